@@ -1,0 +1,1 @@
+"""How it is run: one thin shell per noun, `python -m jobs.<noun> --help`."""

@@ -1,0 +1,171 @@
+"""The floor plan: every table of the lake, its keys, columns and version, and how a partition is addressed.
+
+A partition is one string, the same in the CLI, the logs, MLflow and the DAGs: `pairs/ds=2026-01-31`. Standard library
+only, because DAG files import it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from jobs.tables import COLUMNS
+
+
+def lake_root() -> str:
+    """The lake's root: a folder or any URI that pyarrow.fs and Spark read (`NIGHTSHELF_LAKE`)."""
+    return os.environ.get("NIGHTSHELF_LAKE", "lake").rstrip("/")
+
+
+def _is_date(value: str) -> bool:
+    """Only the canonical form: `date.fromisoformat` alone also takes 20260131 and 2026-W05-6."""
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _is_shard(value: str) -> bool:
+    found = re.fullmatch(r"(0|[1-9][0-9]{0,4})of([1-9][0-9]{0,4})", value)
+    return found is not None and int(found[1]) < int(found[2])
+
+
+def _is_space_id(value: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{16}", value) is not None
+
+
+def _is_step(value: str) -> bool:
+    return value in ("in_batch", "star")
+
+
+KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
+    "ds": (_is_date, "a day as YYYY-MM-DD"),
+    "towers": (_is_space_id, "a space id: 16 hexadecimal digits"),
+    "shard": (_is_shard, "a shard such as 0of4"),
+    "step": (_is_step, "in_batch or star"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One noun of the corridor. A breaking change of columns bumps `version`, hence the path."""
+
+    name: str
+    version: int
+    keys: tuple[str, ...]
+
+    def at(self, **values: str) -> Partition:
+        """The partition with these key values; a Jinja expression stands for a value in a DAG."""
+        return Partition(
+            self.name, tuple((key, values.pop(key, "")) for key in self.keys), tuple(values)
+        )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Column name -> Spark SQL type, in order; empty for tables that are files of another kind."""
+        return COLUMNS.get(self.name, {})
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A checked address in the lake. `bool()` is False for `NOWHERE`, the partition that is not given."""
+
+    name: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            return
+        if self.name not in TABLES:
+            raise ValueError(f"{self.name!r} is no table; the lake has {', '.join(TABLES)}")
+        keys = tuple(key for key, _ in self.pairs)
+        if self.unknown or keys != TABLES[self.name].keys:
+            raise ValueError(
+                f"{self.name}: found keys {'/'.join((*keys, *self.unknown)) or 'none'}, "
+                f"expected {'/'.join(TABLES[self.name].keys)}"
+            )
+        for key, value in self.pairs:
+            check, expected = KEYS[key]
+            if not (value.startswith("{{") and value.endswith("}}")) and not check(value):
+                raise ValueError(f"{self.name}: {key}={value!r} is not {expected}")
+
+    @classmethod
+    def parse(cls, text: str) -> Partition:
+        """Read `pairs/ds=2026-01-31`; keys, characters and dates are checked, so no value can leave the lake.
+
+        Raises:
+            ValueError: unknown table, missing or unknown key, a value that is not exactly canonical.
+        """
+        if not text:
+            return NOWHERE
+        name, *rest = text.split("/")
+        pairs = tuple((key, value) for key, _, value in (part.partition("=") for part in rest))
+        if any("{" in value for _, value in pairs):
+            raise ValueError(f"{text!r} still holds a template; it was not rendered")
+        return cls(name, pairs)
+
+    @property
+    def table(self) -> Table:
+        """The table of this partition."""
+        return TABLES[self.name]
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Key -> value, in the table's order."""
+        return dict(self.pairs)
+
+    @property
+    def ds(self) -> str:
+        """The day, YYYY-MM-DD."""
+        return self.values["ds"]
+
+    @property
+    def uri(self) -> str:
+        """Where the partition lives below the lake's root."""
+        if any("{" in value for _, value in self.pairs):
+            raise ValueError(f"{self} still holds a template; it was not rendered")
+        folders = "/".join(f"{key}={value}" for key, value in self.pairs)
+        return f"{lake_root()}/{self.name}_v{self.table.version}/{folders}"
+
+    def having(self, **values: str) -> Partition:
+        """The same address with some values replaced."""
+        return self.table.at(**{**self.values, **values})
+
+    def __str__(self) -> str:
+        return "/".join([self.name, *(f"{key}={value}" for key, value in self.pairs)])
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+
+# The raw zone: what the shop delivered (or a simulation made), untouched.
+CATALOGUE = Table("catalogue", 1, ("ds",))
+LOG = Table("log", 1, ("ds",))
+LABELS = Table("labels", 1, ("ds",))
+TRUTH = Table("truth", 1, ("ds",))
+# The corridor.
+ITEMS = Table("items", 1, ("ds",))
+IMPRESSIONS = Table("impressions", 1, ("ds",))
+PAIRS = Table("pairs", 1, ("ds",))
+QUERIES = Table("queries", 1, ("ds",))
+QRELS = Table("qrels", 1, ("ds",))
+TOWERS = Table("towers", 1, ("ds", "step"))
+NEGATIVES = Table("negatives", 1, ("ds", "towers"))
+EMBEDDINGS = Table("embeddings", 1, ("ds", "towers", "shard"))
+INDEX = Table("index", 1, ("ds", "towers"))
+RANKINGS = Table("rankings", 1, ("ds", "towers"))
+REPORT = Table("report", 1, ("ds", "towers"))
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
+        TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT,
+    )
+}  # fmt: skip
+
+NOWHERE = Partition()

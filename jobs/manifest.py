@@ -1,0 +1,114 @@
+"""What a published partition says of itself: `_manifest.json`, written before the pointer and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "_manifest.json"
+POINTER = "_current.json"
+VERDICT = "_verdict.json"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a partition. role: data, or quarantine (rows set aside, never read downstream)."""
+
+    name: str
+    bytes: int
+    sha256: str
+    rows: int | None
+    role: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input partition, pinned to the version that was read."""
+
+    partition: str
+    attempt: str
+    manifest_sha256: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """Rows in = rows out + every drop reason. unit: what a row is (log lines, searches, ...)."""
+
+    unit: str
+    rows_in: int
+    rows_out: int
+    dropped: dict[str, int]
+
+    def __post_init__(self) -> None:
+        lost = self.rows_in - self.rows_out - sum(self.dropped.values())
+        if lost:
+            raise RuntimeError(
+                f"row accounting of {self.unit}: {self.rows_in:,} in, {self.rows_out:,} out, "
+                f"dropped {self.dropped}: {lost:,} rows have no reason; this is a defect of the job"
+            )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything needed to trust, trace and repeat a partition."""
+
+    partition: str
+    table_version: int
+    attempt: str
+    created_at: str
+    job: str
+    args: dict[str, Any]
+    inputs: list[Source]
+    files: list[FileEntry]
+    rows: int
+    accounting: list[Accounting]
+    facts: dict[str, Any]
+    simulated: bool
+    code_version: str
+    mlflow_run_id: str
+    seconds: float
+    content_sha256: str = field(default="")
+
+    def to_json(self) -> bytes:
+        """Canonical bytes: what `manifest_sha256` is taken of."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read it back."""
+        found = json.loads(data)
+        found["inputs"] = [Source(**source) for source in found["inputs"]]
+        found["files"] = [FileEntry(**entry) for entry in found["files"]]
+        found["accounting"] = [Accounting(**row) for row in found["accounting"]]
+        return cls(**found)
+
+
+def content_sha256(files: list[FileEntry]) -> str:
+    """One digest over names and contents: equal for two runs that made the same partition."""
+    lines = sorted(f"{entry.name} {entry.sha256}" for entry in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """Commit of the running code, `+dirty` when files differ from it; NIGHTSHELF_CODE_VERSION in an image."""
+    if stated := os.environ.get("NIGHTSHELF_CODE_VERSION"):
+        return stated
+    here = Path(__file__).resolve().parent.parent
+    try:
+        commit = _git(here, "rev-parse", "--short=12", "HEAD")
+        return f"{commit}+dirty" if _git(here, "status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

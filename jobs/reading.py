@@ -1,0 +1,179 @@
+"""Reading a partition: the pointer is resolved once, the version pinned, every listed file checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+from pyarrow import fs
+
+from jobs import store
+from jobs.lake import Partition, Table, lake_root
+from jobs.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One version of a partition, held for the length of a job."""
+
+    partition: Partition
+    manifest: Manifest
+    manifest_sha256: str
+
+    @property
+    def uri(self) -> str:
+        """The folder of this version."""
+        return attempt_uri(self.partition, self.manifest.attempt)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the job that wrote it measured."""
+        return self.manifest.facts
+
+    @property
+    def source(self) -> Source:
+        """How a manifest names this input."""
+        return Source(
+            str(self.partition),
+            self.manifest.attempt,
+            self.manifest_sha256,
+            self.manifest.content_sha256,
+        )
+
+    def entries(self, role: str = "data") -> list[FileEntry]:
+        """The listed files of a role."""
+        return [entry for entry in self.manifest.files if entry.role == role]
+
+    def files(self, role: str = "data") -> list[str]:
+        """URIs of the listed files of a role, each checked against its size and sha256.
+
+        Raises:
+            RuntimeError: a file is missing or differs from the manifest.
+        """
+        entries = self.entries(role)
+        for entry in entries:
+            self._check(entry)
+        return [f"{self.uri}/{entry.name}" for entry in entries]
+
+    def path(self, name: str) -> Path:
+        """A checked local path of one file; fetched first when the lake is remote."""
+        entry = next((entry for entry in self.manifest.files if entry.name == name), None)
+        if entry is None:
+            known = ", ".join(entry.name for entry in self.manifest.files)
+            raise LookupError(f"{self.partition}: no file {name!r}; it has {known}")
+        self._check(entry)
+        if store.is_local(self.uri):
+            return store.local_path(self.uri) / name
+        target = Path(self._cache.name) / name
+        store.copy(f"{self.uri}/{name}", str(target))
+        return target
+
+    @cached_property
+    def _cache(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="nightshelf-")
+
+    def _check(self, entry: FileEntry) -> None:
+        try:
+            found = store.sha256(f"{self.uri}/{entry.name}")
+        except FileNotFoundError:
+            found = "no such file"
+        if found != entry.sha256:
+            raise RuntimeError(
+                f"{self.partition}: {entry.name} has sha256 {found}, its manifest says {entry.sha256}; "
+                f"the file is damaged: run the job again that wrote it ({self.manifest.job})"
+            )
+
+
+def attempt_uri(partition: Partition, attempt: str) -> str:
+    """The folder of one version of a partition."""
+    return f"{partition.uri}/attempts/{attempt}"
+
+
+def exists(partition: Partition) -> bool:
+    """Whether the partition has been published."""
+    try:
+        store.read_bytes(f"{partition.uri}/{POINTER}")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> Pinned:
+    """Resolve the pointer once and hold that version (or the stated older one).
+
+    Raises:
+        LookupError: the partition was never published.
+        RuntimeError: its manifest is damaged, or its data-quality verdict is `stop`.
+    """
+    pointer: dict[str, str] = {}
+    if not attempt:
+        try:
+            pointer = json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise LookupError(
+                f"{partition}: not published in the lake at {lake_root()}; "
+                f"run `python -m jobs.{partition.name} --help` to make it"
+            ) from None
+        attempt = pointer["attempt"]
+    data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")
+    found = hashlib.sha256(data).hexdigest()
+    if pointer and found != pointer["manifest_sha256"]:
+        raise RuntimeError(
+            f"{partition}: manifest has sha256 {found}, the pointer says {pointer['manifest_sha256']}; "
+            f"the manifest was changed after publishing: run the job again"
+        )
+    pinned = Pinned(partition, Manifest.from_json(data), found)
+    if not even_stopped and (verdict := read_verdict(pinned)).get("verdict") == "stop":
+        raise RuntimeError(
+            f"{partition}: stopped by its data-quality verdict ({'; '.join(verdict['stops'])}); "
+            f"mend the input and run {pinned.manifest.job} and jobs.expect again"
+        )
+    return pinned
+
+
+def read_verdict(pinned: Pinned) -> dict[str, Any]:
+    """The verdict of `jobs.expect` on this version; empty when it was not checked yet."""
+    try:
+        found: dict[str, Any] = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def read_table(
+    pinned: Pinned, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+) -> pa.Table:
+    """The rows of a Parquet partition as Arrow; only the listed files are opened."""
+    return dataset(pinned).to_table(
+        columns=None if columns is None else list(columns), filter=where
+    )
+
+
+def dataset(pinned: Pinned) -> pyarrow.dataset.Dataset:
+    """The Parquet files of a partition as one Arrow dataset, for reading in batches."""
+    files = [uri for uri in pinned.files() if uri.endswith(".parquet")]
+    if not files:
+        raise LookupError(f"{pinned.partition}: it lists no Parquet file")
+    system, _ = store.filesystem(files[0])
+    paths = [store.filesystem(uri)[1] for uri in files]
+    return pyarrow.dataset.dataset(paths, filesystem=system, format="parquet")
+
+
+def published_days(table: Table, first: str, last: str) -> list[str]:
+    """Days of a daily table that are published, first <= day <= last, in order."""
+    root = f"{lake_root()}/{table.name}_v{table.version}"
+    system, path = store.filesystem(root)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    days = sorted(
+        info.base_name.removeprefix("ds=") for info in found if info.base_name.startswith("ds=")
+    )
+    return [day for day in days if first <= day <= last and exists(table.at(ds=day))]

@@ -1,0 +1,55 @@
+"""Old versions: debris of killed jobs goes at once, replaced versions stay while a reader may hold them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from pyarrow import fs
+
+from jobs import store
+from jobs.lake import Partition, lake_root
+from jobs.manifest import MANIFEST, POINTER
+
+HOUR_S = 3600.0
+
+
+def sweep(partition: Partition) -> list[str]:
+    """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
+
+    Kept: the current version, versions that a moving name points at, and replaced versions younger than
+    NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
+    a folder without a manifest may be another writer's: it is kept as long.
+    """
+    root = f"{partition.uri}/attempts"
+    system, path = store.filesystem(root)
+    folders = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    kept = current(partition) | held(partition)
+    keep_s = HOUR_S * float(os.environ.get("NIGHTSHELF_KEEP_HOURS", "24"))
+    gone = []
+    for info in folders:
+        whole = system.get_file_info(f"{info.path}/{MANIFEST}").type == fs.FileType.File
+        debris = not whole and store.is_local(root)
+        old = (info.mtime_ns or 0) / 1e9 < time.time() - keep_s
+        if info.base_name not in kept and (debris or old):
+            store.delete_folder(f"{root}/{info.base_name}")
+            gone.append(info.base_name)
+    return gone
+
+
+def current(partition: Partition) -> set[str]:
+    """The version that readers resolve now; empty before the first."""
+    try:
+        return {json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))["attempt"]}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def held(partition: Partition) -> set[str]:
+    """Versions of this partition that a moving name (`champion`) points at."""
+    pointers = f"{lake_root()}/pointers"
+    found = [
+        json.loads(store.read_bytes(f"{pointers}/{name}")) for name, _ in store.list_files(pointers)
+    ]
+    return {pointer["attempt"] for pointer in found if pointer["partition"] == str(partition)}

@@ -1,0 +1,88 @@
+"""The columns of every Parquet table as Spark SQL DDL, one column a line: the contract between rooms."""
+
+from __future__ import annotations
+
+import re
+
+DDL: dict[str, str] = {
+    "labels": """
+        query STRING COMMENT 'as typed'
+        item_id STRING
+        relevance DOUBLE COMMENT 'graded, on the scale of the data set'
+        split STRING COMMENT 'train, dev or test; NULL: decided by the hash of the query'
+    """,
+    "items": """
+        item_id STRING
+        title STRING
+        category STRING COMMENT 'path from the root, A > B > C; empty when unknown'
+        brand STRING
+        attributes MAP<STRING,STRING>
+        price DOUBLE
+        group_id STRING COMMENT 'product that several offers share; the item_id where none is given'
+        text STRING COMMENT 'what the item tower reads, by the text template of the manifest'
+        content_hash STRING COMMENT 'sha1 of text: changes when the embedding must'
+    """,
+    "impressions": """
+        search_id STRING
+        query_id STRING COMMENT 'sha1 of the normalised text'
+        query STRING COMMENT 'normalised'
+        session_id STRING
+        client_id STRING COMMENT 'hashed'
+        item_id STRING
+        position INT COMMENT 'from 1, left to right and down'
+        is_click BOOLEAN
+        is_cart BOOLEAN
+        is_purchase BOOLEAN
+        searched_at TIMESTAMP COMMENT 'UTC'
+    """,
+    "pairs": """
+        query_id STRING
+        item_id STRING
+        clicks INT
+        impressions INT
+        weight FLOAT COMMENT 'position-debiased clicks, > 0'
+        last_day DATE
+        split STRING COMMENT 'train, dev or test, of the query'
+    """,
+    "queries": """
+        query_id STRING
+        query STRING COMMENT 'normalised'
+        searches BIGINT
+        segment STRING COMMENT 'head, torso, tail by share of searches; unseen: never searched'
+        split STRING
+    """,
+    "qrels": """
+        query_id STRING
+        item_id STRING
+        relevance DOUBLE
+        split STRING
+        source STRING COMMENT 'labels or clicks'
+    """,
+    "negatives": """
+        query_id STRING
+        item_ids ARRAY<STRING>
+        ranks ARRAY<INT> COMMENT 'rank of the item for the query before filtering, from 1; 0: random fill'
+        scores ARRAY<FLOAT> COMMENT 'cosine similarity'
+    """,
+    "embeddings": """
+        item_id STRING
+        embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size'
+    """,
+    "rankings": """
+        arm STRING COMMENT 'dense, sparse, hybrid, dense_in_batch'
+        query_id STRING
+        item_id STRING
+        rank INT COMMENT 'from 1'
+        score DOUBLE
+    """,
+}
+
+_LINE = re.compile(r"\s*(?P<name>\w+) (?P<type>[A-Z]+(?:<[A-Z,<>]+>)?)(?: COMMENT '[^']*')?")
+
+
+def _columns(ddl: str) -> dict[str, str]:
+    found = [_LINE.fullmatch(line.rstrip()) for line in ddl.strip().splitlines()]
+    return {line["name"]: line["type"] for line in found if line is not None}
+
+
+COLUMNS: dict[str, dict[str, str]] = {name: _columns(ddl) for name, ddl in DDL.items()}

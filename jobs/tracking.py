@@ -1,0 +1,140 @@
+"""MLflow: one experiment per room, params spelled as in Args, inputs with their manifest hashes.
+
+MLFLOW_TRACKING_URI names the store; by default an SQLite file under NIGHTSHELF_HOME. Big files (embeddings, index)
+stay in the lake: MLflow gets a pointer with checksums.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.manifest import code_version
+from jobs.publish import spelled
+from jobs.reading import Pinned
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+
+def home() -> Path:
+    """Where this machine keeps what is not the lake: MLflow's embedded store, checkpoints, Airflow's home."""
+    return Path(os.environ.get("NIGHTSHELF_HOME", "var")).absolute()
+
+
+def tracking_uri() -> str:
+    """The MLflow store that every job writes to."""
+    return os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{home()}/mlflow.db")
+
+
+def client() -> MlflowClient:
+    """An MLflow client on an up-to-date store."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(tracking_uri())
+    api = mlflow.MlflowClient()
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "mlflow.lock").open("w") as file:
+        # four processes that meet an empty SQLite file spoil it for good: the first makes the tables alone
+        fcntl.flock(file, fcntl.LOCK_EX)
+        api.search_experiments(max_results=1)
+    return api
+
+
+class MlflowRun:
+    """An open mlflow_run; figures go to it by name and step."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.id = run_id
+
+    def measures(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log figures at a step, in one request; `@` in R@60 becomes `_at_`, which MLflow allows."""
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        found = [
+            Metric(metric_name(name), float(value), now, step) for name, value in values.items()
+        ]
+        self.client.log_batch(self.id, metrics=found)
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Log a small file (a report, a plot)."""
+        self.client.log_artifact(self.id, str(path), folder or None)
+
+    def text(self, text: str, name: str) -> None:
+        """Log a text as a file."""
+        self.client.log_text(self.id, text, name)
+
+    def output(self, files: Mapping[str, str], uri: str) -> None:
+        """Log a pointer to what stays in the lake: where, and the sha256 of each file."""
+        self.text(json.dumps({"uri": uri, "sha256": dict(files)}, indent=1), "output.json")
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags, for searching in the UI."""
+        for name, value in values.items():
+            self.client.set_tag(self.id, name, value)
+
+
+def metric_name(name: str) -> str:
+    """MLflow's spelling of a measure: R_at_60 for R@60."""
+    return name.replace("@", "_at_")
+
+
+def _experiment_id(client: MlflowClient, room: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(room):
+        return str(found.experiment_id)
+    location = None if "MLFLOW_TRACKING_URI" in os.environ else (home() / "mlflow" / room).as_uri()
+    try:
+        return str(client.create_experiment(room, artifact_location=location))
+    except MlflowException:  # another job made it in between
+        return _experiment_id(client, room)
+
+
+@contextmanager
+def mlflow_run(
+    room: str, args: DataclassInstance, inputs: Sequence[Pinned] = (), name: str = ""
+) -> Iterator[MlflowRun]:
+    """One mlflow_run for one job; it ends FINISHED, or FAILED when the block raises."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+
+    api = client()
+    simulated = any(pinned.manifest.simulated for pinned in inputs)
+    tags = {"mlflow.runName": name or room, "code_version": code_version(),
+            "simulated": str(simulated).lower()}  # fmt: skip
+    if dag_run := os.environ.get("AIRFLOW_CTX_DAG_RUN_ID"):
+        tags["dag_run"] = dag_run
+    run_id = api.create_run(_experiment_id(api, room), tags=tags).info.run_id
+    params = [Param(key, str(value)) for key, value in spelled(args).items()]
+    api.log_batch(run_id, params=params, tags=[RunTag("room", room)])
+    api.log_inputs(run_id, [
+        DatasetInput(
+            Dataset(str(pinned.partition), pinned.manifest_sha256[:32], "local",
+                    json.dumps({"uri": pinned.uri})),
+            [InputTag("mlflow.data.context", pinned.partition.name)],
+        )
+        for pinned in inputs
+    ])  # fmt: skip
+    status = "FAILED"
+    try:
+        yield MlflowRun(api, run_id)
+        status = "FINISHED"
+    finally:
+        api.set_terminated(run_id, status)
