@@ -1,0 +1,103 @@
+"""Text analysis of the sparse arm: words as typed -> terms that a lexical index can match."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import Stemmer
+from numpy.typing import NDArray
+
+LANGUAGES = {"none": "", "en": "english", "pl": "polish"}
+
+# A word may hold inner marks ("wh-1000xm4", "3/4"), so that a model number is seen whole.
+_WORD = re.compile(r"\n|\w+(?:[-./]\w+)*")
+_PART = re.compile(r"\w+")
+_LETTERS_WITHOUT_DECOMPOSITION = str.maketrans("łøđŁØĐ", "lodLOD")
+
+
+def fold(word: str) -> str:
+    """Strip diacritics: shoppers leave them out more often than not."""
+    decomposed = unicodedata.normalize("NFD", word.translate(_LETTERS_WITHOUT_DECOMPOSITION))
+    return "".join(mark for mark in decomposed if not unicodedata.combining(mark))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms of Q texts, flat: text i owns ids[offsets[i]:offsets[i + 1]].
+
+    ids int64 [T] point into vocabulary, offsets int64 [Q + 1].
+    """
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    vocabulary: list[str]
+
+
+class Analyser:
+    """Lower, fold and stem words; tokens that carry a digit are kept as they are.
+
+    A stemmer of an inflected language leans on its diacritics, and half of the shoppers type none.
+    A word therefore yields both its folded stem and the stem of its folded form: "butów" gives
+    "but" and "butow", so it meets "buty" and "butow" alike.
+    """
+
+    def __init__(self, language: str = "none") -> None:
+        """Make the analyser of a language.
+
+        Raises:
+            ValueError: language is not one of LANGUAGES.
+        """
+        if language not in LANGUAGES:
+            raise ValueError(f"language {language!r} is not one of {', '.join(LANGUAGES)}")
+        self.language = language
+        self._stemmer = Stemmer.Stemmer(LANGUAGES[language]) if LANGUAGES[language] else None
+
+    def terms_of(self, word: str) -> list[str]:
+        """List the distinct terms of one lower-case word, in a fixed order."""
+        parts = _PART.findall(word)
+        whole = ["".join(parts)] if len(parts) > 1 else []
+        found = [fold(term) for term in whole]
+        for part in parts:
+            found.extend(self._terms_of_part(part))
+        return list(dict.fromkeys(found))
+
+    def _terms_of_part(self, part: str) -> list[str]:
+        # a model number is never stemmed: "1000s" and "1000" are two machines
+        if self._stemmer is None or any(mark.isdigit() for mark in part):
+            return [fold(part)]
+        stems = self._stemmer.stemWords([part, fold(part)])
+        return [fold(stems[0]), stems[1]]
+
+    def analyse(self, texts: Sequence[str]) -> Terms:
+        """Turn texts into flat term ids; the only loop in Python is over distinct words."""
+        joined = "\n".join(text.replace("\n", " ") for text in texts)
+        words = _WORD.findall(unicodedata.normalize("NFKC", joined).lower())
+        lexicon = {word: row for row, word in enumerate(dict.fromkeys(words))}
+        rows = np.fromiter(map(lexicon.__getitem__, words), np.int64, len(words))
+        per_word = [self.terms_of(word) for word in lexicon]
+        vocabulary = list(dict.fromkeys(term for terms in per_word for term in terms))
+        number = {term: row for row, term in enumerate(vocabulary)}
+        flat = np.array([number[term] for terms in per_word for term in terms], dtype=np.int64)
+        sizes = np.array([len(terms) for terms in per_word], dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        ids, ends = _gather(flat, starts, sizes, rows)
+        breaks = ends[rows == lexicon.get("\n", -1)]
+        last = np.array([len(ids)] if len(texts) else [], dtype=np.int64)
+        return Terms(ids, np.concatenate([[0], breaks, last]).astype(np.int64), vocabulary)
+
+
+def _gather(
+    flat: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Concatenate flat[starts[r]:starts[r] + sizes[r]] for every r of rows; also each one's end."""
+    counts = sizes[rows]
+    ends = np.cumsum(counts)
+    within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(ends - counts, counts)
+    return flat[np.repeat(starts[rows], counts) + within], ends

@@ -1,0 +1,112 @@
+"""Plots as SVG data URIs, in a light and a dark version, so that a report needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+SIZE_INCHES = (6.4, 3.3)
+
+
+class Plot(NamedTuple):
+    """One plot for both colour schemes, as `data:image/svg+xml;base64,...`."""
+
+    light: str
+    dark: str
+
+
+class Scheme(NamedTuple):
+    """Colours of one scheme: text, grid, and one hue per line, told apart by colour-blind eyes."""
+
+    text: str
+    grid: str
+    hues: tuple[str, ...]
+
+
+LIGHT = Scheme("#3b4252", "#dfe3ea", ("#0b6bcb", "#c2410c", "#0f766e", "#7c5cbf", "#8a8f98"))
+DARK = Scheme("#c9d1dc", "#323a46", ("#6cb6ff", "#ff9e64", "#5eead4", "#c4a7f5", "#8b949e"))
+
+
+def _figure(scheme: Scheme) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(scheme.grid)
+    axes.tick_params(colors=scheme.text, length=0, labelsize=9)
+    axes.grid(axis="y", color=scheme.grid, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _label(axes: Axes, scheme: Scheme, x: str, y: str) -> None:
+    axes.set_xlabel(x, color=scheme.text, fontsize=9)
+    axes.set_ylabel(y, color=scheme.text, fontsize=9)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=9, labelcolor=scheme.text)
+
+
+def _data_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    # a fixed salt and no date: the same figures make the same bytes
+    with rc_context({"svg.hashsalt": "nightshelf", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def lines(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    marks: Sequence[tuple[float, float, str]] = (),
+    log_x: bool = False,
+) -> Plot:
+    """Draw named curves (xs, ys); marks are single points (x, y, text) worth a ring."""
+
+    def draw(scheme: Scheme) -> str:
+        figure, axes = _figure(scheme)
+        for (name, (xs, ys)), hue in zip(curves.items(), scheme.hues, strict=False):
+            dots = "o" if len(xs) < 12 else None
+            axes.plot(xs, ys, color=hue, linewidth=2, label=name, marker=dots, markersize=4)
+        for mark_x, mark_y, text in marks:
+            axes.plot([mark_x], [mark_y], "o", mfc="none", mec=scheme.text, markersize=11)
+            axes.annotate(
+                text, (mark_x, mark_y), (8, -14), textcoords="offset points",
+                color=scheme.text, fontsize=9,
+            )  # fmt: skip
+        if log_x:
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _label(axes, scheme, x, y)
+        if len(curves) < 2 and (legend := axes.get_legend()):
+            legend.remove()
+        return _data_uri(figure)
+
+    return Plot(draw(LIGHT), draw(DARK))
+
+
+def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -> Plot:
+    """Draw grouped bars: one group per name on the x axis, one hue per series."""
+
+    def draw(scheme: Scheme) -> str:
+        figure, axes = _figure(scheme)
+        places = np.arange(len(groups))
+        width = 0.8 / max(len(series), 1)
+        for number, ((name, values), hue) in enumerate(
+            zip(series.items(), scheme.hues, strict=False)
+        ):
+            shift = (number - (len(series) - 1) / 2) * width
+            axes.bar(places + shift, values, width * 0.92, color=hue, label=name)
+        axes.set_xticks(places, groups)
+        _label(axes, scheme, "", y)
+        return _data_uri(figure)
+
+    return Plot(draw(LIGHT), draw(DARK))
