@@ -78,7 +78,7 @@ class Partition:
     unknown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name:
+        if not self.name and not self.pairs:
             return
         if self.name not in TABLES:
             raise ValueError(f"{self.name!r} is no table; the lake has {', '.join(TABLES)}")

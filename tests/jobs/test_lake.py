@@ -1,0 +1,83 @@
+"""Addresses: one spelling each, and nothing that leaves the lake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from jobs.lake import EMBEDDINGS, NOWHERE, PAIRS, TABLES, Partition
+from jobs.tables import COLUMNS, DDL
+
+SPACE = "7f3a7f3a7f3a7f3a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pairs/ds=2026-01-31", f"embeddings/ds=2026-01-31/towers={SPACE}/shard=0of2",
+     "towers/ds=2024-02-29/step=star"],
+)  # fmt: skip
+def test_an_address_reads_back_as_it_was_written(text: str) -> None:
+    assert str(Partition.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing/ds=2026-01-31",  # no such table
+        "pairs",  # key missing
+        "pairs/ds=2026-01-31/towers=1",  # key too many
+        "pairs/day=2026-01-31",  # another key
+        f"embeddings/towers={SPACE}/ds=2026-01-31/shard=0of2",  # another order: two names for one place
+        "pairs/ds=20260131",  # a date to fromisoformat, yet another spelling
+        "pairs/ds=2026-W05-6",
+        "pairs/ds=2026-02-30",  # no such day
+        "pairs/ds=2026-01-31\n",
+        "pairs/ds=２０２６-01-31",  # full-width digits are digits to \d
+        "pairs/ds=../../etc",
+        "pairs/ds=2026-01-31/..",
+        "/pairs/ds=2026-01-31",
+        "pairs/ds={{ ds }}",  # a template that nobody rendered
+        "pairs/ds=",
+        f"embeddings/ds=2026-01-31/towers={SPACE.upper()}/shard=0of2",
+        f"embeddings/ds=2026-01-31/towers={SPACE}/shard=2of2",  # shards count from 0
+        f"embeddings/ds=2026-01-31/towers={SPACE}/shard=00of2",
+        "towers/ds=2026-01-31/step=best",
+    ],
+)
+def test_hostile_and_sloppy_addresses_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected|is no table|is not|template"):
+        Partition.parse(text)
+
+
+def test_no_partition_is_false_and_templates_only_stand_in_dags() -> None:
+    assert not Partition.parse("")
+    assert not NOWHERE
+    templated = PAIRS.at(ds="{{ ds }}")
+    assert str(templated) == "pairs/ds={{ ds }}"
+    with pytest.raises(ValueError, match="template"):
+        _ = templated.uri
+
+
+def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
+    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
+    assert EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="1of2").having(shard="0of2").uri == (
+        f"s3://lake/embeddings_v1/ds=2026-01-31/towers={SPACE}/shard=0of2"
+    )
+
+
+def test_every_line_of_the_column_lists_is_understood() -> None:
+    for name, ddl in DDL.items():
+        assert len(COLUMNS[name]) == len(ddl.strip().splitlines()), name
+        assert name in TABLES
+
+
+def test_the_floor_plan_needs_the_standard_library_only() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import jobs.lake; "
+        "new = {m.partition('.')[0] for m in set(sys.modules) - before} - {'jobs'}; "
+        "sys.exit(str(new - set(sys.stdlib_module_names)) if new - set(sys.stdlib_module_names) else 0)"
+    )
+    subprocess.run([sys.executable, "-S", "-c", code], check=True)
