@@ -1,0 +1,9 @@
+"""A synthetic Polish shop: its catalogue by day, what people type, and which items answer them.
+
+Everything is a pure function of the seed, the day and the slot or query number: no state, no order.
+"""
+
+from models.marketplace.catalogue import CHUNK, Offers, chunks, offers
+from models.marketplace.demand import Demand, demand
+
+__all__ = ["CHUNK", "Demand", "Offers", "chunks", "demand", "offers"]
