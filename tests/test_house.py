@@ -1,0 +1,211 @@
+"""The house rules that a tool cannot know: who imports whom, what is never written, what is pinned."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = sorted(path for room in ("dags", "jobs", "models") for path in (ROOT / room).rglob("*.py"))
+SQL = sorted((ROOT / "sql").glob("*.sql"))
+
+# a DAG says when: it knows addresses and the spelling of command lines
+DAGS_MAY_IMPORT = ("jobs.lake", "jobs.cli")
+# models/ computes: nothing of files, days, machines or of those who call it
+MODELS_MAY_IMPORT = {
+    *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss"),
+    *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "matplotlib"),
+}
+MODELS_NEVER = {
+    *("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")
+}
+UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+STATEMENT = re.compile(r"\b(SELECT\s|INSERT INTO|DELETE FROM|CREATE (TABLE|VIEW)|MERGE INTO)")
+
+
+def ids(path: Path) -> str:
+    """A file's path in the repository."""
+    return path.relative_to(ROOT).as_posix()
+
+
+each_file = pytest.mark.parametrize("path", SOURCE, ids=ids)
+each_model = pytest.mark.parametrize("path", sorted((ROOT / "models").rglob("*.py")), ids=ids)
+each_dag = pytest.mark.parametrize("path", sorted((ROOT / "dags").rglob("*.py")), ids=ids)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The file, parsed once."""
+    return ast.parse(path.read_text())
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of the modules that a file imports, wherever in the file."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{ids(path)}:{node.lineno}: a relative import"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def tops(path: Path) -> set[str]:
+    """First names of the modules that a file imports, without the standard library's."""
+    return {name.partition(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+
+
+def jobs() -> set[str]:
+    """Dotted names of the jobs: modules with an `Args`; the others in jobs/ are the floor."""
+    return {
+        f"jobs.{path.stem}"
+        for path in SOURCE
+        if path.parent.name == "jobs"
+        and any(isinstance(node, ast.ClassDef) and node.name == "Args" for node in tree(path).body)
+    }
+
+
+@each_dag
+def test_dags_import_airflow_and_the_floor_plan_alone(path: Path) -> None:
+    assert tops(path) <= {"airflow", "pendulum", "dags", "jobs"}
+    of_jobs = {name for name in imports(path) if re.match(r"jobs\.", name)}
+    strange = {name for name in of_jobs if not re.match(rf"({'|'.join(DAGS_MAY_IMPORT)})\b", name)}
+    assert not strange
+
+
+def test_what_dags_import_of_jobs_is_the_standard_library_alone() -> None:
+    """A scheduler parses DAG files all day: what they import may not bring torch or Spark along."""
+    code = f"import sys, {', '.join(DAGS_MAY_IMPORT)}; sys.stdout.write(' '.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"airflow", "great_expectations", "mlflow", "numpy", "pandas", "pyarrow", "pyspark"}
+    assert not {name.partition(".")[0] for name in loaded} & (heavy | {"faiss", "torch"})
+
+
+@each_model
+def test_models_import_nothing_of_the_world(path: Path) -> None:
+    assert tops(path) <= MODELS_MAY_IMPORT
+    assert not {name.partition(".")[0] for name in imports(path)} & MODELS_NEVER
+    calls = {
+        n.func.id
+        for n in ast.walk(tree(path))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
+    assert "open" not in calls
+
+
+@each_file
+def test_no_module_imports_a_job(path: Path) -> None:
+    assert not set(imports(path)) & (jobs() - {f"jobs.{path.stem}"})
+
+
+@each_file
+def test_files_and_functions_are_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 200
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 40, f"{node.name}: over 40 lines"
+
+
+@each_file
+def test_nothing_prints_evaluates_or_starts_a_shell(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            assert name not in {"print", "eval", "exec"}, f"line {node.lineno}: {name}("
+            given = {key.arg: getattr(key.value, "value", None) for key in node.keywords}
+            assert given.get("shell") is not True, f"line {node.lineno}: shell=True"
+
+
+@each_file
+def test_nothing_unpickles(path: Path) -> None:
+    assert not {name.partition(".")[0] for name in imports(path)} & UNPICKLERS
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            given = {key.arg: getattr(key.value, "value", None) for key in node.keywords}
+            assert given.get("weights_only") is not False, f"line {node.lineno}: weights_only=False"
+            assert given.get("allow_pickle") is not True, f"line {node.lineno}: allow_pickle=True"
+
+
+@each_file
+def test_sql_is_never_put_together_from_strings(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.JoinedStr):
+            parts = node.values
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.Add):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "format":
+            parts = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        texts = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+        assert not any(STATEMENT.search(text) for text in texts), f"line {node.lineno}: {texts}"
+
+
+@pytest.mark.parametrize("path", SQL, ids=ids)
+def test_a_query_states_its_grain_and_is_one_select(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("-- Grain: ")
+    code = re.sub(r"--.*", "", text)
+    assert re.match(r"\s*(WITH|SELECT)\b", code)
+    assert not re.search(r"\bSELECT\s+\*|\.\*", code), "every column is named"
+
+
+def pins() -> dict[str, str]:
+    """name -> version of requirements.lock; a line that is not an exact pin is an error."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    found = [
+        re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)", line) for line in lines if line[0] != "#"
+    ]
+    assert all(found), "every line is name==version, without a local label or a marker"
+    return {pin[1]: pin[2] for pin in found if pin}
+
+
+def required() -> dict[str, list[str]]:
+    """Requirements in setup.cfg: the base under '', the others under the name of their extra."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    groups = {"": setup["options"]["install_requires"], **setup["options.extras_require"]}
+    return {
+        extra: [line for line in text.split("\n") if line and line[0] != "#"]
+        for extra, text in groups.items()
+    }
+
+
+def test_the_lock_pins_what_setup_cfg_asks_for() -> None:
+    asked = {
+        extra: {re.split(r"[<>=!~\[]", line)[0].lower() for line in lines}
+        for extra, lines in required().items()
+    }
+    assert set.union(*asked.values()) - asked["faiss-gpu"] <= set(pins())
+    assert "faiss-gpu" not in pins()  # it installs the same folder as faiss-cpu
+
+
+def test_both_flavours_of_faiss_are_one_version() -> None:
+    assert required()["faiss-gpu"] == [f"faiss-gpu=={pins()['faiss-cpu']}"]
+
+
+def test_this_environment_is_the_locks() -> None:
+    """Torch, Spark and FAISS as pinned; and pyspark-client, which shares pyspark's folder, is its twin."""
+    for name in ("faiss-cpu", "pyspark", "torch"):
+        assert version(name).partition("+")[0] == pins()[name]
+    try:
+        assert version("pyspark-client") == version("pyspark")
+    except PackageNotFoundError:
+        assert "pyspark-client" not in pins()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "Makefile", "setup.cfg", ".ci/run"])
+def test_no_package_index_is_named(name: str) -> None:
+    assert not re.search(r"index-url|find-links|://", (ROOT / name).read_text())
+
+
+def test_the_folder_great_expectations_does_not_hide_the_library() -> None:
+    assert not (ROOT / "great_expectations" / "__init__.py").exists()
