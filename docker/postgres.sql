@@ -1,0 +1,2 @@
+-- Run once, when the volume is new. POSTGRES_DB is Airflow's.
+CREATE DATABASE mlflow;
