@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import logging
 import os
 import secrets
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,13 +25,8 @@ from jobs import store
 from jobs.fault import fault_point
 from jobs.lake import Partition
 from jobs.manifest import (
-    MANIFEST,
-    POINTER,
     Accounting,
-    FileEntry,
     Manifest,
-    code_version,
-    content_sha256,
 )
 from jobs.reading import Pinned, attempt_uri
 from jobs.schema import conform
@@ -126,74 +117,12 @@ def publish(
         out = Attempt(partition, folder, uri, inputs)
         try:
             yield out
-            out.manifest = _seal(out, args, attempt, time.monotonic() - started)
+            out.manifest = seal(out, args, attempt, time.monotonic() - started)
         except BaseException:
             if attempt not in current(partition):  # nobody has seen it
                 store.delete_folder(uri)
             raise
         log.info("%s: %s rows published", partition, f"{out.manifest.rows:,}")
-
-
-def _seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) -> Manifest:
-    if not store.is_local(out.uri):
-        for name, _ in list(store.list_files(str(out.folder))):
-            store.copy(str(out.folder / name), f"{out.uri}/{name}")
-    files = [_entry(out.uri, name, size) for name, size in store.list_files(out.uri)]
-    if not files:
-        raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
-    fault_point("publish.files_written")
-    manifest = Manifest(
-        partition=str(out.partition),
-        table_version=out.partition.table.version,
-        attempt=attempt,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        job=_job_name(args),
-        args=spelled(args),
-        inputs=[pinned.source for pinned in out.inputs],
-        files=files,
-        rows=sum(entry.rows or 0 for entry in files if entry.role == "data"),
-        accounting=out.accounting,
-        facts=out.facts,
-        simulated=out.simulated,
-        code_version=code_version(),
-        mlflow_run_id=out.mlflow_run_id,
-        seconds=round(seconds, 3),
-        content_sha256=content_sha256(files),
-    )
-    data = manifest.to_json()
-    store.write_bytes(f"{out.uri}/{MANIFEST}", data)
-    fault_point("publish.before_pointer")
-    pointer = {"attempt": attempt, "manifest_sha256": hashlib.sha256(data).hexdigest()}
-    store.write_bytes(f"{out.partition.uri}/{POINTER}", json.dumps(pointer).encode())
-    fault_point("publish.after_pointer")
-    return manifest
-
-
-def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
-    """Args as they stand on a command line: what a manifest and MLflow keep."""
-    values = {field.name: getattr(args, field.name) for field in fields(args)}
-    return {
-        name: value if isinstance(value, int | float) else str(value)
-        for name, value in values.items()
-    }
-
-
-def _job_name(args: DataclassInstance) -> str:
-    module = type(args).__module__
-    return f"jobs.{Path(sys.argv[0]).stem}" if module == "__main__" else module
-
-
-def _entry(uri: str, name: str, size: int) -> FileEntry:
-    if store.is_local(uri):
-        path = store.local_path(uri) / name
-        store.fsync(path)
-        store.fsync(path.parent)
-    system, root = store.filesystem(uri)
-    rows = None
-    if name.endswith(".parquet"):
-        rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
-    role = "quarantine" if name.startswith("quarantine/") else "data"
-    return FileEntry(name, size, store.sha256(f"{uri}/{name}"), rows, role)
 
 
 @contextlib.contextmanager

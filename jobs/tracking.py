@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.manifest import code_version
-from jobs.publish import spelled
+from jobs.seal import spelled
 from jobs.reading import Pinned
 
 if TYPE_CHECKING:

@@ -1,0 +1,126 @@
+"""The main job on the embedded default: a shop's days, through Airflow, to a judged and promoted index.
+
+A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). What stands is reused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs.airflow_env import airflow_env, prepare
+from jobs.cli import run
+from jobs.lake import IMPRESSIONS, LABELS, LOG, PAIRS, QRELS, Partition, lake_root
+from jobs.stages import Ledger, Stage
+from jobs.summary import champion, show, write_summary
+from jobs.tracking import home
+
+
+@dataclass(frozen=True)
+class Args:
+    """data          labelled folder (items and relevance files); empty: the synthetic marketplace
+    preset        size of the towers: tiny, minilm or base
+    ds            last day of the log
+    days          days of log
+    items         items of the marketplace
+    queries       queries of the marketplace
+    searches      searches a day
+    """
+
+    data: str = ""
+    preset: str = "tiny"
+    ds: str = "2026-01-31"
+    days: int = 5
+    items: int = 20_000
+    queries: int = 4_000
+    searches: int = 12_000
+
+    def __post_init__(self) -> None:
+        if self.data and not Path(self.data).is_dir():
+            raise ValueError(
+                f"data={self.data}: no such folder; expected one with items and relevance"
+            )
+        if self.days < 2:
+            raise ValueError(f"days={self.days}: expected 2 or more")
+
+
+def main(args: Args) -> None:
+    """Run what does not stand yet, then print the measures, where time went and where to look."""
+    if args.data:  # another shop: a lake and a home of its own
+        name = Path(args.data).resolve().name
+        os.environ.setdefault("NIGHTSHELF_LAKE", f"lake-{name}")
+        os.environ.setdefault("NIGHTSHELF_HOME", f"var-{name}")
+    os.environ["NIGHTSHELF_HOME"] = str(home())
+    os.environ["NIGHTSHELF_LAKE"] = (
+        str(Path(lake_root()).absolute()) if "://" not in lake_root() else lake_root()
+    )
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
+    console.rule(f"Nightshelf demo: {args.data or 'synthetic marketplace'}")
+    env = airflow_env()
+    prepare(env)
+    ledger = Ledger(home() / "demo.json", env, console)
+    for stage in stages(args):
+        ledger.run(stage)
+    show(write_summary(ledger.seconds()), Console())
+
+
+def stages(args: Args) -> list[Stage]:
+    """The demo's commands in order: two batches that make a past, then the DAGs of the last day."""
+    days = _days(args)
+    conf: dict[str, str | int] = {"ds": args.ds, "labels_ds": args.ds}
+    weekly = conf | {"preset": args.preset, "judge_days": 0}
+    impressions = "impressions --log log/ds={0} --impressions impressions/ds={0}"
+    return [
+        _batch("shop", [line for ds in days for line in _shop(args, ds)],
+               [LABELS.at(ds=args.ds), *(LOG.at(ds=ds) for ds in days)]),
+        _batch("history", [impressions.format(ds) for ds in days[:-1]],
+               [IMPRESSIONS.at(ds=ds) for ds in days[:-1]]),
+        _dag("pairs_daily", args.ds, conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
+        _dag("towers_weekly", args.ds, weekly, lambda: [*champion()]),
+    ]  # fmt: skip
+
+
+def _shop(args: Args, ds: str) -> list[str]:
+    """The day's catalogue, labels and log. A labelled folder is one catalogue for all days."""
+    source = args.ds if args.data else ds
+    made = f"--catalogue catalogue/ds={source} --labels labels/ds={source}"
+    lines = []
+    if not args.data:
+        lines = [f"marketplace {made} --items {args.items} --queries {args.queries}"]
+    elif ds == _days(args)[0]:
+        lines = [f"labelled --folder {shlex.quote(args.data)} {made}"]
+    return [
+        *lines,
+        f"simulate {made} --log log/ds={ds} --truth truth/ds={ds} --searches {args.searches}",
+    ]
+
+
+def _days(args: Args) -> list[str]:
+    last = date.fromisoformat(args.ds)
+    return [(last - timedelta(days=back)).isoformat() for back in reversed(range(args.days))]
+
+
+def _batch(name: str, lines: list[str], outputs: list[Partition]) -> Stage:
+    command = (sys.executable, "-m", "jobs.batch", "--commands", "-")
+    return Stage(name, command, lambda: outputs, "\n".join(lines))
+
+
+def _dag(
+    name: str, ds: str, conf: dict[str, str | int], outputs: Callable[[], list[Partition]]
+) -> Stage:
+    airflow = Path(sys.executable).with_name("airflow")
+    return Stage(
+        name, (str(airflow), "dags", "test", name, ds, "--conf", json.dumps(conf)), outputs
+    )
+
+
+if __name__ == "__main__":
+    run(Args, main)

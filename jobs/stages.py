@@ -1,0 +1,127 @@
+"""The demo's ledger: a stage whose command, code and outputs have not changed stands and is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs import store
+from jobs.lake import Partition
+from jobs.manifest import code_version
+from jobs.reading import pin
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command line of the demo. outputs: called after it ran, the partitions that it must have published."""
+
+    name: str
+    command: tuple[str, ...]
+    outputs: Callable[[], Sequence[Partition]]
+    stdin: str = ""
+
+    @property
+    def key(self) -> str:
+        """Changes when the command, its input lines or the code do."""
+        said = json.dumps([self.command, self.stdin, code_version()])
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+class Ledger:
+    """What ran, how long, and the versions it published, in one JSON file."""
+
+    def __init__(self, path: Path, env: Mapping[str, str], console: Console) -> None:
+        self.path = path
+        self.env = dict(env)
+        self.console = console
+        self.entries: dict[str, dict[str, object]] = (
+            json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        )
+        self.changed = False
+
+    def stands(self, stage: Stage) -> bool:
+        """Whether the stage ran with the same key and all it published is still what readers see."""
+        entry = self.entries.get(stage.name, {})
+        if self.changed or entry.get("key") != stage.key:
+            return False
+        outputs = entry.get("outputs")
+        return isinstance(outputs, dict) and all(
+            _version(partition) == found for partition, found in outputs.items()
+        )
+
+    def run(self, stage: Stage) -> None:
+        """Run the stage unless it stands; its log goes to a file, what it publishes to the screen.
+
+        Raises:
+            RuntimeError: the command failed; names the log file and shows its last lines.
+        """
+        if self.stands(stage):
+            seconds = self.entries[stage.name]["seconds"]
+            self.console.print(f"[dim]{stage.name:<14} stands (took {seconds:.0f} s when it ran)")
+            return
+        self.changed = True  # what follows reads what this stage writes
+        self.console.print(f"[bold]{stage.name:<14}[/] running ...")
+        started = time.monotonic()
+        self._execute(stage)
+        seconds = time.monotonic() - started
+        versions = {str(partition): _version(str(partition)) for partition in stage.outputs()}
+        self.entries[stage.name] = {
+            "key": stage.key,
+            "seconds": round(seconds, 1),
+            "outputs": versions,
+        }
+        store.write_bytes(str(self.path), json.dumps(self.entries, indent=1).encode())
+        self.console.print(f"[bold]{stage.name:<14}[/] [green]done[/] in {seconds:.0f} s")
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage when it last ran, in seconds."""
+        return {name: float(str(entry["seconds"])) for name, entry in self.entries.items()}
+
+    def _execute(self, stage: Stage) -> None:
+        logs = self.path.parent / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        path = logs / f"{stage.name}.log"
+        with path.open("w", encoding="utf-8") as file, subprocess.Popen(
+            stage.command, env=self.env, text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(stage.stdin)
+            process.stdin.close()
+            for line in process.stdout:
+                file.write(line)
+                if said := news(line):
+                    self.console.print(f"{'':<15}[dim]{said}", markup=True, highlight=False)
+        if process.returncode:
+            tail = "\n".join(path.read_text("utf-8").splitlines()[-15:])
+            raise RuntimeError(
+                f"{stage.name}: exit code {process.returncode}; its last lines:\n{tail}\n"
+                f"the whole log: {path}"
+            )
+
+
+def news(line: str) -> str:
+    """What a person wants to see of a log line: our own progress lines; empty for the rest."""
+    for mark in ("jobs.publish: ", "jobs.progress: ", "jobs.towers: ", "jobs.demo: "):
+        _, found, text = line.partition(mark)
+        if found:
+            return text.strip().replace("[", r"\[")
+    return ""
+
+
+def _version(partition: str) -> str:
+    try:
+        return pin(Partition.parse(partition), even_stopped=True).manifest_sha256
+    except (LookupError, RuntimeError, FileNotFoundError):
+        return ""

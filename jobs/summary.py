@@ -1,0 +1,102 @@
+"""The demo's last words: summary.json (measures, seconds, paths) and the same as small tables."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs import store
+from jobs.lake import REPORT, Partition, lake_root
+from jobs.pointer import read_pointer
+from jobs.reading import Pinned, pin
+from jobs.tracking import home, tracking_uri
+
+HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
+
+
+def champion() -> tuple[Partition, Partition]:
+    """The promoted index and the report that judged it."""
+    index = read_pointer("champion").partition
+    return index, REPORT.at(**index.values)
+
+
+def ancestors(pinned: Pinned) -> dict[str, Pinned]:
+    """Every partition that this one was made from, itself included, by address."""
+    found = {str(pinned.partition): pinned}
+    for source in pinned.manifest.inputs:
+        if source.partition not in found:
+            older = pin(
+                Partition.parse(source.partition), attempt=source.attempt, even_stopped=True
+            )
+            found |= ancestors(older)
+    return found
+
+
+def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Write NIGHTSHELF_HOME/summary.json from the champion's report and the manifests behind it."""
+    report = pin(champion()[1])
+    told = json.loads(report.path("summary.json").read_text("utf-8"))
+    rooms: dict[str, float] = {}
+    for pinned in ancestors(report).values():
+        room = pinned.manifest.job.removeprefix("jobs.")
+        rooms[room] = rooms.get(room, 0.0) + pinned.manifest.seconds
+    summary = {
+        "measures": told["measures"],
+        "verdict": told["verdict"],
+        "simulated": report.manifest.simulated,
+        "seconds": {name: round(value, 1) for name, value in stage_seconds.items()},
+        "job_seconds": {name: round(value, 1) for name, value in sorted(rooms.items())},
+        "paths": {
+            "report": str(report.path("report.html")),
+            "data_docs": str(home() / "data_docs" / "index.html"),
+            "mlflow": tracking_uri(),
+            "summary": str(home() / "summary.json"),
+        },
+    }
+    store.write_bytes(str(home() / "summary.json"), json.dumps(summary, indent=1).encode())
+    return summary
+
+
+def show(summary: Mapping[str, Any], console: Console) -> None:
+    """Measures, time and paths as a person wants to see them."""
+    console.print(_measures(summary))
+    console.print(_seconds(summary))
+    if summary["simulated"]:
+        console.print(
+            "[yellow]The search log is simulated; these figures say nothing of real users."
+        )
+    console.print(f"verdict    {summary['verdict']}")
+    for name, path in summary["paths"].items():
+        console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
+    given = [f"{key}={os.environ[key]}" for key in ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
+             if key in os.environ]  # fmt: skip
+    prefix = " ".join(given) + " " if given and lake_root() != "lake" else ""
+    console.print(f'\nNext: {prefix}.venv/bin/python -m jobs.search --query "tenisówki pikachu"',
+                  highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def _measures(summary: Mapping[str, Any]) -> Table:
+    table = Table(title="Held-out queries, whole catalogue", title_justify="left")
+    table.add_column("arm")
+    for name in HEADLINE:
+        table.add_column(name, justify="right")
+    for arm, found in summary["measures"].items():
+        table.add_row(arm, *(f"{found[name]:.3f}" for name in HEADLINE))
+    return table
+
+
+def _seconds(summary: Mapping[str, Any]) -> Table:
+    table = Table(title="Where the time went", title_justify="left")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    for name, seconds in summary["seconds"].items():
+        table.add_row(name, f"{seconds:.0f}")
+    table.add_section()
+    for name, seconds in sorted(summary["job_seconds"].items(), key=lambda row: -row[1])[:8]:
+        table.add_row(f"  jobs.{name}", f"{seconds:.0f}")
+    return table
