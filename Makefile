@@ -23,10 +23,11 @@ demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged 
 test: $(READY) ## Run the tests; ARGS="tests/jobs -k lake" for some of them
 	@$(PYTHON) -m pytest --durations=10 $(ARGS)
 
-lint: $(READY) types ## Check format, code, SQL and types
+lint: $(READY) ## Check format, code, SQL and types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/sqlfluff lint --disable-progress-bar sql
+	@$(VENV)/bin/mypy
 
 types: $(READY) ## Check types alone
 	@$(VENV)/bin/mypy
