@@ -56,7 +56,7 @@ clean: ## Remove .venv and caches; lake and var (what jobs made) stay
 $(READY): requirements.lock
 	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { echo "make: Python 3.11 not found on PATH;" \
 		"install it (Debian: apt install python3.11-venv; macOS: brew install python@3.11)" >&2; exit 1; }; \
-	echo "Making $(VENV) with $$python: about 2.5 GB, some minutes the first time"; \
+	echo "Making $(VENV) with $$python: about 3 GB, some minutes the first time"; \
 	"$$python" -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --constraint requirements.lock --editable '.[faiss-cpu,dev]'
 	@cp requirements.lock $@
