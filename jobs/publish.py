@@ -30,6 +30,7 @@ from jobs.manifest import (
 )
 from jobs.reading import Pinned, attempt_uri
 from jobs.schema import conform
+from jobs.seal import seal
 from jobs.sweep import current, sweep
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.manifest import code_version
-from jobs.seal import spelled
 from jobs.reading import Pinned
+from jobs.seal import spelled
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
