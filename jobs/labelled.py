@@ -1,0 +1,156 @@
+"""A labelled search data set (queries, items, graded relevance) -> a catalogue and labels.
+
+python -m jobs.labelled --folder data/homedepot --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31
+
+The layout is told by the file names: items.csv + relevance.csv (item_id, title; query, item_id, relevance and
+perhaps split), the Amazon ESCI Parquet files (E, S, C, I become 3, 2, 1, 0), or the Wayfair WANDS files (Exact,
+Partial, Irrelevant become 2, 1, 0). A split column is obeyed: its test queries serve for nothing but the final judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.cli import run
+from jobs.labelled_layouts import OPTIONAL, detect
+from jobs.labelled_rows import Rows
+from jobs.lake import Partition
+from jobs.publish import Attempt, publish
+from jobs.reading import pin
+from models.normalise import normalise_query
+
+SPLITS = {
+    "": None,
+    "train": "train",
+    "dev": "dev",
+    "test": "test",
+    "validation": "dev",
+    "val": "dev",
+}
+STRICTNESS = {"train": 0, "dev": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Args:
+    """folder     where the files are
+    catalogue  output: the items; replaced
+    labels     output: the judgements; replaced
+    locale     which locale of a data set that holds several (ESCI: us, jp, es)
+    """
+
+    folder: str
+    catalogue: Partition
+    labels: Partition
+    locale: str = "us"
+
+
+def main(args: Args) -> dict[str, object]:
+    """Read, check, and write both; what is rejected is counted by reason and kept in quarantine."""
+    layout, paths = detect(Path(args.folder))
+    items, judged = layout.read(paths, args.locale)
+    _check_items(items, args.folder)
+    facts = {"layout": layout.name} | _check_judged(judged, items, args.folder)
+    with publish(args.catalogue, args) as out:
+        table = pa.Table.from_pandas(items.frame, preserve_index=False)
+        pq.write_table(table, out.folder / "items.parquet", compression="zstd")
+        _account(out, items, "items")
+        out.facts["layout"] = layout.name
+    with publish(args.labels, args, inputs=[pin(args.catalogue, even_stopped=True)]) as out:
+        out.write_table(_labels(judged.frame))
+        _account(out, judged, "judgements")
+        out.facts |= facts
+    return {
+        "catalogue": str(args.catalogue), "labels": str(args.labels), "items": len(items.frame),
+        "judgements": len(judged.frame), **facts,
+        "dropped": dict(items.dropped + judged.dropped),
+    }  # fmt: skip
+
+
+def _check_items(items: Rows, folder: str) -> None:
+    items.require(["item_id", "title"])
+    items.frame = items.frame.assign(item_id=items.frame["item_id"].str.strip())
+    items.reject(items.frame["item_id"].duplicated(), "duplicate_item")
+    columns = ["item_id", "title", *(name for name in OPTIONAL if name in items.frame)]
+    items.frame = items.frame[columns]
+    if items.frame.empty:
+        raise ValueError(
+            f"{folder}: of {items.rows_in:,} items none is usable: {dict(items.dropped)}"
+        )
+    if "price" in items.frame:
+        price = pd.to_numeric(items.frame["price"], errors="coerce")
+        items.frame = items.frame.assign(price=price)
+
+
+def _check_judged(judged: Rows, items: Rows, folder: str) -> dict[str, object]:
+    """Reject what cannot be used; return the facts of the labels."""
+    judged.require(["query", "item_id", "relevance"])
+    judged.frame = judged.frame.assign(
+        item_id=judged.frame["item_id"].str.strip(),
+        value=pd.to_numeric(judged.frame["relevance"], errors="coerce"),
+        side=judged.frame["split"].str.strip().str.lower().map(SPLITS),
+    )
+    judged.reject(~judged.frame["value"].abs().lt(float("inf")), "bad_relevance")
+    known = judged.frame["split"].str.strip().str.lower().isin(list(SPLITS))
+    judged.reject(~known, "bad_split")
+    judged.reject(~judged.frame["item_id"].isin(items.frame["item_id"]), "unknown_item")
+    keys = {text: normalise_query(text) for text in judged.frame["query"].unique()}
+    judged.frame = judged.frame.assign(key=judged.frame["query"].map(keys))
+    judged.reject(judged.frame["key"] == "", "no_query")
+    # other spellings of one query stay: the room of qrels takes the mean of their judgements
+    judged.reject(judged.frame.duplicated(["query", "item_id"]), "duplicate_judgement")
+    if judged.frame.empty:
+        raise ValueError(
+            f"{folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}"
+        )
+    moved = _one_side(judged)
+    value = judged.frame["value"]
+    return {
+        "queries": judged.frame["key"].nunique(),
+        "queries_of_several_splits": moved,
+        "relevance_min": float(value.min()),
+        "relevance_max": float(value.max()),
+        "splits": {str(k): int(n) for k, n in judged.frame["side"].value_counts().items()},
+    }
+
+
+def _one_side(judged: Rows) -> int:
+    """Put each query wholly on its strictest side, test before dev before train; count those of several."""
+    rank = judged.frame["side"].map(STRICTNESS).fillna(-1)
+    by_query = rank.groupby(judged.frame["key"])
+    several = by_query.nunique() > 1
+    names: dict[float, str] = {float(number): side for side, number in STRICTNESS.items()}
+    judged.frame = judged.frame.assign(side=by_query.transform("max").map(names))
+    return int(several.sum())
+
+
+def _labels(judged: pd.DataFrame) -> pa.Table:
+    side = judged["side"].astype(object)
+    return pa.Table.from_pydict(
+        {
+            "query": pa.array(judged["query"], pa.string()),
+            "item_id": pa.array(judged["item_id"], pa.string()),
+            "relevance": pa.array(judged["value"], pa.float64()),
+            "split": pa.array(side.where(side.notna(), None), pa.string()),
+        }
+    )
+
+
+def _account(out: Attempt, rows: Rows, unit: str) -> None:
+    out.count(unit, rows.rows_in, len(rows.frame), dict(rows.dropped))
+    if rows.rejects:
+        _write_lines(out.folder / "quarantine" / f"{unit}.ndjson", rows.rejects)
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    run(Args, main)

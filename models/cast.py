@@ -1,0 +1,64 @@
+"""The people of a simulated day: the names they go by in a log, and the application that each one uses."""
+
+import json
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.marketplace.chance import bits, uniform
+from models.traffic import PERSON, Traffic
+from models.ubi import Searches, hexed
+
+Ints = NDArray[np.int64]
+Words = NDArray[np.object_]
+_APP_FRAC = 0.35  # of clients; the rest come by the web
+_NO_SESSION_FRAC = 0.05  # sessions whose id is never sent
+
+
+def json_safe(texts: Iterable[str]) -> Words:
+    """Return each text as it stands between the quotes of a JSON string."""
+    return np.array([json.dumps(text, ensure_ascii=False)[1:-1] for text in texts], dtype=object)
+
+
+def ranking(seed: int, texts: Words) -> Ints:
+    """Return the queries [Q], the most popular first; the same on every day a query is there.
+
+    Short queries tend to the head, as in real logs: a draw grows with the number of words.
+    """
+    marks = np.array([zlib.crc32(text.casefold().encode()) for text in texts], dtype=np.int64)
+    words = np.strings.count(texts.astype(np.str_), " ") + 1
+    return np.argsort(uniform(seed, "popularity", marks) * words**1.5, kind="stable")
+
+
+class Cast:
+    """Names for a day's traffic. People keep theirs from day to day, robots and sessions do not.
+
+    dialects [S]: the application of each search, by its client (index into `ubi.DIALECTS`).
+    """
+
+    def __init__(self, seed: int, ds: str, traffic: Traffic, texts: Words) -> None:
+        self._seed, self._ds, self._traffic = seed, ds, traffic
+        self.queries = traffic.queries
+        self._texts = json_safe(texts)
+        robot = traffic.kinds != PERSON
+        person_names = hexed(bits(seed, "client", traffic.clients))
+        robot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
+        self.clients = np.where(robot, robot_names, person_names)
+        self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(
+            np.int64
+        )
+
+    def words(self, numbers: Ints) -> Searches:
+        """Return ids, clients, sessions and texts of these searches, safe inside JSON strings."""
+        sessions = self._traffic.sessions[numbers]
+        names = "s-" + hexed(bits(self._seed, f"session {self._ds}", sessions))
+        unsent = uniform(self._seed, f"no session {self._ds}", sessions) < _NO_SESSION_FRAC
+        halves = [hexed(bits(self._seed, f"search {half} {self._ds}", numbers)) for half in "ab"]
+        return Searches(
+            ids=halves[0] + halves[1],
+            clients=np.array("c-", dtype=object) + self.clients[numbers],
+            sessions=np.where(unsent, "", names).astype(object),
+            texts=self._texts[self._traffic.queries[numbers]],
+        )

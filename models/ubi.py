@@ -1,0 +1,129 @@
+"""UBI records as text, whole arrays at a time: queries, events, and lines that no reader can take.
+
+Real applications keep the standard each in its own way, so two of them are imitated here. The web shop writes
+OpenSearch bulk lines, ISO timestamps and ordinals from 1; the mobile app writes plain NDJSON, epoch milliseconds,
+ordinals from 0, older field names, and the session among the event's attributes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.day_log import ACTIONS
+
+Ints = NDArray[np.int64]
+Words = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one application writes UBI. actions: the names of ACTIONS; hits: the field of the result list."""
+
+    application: str
+    bulk: bool
+    first_ordinal: int
+    epoch: bool
+    actions: tuple[str, ...]
+    hits: str
+    session_in_attributes: bool
+
+
+WEB = Dialect("shop-web", True, 1, False, ACTIONS, "query_response_hit_ids", False)
+APP = Dialect(
+    "shop-app", False, 0, True, ("impression", "click_through", "add_to_cart", "purchase"),
+    "query_response_object_ids", True,
+)  # fmt: skip
+DIALECTS = (WEB, APP)
+FAULTS = ("truncated", "not_object", "no_action", "bad_timestamp", "no_user_query")
+
+
+@dataclass(frozen=True)
+class Searches:
+    """S searches in words that are safe inside JSON strings; sessions may be empty: it was not sent."""
+
+    ids: Words
+    clients: Words
+    sessions: Words
+    texts: Words
+
+
+def stamps(dialect: Dialect, milliseconds: Ints) -> Words:
+    """Return timestamps [n] as JSON values, from milliseconds since 1970."""
+    if dialect.epoch:
+        return milliseconds.astype(np.str_).astype(object)
+    moments = np.datetime_as_string(milliseconds.astype("datetime64[ms]"), unit="ms")
+    quoted: Words = np.array('"', dtype=object) + moments.astype(object) + 'Z"'
+    return quoted
+
+
+def query_lines(dialect: Dialect, searches: Searches, hits: Words, at: Words) -> Words:
+    """Return one query record per search; hits [S, R]: item ids in rank order, "" past the end."""
+    listed = '"' + hits[:, 0] + '"'
+    for column in range(1, hits.shape[1]):
+        item = hits[:, column]
+        listed = listed + np.where(item == "", "", ',"' + item + '"')
+    listed = np.where(hits[:, 0] == "", "", listed)
+    head = f'{_index(dialect, "ubi_queries")}{{"application":"{dialect.application}","query_id":"'
+    lines: Words = (
+        head + searches.ids + '","client_id":"' + searches.clients + '","user_query":"'
+        + searches.texts + '","query_attributes":{},"object_id_field":"item_id","timestamp":' + at
+        + f',"{dialect.hits}":[' + listed + "]}"
+    )  # fmt: skip
+    return lines
+
+
+def event_lines(
+    dialect: Dialect, searches: Searches, search: Ints, action: Ints, place: Ints, item: Words,
+    at: Words,
+) -> Words:  # fmt: skip
+    """Return one event record per (search, action, place from 0, item, timestamp)."""
+    index = _index(dialect, "ubi_events")
+    heads = [f'{index}{{"application":"{dialect.application}","action_name":"{name}","query_id":"'
+             for name in dialect.actions]  # fmt: skip
+    session = np.where(searches.sessions == "", "", '"session_id":"' + searches.sessions + '",')
+    outside, inside = ("", session) if dialect.session_in_attributes else (session, "")
+    said = searches.ids + '","client_id":"' + searches.clients + '",' + outside + '"timestamp":'
+    object_head = ',"event_attributes":{' + inside + '"object":{"object_id":"'
+    ordinals = np.arange(int(place.max(initial=0)) + 1) + dialect.first_ordinal
+    tails = '","object_id_field":"item_id"},"position":{"ordinal":' + _words(ordinals) + "}}}"
+    middle = object_head[search] if isinstance(object_head, np.ndarray) else object_head
+    lines: Words = (
+        np.array(heads, dtype=object)[action] + said[search] + at + middle + item + tails[place]
+    )
+    return lines
+
+
+def broken_lines(dialect: Dialect, fault: Ints, ids: Words, at: Words) -> Words:
+    """Return lines that break the standard, each by the fault of FAULTS given."""
+    events = f"{_index(dialect, 'ubi_events')}"
+    start = f'{{"application":"{dialect.application}",'
+    body = '","event_attributes":{"object":{"object_id":"1"},"position":{"ordinal":1}}}'
+    kinds = [
+        events
+        + start
+        + '"action_name":"click","query_id":"'
+        + ids
+        + '","timestamp":'
+        + at
+        + ',"event_at',
+        events + '["click","' + ids + '"]',
+        events + start + '"timestamp":' + at + ',"query_id":"' + ids + body,
+        events + start + '"action_name":"click","timestamp":"yesterday","query_id":"' + ids + body,
+        _index(dialect, "ubi_queries") + start + '"timestamp":' + at + ',"query_id":"' + ids + '"}',
+    ]
+    return np.stack(kinds)[fault, np.arange(len(fault))]
+
+
+def hexed(numbers: NDArray[np.uint64]) -> Words:
+    """Return each number as 16 hexadecimal digits."""
+    digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
+    return digits.astype(np.str_).astype(object)
+
+
+def _index(dialect: Dialect, name: str) -> str:
+    return f'{{"index":{{"_index":"{name}"}}}}\n' if dialect.bulk else ""
+
+
+def _words(numbers: Ints) -> Words:
+    return numbers.astype(np.str_).astype(object)
