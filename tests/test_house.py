@@ -26,6 +26,13 @@ MODELS_MAY_IMPORT = {
 MODELS_NEVER = {
     *("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")
 }
+# package names that are not the name that is imported
+PACKAGE = {
+    "Stemmer": "pystemmer",
+    "faiss": "faiss-cpu",
+    "pytrec_eval": "pytrec-eval-terrier",
+    "yaml": "pyyaml",
+}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 STATEMENT = re.compile(r"\b(SELECT\s|INSERT INTO|DELETE FROM|CREATE (TABLE|VIEW)|MERGE INTO)")
 
@@ -179,13 +186,26 @@ def required() -> dict[str, list[str]]:
     }
 
 
+def names(requirements: list[str]) -> set[str]:
+    """Their names alone."""
+    return {re.split(r"[<>=!~\[]", line)[0].lower() for line in requirements}
+
+
 def test_the_lock_pins_what_setup_cfg_asks_for() -> None:
-    asked = {
-        extra: {re.split(r"[<>=!~\[]", line)[0].lower() for line in lines}
-        for extra, lines in required().items()
-    }
-    assert set.union(*asked.values()) - asked["faiss-gpu"] <= set(pins())
+    asked = set.union(*(names(lines) for lines in required().values()))
+    assert asked - {"faiss-gpu"} <= set(pins())
     assert "faiss-gpu" not in pins()  # it installs the same folder as faiss-cpu
+
+
+@pytest.mark.parametrize("rooms", [("dags", "jobs", "models"), ("tests",)], ids=str)
+def test_every_library_that_is_imported_is_asked_for(rooms: tuple[str, ...]) -> None:
+    """One that comes only along with another may go with its next version."""
+    groups = ["", "faiss-cpu", *(["dev"] if rooms == ("tests",) else [])]
+    asked = {name for group in groups for name in names(required()[group])}
+    imported = {top for room in rooms for path in (ROOT / room).rglob("*.py") for top in tops(path)}
+    # Airflow is a namespace of many packages; _typeshed is the type checker's and never loaded
+    imported -= {"airflow", "dags", "jobs", "models", "tests", "_typeshed"}
+    assert {PACKAGE.get(top, top.replace("_", "-").lower()) for top in imported} <= asked
 
 
 def test_both_flavours_of_faiss_are_one_version() -> None:
