@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 LANGUAGES = {"none": "", "en": "english", "pl": "polish"}
 
+GUESSED_TEXTS = 5000
+GUESS_FRAC = 0.01
+_POLISH = frozenset("ąćęłńśźż")
+_ENGLISH = frozenset(("and", "the", "for", "with", "of", "in", "to", "on", "by"))
+
 # A word may hold inner marks ("wh-1000xm4", "3/4"), so that a model number is seen whole.
 _WORD = re.compile(r"\n|\w+(?:[-./]\w+)*")
 _PART = re.compile(r"\w+")
@@ -23,6 +28,17 @@ def fold(word: str) -> str:
     """Strip diacritics: shoppers leave them out more often than not."""
     decomposed = unicodedata.normalize("NFD", word.translate(_LETTERS_WITHOUT_DECOMPOSITION))
     return "".join(mark for mark in decomposed if not unicodedata.combining(mark))
+
+
+def guess_language(texts: Sequence[str]) -> str:
+    """Tell Polish, English and neither apart by their own letters and their commonest words."""
+    words = " ".join(texts[:GUESSED_TEXTS]).lower().split()
+    own = {
+        "pl": sum(not _POLISH.isdisjoint(word) for word in words),
+        "en": sum(word in _ENGLISH for word in words),
+    }
+    best = max(own, key=lambda language: own[language])
+    return best if own[best] > GUESS_FRAC * len(words) else "none"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,6 +98,7 @@ def build_sparse(texts: Sequence[str], language: str = "none") -> SparseIndex:
     Raises:
         ValueError: no text holds a single word.
     """
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
     terms = Analyser(language).analyse(texts)
     if not len(terms.ids):
         raise ValueError(f"none of {len(texts)} item texts holds a word: nothing to index")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.analysis import Analyser, fold
+from models.analysis import Analyser, fold, guess_language
 
 
 def terms(analyser: Analyser, texts: list[str]) -> list[list[str]]:
@@ -58,6 +58,19 @@ def test_analysis_equals_the_word_by_word_reading() -> None:
     alone = [terms(analyser, [text])[0] for text in texts]
     assert together == alone
     assert analyser.analyse(texts).ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (["Buty żółte do biegania", "Łóżko dziecięce"], "pl"),
+        (["Cordless drill with battery", "Cover for the grill"], "en"),
+        (["X100 42mm", "Schuhe rot"], "none"),
+        ([], "none"),
+    ],
+)
+def test_the_language_is_told_by_its_own_letters_and_words(texts: list[str], language: str) -> None:
+    assert guess_language(texts) == language
 
 
 def test_an_unknown_language_is_refused() -> None:

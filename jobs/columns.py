@@ -1,0 +1,56 @@
+"""Columns of Arrow tables as plain lists and arrays, and look-ups between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+# Arrow strings, left where Parquet put them: at 140M items a list of str would weigh ten times more
+Strings: TypeAlias = "pa.Array[Any]"
+
+
+def strings(table: pa.Table, name: str) -> list[str]:
+    """Give a string column as a list; a null becomes an empty string."""
+    return texts(table.column(name))
+
+
+def texts(values: Strings | pa.ChunkedArray[Any]) -> list[str]:
+    """Give Arrow strings as a list; a null becomes an empty string."""
+    return [value or "" for value in values.to_pylist()]
+
+
+def numbers(table: pa.Table, name: str) -> NDArray[Any]:
+    """Give a numeric column as an array."""
+    found: NDArray[Any] = table.column(name).to_numpy()
+    return found
+
+
+def table_of(columns: Mapping[str, object]) -> pa.Table:
+    """Make a table of lists, numpy arrays and Arrow arrays."""
+    made: pa.Table = pa.table(dict(columns))  # type: ignore[arg-type]
+    return made
+
+
+def where(table: pa.Table, name: str, value: str) -> pa.Table:
+    """Keep the rows whose column equals a value."""
+    return table.filter(pc.field(name) == value)
+
+
+def find(wanted: Sequence[str], among: Sequence[str] | Strings) -> Rows:
+    """Row of each wanted string among others, -1 where it is not there."""
+    known = among if isinstance(among, pa.Array) else pa.array(among, pa.string())
+    found: Any = pc.index_in(pa.array(wanted, pa.string()), known)
+    rows: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return rows
+
+
+def pick(values: Strings, rows: Rows) -> Strings:
+    """Values at some rows."""
+    found: Strings = values.take(pa.array(rows, pa.int64()))
+    return found

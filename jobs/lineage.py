@@ -1,0 +1,66 @@
+"""The way back from a partition to the log: versions, hashes, code.   python -m jobs.lineage index/ds=2026-01-31/..."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from jobs.ancestry import Ancestor, ancestry
+from jobs.cli import run
+from jobs.lake import NOWHERE, Partition
+from jobs.pointer import read_pointer
+from jobs.reading import pin
+
+
+@dataclass(frozen=True)
+class Args:
+    """partition  where to start; the champion when it is not given"""
+
+    partition: Partition = NOWHERE
+
+
+def main(args: Args) -> None:
+    """Print the tree; reads manifests only, so it is quick for a bundle of any size."""
+    start = pin(args.partition, even_stopped=True) if args.partition else read_pointer("champion")
+    root = ancestry(start)
+    tree = Tree(_label(root), guide_style="dim")
+    _grow(tree, root, {_key(root)})
+    Console(soft_wrap=True).print(tree)
+
+
+def _grow(tree: Tree, one: Ancestor, drawn: set[str]) -> None:
+    for parent in one.made_from:
+        again = _key(parent) in drawn
+        drawn.add(_key(parent))
+        branch = tree.add(_label(parent, again))
+        if not again:
+            _grow(branch, parent, drawn)
+
+
+def _key(one: Ancestor) -> str:
+    return f"{one.source.partition} {one.source.attempt}"
+
+
+def _label(one: Ancestor, again: bool = False) -> Text:
+    """One line: address, rows, manifest hash, code version, MLflow run."""
+    label = Text(one.source.partition, style="bold" if not again else "dim")
+    if again:
+        return label.append("  as above", style="dim")
+    label.append(f"  manifest {one.source.manifest_sha256[:12]}", style="cyan")
+    if one.pinned is None:
+        return label.append("  no longer kept", style="yellow")
+    made = one.pinned.manifest
+    label.append(f"  {made.rows:,} rows" if made.rows else "", style="green")
+    label.append(f"  {made.job} {made.created_at[:16]} code {made.code_version}", style="dim")
+    label.append(f"  mlflow {made.mlflow_run_id[:8]}" if made.mlflow_run_id else "", style="dim")
+    return label.append("  simulated" if made.simulated else "", style="yellow")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2 and not sys.argv[1].startswith("-"):  # the address alone will do
+        sys.argv.insert(1, "--partition")
+    run(Args, main)

@@ -1,0 +1,218 @@
+"""Bundle and held-out queries -> what each arm would show: dense, sparse, hybrid, and what they are judged against.
+
+python -m jobs.rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
+    --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
+    --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.bundle import Bundle, load_bundle, own_vector_frac
+from jobs.cli import run
+from jobs.columns import Strings, find, strings
+from jobs.columns import texts as texts_of
+from jobs.lake import NOWHERE, Partition
+from jobs.pointer import has_pointer, read_pointer
+from jobs.publish import Attempt, publish
+from jobs.reading import Pinned, pin, read_table
+from jobs.tracking import mlflow_run
+from jobs.trec import rows_of, write_trec
+from jobs.vectors import exact_rankings, pin_shards
+from jobs.weights import load_towers
+from models.encode import encode_queries
+from models.fusion import Ranked
+from models.index import inverted_lists, recall_against_exact
+from models.normalise import normalise_query
+
+log = logging.getLogger(__name__)
+CANARIES = 256
+TIMED_QUERIES = 200
+
+
+@dataclass(frozen=True)
+class Args:
+    """index       bundle to judge
+    queries     texts of the queries
+    qrels       judgements; the queries ranked are those judged in `split`
+    items       catalogue that the index must hold in full
+    rankings    output
+    embeddings  optional first shard of the index's own vectors: recall is taken against exact
+                search in them; without, against an exhaustive search of the index
+    baseline    optional first shard of step 1's embeddings, for arm dense_in_batch
+    champion    optional index in service: it ranks the same queries, as arms champion_*
+    split       queries to judge: test, or dev while settings are still being chosen
+    depth       items kept per query
+    pool        items of each arm that are fused into hybrid
+    """
+
+    index: Partition
+    queries: Partition
+    qrels: Partition
+    items: Partition
+    rankings: Partition
+    embeddings: Partition = NOWHERE
+    baseline: Partition = NOWHERE
+    champion: Partition = NOWHERE
+    split: str = "test"
+    depth: int = 100
+    pool: int = 200
+
+    def __post_init__(self) -> None:
+        if self.split not in ("train", "dev", "test"):
+            raise ValueError(f"split={self.split}: expected train, dev or test")
+        if not 100 <= self.depth <= self.pool:
+            raise ValueError(f"depth={self.depth}, pool={self.pool}: expected 100 <= depth <= pool")
+
+
+def main(args: Args) -> dict[str, Any]:
+    """Rank the judged queries by every arm, and check the index on the way."""
+    index, queries, qrels, items = map(pin, (args.index, args.queries, args.qrels, args.items))
+    inputs = [index, queries, qrels, items]
+    champion = [_in_service(args.champion)] if args.champion else []
+    shards = pin_shards(args.embeddings) if args.embeddings else []
+    baseline = pin_shards(args.baseline) if args.baseline else []
+    inputs += [*champion, *shards, *baseline]
+    with (
+        mlflow_run("rankings", args, inputs) as tracked,
+        publish(args.rankings, args, inputs) as out,
+    ):
+        out.mlflow_run_id = tracked.id
+        asked = judged_queries(queries, qrels, args.split)
+        texts = strings(asked, "query")
+        bundle = load_bundle(index)
+        arms = _arms(bundle, texts, args)
+        out.facts["champion"] = {}
+        for served in champion:
+            theirs = load_bundle(served)
+            found = _arms(theirs, texts, args)
+            arms.update({f"champion_{name}": ranked for name, ranked in found.items()})
+            out.facts["champion"] = {
+                "index": str(served.partition),
+                "manifest_sha256": served.manifest_sha256,
+                "items": theirs.facts["items"],
+                "space_id": theirs.facts["space_id"],
+            }
+        if baseline:
+            arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
+        _write(out, arms, strings(asked, "query_id"))
+        out.facts.update(_health(bundle, items), arms=list(arms), queries=len(texts))
+        out.facts.update(_recall(bundle, texts, shards), latency_ms=_latency_ms(bundle, texts))
+        out.facts.update(
+            space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
+        )
+        figures = ("index_recall", "own_vector_frac", "lost_items")
+        tracked.measures({name: out.facts[name] for name in figures} | out.facts["latency_ms"])
+    return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}
+
+
+def _in_service(index: Partition) -> Pinned:
+    """Pin the version that the champion's pointer names: the address may hold a newer one, our own."""
+    if has_pointer("champion") and (serving := read_pointer("champion")).partition == index:
+        return serving
+    return pin(index)
+
+
+def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:
+    """Give query_id and query of the queries judged in a split, in order of id.
+
+    Raises:
+        LookupError: none is judged, or a judged query has no text.
+    """
+    judged = set(strings(read_table(qrels, ["query_id"], pc.field("split") == split), "query_id"))
+    rows = read_table(queries, ["query_id", "query"])
+    found = rows.filter(pc.field("query_id").isin(sorted(judged))).sort_by("query_id")
+    if not len(judged) or len(found) != len(judged):
+        raise LookupError(
+            f"{qrels.partition}: {len(judged):,} queries judged in split {split}, {len(found):,} of"
+            f" them in {queries.partition}; expected all, and at least one"
+        )
+    return found
+
+
+def _arms(bundle: Bundle, texts: Sequence[str], args: Args) -> dict[str, tuple[Ranked, Strings]]:
+    ranked = bundle.rank(texts, args.depth, args.pool)
+    return {name: (found, bundle.item_ids) for name, found in ranked.items()}
+
+
+def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> tuple[Ranked, Strings]:
+    """Rank by other towers' embeddings, exactly; the towers are those that made them."""
+    sources = [one for one in shards[0].manifest.inputs if one.partition.startswith("towers/")]
+    towers = load_towers(pin(Partition.parse(sources[0].partition), attempt=sources[0].attempt))
+    wanted = encode_queries(towers, [normalise_query(text) for text in texts])
+    return exact_rankings(shards, wanted, depth)
+
+
+def _write(out: Attempt, arms: dict[str, tuple[Ranked, Strings]], query_ids: list[str]) -> None:
+    tables = [rows_of(arm, query_ids, ranked, ids) for arm, (ranked, ids) in arms.items()]
+    out.write_table(pa.concat_tables(tables), "rankings.parquet")
+    for arm, table in zip(arms, tables, strict=True):
+        write_trec(table, out.folder / f"{arm}.trec")
+    out.count("queries", len(query_ids), len(query_ids), {})
+
+
+def _health(bundle: Bundle, items: Pinned) -> dict[str, Any]:
+    """Compare the index with the catalogue: lost items, and vectors that are not their item's."""
+    rows = read_table(items, ["item_id", "text"])
+    ids, texts = strings(rows, "item_id"), strings(rows, "text")
+    chosen = np.random.default_rng(0).choice(len(ids), min(CANARIES, len(ids)), replace=False)
+    canaries = [ids[row] for row in chosen], [texts[row] for row in chosen]
+    return {
+        "items": len(ids),
+        "indexed": int(bundle.index.ntotal),
+        "lost_items": int((find(ids, bundle.item_ids) < 0).sum()),
+        "own_vector_frac": own_vector_frac(bundle, *canaries),
+    }
+
+
+def _recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
+    """Measure the index against exact search on the very queries that judge it."""
+    depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
+    wanted = bundle.encode(texts)
+    lists = inverted_lists(bundle.index)
+    if shards:
+        ranked, ids = exact_rankings(shards, wanted, depth)
+        row = find([*texts_of(ids), ""], bundle.item_ids)
+        # a lost item has no row: it stays wanted, under a number that is never found
+        exact = np.where(row < 0, bundle.index.ntotal, row)[ranked.items]
+    else:
+        whole = int(lists.nlist) if lists is not None else 0
+        exact = bundle.dense(wanted, depth, nprobe=whole).items
+    recall = recall_against_exact(bundle.dense(wanted, depth).items, exact)
+    against = "its vectors" if shards else "an exhaustive search of itself"
+    return {"index_recall": recall, "recall_depth": depth, "recall_against": against}
+
+
+def _latency_ms(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
+    """Time single queries on one thread, as an online service would meet them."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    taken = []
+    for text in texts[:TIMED_QUERIES]:
+        started = time.perf_counter()
+        vector = bundle.encode([text])
+        encoded = time.perf_counter()
+        bundle.dense(vector, 100)
+        taken.append((encoded - started, time.perf_counter() - encoded))
+    faiss.omp_set_num_threads(threads)
+    encode, search = 1000 * np.array(taken).T
+    return {
+        "encode_p50_ms": float(np.percentile(encode, 50)),
+        "encode_p99_ms": float(np.percentile(encode, 99)),
+        "search_p50_ms": float(np.percentile(search, 50)),
+        "search_p99_ms": float(np.percentile(search, 99)),
+    }
+
+
+if __name__ == "__main__":
+    run(Args, main)

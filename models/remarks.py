@@ -1,0 +1,40 @@
+"""What a reader must be told before any figure: where the arms stand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Means = Mapping[str, Mapping[str, float]]
+HEADLINE = "R@60"
+
+
+def remarks(means: Means, simulated: bool) -> list[str]:
+    """State what would mislead if it were left unsaid; empty when all is as hoped.
+
+    means: arm -> measure -> mean over the evaluated queries.
+    """
+    found = []
+    if simulated:
+        found.append(
+            "The search log is simulated. These figures show that the machinery works; they say"
+            " nothing about real shoppers."
+        )
+    value = {arm: measures[HEADLINE] for arm, measures in means.items()}
+    if {"dense", "sparse", "hybrid"} <= set(value):
+        best = max(("dense", "sparse"), key=lambda arm: value[arm])
+        if value["hybrid"] <= value[best]:
+            found.append(
+                f"Hybrid does not beat its best arm: {HEADLINE} {value['hybrid']:.3f}, and"
+                f" {value[best]:.3f} for {best} alone."
+            )
+    if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:
+        found.append(
+            f"Dense does not beat sparse yet: {HEADLINE} {value['dense']:.3f} against"
+            f" {value['sparse']:.3f}."
+        )
+    if {"dense", "dense_in_batch"} <= set(value) and value["dense"] <= value["dense_in_batch"]:
+        found.append(
+            f"Hard negatives did not help: {HEADLINE} {value['dense']:.3f} after them,"
+            f" {value['dense_in_batch']:.3f} before."
+        )
+    return found

@@ -1,0 +1,379 @@
+"""From embeddings to a promoted index: what must come out, and what must be stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import pytrec_eval
+import torch
+
+from jobs import embeddings, index, lineage, promote, rankings, report, search, verify
+from jobs.bundle import load_bundle
+from jobs.columns import numbers, strings, where
+from jobs.lake import Partition
+from jobs.pointer import has_pointer, read_pointer
+from jobs.publish import publish
+from jobs.reading import Pinned, pin, read_table
+from jobs.vectors import pin_shards, read_vectors
+from models.encode import encode_items
+from tests.jobs.shop import (
+    HOSTILE,
+    Args,
+    Shop,
+    publish_tables,
+    publish_towers,
+    publish_trained,
+    titles,
+)
+
+
+def embed(shop: Shop, shards: int = 2) -> None:
+    for number in range(shards):
+        target = shop.embeddings(f"{number}of{shards}")
+        embeddings.main(embeddings.Args(shop.items, shop.towers, target, chunk_items=100))
+
+
+def build(shop: Shop, **settings: object) -> None:
+    wanted = {"factory": "IVF16,SQ8", "recall_depth": 20, "recall_target": 0.9} | settings
+    given = (shop.embeddings(), shop.towers, shop.items, shop.queries, shop.index)
+    index.main(index.Args(*given, **wanted))  # type: ignore[arg-type]
+
+
+def judge(shop: Shop, **settings: object) -> dict[str, object]:
+    """Rank, report, and give the verdict; a champion in service is ranked too."""
+    champion = read_pointer("champion").partition if has_pointer("champion") else Partition()
+    given = (shop.index, shop.queries, shop.qrels, shop.items, shop.rankings)
+    wanted = {"embeddings": shop.embeddings(), "champion": champion} | settings
+    rankings.main(rankings.Args(*given, **wanted))  # type: ignore[arg-type]
+    given = (shop.rankings, shop.index, shop.queries, shop.qrels, shop.items, shop.report)
+    return report.main(report.Args(*given, min_relevance=2.0, min_index_recall=0.9))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One lake with a champion in service; tests that change it work on a copy."""
+    root = tmp_path_factory.mktemp("serving")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
+        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        publish_tables()
+        made = publish_towers()
+        embed(made)
+        build(made)
+        assert judge(made)["verdict"] == "pass"
+        promote.main(promote.Args(report=made.report))
+        yield made
+
+
+@pytest.fixture
+def changed(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A copy of the lake, free to spoil. Manifests hold no absolute path, so a copy is as good."""
+    here = pin(shop.index).uri.partition("/index_v1")[0]
+    shutil.copytree(here, tmp_path / "lake")
+    monkeypatch.setenv("NIGHTSHELF_LAKE", str(tmp_path / "lake"))
+    return shop
+
+
+def test_every_item_is_embedded_once_in_the_shard_of_its_id(shop: Shop) -> None:
+    shards = pin_shards(shop.embeddings())
+    parts = [strings(read_table(one), "item_id") for one in shards]
+    assert all(parts) and not set(parts[0]) & set(parts[1])
+    ids, vectors = read_vectors(shards)
+    assert ids == sorted(strings(read_table(pin(shop.items)), "item_id"))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    column = read_table(shards[0]).schema.field("embedding")
+    assert pa.types.is_fixed_size_list(column.type)
+
+
+def test_vectors_are_those_of_the_items_own_texts(shop: Shop) -> None:
+    items = {row["item_id"]: row["text"] for row in read_table(pin(shop.items)).to_pylist()}
+    ids, vectors = read_vectors(pin_shards(shop.embeddings()))
+    bundle = load_bundle(pin(shop.index))
+    expected = encode_items(bundle.towers, [items[name] for name in ids])
+    np.testing.assert_allclose(vectors, expected, atol=2e-2)
+
+
+def test_a_shard_that_is_missing_or_foreign_is_refused(changed: Shop) -> None:
+    with pytest.raises(LookupError, match="2of3"):
+        target = [changed.embeddings(f"{number}of3") for number in range(2)]
+        for one in target:
+            embeddings.main(embeddings.Args(changed.items, changed.towers, one))
+        pin_shards(target[0])
+    with pytest.raises(ValueError, match="give the first shard"):
+        pin_shards(changed.embeddings("1of2"))
+    publish_tables(keep=50)  # another catalogue, of which one shard is embedded again
+    embeddings.main(embeddings.Args(changed.items, changed.towers, changed.embeddings("1of2")))
+    with pytest.raises(RuntimeError, match="embed this shard again"):
+        pin_shards(changed.embeddings())
+
+
+def test_embeddings_under_another_towers_name_are_refused(changed: Shop) -> None:
+    wrong = changed.embeddings().having(towers="0" * 16)
+    with pytest.raises(ValueError, match=f"write to towers={changed.space}"):
+        embeddings.main(embeddings.Args(changed.items, changed.towers, wrong))
+
+
+def test_an_index_over_another_catalogue_is_refused(changed: Shop) -> None:
+    publish_tables(keep=300)
+    with pytest.raises(RuntimeError, match="only on one side"):
+        build(changed)
+
+
+def test_the_bundle_answers_as_flat_faiss_does(shop: Shop) -> None:
+    bundle = load_bundle(pin(shop.index))
+    ids, vectors = read_vectors(pin_shards(shop.embeddings()))
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    wanted = bundle.encode(["red shoes", "blue lamp"])
+    exact = flat.search(wanted, 20)[1]
+    found = bundle.dense(wanted, 20, nprobe=16)
+    assert (
+        np.mean([len(set(a) & set(b)) / 20 for a, b in zip(found.items, exact, strict=True)]) > 0.9
+    )
+    assert [hit.item_id for hit in bundle.hits(found)] == [ids[row] for row in found.items[0]]
+
+
+def test_a_second_build_makes_the_same_content(changed: Shop) -> None:
+    before = pin(changed.index).manifest.content_sha256
+    build(changed)
+    assert pin(changed.index).manifest.content_sha256 == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["index.faiss", "item_ids.parquet", "weights.safetensors", "sparse.data.npy", "facts.json"],
+)
+def test_one_flipped_bit_in_any_file_is_refused(changed: Shop, name: str) -> None:
+    pinned = pin(changed.index)
+    path = Path(pinned.uri) / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RuntimeError, match=name):
+        load_bundle(pinned)
+
+
+def spoil(shop: Shop, name: str, change: object) -> None:
+    """Publish the bundle again with one file changed and every checksum right: an inside job."""
+    old = pin(shop.index)
+    with publish(shop.index, Args(shop.index), list(map(as_input, old.manifest.inputs))) as out:
+        for entry in old.manifest.files:
+            shutil.copy(old.path(entry.name), out.folder / entry.name)
+        change(out.folder / name)  # type: ignore[operator]
+        out.facts.update(old.facts)
+
+
+def as_input(source: object) -> Pinned:
+    return pin(Partition.parse(source.partition), attempt=source.attempt)  # type: ignore[attr-defined]
+
+
+def shuffle_ids(path: Path) -> None:
+    rows = pq.read_table(path)
+    order = np.random.default_rng(0).permutation(len(rows))
+    ids = rows.column("item_id").take(pa.array(order))
+    pq.write_table(rows.set_column(1, "item_id", ids), path)
+
+
+def one_list(path: Path) -> None:
+    found = faiss.read_index(str(path))
+    faiss.extract_index_ivf(found).nprobe = 1
+    faiss.write_index(found, str(path))
+
+
+def forget_items(path: Path) -> None:
+    rows = pq.read_table(path)
+    ids = [f"gone-{row}" if row < 30 else name for row, name in enumerate(strings(rows, "item_id"))]
+    pq.write_table(rows.set_column(1, "item_id", pa.array(ids)), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "blamed"),
+    [
+        ("item_ids.parquet", shuffle_ids, "own vector"),
+        ("item_ids.parquet", forget_items, "30 lost"),
+        ("index.faiss", one_list, "index recall"),
+    ],
+)
+def test_planted_damage_is_stopped_by_the_gate(
+    changed: Shop, name: str, change: object, blamed: str
+) -> None:
+    spoil(changed, name, change)
+    verdict = judge(changed)
+    assert verdict["verdict"] == "stop"
+    assert any(blamed in reason for reason in verdict["reasons"])  # type: ignore[attr-defined]
+    before = read_pointer("champion").manifest_sha256
+    assert promote.main(promote.Args(report=changed.report))["promoted"] is False
+    with pytest.raises(RuntimeError, match="stopped by the gate"):
+        promote.main(promote.Args(report=changed.report, on_stop="fail"))
+    assert read_pointer("champion").manifest_sha256 == before
+
+
+def test_swapped_towers_are_refused_by_their_space_id(changed: Shop) -> None:
+    other = publish_towers(seed=1, step="in_batch")
+    foreign = pin(other.towers).path("weights.safetensors")
+    spoil(changed, "weights.safetensors", lambda path: shutil.copy(foreign, path))
+    with pytest.raises(RuntimeError, match="space ids"):
+        judge(changed)
+    with pytest.raises(RuntimeError, match="space ids"):
+        verify.main(verify.Args(changed.index))
+
+
+def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Shop) -> None:
+    good = read_pointer("champion").partition
+    blind = load_bundle(pin(good)).towers
+    for weight in blind.item_tower.parameters():
+        weight.data[torch.arange(len(weight)) % 32 > 0] = 0.01  # most trigrams mean the same
+    worse = publish_trained(blind, step="in_batch")
+    embed(worse)
+    build(worse)
+    stopped = judge(worse)
+    assert stopped["verdict"] == "stop", stopped
+    assert any("not worse than the champion" in one for one in stopped["reasons"])  # type: ignore[attr-defined]
+    # now the blind one serves, and the good one is the challenger: a planted improvement
+    promote.main(promote.Args(index=worse.index))
+    assert read_pointer("champion").partition == worse.index
+    passed = judge(changed)
+    assert passed["verdict"] == "pass", passed
+    assert promote.main(promote.Args(report=changed.report))["promoted"] is True
+    assert read_pointer("champion").partition == good
+    assert read_pointer("previous").partition == worse.index
+
+
+def test_a_report_that_compared_with_another_champion_is_refused(changed: Shop) -> None:
+    judge(changed, champion=Partition())
+    with pytest.raises(RuntimeError, match="rank and judge again"):
+        promote.main(promote.Args(report=changed.report))
+
+
+def test_a_report_of_other_rankings_or_judgements_is_refused(changed: Shop) -> None:
+    publish_tables(keep=400)  # the same addresses, other content
+    given = (changed.rankings, changed.index, changed.queries, changed.qrels, changed.items)
+    with pytest.raises(RuntimeError, match="rank again"):
+        report.main(report.Args(*given, changed.report))
+
+
+def test_rolling_back_is_one_command(changed: Shop) -> None:
+    first = read_pointer("champion")
+    build(changed, seed=5)
+    assert judge(changed)["verdict"] == "pass"
+    promote.main(promote.Args(report=changed.report))
+    assert read_pointer("champion").manifest_sha256 != first.manifest_sha256
+    old = first.manifest.attempt
+    done = promote.main(promote.Args(index=first.partition, attempt=old))
+    assert done["promoted"] is True
+    assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
+
+
+def test_run_files_measure_the_same_in_trec_eval(shop: Shop) -> None:
+    told = json.loads(pin(shop.report).path("summary.json").read_text())
+    wanted: dict[str, dict[str, int]] = {}
+    for row in where(read_table(pin(shop.qrels)), "split", "test").to_pylist():
+        wanted.setdefault(row["query_id"], {})[row["item_id"]] = int(row["relevance"])
+    relevant = {name for name, items in wanted.items() if max(items.values()) >= 2}
+    for arm in ("dense", "sparse", "hybrid"):
+        run: dict[str, dict[str, float]] = {name: {} for name in relevant}
+        for line in pin(shop.rankings).path(f"{arm}.trec").read_text().splitlines():
+            query, _, item, _, score, tag = line.split(" ")
+            assert tag == arm
+            if query in run:
+                run[query][item] = float(score)
+        judged = {name: wanted[name] for name in relevant}
+        tool = pytrec_eval.RelevanceEvaluator(
+            judged, {"recall.60", "ndcg_cut.10"}, relevance_level=2
+        )
+        found = tool.evaluate(run).values()
+        for name, key in (("R@60", "recall_60"), ("nDCG@10", "ndcg_cut_10")):
+            mean = sum(one[key] for one in found) / len(relevant)
+            assert told["measures"][arm][name] == pytest.approx(mean, abs=1e-9)
+
+
+def test_rankings_hold_every_judged_query_once_per_rank(shop: Shop) -> None:
+    rows = read_table(pin(shop.rankings))
+    asked = set(strings(where(read_table(pin(shop.qrels)), "split", "test"), "query_id"))
+    for arm in ("dense", "sparse", "hybrid"):
+        mine = where(rows, "arm", arm)
+        keys = list(zip(strings(mine, "query_id"), numbers(mine, "rank").tolist(), strict=True))
+        assert len(keys) == len(set(keys))
+        assert set(strings(mine, "query_id")) <= asked
+    assert set(strings(where(rows, "arm", "dense"), "query_id")) == asked
+
+
+def test_step_one_is_an_arm_of_its_own(changed: Shop) -> None:
+    first = publish_towers(seed=3, step="in_batch")
+    embed(first, shards=1)
+    told = judge(changed, baseline=first.embeddings("0of1"))
+    means = json.loads(pin(changed.report).path("summary.json").read_text())["measures"]
+    assert told["verdict"] == "pass"
+    assert 0 < means["dense_in_batch"]["R@60"] <= 1
+
+
+def test_the_page_is_self_contained_and_nothing_typed_becomes_markup(shop: Shop) -> None:
+    page = pin(shop.report).path("report.html").read_text()
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    assert "<script" not in page and "<img src=x" not in page and "onerror=&#34;" in page
+    assert "\x1b" not in page and "\x07" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "{{ 7*7 }}" in page  # a title is text, not a template
+    assert 'src="http' not in page and "href=" not in page
+    assert "No index was in service" in page and "Fit to serve" in page
+
+
+def test_a_simulated_log_is_announced_first(changed: Shop) -> None:
+    publish_tables(simulated=True)
+    embed(changed)
+    build(changed)
+    judge(changed)
+    page = pin(changed.report).path("report.html").read_text()
+    body = page[page.index("<main>") :]
+    assert body.index("simulated") < body.index("<h2>")
+
+
+def test_search_prints_every_arm_and_no_control_code(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    search.main(search.Args(HOSTILE["query"] + " [bold]lamp"))
+    said = capsys.readouterr().out
+    assert "dense" in said and "sparse" in said and "hybrid" in said
+    assert "\x1b]0" not in said and "\x07" not in said
+    assert "[bold]lamp" in said  # what was typed is not rich's markup
+    monkeypatch.setenv("COLUMNS", "60")
+    search.main(search.Args("red shoes", top=3))
+    assert "red shoes" in capsys.readouterr().out
+
+
+def test_lineage_leads_back_to_the_items(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lineage.main(lineage.Args(shop.index))
+    said = capsys.readouterr().out
+    for one in (shop.index, shop.embeddings(), shop.towers, shop.items):
+        assert str(one) in said
+        assert pin(one).manifest_sha256[:12] in said
+
+
+def test_a_sound_bundle_is_verified(shop: Shop) -> None:
+    assert verify.main(verify.Args(shop.index))["items"] == len(titles())
+
+
+def test_settings_out_of_range_are_refused(shop: Shop) -> None:
+    nowhere = Partition()
+    five = (nowhere,) * 5
+    with pytest.raises(ValueError, match="cutoff"):
+        index.Args(*five, cutoff="threshold")
+    with pytest.raises(ValueError, match="expected 100 <= depth"):
+        rankings.Args(*five, depth=5)
+    with pytest.raises(ValueError, match="must gain something"):
+        report.Args(*five, nowhere, min_relevance=1.0, zero_gain=1.0)
+    with pytest.raises(ValueError, match="either report"):
+        promote.Args()
