@@ -10,5 +10,6 @@ POSTGRES_PASSWORD=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
 AIRFLOW_FERNET_KEY=$(secret)
 AIRFLOW_JWT_SECRET=$(secret)
 AIRFLOW_SECRET_KEY=$(secret)
+NIGHTSHELF_SALT=$(secret)
 END
 echo "$file written"
