@@ -30,6 +30,7 @@ from jobs.simulate_truth import Truth
 from models.cast import Cast, ranking
 from models.click_model import ClickModel
 from models.shop_engine import LEXICAL_DEPTH, Pool, pool
+from models.shop_words import lexical
 from models.simulation import Day, Faults, day, lines
 from models.sparse import build_sparse
 from models.traffic import traffic
@@ -124,8 +125,8 @@ def main(args: Args) -> dict[str, object]:
 
 def _pool(shop: Shop, rng: np.random.Generator) -> Pool:
     """What the simulated engine would find for each query."""
-    found = build_sparse(shop.titles.tolist()).search(shop.texts.tolist(), LEXICAL_DEPTH)
-    return pool(found, shop.judged, len(shop.titles), shop.scale, rng)
+    found = lexical(build_sparse(shop.titles.tolist()), shop.texts.tolist(), LEXICAL_DEPTH)
+    return pool(len(shop.texts), len(shop.titles), found, shop.judged, shop.scale, rng)
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.click_model import gain
-from models.fusion import Ranked
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+Triples = tuple[Ints, Ints, Floats]
 
 LEXICAL_DEPTH = 40
 STRANGERS = 8
@@ -38,36 +39,26 @@ class Pool:
 
 
 def pool(
-    found: Ranked, judged: tuple[Ints, Ints, Floats], n_items: int, scale: tuple[float, float],
+    queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float],
     rng: np.random.Generator,
 ) -> Pool:  # fmt: skip
-    """Join lexical matches [Q, depth] with the judged (query, item, relevance) and random items.
+    """Join what words find, (query, item, score 0 to 1), with the judged (query, item, relevance) and strangers.
 
     scale: the lowest and highest relevance of the labels.
     """
-    queries = len(found.items)
-    best = np.maximum(
-        np.where(np.isfinite(found.scores), found.scores, 0).max(axis=1, initial=0), 1e-9
+    strangers = (
+        np.repeat(np.arange(queries), STRANGERS),
+        rng.integers(0, n_items, queries * STRANGERS),
     )
-    row, column = np.nonzero(found.items >= 0)
-    lexical = found.scores[row, column] / best[row]
-    judged_query, judged_item, relevance = judged
-    strange = rng.integers(0, n_items, (queries, STRANGERS)).ravel()
-    keys = np.concatenate(
-        [
-            row * n_items + found.items[row, column],
-            judged_query * n_items + judged_item,
-            np.repeat(np.arange(queries), STRANGERS) * n_items + strange,
-        ]
-    )
+    keys = np.concatenate([part[0] * n_items + part[1] for part in (found, judged, strangers)])
     pairs, place = np.unique(keys, return_inverse=True)
     score, gains = np.zeros(len(pairs)), np.zeros(len(pairs))
-    np.maximum.at(score, place[: len(row)], lexical)
-    labelled = place[len(row) : len(row) + len(judged_query)]
-    np.maximum.at(gains, labelled, gain(relevance, *scale))
-    by_words = score > 0
-    score = np.where(by_words, score, _LUCKY_SCORE * gains)
-    return _matrix(pairs // n_items, pairs % n_items, queries, score, gains, by_words)
+    by_words, labelled = place[: len(found[0])], place[len(found[0]) :][: len(judged[0])]
+    np.maximum.at(score, by_words, found[2])
+    np.maximum.at(gains, labelled, gain(judged[2], *scale))
+    lexical = score > 0
+    score = np.where(lexical, score, _LUCKY_SCORE * gains)
+    return _matrix(pairs // n_items, pairs % n_items, queries, score, gains, lexical)
 
 
 def _matrix(
