@@ -1,0 +1,200 @@
+"""The rows as the checks see them: ids, numbers and derived columns, never a text that somebody typed.
+
+Great Expectations prints what it finds unescaped, so what it is not given it cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import store
+from jobs.derive import (
+    Derived,
+    Known,
+    chars,
+    clean,
+    days_before_ds,
+    equals,
+    flag,
+    given,
+    only_where,
+)
+from jobs.derive_sets import (
+    arms_missing,
+    dim_difference,
+    distinct_per,
+    fingerprint,
+    highest,
+    lowest,
+    norm,
+    rank_gap,
+    repeated,
+    score_rise,
+    size,
+    size_difference,
+)
+from jobs.reading import Pinned, read_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# the one column that every table is given: names and types of the files' columns, in order
+SCHEMA = "columns_and_types"
+# where a Spark expression looks when it needs the whole table
+VIEW = "checked"
+
+DERIVED: dict[str, dict[str, Derived]] = {
+    "items": {
+        "title_chars": chars("title"),
+        "text_chars": chars("text"),
+        "has_title": given("title"),
+        "has_category": given("category"),
+        "has_brand": given("brand"),
+    },
+    "impressions": {
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "clicked": flag("is_click"),
+        "carted": flag("is_cart"),
+        "purchased": flag("is_purchase"),
+        "days_before_ds": days_before_ds("searched_at"),
+        "queries_of_search": distinct_per("query_id", "search_id"),
+    },
+    "pairs": {
+        "days_before_ds": days_before_ds("last_day"),
+        "is_train": equals("split", "train"),
+        "splits_of_query": distinct_per("split", "query_id"),
+    },
+    "queries": {
+        "searches_if_unseen": only_where("searches", "segment", "unseen"),
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "is_train": equals("split", "train"),
+        "is_test": equals("split", "test"),
+    },
+    "qrels": {
+        "is_test": equals("split", "test"),
+        "splits_of_query": distinct_per("split", "query_id"),
+    },
+    "negatives": {
+        "n_items": size("item_ids"),
+        "ranks_less_items": size_difference("ranks", "item_ids"),
+        "scores_less_items": size_difference("scores", "item_ids"),
+        "items_repeated": repeated("item_ids"),
+        "lowest_rank": lowest("ranks"),
+        "lowest_score": lowest("scores"),
+        "highest_score": highest("scores"),
+    },
+    "embeddings": {
+        "norm": norm("embedding"),
+        "dim_difference": dim_difference("embedding"),
+        "fingerprint": fingerprint("embedding"),
+    },
+    "rankings": {
+        "rank_gap": rank_gap(),
+        "score_rise": score_rise(),
+        "arms_missing": arms_missing(),
+    },
+}
+
+
+def ddl(columns: dict[str, str]) -> str:
+    """Columns and types as one line of Spark SQL."""
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def file_columns(pinned: Pinned) -> dict[str, str]:
+    """Columns and Spark SQL types of the partition's files.
+
+    Raises:
+        RuntimeError: two files of the partition differ.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for uri in pinned.files():
+        if uri.endswith(".parquet"):
+            system, path = store.filesystem(uri)
+            schema = pq.read_schema(path, filesystem=system)
+            found[uri] = {field.name: _spell(field.type) for field in schema}
+    first, *others = found.items()
+    for uri, columns in others:
+        if list(columns.items()) != list(first[1].items()):
+            raise RuntimeError(
+                f"{pinned.partition}: {uri} has columns {ddl(columns)}, {first[0]} has {ddl(first[1])}; "
+                f"one partition has one schema: run {pinned.manifest.job} again"
+            )
+    return first[1]
+
+
+def _spell(kind: pa.DataType) -> str:
+    if pa.types.is_map(kind):
+        return f"MAP<{_spell(kind.key_type)},{_spell(kind.item_type)}>"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return f"ARRAY<{_spell(kind.value_type)}>"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP" if kind.tz else "TIMESTAMP_NTZ"
+    names = {pa.string(): "STRING", pa.large_string(): "STRING", pa.float64(): "DOUBLE",
+             pa.float32(): "FLOAT", pa.int32(): "INT", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN",
+             pa.date32(): "DATE"}  # fmt: skip
+    return names.get(kind, str(kind).upper())
+
+
+def computable(pinned: Pinned, wanted: Sequence[str], found: dict[str, str]) -> list[str]:
+    """The wanted columns that can be had: all of them, unless the files' columns are not the table's."""
+    contract = pinned.partition.table.columns
+    derived = DERIVED[pinned.partition.name]
+    return [
+        name
+        for name in wanted
+        if name == SCHEMA
+        or all(
+            found.get(column) == contract[column]
+            for column in (derived[name].reads if name in derived else (name,))
+        )
+    ]
+
+
+def pandas_frame(pinned: Pinned, wanted: Sequence[str], schema: str) -> pd.DataFrame:
+    """The wanted columns on one machine."""
+    derived, known = DERIVED[pinned.partition.name], known_of(pinned)
+    plain = [name for name in wanted if name not in derived and name != SCHEMA]
+    reads = [column for name in wanted if name in derived for column in derived[name].reads]
+    rows = read_table(pinned, columns=list(dict.fromkeys([*plain, *reads])))
+    made = {name: derived[name].arrow(rows, known) for name in wanted if name in derived}
+    table = rows.select(plain)
+    for name, values in made.items():
+        table = table.append_column(
+            name, values if isinstance(values, pa.ChunkedArray) else pa.array(values)
+        )
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.assign(**{SCHEMA: schema}) if SCHEMA in wanted else frame
+
+
+def spark_frame(
+    spark: SparkSession, pinned: Pinned, wanted: Sequence[str], schema: str
+) -> DataFrame:
+    """The wanted columns on Spark."""
+    from pyspark.sql import functions
+
+    from jobs.spark import read_spark
+
+    derived, known = DERIVED[pinned.partition.name], known_of(pinned)
+    read_spark(spark, pinned).createOrReplaceTempView(VIEW)
+    terms = [
+        f"{derived[name].sql} AS {name}" if name in derived else name
+        for name in wanted
+        if name != SCHEMA
+    ]
+    frame = spark.sql(
+        f"SELECT {', '.join(terms)} FROM {VIEW}", args={"ds": known.ds, "dim": known.dim}
+    )
+    return frame.withColumn(SCHEMA, functions.lit(schema)) if SCHEMA in wanted else frame
+
+
+def known_of(pinned: Pinned) -> Known:
+    """What the partition says of itself."""
+    return Known(pinned.partition.ds, int(pinned.facts.get("dim", 0)))

@@ -1,0 +1,96 @@
+"""Partitions -> their data-quality verdicts.   python -m jobs.expect --partitions items/ds=2026-01-31,pairs/ds=2026-01-31
+
+Runs the table's suite of great_expectations/ on each partition, writes `_verdict.json` beside its data and the Data Docs
+under NIGHTSHELF_HOME. A verdict `stop` ends with an error, and every reader downstream refuses the partition.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jobs import cli, data_docs, store
+from jobs.data_docs_page import Record
+from jobs.lake import Partition
+from jobs.manifest import VERDICT
+from jobs.quality import Outcome, check, project, suite_file
+from jobs.reading import pin
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args:
+    """partitions  what to check, separated by commas; each of a table that has a suite
+    spark_rows  rows from which the suite runs on Spark instead of in memory
+    keep        partitions of one table whose results stay in the Data Docs, newest days first
+    """
+
+    partitions: str
+    spark_rows: int = 1_000_000
+    keep: int = 90
+
+    def __post_init__(self) -> None:
+        for partition in self.parsed():
+            if not suite_file(partition.name).exists():
+                raise ValueError(f"{partition}: {partition.name} has no suite of expectations")
+        if not self.parsed():
+            raise ValueError(
+                "partitions: found none, expected at least one, as in pairs/ds=2026-01-31"
+            )
+        if self.spark_rows < 1 or self.keep < 1:
+            raise ValueError(
+                f"found spark_rows={self.spark_rows} and keep={self.keep}, expected 1 or more of each"
+            )
+
+    def parsed(self) -> list[Partition]:
+        """The partitions, each once."""
+        words = [word.strip() for word in self.partitions.split(",")]
+        return list(dict.fromkeys(Partition.parse(word) for word in words if word))
+
+
+def main(args: Args) -> dict[str, object]:
+    """Check each partition, write its verdict, then the Data Docs; RuntimeError when one must stop."""
+    pins = [pin(partition, even_stopped=True) for partition in args.parsed()]
+    context = project()
+    outcomes = [check(context, pinned, args.spark_rows) for pinned in pins]
+    records = [record(outcome) for outcome in outcomes]
+    for pinned, found in zip(pins, records, strict=True):
+        store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found, indent=1, ensure_ascii=False).encode())  # fmt: skip
+        for text in found["warns"]:
+            log.warning("%s: %s", pinned.partition, text)
+    index = data_docs.build(context, [outcome.key for outcome in outcomes], records, args.keep)
+    stopped = [f"{found['partition']}: {text}" for found in records for text in found["stops"]]
+    if stopped:
+        raise RuntimeError(
+            "\n".join([*stopped, f"nothing downstream may run on that; see {index}"])
+        )
+    return {
+        "verdicts": {found["partition"]: found["verdict"] for found in records},
+        "data_docs": str(index),
+    }
+
+
+def record(outcome: Outcome) -> Record:
+    """The verdict as it stands beside the data and in the index of the Data Docs."""
+    pinned = outcome.pinned
+    return {
+        "partition": str(pinned.partition),
+        "verdict": outcome.verdict,
+        "stops": [str(finding) for finding in outcome.failed("stop")],
+        "warns": [str(finding) for finding in outcome.failed("warn")],
+        "checks": len(outcome.findings),
+        "rows": pinned.manifest.rows,
+        "simulated": pinned.manifest.simulated,
+        "engine": outcome.engine,
+        "suite_sha256": outcome.suite_sha256,
+        "manifest_sha256": pinned.manifest_sha256,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data_docs": data_docs.page(outcome.key),
+    }
+
+
+if __name__ == "__main__":
+    cli.run(Args, main)

@@ -1,0 +1,95 @@
+"""What one expectation found, as a sentence, and what of a result may be kept: counts, never a value of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from jobs.derived import SCHEMA
+from jobs.reading import Pinned
+
+if TYPE_CHECKING:
+    from great_expectations.core import (
+        ExpectationSuiteValidationResult,
+        ExpectationValidationResult,
+    )
+
+COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation and what it found. on_fail: stop or warn."""
+
+    rule: str
+    kind: str
+    why: str
+    on_fail: str
+    success: bool
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} [{self.kind}]: found {self.found}; {self.why}"
+
+
+def finding_of(
+    result: ExpectationValidationResult, schema: str, derived: Collection[str]
+) -> Finding:
+    """The sentence's parts. schema: the columns that the files have; derived: names of derived columns."""
+    config: Any = result.expectation_config
+    meta = config.meta
+    column = config.kwargs.get("column")
+    if column == SCHEMA and not result.success:
+        found = schema
+    else:
+        # a derived column is never a quantity to be averaged, only a flag: its mean is a share
+        share = "mean" in config.type and column in derived or "proportion" in config.type
+        found = _found(result.result, bool(result.success), share)
+    return Finding(
+        config.description, config.type, meta["why"], meta["on_fail"], bool(result.success), found
+    )
+
+
+def _found(result: dict[str, Any], success: bool, share: bool) -> str:
+    if result.get("unexpected_count") is not None:
+        wrong, rows = result["unexpected_count"], result["element_count"]
+        return f"{wrong:,} of {rows:,} rows otherwise" if wrong else f"all of {rows:,} rows"
+    value = result.get("observed_value")
+    if _is_number(value):
+        if isinstance(value, int):
+            return f"{value:,} rows"  # the one figure that is an integer
+        return f"{100 * value:.4g}%" if share else f"{value:.4g}"
+    return "nothing to fault" if success else "no figure (no rows, or a column that is not there)"
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def keep_counts(
+    result: ExpectationSuiteValidationResult, findings: Sequence[Finding], pinned: Pinned
+) -> None:
+    """Take out whatever may be a value of the data, and say what was checked."""
+    for one, finding in zip(result.results, findings, strict=True):
+        figures = {name: one.result.get(name) for name in (*COUNTS, "observed_value")}
+        one.result = {name: value for name, value in figures.items() if _is_number(value)}
+        one.meta = {"found": finding.found}
+        raised = bool(one.exception_info and one.exception_info.get("raised_exception", True))
+        one.exception_info = {
+            "raised_exception": raised,
+            "exception_message": "could not be computed" if raised else None,
+            "exception_traceback": None,
+        }
+    manifest = pinned.manifest
+    meta: dict[str, Any] = {**result.meta}
+    meta["partition"] = {
+        "name": str(pinned.partition),
+        "rows": manifest.rows,
+        "simulated": manifest.simulated,
+        "created_at": manifest.created_at,
+        "code_version": manifest.code_version,
+        "manifest_sha256": pinned.manifest_sha256,
+    }
+    result.meta = meta

@@ -1,0 +1,91 @@
+"""The cases of tests/suites/<table>/: rows that pass, and one spoiled thing for each expectation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from jobs.lake import TABLES, Partition
+from jobs.publish import publish
+from jobs.quality import suite_file
+from jobs.reading import Pinned, pin
+from jobs.schema import arrow_schema
+
+SUITES = Path(__file__).resolve().parent.parent / "suites"
+NAMES = ("items", "impressions", "pairs", "queries", "qrels", "negatives", "embeddings", "rankings")  # fmt: skip
+VALUES = {"ds": "2026-01-31", "towers": "0123456789abcdef", "shard": "0of1"}
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Args:
+    """note  what is published, so that attempts differ in their manifest"""
+
+    note: str = ""
+
+
+def partition(table: str) -> Partition:
+    return TABLES[table].at(**{key: VALUES[key] for key in TABLES[table].keys})
+
+
+def cases(table: str) -> list[Case]:
+    return yaml.safe_load((SUITES / table / "bad.yaml").read_text("utf-8"))
+
+
+def rules(table: str) -> list[str]:
+    suite = json.loads(suite_file(table).read_text("utf-8"))
+    return [expectation["description"] for expectation in suite["expectations"]]
+
+
+def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:
+    """The good rows with the case's change, and the schema to write them with."""
+    rows = yaml.safe_load((SUITES / table / "good.yaml").read_text("utf-8"))["rows"]
+    schema = arrow_schema(TABLES[table])
+    if "row" in case:  # in the first row
+        times = case["row"].get("times", 1)
+        changes = {name: value * times if times > 1 else value
+                   for name, value in case["row"].items() if name != "times"}  # fmt: skip
+        rows[0] |= changes
+    if "again" in case:  # the first row once more, with a change
+        rows.append(rows[0] | case["again"])
+    if "every" in case:
+        rows = [row | case["every"] for row in rows]
+    if "grow" in case:  # the same content under new ids
+        rows = [
+            row | {"item_id": f"{row['item_id']}-{n}"} for n in range(case["grow"]) for row in rows
+        ]
+    if "none" in case:
+        rows = []
+    if "without" in case:
+        schema = schema.remove(schema.get_field_index(case["without"]))
+    for name, kind in case.get("retype", {}).items():
+        schema = schema.set(schema.get_field_index(name), pa.field(name, pa.type_for_alias(kind)))
+        for row in rows:
+            row[name] = _cast(row[name], kind)
+    return rows, schema
+
+
+def _cast(value: Any, kind: str) -> Any:
+    if value is None:
+        return None
+    return {"string": str, "binary": str.encode}.get(kind, float if "float" in kind else int)(value)
+
+
+def put(table: str, case: Case) -> Pinned:
+    """Publish the good rows with the case's change."""
+    rows, schema = spoil(table, case)
+    columns = {field.name: [_value(row[field.name]) for row in rows] for field in schema}
+    with publish(partition(table), Args(str(case))) as out:
+        out.facts["dim"] = 2
+        pq.write_table(pa.table(columns, schema=schema), out.folder / "part-00000.parquet")
+    return pin(partition(table), even_stopped=True)
+
+
+def _value(value: Any) -> Any:
+    return list(value.items()) if isinstance(value, dict) else value

@@ -1,0 +1,78 @@
+"""Every suite accepts its good rows, and each expectation notices the one thing that it is there for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs import suites
+from jobs.derived import computable, ddl, file_columns, pandas_frame
+from jobs.quality import PROJECT, QUIET, check, columns_of, project
+from tests.jobs.suite_cases import NAMES, Case, cases, put, rules
+
+if TYPE_CHECKING:
+    from great_expectations.data_context.data_context.abstract_data_context import (
+        AbstractDataContext,
+    )
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> AbstractDataContext:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_HOME", str(tmp_path_factory.mktemp("home")))
+        return project()
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_good_rows_pass(lake: Path, context: AbstractDataContext, table: str) -> None:
+    outcome = check(context, put(table, {}), spark_rows=1_000_000)
+    assert [str(finding) for finding in outcome.failed()] == []
+    assert outcome.verdict == "pass"
+    assert len(outcome.findings) == len(rules(table))
+
+
+@pytest.mark.parametrize(
+    ("table", "case"),
+    [pytest.param(table, case, id=f"{table}-{number}") for table in NAMES for number, case in enumerate(cases(table))],
+)  # fmt: skip
+def test_each_expectation_notices_its_case(
+    lake: Path, context: AbstractDataContext, table: str, case: Case
+) -> None:
+    pinned = put(table, case)
+    rule = next(
+        rule
+        for rule in context.suites.get(table).expectations
+        if (rule.description or "").startswith(case["rule"])
+    )
+    found = file_columns(pinned)
+    wanted = computable(pinned, columns_of([rule.configuration.to_json_dict()]), found)
+    frame = pandas_frame(pinned, wanted, ddl(found))
+    asset = context.data_sources.get("pandas").get_asset(table)
+    batch = asset.get_batch_definition("partition").get_batch({"dataframe": frame})
+    result = batch.validate(rule, result_format=QUIET)
+    assert not result.success
+    assert not result.exception_info["raised_exception"], result.exception_info
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_no_expectation_is_without_a_case(table: str) -> None:
+    said = [case["rule"] for case in cases(table)]
+    assert [rule for rule in rules(table) if not any(rule.startswith(word) for word in said)] == []
+    assert [word for word in said if not any(rule.startswith(word) for rule in rules(table))] == []
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_every_expectation_has_its_reason_and_weight(table: str) -> None:
+    suite = json.loads((PROJECT / "expectations" / f"{table}.json").read_text("utf-8"))
+    for expectation in suite["expectations"]:
+        weight = expectation["meta"]["on_fail"]
+        assert expectation["severity"] == {"stop": "critical", "warn": "warning"}[weight]
+        assert len(expectation["meta"]["why"]) > 10
+
+
+def test_the_committed_project_is_what_its_rules_make() -> None:
+    for name, text in suites.project_files().items():
+        assert (PROJECT / name).read_text("utf-8") == text, f"{name}: run python -m jobs.suites"
