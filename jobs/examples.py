@@ -36,7 +36,7 @@ class Example:
     query: str
     segment: str
     relevant: int
-    recall: dict[str, float]
+    said: dict[str, str]
     lists: dict[str, list[Shown]]
 
 
@@ -65,7 +65,7 @@ def choose_examples(
             query=printable(texts[known[place]]) or "(nothing visible)",
             segment=str(segments[row]),
             relevant=_n_relevant(found, ids[place]),
-            recall={arm: float(found.arms[arm].column("R@60")[row]) for arm in _arms(found)},
+            said={arm: _said(found, arm, row) for arm in _arms(found)},
             lists={arm: lists.get((arm, ids[place]), []) for arm in _arms(found)},
         )
         for place, (row, why) in enumerate(chosen.items())
@@ -78,10 +78,12 @@ def _arms(found: Evaluation) -> list[str]:
 
 def _chosen(found: Evaluation, queries: pa.Table, per_kind: int) -> dict[int, str]:
     """Row of the evaluation -> why, in the order in which they are shown."""
-    recall = {arm: found.arms[arm].column("R@60") for arm in _arms(found)}
+    # by the first ten: a difference that a shopper, and the reader of the page, sees
+    recall = {arm: found.arms[arm].column("R@10") for arm in _arms(found)}
+    whole = {arm: found.arms[arm].column("R@100") for arm in _arms(found)}
     nothing = np.zeros(len(found.judged.query_ids))
     lead = recall.get("dense", nothing) - recall.get("sparse", nothing)
-    missed = np.where(sum(recall.values(), nothing) == 0, 1.0, 0.0)
+    missed = np.where(sum(whole.values(), nothing) == 0, 1.0, 0.0)
     counts = np.append(numbers(queries, "searches"), 0)
     searches = counts[find(found.judged.query_ids, strings(queries, "query_id"))]
     sizes = np.array([_n_relevant(found, name) for name in found.judged.query_ids])
@@ -99,6 +101,12 @@ def _chosen(found: Evaluation, queries: pa.Table, per_kind: int) -> dict[int, st
     return chosen
 
 
+def _said(found: Evaluation, arm: str, row: int) -> str:
+    """Where the first relevant item of a list stands."""
+    reciprocal = float(found.arms[arm].column("RR@100")[row])
+    return f"first relevant at {round(1 / reciprocal)}" if reciprocal else "none in 100"
+
+
 def _n_relevant(found: Evaluation, query_id: str) -> int:
     grades: NDArray[np.int64] = np.array(list(found.judged.grades[query_id].values()))
     return int((grades >= found.judged.threshold).sum())
@@ -114,5 +122,5 @@ def _shown(found: Evaluation, query_id: str, item_id: str, title: str) -> Shown:
     mark = "unjudged"
     if grade is not None:
         mark = "relevant" if grade >= found.judged.threshold else "judged"
-    said = "" if grade is None else f"{grade / GRADE_UNIT:g}"
+    said = "" if grade is None else f"{grade / GRADE_UNIT + found.judged.zero_gain:g}"
     return Shown(printable(title) or "(no title)", printable(item_id, 40), mark, said)

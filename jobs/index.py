@@ -8,26 +8,25 @@ python -m jobs.index --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs import bundle_files as files
 from jobs.cli import run
-from jobs.columns import find, strings, where
+from jobs.columns import strings
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.tracking import mlflow_run
+from jobs.tuning import threshold_on, tuning_queries
 from jobs.vectors import pin_shards, read_vectors
 from jobs.weights import load_towers
 from models import index as faiss_index
 from models.analysis import LANGUAGES, guess_language
-from models.cutoff import KINDS, Cutoff, fit_threshold
+from models.cutoff import KINDS, Cutoff
 from models.encode import encode_queries
 from models.fusion import Ranked
 from models.index import Vectors
@@ -85,7 +84,8 @@ def main(args: Args) -> dict[str, Any]:
     """Build, tune, check and publish the bundle."""
     shards = pin_shards(args.embeddings)
     towers_in, items, queries = pin(args.towers), pin(args.items), pin(args.queries)
-    inputs = [*shards, towers_in, items, queries, *([pin(args.qrels)] if args.qrels else [])]
+    qrels = [pin(args.qrels)] if args.qrels else []
+    inputs = [*shards, towers_in, items, queries, *qrels]
     with mlflow_run("index", args, inputs) as tracked:
         with publish(args.index, args, inputs) as out:
             out.mlflow_run_id = tracked.id
@@ -94,7 +94,12 @@ def main(args: Args) -> dict[str, Any]:
             faiss_index.check_vectors(vectors, ids)
             files.copy_towers(towers_in, out.folder)
             _write_catalogue(args, items, ids, out)
-            out.facts.update(_build(args, towers, queries, ids, vectors, out))
+            asked = tuning_queries(queries, args.tuning_queries)
+            found, facts = _build(args, towers, asked, vectors, out)
+            cutoff = Cutoff(args.cutoff)
+            if args.cutoff == "threshold":
+                cutoff = threshold_on(qrels[0], args.min_relevance, asked, found, ids)
+            out.facts.update(facts, cutoff=asdict(cutoff))
             files.write_json(out.facts, out.folder / files.FACTS_FILE)
             out.count("items", items.manifest.rows, len(ids), {})
         tracked.measures({name: out.facts[name] for name in ("recall", "nprobe", "items")})
@@ -134,38 +139,26 @@ def _write_catalogue(args: Args, items: Pinned, ids: list[str], out: Attempt) ->
 
 
 def _build(
-    args: Args, towers: TwoTower, queries: Pinned, ids: list[str], vectors: Vectors, out: Attempt
-) -> dict[str, Any]:
-    """Build, tune and write the index; returns the facts that ship with it."""
-    asked = _tuning_queries(queries, args.tuning_queries)
-    wanted = encode_queries(towers, strings(asked, "query"))
-    depth = min(args.recall_depth, len(ids))
-    factory = args.factory
-    if factory == "auto":
-        factory = faiss_index.factory_for(len(ids), vectors.shape[1])
-    log.info(
-        "%s: %s over %s vectors of %d dimensions",
-        args.index,
-        factory,
-        f"{len(ids):,}",
-        vectors.shape[1],
-    )
+    args: Args, towers: TwoTower, asked: pa.Table, vectors: Vectors, out: Attempt
+) -> tuple[Ranked, dict[str, Any]]:
+    """Build, tune and write the index; returns what it finds for the tuning queries, and facts."""
+    n_items, dim = vectors.shape
+    depth = min(args.recall_depth, n_items)
+    factory = faiss_index.factory_for(n_items, dim) if args.factory == "auto" else args.factory
+    log.info("%s: %s over %s vectors of %s", args.index, factory, f"{n_items:,}", dim)
     built = faiss_index.build(vectors, factory, args.seed)
+    wanted = encode_queries(towers, strings(asked, "query"))
     exact = faiss_index.exact_search(faiss_index.chunked(vectors), wanted, depth)
     tuned = faiss_index.tune(built, wanted, exact.items, args.recall_target)
     if tuned.recall < args.recall_target:
         log.warning(
-            "%s: recall %.4f is below %.4f even when every list is visited; try codes of more bits",
-            args.index,
-            tuned.recall,
-            args.recall_target,
+            "%s: recall %.4f with every list visited; use larger codes", args.index, tuned.recall
         )
     files.write_index(built, out.folder / files.INDEX_FILE)
-    found = faiss_index.search(built, wanted, depth)
-    return {
+    return faiss_index.search(built, wanted, depth), {
         "space_id": args.index.values["towers"],
-        "dim": vectors.shape[1],
-        "items": len(ids),
+        "dim": dim,
+        "items": n_items,
         "factory": factory,
         "nprobe": tuned.nprobe,
         "recall": tuned.recall,
@@ -173,30 +166,7 @@ def _build(
         "recall_target": args.recall_target,
         "tuning_queries": len(wanted),
         "curve": tuned.curve,
-        "cutoff": asdict(_cutoff(args, asked, found, ids)),
     }
-
-
-def _tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
-    """Take dev queries (train where there is none) in the order of ids, which are hashes."""
-    rows = read_table(queries, ["query_id", "query", "split"])
-    for split in ("dev", "train"):
-        found = where(rows, "split", split)
-        if found.num_rows:
-            return found.sort_by("query_id").slice(0, wanted)
-    raise LookupError(f"{queries.partition}: no query of split dev or train to tune nprobe on")
-
-
-def _cutoff(args: Args, asked: pa.Table, found: Ranked, ids: Sequence[str]) -> Cutoff:
-    if args.cutoff != "threshold":
-        return Cutoff(args.cutoff)
-    rows = read_table(pin(args.qrels), ["query_id", "item_id", "relevance"])
-    rows = rows.filter(pc.field("relevance") >= args.min_relevance)
-    query = find(strings(rows, "query_id"), strings(asked, "query_id"))
-    item = find(strings(rows, "item_id"), ids)
-    relevant = (query * len(ids) + item)[(query >= 0) & (item >= 0)]
-    shown = np.arange(len(found.items))[:, None] * len(ids) + found.items
-    return fit_threshold(found.scores, np.isin(shown, relevant) & (found.items >= 0))
 
 
 if __name__ == "__main__":

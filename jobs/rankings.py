@@ -8,20 +8,17 @@ python -m jobs.rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import faiss
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.bundle import Bundle, load_bundle, own_vector_frac
+from jobs.bundle import Bundle, load_bundle
 from jobs.cli import run
-from jobs.columns import Strings, find, strings
-from jobs.columns import texts as texts_of
+from jobs.columns import Strings, strings
+from jobs.health import catalogue_health, latency_ms, recall
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import has_pointer, read_pointer
 from jobs.publish import Attempt, publish
@@ -32,12 +29,9 @@ from jobs.vectors import exact_rankings, pin_shards
 from jobs.weights import load_towers
 from models.encode import encode_queries
 from models.fusion import Ranked
-from models.index import inverted_lists, recall_against_exact
 from models.normalise import normalise_query
 
 log = logging.getLogger(__name__)
-CANARIES = 256
-TIMED_QUERIES = 200
 
 
 @dataclass(frozen=True)
@@ -94,20 +88,14 @@ def main(args: Args) -> dict[str, Any]:
         arms = _arms(bundle, texts, args)
         out.facts["champion"] = {}
         for served in champion:
-            theirs = load_bundle(served)
-            found = _arms(theirs, texts, args)
+            found = _arms(load_bundle(served), texts, args)
             arms.update({f"champion_{name}": ranked for name, ranked in found.items()})
-            out.facts["champion"] = {
-                "index": str(served.partition),
-                "manifest_sha256": served.manifest_sha256,
-                "items": theirs.facts["items"],
-                "space_id": theirs.facts["space_id"],
-            }
+            out.facts["champion"] = _named(served)
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
         _write(out, arms, strings(asked, "query_id"))
-        out.facts.update(_health(bundle, items), arms=list(arms), queries=len(texts))
-        out.facts.update(_recall(bundle, texts, shards), latency_ms=_latency_ms(bundle, texts))
+        out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
+        out.facts.update(recall(bundle, texts, shards), latency_ms=latency_ms(bundle, texts))
         out.facts.update(
             space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
         )
@@ -121,6 +109,16 @@ def _in_service(index: Partition) -> Pinned:
     if has_pointer("champion") and (serving := read_pointer("champion")).partition == index:
         return serving
     return pin(index)
+
+
+def _named(served: Pinned) -> dict[str, Any]:
+    """What the report and the promotion must know of the champion that was compared with."""
+    return {
+        "index": str(served.partition),
+        "manifest_sha256": served.manifest_sha256,
+        "items": served.facts["items"],
+        "space_id": served.facts["space_id"],
+    }
 
 
 def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:
@@ -159,59 +157,6 @@ def _write(out: Attempt, arms: dict[str, tuple[Ranked, Strings]], query_ids: lis
     for arm, table in zip(arms, tables, strict=True):
         write_trec(table, out.folder / f"{arm}.trec")
     out.count("queries", len(query_ids), len(query_ids), {})
-
-
-def _health(bundle: Bundle, items: Pinned) -> dict[str, Any]:
-    """Compare the index with the catalogue: lost items, and vectors that are not their item's."""
-    rows = read_table(items, ["item_id", "text"])
-    ids, texts = strings(rows, "item_id"), strings(rows, "text")
-    chosen = np.random.default_rng(0).choice(len(ids), min(CANARIES, len(ids)), replace=False)
-    canaries = [ids[row] for row in chosen], [texts[row] for row in chosen]
-    return {
-        "items": len(ids),
-        "indexed": int(bundle.index.ntotal),
-        "lost_items": int((find(ids, bundle.item_ids) < 0).sum()),
-        "own_vector_frac": own_vector_frac(bundle, *canaries),
-    }
-
-
-def _recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
-    """Measure the index against exact search on the very queries that judge it."""
-    depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
-    wanted = bundle.encode(texts)
-    lists = inverted_lists(bundle.index)
-    if shards:
-        ranked, ids = exact_rankings(shards, wanted, depth)
-        row = find([*texts_of(ids), ""], bundle.item_ids)
-        # a lost item has no row: it stays wanted, under a number that is never found
-        exact = np.where(row < 0, bundle.index.ntotal, row)[ranked.items]
-    else:
-        whole = int(lists.nlist) if lists is not None else 0
-        exact = bundle.dense(wanted, depth, nprobe=whole).items
-    recall = recall_against_exact(bundle.dense(wanted, depth).items, exact)
-    against = "its vectors" if shards else "an exhaustive search of itself"
-    return {"index_recall": recall, "recall_depth": depth, "recall_against": against}
-
-
-def _latency_ms(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
-    """Time single queries on one thread, as an online service would meet them."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    taken = []
-    for text in texts[:TIMED_QUERIES]:
-        started = time.perf_counter()
-        vector = bundle.encode([text])
-        encoded = time.perf_counter()
-        bundle.dense(vector, 100)
-        taken.append((encoded - started, time.perf_counter() - encoded))
-    faiss.omp_set_num_threads(threads)
-    encode, search = 1000 * np.array(taken).T
-    return {
-        "encode_p50_ms": float(np.percentile(encode, 50)),
-        "encode_p99_ms": float(np.percentile(encode, 99)),
-        "search_p50_ms": float(np.percentile(search, 50)),
-        "search_p99_ms": float(np.percentile(search, 99)),
-    }
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from jobs.evaluation import Evaluation, digest, evaluate
 from jobs.lake import Partition
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin, read_table
-from jobs.report_page import Material, render
+from jobs.report_page import render
+from jobs.report_tables import Material
 from jobs.tracking import MlflowRun, mlflow_run
 from models.gate import Evidence, Limits, Verdict, judge
 from models.remarks import remarks

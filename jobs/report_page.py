@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from jobs.ancestry import Ancestor, ancestry, each
-from jobs.columns import strings
-from jobs.evaluation import Evaluation, recall_curve, relevant_shown
+from jobs.ancestry import ancestry, each
+from jobs.evaluation import recall_curve, relevant_shown
 from jobs.examples import choose_examples
-from jobs.lake import Partition
-from jobs.reading import Pinned, read_verdict
-from models.gate import Verdict
-from models.measures import MEASURES
+from jobs.report_tables import (
+    ARMS,
+    CONDENSED,
+    PLAIN,
+    Material,
+    arm_rows,
+    data_of_the_day,
+    lineage_rows,
+    segment_rows,
+    stage_rows,
+    star_step,
+)
 from models.plots import Plot, bars, lines
 
 TEMPLATES = Path(__file__).parent / "templates"
-ARMS = {
-    "hybrid": "both arms, fused by rank",
-    "dense": "two towers, after hard negatives",
-    "sparse": "BM25",
-    "dense_in_batch": "two towers, before hard negatives",
-    "champion_hybrid": "in service now",
-    "champion_dense": "in service now",
-    "champion_sparse": "in service now",
-}
-PLAIN = [name for name in MEASURES if not name.endswith("judged")]
-CONDENSED = [name for name in MEASURES if name.endswith("judged")]
-SEGMENT_MEASURES = ("R@60", "RR@60")
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that the page is made of."""
-
-    report: Partition
-    found: Evaluation
-    verdict: Verdict
-    summary: dict[str, Any]
-    rankings_rows: pa.Table
-    judgements: pa.Table
-    queries_rows: pa.Table
-    items_rows: pa.Table
-    rankings: Pinned
-    index: Pinned
-
-    @property
-    def arms(self) -> list[str]:
-        """Arms in the order in which they are shown."""
-        return [arm for arm in ARMS if arm in self.found.arms]
 
 
 def render(material: Material, min_relevance: float) -> str:
@@ -81,50 +51,14 @@ def render(material: Material, min_relevance: float) -> str:
         examples=choose_examples(
             material.found, material.rankings_rows, material.queries_rows, material.items_rows
         ),
-        star=_star(material.found),
+        star=star_step(material.found),
         facts={**material.index.facts, **material.rankings.facts},
-        data=_data(material, back),
-        lineage=_lineage(back),
-        stages=_stages(back),
+        data=data_of_the_day(material, back),
+        lineage=lineage_rows(back),
+        stages=stage_rows(back),
         min_relevance=min_relevance,
     )
     return page + "\n"
-
-
-def arm_rows(material: Material, names: list[str]) -> list[dict[str, Any]]:
-    """One row per arm: its values with their intervals, the best of each column marked.
-
-    The champion's arms are shown for comparison and take no mark.
-    """
-    found, means = material.found, material.found.means
-    own = [arm for arm in material.arms if not arm.startswith("champion_")]
-    best = {name: max(means[arm][name] for arm in own) for name in names}
-    return [
-        {
-            "arm": arm,
-            "cells": [
-                {
-                    "value": means[arm][name],
-                    "half": found.half_width(arm, name),
-                    "best": arm in own and means[arm][name] == best[name],
-                }
-                for name in names
-            ],
-        }
-        for arm in material.arms
-    ]
-
-
-def segment_rows(material: Material) -> list[dict[str, Any]]:
-    """One row per segment and measure, over the arms of this index."""
-    own = [arm for arm in material.arms if not arm.startswith("champion_")]
-    rows = []
-    for name in SEGMENT_MEASURES:
-        for segment, means in material.found.segment_means().items():
-            values = [means[arm][name] for arm in own]
-            support = material.found.support()[segment]
-            rows.append({"measure": name, "segment": segment, "queries": support, "values": values})
-    return rows
 
 
 def _plots(material: Material, min_relevance: float) -> dict[str, Plot]:
@@ -151,71 +85,3 @@ def _plots(material: Material, min_relevance: float) -> dict[str, Plot]:
             {"index": (xs, ys)}, "lists visited (nprobe)", "recall against exact", mark, log_x=True
         )
     return plots
-
-
-def _star(found: Evaluation) -> dict[str, Any]:
-    """What hard negatives added: before, after, ratio; empty when step 1 was not ranked."""
-    if "dense_in_batch" not in found.arms:
-        return {}
-    before, after = found.means["dense_in_batch"], found.means["dense"]
-    return {
-        name: {
-            "before": before[name],
-            "after": after[name],
-            "ratio": after[name] / before[name] if before[name] else 0.0,
-        }
-        for name in SEGMENT_MEASURES
-    }
-
-
-def _data(material: Material, back: list[Ancestor]) -> list[tuple[str, str]]:
-    """The day's input in words: sizes, judgements, and what the quality checks said."""
-    rows: list[tuple[str, str]] = []
-    for one in back:
-        if one.pinned is not None and one.room in (
-            "items",
-            "impressions",
-            "pairs",
-            "queries",
-            "qrels",
-        ):
-            verdict = read_verdict(one.pinned).get("verdict", "not checked")
-            said = f"{one.pinned.manifest.rows:,} rows; quality checks: {verdict}"
-            rows.append((one.source.partition, said))
-    found = material.found.judged
-    per_query = material.judgements.num_rows / max(len(found.query_ids), 1)
-    rows.append(("judgements used", f"{material.judgements.num_rows:,}, {per_query:.1f} a query"))
-    sources = Counter(strings(material.judgements, "source"))
-    said = ", ".join(f"{name} {count:,}" for name, count in sources.items())
-    rows.append(("where they come from", said))
-    left_out = found.queries_without_relevant
-    rows.append(("queries without a relevant item", f"{left_out:,}, left out of every mean"))
-    return rows
-
-
-def _lineage(back: list[Ancestor]) -> list[dict[str, str]]:
-    rows = []
-    for one in back:
-        made = one.pinned.manifest if one.pinned else None
-        rows.append(
-            {
-                "partition": one.source.partition,
-                "manifest": one.source.manifest_sha256[:12],
-                "code": made.code_version if made else "no longer kept",
-                "made": made.created_at[:16].replace("T", " ") if made else "",
-                "mlflow": made.mlflow_run_id[:8] if made else "",
-            }
-        )
-    return rows
-
-
-def _stages(back: list[Ancestor]) -> list[dict[str, Any]]:
-    """Seconds by job, the longest first."""
-    seconds: dict[str, float] = {}
-    for one in back:
-        if one.pinned is not None:
-            job = one.pinned.manifest.job.removeprefix("jobs.")
-            seconds[job] = seconds.get(job, 0.0) + one.pinned.manifest.seconds
-    longest = max(seconds.values(), default=0.0) or 1.0
-    ordered = sorted(seconds.items(), key=lambda row: -row[1])
-    return [{"job": job, "seconds": s, "share": 100 * s / longest} for job, s in ordered]

@@ -118,7 +118,7 @@ def _sound(found: Evidence, limits: Limits) -> list[Check]:
 
 def _at_least(name: str, value: float, least: float) -> Check:
     # written so that NaN fails
-    return Check(name, f"{value:.4f}", f">= {least:.4f}", value >= least)
+    return Check(name, f"{value:.4f}", f"≥ {least:.4f}", value >= least)
 
 
 def _comparable(challenger: Evidence, champion: Evidence, checks: list[Check]) -> bool:
@@ -140,7 +140,7 @@ def _size(challenger: Evidence, champion: Evidence, limits: Limits) -> Check:
     return Check(
         "size against the champion",
         f"{challenger.indexed:,} items, {share:.1%}",
-        f">= {limits.min_size_frac:.0%} of {champion.indexed:,}",
+        f"≥ {limits.min_size_frac:.0%} of {champion.indexed:,}",
         share >= limits.min_size_frac,
     )
 
@@ -155,7 +155,7 @@ def _not_worse(challenger: Evidence, champion: Evidence, limits: Limits) -> list
                 Check(
                     f"{arm} {name} not worse than the champion",
                     f"{now:.4f} ({now - was:+.4f})",
-                    f">= {was:.4f} - {limits.margin:.4f}",
+                    f"≥ {was:.4f} - {limits.margin:.4f}",
                     now >= was - limits.margin,
                 )
             )

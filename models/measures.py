@@ -39,12 +39,13 @@ MEASURES = (
 class Judged:
     """Qrels ready to measure against, of the queries that have a relevant item.
 
-    grades: query_id -> item_id -> grade in hundredths. threshold: the least grade that is relevant.
+    grades: query_id -> item_id -> gain in hundredths, which is the relevance above zero_gain. threshold: the least gain that is relevant.
     """
 
     query_ids: list[str]
     grades: dict[str, dict[str, int]]
     threshold: int
+    zero_gain: float
     queries_without_relevant: int
 
 
@@ -79,7 +80,7 @@ def judge_items(
             " is min_relevance on the scale of this data set?"
         )
     missing = len(everything) - len(relevant)
-    return Judged(sorted(relevant), relevant, threshold, missing)
+    return Judged(sorted(relevant), relevant, threshold, zero_gain, missing)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-SIZE_INCHES = (6.4, 3.3)
+SIZE_INCHES = (5.2, 3.0)
 
 
 class Plot(NamedTuple):
@@ -51,7 +51,11 @@ def _label(axes: Axes, scheme: Scheme, x: str, y: str) -> None:
     axes.set_xlabel(x, color=scheme.text, fontsize=9)
     axes.set_ylabel(y, color=scheme.text, fontsize=9)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=9, labelcolor=scheme.text)
+        # above the picture, where no curve and no bar can run into it
+        axes.legend(
+            frameon=False, fontsize=9, labelcolor=scheme.text, ncols=5, loc="lower left",
+            bbox_to_anchor=(0, 1), borderaxespad=0, handlelength=1.2, columnspacing=1.2,
+        )  # fmt: skip
 
 
 def _data_uri(figure: Figure) -> str:
