@@ -1,0 +1,84 @@
+"""Towers on disk: config.json, tokenizer.json, weights.safetensors and golden.json. Nothing unpickles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from jobs.reading import Pinned
+from models.encode import encode_items, encode_queries
+from models.towers import TwoTower, space_id
+
+CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
+    "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
+)  # fmt: skip
+LEAST_COSINE = 0.999  # other devices round otherwise; other weights are far off
+
+
+def write_towers(
+    towers: TwoTower, folder: Path, queries: Sequence[str] = (), items: Sequence[str] = ()
+) -> None:
+    """Write the towers' four files; golden.json has the vectors of the texts given.
+
+    Texts are examples of what the towers read: they must not come from queries that people typed.
+    """
+    config, tokenizer_json, tensors = towers.state()
+    towers.eval()
+    golden = {
+        "space_id": space_id(towers),
+        "queries": _golden(queries, encode_queries(towers, list(queries))),
+        "items": _golden(items, encode_items(towers, list(items))),
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
+    (folder / TOKENIZER).write_text(tokenizer_json, "utf-8")
+    save_file({name: one.cpu().contiguous() for name, one in tensors.items()}, folder / WEIGHTS)
+    (folder / GOLDEN).write_text(json.dumps(golden, ensure_ascii=False), "utf-8")
+
+
+def load_towers(pinned: Pinned) -> TwoTower:
+    """Load towers from a partition that holds their files: `towers`, or the bundle of `index`.
+
+    Raises:
+        RuntimeError: a file is damaged, or the towers are not those of golden.json.
+    """
+    config = json.loads(pinned.path(CONFIG).read_text("utf-8"))
+    tokenizer_json = pinned.path(TOKENIZER).read_text("utf-8")
+    towers = TwoTower.from_state(config, tokenizer_json, load_file(pinned.path(WEIGHTS)))
+    expected = json.loads(pinned.path(GOLDEN).read_text("utf-8"))["space_id"]
+    if (found := space_id(towers)) != expected:
+        raise RuntimeError(
+            f"{pinned.partition}: its weights, tokenizer and config have space id {found}, golden.json"
+            f" says {expected}; its files are not of one version: run {pinned.manifest.job} again"
+        )
+    return towers
+
+
+def check_golden(towers: TwoTower, pinned: Pinned) -> None:
+    """Refuse towers whose vectors on this machine are not those of the machine that trained them.
+
+    Raises:
+        RuntimeError: a golden text's vector has moved.
+    """
+    golden = json.loads(pinned.path(GOLDEN).read_text("utf-8"))
+    for side, encode in (("queries", encode_queries), ("items", encode_items)):
+        if not golden[side]:
+            continue
+        texts = [text for text, _ in golden[side]]
+        expected = np.array([vector for _, vector in golden[side]], np.float32)
+        cosine = (encode(towers, texts) * expected).sum(axis=1)
+        if not (worst := float(cosine.min())) >= LEAST_COSINE:
+            raise RuntimeError(
+                f"{pinned.partition}: {texts[int(cosine.argmin())]!r} has cosine {worst:.4f} with its golden"
+                f" vector, expected {LEAST_COSINE}; are torch, transformers and tokenizers those of"
+                " requirements.lock?"
+            )
+
+
+def _golden(
+    texts: Sequence[str], vectors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+) -> list[object]:
+    return [[text, vector.tolist()] for text, vector in zip(texts, vectors, strict=True)]

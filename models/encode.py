@@ -1,0 +1,68 @@
+"""Bulk encoding: texts of like length together, results by position, memory bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.precision import autocast
+from models.texts import TextStore, buckets
+from models.towers import TwoTower
+
+Vectors = NDArray[np.float32]
+TOKEN_BUDGET = 16_384  # tokens (trigrams, without BERT) of one forward pass, padding included
+_CHUNK = 65_536
+
+
+def encode_items(towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET) -> Vectors:
+    """Unit vectors [N, D] of items, in the order of the texts."""
+    return _gather(towers.config.dim, len(texts), item_vectors(towers, _chunks(texts), budget))
+
+
+def encode_queries(towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET) -> Vectors:
+    """Unit vectors [Q, D] of queries as typed, in the order of the texts."""
+    found = (
+        encode_store(towers.forward_queries, towers.store_queries(chunk), budget, towers)
+        for chunk in _chunks(texts)
+    )
+    return _gather(towers.config.dim, len(texts), found)
+
+
+def item_vectors(
+    towers: TwoTower, chunks: Iterable[Sequence[str]], budget: int = TOKEN_BUDGET
+) -> Iterator[Vectors]:
+    """Vectors of each chunk of item texts; one chunk's features are held at a time."""
+    for chunk in chunks:
+        yield encode_store(towers.forward_items, towers.store(chunk), budget, towers)
+
+
+def encode_store(
+    forward: Callable[[TextStore], Tensor], store: TextStore, budget: int, towers: TwoTower
+) -> Vectors:
+    """Vectors [N, D] of a store's rows, by one of the towers' forward methods, without gradient."""
+    vectors = np.empty((len(store), towers.config.dim), np.float32)
+    was_training = towers.training
+    towers.eval()
+    with torch.inference_mode(), autocast(towers.device):
+        for rows in buckets(store.sizes, budget):
+            vectors[rows] = forward(store.take(rows)).float().cpu().numpy()
+    towers.train(was_training)
+    return vectors
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), _CHUNK):
+        yield texts[start : start + _CHUNK]
+
+
+def _gather(dim: int, count: int, parts: Iterable[Vectors]) -> Vectors:
+    vectors = np.empty((count, dim), np.float32)
+    start = 0
+    for part in parts:
+        vectors[start : start + len(part)] = part
+        start += len(part)
+    return vectors

@@ -1,0 +1,77 @@
+"""Texts as the encoders read them: whole stores on the CPU, and batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.ragged import Ragged, concatenate
+
+
+@dataclass(frozen=True)
+class TextStore:
+    """Features of many texts, made once; batches are joined by row number."""
+
+    trigrams: Ragged
+    tokens: Ragged
+
+    def __len__(self) -> int:
+        return len(self.trigrams)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """What a text costs, in tokens; where there are none, in trigrams."""
+        tokens = self.tokens.lengths
+        return tokens if tokens.any() else self.trigrams.lengths
+
+    def take(self, rows: NDArray[np.int64]) -> TextStore:
+        """Rows in the order given."""
+        return TextStore(self.trigrams.take(rows), self.tokens.take(rows))
+
+    def thin(self, dropped_frac: float, rng: np.random.Generator) -> TextStore:
+        """Leave out trigrams and words at random: the next epoch reads another misspelling."""
+        if dropped_frac <= 0.0:
+            return self
+        kept = rng.random(len(self.trigrams.values), dtype=np.float32) >= dropped_frac
+        return TextStore(self.trigrams.keep(kept), self.tokens)
+
+    def batch(self, pad: int, device: torch.device) -> TextBatch:
+        """Tensors of all rows."""
+        padded, filled = self.tokens.pad(pad)
+        return TextBatch(
+            torch.from_numpy(self.trigrams.values).to(device, torch.int64, non_blocking=True),
+            torch.from_numpy(self.trigrams.offsets[:-1]).to(device, non_blocking=True),
+            torch.from_numpy(padded).to(device, non_blocking=True),
+            torch.from_numpy(filled).to(device, non_blocking=True),
+        )
+
+
+def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    """Rows in groups of like size: rows x longest <= budget, or one row alone."""
+    order = np.argsort(-sizes, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + max(1, budget // max(1, int(sizes[order[start]])))
+        yield order[start:stop]
+        start = stop
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """trigram_ids [T] and their offsets [B]; token_ids [B, L], token_mask [B, L] True on tokens."""
+
+    trigram_ids: Tensor
+    trigram_offsets: Tensor
+    token_ids: Tensor
+    token_mask: Tensor
+
+
+def concatenate_stores(parts: Sequence[TextStore]) -> TextStore:
+    """The rows of all parts, one after another."""
+    trigrams = concatenate([part.trigrams for part in parts])
+    return TextStore(trigrams, concatenate([part.tokens for part in parts]))

@@ -1,0 +1,56 @@
+"""Word pieces: a tokenizer trained on the shop's own words, and the token store of many texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import WordPieceTrainer
+
+from models.ragged import Ragged, concatenate, ragged
+
+PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+_CHUNK = 16_384  # texts tokenized at a time: bounds memory
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A lower-case WordPiece tokenizer with at most `vocabulary` pieces; diacritics are kept."""
+    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=SPECIAL, min_frequency=2, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{CLS} $A {SEP}",
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in (CLS, SEP)],
+    )
+    return tokenizer
+
+
+def token_store(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Ragged:
+    """Token ids of each text, special tokens included, cut to max_tokens; made once, joined by row."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    parts = []
+    for start in range(0, len(texts), _CHUNK):
+        encoded = tokenizer.encode_batch_fast(list(texts[start : start + _CHUNK]))
+        parts.append(ragged([encoding.ids for encoding in encoded]))
+    return concatenate(parts)
+
+
+def pad_id(tokenizer: Tokenizer) -> int:
+    """The padding piece's id.
+
+    Raises:
+        ValueError: the tokenizer has none.
+    """
+    for name in (PAD, "<pad>"):
+        if (number := tokenizer.token_to_id(name)) is not None:
+            return int(number)
+    raise ValueError(f"tokenizer has no padding piece: expected {PAD} or <pad> in its vocabulary")
