@@ -79,8 +79,8 @@ def record(outcome: Outcome) -> Record:
     return {
         "partition": str(pinned.partition),
         "verdict": outcome.verdict,
-        "stops": [str(finding) for finding in outcome.failed("stop")],
-        "warns": [str(finding) for finding in outcome.failed("warn")],
+        "stops": outcome.texts("stop"),
+        "warns": outcome.texts("warn"),
         "checks": len(outcome.findings),
         "rows": pinned.manifest.rows,
         "simulated": pinned.manifest.simulated,

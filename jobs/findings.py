@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 from jobs.derived import SCHEMA
 from jobs.reading import Pinned
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")  # fmt: skip
 
+NOTHING = "no figure: no rows, or a column that is not there"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -29,6 +32,7 @@ class Finding:
     on_fail: str
     success: bool
     found: str
+    computed: bool
 
     def __str__(self) -> str:
         return f"{self.rule} [{self.kind}]: found {self.found}; {self.why}"
@@ -48,7 +52,13 @@ def finding_of(
         share = "mean" in config.type and column in derived or "proportion" in config.type
         found = _found(result.result, bool(result.success), share)
     return Finding(
-        config.description, config.type, meta["why"], meta["on_fail"], bool(result.success), found
+        rule=config.description,
+        kind=config.type,
+        why=meta["why"],
+        on_fail=meta["on_fail"],
+        success=bool(result.success),
+        found=found,
+        computed=found != NOTHING,
     )
 
 
@@ -56,16 +66,19 @@ def _found(result: dict[str, Any], success: bool, share: bool) -> str:
     if result.get("unexpected_count") is not None:
         wrong, rows = result["unexpected_count"], result["element_count"]
         return f"{wrong:,} of {rows:,} rows otherwise" if wrong else f"all of {rows:,} rows"
-    value = result.get("observed_value")
-    if _is_number(value):
-        if isinstance(value, int):
-            return f"{value:,} rows"  # the one figure that is an integer
-        return f"{100 * value:.4g}%" if share else f"{value:.4g}"
-    return "nothing to fault" if success else "no figure (no rows, or a column that is not there)"
+    value = _figure(result.get("observed_value"))
+    if value is None:
+        return "nothing to fault" if success else NOTHING
+    if isinstance(value, int):
+        return f"{value:,} rows"  # the one figure that is an integer
+    return f"{100 * value:.4g}%" if share else f"{value:.4g}"
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _figure(value: object) -> int | float | None:
+    """A finite number as Python's own, nothing else."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        return None
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def keep_counts(
@@ -73,13 +86,12 @@ def keep_counts(
 ) -> None:
     """Take out whatever may be a value of the data, and say what was checked."""
     for one, finding in zip(result.results, findings, strict=True):
-        figures = {name: one.result.get(name) for name in (*COUNTS, "observed_value")}
-        one.result = {name: value for name, value in figures.items() if _is_number(value)}
+        figures = {name: _figure(one.result.get(name)) for name in (*COUNTS, "observed_value")}
+        one.result = {name: value for name, value in figures.items() if value is not None}
         one.meta = {"found": finding.found}
-        raised = bool(one.exception_info and one.exception_info.get("raised_exception", True))
         one.exception_info = {
-            "raised_exception": raised,
-            "exception_message": "could not be computed" if raised else None,
+            "raised_exception": not finding.computed,
+            "exception_message": None if finding.computed else NOTHING,
             "exception_traceback": None,
         }
     manifest = pinned.manifest

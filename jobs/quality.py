@@ -66,6 +66,16 @@ class Outcome:
             if not finding.success and on_fail in ("", finding.on_fail)
         ]
 
+    def texts(self, on_fail: str) -> list[str]:
+        """What failed, as sentences. What could not be computed follows from the rest, and is only counted."""
+        failed = self.failed(on_fail)
+        said = [str(finding) for finding in failed if finding.computed]
+        if not any(finding.computed for finding in self.failed()):
+            return [str(finding) for finding in failed]
+        if len(failed) > len(said):
+            said.append(f"{len(failed) - len(said)} more could not be computed")
+        return said
+
 
 def project() -> AbstractDataContext:
     """The committed project, quiet, with results and Data Docs under NIGHTSHELF_HOME."""
@@ -91,7 +101,8 @@ def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outc
     started = time.monotonic()
     table = pinned.partition.name
     suite = suite_file(table).read_bytes()
-    wanted = columns_of(json.loads(suite)["expectations"])
+    expectations = json.loads(suite)["expectations"]
+    wanted = columns_of(expectations)
     found = file_columns(pinned)
     schema = ddl(found)
     wanted = computable(pinned, wanted, found)
@@ -104,7 +115,10 @@ def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outc
             frame = spark_frame(spark, pinned, wanted, schema).persist()
             key, result = _run(context, pinned, engine, frame)
             frame.unpersist()
-    findings = tuple(finding_of(one, schema, DERIVED[table]) for one in result.results)
+    order = [one["description"] for one in expectations]
+    results: list[Any] = result.results
+    results.sort(key=lambda one: order.index(one.expectation_config.description))
+    findings = tuple(finding_of(one, schema, DERIVED[table]) for one in results)
     keep_counts(result, findings, pinned)
     context.validation_results_store.set(key, result)
     outcome = Outcome(pinned, engine, findings, hashlib.sha256(suite).hexdigest(), key)

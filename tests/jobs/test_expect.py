@@ -7,6 +7,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_every_page_loads_nothing_from_anywhere(lake: Path) -> None:
             r"<(script|link|img|iframe|object|embed|base)\b|@import|url\(|https?://", text
         ), name
         for link in re.findall(r'href="([^"#]+)"', text):
-            assert (site() / name).parent.joinpath(link).resolve().is_file(), (name, link)
+            assert (site() / name).parent.joinpath(unquote(link)).resolve().is_file(), (name, link)
     assert not (site() / "static").exists()
 
 
@@ -198,8 +199,8 @@ def test_a_run_leaves_the_committed_project_as_it_is(lake: Path) -> None:
     [
         ("", "found none, expected at least one"),
         ("towers/ds=2026-01-31/step=star", "towers has no suite"),
-        ("pairs/ds=2026-01-31,pairs/ds=31", "not a day"),
-        ("pairs/ds=../../etc", "not a day"),
+        ("pairs/ds=2026-01-31,pairs/ds=31", "is not a day"),
+        ("pairs/ds=../../etc", "found keys ds/../etc, expected ds"),
     ],
 )
 def test_partitions_are_checked_before_anything_runs(
@@ -207,7 +208,7 @@ def test_partitions_are_checked_before_anything_runs(
 ) -> None:
     with pytest.raises(SystemExit):
         parse(expect.Args, ["--partitions", partitions])
-    assert said.split(" day")[0] in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def test_an_unpublished_partition_is_a_clear_error(lake: Path) -> None:
