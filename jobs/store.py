@@ -31,7 +31,8 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 
 def spark_uri(uri: str) -> str:
     """The same place as Spark spells it: a local path needs a scheme, or the cluster's default is taken."""
-    return local_path(uri).as_uri() if is_local(uri) else uri
+    # not Path.as_uri(): it writes `ds%3D2026-01-31`, and Hadoop takes a path as it stands
+    return f"file://{local_path(uri)}" if is_local(uri) else uri
 
 
 def fsync(path: Path) -> None:

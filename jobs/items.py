@@ -1,0 +1,109 @@
+"""Catalogue as delivered -> items.   python -m jobs.items --catalogue catalogue/ds=2026-01-31 --items items/ds=2026-01-31"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs import rawfiles
+from jobs.accounts import Tally, published
+from jobs.cli import run
+from jobs.lake import Partition
+from jobs.publish import Attempt, publish
+from jobs.reading import Pinned, pin
+from jobs.spark import spark_session, sql_text
+from models.text import TEXT_TEMPLATE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NEEDED = ("item_id", "title")
+COLUMNS = (*NEEDED, "category", "brand", "attributes", "price", "group_id")
+FIELDS = ", ".join(f"{name} STRING" for name in COLUMNS)
+REASONS = ("malformed", "no_item_id", "bad_item_id", "no_title", "duplicate")
+BYTES_PER_FILE = 256 << 20
+
+
+@dataclass(frozen=True)
+class Args:
+    """catalogue  raw files: Parquet, CSV or NDJSON; item_id and title required; category, brand, attributes, price,
+        group_id optional
+    items      output; replaced
+    """
+
+    catalogue: Partition
+    items: Partition
+
+
+def main(args: Args) -> dict[str, str | int]:
+    """Read every row, keep the last of each item_id, and set aside what is no item."""
+    catalogue = pin(args.catalogue)
+    with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
+        catalogue_rows(spark, catalogue).createOrReplaceTempView("catalogue_rows")
+        judged = spark.sql(sql_text("items"))
+        mended = {
+            f"{name} mended": f"if(reason IS NULL AND {name}_mended, 1, 0)"
+            for name in ("price", "attributes")
+        }
+        tally = Tally(judged, REASONS, {"rows": "1"}, {"rows": "1", **mended})
+        kept = tally.frame.where("reason IS NULL").select(*args.items.table.columns)
+        size = sum(entry.bytes for entry in catalogue.entries())
+        out.write_spark(kept, by=["item_id"], files=1 + size // BYTES_PER_FILE)
+        dropped = tally.dropped("rows")
+        out.count("catalogue rows", tally["rows"], tally.kept("rows"), dropped)
+        _check(args, tally)
+        if dropped:
+            _set_aside(out, judged)
+        out.facts["text_template"] = TEXT_TEMPLATE
+        out.facts["repairs"] = {name: tally[name] for name in mended if tally[name]}
+    return published(out)
+
+
+def catalogue_rows(spark: SparkSession, catalogue: Pinned) -> DataFrame:
+    """Every row of the raw files: file, block and line (its place), raw, malformed, and COLUMNS as text.
+
+    Raises:
+        ValueError: no file, a file of another kind, or one without item_id or title.
+    """
+    files = rawfiles.by_kind(catalogue, ("parquet", "csv", "lines"))
+    place = ("file", "block", "line", "raw", "malformed")
+    frames = []
+    if files["lines"]:
+        rows = rawfiles.json_lines(spark, files["lines"], FIELDS).where("raw != ''")
+        frames.append(rows.select(*place, "record.*"))
+    for uris, columns in rawfiles.parquet_groups(files["parquet"]):
+        _check_columns(catalogue, uris[0], columns)
+        frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS).select(*place, "record.*"))
+    for uri in files["csv"]:
+        columns = rawfiles.csv_header(uri)
+        _check_columns(catalogue, uri, columns)
+        wanted = [f"`{name}`" if name in columns else f"NULL AS {name}" for name in COLUMNS]
+        frames.append(rawfiles.csv_rows(spark, uri, columns).selectExpr(*place, *wanted))
+    return rawfiles.union(frames).select(*place, *COLUMNS)
+
+
+def _check_columns(catalogue: Pinned, uri: str, columns: list[str]) -> None:
+    if missing := [name for name in NEEDED if name not in columns]:
+        raise ValueError(
+            f"{catalogue.partition}: {uri.rsplit('/', 1)[-1]} has no column {', '.join(missing)}; found "
+            f"{', '.join(columns)}, expected at least {', '.join(NEEDED)}; mend the export and deliver it again"
+        )
+
+
+def _check(args: Args, tally: Tally) -> None:
+    if not tally.kept("rows"):
+        raise ValueError(
+            f"{args.catalogue}: 0 items in {tally['rows']:,} rows (dropped: {tally.dropped('rows')}); expected rows "
+            f"with {' and '.join(NEEDED)}; mend the export and deliver it again"
+        )
+
+
+def _set_aside(out: Attempt, judged: DataFrame) -> None:
+    columns = ("reason", "file", "substring(make_valid_utf8(raw), 1, 500) AS raw")
+    out.quarantine(
+        judged.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"]
+    )
+
+
+if __name__ == "__main__":
+    run(Args, main)

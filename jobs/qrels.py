@@ -1,0 +1,92 @@
+"""Labels, or clicks of the judged days -> qrels.   python -m jobs.qrels --impressions impressions/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.accounts import Tally, published
+from jobs.cli import run
+from jobs.functions import register_functions
+from jobs.lake import NOWHERE, Partition
+from jobs.publish import Attempt, publish
+from jobs.reading import Pinned, pin
+from jobs.spark import read_spark, spark_session, sql_text
+from jobs.window import window
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+REASONS = ("no_relevance", "item_ended", "query_unknown")
+
+
+@dataclass(frozen=True)
+class Args:
+    """impressions  last judged day; read only where there are no labels
+    queries      the queries that are known, with their split
+    items        the catalogue that is searched; judgements of other items are dropped
+    qrels        output; replaced
+    labels       judgements: relevance is theirs, the mean over spellings of one query
+    judge_days   days of clicks, the last one included: 1 clicked, 2 put in the cart, 3 bought
+    """
+
+    impressions: Partition
+    queries: Partition
+    items: Partition
+    qrels: Partition
+    labels: Partition = NOWHERE
+    judge_days: int = 1
+
+
+def main(args: Args) -> dict[str, str | int]:
+    """Grade items for queries, by the best evidence there is."""
+    source = "labels" if args.labels else "clicks"
+    days = None if args.labels else window(args.impressions, args.judge_days)
+    evidence = [pin(args.labels)] if days is None else days.days
+    items, queries = pin(args.items), pin(args.queries)
+    with (
+        spark_session("qrels") as spark,
+        publish(args.qrels, args, [*evidence, items, queries]) as out,
+    ):
+        read_spark(spark, items).select("item_id").createOrReplaceTempView("items")
+        read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
+        if days is None:
+            _label_rows(spark, evidence[0]).createOrReplaceTempView("label_rows")
+        else:
+            days.read(spark).createOrReplaceTempView("impressions")
+            out.facts["window"] = days.facts
+        graded = spark.sql(sql_text(f"qrels_from_{source}"))
+        tally = Tally(
+            graded,
+            REASONS,
+            {"judged": "judgements"},
+            {"all": "judgements + unreadable", "unreadable": "unreadable"},
+        )
+        kept = tally.frame.where("reason IS NULL").select(*args.qrels.table.columns)
+        out.write_spark(kept, by=["query_id", "item_id"])
+        _account(args, out, tally, "labels" if args.labels else "clicked impressions")
+    return published(out)
+
+
+def _label_rows(spark: SparkSession, labels: Pinned) -> DataFrame:
+    register_functions(spark)
+    rows = read_spark(spark, labels).selectExpr(
+        "normalise_query(query) AS query", "item_id", "relevance"
+    )
+    return rows.selectExpr("sha1(query) AS query_id", "item_id", "relevance")
+
+
+def _account(args: Args, out: Attempt, tally: Tally, unit: str) -> None:
+    dropped = tally.dropped("judged")
+    if tally["unreadable"]:
+        dropped["no_relevance"] = tally["unreadable"]
+    out.count(unit, tally["all"], tally.kept("judged"), dropped)
+    if not tally.kept("judged"):
+        raise ValueError(
+            f"{args.qrels}: 0 judgements of {tally['all']:,} {unit} (dropped: {dropped}); expected one at least; "
+            f"are {args.items} and {args.queries} of the same shop?"
+        )
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,83 @@
+"""Impressions of a window, and labels -> queries.   python -m jobs.queries --impressions impressions/ds=2026-01-31 --queries queries/ds=2026-01-31"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.accounts import published
+from jobs.cli import run
+from jobs.functions import register_functions
+from jobs.lake import NOWHERE, Partition
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+from jobs.spark import read_spark, spark_session, sql_text
+from jobs.window import window
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Args:
+    """impressions  last day of the window
+    queries      output; replaced
+    labels       judged queries, to be added where nobody searched for them; their split is obeyed
+    window_days  days of impressions, the last one included; days that are not published are left out
+    head_frac    head: the most frequent queries, until they make this share of all searches
+    torso_frac   torso: those after them, until this share; the rest, and what was searched once, is tail
+    """
+
+    impressions: Partition
+    queries: Partition
+    labels: Partition = NOWHERE
+    window_days: int = 28
+    head_frac: float = 0.5
+    torso_frac: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.head_frac <= self.torso_frac <= 1:
+            raise ValueError("expected 0 <= head_frac <= torso_frac <= 1")
+
+
+def main(args: Args) -> dict[str, str | int]:
+    """Count searches by query, place each in its segment, and give it its side for ever."""
+    days = window(args.impressions, args.window_days)
+    labels = [pin(args.labels)] if args.labels else []
+    with (
+        spark_session("queries") as spark,
+        publish(args.queries, args, [*days.days, *labels]) as out,
+    ):
+        register_functions(spark)
+        days.read(spark).createOrReplaceTempView("impressions")
+        _label_queries(spark, labels).createOrReplaceTempView("label_queries")
+        fractions = {"head_frac": args.head_frac, "torso_frac": args.torso_frac}
+        queries = spark.sql(sql_text("queries"), args=fractions)
+        out.write_spark(queries, by=["query_id"], files=days.files)
+        out.facts["window"] = days.facts
+    return published(out)
+
+
+def _label_queries(spark: SparkSession, labels: list[Pinned]) -> DataFrame:
+    """query_id, query (normalised), split of every label; no row where there are no labels.
+
+    Raises:
+        ValueError: a split that is none.
+    """
+    if not labels:
+        return spark.createDataFrame([], "query_id STRING, query STRING, split STRING")
+    rows = read_spark(spark, labels[0])
+    found = [row["split"] for row in rows.select("split").distinct().collect()]
+    if unknown := sorted({split for split in found if split is not None} - set(SPLITS)):
+        raise ValueError(
+            f"{labels[0].partition}: found split {', '.join(unknown)}, expected {', '.join(SPLITS)} or NULL; "
+            f"mend the labels and publish them again"
+        )
+    named = rows.selectExpr("normalise_query(query) AS query", "split")
+    return named.selectExpr("sha1(query) AS query_id", "query", "split")
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,144 @@
+"""Raw files as Spark frames: JSON lines, CSV and Parquet, with the file's name and the raw text beside the fields.
+
+Nothing is refused here: a line that cannot be read comes through as `malformed`, so that the job can count it and
+set it aside.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from jobs import store
+from jobs.reading import Pinned
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+CORRUPT = "_corrupt"
+HEADER_BYTES = 1 << 20
+# where a row stands: later files, blocks and lines were delivered later
+PLACE = (
+    "_metadata.file_name AS file",
+    "_metadata.file_block_start AS block",
+    "monotonically_increasing_id() AS line",
+)
+KINDS: dict[str, tuple[str, ...]] = {
+    "lines": (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz"),
+    "csv": (".csv", ".csv.gz"),
+    "parquet": (".parquet",),
+}
+
+
+def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
+    """Checked URIs of the raw files, by kind.
+
+    Raises:
+        ValueError: a file of another kind, or no file.
+    """
+    found: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for uri in pinned.files():
+        kind = next((kind for kind in kinds if uri.lower().endswith(KINDS[kind])), None)
+        if kind is None:
+            endings = ", ".join(ending for kind in kinds for ending in KINDS[kind])
+            raise ValueError(
+                f"{pinned.partition}: found {uri.rsplit('/', 1)[-1]}, expected files ending in {endings}; "
+                f"deliver the day again without it"
+            )
+        found[kind].append(uri)
+    if not any(found.values()):
+        raise ValueError(f"{pinned.partition}: found no file; deliver the day again")
+    return found
+
+
+def json_lines(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
+    """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
+
+    Taken as well: a byte order mark, and `index<TAB>json`. Every leaf of `fields` should be STRING: then a number,
+    a string or an object in its place reads as its text, and one odd value does not lose the line.
+    """
+    lines = spark.read.text([store.spark_uri(uri) for uri in uris]).selectExpr(
+        *PLACE,
+        "CASE WHEN startswith(value, '{') THEN value"
+        r" ELSE regexp_replace(value, '^\\x{FEFF}?\\s*(?:[\\w.-]+\\t\\s*)?', '') END AS raw",
+    )
+    return (
+        _spread(spark, lines, uris)
+        .selectExpr(
+            *("file", "block", "line", "raw"),
+            f"from_json(raw, '{fields}, {CORRUPT} STRING', map('columnNameOfCorruptRecord', '{CORRUPT}')) AS record",
+        )
+        .selectExpr(  # `}{`: two records torn onto one line, of which the parser would read the first alone
+            *("file", "block", "line", "raw"),
+            f"raw != '' AND (record.{CORRUPT} IS NOT NULL OR NOT startswith(raw, '{{')"
+            " OR contains(raw, '}{')) AS malformed",
+            "record",
+        )
+    )
+
+
+def _spread(spark: SparkSession, lines: DataFrame, uris: Sequence[str]) -> DataFrame:
+    """A gzip file is one task however large: pass its lines on to every core before they are parsed."""
+    cores = spark.sparkContext.defaultParallelism
+    if len(uris) >= cores or not all(uri.endswith(".gz") for uri in uris):
+        return lines
+    return lines.repartition(cores, "raw")
+
+
+def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """(URIs, column names) of Parquet files that share a schema: days of several exporters do not."""
+    groups: dict[str, tuple[list[str], list[str]]] = {}
+    for uri in uris:
+        system, path = store.filesystem(uri)
+        schema = pq.read_schema(path, filesystem=system)
+        key = schema.remove_metadata().to_string()
+        groups.setdefault(key, ([], schema.names))[0].append(uri)
+    return list(groups.values())
+
+
+def parquet_as_json(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
+    """Rows of Parquet files -> the same columns as `json_lines`, whatever the types of the file."""
+    columns = spark.read.parquet(*[store.spark_uri(uri) for uri in uris])
+    return columns.selectExpr(*PLACE, "to_json(struct(*)) AS raw").selectExpr(
+        *("file", "block", "line", "raw"),
+        "false AS malformed",
+        f"from_json(raw, '{fields}') AS record",
+    )
+
+
+def csv_header(uri: str) -> list[str]:
+    """Column names of a CSV file, from its first record."""
+    system, path = store.filesystem(uri)
+    with system.open_input_stream(path, compression=None) as stream:
+        head = bytes(stream.read(HEADER_BYTES))
+    if uri.endswith(".gz"):
+        with gzip.open(io.BytesIO(head)) as unpacked:
+            head = unpacked.read(HEADER_BYTES // 8)
+    return next(csv.reader(io.StringIO(head.decode("utf-8-sig", "replace"))), [])
+
+
+def csv_rows(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
+    """Records of one CSV file (RFC 4180) -> file, block, line, raw, malformed, and its columns as STRING."""
+    names = [name.replace("`", "") for name in header]
+    schema = ", ".join(f"`{name}` STRING" for name in [*names, CORRUPT])
+    rows = spark.read.csv(
+        store.spark_uri(uri), schema=schema, header=True, multiLine=True, escape='"',
+        columnNameOfCorruptRecord=CORRUPT, enforceSchema=True,
+    )  # fmt: skip
+    return rows.selectExpr(
+        *PLACE,
+        f"coalesce({CORRUPT}, to_json(struct(*))) AS raw",
+        f"{CORRUPT} IS NOT NULL AS malformed",
+        *[f"`{name}`" for name in names],
+    )
+
+
+def union(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of frames with equal columns."""
+    return reduce(lambda one, other: one.unionByName(other), frames)

@@ -1,0 +1,88 @@
+-- Grain: one row per line of a day's log; reason says why a line is not used. Input: raw_lines.
+WITH typed AS (
+  SELECT
+    r.file,
+    r.raw,
+    r.malformed,
+    r.is_bulk_action,
+    COALESCE(r.application, '') AS application,
+    -- the names that shops give to the same four acts; a record without one is a search
+    CASE
+      WHEN r.action_name IS NULL THEN 'search'
+      WHEN LOWER(r.action_name) = 'impression' THEN 'impression'
+      WHEN LOWER(r.action_name) IN ('click', 'click_through', 'item_click') THEN 'click'
+      WHEN LOWER(r.action_name) IN ('add_to_cart', 'cart') THEN 'cart'
+      WHEN LOWER(r.action_name) = 'purchase' THEN 'purchase'
+    END AS action,
+    NULLIF(r.search_id, '') AS search_id,
+    CASE WHEN r.action_name IS NOT NULL THEN NULLIF(r.item_id, '') END AS item_id,
+    r.client_id,
+    r.session_id,
+    r.user_query,
+    FILTER(r.hit_ids, h -> h IS NOT NULL AND h != '') AS hit_ids,
+    r.timestamp IS NOT NULL AS has_timestamp,
+    CASE
+      WHEN RLIKE(r.timestamp, '^[0-9]{13}$') THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
+      -- a bare time of day would be cast to today's
+      WHEN RLIKE(r.timestamp, '^[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN TRY_CAST(r.timestamp AS TIMESTAMP)
+    END AS occurred_at,
+    CASE
+      WHEN TRY_CAST(r.ordinal AS INT) BETWEEN 0 AND :max_ordinal THEN TRY_CAST(r.ordinal AS INT)
+    END AS ordinal
+  FROM raw_lines AS r
+),
+
+judged AS (
+  SELECT
+    t.file,
+    t.raw,
+    t.application,
+    t.action,
+    t.search_id,
+    t.item_id,
+    t.client_id,
+    t.session_id,
+    t.user_query,
+    t.hit_ids,
+    t.occurred_at,
+    t.ordinal,
+    CASE
+      WHEN t.raw = '' THEN 'blank'
+      WHEN t.malformed THEN 'malformed'
+      WHEN t.is_bulk_action THEN 'bulk_action'
+      WHEN t.action IS NULL THEN 'other_action'
+      WHEN t.search_id IS NULL OR NOT t.has_timestamp THEN 'missing_field'
+      WHEN t.action = 'search' AND t.user_query IS NULL THEN 'missing_field'
+      WHEN t.action != 'search' AND t.item_id IS NULL THEN 'missing_field'
+      WHEN t.occurred_at IS NULL THEN 'bad_timestamp'
+      WHEN t.occurred_at < CAST(:ds AS TIMESTAMP) THEN 'outside_day'
+      -- a search belongs to the day it was made in, its events may trail in after midnight
+      WHEN
+        t.occurred_at >= CAST(:ds AS TIMESTAMP) + MAKE_DT_INTERVAL(
+          1, CASE WHEN t.action = 'search' THEN 0 ELSE :late_hours END
+        )
+        THEN 'outside_day'
+      WHEN t.action = 'impression' AND t.ordinal IS NULL THEN 'bad_position'
+    END AS reason
+  FROM typed AS t
+)
+
+SELECT
+  j.application,
+  j.action,
+  j.search_id,
+  j.item_id,
+  j.client_id,
+  j.session_id,
+  j.user_query,
+  j.hit_ids,
+  j.occurred_at,
+  j.ordinal,
+  j.reason,
+  CASE WHEN j.reason IS NOT NULL THEN j.file END AS file,
+  -- what people typed stays in the raw zone, but for as much as it takes to mend a rejected line
+  CASE
+    WHEN j.reason IN ('malformed', 'missing_field', 'bad_timestamp', 'bad_position')
+      THEN SUBSTRING(MAKE_VALID_UTF8(j.raw), 1, 500)
+  END AS raw
+FROM judged AS j
