@@ -1,0 +1,68 @@
+"""What all DAGs share: the day they work on, the asset between them, their defaults.
+
+The unit of scheduling is a day's partition. A run says its day in one of three ways, and DAY takes the first: a `ds`
+typed into the trigger form; the run's partition key (schedule, backfill, asset event); the date the run was started
+for, which is all that `airflow dags test` and a trigger with nothing filled in have.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import Asset, Param
+
+from dags.alerts import Alert
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+KEY_FORMAT = "%Y-%m-%d"
+
+# One event for each day whose pairs, queries and qrels have passed their data-quality gate.
+PAIRS_READY = Asset("nightshelf_pairs", uri="nightshelf://pairs")
+
+_DAY = "params.ds or dag_run.partition_key or ((dag_run.logical_date or dag_run.run_after) | ds)"
+DAY = f"{{{{ {_DAY} }}}}"
+# `labels/ds=...`, or nothing where clicks judge.
+LABELS = "{{ 'labels/ds=' ~ params.labels_ds if params.labels_ds else '' }}"
+
+
+def days_before(days: str) -> str:
+    """The day that lies `days` (an expression) before DAY, as a template."""
+    return f"{{{{ macros.ds_add({_DAY}, -({days} | int)) }}}}"
+
+
+def result(task_id: str, name: str) -> str:
+    """A value of the JSON line that a task's job printed last, as a template."""
+    return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['{name}'] }}}}"
+
+
+DEFAULTS: dict[str, Any] = {
+    "owner": "search",
+    # An outage passes, bad data does not: dags/process.py fails the latter at once.
+    "retries": 2,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": 3,
+    "max_retry_delay": timedelta(minutes=30),
+    "execution_timeout": timedelta(hours=6),
+    "on_failure_callback": Alert(),
+}
+
+
+def date_param(section: str, description: str) -> Param:
+    """A day that may be left empty; the form shows a calendar."""
+    return Param(
+        None, type=["null", "string"], format="date", section=section, description=description
+    )
+
+
+def day_param() -> dict[str, Param]:
+    """The form's field for the day."""
+    text = "Day of the partitions. Empty: the run's partition key, else the date it was started for"
+    return {"ds": date_param("Day", text)}
+
+
+def labels_param() -> dict[str, Param]:
+    """The form's field for people's judgements."""
+    text = "Day of the human judgements, labels/ds=. Empty: clicks judge"
+    return {"labels_ds": date_param("Judgements", text)}

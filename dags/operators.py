@@ -1,0 +1,100 @@
+"""The kinds of task: one runs a job, one asks a job whether partitions are there, one announces a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.execution_time.context import context_to_airflow_vars
+
+from dags.process import JobProcess
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class JobOperator(BaseOperator):
+    """Runs one job command here; the JSON object that it printed last is the task's XCom."""
+
+    template_fields: Sequence[str] = ("argv",)
+    ui_color = "#dfeef0"
+
+    def __init__(self, *, argv: Sequence[str], **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.argv = list(argv)
+        self._process: JobProcess | None = None
+
+    def execute(self, context: Context) -> dict[str, object]:
+        """Run the command; see JobProcess.run for how it can fail."""
+        self._process = _process(self.argv, context)
+        return self._process.run(self.log.info)
+
+    def on_kill(self) -> None:
+        """Airflow ends the task: the job and all it started end too."""
+        if self._process is not None:
+            self._process.end()
+
+
+class ReadySensor(BaseSensorOperator):
+    """Waits for `python -m jobs.ready` to report nothing missing; between two looks it holds no worker."""
+
+    template_fields: Sequence[str] = ("argv",)
+    ui_color = "#f2ead9"
+
+    def __init__(self, *, argv: Sequence[str], hours: int, **kwargs: object) -> None:
+        super().__init__(
+            mode="reschedule",
+            poke_interval=timedelta(minutes=5),
+            timeout=timedelta(hours=hours),
+            **kwargs,  # type: ignore[arg-type]
+        )
+        self.argv = list(argv)
+        self.hours = hours
+        self._missing: object = None
+
+    def poke(self, context: Context) -> bool:
+        """Look once."""
+        self._missing = _process(self.argv, context).run(self.log.info)["missing"]
+        return not self._missing
+
+    def execute(self, context: Context) -> object:
+        """Wait; a timeout says for what.
+
+        Raises:
+            AirflowSensorTimeout: the partitions were not there in time.
+        """
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise AirflowSensorTimeout(
+                f"{self._missing}: still missing after {self.hours} h; "
+                f"publish them and clear this task, the run goes on from here"
+            ) from error
+
+
+def _process(argv: Sequence[str], context: Context) -> JobProcess:
+    return JobProcess(argv, context_to_airflow_vars(context, in_env_var_format=True))
+
+
+class AnnounceOperator(BaseOperator):
+    """Tells the scheduler that a day's partitions stand: one event of its outlet asset, keyed by that day.
+
+    The key is given here and not left to the run: a run started by hand has none, and its day follows from its params.
+    """
+
+    template_fields: Sequence[str] = ("day",)
+    ui_color = "#e3f1de"
+
+    def __init__(self, *, day: str, asset: Asset, **kwargs: object) -> None:
+        super().__init__(outlets=[asset], **kwargs)  # type: ignore[arg-type]
+        self.day = day
+        self.asset = asset
+
+    def execute(self, context: Context) -> None:
+        """Key the event."""
+        event = context["outlet_events"][self.asset]
+        event.add_partitions(self.day)
+        event.extra = {"ds": self.day}

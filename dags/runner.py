@@ -1,0 +1,89 @@
+"""The one setting that says where jobs run: NIGHTSHELF_RUNNER=local, spark_submit or kubernetes.
+
+local         every job is a process of the Airflow worker
+spark_submit  Spark jobs go to NIGHTSHELF_SPARK_MASTER through spark-submit, the rest stay local
+kubernetes    every job is a pod of the image NIGHTSHELF_IMAGE, see dags/pods.py
+
+A DAG says only *which* job: `job("pairs", impressions=..., pairs=...)`; a keyword is a flag is a field of the job's Args.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from airflow.sdk import BaseOperator
+
+from dags.operators import JobOperator, ReadySensor
+from dags.pods import pod
+from jobs.lake import Partition
+
+RUNNERS = ("local", "spark_submit", "kubernetes")
+SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
+GPU_JOBS = frozenset({"towers", "negatives", "embeddings"})
+# spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
+LAUNCHER = "jobs/launch.py"
+Value = Partition | str | int
+
+
+def runner() -> str:
+    """The runner that the environment asks for.
+
+    Raises:
+        ValueError: there is no such runner.
+    """
+    found = os.environ.get("NIGHTSHELF_RUNNER", "local")
+    if found not in RUNNERS:
+        raise ValueError(f"NIGHTSHELF_RUNNER={found!r}: expected one of {', '.join(RUNNERS)}")
+    return found
+
+
+def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
+    """A task that runs jobs/<name>.py with these flags where the runner says.
+
+    The pool follows from the job: `spark` for Spark, `gpu` for training, mining and embedding.
+    """
+    task_id, pool = task_id or name, pool_of(name)
+    if runner() == "kubernetes":
+        return pod(name, words(flags), gpu=name in GPU_JOBS, task_id=task_id, pool=pool)
+    return JobOperator(argv=argv(name, flags), task_id=task_id, pool=pool)
+
+
+def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:
+    """A sensor for published partitions; gated: they must have passed their data-quality gate too.
+
+    It asks on the Airflow worker under every runner: a pod for each look would cost more than the look.
+    """
+    flags: dict[str, Value] = {"partitions": ",".join(map(str, partitions)), "gated": int(gated)}
+    return ReadySensor(argv=argv("ready", flags), hours=hours, task_id=task_id)
+
+
+def argv(name: str, flags: dict[str, Value]) -> list[str]:
+    """The command of a job: a list, so that no value can be more than one word."""
+    if runner() == "spark_submit" and name in SPARK_JOBS:
+        return [*spark_submit(name), LAUNCHER, name, *words(flags)]
+    return ["python", "-m", f"jobs.{name}", *words(flags)]
+
+
+def words(flags: dict[str, Value]) -> list[str]:
+    """`--name value` for every flag, in the order given."""
+    return [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+
+
+def spark_submit(name: str) -> list[str]:
+    """spark-submit up to the file: NIGHTSHELF_SPARK_MASTER, then whatever NIGHTSHELF_SPARK_ARGS adds.
+
+    Client mode: the driver runs here, so its last line is the task's result. The session's own settings (time zone,
+    ANSI, ...) come from jobs/spark.py, not from the command line.
+    """
+    master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "local[*]")
+    more = shlex.split(os.environ.get("NIGHTSHELF_SPARK_ARGS", ""))
+    return ["spark-submit", "--master", master, "--deploy-mode", "client",
+            "--name", f"nightshelf {name}", *more]  # fmt: skip
+
+
+def pool_of(name: str) -> str:
+    """The pool whose slots this job competes for."""
+    if name in SPARK_JOBS:
+        return "spark"
+    return "gpu" if name in GPU_JOBS else "default_pool"

@@ -1,0 +1,109 @@
+"""What training and the nightly run have in common: from towers to a judged and promoted index."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from airflow.sdk import BaseOperator, TaskGroup
+
+from dags.day import DAY, result
+from dags.forms import form, templates
+from dags.runner import job
+from jobs.lake import EMBEDDINGS, INDEX, ITEMS, QRELS, QUERIES, RANKINGS, REPORT, Partition
+
+# Parts that a catalogue is embedded in; each is a task, and so many as the `gpu` pool has slots run at once.
+SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
+
+BUILT = form(
+    "index",
+    "Index",
+    factory={},
+    recall_target={"exclusiveMinimum": 0, "maximum": 1},
+    cutoff={"enum": ["knee", "threshold", "none"]},
+    language={"enum": ["auto", "none", "en", "pl"]},
+)
+MEASURED = form("report", "Judgements", min_relevance={}, zero_gain={})
+GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
+SERVING = MEASURED | BUILT | GATED
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Towers as a task names them: templates of what `jobs.pin` printed."""
+
+    pinned_by: str
+
+    @property
+    def partition(self) -> str:
+        """Address of the towers."""
+        return result(self.pinned_by, "towers")
+
+    @property
+    def space(self) -> str:
+        """Their space id, a key of all that is made with them."""
+        return result(self.pinned_by, "space")
+
+    @property
+    def champion(self) -> str:
+        """Address of the index that was in service when they were pinned; empty when none was."""
+        return result(self.pinned_by, "champion")
+
+    def embeddings(self, shard: int = 0) -> Partition:
+        """One shard of the day's catalogue in their space."""
+        return EMBEDDINGS.at(ds=DAY, towers=self.space, shard=f"{shard}of{SHARDS}")
+
+
+def embed(towers: Towers, group_id: str) -> TaskGroup:
+    """Embed the day's catalogue, a task per shard."""
+    with TaskGroup(
+        group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard"
+    ) as group:
+        for shard in range(SHARDS):
+            job("embeddings", f"{group_id}_{shard}", items=ITEMS.at(ds=DAY), towers=towers.partition,
+                embeddings=towers.embeddings(shard))  # fmt: skip
+    return group
+
+
+def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
+    """Build the index, rank the judged queries, report, promote; returns the first of these tasks."""
+    day, at = {"ds": DAY}, {"ds": DAY, "towers": towers.space}
+    items, queries, qrels = ITEMS.at(**day), QUERIES.at(**day), QRELS.at(**day)
+    made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
+    with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote"):
+        index = job(
+            "index",
+            embeddings=towers.embeddings(),
+            towers=towers.partition,
+            items=items,
+            queries=queries,
+            qrels=qrels,
+            index=made,
+            min_relevance="{{ params.min_relevance }}",
+            **templates(BUILT),
+        )
+        ranked = job(
+            "rankings",
+            index=made,
+            queries=queries,
+            qrels=qrels,
+            items=items,
+            rankings=rankings,
+            embeddings=towers.embeddings(),
+            champion=towers.champion,
+            baseline=baseline.embeddings() if baseline else "",
+        )
+        reported = job(
+            "report",
+            rankings=rankings,
+            index=made,
+            queries=queries,
+            qrels=qrels,
+            items=items,
+            report=report,
+            **templates(MEASURED),
+        )
+        promoted = job("promote", report=report, **templates(GATED))
+        # promote hangs on the report alone: an index that nobody judged must not be served
+        index >> ranked >> reported >> promoted
+    return index

@@ -1,0 +1,112 @@
+"""The one place that sets up Airflow on one machine: its environment, its database, its pools.
+
+`make up`, the demo and the tests all go through it. A cluster sets the same variables in its own way (docker/).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from jobs.lake import lake_root
+from jobs.tracking import home
+
+ROOT = Path(__file__).absolute().parent.parent
+USER = "admin"
+# name -> slots and what for. A slot is a GPU, or a JVM's worth of memory; tasks beyond wait their turn.
+POOLS: dict[str, tuple[int, str]] = {
+    "gpu": (1, "training, mining and embedding: one slot per GPU, or one for the machine without"),
+    "spark": (1, "Spark drivers on this machine"),
+}
+
+
+def port(service: str) -> int:
+    """The port of airflow, mlflow or site, by NIGHTSHELF_AIRFLOW_PORT and so on.
+
+    Raises:
+        ValueError: the variable holds no port.
+    """
+    name = f"NIGHTSHELF_{service.upper()}_PORT"
+    text = os.environ.get(name, {"airflow": "8080", "mlflow": "5000", "site": "8090"}[service])
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise ValueError(f"{name}={text!r}: expected a port from 1024 to 65535")
+    return int(text)
+
+
+def url(service: str) -> str:
+    """Where a person finds airflow, mlflow or site: this machine only."""
+    return f"http://localhost:{port(service)}"
+
+
+def airflow_home() -> Path:
+    """Airflow's own folder."""
+    return home() / "airflow"
+
+
+def airflow_env() -> dict[str, str]:
+    """The whole environment of an Airflow process here: this one's, with Airflow's settings put over it."""
+    lake = lake_root()
+    folder = airflow_home()
+    return os.environ | {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "dags" / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # every idle slot is a process of 130 MB
+        "AIRFLOW__CORE__PARALLELISM": os.environ.get("NIGHTSHELF_PARALLELISM", "4"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # a run started by hand in the UI or by REST goes through, and so does a backfill
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port('airflow')}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port("airflow")),
+        "AIRFLOW__API__BASE_URL": url("airflow"),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "NIGHTSHELF_HOME": str(home()),
+        "NIGHTSHELF_LAKE": lake if "://" in lake else str(Path(lake).absolute()),
+    }  # fmt: skip
+
+
+def airflow(*words: str) -> list[str]:
+    """An Airflow command of this environment."""
+    return [sys.executable, "-m", "airflow", *words]
+
+
+def prepare(env: Mapping[str, str]) -> None:
+    """Make or migrate the database and make the pools; done once for each version of Airflow.
+
+    Raises:
+        RuntimeError: Airflow refused; its last lines.
+    """
+    folder = Path(env["AIRFLOW_HOME"])
+    done = folder / "prepared.json"
+    state = {"airflow": version("apache-airflow"), "pools": POOLS}
+    if done.is_file() and json.loads(done.read_text("utf-8")) == json.loads(json.dumps(state)):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # its database and passwords are nobody else's
+    pools = folder / "pools.json"
+    pools.write_text(json.dumps({
+        name: {"slots": slots, "description": text, "include_deferred": False}
+        for name, (slots, text) in POOLS.items()
+    }), encoding="utf-8")  # fmt: skip
+    for command in (airflow("db", "migrate"), airflow("pools", "import", str(pools))):
+        found = subprocess.run(
+            command, env=dict(env), capture_output=True, text=True, check=False, timeout=300
+        )
+        if found.returncode:
+            tail = "\n".join((found.stdout + found.stderr).splitlines()[-10:])
+            raise RuntimeError(f"{' '.join(command[2:])}: exit code {found.returncode}:\n{tail}")
+    done.write_text(json.dumps(state), encoding="utf-8")

@@ -1,0 +1,56 @@
+"""Which of these partitions are not there yet: what Airflow's sensors ask.
+
+python -m jobs.ready --partitions log/ds=2026-01-31,catalogue/ds=2026-01-31
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from jobs.cli import run
+from jobs.lake import Partition
+from jobs.reading import exists, pin, read_verdict
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args:
+    """partitions  addresses, separated by commas
+    gated       1: a partition counts when jobs.expect has let it pass; 0: when it is published
+    """
+
+    partitions: str
+    gated: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.wanted():
+            raise ValueError("partitions: expected one address or more, separated by commas")
+
+    def wanted(self) -> list[Partition]:
+        """The addresses, checked."""
+        return [Partition.parse(text) for text in self.partitions.split(",") if text]
+
+
+def main(args: Args) -> dict[str, object]:
+    """List what is missing; a stopped partition is an error, for waiting would not mend it."""
+    missing = [str(partition) for partition in args.wanted() if not ready(partition, args.gated)]
+    if missing:
+        log.info("not there yet: %s", ", ".join(missing))
+    return {"missing": missing}
+
+
+def ready(partition: Partition, gated: int) -> bool:
+    """Whether the partition is published and, when gated, has a verdict that lets it pass.
+
+    Raises:
+        RuntimeError: its verdict is `stop`.
+    """
+    if not exists(partition):
+        return False
+    return not gated or bool(read_verdict(pin(partition)))
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,56 @@
+"""Rendering tasks without a database: what a worker would put into a task's templates."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pendulum
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.execution_time import macros
+
+DAGS = ("pairs_daily", "towers_weekly", "index_nightly")
+SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333"}  # fmt: skip
+
+
+def load(dag_id: str) -> DAG:
+    """The DAG, its modules imported anew so that the runner's setting is read again."""
+    for name in [name for name in sys.modules if name == "dags" or name.startswith("dags.")]:
+        del sys.modules[name]
+    module: ModuleType = importlib.import_module(f"dags.{dag_id}")
+    return next(value for value in vars(module).values() if isinstance(value, DAG))
+
+
+def pulled(task_ids: str) -> dict[str, str]:
+    """What `jobs.pin` would have printed in these tasks."""
+    step = "in_batch" if task_ids == "pin_in_batch" else "star"
+    return {
+        "towers": f"towers/ds=2026-01-31/step={step}",
+        "space": SPACES[task_ids],
+        "champion": "index/ds=2026-01-30/towers=3333333333333333",
+    }
+
+
+def rendered(
+    task: BaseOperator,
+    params: dict[str, object] | None = None,
+    partition_key: str | None = "2026-01-31",
+    logical_date: str | None = None,
+) -> BaseOperator:
+    """A copy of the task with its templates filled in."""
+    defaults = {name: param.value for name, param in task.dag.params.items()}
+    context = {
+        "params": defaults | (params or {}),
+        "dag_run": SimpleNamespace(
+            partition_key=partition_key,
+            logical_date=pendulum.parse(logical_date) if logical_date else None,
+            run_after=pendulum.datetime(2026, 3, 3, 12),
+        ),
+        "macros": macros,
+        "ti": SimpleNamespace(xcom_pull=pulled),
+    }
+    found = copy.copy(task)
+    found.render_template_fields(context, task.dag.get_template_env())
+    return found

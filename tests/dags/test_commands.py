@@ -1,0 +1,150 @@
+"""Every task speaks its job's language, under every runner: golden commands, parsed by the job's own Args."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk import DAG, BaseOperator
+
+from jobs import cli
+from tests.dags.conftest import Golden
+from tests.dags.rendering import DAGS, load, rendered
+
+
+class PodOperator(BaseOperator):
+    """Stands for the provider's operator, which need not be installed: takes what it is given."""
+
+    template_fields: Sequence[str] = ("arguments",)
+
+    def __init__(self, *, task_id: str, pool: str, **given: object) -> None:
+        super().__init__(task_id=task_id, pool=pool)
+        self.given = given
+        self.arguments = given["arguments"]
+
+
+def commands(dag: DAG) -> dict[str, list[str]]:
+    """task_id -> rendered words, in the order of the corridor."""
+    return {
+        task.task_id: list(getattr(filled, "argv", None) or filled.arguments)
+        for task in dag.topological_sort()
+        if (filled := rendered(task)) and (hasattr(filled, "argv") or hasattr(filled, "arguments"))
+    }
+
+
+def as_text(found: dict[str, list[str]]) -> str:
+    """One paragraph a task, one flag a line."""
+    paragraphs = (f"# {task_id}\n{shlex.join(words)}" for task_id, words in found.items())
+    return "\n\n".join(paragraphs).replace(" --", " \\\n    --") + "\n"
+
+
+def with_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the Kubernetes provider importable."""
+    pod = SimpleNamespace(KubernetesPodOperator=PodOperator)
+    resources = SimpleNamespace(V1ResourceRequirements=lambda limits: {"limits": limits})
+    monkeypatch.setitem(sys.modules, "airflow.providers.cncf.kubernetes.operators.pod", pod)
+    monkeypatch.setitem(sys.modules, "kubernetes", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "kubernetes.client", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "kubernetes.client.models", resources)
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+@pytest.mark.parametrize("runner", ["local", "spark_submit", "kubernetes"])
+def test_commands_are_the_recorded_ones(
+    runner: str, dag_id: str, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", runner)
+    monkeypatch.setenv("NIGHTSHELF_SPARK_MASTER", "spark://spark-master:7077")
+    monkeypatch.delenv("NIGHTSHELF_SPARK_ARGS", raising=False)
+    if runner == "kubernetes":
+        with_pods(monkeypatch)
+    golden(f"{runner}/{dag_id}.txt", as_text(commands(load(dag_id))))
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_every_command_is_understood_by_its_job(
+    dag_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown, missing or misspelt flag, or a value out of range, ends cli.parse with an error."""
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "local")
+    for task_id, (python, m, module, *flags) in commands(load(dag_id)).items():
+        assert (python, m) == ("python", "-m"), task_id
+        assert find_spec(module) is not None, f"{task_id}: there is no {module}"
+        args = cli.parse(importlib.import_module(module).Args, flags)
+        given = dict(zip(flags[::2], flags[1::2], strict=True))
+        assert {str(getattr(args, flag[2:])) for flag in given} == {
+            str(type(getattr(args, flag[2:]))(text)) if not text.count("/") else text
+            for flag, text in given.items()
+            if text
+        } | ({""} if "" in given.values() else set())
+
+
+@pytest.mark.parametrize(
+    ("params", "key", "logical", "day"),
+    [
+        # a day typed into the form wins over all
+        ({"ds": "2026-01-15"}, "2026-01-31", None, "2026-01-15"),
+        # schedule, backfill, asset event: the partition key
+        ({}, "2026-01-31", None, "2026-01-31"),
+        # `airflow dags test pairs_daily 2026-01-20` leaves the key empty
+        ({}, None, "2026-01-20", "2026-01-20"),
+        # a trigger with nothing filled in has no logical date either
+        ({}, None, None, "2026-03-03"),
+    ],
+)
+def test_a_run_says_its_day_in_one_of_three_ways(
+    params: dict[str, object], key: str | None, logical: str | None, day: str
+) -> None:
+    task = load("pairs_daily").get_task("items")
+    found = rendered(task, params, key, logical)
+    assert found.argv[-4:] == ["--catalogue", f"catalogue/ds={day}", "--items", f"items/ds={day}"]
+
+
+@pytest.mark.parametrize(
+    ("params", "pairs", "labels"),
+    [
+        # judged by clicks: the judged days lie after what was learnt
+        ({"judge_days": 3}, "pairs/ds=2026-01-28", ""),
+        # judged by people: nothing to keep apart by time
+        ({"judge_days": 3, "labels_ds": "2026-01-31"}, "pairs/ds=2026-01-31", "labels/ds=2026-01-31"),
+    ],
+)  # fmt: skip
+def test_towers_learn_from_days_before_the_judged_ones(
+    params: dict[str, object], pairs: str, labels: str
+) -> None:
+    argv = rendered(load("towers_weekly").get_task("towers_in_batch"), params).argv
+    assert argv[argv.index("--pairs") + 1] == pairs
+    argv = rendered(load("pairs_daily").get_task("qrels"), params).argv
+    assert argv[argv.index("--labels") + 1] == labels
+
+
+def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_pods(monkeypatch)
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
+    dag = load("towers_weekly")
+    wants = {task.task_id: bool(task.given["container_resources"]) for task in dag.tasks
+             if isinstance(task, PodOperator)}  # fmt: skip
+    assert wants["towers_star"] and wants["negatives"] and wants["embeddings_0"]
+    assert not wants["report"]
+    assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs.launch"]'
+
+
+def test_kubernetes_without_its_provider_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.cncf.kubernetes.operators.pod", None)
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
+    with pytest.raises(RuntimeError, match="apache-airflow-providers-cncf-kubernetes"):
+        load("index_nightly")
+
+
+def test_an_unknown_runner_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "cloud")
+    with pytest.raises(ValueError, match="expected one of local, spark_submit, kubernetes"):
+        load("index_nightly")

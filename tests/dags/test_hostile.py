@@ -1,0 +1,68 @@
+"""What a stranger may type into a trigger form: it is refused in a clear line, and makes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+
+from dags.process import ROOT, JobProcess, JobRefused
+from tests.dags.rendering import DAGS, load, rendered
+
+HOSTILE = [
+    "2026-01-31; rm -rf /",
+    "../../x",
+    "{{ 1 }}",
+    "$(touch made)",
+    "2026-01-31/../../x",
+    "2026-1-31",
+    "20260131",
+    "2026-02-30",
+    "2026-01-31\n",
+    " ",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_the_form_refuses_a_day_that_is_none(dag_id: str, text: str) -> None:
+    """Airflow validates conf against the params when a run is made, whether from form, API or CLI."""
+    params = load(dag_id).params
+    with pytest.raises(ParamValidationError, match="ds"):
+        params["ds"] = text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_partition_key_that_is_no_day_is_refused_by_the_job_and_makes_nothing(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An asset event's key is checked by nobody before; so each job checks its addresses itself."""
+    monkeypatch.setenv("NIGHTSHELF_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
+    task = load("pairs_daily").get_task("wait")
+    argv = rendered(task, {}, partition_key=text).argv
+    assert argv[4] == f"log/ds={text},catalogue/ds={text}"  # rendered once, never twice
+    said: list[str] = []
+    with pytest.raises(JobRefused, match="exit code 2, not tried again"):
+        JobProcess(argv, {}).run(said.append)
+    assert "Traceback" not in "\n".join(said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_is_a_number() -> None:
+    params = load("pairs_daily").params
+    for text in ("3; ls", "3.5", 0, 10_000):
+        with pytest.raises(ParamValidationError):
+            params["window_days"] = text
+
+
+def test_the_launcher_takes_names_of_jobs_alone() -> None:
+    for name in ("../up", "os", "lake; ls", "", "jobs.pairs", "Pairs"):
+        found = subprocess.run(
+            [sys.executable, "jobs/launch.py", name], cwd=ROOT, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        assert found.returncode != 0, name
+        assert found.stdout == ""

@@ -1,0 +1,120 @@
+"""A job as a child process: results, exit codes, hostile words, and an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.process import JobBroke, JobProcess, JobRefused, job_environment
+
+
+def run(code: str, *words: str) -> tuple[dict[str, object], list[str]]:
+    """Run Python code as a job; returns its result and what the task's log shows."""
+    said: list[str] = []
+    return JobProcess(["python", "-c", code, *words], {}).run(said.append), said
+
+
+def test_the_last_json_object_is_the_result_whatever_is_said_after_it() -> None:
+    code = """
+import sys
+print('{"pairs": "old"}')
+print('{"pairs": "pairs/ds=2026-01-31", "rows": 3}', flush=True)
+print('{not json', flush=True)
+print('[1]', flush=True)
+print('a JVM says goodbye', file=sys.stderr)
+"""
+    result, said = run(code)
+    assert result == {"pairs": "pairs/ds=2026-01-31", "rows": 3}
+    assert said[-1] == "a JVM says goodbye"
+
+
+def test_a_job_that_knows_what_is_wrong_is_not_tried_again() -> None:
+    with pytest.raises(JobRefused, match="pairs/ds=2026-01-31: 0 rows"):
+        run("import sys; sys.stderr.write('pairs/ds=2026-01-31: 0 rows\\n'); sys.exit(1)")
+    with pytest.raises(JobRefused, match="exit code 2, not tried again: unrecognised arguments"):
+        run("import sys; sys.stderr.write('unrecognised arguments\\n'); sys.exit(2)")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ConnectionError('the store is away')",  # unforeseen: a trace and exit code 1
+        "import os; os.kill(os.getpid(), 9)",  # the machine ran out of memory
+        "import sys; sys.exit(75)",  # EX_TEMPFAIL
+    ],
+)
+def test_a_job_that_broke_is_tried_again(code: str) -> None:
+    with pytest.raises(JobBroke):
+        run(code)
+
+
+def test_a_job_with_nothing_to_do_is_skipped() -> None:
+    with pytest.raises(AirflowSkipException, match="champion: points nowhere"):
+        run("print('champion: points nowhere'); raise SystemExit(99)")
+
+
+def test_words_are_words_and_never_a_shells(tmp_path: Path) -> None:
+    """Everything a shell would act upon arrives as it is."""
+    hostile = [
+        f"; touch {tmp_path}/made",
+        f"$(touch {tmp_path}/made)",
+        "`id`",
+        "a\nb",
+        "*",
+        "",
+        "{{ 1 }}",
+    ]
+    code = "import json, sys; print(json.dumps({'words': sys.argv[1:]}))"
+    result, _ = run(code, *hostile)
+    assert result["words"] == hostile
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_are_no_text_do_not_break_the_log() -> None:
+    _, said = run(r"import sys; sys.stdout.buffer.write(b'\xff\xfe caf\xc3\xa9\n')")
+    assert said == [r"\xff\xfe café"]
+
+
+def test_a_job_sees_no_secret_of_airflow() -> None:
+    outer = {"AIRFLOW__API_AUTH__JWT_SECRET": "s", "AIRFLOW_HOME": "/a", "NIGHTSHELF_LAKE": "/l"}
+    found = job_environment(outer, {"AIRFLOW_CTX_DAG_RUN_ID": "r"})
+    assert not [name for name in found if name.startswith("AIRFLOW__")]
+    assert found["NIGHTSHELF_LAKE"] == "/l"
+    assert found["AIRFLOW_CTX_DAG_RUN_ID"] == "r"
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool) -> None:
+    """A child of the job (a JVM, a data loader) would hold memory and locks for ever."""
+    pids = tmp_path / "pids"
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else ""
+    child = f"import os, signal, time; {ignore}open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(60)"
+    code = f"import subprocess, sys; {child.replace('time.sleep(60)', '')}; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = JobProcess([sys.executable, "-c", code], {})
+    outcome: list[BaseException] = []
+
+    def follow() -> None:
+        try:
+            process.run(lambda _: None)
+        except JobBroke as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.end()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert outcome
+    for pid in map(int, pids.read_text().split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
