@@ -29,7 +29,7 @@ def main(args: Args) -> None:
     root = ancestry(start)
     tree = Tree(_label(root), guide_style="dim")
     _grow(tree, root, {_key(root)})
-    Console(soft_wrap=True).print(tree)
+    Console().print(tree)
 
 
 def _grow(tree: Tree, one: Ancestor, drawn: set[str]) -> None:
@@ -46,18 +46,19 @@ def _key(one: Ancestor) -> str:
 
 
 def _label(one: Ancestor, again: bool = False) -> Text:
-    """One line: address, rows, manifest hash, code version, MLflow run."""
+    """Address and rows, and below them manifest hash, job, code version and MLflow run."""
     label = Text(one.source.partition, style="bold" if not again else "dim")
     if again:
         return label.append("  as above", style="dim")
-    label.append(f"  manifest {one.source.manifest_sha256[:12]}", style="cyan")
-    if one.pinned is None:
+    made = one.pinned.manifest if one.pinned else None
+    if made is not None:
+        label.append(f"  {made.rows:,} rows" if made.rows else "", style="green")
+        label.append("  simulated" if made.simulated else "", style="yellow")
+    label.append(f"\nmanifest {one.source.manifest_sha256[:12]}", style="cyan")
+    if made is None:
         return label.append("  no longer kept", style="yellow")
-    made = one.pinned.manifest
-    label.append(f"  {made.rows:,} rows" if made.rows else "", style="green")
     label.append(f"  {made.job} {made.created_at[:16]} code {made.code_version}", style="dim")
-    label.append(f"  mlflow {made.mlflow_run_id[:8]}" if made.mlflow_run_id else "", style="dim")
-    return label.append("  simulated" if made.simulated else "", style="yellow")
+    return label.append(f"  mlflow {made.mlflow_run_id[:8]}" if made.mlflow_run_id else "", "dim")
 
 
 if __name__ == "__main__":

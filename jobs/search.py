@@ -9,21 +9,30 @@ from itertools import zip_longest
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jobs.bundle import Bundle, Hit, load_bundle
+from jobs.bundle import Bundle, Hit, first, load_bundle
 from jobs.cli import run
 from jobs.display import printable
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import read_pointer
 from jobs.reading import pin
+from models.fusion import Ranked
 
 HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
 UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "RRF"}
 NARROW = 100
+POOL = 200
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A hit, and its rank in each single arm that has it."""
+
+    hit: Hit
+    places: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -47,18 +56,32 @@ def main(args: Args) -> None:
     console = Console()
     with Console(stderr=True).status("loading and checking the bundle"):
         bundle = load_bundle(pin(args.index) if args.index else read_pointer("champion"))
-    bundle.rank([args.query], args.top)  # the first search pays for allocations
+    bundle.rank([args.query], POOL)  # the first search pays for allocations
     started = time.perf_counter()
-    ranked = bundle.rank([args.query], args.top)
+    ranked = bundle.rank([args.query], POOL)
     taken_ms = 1000 * (time.perf_counter() - started)
-    answers = {arm: bundle.hits(found) for arm, found in ranked.items()}
+    answers = {arm: _answer(arm, ranked, bundle, args.top) for arm in ranked}
     console.print(_head(args.query, bundle, taken_ms))
     if console.width >= NARROW:
         console.print(_side_by_side(answers))
     else:
         for arm, hits in answers.items():
-            console.print(_one_arm(arm, hits, answers))
+            console.print(_one_arm(arm, hits))
     sys.stdout.flush()
+
+
+def _answer(arm: str, ranked: dict[str, Ranked], bundle: Bundle, top: int) -> list[Shown]:
+    """The first items of an arm, each with where the single arms have it."""
+    places: dict[str, dict[int, int]] = {
+        name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)}
+        for name in ("dense", "sparse")
+    }
+    rows = ranked[arm].items[0, :top].tolist()
+    hits = bundle.hits(first(ranked[arm], top))
+    return [
+        Shown(hit, {name: found[row] for name, found in places.items() if row in found})
+        for hit, row in zip(hits, rows, strict=False)
+    ]
 
 
 def _head(query: str, bundle: Bundle, taken_ms: float) -> Panel:
@@ -75,41 +98,40 @@ def _head(query: str, bundle: Bundle, taken_ms: float) -> Panel:
     return Panel(said, box=box.ROUNDED, border_style="blue", title="Nightshelf", title_align="left")
 
 
-def _only_here(arm: str, hit: Hit, answers: dict[str, list[Hit]]) -> bool:
-    """Whether of the two single arms only this one shows the item."""
-    other = {"dense": "sparse", "sparse": "dense"}.get(arm, "")
-    return bool(other) and hit.item_id not in {one.item_id for one in answers[other]}
-
-
-def _cell(arm: str, hit: Hit | None, answers: dict[str, list[Hit]]) -> Text:
-    if hit is None:
+def _cell(arm: str, shown: Shown | None) -> Text:
+    if shown is None:
         return Text("")
-    title = Text(printable(hit.title, 70) or "(no title)")
-    if _only_here(arm, hit, answers):
-        title.stylize(HUES[arm])
-    score = f"{hit.score:.3f}" if arm != "hybrid" else f"{1000 * hit.score:.1f}‰"
-    return Text.assemble(title, "\n", (f"{score}  {printable(hit.item_id, 24)}", "dim"))
+    hit = shown.hit
+    title = Text(printable(hit.title, 90) or "(no title)")
+    if len(shown.places) == 1:
+        title.stylize(HUES[next(iter(shown.places))])
+    said = f"{hit.score:.3f}  {printable(hit.item_id, 24)}"
+    if arm == "hybrid":
+        found = "  ".join(f"{name} {place}" for name, place in shown.places.items())
+        said = f"{hit.score:.4f}  {found}"
+    return Text.assemble(title, "\n", (said, "dim"))
 
 
-def _side_by_side(answers: dict[str, list[Hit]]) -> Table:
+def _side_by_side(answers: dict[str, list[Shown]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=True, show_lines=False, pad_edge=False)
     table.add_column("", justify="right", style="dim", width=3)
     for arm, hits in answers.items():
-        label = f"[{HUES[arm]}]{escape(arm)}[/] [dim]{UNITS[arm]}, {len(hits)} items[/]"
+        label = f"[{HUES[arm]}]{arm}[/] [dim]{UNITS[arm]}{'' if hits else ': no item'}[/]"
         table.add_column(label, ratio=1, overflow="fold")
     for place, row in enumerate(zip_longest(*answers.values()), start=1):
-        cells = [_cell(arm, hit, answers) for arm, hit in zip(answers, row, strict=True)]
+        cells = [_cell(arm, shown) for arm, shown in zip(answers, row, strict=True)]
         table.add_row(str(place), *cells)
-    table.caption = "coloured: shown by only one of dense and sparse"
+    table.caption = f"coloured: only one of dense and sparse has it among its first {POOL}"
     return table
 
 
-def _one_arm(arm: str, hits: list[Hit], answers: dict[str, list[Hit]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, title=arm, title_style=HUES[arm])
+def _one_arm(arm: str, hits: list[Shown]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, title=arm, title_style=f"bold {HUES[arm]}")
+    table.title_justify = "left"
     table.add_column("", justify="right", style="dim", width=3)
     table.add_column(UNITS[arm], overflow="fold")
-    for place, hit in enumerate(hits, start=1):
-        table.add_row(str(place), _cell(arm, hit, answers))
+    for place, shown in enumerate(hits, start=1):
+        table.add_row(str(place), _cell(arm, shown))
     if not hits:
         table.add_row("", Text("no item shares a word with the query", style="dim"))
     return table

@@ -120,6 +120,6 @@ def publish_trained(towers: TwoTower, step: str) -> Shop:
     """Publish these towers."""
     target = TOWERS.at(ds=DS, step=step)
     with publish(target, Args(target)) as out:
-        write_towers(towers, out.folder)
+        write_towers(towers, out.folder, ["red shoes"], titles()[:2])
         out.facts.update(space_id=space_id(towers), dim=towers.config.dim)
     return Shop(space_id(towers), target)

@@ -17,6 +17,7 @@ import torch
 
 from jobs import embeddings, index, lineage, promote, rankings, report, search, verify
 from jobs.bundle import load_bundle
+from jobs.bundle_files import TOWERS_FILES
 from jobs.columns import numbers, strings, where
 from jobs.lake import Partition
 from jobs.pointer import has_pointer, read_pointer
@@ -142,10 +143,13 @@ def test_the_bundle_answers_as_flat_faiss_does(shop: Shop) -> None:
     assert [hit.item_id for hit in bundle.hits(found)] == [ids[row] for row in found.items[0]]
 
 
-def test_a_second_build_makes_the_same_content(changed: Shop) -> None:
-    before = pin(changed.index).manifest.content_sha256
+def test_a_second_run_makes_the_same_content(changed: Shop) -> None:
+    made = (changed.embeddings(), changed.embeddings("1of2"), changed.index, changed.rankings)
+    before = [pin(one).manifest.content_sha256 for one in made]
+    embed(changed)
     build(changed)
-    assert pin(changed.index).manifest.content_sha256 == before
+    judge(changed, champion=Partition())
+    assert [pin(one).manifest.content_sha256 for one in made] == before
 
 
 @pytest.mark.parametrize(
@@ -217,10 +221,21 @@ def test_planted_damage_is_stopped_by_the_gate(
     assert read_pointer("champion").manifest_sha256 == before
 
 
-def test_swapped_towers_are_refused_by_their_space_id(changed: Shop) -> None:
-    other = publish_towers(seed=1, step="in_batch")
-    foreign = pin(other.towers).path("weights.safetensors")
-    spoil(changed, "weights.safetensors", lambda path: shutil.copy(foreign, path))
+def test_swapped_weights_are_refused(changed: Shop) -> None:
+    other = pin(publish_towers(seed=1, step="in_batch").towers)
+    spoil(changed, "weights.safetensors", lambda path: shutil.copy(other.path(path.name), path))
+    with pytest.raises(RuntimeError, match="not of one version"):
+        verify.main(verify.Args(changed.index))
+
+
+def test_wholly_swapped_towers_are_refused_by_their_space_id(changed: Shop) -> None:
+    other = pin(publish_towers(seed=1, step="in_batch").towers)
+
+    def swap(path: Path) -> None:
+        for name in TOWERS_FILES:
+            shutil.copy(other.path(name), path.with_name(name))
+
+    spoil(changed, "config.json", swap)
     with pytest.raises(RuntimeError, match="space ids"):
         judge(changed)
     with pytest.raises(RuntimeError, match="space ids"):
