@@ -50,7 +50,7 @@ class Args:
     zipf            how unequal queries are: share of the k-th ~ 1 / k ** zipf
     bot_frac        share of searches made by robots
     duplicate_frac  share of events that arrive twice
-    late_frac       share of events stamped one to two days after their search
+    late_frac       share of events stamped on the day after, from 7 in the morning on
     malformed_frac  lines that no reader can take, as a share of the good ones
     engine_items    titles in the simulated engine's own index: the judged ones and a sample of the
                     rest, which bounds its memory

@@ -21,13 +21,13 @@ _AFTER_S = (
     420.0,
 )  # seconds from the search to each action, and for clicks more per place
 _PER_PLACE_S = (0.0, 3.0, 3.0, 3.0)
-LATE_S = (25 * 3600.0, 48 * 3600.0)  # a late event's delay: never on the day of its search
+LATE_S = (31 * 3600.0, 55 * 3600.0)  # a late event's stamp: from 7 in the morning of the day after
 
 
 @dataclass(frozen=True)
 class Events:
     """E events. searches [E] index the searches; places [E] from 0; actions [E] index ACTIONS; seconds since
-    midnight of the searches' day; duplicates: a second copy of another event; late: stamped a day or two late."""
+    midnight of the searches' day; duplicates: a second copy of another event; late: stamped a day late, by LATE_S."""
 
     searches: Ints
     places: Ints
@@ -66,7 +66,7 @@ def delivered(
     coin = rng.random(len(made.searches))
     late = coin < late_frac
     twice = np.flatnonzero((coin >= late_frac) & (coin < late_frac + duplicate_frac))
-    seconds = np.where(late, made.seconds + rng.uniform(*LATE_S, len(coin)), made.seconds)
+    seconds = np.where(late, rng.uniform(*LATE_S, len(coin)), made.seconds)
     rows = np.concatenate([np.arange(len(coin)), twice])
     copy = np.arange(len(rows)) >= len(coin)
     order = np.lexsort((copy, seconds[rows]))
