@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from jobs import store
 from jobs.derive import (
     Derived,
     Known,
@@ -103,46 +101,6 @@ DERIVED: dict[str, dict[str, Derived]] = {
 }
 
 
-def ddl(columns: dict[str, str]) -> str:
-    """Columns and types as one line of Spark SQL."""
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
-def file_columns(pinned: Pinned) -> dict[str, str]:
-    """Columns and Spark SQL types of the partition's files.
-
-    Raises:
-        RuntimeError: two files of the partition differ.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for uri in pinned.files():
-        if uri.endswith(".parquet"):
-            system, path = store.filesystem(uri)
-            schema = pq.read_schema(path, filesystem=system)
-            found[uri] = {field.name: _spell(field.type) for field in schema}
-    first, *others = found.items()
-    for uri, columns in others:
-        if list(columns.items()) != list(first[1].items()):
-            raise RuntimeError(
-                f"{pinned.partition}: {uri} has columns {ddl(columns)}, {first[0]} has {ddl(first[1])}; "
-                f"one partition has one schema: run {pinned.manifest.job} again"
-            )
-    return first[1]
-
-
-def _spell(kind: pa.DataType) -> str:
-    if pa.types.is_map(kind):
-        return f"MAP<{_spell(kind.key_type)},{_spell(kind.item_type)}>"
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return f"ARRAY<{_spell(kind.value_type)}>"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP" if kind.tz else "TIMESTAMP_NTZ"
-    names = {pa.string(): "STRING", pa.large_string(): "STRING", pa.float64(): "DOUBLE",
-             pa.float32(): "FLOAT", pa.int32(): "INT", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN",
-             pa.date32(): "DATE"}  # fmt: skip
-    return names.get(kind, str(kind).upper())
-
-
 def computable(pinned: Pinned, wanted: Sequence[str], found: dict[str, str]) -> list[str]:
     """The wanted columns that can be had: all of them, unless the files' columns are not the table's."""
     contract = pinned.partition.table.columns
@@ -170,7 +128,7 @@ def pandas_frame(pinned: Pinned, wanted: Sequence[str], schema: str) -> pd.DataF
         table = table.append_column(
             name, values if isinstance(values, pa.ChunkedArray) else pa.array(values)
         )
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True)
     return frame.assign(**{SCHEMA: schema}) if SCHEMA in wanted else frame
 
 

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.derived import DERIVED, SCHEMA, computable, ddl, file_columns, pandas_frame, spark_frame
+from jobs.derived import DERIVED, SCHEMA, computable, pandas_frame, spark_frame
+from jobs.file_schema import ddl, file_columns
 from jobs.findings import Finding, finding_of, keep_counts
 from jobs.reading import Pinned
 from jobs.spark import spark_session

@@ -17,7 +17,8 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 from jobs import cli
-from jobs.derived import SCHEMA, ddl
+from jobs.derived import SCHEMA
+from jobs.file_schema import ddl
 from jobs.quality import ENGINES, PROJECT, QUIET
 from jobs.tables import COLUMNS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -209,6 +210,35 @@ def test_partitions_are_checked_before_anything_runs(
     with pytest.raises(SystemExit):
         parse(expect.Args, ["--partitions", partitions])
     assert said in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_must_and_no_more(lake: Path) -> None:
+    put("pairs", {})
+    put("queries", {"again": {}})
+    words = [sys.executable, "-m", "jobs.expect", "--partitions"]
+    passed = subprocess.run(
+        [*words, str(partition("pairs"))], capture_output=True, text=True, check=True
+    )
+    assert json.loads(passed.stdout)["verdicts"] == {"pairs/ds=2026-01-31": "pass"}
+    (line,) = passed.stderr.splitlines()  # no bars, no notices of libraries
+    assert "pairs/ds=2026-01-31: pass, 20 expectations on 4 rows by pandas" in line
+    stopped = subprocess.run(
+        [*words, str(partition("queries"))], capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode == 1
+    assert stopped.stdout == ""
+    assert (
+        "queries/ds=2026-01-31: query_id is unique [expect_column_values_to_be_unique]: found 2 of 6 rows"
+        in stopped.stderr
+    )
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_partition_without_rows_of_its_own_kind_is_a_clear_error(lake: Path) -> None:
+    with publish(partition("pairs"), Args()) as out:
+        (out.folder / "readme.txt").write_text("no table")
+    with pytest.raises(LookupError, match="pairs/ds=2026-01-31: it lists no Parquet file"):
+        run("pairs")
 
 
 def test_an_unpublished_partition_is_a_clear_error(lake: Path) -> None:

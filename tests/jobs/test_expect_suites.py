@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs import suites
-from jobs.derived import computable, ddl, file_columns, pandas_frame
+from jobs.derived import computable, pandas_frame
+from jobs.file_schema import ddl, file_columns
 from jobs.quality import PROJECT, QUIET, check, columns_of, project
 from tests.jobs.suite_cases import NAMES, Case, cases, put, rules
 
