@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from jobs.ancestry import ancestry, each
+from jobs.ancestry import Ancestor, ancestry, each
 from jobs.evaluation import recall_curve, relevant_shown
 from jobs.examples import choose_examples
 from jobs.report_tables import (
@@ -20,6 +20,7 @@ from jobs.report_tables import (
     segment_rows,
     stage_rows,
     star_step,
+    training_curves,
 )
 from models.plots import Plot, bars, lines
 
@@ -47,7 +48,7 @@ def render(material: Material, min_relevance: float) -> str:
         condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
         segments=segment_rows(material),
         segment_arms=[arm for arm in material.arms if not arm.startswith("champion_")],
-        plots=_plots(material, min_relevance),
+        plots=_plots(material, min_relevance, back),
         examples=choose_examples(
             material.found, material.rankings_rows, material.queries_rows, material.items_rows
         ),
@@ -61,7 +62,7 @@ def render(material: Material, min_relevance: float) -> str:
     return page + "\n"
 
 
-def _plots(material: Material, min_relevance: float) -> dict[str, Plot]:
+def _plots(material: Material, min_relevance: float, back: list[Ancestor]) -> dict[str, Plot]:
     own = [arm for arm in material.arms if not arm.startswith("champion_")]
     shown = relevant_shown(material.rankings_rows, material.judgements, min_relevance)
     depth = int(material.rankings.facts["depth"])
@@ -84,4 +85,7 @@ def _plots(material: Material, min_relevance: float) -> dict[str, Plot]:
         plots["tuning"] = lines(
             {"index": (xs, ys)}, "lists visited (nprobe)", "recall against exact", mark, log_x=True
         )
+    for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
+        if found := training_curves(back, name):
+            plots[f"training {name}"] = lines(found, "training step", label)
     return plots

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jobs.ancestry import Ancestor
 from jobs.columns import strings
@@ -27,6 +28,7 @@ ARMS = {
 }
 PLAIN = [name for name in MEASURES if not name.endswith("judged")]
 CONDENSED = [name for name in MEASURES if name.endswith("judged")]
+CURVES = "curves.parquet"
 SEGMENT_MEASURES = ("R@60", "RR@60")
 
 
@@ -125,6 +127,21 @@ def data_of_the_day(material: Material, back: list[Ancestor]) -> list[tuple[str,
     left_out = found.queries_without_relevant
     rows.append(("queries without a relevant item", f"{left_out:,}, left out of every mean"))
     return rows
+
+
+def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
+    """One curve per trained towers, the first step first: (step of training, value) where known."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    towers = [one.pinned for one in back if one.room == "towers" and one.pinned is not None]
+    for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
+        if any(entry.name == CURVES for entry in pinned.manifest.files):
+            rows = pq.read_table(pinned.path(CURVES)).to_pylist()
+            points = [(row["step"], row[name]) for row in rows if row[name] is not None]
+            curves[pinned.partition.values["step"]] = (
+                [x for x, _ in points],
+                [y for _, y in points],
+            )
+    return {step: curve for step, curve in curves.items() if curve[0]}
 
 
 def lineage_rows(back: list[Ancestor]) -> list[dict[str, str]]:

@@ -106,13 +106,19 @@ def inverted_lists(index: faiss.Index) -> faiss.IndexIVF | None:
 
 
 def search(index: faiss.Index, queries: Vectors, depth: int, nprobe: int = 0) -> Ranked:
-    """Search the index; nprobe 0 leaves its own setting. Returns items and scores [Q, depth]."""
-    wanted = np.ascontiguousarray(queries, dtype=np.float32)
-    parameters = None
-    if nprobe and inverted_lists(index) is not None:
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = nprobe
-    scores, items = index.search(wanted, depth, params=parameters)
+    """Search the index; nprobe 0 leaves its own setting. Returns items and scores [Q, depth].
+
+    Another nprobe is set for this call only: not while other threads search the same index.
+    """
+    lists = inverted_lists(index) if nprobe else None
+    tuned = lists.nprobe if lists is not None else 0
+    try:
+        if lists is not None:
+            lists.nprobe = nprobe
+        scores, items = index.search(np.ascontiguousarray(queries, dtype=np.float32), depth)
+    finally:
+        if lists is not None:
+            lists.nprobe = tuned
     return Ranked(items.astype(np.int64), np.where(items < 0, -np.inf, scores).astype(np.float32))
 
 

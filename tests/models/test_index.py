@@ -92,6 +92,15 @@ def test_tuning_holds_the_target_with_the_fewest_lists(
         assert inverted_lists(index).nprobe == tuned.nprobe
 
 
+def test_another_nprobe_reaches_the_lists_below_a_refinement_and_does_not_stay(
+    vectors: Array, queries: Array
+) -> None:
+    index = build(vectors, "IVF64,PQ8x4fs,RFlat")
+    few, many = (search(index, queries, 20, nprobe=n) for n in (1, 64))
+    assert not np.array_equal(few.items, many.items)
+    assert inverted_lists(index).nprobe == 1
+
+
 def test_one_list_per_query_is_seen_as_lost_recall(vectors: Array, queries: Array) -> None:
     index = build(vectors, "IVF64,Flat", seed=0)
     exact = exact_search(chunked(vectors), queries, 20).items
