@@ -79,7 +79,8 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Rows:
     rows = Rows(
         pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad)
     )
-    rows.note(len(bad), "wrong_width", bad)
+    if bad:
+        rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
     return rows
 
@@ -100,7 +101,9 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
-    options = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    options = pyarrow.csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
+    )
     try:
         with pyarrow.csv.open_csv(path, parse_options=options) as reader:
             return list(reader.schema.names)

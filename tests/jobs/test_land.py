@@ -1,0 +1,100 @@
+"""Landing a shop's own files: copied byte by byte, refused with a reason."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs import land, store
+from jobs.lake import CATALOGUE, LABELS, LOG
+from jobs.reading import exists, pin, read_table
+
+DAY = LOG.at(ds="2026-01-31")
+
+
+@pytest.fixture
+def exports(tmp_path: Path, lake: Path) -> Path:
+    """Two folders of log files, two of which share a name, and a catalogue."""
+    for name in ("a", "b"):
+        folder = tmp_path / "exports" / name
+        folder.mkdir(parents=True)
+        (folder / "events.ndjson").write_text(json.dumps({"from": name}) + "\n")
+    (tmp_path / "exports" / "a" / "more $.ndjson.gz").write_bytes(gzip.compress(b"{}\n"))
+    (tmp_path / "exports" / "items.csv").write_text("item_id,title\n1,but\n")
+    return tmp_path / "exports"
+
+
+def test_files_are_copied_as_they_are(exports: Path) -> None:
+    land.main(land.Args(f"{exports}/*/events.ndjson", log=DAY))
+    pinned = pin(DAY)
+    names = [entry.name for entry in pinned.entries()]
+    assert names == ["00000events.ndjson", "00001events.ndjson"]  # one name, two folders
+    assert json.loads(pinned.path(names[1]).read_text()) == {"from": "b"}
+    assert pinned.facts["sources"] == [f"{exports}/{name}/events.ndjson" for name in "ab"]
+    assert not pinned.manifest.simulated
+
+
+def test_a_folder_a_file_and_a_pattern(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(exports)
+    for pattern, count in (("a", 2), ("a/", 2), ("a/events.ndjson", 1), ("[ab]/e*", 2), ("*/*", 3)):
+        assert len(land.find(pattern)) == count, pattern
+        assert len(land.find(f"{exports}/{pattern}")) == count, pattern
+    assert land.find("*.csv") == ["./items.csv"]
+    assert land.find(f"file://{exports}/*.csv") == [f"file://{exports}/items.csv"]
+
+
+def test_odd_names_become_plain_ones(exports: Path) -> None:
+    land.main(land.Args(f"{exports}/a/more*", log=DAY))
+    assert [entry.name for entry in pin(DAY).entries()] == ["more__.ndjson.gz"]
+
+
+def test_nothing_found_and_unknown_kinds_are_clear_errors(exports: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="found no file"):
+        land.main(land.Args(f"{exports}/*.parquet", log=DAY))
+    with pytest.raises(
+        ValueError, match=r"1 files of another kind \(items.csv\), expected for log"
+    ):
+        land.main(land.Args(f"{exports}/items.csv", log=DAY))
+    assert not exists(DAY)
+    land.main(land.Args(f"{exports}/items.csv", catalogue=CATALOGUE.at(ds="2026-01-31")))
+
+
+def test_exactly_one_target_and_no_credentials() -> None:
+    for given in ({}, {"log": DAY, "catalogue": CATALOGUE.at(ds="2026-01-31")}):
+        with pytest.raises(ValueError, match="exactly one"):
+            land.Args("x", **given)
+    with pytest.raises(ValueError, match="credentials"):
+        land.Args("s3://key:secret@bucket/x.ndjson", log=DAY)
+
+
+def test_a_file_that_grows_while_it_is_copied_is_refused(
+    exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = store.copy
+
+    def grow(source: str, target: str) -> None:
+        copy(source, target)
+        with Path(source).open("a") as file:
+            file.write("more\n")
+
+    monkeypatch.setattr(store, "copy", grow)
+    with pytest.raises(RuntimeError, match="changed while it was copied"):
+        land.main(land.Args(f"{exports}/a/events.ndjson", log=DAY))
+    assert not exists(DAY)
+
+
+def test_labels_become_the_tables_columns(exports: Path) -> None:
+    labels = LABELS.at(ds="2026-01-31")
+    path = exports / "labels.csv"
+    path.write_text("query,item_id,relevance\nbut,007,3\n")
+    land.main(land.Args(str(path), labels=labels))
+    assert read_table(pin(labels)).to_pylist() == [
+        {"query": "but", "item_id": "007", "relevance": 3.0, "split": None}
+    ]
+    path.write_text("query,item_id\nbut,007\n")
+    with pytest.raises(ValueError, match=r"expected also \['relevance'\]"):
+        land.main(land.Args(str(path), labels=labels))
+    path.write_text("query,item_id,relevance\nbut,007,high\n")
+    with pytest.raises(ValueError, match="not readable as labels"):
+        land.main(land.Args(str(path), labels=labels))
