@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Known:
     def __init__(self, query: Rows, item: Rows, n_queries: int) -> None:
         order = np.lexsort((item, query))
         self.items = item[order]
+        self.span = int(item.max(initial=-1)) + 1
         self.offsets = np.searchsorted(query[order], np.arange(n_queries + 1))
 
     def mask(self, query: Rows, item: Rows) -> NDArray[np.bool_]:
@@ -36,27 +38,35 @@ class Known:
         Costs the number of the batch's known positives, not B x C look-ups.
         """
         columns, column_of = np.unique(item, return_inverse=True)
-        b, items = self._of(query)
+        b, items = self.of(query)
         place = np.searchsorted(columns, items).clip(max=len(columns) - 1)
         hit = columns[place] == items
         mask = np.zeros((len(query), len(columns)), np.bool_)
         mask[b[hit], place[hit]] = True
         return np.take(mask, column_of, axis=1)
 
-    def contains(self, query: Rows, item: Rows) -> NDArray[np.bool_]:
-        """True where (query[i], item[i]) is known; both of one shape."""
-        if not len(self.items):
-            return np.zeros(query.shape, np.bool_)
-        span = int(max(self.items.max(), item.max(initial=0))) + 1
-        codes = (
-            np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) * span + self.items
+    @cached_property
+    def _codes(self) -> Rows:
+        """Query and item of each known positive as one number, ascending."""
+        return (
+            np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) * self.span
+            + self.items
         )
-        wanted = query * span + item
-        found = codes[np.searchsorted(codes, wanted).clip(max=len(codes) - 1)]
+
+    def contains(self, query: Rows, item: Rows) -> NDArray[np.bool_]:
+        """True where (query, item) is a known positive; the two are broadcast together."""
+        wanted = np.where((item >= 0) & (item < self.span), query * self.span + item, -1)
+        if not len(self.items):
+            return np.zeros(wanted.shape, np.bool_)
+        found = self._codes[np.searchsorted(self._codes, wanted).clip(max=len(self.items) - 1)]
         is_known: NDArray[np.bool_] = found == wanted
         return is_known
 
-    def _of(self, query: Rows) -> tuple[Rows, Rows]:
+    def counts(self, query: Rows) -> Rows:
+        """Number of known positives of each query."""
+        return self.offsets[query + 1] - self.offsets[query]
+
+    def of(self, query: Rows) -> tuple[Rows, Rows]:
         """(place in `query`, item) of each known positive of the queries."""
         last = len(self.offsets) - 1
         start, stop = self.offsets[query.clip(max=last)], self.offsets[(query + 1).clip(max=last)]

@@ -67,9 +67,12 @@ def _bert(hidden: int, layers: int, heads: int) -> dict[str, int | float | str]:
             "intermediate_size": 4 * hidden, "max_position_embeddings": 128}  # fmt: skip
 
 
+# BERT's learning rate as a share of the hashed embedding's: pretrained weights want small steps
+BERT_LR_FRAC = {"tiny": 0.2, "minilm": 0.01, "base": 0.04}
+
 PRESETS: dict[str, TowerConfig] = {
     # the demo, tests, and shops with tens of thousands of pairs: minutes on two CPU cores
-    "tiny": TowerConfig(dim=256, bert=_bert(128, 1, 2)),
+    "tiny": TowerConfig(dim=256),
     # all-MiniLM-L6-v2 or another small pretrained BERT, handed in with its own tokenizer
     "minilm": TowerConfig(dim=384, bert=_bert(384, 6, 12)),
     # a GPU and millions of pairs

@@ -76,7 +76,7 @@ class Training:
     def state(self) -> dict[str, object]:
         """All that a killed process needs to go on: weights, optimiser, schedule, position, RNG."""
         return {
-            "towers": self.towers.state_dict(),
+            "towers": self.towers.state()[2],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "done": self.done,
@@ -86,7 +86,7 @@ class Training:
 
     def restore(self, state: dict[str, object]) -> None:
         """Go on where the process that gave this state stood; plan and examples must be its own."""
-        self.towers.load_state_dict(state["towers"])  # type: ignore[arg-type]
+        self.towers.load_tensors(state["towers"])  # type: ignore[arg-type]
         self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
         self.done = int(state["done"])  # type: ignore[call-overload]

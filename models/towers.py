@@ -143,12 +143,20 @@ class TwoTower(nn.Module):
             RuntimeError: tensors do not fit the config.
         """
         towers = cls(TowerConfig.from_dict(config), Tokenizer.from_str(tokenizer_json))
+        towers.load_tensors(tensors)
+        return towers.eval()
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over the tensors of a state().
+
+        Raises:
+            RuntimeError: they do not fit the config.
+        """
         given = dict(tensors)
-        if towers.config.shared:
+        if self.config.shared:
             prefix = "item_tower."
             given |= {f"query_tower.{n.removeprefix(prefix)}": t for n, t in tensors.items()}
-        towers.load_state_dict(given)
-        return towers.eval()
+        self.load_state_dict(given)
 
 
 def space_id(towers: TwoTower) -> str:

@@ -1,0 +1,108 @@
+"""What the towers learn from, joined by row number: pairs, queries and items of a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from jobs.reading import Pinned, read_table
+from models.batches import Known
+from models.ragged import Ragged
+
+Rows = NDArray[np.int64]
+Strings = pa.StringArray
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
+    because their query or item is not in the tables given."""
+
+    query_ids: Strings
+    queries: list[str]
+    query_split: NDArray[np.str_]
+    item_ids: Strings
+    item_texts: list[str]
+    pair_query: Rows
+    pair_item: Rows
+    pair_weight: NDArray[np.float32]
+    pair_split: NDArray[np.str_]
+    lost: int
+
+    @property
+    def known(self) -> Known:
+        """Known positives of every split: an item clicked at any time is no negative."""
+        return Known(self.pair_query, self.pair_item, len(self.queries))
+
+    def of_split(self, split: str) -> Rows:
+        """Rows of the pairs of a split."""
+        return np.flatnonzero(self.pair_split == split)
+
+    def negatives(self, mined: Pinned) -> Ragged:
+        """Mined item rows of each query row; items that left the catalogue are left out."""
+        table = read_table(mined, ["query_id", "item_ids"])
+        query = _rows(table, "query_id", self.query_ids)
+        lists = table.column("item_ids").combine_chunks()
+        assert isinstance(lists, pa.ListArray)
+        items = lists.flatten()
+        assert isinstance(items, pa.StringArray)
+        item = rows_of(items, self.item_ids)
+        owner = np.repeat(query, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
+        kept = (item >= 0) & (owner >= 0)
+        order = np.argsort(owner[kept], kind="stable")
+        offsets = np.searchsorted(owner[kept][order], np.arange(len(self.queries) + 1))
+        return Ragged(item[kept][order].astype(np.int32), offsets)
+
+
+def read_learning(pairs: Pinned, queries: Pinned, items: Pinned) -> Learning:
+    """Read the three tables; queries and items in the order of their ids, whatever the files' order."""
+    asked = read_table(queries, ["query_id", "query", "split"]).sort_by("query_id")
+    sold = read_table(items, ["item_id", "text"]).sort_by("item_id")
+    clicked = read_table(pairs, ["query_id", "item_id", "weight", "split"])
+    clicked = clicked.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
+    query_ids, item_ids = _strings(asked, "query_id"), _strings(sold, "item_id")
+    pair_query, pair_item = (
+        _rows(clicked, "query_id", query_ids),
+        _rows(clicked, "item_id", item_ids),
+    )
+    kept = (pair_query >= 0) & (pair_item >= 0)
+    return Learning(
+        query_ids=query_ids,
+        queries=_texts(asked, "query"),
+        query_split=_array(asked, "split"),
+        item_ids=item_ids,
+        item_texts=_texts(sold, "text"),
+        pair_query=pair_query[kept],
+        pair_item=pair_item[kept],
+        pair_weight=clicked.column("weight").to_numpy().astype(np.float32)[kept],
+        pair_split=_array(clicked, "split")[kept],
+        lost=int((~kept).sum()),
+    )
+
+
+def rows_of(names: Strings, ids: Strings) -> Rows:
+    """Row of each name in ids, -1 where it is not there."""
+    found = pc.index_in(names, value_set=ids).to_numpy(zero_copy_only=False)
+    return np.nan_to_num(found.astype(np.float64), nan=-1.0).astype(np.int64)
+
+
+def _rows(table: pa.Table, column: str, ids: Strings) -> Rows:
+    return rows_of(_strings(table, column), ids)
+
+
+def _strings(table: pa.Table, column: str) -> Strings:
+    found = table.column(column).combine_chunks()
+    assert isinstance(found, pa.StringArray)
+    return found
+
+
+def _texts(table: pa.Table, column: str) -> list[str]:
+    return [text or "" for text in table.column(column).to_pylist()]
+
+
+def _array(table: pa.Table, column: str) -> NDArray[np.str_]:
+    return np.array(table.column(column).to_pylist(), dtype=np.str_)
