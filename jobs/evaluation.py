@@ -1,4 +1,4 @@
-"""The figures of a report: every arm measured over the same judged queries, whole and by segment."""
+"""The figures of a report: every arm over the same judged queries, whole and by segment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found out about an index while it is judged: lost items, foreign vectors, recall, speed."""
+"""What is found out about an index while it is judged: lost items, wrong vectors, recall, speed."""
 
 from __future__ import annotations
 

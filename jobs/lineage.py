@@ -1,4 +1,7 @@
-"""The way back from a partition to the log: versions, hashes, code.   python -m jobs.lineage index/ds=2026-01-31/..."""
+"""The way back from a partition to the log: versions, hashes, code.
+
+python -m jobs.lineage index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+"""
 
 from __future__ import annotations
 

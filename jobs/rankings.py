@@ -1,4 +1,4 @@
-"""Bundle and held-out queries -> what each arm would show: dense, sparse, hybrid, and what they are judged against.
+"""Bundle and held-out queries -> what each arm shows: dense, sparse, hybrid, the champion.
 
 python -m jobs.rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
@@ -105,7 +105,7 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def _in_service(index: Partition) -> Pinned:
-    """Pin the version that the champion's pointer names: the address may hold a newer one, our own."""
+    """Pin the version in service: its address may meanwhile hold a newer one, our own."""
     if has_pointer("champion") and (serving := read_pointer("champion")).partition == index:
         return serving
     return pin(index)

@@ -1,4 +1,4 @@
-"""Rankings and judgements -> measures, the gate's verdict, and one page that a person can decide on.
+"""Rankings and judgements -> measures, the gate's verdict, and a page that a person can decide on.
 
 python -m jobs.report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\

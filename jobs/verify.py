@@ -1,4 +1,7 @@
-"""Check a published bundle as a service would before it takes it.   python -m jobs.verify index/ds=..."""
+"""Check a published bundle as a service would before it takes it.
+
+python -m jobs.verify index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: may this index serve? Every check is listed with what was found and what was expected."""
+"""The gate: may this index serve? Every check says what was found and what was expected."""
 
 from __future__ import annotations
 

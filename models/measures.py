@@ -39,7 +39,8 @@ MEASURES = (
 class Judged:
     """Qrels ready to measure against, of the queries that have a relevant item.
 
-    grades: query_id -> item_id -> gain in hundredths, which is the relevance above zero_gain. threshold: the least gain that is relevant.
+    grades: query_id -> item_id -> gain in hundredths, which is the relevance above zero_gain.
+    threshold: the least gain that is relevant.
     """
 
     query_ids: list[str]
