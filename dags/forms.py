@@ -67,7 +67,13 @@ def _field(node: ast.AnnAssign, texts: dict[str, str]) -> Field | None:
 
 
 def form(job: str, section: str, **limits: Limits) -> dict[str, Param]:
-    """Params for the named fields of a job; each value of `limits` is JSON schema (minimum, enum, ...)."""
+    """Params for the named fields of a job; each value of `limits` is JSON schema (minimum, enum, ...).
+
+    Raises:
+        LookupError: the job has no such field with a default.
+    """
+    if strange := limits.keys() - fields(job).keys():
+        raise LookupError(f"jobs.{job}: Args has no {', '.join(sorted(strange))} with a default")
     return {name: _param(fields(job)[name], section, schema) for name, schema in limits.items()}
 
 

@@ -1,12 +1,13 @@
 """Nightly: embed the day's catalogue with the champion's towers, build its index, judge it, promote it.
 
-**Reads** `items`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, in the first task.
+**Reads** `items`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, by `pin`.
 
 **Writes** `embeddings`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
 the report's gate lets it pass.
 
 **If red** the index in service stays in service.
 
+- `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `pin`: the champion's towers were trained anew. Run `towers_weekly`, whose report can promote the new ones.
 - `embeddings_*`, `index`: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 - all skipped: nothing was promoted yet. `towers_weekly` trains and promotes the first.
@@ -18,9 +19,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 
-from dags.day import DEFAULTS, PAIRS_READY, START, date_param, day_param
-from dags.runner import job
+from dags.day import DAY, DEFAULTS, PAIRS_READY, START, date_param, day_param
+from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, embed, judge
+from jobs.lake import ITEMS, QRELS, QUERIES
 
 PINNED = {
     "towers_ds": date_param(
@@ -48,4 +50,6 @@ with DAG(
     pin = job("pin", towers=f"{{{{ {asked} }}}}")
     towers = Towers(pinned_by="pin")
     index = judge(towers)
-    pin >> embed(towers, "embeddings") >> index
+    # a day by hand may be one that pairs_daily has not finished
+    wait = wait_for(ITEMS.at(ds=DAY), QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
+    wait >> pin >> embed(towers, "embeddings") >> index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -69,9 +70,10 @@ class JobProcess:
         if self._child is None or self._child.poll() is not None:
             return
         os.killpg(self._child.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
+        # the job may be gone and a child of it not
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
 

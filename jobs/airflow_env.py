@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -75,6 +76,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "NIGHTSHELF_HOME": str(home()),
+        "NIGHTSHELF_MLFLOW_URL": url("mlflow"),
+        "NIGHTSHELF_SITE_URL": url("site"),
         "NIGHTSHELF_LAKE": lake if "://" in lake else str(Path(lake).absolute()),
     }  # fmt: skip
 
@@ -96,7 +99,10 @@ def prepare(env: Mapping[str, str]) -> None:
     if done.is_file() and json.loads(done.read_text("utf-8")) == json.loads(json.dumps(state)):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # its database and passwords are nobody else's
+    folder.chmod(0o700)  # its database, keys and password are nobody else's
+    passwords = Path(env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    if not passwords.exists():  # made here, for Airflow would write the one it makes into its log
+        passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}), encoding="utf-8")
     pools = folder / "pools.json"
     pools.write_text(json.dumps({
         name: {"slots": slots, "description": text, "include_deferred": False}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -89,14 +87,25 @@ def test_a_job_sees_no_secret_of_airflow() -> None:
     assert found["AIRFLOW_CTX_DAG_RUN_ID"] == "r"
 
 
+FAMILY = """
+import os, pathlib, signal, subprocess, sys, time
+folder, depth, stubborn = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+if stubborn == "True":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(folder, str(os.getpid())).touch()
+if depth:
+    subprocess.Popen([sys.executable, "-c", sys.orig_argv[2], folder, str(depth - 1), stubborn])
+time.sleep(60)
+"""
+
+
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool) -> None:
+def test_ending_a_job_ends_all_it_started(
+    tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A child of the job (a JVM, a data loader) would hold memory and locks for ever."""
-    pids = tmp_path / "pids"
-    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else ""
-    child = f"import os, signal, time; {ignore}open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(60)"
-    code = f"import subprocess, sys; {child.replace('time.sleep(60)', '')}; subprocess.run([sys.executable, '-c', {child!r}])"
-    process = JobProcess([sys.executable, "-c", code], {})
+    monkeypatch.setattr("dags.process.KILL_AFTER_S", 0.5)
+    process = JobProcess(["python", "-c", FAMILY, str(tmp_path), "2", str(stubborn)], {})
     outcome: list[BaseException] = []
 
     def follow() -> None:
@@ -108,13 +117,22 @@ def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool) -> Non
     thread = threading.Thread(target=follow)
     thread.start()
     deadline = time.monotonic() + 20
-    while not pids.exists() or len(pids.read_text().split()) < 2:
+    while len(list(tmp_path.iterdir())) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.end()
     thread.join(20)
     assert not thread.is_alive()
     assert outcome
-    for pid in map(int, pids.read_text().split()):
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    # a signal is delivered when the process next runs
+    while left := [path.name for path in tmp_path.iterdir() if runs(path.name)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def runs(pid: str) -> bool:
+    """Whether the process is alive; one that only waits to be reaped is not."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

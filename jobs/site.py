@@ -1,0 +1,155 @@
+"""The evaluation reports and the Data Docs as a site on this machine.   python -m jobs.site --port 8090
+
+Read-only, loopback only, and on a port of its own: what people typed is shown there, and no page of it may reach
+Airflow's login.
+"""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader
+from pyarrow import fs
+
+from jobs import store
+from jobs.airflow_env import url
+from jobs.cli import run
+from jobs.lake import REPORT, Partition, lake_root
+from jobs.reading import exists, pin
+from jobs.tracking import home
+
+log = logging.getLogger(__name__)
+TEMPLATES = Path(__file__).parent / "templates"
+# the only files of a report that are pages or plots of one
+SHOWN = ("report.html", "summary.json", "verdict.json")
+
+
+@dataclass(frozen=True)
+class Args:
+    """port  where to listen, on 127.0.0.1"""
+
+    port: int = 8090
+
+    def __post_init__(self) -> None:
+        if not 1024 <= self.port <= 65535:
+            raise ValueError(f"port={self.port}: expected 1024 to 65535")
+
+
+def main(args: Args) -> None:
+    """Serve until ended."""
+    with ThreadingHTTPServer(("127.0.0.1", args.port), Pages) as server:
+        log.info("http://localhost:%d", args.port)
+        server.serve_forever()
+
+
+class Pages(BaseHTTPRequestHandler):
+    """GET /, /data_docs/..., /report/ds=.../towers=.../report.html; nothing else."""
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        host = (self.headers["Host"] or "").partition(":")[0]
+        # a page elsewhere that points its own name at this machine must not read along
+        if host not in ("localhost", "127.0.0.1"):
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"unknown host", "text/plain")
+            return
+        try:
+            body, kind = page(unquote(urlsplit(self.path).path))
+        except (LookupError, ValueError, RuntimeError, OSError) as error:
+            self._answer(HTTPStatus.NOT_FOUND, str(error).encode(), "text/plain; charset=utf-8")
+            return
+        self._answer(HTTPStatus.OK, body, kind)
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        # scripts and styles of these pages only, nothing from elsewhere; framed by Airflow alone
+        self.send_header(
+            "Content-Security-Policy",
+            "default-src 'self' data: 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+            f"frame-ancestors 'self' {url('airflow')} {url('airflow').replace('localhost', '127.0.0.1')}",
+        )
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say it through logging."""
+        log.debug(format, *args)
+
+
+def page(path: str) -> tuple[bytes, str]:
+    """The bytes of a path and their type.
+
+    Raises:
+        LookupError: nothing stands there.
+        ValueError: the path is no address of a report.
+    """
+    if path == "/":
+        environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+        html = environment.get_template("site.html.j2").render(
+            reports=reports(), docs=(docs_folder() / "index.html").is_file()
+        )
+        return html.encode(), "text/html; charset=utf-8"
+    if path.startswith("/data_docs/"):
+        return _docs(path.removeprefix("/data_docs/") or "index.html")
+    address, _, name = path.strip("/").rpartition("/")
+    partition = Partition.parse(address)
+    if partition.name != "report" or name not in SHOWN:
+        raise LookupError(f"{path}: nothing is shown there")
+    kind = "text/html" if name.endswith(".html") else "application/json"
+    return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
+
+
+def docs_folder() -> Path:
+    """Where `jobs.expect` writes the Data Docs."""
+    return home() / "data_docs"
+
+
+def _docs(name: str) -> tuple[bytes, str]:
+    folder = docs_folder().resolve()
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder) or not file.is_file():
+        raise LookupError(f"/data_docs/{name}: no such page; python -m jobs.expect writes them")
+    return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+
+
+def reports() -> list[dict[str, str]]:
+    """Published reports, the latest day first, as the list of the front page shows them."""
+    found = [
+        REPORT.at(ds=ds, towers=towers)
+        for ds in _values("ds")
+        for towers in _values("towers", f"ds={ds}")
+    ]
+    return [_row(partition) for partition in reversed(found) if exists(partition)]
+
+
+def _values(key: str, below: str = "") -> list[str]:
+    system, root = store.filesystem(
+        f"{lake_root()}/{REPORT.name}_v{REPORT.version}/{below}".rstrip("/")
+    )
+    found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
+    return sorted(info.base_name.removeprefix(f"{key}=") for info in found
+                  if info.base_name.startswith(f"{key}="))  # fmt: skip
+
+
+def _row(partition: Partition) -> dict[str, str]:
+    pinned = pin(partition)
+    return {
+        "href": f"/{partition}/report.html",
+        "ds": partition.ds,
+        "towers": partition.values["towers"],
+        "verdict": str(pinned.facts.get("verdict", "")),
+        "created_at": pinned.manifest.created_at,
+        "simulated": "simulated log" if pinned.manifest.simulated else "",
+    }
+
+
+if __name__ == "__main__":
+    run(Args, main)
