@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from jobs import store
 from jobs.fault import fault_point
+from jobs.footer import steady
 from jobs.lake import Partition
 from jobs.manifest import (
     Accounting,
@@ -89,7 +90,9 @@ class Attempt:
         if folder:
             system.create_dir(f"{root}/{folder}")
         for number, name in enumerate(parts):
-            system.move(f"{root}/_spark/{name}", f"{root}/{folder}{stem}-{number:05d}.parquet")
+            target = f"{folder}{stem}-{number:05d}.parquet"
+            system.move(f"{root}/_spark/{name}", f"{root}/{target}")
+            steady(f"{self.uri}/{target}")
         store.delete_folder(scratch)
 
 
