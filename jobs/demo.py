@@ -18,7 +18,7 @@ from rich.console import Console
 
 from jobs.airflow_env import airflow_env, prepare
 from jobs.cli import run
-from jobs.lake import IMPRESSIONS, LABELS, LOG, PAIRS, QRELS, Partition, lake_root
+from jobs.lake import IMPRESSIONS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.stages import Ledger, Stage
 from jobs.summary import champion, show, write_summary
 from jobs.tracking import home
@@ -58,10 +58,7 @@ def main(args: Args) -> None:
         name = Path(args.data).resolve().name
         os.environ.setdefault("NIGHTSHELF_LAKE", f"lake-{name}")
         os.environ.setdefault("NIGHTSHELF_HOME", f"var-{name}")
-    os.environ["NIGHTSHELF_HOME"] = str(home())
-    os.environ["NIGHTSHELF_LAKE"] = (
-        str(Path(lake_root()).absolute()) if "://" not in lake_root() else lake_root()
-    )
+    os.environ.setdefault("NIGHTSHELF_SHARDS", "1")
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     console.rule(f"Nightshelf demo: {args.data or 'synthetic marketplace'}")
     env = airflow_env()
@@ -76,7 +73,7 @@ def stages(args: Args) -> list[Stage]:
     """The demo's commands in order: two batches that make a past, then the DAGs of the last day."""
     days = _days(args)
     conf: dict[str, str | int] = {"ds": args.ds, "labels_ds": args.ds}
-    weekly = conf | {"preset": args.preset, "judge_days": 0}
+    weekly = conf | {"preset": args.preset}
     impressions = "impressions --log log/ds={0} --impressions impressions/ds={0}"
     return [
         _batch("shop", [line for ds in days for line in _shop(args, ds)],

@@ -130,13 +130,12 @@ def _one_side(judged: Rows) -> int:
 
 
 def _labels(judged: pd.DataFrame) -> pa.Table:
-    side = judged["side"].astype(object)
     return pa.Table.from_pydict(
         {
             "query": pa.array(judged["query"], pa.string()),
             "item_id": pa.array(judged["item_id"], pa.string()),
             "relevance": pa.array(judged["value"], pa.float64()),
-            "split": pa.array(side.where(side.notna(), None), pa.string()),
+            "split": pa.array(judged["side"].astype(object), pa.string(), from_pandas=True),
         }
     )
 

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import store
-from jobs.lake import REPORT, Partition, lake_root
+from jobs.lake import REPORT, Partition
 from jobs.pointer import read_pointer
 from jobs.reading import Pinned, pin
 from jobs.tracking import home, tracking_uri
 
+SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
 HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
 
 
@@ -73,11 +74,9 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     console.print(f"verdict    {summary['verdict']}")
     for name, path in summary["paths"].items():
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
-    given = [f"{key}={os.environ[key]}" for key in ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
-             if key in os.environ]  # fmt: skip
-    prefix = " ".join(given) + " " if given and lake_root() != "lake" else ""
-    console.print(f'\nNext: {prefix}.venv/bin/python -m jobs.search --query "tenisówki pikachu"',
-                  highlight=False, soft_wrap=True)  # fmt: skip
+    given = [f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ]
+    command = '.venv/bin/python -m jobs.search --query "tenisówki pikachu"'
+    console.print(f"\nNext: {''.join(given)}{command}", highlight=False, soft_wrap=True)
 
 
 def _measures(summary: Mapping[str, Any]) -> Table:

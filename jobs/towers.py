@@ -27,6 +27,7 @@ from jobs.lake import NOWHERE, Partition
 from jobs.learning import Learning, read_learning
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin
+from jobs.registry import register_towers
 from jobs.seal import spelled
 from jobs.tracking import mlflow_run
 from jobs.trainer import Trainer
@@ -119,7 +120,13 @@ def main(args: Args) -> dict[str, object]:
         best = trainer.run(measure_first=bool(args.start))
         _write(out, towers, trainer, learning)
     checkpoint.remove()
-    return {"towers": str(args.towers), "space_id": out.facts["space_id"], **best}
+    registered = register_towers(pin(args.towers))
+    return {
+        "towers": str(args.towers),
+        "space_id": out.facts["space_id"],
+        "registered": registered,
+        **best,
+    }
 
 
 def _towers(args: Args, inputs: Sequence[Pinned], learning: Learning) -> TwoTower:

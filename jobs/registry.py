@@ -1,0 +1,62 @@
+"""MLflow's model registry: every published pair of towers is a version of one model, with a signature.
+
+The weights stay in the lake; the version holds a pointer to them with the manifest's checksum.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from jobs.reading import Pinned
+from jobs.tracking import client
+
+MODEL = "two_tower"
+CODE = Path(__file__).with_name("served_towers.py")
+log = logging.getLogger(__name__)
+
+
+def register_towers(towers: Pinned) -> str:
+    """Log the published towers to the mlflow_run that trained them and register them; returns the version."""
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    api = client()
+    dim = int(towers.facts["dim"])
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "query")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, dim))]),
+    )
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # an example would be a query that somebody typed
+        warnings.filterwarnings("ignore", message=".*input example was not provided.*")
+        pointer = Path(folder) / "pointer.json"
+        pointer.write_text(json.dumps(asdict(towers.source), indent=1), "utf-8")
+        with mlflow.start_run(run_id=towers.manifest.mlflow_run_id):
+            logged = mlflow.pyfunc.log_model(
+                name=MODEL,
+                python_model=str(CODE),
+                artifacts={"pointer": str(pointer)},
+                signature=signature,
+                # stated, since MLflow would take ten seconds to guess them
+                pip_requirements=[f"torch=={version('torch').partition('+')[0]}", "nightshelf"],
+                registered_model_name=MODEL,
+            )
+    number = str(logged.registered_model_version)
+    for key, value in {
+        "partition": str(towers.partition),
+        "space_id": str(towers.facts["space_id"]),
+        "simulated": str(towers.manifest.simulated).lower(),
+    }.items():
+        api.set_model_version_tag(MODEL, number, key, value)
+    log.info("%s: registered as %s/%s", towers.partition, MODEL, number)
+    return f"{MODEL}/{number}"
