@@ -66,7 +66,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port('airflow')}/execution/",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        # SQLite has one writer at a time: on a busy machine five seconds are too few to wait for it
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db?timeout=60",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port("airflow")),
         "AIRFLOW__API__BASE_URL": url("airflow"),
@@ -102,6 +103,7 @@ def prepare(env: Mapping[str, str]) -> None:
     folder.chmod(0o700)  # its database, keys and password are nobody else's
     passwords = Path(env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     if not passwords.exists():  # made here, for Airflow would write the one it makes into its log
+        passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}), encoding="utf-8")
     pools = folder / "pools.json"
     pools.write_text(json.dumps({

@@ -45,14 +45,15 @@ class Service:
             RuntimeError: it runs already.
         """
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        with self.pid_file.open("a+") as file, self.log_file.open("w") as log:
+        with self.pid_file.open("a+") as file:
             if not _lock(file.fileno()):
                 raise RuntimeError(f"{self.name}: runs already, pid {self._pid()}")
-            # the child inherits the open file and with it the lock
-            child = subprocess.Popen(
-                list(self.command), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(file.fileno(),),
-            )  # fmt: skip
+            with self.log_file.open("w") as log:
+                # the child inherits the open file and with it the lock
+                child = subprocess.Popen(
+                    list(self.command), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(file.fileno(),),
+                )  # fmt: skip
             file.truncate(0)
             file.write(str(child.pid))
 
@@ -63,18 +64,30 @@ class Service:
         with self.pid_file.open() as file:
             return not _lock(file.fileno())
 
-    def stop(self) -> bool:
-        """End it and its process group, asked first and then made to; False when it did not run."""
+    def ask_to_stop(self) -> bool:
+        """Send the polite signal to its process group; False when it does not run."""
         if not self.runs():
-            self.pid_file.unlink(missing_ok=True)
             return False
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._pid(), number)
-            deadline = time.monotonic() + STOP_S
-            while self.runs() and time.monotonic() < deadline:
-                time.sleep(0.1)
+        self._signal(signal.SIGTERM)
+        return True
+
+    def stop(self) -> None:
+        """End it and its process group: asked first, made to after STOP_S."""
+        if self.ask_to_stop() and not self._gone_within(STOP_S):
+            self._signal(signal.SIGKILL)
+            self._gone_within(STOP_S)
         self.pid_file.unlink(missing_ok=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid(), number)
+
+    def _gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.runs():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
         return True
 
     def tail(self, lines: int = 5) -> str:

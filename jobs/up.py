@@ -56,7 +56,7 @@ def main(args: Args) -> None:
     """Start all and wait until they are healthy, or stop all."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     if args.action == "stop":
-        ended = [service.name for service in reversed(services()) if service.stop()]
+        ended = _stop()
         console.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return
     running = [service.name for service in services() if service.runs()]
@@ -86,11 +86,18 @@ def _start(console: Console) -> None:
             dead = [service for service in services() if not service.runs()]
             if dead or time.monotonic() - started > HEALTHY_S:
                 said = [f"{service.name}: {service.tail()}" for service in dead]
-                for service in reversed(services()):
-                    service.stop()
+                _stop()
                 raise RuntimeError("\n".join([f"not healthy: {', '.join(waiting)}", *said]))
             time.sleep(1)
     console.print(f"healthy after {time.monotonic() - started:.0f} s")
+
+
+def _stop() -> list[str]:
+    """Ask all at once, then see each end; returns the names of those that ran."""
+    asked = [service.name for service in services() if service.ask_to_stop()]
+    for service in services():
+        service.stop()
+    return asked
 
 
 def check_free(name: str) -> None:

@@ -104,7 +104,7 @@ def test_ending_a_job_ends_all_it_started(
     tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child of the job (a JVM, a data loader) would hold memory and locks for ever."""
-    monkeypatch.setattr("dags.process.KILL_AFTER_S", 0.5)
+    monkeypatch.setitem(JobProcess.end.__globals__, "KILL_AFTER_S", 0.5)
     process = JobProcess(["python", "-c", FAMILY, str(tmp_path), "2", str(stubborn)], {})
     outcome: list[BaseException] = []
 

@@ -1,0 +1,95 @@
+"""Names resolved once: which towers a run works with, and which partitions are not there yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jobs import pin as job
+from jobs import ready, store
+from jobs.lake import EMBEDDINGS, INDEX, PAIRS, TOWERS, Partition
+from jobs.manifest import VERDICT
+from jobs.pointer import write_pointer
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+
+SPACE, OTHER = "7f3a5c1e9b2d4a60", "0000000000000000"
+STAR = TOWERS.at(ds="2026-01-31", step="star")
+
+
+@dataclass(frozen=True)
+class Args:
+    """x  anything"""
+
+    x: str = ""
+
+
+def made(partition: Partition, *inputs: Pinned, **facts: str) -> Pinned:
+    """Publish a small partition with these inputs and facts."""
+    with publish(partition, Args(), list(inputs)) as out:
+        (out.folder / "data.txt").write_text(json.dumps(facts), encoding="utf-8")
+        out.facts.update(facts)
+    return pin(partition)
+
+
+def promoted() -> Pinned:
+    """A champion: an index whose inputs are its embeddings and its towers."""
+    towers = made(STAR, space_id=SPACE)
+    shard = made(EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="0of1"), towers)
+    index = made(INDEX.at(ds="2026-01-31", towers=SPACE), shard, towers)
+    write_pointer("champion", index)
+    return index
+
+
+def test_without_a_champion_there_is_nothing_to_do(lake: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        job.main(job.Args())
+    assert ended.value.code == 99
+
+
+def test_named_towers_are_pinned_and_the_index_in_service_is_told(lake: Path) -> None:
+    made(STAR, space_id=SPACE)
+    first = {"towers": str(STAR), "space": SPACE, "champion": ""}
+    assert job.main(job.Args(STAR)) == first
+    index = promoted()
+    assert job.main(job.Args(STAR)) == {**first, "champion": str(index.partition)}
+
+
+def test_the_champions_towers_are_those_it_was_made_with(lake: Path) -> None:
+    promoted()
+    found = job.main(job.Args())
+    assert (found["towers"], found["space"]) == (str(STAR), SPACE)
+
+
+def test_towers_trained_anew_since_are_not_taken_for_the_champions(lake: Path) -> None:
+    promoted()
+    made(STAR, space_id=OTHER)
+    with pytest.raises(RuntimeError, match=f"none is in space {SPACE} any more"):
+        job.main(job.Args())
+
+
+def test_ready_lists_what_is_missing_and_waits_for_the_verdict(lake: Path) -> None:
+    day, other = PAIRS.at(ds="2026-01-31"), PAIRS.at(ds="2026-01-30")
+    both = f"{day},{other}"
+    assert ready.main(ready.Args(both)) == {"missing": [str(day), str(other)]}
+    pinned = made(day)
+    assert ready.main(ready.Args(both)) == {"missing": [str(other)]}
+    # published but not checked: only a gated reader still waits
+    assert ready.main(ready.Args(str(day), gated=1)) == {"missing": [str(day)]}
+    verdict = {"verdict": "warn", "stops": []}
+    store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(verdict).encode())
+    assert ready.main(ready.Args(str(day), gated=1)) == {"missing": []}
+    # stopped: waiting would not mend it
+    verdict = {"verdict": "stop", "stops": ["no pairs"]}
+    store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(verdict).encode())
+    with pytest.raises(RuntimeError, match="no pairs"):
+        ready.main(ready.Args(str(day), gated=1))
+
+
+@pytest.mark.parametrize("text", ["", ",", "pairs/ds=2026-01-31; ls", "pairs/ds=../x", "nothing/ds=2026-01-31"])  # fmt: skip
+def test_ready_takes_addresses_alone(text: str) -> None:
+    with pytest.raises(ValueError, match=r"partitions|found keys|is not|is no table"):
+        ready.Args(text)

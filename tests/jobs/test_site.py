@@ -1,0 +1,93 @@
+"""The reports' site: shows reports and Data Docs, and nothing else of this machine."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from jobs import site
+from jobs.lake import PAIRS, REPORT
+from jobs.publish import publish
+
+SPACE = "7f3a5c1e9b2d4a60"
+
+
+@dataclass(frozen=True)
+class Args:
+    """x  anything"""
+
+    x: str = ""
+
+
+@pytest.fixture
+def port(lake: Path) -> Iterator[int]:
+    """The site over a lake with one report and one other partition."""
+    with publish(REPORT.at(ds="2026-01-31", towers=SPACE), Args()) as out:
+        (out.folder / "report.html").write_text("<h1>Report</h1>", encoding="utf-8")
+        (out.folder / "secret.txt").write_text("no page", encoding="utf-8")
+        out.facts["verdict"] = "<script>alert(1)</script>"
+    with publish(PAIRS.at(ds="2026-01-31"), Args()) as out:
+        (out.folder / "report.html").write_text("no report", encoding="utf-8")
+    site.docs_folder().mkdir(parents=True)
+    (site.docs_folder() / "index.html").write_text("docs", encoding="utf-8")
+    (site.docs_folder().parent / "passwords.json").write_text("secret", encoding="utf-8")
+    (site.docs_folder() / "link").symlink_to(site.docs_folder().parent / "passwords.json")
+    with ThreadingHTTPServer(("127.0.0.1", 0), site.Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def get(port: int, path: str, host: str = "localhost") -> tuple[int, str, str]:
+    """Status, body and content policy; the path goes out as it is, dots and all."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    link.putrequest("GET", path, skip_host=True)
+    link.putheader("Host", f"{host}:{port}")
+    link.endheaders()
+    answer = link.getresponse()
+    return answer.status, answer.read().decode(), answer.getheader("Content-Security-Policy") or ""
+
+
+def test_the_front_page_lists_reports_escaped(port: int) -> None:
+    status, body, policy = get(port, "/")
+    assert status == 200
+    assert f"/report/ds=2026-01-31/towers={SPACE}/report.html" in body
+    assert "<script>" not in body
+    assert "default-src 'self'" in policy and "frame-ancestors 'self' http://localhost:" in policy
+
+
+def test_reports_and_docs_are_shown(port: int) -> None:
+    assert get(port, f"/report/ds=2026-01-31/towers={SPACE}/report.html")[1] == "<h1>Report</h1>"
+    assert get(port, "/data_docs/index.html")[1] == get(port, "/data_docs/")[1] == "docs"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data_docs/../passwords.json",
+        "/data_docs/%2e%2e/passwords.json",
+        "/data_docs/link",
+        "/data_docs//etc/passwd",
+        "/../../etc/passwd",
+        f"/report/ds=2026-01-31/towers={SPACE}/secret.txt",
+        f"/report/ds=2026-01-31/towers={SPACE}/../../../x/report.html",
+        "/report/ds=2026-01-31/towers=../report.html",
+        "/pairs/ds=2026-01-31/report.html",
+        "/report.html",
+        "/nothing",
+    ],
+)
+def test_nothing_else_is_shown(port: int, path: str) -> None:
+    status, body, _ = get(port, path)
+    assert status == 404
+    assert "secret" not in body.replace("secret.txt", "")
+
+
+def test_a_page_elsewhere_cannot_read_along_under_its_own_name(port: int) -> None:
+    assert get(port, "/", host="shop.example")[0] == 421
