@@ -72,7 +72,7 @@ BERT_LR_FRAC = {"tiny": 0.2, "minilm": 0.01, "base": 0.04}
 
 PRESETS: dict[str, TowerConfig] = {
     # the demo, tests, and shops with tens of thousands of pairs: minutes on two CPU cores
-    "tiny": TowerConfig(dim=256),
+    "tiny": TowerConfig(dim=384, trigram_buckets=1 << 15),
     # all-MiniLM-L6-v2 or another small pretrained BERT, handed in with its own tokenizer
     "minilm": TowerConfig(dim=384, bert=_bert(384, 6, 12)),
     # a GPU and millions of pairs

@@ -118,13 +118,15 @@ def _mine_some(
     place = np.arange(found.shape[1])
     kept = np.broadcast_to(place >= window.r_min, found.shape) & (found >= 0)
     dropped = {"rank window": int((~kept).sum())}
-    for name, wrong in (
-        ("known positive", known.contains(query[:, None], found)),
-        ("same group", _shares(found, query, known, group)),
-        ("same title", _shares(found, query, known, title) | _repeats(title[found], kept)),
-    ):
+
+    def drop(name: str, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
         dropped[name] = int((kept & wrong).sum())
-        kept = kept & ~wrong
+        return kept & ~wrong
+
+    kept = drop("known positive", known.contains(query[:, None], found))
+    kept = drop("same group", _shares(found, query, known, group))
+    wrong = _shares(found, query, known, title) | _repeats(title[found], kept)
+    kept = drop("same title", wrong)
     order = np.argsort(~kept, axis=1, kind="stable")[:, : window.per_query]
     full = np.take_along_axis(kept, order, axis=1)
     dropped["beyond per_query"] = int(kept.sum() - full.sum())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -17,20 +18,43 @@ PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[
 _CHUNK = 16_384  # texts tokenized at a time: bounds memory
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A lower-case WordPiece tokenizer with at most `vocabulary` pieces; diacritics are kept."""
-    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN))
-    tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """A lower-case WordPiece tokenizer with at most `vocabulary` pieces; diacritics are kept.
+
+    The same texts give the same tokenizer, so that a training that starts again in another process
+    speaks the same ids.
+    """
+    learner = _empty(WordPiece(unk_token=UNKNOWN))
+    # the trainer numbers inner letters in the order of a hash table, and settles ties by number:
+    # given beforehand, as if they were special, they have their numbers
+    letters = sorted({letter for text in texts for letter in set(text.lower()) if _inner(letter)})
+    given = SPECIAL + [f"##{letter}" for letter in letters]
     trainer = WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=SPECIAL, min_frequency=2, show_progress=False
+        vocab_size=max(vocabulary, len(given)),
+        special_tokens=given,
+        min_frequency=2,
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    learner.train_from_iterator(texts, trainer, len(texts))
+    tokenizer = _empty(WordPiece(learner.get_vocab(), unk_token=UNKNOWN))
+    tokenizer.add_special_tokens(SPECIAL)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{CLS} $A {SEP}",
         special_tokens=[(name, tokenizer.token_to_id(name)) for name in (CLS, SEP)],
     )
     return tokenizer
+
+
+def _empty(model: WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+def _inner(letter: str) -> bool:
+    """Whether a letter can stand within a word: marks and digits too, punctuation not."""
+    return letter.isalnum() or unicodedata.category(letter).startswith("M")
 
 
 def token_store(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Ragged:
