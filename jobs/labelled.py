@@ -109,12 +109,15 @@ def _check_judged(judged: Rows, items: Rows, folder: str) -> dict[str, object]:
             f"{folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}"
         )
     moved = _one_side(judged)
-    value = judged.frame["value"]
+    low, high = float(judged.frame["value"].min()), float(judged.frame["value"].max())
     return {
         "queries": judged.frame["key"].nunique(),
         "queries_of_several_splits": moved,
-        "relevance_min": float(value.min()),
-        "relevance_max": float(value.max()),
+        "relevance_min": low,
+        "relevance_max": high,
+        # what counts as relevant unless a report is told otherwise: the upper third of the scale
+        "min_relevance": round(low + (high - low) * 2 / 3, 2),
+        "zero_gain": low if low < high else 0.0,
         "splits": {str(k): int(n) for k, n in judged.frame["side"].value_counts().items()},
     }
 
