@@ -148,16 +148,16 @@ def _shares(found: Rows, query: Rows, known: Known, label: Rows) -> NDArray[np.b
     return labelled.contains(np.arange(len(query))[:, None], label[found])
 
 
-def _repeats(labels: Rows, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """True where a kept candidate's label stands before it in its row, at another kept one."""
+def _repeats(labels: Rows, first: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """True where a label repeats in its row; of equal ones those in `first` come before the others."""
     place = np.broadcast_to(np.arange(labels.shape[1]), labels.shape)
-    order = np.lexsort((place, ~kept, labels))  # of equal labels the kept ones first, best first
+    order = np.lexsort((place, ~first, labels))
     ordered = np.take_along_axis(labels, order, axis=1)
     again = np.zeros(labels.shape, np.bool_)
     again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
     repeats = np.empty_like(again)
     np.put_along_axis(repeats, order, again, axis=1)
-    return repeats & kept
+    return repeats
 
 
 def _fill(items: Rows, query: Rows, known: Known, count: int, rng: np.random.Generator) -> Rows:
@@ -170,6 +170,6 @@ def _fill(items: Rows, query: Rows, known: Known, count: int, rng: np.random.Gen
         if not open_.any():
             break
         drawn = np.where(open_, rng.integers(0, count, items.shape), items)
-        wrong = known.contains(query[:, None], drawn) | _repeats(drawn, np.ones_like(open_))
+        wrong = known.contains(query[:, None], drawn) | _repeats(drawn, ~open_)
         items = np.where(open_ & wrong, -1, drawn)
     return items
