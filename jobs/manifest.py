@@ -76,6 +76,13 @@ class Manifest:
     seconds: float
     content_sha256: str = field(default="")
 
+    def size(self) -> str:
+        """Rows, or files and megabytes where the files have no rows to count."""
+        if self.rows:
+            return f"{self.rows:,} rows"
+        megabytes = sum(entry.bytes for entry in self.files) / 1e6
+        return f"{len(self.files)} files, {megabytes:.1f} MB"
+
     def to_json(self) -> bytes:
         """Canonical bytes: what `manifest_sha256` is taken of."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode()

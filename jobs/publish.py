@@ -126,7 +126,7 @@ def publish(
             if attempt not in current(partition):  # nobody has seen it
                 store.delete_folder(uri)
             raise
-        log.info("%s: %s rows published", partition, f"{out.manifest.rows:,}")
+        log.info("%s: %s published", partition, out.manifest.size())
 
 
 @contextlib.contextmanager

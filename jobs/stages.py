@@ -116,7 +116,8 @@ def news(line: str) -> str:
     for mark in ("jobs.publish: ", "jobs.progress: ", "jobs.towers: ", "jobs.demo: "):
         _, found, text = line.partition(mark)
         if found:
-            return text.strip().replace("[", r"\[")
+            # Airflow's test run adds where it was logged
+            return text.partition(" [airflow.")[0].strip().replace("[", r"\[")
     return ""
 
 
