@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -115,7 +115,7 @@ def main(args: Args) -> dict[str, object]:
         towers = _towers(args, inputs, learning).to("cuda" if torch.cuda.is_available() else "cpu")
         examples = _examples(args, inputs, learning, towers)
         training = Training(towers, examples, _plan(args))
-        checkpoint = Checkpoint(args.towers, _key(args, inputs))
+        checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
         trainer = Trainer(training, learning, checkpoint, tracked, args.patience, args.checkpoint_s)
         best = trainer.run(measure_first=bool(args.start))
         _write(out, towers, trainer, learning)
@@ -192,9 +192,11 @@ def _plan(args: Args) -> Plan:
     )
 
 
-def _key(args: Args, inputs: Sequence[Pinned]) -> str:
-    """What is trained from what: a checkpoint of anything else is not gone on from."""
-    said = [spelled(args), [source.manifest.content_sha256 for source in inputs]]
+def _key(args: Args, inputs: Sequence[Pinned], training: Training) -> str:
+    """What is trained how from what: a checkpoint of anything else is not gone on from."""
+    contents = [source.manifest.content_sha256 for source in inputs]
+    config, tokenizer_json, _ = training.towers.state()
+    said = [spelled(args), contents, config, tokenizer_json, asdict(training.plan)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
