@@ -1,9 +1,13 @@
-"""Named points where a test kills a job as a power cut would: NIGHTSHELF_FAULT=publish.before_pointer."""
+"""Named points where a test kills a job as a power cut would: NIGHTSHELF_FAULT=publish.before_pointer.
+
+`towers.step:3` kills at the third time that the point is passed.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 POINTS = (
     "publish.started",
@@ -12,9 +16,14 @@ POINTS = (
     "publish.after_pointer",
     "towers.step",
 )
+_passed: Counter[str] = Counter()
 
 
 def fault_point(point: str) -> None:
     """SIGKILL this process when the environment names this point; nothing otherwise."""
-    if os.environ.get("NIGHTSHELF_FAULT") == point:
+    name, _, time = os.environ.get("NIGHTSHELF_FAULT", "").partition(":")
+    if name != point:
+        return
+    _passed[point] += 1
+    if _passed[point] >= int(time or 1):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jobs.checkpoints import Checkpoint
+from jobs.fault import fault_point
 from jobs.learning import Learning
 from jobs.progress import progress
 from jobs.tracking import MlflowRun
@@ -67,13 +68,15 @@ class Trainer:
                         log.info("dev R@60 has not risen for %d epochs: training ends", self.worse)
                         break
                 self._save()
+                fault_point("towers.step")
         training.towers.load_tensors(self.best_tensors)
         training.towers.eval()
         return self.best
 
     def curves(self) -> pa.Table:
         """One row per step; R@60 and RR@60 of dev queries on the last of an epoch."""
-        names = ("step", "epoch", "loss", "lr", "pairs_per_s", f"R@{CUTOFF}", f"RR@{CUTOFF}")
+        # without pairs_per_s, which MLflow has: the same training makes the same file
+        names = ("step", "epoch", "loss", "lr", f"R@{CUTOFF}", f"RR@{CUTOFF}")
         columns = {name: [point.get(name) for point in self.points] for name in names}
         return pa.table({name: pa.array(column, pa.float64()) for name, column in columns.items()})
 
