@@ -14,13 +14,13 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.bundle_files import FACTS_FILE, IDS_FILE, INDEX_FILE, read_sparse
+from jobs.bundle_files import BUNDLE_FORMAT, FACTS_FILE, IDS_FILE, INDEX_FILE, read_sparse
 from jobs.columns import Strings, find, pick, texts
 from jobs.reading import Pinned
 from jobs.weights import check_golden, load_towers
 from models.cutoff import Cutoff
 from models.encode import encode_items, encode_queries
-from models.fusion import Ranked, reciprocal_rank_fusion, trec_order
+from models.fusion import Ranked, Vote, reciprocal_rank_fusion, trec_order
 from models.index import Vectors, inverted_lists, search
 from models.normalise import normalise_query
 from models.sparse import SparseIndex
@@ -69,7 +69,9 @@ class Bundle:
         """Rank items by every arm: dense, sparse, and hybrid, which fuses `pool` items of each."""
         wide = max(depth, pool)
         dense, sparse = self.dense(self.encode(queries), wide), self.lexical(queries, wide)
-        hybrid = reciprocal_rank_fusion([dense.items, sparse.items], depth)
+        vote = Vote(**self.facts["fusion"])
+        both, weights = (dense.items, sparse.items), (vote.dense, vote.sparse)
+        hybrid = reciprocal_rank_fusion(both, depth, vote.k, weights)
         return {"dense": first(dense, depth), "sparse": first(sparse, depth), "hybrid": hybrid}
 
     def cut(self, dense: Ranked) -> Ranked:
@@ -101,6 +103,11 @@ def load_bundle(pinned: Pinned) -> Bundle:
         RuntimeError: a file is damaged, or towers, index, ids and facts do not fit each other.
     """
     facts = json.loads(pinned.path(FACTS_FILE).read_bytes())
+    if facts.get("format") != BUNDLE_FORMAT:
+        raise RuntimeError(
+            f"{pinned.partition}: bundle format {facts.get('format')}, this code reads"
+            f" {BUNDLE_FORMAT}; build the index again with this code"
+        )
     ids = pq.read_table(pinned.path(IDS_FILE), columns=["item_id", "title"])
     towers = load_towers(pinned)
     bundle = Bundle(

@@ -16,6 +16,8 @@ from jobs.columns import table_of
 from jobs.reading import Pinned
 from models.sparse import SparseIndex
 
+# raised when a reader of the old files could no longer read the new ones, or the other way round
+BUNDLE_FORMAT = 1
 INDEX_FILE = "index.faiss"
 IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"

@@ -21,16 +21,16 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.tracking import mlflow_run
-from jobs.tuning import threshold_on, tuning_queries
+from jobs.tuning import POOL, fit_on, relevant_keys, tuning_queries
 from jobs.vectors import pin_shards, read_vectors
 from jobs.weights import load_towers
 from models import index as faiss_index
 from models.analysis import LANGUAGES, guess_language
 from models.cutoff import KINDS, Cutoff
 from models.encode import encode_queries
-from models.fusion import Ranked
+from models.fusion import Ranked, Vote
 from models.index import Vectors
-from models.sparse import build_sparse
+from models.sparse import SparseIndex, build_sparse
 from models.towers import TwoTower, space_id
 
 log = logging.getLogger(__name__)
@@ -44,14 +44,15 @@ class Args:
     items           catalogue snapshot: titles, and texts for the sparse arm
     queries         real queries: nprobe is tuned on those of split dev
     index           output: the bundle
-    qrels           optional judgements of dev queries: a cut-off threshold is fitted on them
+    qrels           optional judgements of dev queries: the weights of the arms in hybrid are fitted
+                    on them, and the cut-off threshold
     factory         FAISS factory string; auto chooses by size
     recall_target   overlap with exact search that nprobe must hold; a point above what the gate
                     wants, for the gate measures it on other queries
     recall_depth    first neighbours in which the overlap is taken
     tuning_queries  dev queries used for tuning
     cutoff          where neighbour lists end: knee, threshold (needs qrels) or none
-    min_relevance   relevance from which a judged item counts, for the threshold
+    min_relevance   relevance from which a judged item counts
     language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     seed            of the training sample and of k-means
     """
@@ -93,13 +94,14 @@ def main(args: Args) -> dict[str, Any]:
             ids, vectors = read_vectors(shards)
             faiss_index.check_vectors(vectors, ids)
             files.copy_towers(towers_in, out.folder)
-            _write_catalogue(args, items, ids, out)
+            sparse = _write_catalogue(args, items, ids, out)
             asked = tuning_queries(queries, args.tuning_queries)
             found, facts = _build(args, towers, asked, vectors, out)
-            cutoff = Cutoff(args.cutoff)
-            if args.cutoff == "threshold":
-                cutoff = threshold_on(qrels[0], args.min_relevance, asked, found, ids)
-            out.facts.update(facts, cutoff=asdict(cutoff))
+            out.facts.update(facts, cutoff=asdict(Cutoff(args.cutoff)), fusion=Vote()._asdict())
+            for one in qrels:  # at most one
+                relevant = relevant_keys(one, args.min_relevance, asked, ids)
+                both = found, sparse.search(strings(asked, "query"), POOL)
+                out.facts.update(fit_on(relevant, *both, len(ids), args.cutoff))
             files.write_json(out.facts, out.folder / files.FACTS_FILE)
             out.count("items", items.manifest.rows, len(ids), {})
         tracked.measures({name: out.facts[name] for name in ("recall", "nprobe", "items")})
@@ -120,7 +122,7 @@ def _towers(args: Args, towers_in: Pinned) -> TwoTower:
     return towers
 
 
-def _write_catalogue(args: Args, items: Pinned, ids: list[str], out: Attempt) -> None:
+def _write_catalogue(args: Args, items: Pinned, ids: list[str], out: Attempt) -> SparseIndex:
     """Write ids with titles, the sparse index and the canaries, all in the order of ids."""
     rows = read_table(items, ["item_id", "title", "text"]).sort_by("item_id")
     known, texts = strings(rows, "item_id"), strings(rows, "text")
@@ -131,11 +133,13 @@ def _write_catalogue(args: Args, items: Pinned, ids: list[str], out: Attempt) ->
         )
     files.write_ids(ids, strings(rows, "title"), out.folder)
     language = guess_language(texts) if args.language == "auto" else args.language
-    files.write_sparse(build_sparse(texts, language), out.folder)
+    sparse = build_sparse(texts, language)
+    files.write_sparse(sparse, out.folder)
     out.facts["language"] = language
     chosen = np.random.default_rng(args.seed).choice(len(ids), min(CANARIES, len(ids)), False)
     canaries = {ids[row]: texts[row] for row in sorted(chosen.tolist())}
     files.write_json(canaries, out.folder / files.CANARIES_FILE)
+    return sparse
 
 
 def _build(
@@ -155,7 +159,8 @@ def _build(
             "%s: recall %.4f with every list visited; use larger codes", args.index, tuned.recall
         )
     files.write_index(built, out.folder / files.INDEX_FILE)
-    return faiss_index.search(built, wanted, depth), {
+    return faiss_index.search(built, wanted, POOL), {
+        "format": files.BUNDLE_FORMAT,
         "space_id": args.index.values["towers"],
         "dim": dim,
         "items": n_items,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from jobs.columns import find, strings, where
 from jobs.reading import Pinned, read_table
-from models.cutoff import Cutoff, fit_threshold
-from models.fusion import Ranked
+from models.cutoff import fit_threshold
+from models.fusion import Ranked, fit_vote
+
+POOL = 200
 
 
 def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
@@ -28,16 +33,25 @@ def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
     raise LookupError(f"{queries.partition}: no query of split dev or train to tune nprobe on")
 
 
-def threshold_on(
-    qrels: Pinned, min_relevance: float, asked: pa.Table, found: Ranked, ids: Sequence[str]
-) -> Cutoff:
-    """Fit the cut-off threshold to the judgements of the tuning queries.
-
-    found: their ranking, in rows of ids.
-    """
+def relevant_keys(
+    qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Sequence[str]
+) -> NDArray[np.int64]:
+    """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
     rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= min_relevance)
     query = find(strings(rows, "query_id"), strings(asked, "query_id"))
     item = find(strings(rows, "item_id"), ids)
-    relevant = (query * len(ids) + item)[(query >= 0) & (item >= 0)]
-    shown = np.arange(len(found.items))[:, None] * len(ids) + found.items
-    return fit_threshold(found.scores, np.isin(shown, relevant) & (found.items >= 0))
+    keys: NDArray[np.int64] = (query * len(ids) + item)[(query >= 0) & (item >= 0)]
+    return keys
+
+
+def fit_on(
+    relevant: NDArray[np.int64], dense: Ranked, sparse: Ranked, n_items: int, cutoff: str
+) -> dict[str, Any]:
+    """Fit how hybrid votes, and the cut-off where it is a threshold, to judged tuning queries."""
+    vote = fit_vote(dense.items, sparse.items, relevant, n_items)
+    found: dict[str, Any] = {"fusion": vote._asdict()}
+    if cutoff == "threshold":
+        shown = np.arange(len(dense.items))[:, None] * n_items + dense.items
+        hit = np.isin(shown, relevant) & (dense.items >= 0)
+        found["cutoff"] = asdict(fit_threshold(dense.scores, hit))
+    return found

@@ -31,17 +31,24 @@ def pin_shards(first: Partition) -> list[Pinned]:
         raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
     for one in pinned:
-        mismatch = [
-            f"{mine.partition} {mine.content_sha256[:12]}"
-            for mine, other in zip(one.manifest.inputs, pinned[0].manifest.inputs, strict=True)
-            if mine.content_sha256 != other.content_sha256
-        ]
-        if mismatch or one.facts["space_id"] != first.values["towers"]:
+        if (
+            _catalogue(one) != _catalogue(pinned[0])
+            or one.facts["space_id"] != first.values["towers"]
+        ):
             raise RuntimeError(
-                f"{one.partition}: made from {', '.join(mismatch) or one.facts['space_id']}, unlike"
-                f" {first}; embed this shard again"
+                f"{one.partition}: of items {_catalogue(one)[:12]} in space {one.facts['space_id']},"
+                f" unlike {first}, of items {_catalogue(pinned[0])[:12]}; embed this shard again"
             )
     return pinned
+
+
+def _catalogue(shard: Pinned) -> str:
+    """Content of the items that a shard was made from. The space id says all about the towers."""
+    return next(
+        source.content_sha256
+        for source in shard.manifest.inputs
+        if source.partition.startswith("items/")
+    )
 
 
 def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:

@@ -221,6 +221,12 @@ def test_planted_damage_is_stopped_by_the_gate(
     assert read_pointer("champion").manifest_sha256 == before
 
 
+def test_a_bundle_of_another_format_is_refused(changed: Shop) -> None:
+    spoil(changed, "facts.json", lambda path: path.write_text('{"format": 0}'))
+    with pytest.raises(RuntimeError, match="bundle format 0"):
+        load_bundle(pin(changed.index))
+
+
 def test_swapped_weights_are_refused(changed: Shop) -> None:
     other = pin(publish_towers(seed=1, step="in_batch").towers)
     spoil(changed, "weights.safetensors", lambda path: shutil.copy(other.path(path.name), path))
