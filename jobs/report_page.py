@@ -41,7 +41,8 @@ def render(material: Material, min_relevance: float) -> str:
         report=material.report,
         summary=material.summary,
         verdict=material.verdict,
-        arms=ARMS,
+        # without step 1 beside it nobody knows here whether hard negatives were used
+        arms=ARMS if "dense_in_batch" in material.arms else ARMS | {"dense": "two towers"},
         plain=arm_rows(material, PLAIN),
         plain_names=PLAIN,
         condensed=arm_rows(material, CONDENSED),

@@ -103,7 +103,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -
     def draw(scheme: Scheme) -> str:
         figure, axes = _figure(scheme)
         places = np.arange(len(groups))
-        width = 0.8 / max(len(series), 1)
+        width = 0.8 / max(len(series), 3)
         for number, ((name, values), hue) in enumerate(
             zip(series.items(), scheme.hues, strict=False)
         ):
