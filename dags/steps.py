@@ -67,17 +67,15 @@ def embed(towers: Towers, group_id: str) -> TaskGroup:
 
 def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
     """Build the index, rank the judged queries, report, promote; returns the first of these tasks."""
-    day, at = {"ds": DAY}, {"ds": DAY, "towers": towers.space}
-    items, queries, qrels = ITEMS.at(**day), QUERIES.at(**day), QRELS.at(**day)
+    at = {"ds": DAY, "towers": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
+    day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
     with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote"):
         index = job(
             "index",
             embeddings=towers.embeddings(),
             towers=towers.partition,
-            items=items,
-            queries=queries,
-            qrels=qrels,
+            **day,
             index=made,
             min_relevance="{{ params.min_relevance }}",
             **templates(BUILT),
@@ -85,24 +83,14 @@ def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
         ranked = job(
             "rankings",
             index=made,
-            queries=queries,
-            qrels=qrels,
-            items=items,
+            **day,
             rankings=rankings,
             embeddings=towers.embeddings(),
             champion=towers.champion,
             baseline=baseline.embeddings() if baseline else "",
         )
-        reported = job(
-            "report",
-            rankings=rankings,
-            index=made,
-            queries=queries,
-            qrels=qrels,
-            items=items,
-            report=report,
-            **templates(MEASURED),
-        )
+        judged = {"rankings": rankings, "index": made, **day, "report": report}
+        reported = job("report", **judged, **templates(MEASURED))
         promoted = job("promote", report=report, **templates(GATED))
         # promote hangs on the report alone: an index that nobody judged must not be served
         index >> ranked >> reported >> promoted

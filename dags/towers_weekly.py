@@ -89,5 +89,6 @@ with DAG(
         )  # fmt: skip
 
     index = judge(star, baseline=in_batch)
-    # step 1 is embedded too: the report shows what the hard negatives added
-    wait >> training >> [embed(star, "embeddings"), embed(in_batch, "baseline")] >> index
+    # step 1 is embedded too: the report shows what the hard negatives added. One after the other: where step 2
+    # found nothing better, both are the same towers and would write the same partitions
+    wait >> training >> embed(in_batch, "baseline") >> embed(star, "embeddings") >> index
