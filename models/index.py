@@ -26,10 +26,8 @@ Vectors = NDArray[np.float32]
 def factory_for(n_items: int, dim: int) -> str:
     """Choose the FAISS factory string for a catalogue of this size.
 
-    Flat below 10,000 items, where exact search is a millisecond. Then about 4 * sqrt(N) inverted
-    lists; scalar codes (a byte per dimension) once fp32 weighs; a graph over the centroids once
-    comparing with all of them costs more than scanning the lists. At list depths around 100 this
-    beats a graph over all items both in queries per second and in time to build.
+    Flat below 10,000 items, then 4 * sqrt(N) inverted lists; a byte per dimension once fp32 weighs,
+    a graph over the centroids once comparing with all of them costs more than scanning lists.
 
     Raises:
         ValueError: n_items or dim is not positive.
@@ -176,8 +174,7 @@ def tune(index: faiss.Index, queries: Vectors, exact: NDArray[np.int64], target:
     """Choose the least nprobe whose recall against exact search reaches the target.
 
     exact [Q, K]: rows of the true neighbours. nprobe doubles until the target is held, then the
-    last octave is halved until it is known to the list. An index without lists has recall as it is.
-    Queries must be real ones: they lie off the items' own distribution, and tuning on item vectors
+    last octave is halved until it is known to the list; Flat has nothing to tune. Queries must be real ones: they lie off the items' own distribution, and tuning on item vectors
     promises a recall that no shopper sees.
     """
     ivf = inverted_lists(index)
