@@ -174,8 +174,8 @@ def tune(index: faiss.Index, queries: Vectors, exact: NDArray[np.int64], target:
     """Choose the least nprobe whose recall against exact search reaches the target.
 
     exact [Q, K]: rows of the true neighbours. nprobe doubles until the target is held, then the
-    last octave is halved until it is known to the list; Flat has nothing to tune. Queries must be real ones: they lie off the items' own distribution, and tuning on item vectors
-    promises a recall that no shopper sees.
+    last octave is halved until it is known to the list. Queries must be real ones: they lie off the
+    items' own distribution; tuned on items, an index promises a recall that no shopper sees.
     """
     ivf = inverted_lists(index)
     depth = exact.shape[1]
