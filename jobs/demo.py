@@ -61,7 +61,7 @@ def main(args: Args) -> None:
     os.environ.setdefault("NIGHTSHELF_SHARDS", "1")
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     console.rule(f"Nightshelf demo: {args.data or 'synthetic marketplace'}")
-    env = airflow_env()
+    env = airflow_env() | {"COLUMNS": "400"}  # or Airflow's test run wraps its log lines
     prepare(env)
     ledger = Ledger(home() / "demo.json", env, console)
     for stage in stages(args):
