@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.reading import Pinned, read_table
-from models.batches import Known
+from models.batches import Known, Pairs
+from models.examples import Examples
 from models.ragged import Ragged
+from models.towers import TwoTower
 
 Rows = NDArray[np.int64]
 Strings = pa.StringArray
@@ -41,6 +43,29 @@ class Learning:
     def of_split(self, split: str) -> Rows:
         """Rows of the pairs of a split."""
         return np.flatnonzero(self.pair_split == split)
+
+    def examples(self, towers: TwoTower, weight_power: float, mined: Ragged | None) -> Examples:
+        """What training reads: pairs of split train, drawn by weight ** weight_power (0: each once).
+
+        Raises:
+            ValueError: there is no such pair.
+        """
+        rows = self.of_split("train")
+        if not len(rows):
+            raise ValueError(
+                f"pairs: of {len(self.pair_split):,} none is of split train; is the day of queries and"
+                " items that of pairs?"
+            )
+        weight = self.pair_weight[rows] ** weight_power if weight_power else None
+        return Examples(
+            queries=towers.store_queries(self.queries),
+            items=towers.store(self.item_texts),
+            pairs=Pairs(self.pair_query[rows], self.pair_item[rows], weight),
+            known=self.known,
+            item_texts=self.item_texts,
+            read_queries=towers.store_queries,
+            negatives=mined,
+        )
 
     def negatives(self, mined: Pinned) -> Ragged:
         """Mined item rows of each query row; items that left the catalogue are left out."""

@@ -25,6 +25,7 @@ from jobs.checkpoints import Checkpoint
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
 from jobs.learning import Learning, read_learning
+from jobs.pretrained import pretrained_minilm
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin
 from jobs.registry import register_towers
@@ -32,10 +33,9 @@ from jobs.seal import spelled
 from jobs.tracking import mlflow_run
 from jobs.trainer import Trainer
 from jobs.weights import load_towers, write_towers
-from models.batches import Pairs
 from models.config import BERT_LR_FRAC, PRESETS
 from models.crops import crops
-from models.examples import Examples, Sampling
+from models.examples import Sampling
 from models.fit import Plan, Training
 from models.ragged import Ragged
 from models.tokens import train_tokenizer
@@ -113,7 +113,8 @@ def main(args: Args) -> dict[str, object]:
         out.mlflow_run_id = tracked.id
         learning = read_learning(inputs[0], inputs[1], inputs[2])
         towers = _towers(args, inputs, learning).to("cuda" if torch.cuda.is_available() else "cpu")
-        examples = _examples(args, inputs, learning, towers)
+        mined = _negatives(args, inputs, learning, towers) if args.negatives else None
+        examples = learning.examples(towers, args.weight_power, mined)
         training = Training(towers, examples, _plan(args))
         checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
         trainer = Trainer(training, learning, checkpoint, tracked, args.patience, args.checkpoint_s)
@@ -130,51 +131,30 @@ def main(args: Args) -> dict[str, object]:
 
 
 def _towers(args: Args, inputs: Sequence[Pinned], learning: Learning) -> TwoTower:
-    """The towers to start from: given, pretrained, or new."""
+    """The towers to start from: given, or new."""
     if args.start:
         return load_towers(inputs[3])
-    torch.manual_seed(args.seed)
     config = PRESETS[args.preset]
     template = str(inputs[2].facts.get("text_template", config.text_template))
     config = replace(config, dim=args.dim or config.dim, text_template=template)
+    torch.manual_seed(args.seed)
     if args.preset == "minilm":
-        from jobs.pretrained import minilm
-
-        bert, tokenizer = minilm()
-        return TwoTower(config, tokenizer, bert)
+        return pretrained_minilm(config)
     ours = np.flatnonzero(learning.query_split == "train")
     texts = learning.item_texts + [learning.queries[row] for row in ours]
     return TwoTower(config, train_tokenizer(texts, config.vocabulary))
 
 
-def _examples(
+def _negatives(
     args: Args, inputs: Sequence[Pinned], learning: Learning, towers: TwoTower
-) -> Examples:
-    rows = learning.of_split("train")
-    if not len(rows):
-        raise ValueError(
-            f"{args.pairs}: no pair of split train; is {args.queries} of the same day?"
-        )
-    weight = learning.pair_weight[rows] ** args.weight_power if args.weight_power else None
-    return Examples(
-        queries=towers.store_queries(learning.queries),
-        items=towers.store(learning.item_texts),
-        pairs=Pairs(learning.pair_query[rows], learning.pair_item[rows], weight),
-        known=learning.known,
-        item_texts=learning.item_texts,
-        read_queries=towers.store_queries,
-        negatives=_negatives(args, inputs[4], learning, towers) if args.negatives else None,
-    )
-
-
-def _negatives(args: Args, mined: Pinned, learning: Learning, towers: TwoTower) -> Ragged:
+) -> Ragged:
     """Item rows of each query row, as mined with the very towers that training starts from."""
-    if mined.partition.values["towers"] != space_id(towers):
+    if args.negatives.values["towers"] != space_id(towers):
         raise ValueError(
             f"{args.negatives}: mined in another space than that of {args.start}, {space_id(towers)};"
             " run jobs.negatives with these towers"
         )
-    return learning.negatives(mined)
+    return learning.negatives(inputs[4])
 
 
 def _plan(args: Args) -> Plan:

@@ -36,6 +36,7 @@ def write_towers(
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
     (folder / TOKENIZER).write_text(tokenizer_json, "utf-8")
     save_file({name: one.cpu().contiguous() for name, one in tensors.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # the library makes it the owner's alone
     (folder / GOLDEN).write_text(json.dumps(golden, ensure_ascii=False), "utf-8")
 
 

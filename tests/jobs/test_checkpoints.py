@@ -1,0 +1,40 @@
+"""A checkpoint gives back what it was given, and only to whom it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from jobs.checkpoints import Checkpoint
+from jobs.lake import TOWERS
+
+PLACE = TOWERS.at(ds="2026-01-31", step="in_batch")
+
+
+def test_tensors_numbers_lists_and_int_keys_come_back(lake: Path) -> None:
+    shared = torch.arange(6.0).reshape(2, 3)
+    state = {
+        "state": {0: {"step": torch.tensor(3.0), "avg": shared}, 1: {"avg": shared.T}},
+        "groups": [{"lr": 0.1, "params": [0, 1], "fused": True, "none": None}],
+        "rng": torch.arange(5, dtype=torch.uint8),
+        "nothing": [],
+        "text": "{\"tensor\": \"0\"}",
+    }  # fmt: skip
+    kept = Checkpoint(PLACE, "key")
+    assert kept.read() == {}
+    kept.write(state)
+    found = kept.read()
+    assert found["groups"] == state["groups"]
+    assert found["nothing"] == []
+    assert found["text"] == state["text"]
+    for one in (0, 1):
+        expected, got = state["state"][one]["avg"], found["state"][one]["avg"]  # type: ignore[index]
+        assert torch.equal(expected, got)
+    assert found["rng"].dtype is torch.uint8  # type: ignore[attr-defined]
+
+    assert Checkpoint(PLACE, "another").read() == {}
+    kept.remove()
+    kept.remove()
+    assert kept.read() == {}
+    assert not list(kept.path.parent.iterdir())

@@ -1,0 +1,200 @@
+"""Training as a job: steps 1 and 3, what reaches the model, kill and go on, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import negatives, towers
+from jobs.lake import NEGATIVES
+from jobs.reading import pin, read_table
+from jobs.tracking import client
+from jobs.weights import check_golden, load_towers
+from models.encode import encode_items
+from models.normalise import query_id
+from models.towers import TwoTower, space_id
+from tests.jobs.classroom import (
+    DS,
+    IN_BATCH,
+    ITEM_IDS,
+    QUERY_IDS,
+    SECRET,
+    SMALL,
+    STAR,
+    TABLES,
+    publish_learning,
+)
+from tests.models.shop import ITEMS, QUERIES, positives
+
+
+def train(**settings: object) -> dict[str, object]:
+    return towers.main(towers.Args(**{**TABLES, "towers": IN_BATCH, **SMALL, **settings}))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def classroom(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    publish_learning()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return lake
+
+
+def test_the_corridor_of_training(classroom: Path) -> None:
+    """Step 1, mining, step 3: every figure in its place, every contract kept."""
+    said = train()
+    first = pin(IN_BATCH)
+    assert said["space_id"] == first.facts["space_id"]
+    assert {
+        "config.json",
+        "tokenizer.json",
+        "weights.safetensors",
+        "golden.json",
+        "curves.parquet",
+    } == {entry.name for entry in first.entries()}
+    found = load_towers(first)
+    check_golden(found, first)
+    assert found.config.dim == first.facts["dim"] == 16
+    counted = first.manifest.accounting[0]
+    assert counted.dropped["query or item unknown"] == 1  # the pair of the item that is gone
+    curves = pq.read_table(first.path("curves.parquet"))
+    assert curves.column("R@60").drop_null().length() == 3  # one per epoch
+    assert not (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").exists() or not any(
+        (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
+    )
+    measures = client().get_run(first.manifest.mlflow_run_id).data.metrics
+    assert {"loss", "lr", "R_at_60", "RR_at_60"} <= measures.keys()
+
+    # only what may: no text of a test query in the tokenizer
+    assert SECRET not in first.path("tokenizer.json").read_text("utf-8")
+    assert SECRET not in first.path("golden.json").read_text("utf-8")
+
+    mined_at = NEGATIVES.at(ds=DS, towers=space_id(found))
+    negatives.main(
+        negatives.Args(
+            towers=IN_BATCH, **TABLES, negatives=mined_at, r_min=1, r_max=20, per_query=6
+        )
+    )
+    check_negatives(found)
+
+    train(towers=STAR, start=IN_BATCH, negatives=mined_at, hard_negatives=2)
+    second = pin(STAR)
+    # epoch 0, the towers of step 1, stays when training does not better it
+    assert second.facts["R@60"] >= first.facts["R@60"]
+    assert [source.partition for source in second.manifest.inputs][3:] == [
+        str(IN_BATCH),
+        str(mined_at),
+    ]
+
+    train(towers=STAR, seed=5, max_steps=1)
+    other = NEGATIVES.at(ds=DS, towers=pin(STAR).facts["space_id"])
+    negatives.main(negatives.Args(towers=STAR, **TABLES, negatives=other))
+    with pytest.raises(ValueError, match="mined in another space"):
+        train(towers=STAR, start=IN_BATCH, negatives=other)
+    with pytest.raises(ValueError, match="has space id"):
+        wrong = NEGATIVES.at(ds=DS, towers="0" * 16)
+        negatives.main(negatives.Args(towers=IN_BATCH, **TABLES, negatives=wrong))
+
+
+def check_negatives(found: TwoTower) -> None:
+    """One list per train query; by brute force over the catalogue; never a known positive."""
+    mined = pin(NEGATIVES.at(ds=DS, towers=space_id(found)))
+    rows = {row["query_id"]: row for row in read_table(mined).to_pylist()}
+    assert set(rows) == {QUERY_IDS[q] for q in range(len(QUERIES)) if q % 5 != 4}
+    assert query_id(SECRET) not in rows
+    right = {(QUERY_IDS[q], ITEM_IDS[i]) for q, i in positives().tolist()}
+    items = encode_items(found, ITEMS)
+    for name, row in rows.items():
+        assert not {(name, item) for item in row["item_ids"]} & right
+        assert len(set(row["item_ids"])) == len(row["item_ids"]) == len(row["ranks"]) == 6
+        scores = found.encode_queries([QUERIES[QUERY_IDS.index(name)]]).numpy()[0] @ items.T
+        order = [ITEM_IDS[i] for i in np.argsort(-scores)]
+        near = [item for item in order[1:20] if (name, item) not in right][:6]
+        close = [item for item, rank in zip(row["item_ids"], row["ranks"], strict=True) if rank]
+        assert close == near[: len(close)]
+        assert [order[rank - 1] for rank in row["ranks"] if rank] == close
+        assert all(
+            (score is None) == (rank == 0)
+            for score, rank in zip(row["scores"], row["ranks"], strict=True)
+        )
+
+
+def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
+    straight = train(towers=IN_BATCH, checkpoint_s=0.0)["space_id"]
+    argv = [
+        f"--{name}={value}"
+        for name, value in {**TABLES, "towers": STAR, **SMALL, "checkpoint_s": 0.0}.items()
+    ]
+    killed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "jobs.towers", *argv],
+        env={**os.environ, "NIGHTSHELF_FAULT": "towers.step:8"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
+    again = train(towers=STAR, checkpoint_s=0.0)
+    assert again["space_id"] == straight
+    assert not checkpoint.exists()
+    steps = pq.read_table(pin(STAR).path("curves.parquet")).column("step").to_pylist()
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
+    classroom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(towers, "_write", stop)
+        train(checkpoint_s=0.0)
+    first = train(seed=1)["space_id"]
+    assert train(seed=1)["space_id"] == first  # the same arguments, the same weights
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"preset": "huge"}, "expected one of tiny"),
+        ({"reuse": "yes"}, "expected on or off"),
+        ({"negatives": NEGATIVES.at(ds=DS, towers="0" * 16)}, "give `start`"),
+        ({"hard_negatives": 0}, "hard_negatives"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_read(
+    wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        towers.Args(**{**TABLES, "towers": IN_BATCH, **wrong})  # type: ignore[arg-type]
+
+
+def test_pairs_of_other_queries_are_no_training(classroom: Path) -> None:
+    """Asked for a day without train pairs, the job says so."""
+    from tests.jobs import classroom as made
+
+    target = TABLES["pairs"]
+    table = read_table(pin(target))
+    none = table.filter(np.array(table.column("split").to_pylist()) == "dev")
+    with made.publish(target, made.Args(target)) as out:
+        out.write_table(none)
+    with pytest.raises(ValueError, match="none is of split train"):
+        train()
+
+
+def test_golden_vectors_that_moved_are_refused(classroom: Path) -> None:
+    train(max_steps=1)
+    found = pin(IN_BATCH)
+    golden = json.loads(found.path("golden.json").read_text())
+    assert golden["queries"]
+    assert golden["items"]
+    twisted = load_towers(found)
+    twisted.item_tower.trigrams.bag.weight.data.neg_()
+    twisted.item_tower.trigrams.bag.weight.data[::2] = 0.1
+    with pytest.raises(RuntimeError, match="golden vector"):
+        check_golden(twisted, found)
