@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -24,18 +24,20 @@ def register_functions(spark: SparkSession) -> None:
         ("normalise_query", normalise.normalise_query),
         ("split_of", normalise.split_of),
     ):
-        spark.udf.register(name, arrow_udf(_over_distinct(function), "string"))
+        over = arrow_udf(_over_distinct(function), "string")  # type: ignore[call-overload]
+        spark.udf.register(name, over)
 
 
-def _over_distinct(function: Callable[[str], str]) -> Callable[[pa.Array[pa.StringScalar]], pa.Array[pa.StringScalar]]:
+def _over_distinct(
+    function: Callable[[str], str],
+) -> Callable[[pa.StringArray], pa.StringArray]:
     """A text -> text function over a batch: called once for each distinct text, NULL stays NULL."""
 
-    def over(texts: pa.Array[pa.StringScalar]) -> pa.Array[pa.StringScalar]:
+    def over(texts: pa.StringArray) -> pa.StringArray:
         coded = texts.dictionary_encode()
         found = [function(text) for text in coded.dictionary.to_pylist() if text is not None]
-        return pa.DictionaryArray.from_arrays(coded.indices, pa.array(found, pa.string())).cast(
-            pa.string()
-        )
+        plain = pa.DictionaryArray.from_arrays(coded.indices, pa.array(found, pa.string()))
+        return cast(pa.StringArray, plain.cast(pa.string()))
 
     # Spark reads the kind of function off these, and cannot where they are text
     over.__annotations__ = {"texts": pa.Array, "return": pa.Array}

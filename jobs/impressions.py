@@ -96,11 +96,14 @@ def _check_day(log: Partition, lines: Tally) -> None:
 
 
 def _write(args: Args, out: Attempt, spark: SparkSession, lines: Tally) -> Tally:
+    shown = {
+        "salt": os.environ.get("NIGHTSHELF_SALT", ""),
+        "zero_based": lines.values("zero_based"),
+    }
+    spark.sql(sql_text("attributed"), args=shown).createOrReplaceTempView("attributed")
     searches = spark.sql(
         sql_text("searches"),
         args={
-            "salt": os.environ.get("NIGHTSHELF_SALT", ""),
-            "zero_based": lines.values("zero_based"),
             "session_minutes": args.session_minutes,
             "max_searches_per_minute": args.max_searches_per_minute,
             "bot_min_shown": BOT_MIN_SHOWN,

@@ -57,7 +57,9 @@ def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def json_lines(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
+def json_lines(
+    spark: SparkSession, uris: Sequence[str], fields: str, skipped: str = "false"
+) -> DataFrame:
     """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
 
     Taken as well: a byte order mark, and `index<TAB>json`. Every leaf of `fields` should be STRING: then a number,
@@ -72,7 +74,8 @@ def json_lines(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFra
         _spread(spark, lines, uris)
         .selectExpr(
             *("file", "block", "line", "raw"),
-            f"from_json(raw, '{fields}, {CORRUPT} STRING', map('columnNameOfCorruptRecord', '{CORRUPT}')) AS record",
+            f"CASE WHEN NOT ({skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
+            f" map('columnNameOfCorruptRecord', '{CORRUPT}')) END AS record",
         )
         .selectExpr(  # `}{`: two records torn onto one line, of which the parser would read the first alone
             *("file", "block", "line", "raw"),
@@ -108,7 +111,7 @@ def parquet_as_json(spark: SparkSession, uris: Sequence[str], fields: str) -> Da
     return columns.selectExpr(*PLACE, "to_json(struct(*)) AS raw").selectExpr(
         *("file", "block", "line", "raw"),
         "false AS malformed",
-        f"from_json(raw, '{fields}') AS record",
+        f"from_json(raw, '{fields}, {CORRUPT} STRING') AS record",
     )
 
 

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 FIELDS = (
     "application STRING, action_name STRING, query_id STRING, client_id STRING, session_id STRING,"
     " user_query STRING, timestamp STRING, query_response_hit_ids ARRAY<STRING>,"
-    " query_response_object_ids ARRAY<STRING>, index STRING, create STRING, event_attributes STRUCT<"
+    " query_response_object_ids ARRAY<STRING>, event_attributes STRUCT<"
     "session_id STRING, client_id STRING, object STRUCT<object_id STRING>, position STRUCT<ordinal STRING>>"
 )
+# an action line of the bulk format: what it announces stands on the next line, whole
+BULK_ACTION = r"""rlike(raw, '^\\{\\s*"(index|create)"\\s*:\\s*\\{')"""
 LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
-    # an action line of the bulk format: what it announces stands on the next line, whole
-    "coalesce(record.index, record.create) IS NOT NULL AND "
-    + "coalesce(record.action_name, record.user_query, record.query_id) IS NULL AS is_bulk_action",
+    f"{BULK_ACTION} AS is_bulk_action",
     "record.application",
     "record.action_name",
     "trim(record.query_id) AS search_id",
@@ -54,7 +54,7 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
     files = rawfiles.by_kind(log, ("lines", "parquet"))
     frames = []
     if files["lines"]:
-        frames.append(rawfiles.json_lines(spark, files["lines"], FIELDS))
+        frames.append(rawfiles.json_lines(spark, files["lines"], FIELDS, BULK_ACTION))
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(log, uris, columns)
         frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS))

@@ -22,9 +22,9 @@ WITH typed AS (
     FILTER(r.hit_ids, h -> h IS NOT NULL AND h != '') AS hit_ids,
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
-      WHEN RLIKE(r.timestamp, '^[0-9]{13}$') THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
-      -- a bare time of day would be cast to today's
-      WHEN RLIKE(r.timestamp, '^[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN TRY_CAST(r.timestamp AS TIMESTAMP)
+      -- a date first: a bare time of day would be cast to today's
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP)
+      WHEN LENGTH(r.timestamp) = 13 THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
     END AS occurred_at,
     CASE
       WHEN TRY_CAST(r.ordinal AS INT) BETWEEN 0 AND :max_ordinal THEN TRY_CAST(r.ordinal AS INT)

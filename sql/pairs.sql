@@ -13,9 +13,9 @@ WITH acts AS (
     * CASE
       WHEN :half_life_days > 0
         THEN POWER(
-          0.5D, DATEDIFF(CAST(:ds AS DATE), CAST(i.searched_at AS DATE)) / :half_life_days
+          0.5, DATEDIFF(CAST(:ds AS DATE), CAST(i.searched_at AS DATE)) / :half_life_days
         )
-      ELSE 1.0D
+      ELSE 1.0
     END AS worth
   FROM impressions AS i
 ),

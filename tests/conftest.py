@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from jobs.lake import Partition
+from jobs.publish import publish
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.fixture
@@ -15,3 +25,36 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return root
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One warm session for all tests of a process; the jobs under test use it and leave it open."""
+    from jobs.spark import spark_session
+
+    os.environ["NIGHTSHELF_WARM_SPARK"] = "1"
+    with spark_session("tests") as session:
+        session.conf.set("spark.sql.shuffle.partitions", "2")
+        yield session
+        del os.environ["NIGHTSHELF_WARM_SPARK"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The arguments of no job: somebody put files there."""
+
+    to: Partition
+
+
+@pytest.fixture
+def deliver(lake: Path) -> Callable[[str, dict[str, bytes]], Partition]:
+    """Publish raw files as a partition: deliver("log/ds=2026-01-31", {"a.ndjson": b"..."})."""
+
+    def put(partition: str, files: dict[str, bytes]) -> Partition:
+        to = Partition.parse(partition)
+        with publish(to, Delivery(to)) as out:
+            for name, data in files.items():
+                (out.folder / name).write_bytes(data)
+        return to
+
+    return put

@@ -1,0 +1,23 @@
+"""What holds for every SQL text: its grain comes first, it selects by name, and nothing is pasted into it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TEXTS = sorted((Path(__file__).resolve().parents[2] / "sql").glob("*.sql"))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_text(path: Path) -> None:
+    text = path.read_text("utf-8")
+    first, _, rest = text.partition("\n")
+    assert re.match(r"-- Grain: one row per .+\. Input: .+", first)
+    code = re.sub(r"--.*|'[^']*'", "", rest)
+    assert re.match(r"\s*(WITH|SELECT)\b", code)
+    assert not re.search(r"SELECT\s+\*|\.\*", code)
+    assert not re.search(r"\b(CREATE|INSERT|DROP|MERGE|DELETE|UPDATE|ALTER)\b", code)
+    assert not re.search(r"[{}]|%s", code)
+    assert len(text.splitlines()) <= 200
