@@ -59,9 +59,14 @@ def embed(towers: Towers, group_id: str) -> TaskGroup:
     with TaskGroup(
         group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard"
     ) as group:
-        for shard in range(SHARDS):
-            job("embeddings", f"{group_id}_{shard}", items=ITEMS.at(ds=DAY), towers=towers.partition,
-                embeddings=towers.embeddings(shard))  # fmt: skip
+        shards = [towers.embeddings(shard) for shard in range(SHARDS)]
+        made = [
+            job("embeddings", f"{group_id}_{number}", items=ITEMS.at(ds=DAY), towers=towers.partition,
+                embeddings=shard)
+            for number, shard in enumerate(shards)
+        ]  # fmt: skip
+        # a vector that is not finite or not of unit norm is never found again, and nobody is told
+        made >> job("expect", f"expect_{group_id}", partitions=",".join(map(str, shards)))
     return group
 
 
@@ -92,6 +97,7 @@ def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
         judged = {"rankings": rankings, "index": made, **day, "report": report}
         reported = job("report", **judged, **templates(MEASURED))
         promoted = job("promote", report=report, **templates(GATED))
+        checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served
-        index >> ranked >> reported >> promoted
+        index >> ranked >> checked >> reported >> promoted
     return index

@@ -83,6 +83,7 @@ with DAG(
             >> job("pin", "pin_in_batch", towers=first)
             >> job("negatives", towers=first, **learning, negatives=negatives,
                    **templates(MINING | {"seed": MODEL["seed"]}))
+            >> job("expect", "expect_negatives", partitions=str(negatives))
             >> job("towers", "towers_star", **learning, start=first, negatives=negatives, towers=second,
                    **templates(MODEL | TRAINING | HARD))
             >> job("pin", "pin_star", towers=second)

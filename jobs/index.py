@@ -20,6 +20,7 @@ from jobs.columns import strings
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin, read_table
+from jobs.scale import scale
 from jobs.tracking import mlflow_run
 from jobs.tuning import POOL, fit_on, relevant_keys, tuning_queries
 from jobs.vectors import pin_shards, read_vectors
@@ -52,7 +53,7 @@ class Args:
     recall_depth    first neighbours in which the overlap is taken
     tuning_queries  dev queries used for tuning
     cutoff          where neighbour lists end: knee, threshold (needs qrels) or none
-    min_relevance   relevance from which a judged item counts
+    min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
     language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     seed            of the training sample and of k-means
     """
@@ -68,7 +69,7 @@ class Args:
     recall_depth: int = 100
     tuning_queries: int = 1000
     cutoff: str = "knee"
-    min_relevance: float = 1.0
+    min_relevance: float = 0.0
     language: str = "auto"
     seed: int = 0
 
@@ -99,7 +100,7 @@ def main(args: Args) -> dict[str, Any]:
             found, facts = _build(args, towers, asked, vectors, out)
             out.facts.update(facts, cutoff=asdict(Cutoff(args.cutoff)), fusion=Vote()._asdict())
             for one in qrels:  # at most one
-                relevant = relevant_keys(one, args.min_relevance, asked, ids)
+                relevant = relevant_keys(one, scale(one, args.min_relevance)[0], asked, ids)
                 both = found, sparse.search(strings(asked, "query"), POOL)
                 out.facts.update(fit_on(relevant, *both, len(ids), args.cutoff))
             files.write_json(out.facts, out.folder / files.FACTS_FILE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -74,7 +75,11 @@ def main(args: Args) -> dict[str, object]:
 
 def _check_items(items: Rows, folder: str) -> None:
     items.require(["item_id", "title"])
-    items.frame = items.frame.assign(item_id=items.frame["item_id"].str.strip())
+    items.frame = items.frame.assign(
+        item_id=items.frame["item_id"].str.strip(),
+        # scraped titles carry `&amp;`, which nobody types
+        title=[unescape(title) for title in items.frame["title"]],
+    )
     items.reject(items.frame["item_id"].duplicated(), "duplicate_item")
     columns = ["item_id", "title", *(name for name in OPTIONAL if name in items.frame)]
     items.frame = items.frame[columns]

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 class Advance(Protocol):
     """Call it when n more units are done."""
 
-    def __call__(self, n: int, note: str = "") -> None: ...
+    def __call__(self, n: int, note: str = "") -> None:
+        """Show that n more units are done, with a note beside them."""
 
 
 @contextmanager

@@ -55,6 +55,10 @@ def main(args: Args) -> dict[str, str | int]:
         else:
             days.read(spark).createOrReplaceTempView("impressions")
             out.facts["window"] = days.facts
+        # the scale travels with the judgements: a click is worth 1, labels say it themselves
+        scale = evidence[0].facts if days is None else {}
+        out.facts["min_relevance"] = float(scale.get("min_relevance", 1.0))
+        out.facts["zero_gain"] = float(scale.get("zero_gain", 0.0))
         graded = spark.sql(sql_text(f"qrels_from_{source}"))
         tally = Tally(
             graded,

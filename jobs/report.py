@@ -25,6 +25,7 @@ from jobs.publish import Attempt, publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.report_page import render
 from jobs.report_tables import Material
+from jobs.scale import scale
 from jobs.tracking import MlflowRun, mlflow_run
 from models.gate import Evidence, Limits, Verdict, judge
 from models.remarks import remarks
@@ -41,7 +42,8 @@ class Args:
     qrels             judgements
     items             catalogue, for the titles of examples
     report            output
-    min_relevance     relevance from which a judged item counts as relevant
+    min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'
+                      own scale says, and so for zero_gain
     zero_gain         relevance that is worth nothing in nDCG (1.0 on a scale that starts at 1)
     margin            loss that the gate tolerates per measure against the champion, absolute
     min_index_recall  overlap with exact search that the gate wants
@@ -53,7 +55,7 @@ class Args:
     qrels: Partition
     items: Partition
     report: Partition
-    min_relevance: float = 1.0
+    min_relevance: float = 0.0
     zero_gain: float = 0.0
     margin: float = 0.01
     min_index_recall: float = 0.95
@@ -61,7 +63,7 @@ class Args:
     def __post_init__(self) -> None:
         if not 0 <= self.margin < 1 or not 0 <= self.min_index_recall <= 1:
             raise ValueError("margin must be in [0, 1) and min_index_recall in [0, 1]")
-        if self.zero_gain >= self.min_relevance:
+        if self.min_relevance and self.zero_gain >= self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
                 " an item that counts as relevant must gain something"
@@ -80,7 +82,8 @@ def main(args: Args) -> dict[str, Any]:
         shown = read_table(rankings)
         judgements = _judgements(qrels, rankings.facts["split"])
         asked = read_table(queries, ["query_id", "query", "searches", "segment"])
-        found = evaluate(shown, judgements, asked, args.min_relevance, args.zero_gain)
+        relevant, zero = scale(qrels, args.min_relevance, args.zero_gain)
+        found = evaluate(shown, judgements, asked, relevant, zero)
         limits = Limits(args.margin, args.min_index_recall)
         verdict = judge(*_evidence(found, rankings, judgements), limits)
         summary = _summary(found, rankings, index, verdict)
@@ -91,7 +94,7 @@ def main(args: Args) -> dict[str, Any]:
         material = Material(
             args.report, found, verdict, summary, shown, judgements, asked, titles, rankings, index
         )
-        (out.folder / "report.html").write_text(render(material, args.min_relevance), "utf-8")
+        (out.folder / "report.html").write_text(render(material, relevant), "utf-8")
         out.facts.update({name: summary[name] for name in ("verdict", "reasons")})
         out.facts.update(compared=verdict.compared, champion=rankings.facts["champion"])
         out.count(

@@ -7,7 +7,7 @@ Lines are `key | ...`; the columns of each table are named above it. Adjectives 
 # kind | brands | price from-to | colours | materials | sizes | audience | theme | model | features
 # audience, theme, model: share of the kind's products that carry one.
 KINDS = """
-shoes | shoes | 59-599 | all | shoe | shoe | .9 | .12 | .1 | outdoor
+shoes | shoes | 59-599 | all | shoe | shoe | .9 | .3 | .1 | outdoor
 clothes | clothes | 29-499 | all | cloth | cloth | .9 | .15 | 0 | cloth
 bags | bags | 49-499 | all | bag | litres | .5 | .25 | .05 | bag
 small_leather | bags | 29-249 | all | bag |  | .6 | .1 | 0 | bag

@@ -82,11 +82,14 @@ def test_the_corridor_runs_one_way(bag: DagBag) -> None:
         ("expect_pairs", "announce"),
     ):
         assert order["pairs_daily"].index(before) < order["pairs_daily"].index(after)
-    assert order["towers_weekly"][:6] == [
-        "wait", "towers_in_batch", "pin_in_batch", "negatives", "towers_star", "pin_star",
+    assert order["towers_weekly"][:7] == [
+        "wait", "towers_in_batch", "pin_in_batch", "negatives", "expect_negatives", "towers_star", "pin_star",
     ]  # fmt: skip
     for dag_id in ("towers_weekly", "index_nightly"):
-        assert order[dag_id][-4:] == ["index", "rankings", "report", "promote"]
+        assert order[dag_id][-5:] == [
+            "index", "rankings", "expect_rankings", "report", "promote",
+        ]  # fmt: skip
+        assert order[dag_id].index("expect_embeddings") < order[dag_id].index("index")
     assert order["index_nightly"][:2] == ["wait", "pin"]
 
 
