@@ -101,4 +101,4 @@ def days_before_ds(column: str) -> Derived:
         day = pa.scalar(date.fromisoformat(known.ds), pa.date32())
         return pc.days_between(pc.cast(rows[column], pa.date32()), day)
 
-    return Derived((column,), f"DATEDIFF(CAST(:ds AS DATE), CAST({column} AS DATE))", arrow)
+    return Derived((column,), f"DATEDIFF(CAST(known_ds AS DATE), CAST({column} AS DATE))", arrow)

@@ -119,7 +119,7 @@ def dim_difference(column: str) -> Derived:
     """Dimensions that a vector has more than the manifest's facts state."""
     return Derived(
         (column,),
-        f"SIZE({column}) - :dim",
+        f"SIZE({column}) - known_dim",
         lambda rows, known: pc.subtract(pc.list_value_length(rows[column]), known.dim),
     )
 

@@ -141,14 +141,16 @@ def spark_frame(
     from jobs.spark import read_spark
 
     derived, known = DERIVED[pinned.partition.name], known_of(pinned)
-    read_spark(spark, pinned).createOrReplaceTempView(VIEW)
-    terms = [
-        f"{derived[name].sql} AS {name}" if name in derived else name
-        for name in wanted
-        if name != SCHEMA
-    ]
-    frame = spark.sql(
-        f"SELECT {', '.join(terms)} FROM {VIEW}", args={"ds": known.ds, "dim": known.dim}
+    rows = read_spark(spark, pinned).withColumns(
+        {"known_ds": functions.lit(known.ds), "known_dim": functions.lit(known.dim)}
+    )
+    rows.createOrReplaceTempView(VIEW)
+    frame = rows.selectExpr(
+        *(
+            f"{derived[name].sql} AS {name}" if name in derived else name
+            for name in wanted
+            if name != SCHEMA
+        )
     )
     return frame.withColumn(SCHEMA, functions.lit(schema)) if SCHEMA in wanted else frame
 
