@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jobs.publish import Attempt
+from jobs.attempt import Attempt
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation
 
 KEPT = "kept"
+EMPTY_RULE = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
 class Tally:
@@ -33,6 +34,8 @@ class Tally:
         from pyspark.sql import Observation
         from pyspark.sql import functions as f
 
+        # a plan that turns out to be empty is cut short, and its sums with it
+        frame.sparkSession.conf.set("spark.sql.adaptive.optimizer.excludedRules", EMPTY_RULE)
         self.observation: Observation = Observation()
         self.reasons = list(reasons)
         expressions = dict(sums)

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from jobs import bundle_files as files
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.columns import strings
 from jobs.lake import NOWHERE, Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.scale import scale
 from jobs.tracking import mlflow_run

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from jobs import rawfiles
 from jobs.accounts import Tally, published
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.spark import spark_session, sql_text
 from models.text import TEXT_TEMPLATE
@@ -67,13 +68,14 @@ def catalogue_rows(spark: SparkSession, catalogue: Pinned) -> DataFrame:
     """
     files = rawfiles.by_kind(catalogue, ("parquet", "csv", "lines"))
     place = ("file", "block", "line", "raw", "malformed")
+    fields = [f"record.{name}" for name in COLUMNS]
     frames = []
     if files["lines"]:
         rows = rawfiles.json_lines(spark, files["lines"], FIELDS).where("raw != ''")
-        frames.append(rows.select(*place, "record.*"))
+        frames.append(rows.select(*place, *fields))
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(catalogue, uris[0], columns)
-        frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS).select(*place, "record.*"))
+        frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS).select(*place, *fields))
     for uri in files["csv"]:
         columns = rawfiles.csv_header(uri)
         _check_columns(catalogue, uri, columns)

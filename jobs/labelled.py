@@ -18,11 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.labelled_layouts import OPTIONAL, detect
 from jobs.labelled_rows import Rows
 from jobs.lake import Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import pin
 from models.normalise import normalise_query
 

@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs import store
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import LABELS, NOWHERE, Partition
 from jobs.progress import progress
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.schema import arrow_schema
 
 LINES = (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz")

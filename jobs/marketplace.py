@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import LABELS, NOWHERE, Partition
 from jobs.progress import progress
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import pin
 from jobs.schema import arrow_schema
 from models.marketplace import Demand, Offers, chunks, demand, offers

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.accounts import Tally, published
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.functions import register_functions
 from jobs.lake import NOWHERE, Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.spark import read_spark, spark_session, sql_text
 from jobs.window import window

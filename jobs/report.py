@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from jobs.attempt import Attempt
 from jobs.bundle_files import write_json
 from jobs.cli import run
 from jobs.evaluation import Evaluation, digest, evaluate
 from jobs.lake import Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.report_page import render
 from jobs.report_tables import Material

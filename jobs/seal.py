@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from jobs import store
+from jobs.attempt import Attempt
 from jobs.fault import fault_point
 from jobs.manifest import (
     MANIFEST,
@@ -25,8 +26,6 @@ from jobs.manifest import (
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-    from jobs.publish import Attempt
 
 
 def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) -> Manifest:

@@ -20,10 +20,11 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import Partition
 from jobs.progress import progress
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import pin
 from jobs.simulate_input import Shop, read_shop
 from jobs.simulate_truth import Truth

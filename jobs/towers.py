@@ -21,12 +21,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from jobs.attempt import Attempt
 from jobs.checkpoints import Checkpoint
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
 from jobs.learning import Learning, read_learning
 from jobs.pretrained import pretrained_minilm
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.registry import register_towers
 from jobs.seal import spelled
