@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from pyspark.storagelevel import StorageLevel
 
 from jobs.accounts import Tally, published
+from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.functions import register_functions
 from jobs.lake import Partition
-from jobs.publish import Attempt, publish
+from jobs.publish import publish
 from jobs.reading import pin
 from jobs.spark import spark_session, sql_text
 from jobs.ubi import read_log
@@ -83,6 +84,7 @@ def main(args: Args) -> dict[str, str | int]:
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
         _account(out, lines, searches)
+        _check_kept(args.impressions, searches)
     return published(out)
 
 
@@ -92,6 +94,14 @@ def _check_day(log: Partition, lines: Tally) -> None:
         raise ValueError(
             f"{log}: found 0 searches (lines not used: {lines.dropped('lines')}; used: {used}), expected UBI query "
             f"records made on {log.ds} UTC; deliver the day again, or correct the date"
+        )
+
+
+def _check_kept(impressions: Partition, searches: Tally) -> None:
+    if not searches.kept("searches"):
+        raise ValueError(
+            f"{impressions}: 0 searches kept (dropped: {searches.dropped('searches')}), expected one at least; are "
+            f"the events of the day's searches in the log, and are the bot rules right for this shop?"
         )
 
 

@@ -22,13 +22,13 @@ FIELDS = (
     " query_response_object_ids ARRAY<STRING>, event_attributes STRUCT<"
     "session_id STRING, client_id STRING, object STRUCT<object_id STRING>, position STRUCT<ordinal STRING>>"
 )
-# an action line of the bulk format: what it announces stands on the next line, whole
-BULK_ACTION = r"""rlike(raw, '^\\{\\s*"(index|create)"\\s*:\\s*\\{')"""
+# an action line of the bulk format: what it announces stands on the next line, whole, so it is not parsed
+BULK_ACTION = r"""rlike(left(raw, 20), '^\\{\\s*"(index|create)"\\s*:\\s*\\{')"""
 LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
-    f"{BULK_ACTION} AS is_bulk_action",
+    "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action",
     "record.application",
     "record.action_name",
     "trim(record.query_id) AS search_id",

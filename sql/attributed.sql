@@ -68,7 +68,7 @@ joined AS (
     n.record.occurred_at AS searched_at,
     UNIX_SECONDS(n.record.occurred_at) AS searched_s,
     NORMALISE_QUERY(n.record.user_query) AS query,
-    COALESCE(n.record.hit_ids, ARRAY()) AS hit_ids,
+    COALESCE(FILTER(n.record.hit_ids, h -> h IS NOT NULL AND h != ''), ARRAY()) AS hit_ids,
     COALESCE(e.has_impressions, FALSE) AS has_impressions,
     COALESCE(e.acts, ARRAY()) AS acts,
     COALESCE(e.lines, 0) + LEAST(n.records, 1) AS lines,

@@ -19,7 +19,7 @@ WITH typed AS (
     r.client_id,
     r.session_id,
     r.user_query,
-    FILTER(r.hit_ids, h -> h IS NOT NULL AND h != '') AS hit_ids,
+    r.hit_ids,
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- a date first: a bare time of day would be cast to today's

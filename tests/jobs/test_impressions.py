@@ -196,6 +196,10 @@ def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
             {"log.ndjson": ndjson(search("s", timestamp="2026-01-30T10:00:00Z"))},
             r"found 0 searches \(lines not used: \{'outside_day': 1\}.*correct the date",
         ),
+        (
+            {"log.ndjson": ndjson(search("s"))},
+            r"impressions/ds=2026-01-31: 0 searches kept \(dropped: \{'nothing_shown': 1\}\)",
+        ),
         ({"log.txt": b"x"}, r"found log\.txt, expected files ending in \.ndjson"),
     ],
 )

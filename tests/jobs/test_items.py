@@ -1,0 +1,138 @@
+"""items: three file formats, one meaning; what is no item is counted and kept aside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.items import Args, main
+from jobs.lake import ITEMS, Partition
+from jobs.manifest import Manifest
+from jobs.reading import pin, read_table
+from models.text import TEXT_TEMPLATE, item_text
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
+DS = "2026-01-31"
+Deliver = Callable[[str, dict[str, bytes]], Partition]
+
+SHOE = {
+    "item_id": "1", "title": "Buty, zimowe", "category": "Moda > Buty", "brand": 'Nike "Air"',
+    "attributes": {"rozmiar": "42", "kolor": "czarny"}, "price": 199.9, "group_id": "g1",
+}  # fmt: skip
+
+
+def run(catalogue: Partition) -> tuple[list[dict[str, Any]], Manifest]:
+    out = ITEMS.at(ds=DS)
+    main(Args(catalogue, out))
+    return read_table(pin(out)).to_pylist(), pin(out).manifest
+
+
+def csv(*lines: str) -> bytes:
+    return ("\n".join(lines) + "\n").encode()
+
+
+def parquet(rows: list[dict[str, Any]], **types: pa.DataType) -> bytes:
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in rows[0]])
+    buffer = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()
+
+
+FORMATS = {
+    "items.ndjson": json.dumps(SHOE).encode(),
+    "items.ndjson.gz": gzip.compress(json.dumps(SHOE | {"item_id": 1, "category": ["Moda", "Buty"]}).encode()),
+    "items.csv": csv(
+        "item_id,title,category,brand,attributes,price,group_id",
+        '1,"Buty,\n zimowe",Moda > Buty,"Nike ""Air""","{""rozmiar"": 42, ""kolor"": ""czarny""}",199.90,g1',
+    ),
+    # other columns, another order, a byte order mark
+    "items.csv.gz": gzip.compress(b"\xef\xbb\xbf" + csv(
+        "group_id,colour,title,item_id,category,brand,price,attributes",
+        'g1,red,"Buty, zimowe",1,Moda>Buty,"Nike ""Air""",199.9,"{""kolor"": ""czarny"", ""rozmiar"": ""42""}"',
+    )),
+    "items.parquet": parquet([SHOE], price=pa.float64(), attributes=pa.map_(pa.string(), pa.string())),
+    "path.parquet": parquet(
+        [SHOE | {"item_id": 1, "category": ["Moda", "Buty"], "attributes": json.dumps(SHOE["attributes"])}],
+        item_id=pa.int64(), price=pa.float32(), category=pa.list_(pa.string()),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_means_the_same(deliver: Deliver, name: str) -> None:
+    rows, manifest = run(deliver(f"catalogue/ds={DS}", {name: FORMATS[name]}))
+    (row,) = rows
+    attributes = dict(row.pop("attributes"))
+    text, digest = row.pop("text"), row.pop("content_hash")
+    assert row.pop("price") == pytest.approx(199.9, abs=1e-4)
+    assert row == {name: SHOE[name] for name in row}
+    assert attributes == SHOE["attributes"]
+    assert text == item_text(row["title"], row["category"], row["brand"], attributes)
+    assert len(digest) == 40
+    assert manifest.facts == {"text_template": TEXT_TEMPLATE, "repairs": {}}
+
+
+def test_what_is_no_item_is_counted(deliver: Deliver) -> None:
+    lines = csv(
+        "item_id,title,price",
+        "1,stary,1",
+        "2,kubek,-5",  # a price is mended, its row kept
+        ",bez id,1",
+        "3,,1",
+        "4",  # a row cut short
+        "1,nowy,2",  # the last one wins
+    )
+    torn = b'{"item_id": "5", "title": "ok"}\n{"item_id": "6", "tit\n\n'
+    rows, manifest = run(deliver(f"catalogue/ds={DS}", {"a.csv": lines, "b.ndjson": torn}))
+    assert {row["item_id"]: (row["title"], row["price"]) for row in rows} == {
+        "1": ("nowy", 2.0), "2": ("kubek", None), "5": ("ok", None),
+    }  # fmt: skip
+    (account,) = manifest.accounting
+    assert (account.rows_in, account.rows_out) == (8, 3)
+    assert account.dropped == {"malformed": 2, "no_item_id": 1, "no_title": 1, "duplicate": 1}
+    assert manifest.facts["repairs"] == {"price mended": 1}
+    aside = pq.read_table(
+        pin(ITEMS.at(ds=DS)).path("quarantine/rejected-00000.parquet")
+    ).to_pylist()
+    assert len(aside) == 5
+    assert {(row["reason"], row["file"]) for row in aside} >= {
+        ("malformed", "b.ndjson"),
+        ("no_title", "a.csv"),
+    }
+
+
+def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
+    rows = [{"item_id": f"{n % 90}", "title": f"rzecz {n}"} for n in range(100)]
+    raw = "\n".join(map(json.dumps, rows)).encode()
+    catalogue = deliver(f"catalogue/ds={DS}", {"a.ndjson.gz": gzip.compress(raw)})
+    found, first = run(catalogue)
+    assert run(catalogue)[1].content_sha256 == first.content_sha256
+    # a gzip file keeps its order: the last line of an id won
+    assert {row["item_id"]: row["title"] for row in found}["9"] == "rzecz 99"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.csv": csv("id,title", "1,x")}, r"a\.csv has no column item_id; found id, title"),
+        ({"a.parquet": parquet([{"item_id": "1"}])}, r"a\.parquet has no column title"),
+        (
+            {"a.ndjson": b'{"sku": "1"}\n'},
+            r"catalogue/ds=2026-01-31: 0 items in 1 rows .*no_item_id",
+        ),
+        ({"a.xlsx": b"x"}, r"found a\.xlsx, expected files ending in \.parquet, \.csv"),
+    ],
+)
+def test_no_catalogue(deliver: Deliver, files: dict[str, bytes], expected: str) -> None:
+    catalogue = deliver(f"catalogue/ds={DS}", files)
+    with pytest.raises(ValueError, match=expected):
+        main(Args(catalogue, ITEMS.at(ds=DS)))
+    with pytest.raises(LookupError):
+        pin(ITEMS.at(ds=DS))

@@ -1,0 +1,192 @@
+"""queries, pairs and qrels: which days are read, what is refused, and what the manifest says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jobs import pairs, qrels, queries
+from jobs.cli import parse
+from jobs.lake import IMPRESSIONS, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition
+from jobs.publish import publish
+from jobs.reading import pin, read_table
+from jobs.schema import arrow_schema
+from jobs.window import window
+from models.normalise import normalise_query, query_id, split_of
+from tests.conftest import Delivery
+
+LAST = "2026-01-31"
+Row = dict[str, Any]
+Put = Callable[[Partition, list[Row]], Partition]
+
+
+@pytest.fixture
+def put(lake: Path) -> Put:
+    """Publish rows as a partition, columns that they leave out NULL."""
+
+    def write(to: Partition, rows: list[Row]) -> Partition:
+        with publish(to, Delivery(to)) as out:
+            out.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(to.table)))
+        return to
+
+    return write
+
+
+def seen(search: str, query: str, item: str, day: str, *acts: str, position: int = 1) -> Row:
+    text = normalise_query(query)
+    return {
+        "search_id": search, "query_id": query_id(text), "query": text, "item_id": item,
+        "position": position, "searched_at": datetime.fromisoformat(day).replace(tzinfo=UTC),
+        **{f"is_{act}": act in acts for act in ("click", "cart", "purchase")},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def shop(put: Put) -> None:
+    """Three days of impressions around a missing one, two items, one of them new, and labels."""
+    put(
+        IMPRESSIONS.at(ds="2026-01-28"),
+        [seen("s1", "Buty", "a", "2026-01-28", "click", position=2)],
+    )
+    put(IMPRESSIONS.at(ds="2026-01-30"), [
+        seen("s2", "buty", "a", "2026-01-30", "click"), seen("s2", "buty", "ended", "2026-01-30", "click"),
+    ])  # fmt: skip
+    put(IMPRESSIONS.at(ds=LAST), [
+        seen("s3", "buty", "a", LAST), seen("s3", "buty", "b", LAST, "click", "purchase"),
+        seen("s4", "kubek", "b", LAST, "cart"),
+    ])  # fmt: skip
+    # a later day is never read
+    put(IMPRESSIONS.at(ds="2026-02-01"), [seen("s5", "jutro", "a", "2026-02-01", "click")])
+    put(ITEMS.at(ds=LAST), [{"item_id": "a"}, {"item_id": "b"}])
+    put(LABELS.at(ds=LAST), [
+        {"query": "Buty", "item_id": "a", "relevance": 1.0, "split": "test"},
+        {"query": "BUTY ", "item_id": "a", "relevance": 2.0, "split": "test"},
+        {"query": "Nikt nie szukał", "item_id": "b", "relevance": 3.0, "split": None},
+        {"query": "buty", "item_id": "ended", "relevance": 3.0, "split": "test"},
+    ])  # fmt: skip
+
+
+def make_queries(**settings: Any) -> dict[str, Row]:
+    queries.main(queries.Args(IMPRESSIONS.at(ds=LAST), QUERIES.at(ds=LAST), **settings))
+    return {row["query"]: row for row in read_table(pin(QUERIES.at(ds=LAST))).to_pylist()}
+
+
+def test_window_reads_what_is_published_and_never_a_later_day(put: Put) -> None:
+    for day in ("2026-01-28", "2026-01-30", LAST, "2026-02-01"):
+        put(IMPRESSIONS.at(ds=day), [seen("s", "q", "a", day)])
+    found = window(IMPRESSIONS.at(ds=LAST), 4)
+    assert found.facts == {
+        "days_read": ["2026-01-28", "2026-01-30", LAST], "days_missing": ["2026-01-29"], "days_stopped": [],
+    }  # fmt: skip
+    assert window(IMPRESSIONS.at(ds=LAST), 1).facts["days_read"] == [LAST]
+    with pytest.raises(LookupError, match="impressions/ds=2026-01-29: not published"):
+        window(IMPRESSIONS.at(ds="2026-01-29"), 4)
+    with pytest.raises(ValueError, match="a window of 0 days"):
+        window(IMPRESSIONS.at(ds=LAST), 0)
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark", "shop")
+def test_queries_of_a_window_and_of_labels() -> None:
+    plain = make_queries(window_days=4)
+    assert {query: row["searches"] for query, row in plain.items()} == {"buty": 3, "kubek": 1}
+    assert plain["buty"]["split"] == split_of(query_id("buty"))
+    found = make_queries(labels=LABELS.at(ds=LAST), window_days=2)
+    assert {query: (row["searches"], row["segment"]) for query, row in found.items()} == {
+        "buty": (2, "head"), "kubek": (1, "tail"), "nikt nie szukał": (0, "unseen"),
+    }  # fmt: skip
+    assert found["buty"]["split"] == "test"
+    facts = pin(QUERIES.at(ds=LAST)).facts["window"]
+    assert facts["days_read"] == ["2026-01-30", LAST]
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark", "shop")
+def test_labels_with_an_unknown_split_are_refused(put: Put) -> None:
+    labels = put(
+        LABELS.at(ds=LAST), [{"query": "q", "item_id": "a", "relevance": 1.0, "split": "valid"}]
+    )
+    with pytest.raises(
+        ValueError, match="labels/ds=2026-01-31: found split valid, expected train, dev, test"
+    ):
+        make_queries(labels=labels)
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark", "shop")
+def test_pairs_and_qrels() -> None:
+    make_queries(labels=LABELS.at(ds=LAST))
+    at = {
+        "impressions": IMPRESSIONS.at(ds=LAST),
+        "items": ITEMS.at(ds=LAST),
+        "queries": QUERIES.at(ds=LAST),
+    }
+    results = [
+        pairs.main(pairs.Args(**at, pairs=PAIRS.at(ds=LAST), window_days=4)) for _ in range(2)
+    ]
+    assert results[0] == results[1]
+    rows = read_table(pin(PAIRS.at(ds=LAST))).to_pylist()
+    shoe, mug = query_id("buty"), query_id("kubek")
+    assert {(row["query_id"], row["item_id"]): (row["clicks"], row["weight"]) for row in rows} == {
+        (shoe, "a"): (2, 3.0), (shoe, "b"): (1, 1.0), (mug, "b"): (1, 1.0),
+    }  # fmt: skip
+    (account,) = pin(PAIRS.at(ds=LAST)).manifest.accounting
+    assert (account.unit, account.rows_in, account.dropped) == (
+        "clicked impressions",
+        5,
+        {"item_ended": 1},
+    )
+    # by clicks of the last day
+    qrels.main(qrels.Args(**at, qrels=QRELS.at(ds=LAST)))
+    rows = read_table(pin(QRELS.at(ds=LAST))).to_pylist()
+    assert {(row["query_id"], row["item_id"], row["relevance"], row["source"]) for row in rows} == {
+        (shoe, "b", 3.0, "clicks"), (mug, "b", 2.0, "clicks"),
+    }  # fmt: skip
+    # by labels: two spellings of one query are one
+    qrels.main(qrels.Args(**at, qrels=QRELS.at(ds=LAST), labels=LABELS.at(ds=LAST)))
+    rows = read_table(pin(QRELS.at(ds=LAST))).to_pylist()
+    new = query_id("nikt nie szukał")
+    assert {(row["query_id"], row["item_id"], row["relevance"], row["split"]) for row in rows} == {
+        (shoe, "a", 1.5, "test"), (new, "b", 3.0, split_of(new)),
+    }  # fmt: skip
+    (account,) = pin(QRELS.at(ds=LAST)).manifest.accounting
+    assert (account.unit, account.rows_in, account.dropped) == ("labels", 4, {"item_ended": 1})
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark", "shop")
+def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
+    make_queries()
+    items = put(ITEMS.at(ds=LAST), [{"item_id": "other"}])
+    args = pairs.Args(IMPRESSIONS.at(ds=LAST), items, QUERIES.at(ds=LAST), PAIRS.at(ds=LAST))
+    with pytest.raises(
+        ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 5 .*'item_ended': 5.*same shop"
+    ):
+        pairs.main(args)
+    with pytest.raises(LookupError):
+        pin(PAIRS.at(ds=LAST))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--pairs", "pairs/ds=../../etc"], "found keys ds/../etc, expected ds"),
+        (["--pairs", "pairs/ds=.."], "'..' is not a day as YYYY-MM-DD"),
+        (["--pairs", "pairs/ds=2026-02-30"], "is not a day as YYYY-MM-DD"),
+        (["--pairs", "qrels/ds=2026-01-31"], "is of table qrels, expected pairs"),
+        (["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"], "expected min_clicks >= 1"),
+    ],
+)
+def test_wrong_command_lines(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("impressions", "items", "queries")]
+    with pytest.raises(SystemExit) as stop:
+        parse(pairs.Args, [*inputs, *flags])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
