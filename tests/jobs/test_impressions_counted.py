@@ -1,0 +1,127 @@
+"""impressions counted three more times: in plain Python, by the simulator's truth, on a real-format sample."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter, defaultdict
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.lake import Partition
+from jobs.reading import pin
+from tests.jobs.ubi_records import DS, Deliver, Record, dropped, ndjson, random_log, run, shown
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
+DATA = Path(os.environ.get("NIGHTSHELF_DATA", Path(__file__).parents[3] / "shared" / "data"))
+SAMPLE = DATA / "ubi-sample" / "ubi_queries_events.ndjson.gz"
+
+
+def by_hand(
+    records: list[Record], limit: int
+) -> tuple[dict[tuple[str, str], tuple[int, bool]], Counter[str]]:
+    """The same rules in dictionaries and loops: (search, item) -> position, clicked; reason -> lines."""
+    lost: Counter[str] = Counter()
+    once = {json.dumps(record, sort_keys=True): record for record in records}
+    lost["duplicate"] = len(records) - len(once)
+    searches = {r["query_id"]: r for r in once.values() if "action_name" not in r}
+    times = defaultdict(list)
+    for record in searches.values():
+        times[record["client_id"]].append(
+            int(datetime.fromisoformat(record["timestamp"]).timestamp())
+        )
+    bots = {
+        client
+        for client, stamps in times.items()
+        if any(sum(at - 59 <= other <= at for other in stamps) > limit for at in stamps)
+    }
+    lines: dict[str, list[Record]] = defaultdict(list)
+    for record in once.values():
+        lines[record["query_id"]].append(record)
+    rows: dict[tuple[str, str], tuple[int, bool]] = {}
+    for name, group in lines.items():
+        events = [record for record in group if "action_name" in record]
+        if name not in searches:
+            lost["no_search"] += len(group)
+        elif searches[name]["client_id"] in bots:
+            lost["bot"] += len(group)
+        elif not events:
+            lost["nothing_shown"] += 1
+        for record in (
+            events if name in searches and searches[name]["client_id"] not in bots else []
+        ):
+            key = (name, record["event_attributes"]["object"]["object_id"])
+            place = record["event_attributes"]["position"]["ordinal"] + 1
+            position, clicked = rows.get(key, (place, False))
+            rows[key] = (min(position, place), clicked or record["action_name"] == "click")
+    return rows, +lost
+
+
+def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
+    records = random_log(np.random.default_rng(7), 600)
+    log = deliver(f"log/ds={DS}", {"log.ndjson": ndjson(*records)})
+    rows, manifest = run(log, max_searches_per_minute=10)
+    expected, lost = by_hand(records, limit=10)
+    assert lost["bot"] > 50
+    assert shown(rows) == expected
+    assert dropped(manifest) == dict(lost)
+
+
+def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
+    from jobs import marketplace, simulate
+
+    to = {
+        name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "truth")
+    }
+    marketplace.main(marketplace.Args(to["catalogue"], to["labels"], items=300, queries=60))
+    simulate.main(simulate.Args(**to, searches=400, bot_frac=0.15))
+    truth = json.loads(pin(to["truth"]).path("counts.json").read_text())
+    rows, manifest = run(to["log"])
+    lost = dropped(manifest)
+    assert manifest.simulated
+    assert lost["duplicate"] == truth["duplicates"]
+    assert lost["outside_day"] == truth["late"]
+    unreadable = ("malformed", "missing_field", "bad_timestamp")
+    assert sum(lost.get(reason, 0) for reason in unreadable) == truth["malformed"]
+    assert dropped(manifest, "searches") == {"bot": truth["bot_searches"]}
+    assert len(rows) > 1000
+
+
+@pytest.mark.skipif(not SAMPLE.is_file(), reason=f"no {SAMPLE.name} below NIGHTSHELF_DATA")
+@pytest.mark.parametrize("ds", ["2024-12-14", "2025-01-24"])
+def test_real_format_sample(deliver: Deliver, ds: str) -> None:
+    records = [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]
+    asked: dict[str, list[str]] = {}
+    for record in records:
+        if (
+            "user_query" in record
+            and "action_name" not in record
+            and record["timestamp"].startswith(ds)
+        ):
+            hits = record.get("query_response_hit_ids") or []
+            asked[record["query_id"]] = max(asked.get(record["query_id"], []), hits, key=len)
+    acts: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record in records:
+        on_item = record.get("action_name") in ("impression", "click", "item_click", "add_to_cart")
+        if on_item and str(record["timestamp"]).startswith(ds) and record["query_id"] in asked:
+            name = record["query_id"], record["event_attributes"]["object"]["object_id"]
+            acts[name].add(record["action_name"])
+    with_impressions = {name for (name, _), names in acts.items() if "impression" in names}
+    wanted = set(acts) | {
+        (name, item)
+        for name, hits in asked.items()
+        if name not in with_impressions
+        for item in hits
+    }
+    rows, manifest = run(deliver(f"log/ds={ds}", {SAMPLE.name: SAMPLE.read_bytes()}))
+    assert {(row["search_id"], row["item_id"]) for row in rows} == wanted
+    assert sum(row["is_click"] for row in rows) == sum("click" in names for names in acts.values())
+    assert sum(row["is_cart"] for row in rows) == sum(
+        "add_to_cart" in names for names in acts.values()
+    )
+    lines = next(row for row in manifest.accounting if row.unit == "log lines")
+    assert lines.rows_in == len(records)
