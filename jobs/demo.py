@@ -80,8 +80,8 @@ def stages(args: Args) -> list[Stage]:
                [LABELS.at(ds=args.ds), *(LOG.at(ds=ds) for ds in days)]),
         _batch("history", [impressions.format(ds) for ds in days[:-1]],
                [IMPRESSIONS.at(ds=ds) for ds in days[:-1]]),
-        _dag("pairs_daily", args.ds, conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
-        _dag("towers_weekly", args.ds, weekly, lambda: [*champion()]),
+        _dag("pairs_daily", conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
+        _dag("towers_weekly", weekly, lambda: [*champion()]),
     ]  # fmt: skip
 
 

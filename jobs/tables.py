@@ -69,7 +69,7 @@ DDL: dict[str, str] = {
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size'
     """,
     "rankings": """
-        arm STRING COMMENT 'dense, sparse, hybrid, dense_in_batch'
+        arm STRING COMMENT 'dense, sparse, hybrid, dense_in_batch; champion_*: of the index in service'
         query_id STRING
         item_id STRING
         rank INT COMMENT 'from 1'
