@@ -53,9 +53,9 @@ class Args:
     queries: Partition
     items: Partition
     negatives: Partition
-    r_min: int = 10
-    r_max: int = 200
-    per_query: int = 20
+    r_min: int = 30
+    r_max: int = 230
+    per_query: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:

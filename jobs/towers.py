@@ -84,11 +84,11 @@ class Args:
     patience: int = 2
     batch_size: int = 2048
     lr: float = 5e-3
-    start_lr_frac: float = 0.1
+    start_lr_frac: float = 0.3
     temperature: float = 0.05
     crops: float = 0.5
     weight_power: float = 0.0
-    hard_negatives: int = 1
+    hard_negatives: int = 8
     reuse: str = "on"
     chunk: int = 0
     max_steps: int = 0

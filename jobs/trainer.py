@@ -43,13 +43,14 @@ class Trainer:
         self.points: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self.best_tensors: dict[str, Tensor] = {}
-        self.worse = 0
+        self.worse, self.bar = 0, -1.0
         self.saved_at = self.tracked_at = time.monotonic()
 
     def run(self, measure_first: bool) -> dict[str, float]:
         """Train until the plan's end or until dev recall stops rising; returns the best epoch's measures.
 
-        measure_first: towers that stand are epoch 0, and stay when no epoch betters them.
+        measure_first: towers that stand are epoch 0. Since few dev queries are noisy, they stay only
+        when every epoch is worse by more than a standard error of their dev recall.
         """
         if not self._resume() and measure_first:
             self._judge(epoch=0)
@@ -90,12 +91,13 @@ class Trainer:
 
     def _judge(self, epoch: int) -> None:
         """Measure the epoch; keep its weights if they are the best so far."""
-        found = self._dev_measures()
+        found, error = self._dev_measures()
         log.info("epoch %d: dev %s", epoch, ", ".join(f"{n} {v:.4f}" for n, v in found.items()))
         if self.points:
             self.points[-1].update(found)
         self.tracked.measures(found, self.training.done)
-        if not self.best or not found or found[f"R@{CUTOFF}"] > self.best[f"R@{CUTOFF}"]:
+        if not found or found[f"R@{CUTOFF}"] > self.bar:
+            self.bar = found[f"R@{CUTOFF}"] - (0.0 if epoch else error) if found else -1.0
             self.best = {"best_epoch": float(epoch), **found}
             tensors = self.training.towers.state()[2]
             self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
@@ -103,9 +105,10 @@ class Trainer:
         else:
             self.worse += 1
 
-    def _dev_measures(self) -> dict[str, float]:
+    def _dev_measures(self) -> tuple[dict[str, float], float]:
+        """Means over the dev queries, and the standard error of their recall."""
         if not len(self.dev_queries):
-            return {}
+            return {}, 0.0
         towers, examples = self.training.towers, self.training.examples
         queries, items = examples.queries.take(self.dev_queries), examples.items
         if len(self.dev_items) < len(items):
@@ -118,14 +121,15 @@ class Trainer:
             examples.known,
             CUTOFF,
         )
-        return {f"R@{CUTOFF}": recall, f"RR@{CUTOFF}": rr}
+        found = {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
+        return found, float(recall.std() / np.sqrt(len(recall)))
 
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
         self.checkpoint.write({
             "training": self.training.state(), "points": self.points, "best": self.best,
-            "best_tensors": self.best_tensors, "worse": self.worse,
+            "best_tensors": self.best_tensors, "worse": self.worse, "bar": self.bar,
         })  # fmt: skip
         self.saved_at = time.monotonic()
 
@@ -136,7 +140,7 @@ class Trainer:
         self.training.restore(state["training"])  # type: ignore[arg-type]
         self.points, self.best = state["points"], state["best"]  # type: ignore[assignment]
         self.best_tensors = state["best_tensors"]  # type: ignore[assignment]
-        self.worse = state["worse"]  # type: ignore[assignment]
+        self.worse, self.bar = state["worse"], state["bar"]  # type: ignore[assignment]
         log.info("going on from step %d of %d", self.training.done, self.training.total)
         return True
 

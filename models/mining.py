@@ -28,9 +28,9 @@ _ITEMS_AT_ONCE, _QUERIES_AT_ONCE, _DRAWS = 1 << 18, 1 << 10, 20
 class Window:
     """Ranks r_min <= rank < r_max are looked at, per_query of them kept."""
 
-    r_min: int = 10
-    r_max: int = 200
-    per_query: int = 20
+    r_min: int = 30
+    r_max: int = 230
+    per_query: int = 100
 
     def __post_init__(self) -> None:
         if not 0 <= self.r_min < self.r_max or self.per_query < 1:

@@ -16,8 +16,8 @@ def recall_and_rr(
     item_rows: NDArray[np.int64],
     relevant: Known,
     cutoff: int = 60,
-) -> tuple[float, float]:
-    """(R@cutoff, RR@cutoff), means over the queries; each must have a relevant item.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """R@cutoff [Q] and RR@cutoff [Q]; each query must have a relevant item.
 
     queries [Q, D] are the vectors of query_rows [Q], items [N, D] those of item_rows [N], which
     hold every relevant item of these queries.
@@ -29,4 +29,4 @@ def recall_and_rr(
     hit = relevant.contains(np.repeat(query_rows[:, None], found.shape[1], axis=1), found)
     recall = hit.sum(axis=1) / relevant.counts(query_rows)
     first = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, np.inf)
-    return float(recall.mean()), float((1.0 / first).mean())
+    return recall, 1.0 / first
