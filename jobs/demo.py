@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs.airflow_env import airflow_env, prepare
+from jobs.airflow_env import airflow, airflow_env, prepare
 from jobs.cli import run
 from jobs.lake import IMPRESSIONS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.stages import Ledger, Stage
@@ -110,13 +110,8 @@ def _batch(name: str, lines: list[str], outputs: list[Partition]) -> Stage:
     return Stage(name, command, lambda: outputs, "\n".join(lines))
 
 
-def _dag(
-    name: str, ds: str, conf: dict[str, str | int], outputs: Callable[[], list[Partition]]
-) -> Stage:
-    airflow = Path(sys.executable).with_name("airflow")
-    return Stage(
-        name, (str(airflow), "dags", "test", name, ds, "--conf", json.dumps(conf)), outputs
-    )
+def _dag(name: str, conf: dict[str, str | int], outputs: Callable[[], list[Partition]]) -> Stage:
+    return Stage(name, tuple(airflow("dags", "test", name, "--conf", json.dumps(conf))), outputs)
 
 
 if __name__ == "__main__":
