@@ -37,7 +37,7 @@ from dags.runner import job, wait_for
 from jobs.lake import CATALOGUE, IMPRESSIONS, ITEMS, LOG, PAIRS, QRELS, QUERIES
 
 WINDOW = form("pairs", "Training window", window_days={"minimum": 1, "maximum": 365}, min_clicks={"minimum": 1})  # fmt: skip
-JUDGED = form("qrels", "Judgements", judge_days={"minimum": 0, "maximum": 90})
+JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 log, catalogue = LOG.at(ds=DAY), CATALOGUE.at(ds=DAY)
 items, impressions = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY)

@@ -40,7 +40,7 @@ TRAINING = form("towers", "Training", epochs={"minimum": 1}, batch_size={"minimu
 MINING = form("negatives", "Hard negatives", r_min={"minimum": 0}, r_max={"minimum": 1},
               per_query={"minimum": 1})  # fmt: skip
 HARD = form("towers", "Hard negatives", hard_negatives={"minimum": 1})
-JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 0, "maximum": 90})
+JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 # Towers learn from pairs that end before the judged days begin; where people's labels judge, from all.
 LEARNT = days_before("0 if params.labels_ds else params.judge_days")
