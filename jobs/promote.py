@@ -56,6 +56,14 @@ def main(args: Args) -> dict[str, Any]:
             raise RuntimeError(f"{said}; the champion stays")
         log.warning("%s; the champion stays", said)
         return {"promoted": False, "champion": _champion_name(), "reasons": summary["reasons"]}
+    if (
+        has_pointer(CHAMPION)
+        and (serving := read_pointer(CHAMPION).partition).ds > report.partition.ds
+    ):
+        # a backfill judges past days, but must not put a past catalogue into service
+        why = f"{serving} is of a later day; to serve an older one, promote it by --index"
+        log.warning("%s: passed, not promoted: %s", args.report, why)
+        return {"promoted": False, "champion": str(serving), "reasons": [why]}
     _still_the_rival(report)
     judged = _source(report, "index")
     index = pin(Partition.parse(judged.partition), attempt=judged.attempt)
