@@ -1,0 +1,33 @@
+"""One comparison: the two sides take turns, the best turn of each counts, one JSON line says how they stand."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+
+def best_cpu_s(work: Callable[[], object]) -> float:
+    """CPU seconds of one turn, which other processes on a shared machine disturb least."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def compare(
+    name: str,
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    peer_name: str,
+    n: int,
+    unit: str,
+    varied: str,
+    rounds: int = 3,
+) -> None:
+    """Print name, ours, peer, ratio, unit and what was varied; n units are done in one turn."""
+    turns = [(best_cpu_s(ours), best_cpu_s(peer)) for _ in range(rounds)]
+    mine, theirs = (n / min(side) for side in zip(*turns, strict=True))
+    line = {"name": name, "ours": round(mine), "peer": round(theirs), "peer_name": peer_name,
+            "ratio": round(mine / theirs, 2), "unit": f"{unit}/cpu_s", "varied": varied}  # fmt: skip
+    sys.stdout.write(json.dumps(line) + "\n")
