@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 
-def best_cpu_s(work: Callable[[], object]) -> float:
+def cpu_s(work: Callable[[], object]) -> float:
     """CPU seconds of one turn, which other processes on a shared machine disturb least."""
     started = time.process_time()
     work()
@@ -26,7 +26,7 @@ def compare(
     rounds: int = 3,
 ) -> None:
     """Print name, ours, peer, ratio, unit and what was varied; n units are done in one turn."""
-    turns = [(best_cpu_s(ours), best_cpu_s(peer)) for _ in range(rounds)]
+    turns = [(cpu_s(ours), cpu_s(peer)) for _ in range(rounds)]
     mine, theirs = (n / min(side) for side in zip(*turns, strict=True))
     line = {"name": name, "ours": round(mine), "peer": round(theirs), "peer_name": peer_name,
             "ratio": round(mine / theirs, 2), "unit": f"{unit}/cpu_s", "varied": varied}  # fmt: skip
