@@ -88,7 +88,7 @@ class Args:
     temperature: float = 0.05
     crops: float = 0.5
     weight_power: float = 0.0
-    hard_negatives: int = 8
+    hard_negatives: int = 4
     reuse: str = "on"
     chunk: int = 0
     max_steps: int = 0
