@@ -29,6 +29,7 @@ MODELS_NEVER = {
 # package names that are not the name that is imported
 PACKAGE = {
     "Stemmer": "pystemmer",
+    "sklearn": "scikit-learn",
     "faiss": "faiss-cpu",
     "pytrec_eval": "pytrec-eval-terrier",
     "yaml": "pyyaml",
