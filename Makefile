@@ -17,7 +17,7 @@ ROOMS = $(or $(ROOM),$(patsubst tests/benchmarks/%.py,%,$(wildcard tests/benchma
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|minilm|base
+demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base
 	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
 
 test: $(READY) ## Run the tests; ARGS="tests/jobs -k lake" for some of them

@@ -54,7 +54,8 @@ class Args:
     towers          output; step says which: in_batch, or star (with start and negatives)
     start           towers to go on from; empty: new ones of the preset
     negatives       mined with `start`; empty: in-batch negatives only
-    preset          size of new towers: tiny (CPU), minilm (pretrained), base (GPU)
+    preset          size of new towers: tiny (CPU, trigrams alone), small (CPU, both encoders), minilm
+                    (pretrained BERT), base (GPU)
     dim             D of new towers; 0: the preset's
     epochs          at most
     patience        epochs without a better dev R@60 before training stops

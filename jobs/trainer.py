@@ -49,8 +49,8 @@ class Trainer:
     def run(self, measure_first: bool) -> dict[str, float]:
         """Train until the plan's end or until dev recall stops rising; returns the best epoch's measures.
 
-        measure_first: towers that stand are epoch 0. Since few dev queries are noisy, they stay only
-        when every epoch is worse by more than a standard error of their dev recall.
+        measure_first: towers that stand are epoch 0, and stay unless an epoch betters them. With leniency for
+        the noise of dev recall, step 3 cost R@60 .656 -> .633 on real queries.
         """
         if not self._resume() and measure_first:
             self._judge(epoch=0)
@@ -91,13 +91,13 @@ class Trainer:
 
     def _judge(self, epoch: int) -> None:
         """Measure the epoch; keep its weights if they are the best so far."""
-        found, error = self._dev_measures()
+        found = self._dev_measures()
         log.info("epoch %d: dev %s", epoch, ", ".join(f"{n} {v:.4f}" for n, v in found.items()))
         if self.points:
             self.points[-1].update(found)
         self.tracked.measures(found, self.training.done)
         if not found or found[f"R@{CUTOFF}"] > self.bar:
-            self.bar = found[f"R@{CUTOFF}"] - (0.0 if epoch else error) if found else -1.0
+            self.bar = found.get(f"R@{CUTOFF}", -1.0)
             self.best = {"best_epoch": float(epoch), **found}
             tensors = self.training.towers.state()[2]
             self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
@@ -105,10 +105,10 @@ class Trainer:
         else:
             self.worse += 1
 
-    def _dev_measures(self) -> tuple[dict[str, float], float]:
-        """Means over the dev queries, and the standard error of their recall."""
+    def _dev_measures(self) -> dict[str, float]:
+        """Means over the dev queries; empty where there is none."""
         if not len(self.dev_queries):
-            return {}, 0.0
+            return {}
         towers, examples = self.training.towers, self.training.examples
         queries, items = examples.queries.take(self.dev_queries), examples.items
         if len(self.dev_items) < len(items):
@@ -121,8 +121,7 @@ class Trainer:
             examples.known,
             CUTOFF,
         )
-        found = {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
-        return found, float(recall.std() / np.sqrt(len(recall)))
+        return {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
 
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:

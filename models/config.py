@@ -68,13 +68,17 @@ def _bert(hidden: int, layers: int, heads: int) -> dict[str, int | float | str]:
 
 
 # BERT's learning rate as a share of the hashed embedding's: pretrained weights want small steps
-BERT_LR_FRAC = {"tiny": 0.2, "minilm": 0.01, "base": 0.04}
+BERT_LR_FRAC = {"tiny": 0.2, "small": 0.2, "minilm": 0.01, "base": 0.04}
 
 PRESETS: dict[str, TowerConfig] = {
     # the demo, tests, and shops with tens of thousands of pairs: a minute on two CPU cores. Without
     # BERT: one of one layer from random weights made training 20 times slower and no better. More
     # dimensions help more than more buckets: 2^15 x 384 has R@60 .734, 2^16 x 256 .717
     "tiny": TowerConfig(dim=384, trigram_buckets=1 << 15),
+    # both encoders at the least size: what the tests take through the whole corridor
+    "small": TowerConfig(
+        dim=256, trigram_buckets=1 << 15, bert=_bert(64, 1, 2), max_tokens=24, vocabulary=4096
+    ),
     # all-MiniLM-L6-v2 or another small pretrained BERT, handed in with its own tokenizer
     "minilm": TowerConfig(dim=384, bert=_bert(384, 6, 12)),
     # a GPU and millions of pairs

@@ -19,7 +19,7 @@ from jobs.reading import pin, read_table
 ROOT = Path(__file__).resolve().parent.parent
 DAY = "ds=2026-01-31"
 TABLES = f"--pairs pairs/{DAY} --queries queries/{DAY} --items items/{DAY}"
-TRAIN = f"towers {TABLES} --epochs 2 --batch_size 128 --lr 0.01 --checkpoint_s 0"
+TRAIN = f"towers {TABLES} --preset small --epochs 2 --batch_size 128 --lr 0.01 --checkpoint_s 0"
 FRONT = [
     f"marketplace --catalogue catalogue/{DAY} --labels labels/{DAY} --items 600 --queries 300",
     f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --truth truth/{DAY} --searches 1500",

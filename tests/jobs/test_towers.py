@@ -84,7 +84,7 @@ def test_the_corridor_of_training(classroom: Path) -> None:
 
     train(towers=STAR, start=IN_BATCH, negatives=mined_at, hard_negatives=2)
     second = pin(STAR)
-    assert second.facts["best_epoch"] >= 0.0  # 0: step 1's towers, had every epoch been far worse
+    assert second.facts["best_epoch"] >= 0.0  # 0: step 1's towers, when no epoch bettered them
     assert [source.partition for source in second.manifest.inputs][3:] == [
         str(IN_BATCH),
         str(mined_at),
