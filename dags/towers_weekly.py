@@ -34,7 +34,9 @@ from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, embed, judge
 from jobs.lake import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
-MODEL = form("towers", "Model", preset={"enum": ["tiny", "small", "minilm", "base"]}, seed={"minimum": 0})
+MODEL = form(
+    "towers", "Model", preset={"enum": ["tiny", "small", "minilm", "base"]}, seed={"minimum": 0}
+)
 TRAINING = form("towers", "Training", epochs={"minimum": 1}, batch_size={"minimum": 2},
                 lr={"exclusiveMinimum": 0}, temperature={"exclusiveMinimum": 0})  # fmt: skip
 MINING = form("negatives", "Hard negatives", r_min={"minimum": 0}, r_max={"minimum": 1},
