@@ -39,7 +39,7 @@ def publish(
     """Open an attempt; what is in it when the block ends without an error becomes the partition.
 
     Raises:
-        RuntimeError: another process is writing the same partition.
+        BlockingIOError: another process is writing the same partition; it passes, so Airflow tries again.
     """
     started = time.monotonic()
     with _lock(partition), contextlib.ExitStack() as stack:
@@ -78,7 +78,7 @@ def _lock(partition: Partition) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError(
+            raise BlockingIOError(
                 f"{partition}: another process is writing this partition; wait for it or stop it"
             ) from None
         file.write(str(os.getpid()))

@@ -117,7 +117,7 @@ def test_readers_meet_whole_versions_only_while_a_writer_replaces_them(lake: Pat
 def test_a_second_writer_is_told_and_a_killed_one_lets_go(lake: Path) -> None:
     with publish(DAY, Args(DAY)) as out:
         with (
-            pytest.raises(RuntimeError, match="another process is writing"),
+            pytest.raises(BlockingIOError, match="another process is writing"),
             publish(DAY, Args(DAY)),
         ):
             pass
