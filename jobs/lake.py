@@ -38,14 +38,19 @@ def _is_space_id(value: str) -> bool:
 
 
 def _is_step(value: str) -> bool:
-    return value in ("in_batch", "star")
+    return value in ("in_batch", "star", "adore")
+
+
+def _is_name(value: str) -> bool:
+    return re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", value) is not None
 
 
 KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "ds": (_is_date, "a day as YYYY-MM-DD"),
     "towers": (_is_space_id, "a space id: 16 hexadecimal digits"),
     "shard": (_is_shard, "a shard such as 0of4"),
-    "step": (_is_step, "in_batch or star"),
+    "step": (_is_step, "in_batch, star or adore"),
+    "study": (_is_name, "a name of small letters, digits and _"),
 }
 
 
@@ -153,10 +158,13 @@ IMPRESSIONS = Table("impressions", 1, ("ds",))
 PAIRS = Table("pairs", 1, ("ds",))
 QUERIES = Table("queries", 1, ("ds",))
 QRELS = Table("qrels", 1, ("ds",))
+BERT = Table("bert", 1, ("ds",))
 TOWERS = Table("towers", 1, ("ds", "step"))
 NEGATIVES = Table("negatives", 1, ("ds", "towers"))
 EMBEDDINGS = Table("embeddings", 1, ("ds", "towers", "shard"))
 INDEX = Table("index", 1, ("ds", "towers"))
+MEASURES = Table("measures", 1, ("ds", "towers"))
+SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
 REPORT = Table("report", 1, ("ds", "towers"))
 
@@ -164,7 +172,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT,
+        BERT, TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
     )
 }  # fmt: skip
 

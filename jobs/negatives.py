@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jobs.cli import run
 from jobs.lake import Partition
-from jobs.learning import Learning, read_learning
+from jobs.training.learning import Learning, read_learning
 from jobs.progress import progress
 from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table

@@ -24,7 +24,7 @@ from jobs.fault import fault_point
 from jobs.lake import Partition
 from jobs.reading import Pinned, attempt_uri
 from jobs.seal import seal
-from jobs.sweep import current, sweep
+from jobs.prune import current, prune
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -43,7 +43,7 @@ def publish(
     """
     started = time.monotonic()
     with _lock(partition), contextlib.ExitStack() as stack:
-        sweep(partition)
+        prune(partition)
         attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         uri = attempt_uri(partition, attempt)
         local = store.is_local(uri)

@@ -22,17 +22,17 @@ import pyarrow.parquet as pq
 import torch
 
 from jobs.attempt import Attempt
-from jobs.checkpoints import Checkpoint
+from jobs.training.checkpoints import Checkpoint
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
-from jobs.learning import Learning, read_learning
-from jobs.pretrained import pretrained_minilm
+from jobs.training.learning import Learning, read_learning
+from jobs.training.pretrained import pretrained_minilm
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.registry import register_towers
 from jobs.seal import spelled
 from jobs.tracking import mlflow_run
-from jobs.trainer import Trainer
+from jobs.training.trainer import Trainer
 from jobs.weights import load_towers, write_towers
 from models.config import BERT_LR_FRAC, PRESETS
 from models.crops import crops

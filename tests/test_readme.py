@@ -35,8 +35,8 @@ def test_a_command_uses_flags_that_its_job_has(command: str) -> None:
 
 def test_every_setting_is_in_the_table_and_every_row_is_a_setting() -> None:
     sources = [
-        *(ROOT / "jobs").glob("*.py"),
-        *(ROOT / "dags").glob("*.py"),
+        *(ROOT / "jobs").rglob("*.py"),
+        *(ROOT / "dags").rglob("*.py"),
         *(ROOT / "tests").rglob("*.py"),
     ]
     read = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from jobs.checkpoints import Checkpoint
+from jobs.training.checkpoints import Checkpoint
 from jobs.lake import TOWERS
 
 PLACE = TOWERS.at(ds="2026-01-31", step="in_batch")

@@ -15,7 +15,7 @@ from jobs.manifest import MANIFEST, POINTER
 HOUR_S = 3600.0
 
 
-def sweep(partition: Partition) -> list[str]:
+def prune(partition: Partition) -> list[str]:
     """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
 
     Kept: the current version, versions that a moving name points at, and replaced versions younger than

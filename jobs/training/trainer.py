@@ -10,9 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jobs.checkpoints import Checkpoint
+from jobs.training.checkpoints import Checkpoint
 from jobs.fault import fault_point
-from jobs.learning import Learning
+from jobs.training.learning import Learning
 from jobs.progress import progress
 from jobs.tracking import MlflowRun
 from models.encode import TOKEN_BUDGET, encode_store

@@ -1,0 +1,1 @@
+"""What the training rooms stand on: reading pairs, the loop, checkpoints, pretrained encoders."""
