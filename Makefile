@@ -45,7 +45,7 @@ lock: ## Resolve setup.cfg into requirements.lock, old pins kept; UPGRADE=1 take
 	@python=$$($(FIND_PYTHON)); "$${python:?Python 3.11 not found}" -m venv --clear var/lock
 	@{ [ -n "$(UPGRADE)" ] || cat requirements.lock; } > var/lock/pins.txt
 	var/lock/bin/python -m pip install --dry-run --ignore-installed --report var/lock/report.json \
-		--constraint var/lock/pins.txt '.[faiss-cpu,cluster,minilm,dev]'
+		--constraint var/lock/pins.txt '.[faiss-cpu,cluster,minilm,bench,dev]'
 	@var/lock/bin/python .ci/lock < var/lock/report.json
 
 clean: ## Remove .venv and caches; lake and var (what jobs made) stay

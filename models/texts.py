@@ -40,15 +40,24 @@ class TextStore:
         kept = rng.random(len(self.trigrams.values), dtype=np.float32) >= dropped_frac
         return TextStore(self.trigrams.keep(kept), self.tokens)
 
-    def batch(self, pad: int, device: torch.device) -> TextBatch:
-        """Tensors of all rows."""
-        padded, filled = self.tokens.pad(pad)
-        return TextBatch(
+    def trigram_batch(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tensors of all rows: trigram ids [T] and their offsets [B]."""
+        return (
             torch.from_numpy(self.trigrams.values).to(device, torch.int64, non_blocking=True),
             torch.from_numpy(self.trigrams.offsets[:-1]).to(device, non_blocking=True),
+        )
+
+    def token_batch(self, pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tensors of all rows: token ids [B, L], and where there are tokens."""
+        padded, filled = self.tokens.pad(pad)
+        return (
             torch.from_numpy(padded).to(device, non_blocking=True),
             torch.from_numpy(filled).to(device, non_blocking=True),
         )
+
+    def batch(self, pad: int, device: torch.device) -> TextBatch:
+        """Tensors of all rows."""
+        return TextBatch(*self.trigram_batch(device), *self.token_batch(pad, device))
 
 
 def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
