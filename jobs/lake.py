@@ -6,6 +6,7 @@ only, because DAG files import it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,17 @@ from jobs.tables import COLUMNS
 def lake_root() -> str:
     """The lake's root: a folder or any URI that pyarrow.fs and Spark read (`NIGHTSHELF_LAKE`)."""
     return os.environ.get("NIGHTSHELF_LAKE", "lake").rstrip("/")
+
+
+def trials_root() -> str:
+    """Where a trial keeps the tables of TRAINED, out of the nightly lake (`NIGHTSHELF_TRIALS`); else empty."""
+    return os.environ.get("NIGHTSHELF_TRIALS", "").rstrip("/")
+
+
+def trial() -> str:
+    """A short name of the trial under way, by its root; empty outside of trials."""
+    root = trials_root()
+    return hashlib.sha1(root.encode(), usedforsecurity=False).hexdigest()[:12] if root else ""
 
 
 def _is_date(value: str) -> bool:
@@ -52,6 +64,9 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "step": (_is_step, "in_batch, star or adore"),
     "study": (_is_name, "a name of small letters, digits and _"),
 }
+
+# what follows from training: in a trial these tables live apart
+TRAINED = ("bert", "towers", "negatives", "embeddings", "index", "rankings", "report", "measures")
 
 
 @dataclass(frozen=True)
@@ -130,11 +145,16 @@ class Partition:
 
     @property
     def uri(self) -> str:
-        """Where the partition lives below the lake's root."""
+        """Where the partition lives: below the lake's root, or in a trial that of the trial."""
         if any("{" in value for _, value in self.pairs):
             raise ValueError(f"{self} still holds a template; it was not rendered")
         folders = "/".join(f"{key}={value}" for key, value in self.pairs)
-        return f"{lake_root()}/{self.name}_v{self.table.version}/{folders}"
+        return f"{self.root}/{self.name}_v{self.table.version}/{folders}"
+
+    @property
+    def root(self) -> str:
+        """The lake that holds the partition: a trial reads the lake's tables and trains in its own."""
+        return (trials_root() if self.name in TRAINED else "") or lake_root()
 
     def having(self, **values: str) -> Partition:
         """The same address with some values replaced."""

@@ -120,7 +120,7 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
             pointer = json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))
         except (FileNotFoundError, NotADirectoryError):
             raise LookupError(
-                f"{partition}: not published in the lake at {lake_root()}; "
+                f"{partition}: not published in the lake at {partition.root}; "
                 f"run `python -m jobs.{partition.name} --help` to make it"
             ) from None
         attempt = pointer["attempt"]

@@ -112,7 +112,10 @@ def _experiment_id(client: MlflowClient, room: str) -> str:
 def mlflow_run(
     room: str, args: DataclassInstance, inputs: Sequence[Pinned] = (), name: str = ""
 ) -> Iterator[MlflowRun]:
-    """One mlflow_run for one job; it ends FINISHED, or FAILED when the block raises."""
+    """One mlflow_run for one job; it ends FINISHED, or FAILED when the block raises.
+
+    NIGHTSHELF_PARENT_RUN names the mlflow_run that it is a child of, and whose experiment it joins.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     api = client()
@@ -121,7 +124,12 @@ def mlflow_run(
             "simulated": str(simulated).lower()}  # fmt: skip
     if dag_run := os.environ.get("AIRFLOW_CTX_DAG_RUN_ID"):
         tags["dag_run"] = dag_run
-    run_id = api.create_run(_experiment_id(api, room), tags=tags).info.run_id
+    if parent := os.environ.get("NIGHTSHELF_PARENT_RUN"):
+        tags["mlflow.parentRunId"] = parent
+        experiment = str(api.get_run(parent).info.experiment_id)
+    else:
+        experiment = _experiment_id(api, room)
+    run_id = api.create_run(experiment, tags=tags).info.run_id
     params = [Param(key, str(value)) for key, value in spelled(args).items()]
     api.log_batch(run_id, params=params, tags=[RunTag("room", room)])
     api.log_inputs(run_id, [

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from jobs.lake import Partition
+from jobs.lake import Partition, trial
 from jobs.tracking import home
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ class Checkpoint:
 
     def __init__(self, partition: Partition, key: str) -> None:
         name = str(partition).replace("/", ",")
-        self.path = home() / "checkpoints" / f"{name}.safetensors"
+        # trials train partitions of the same name at the same time
+        self.path = home() / "checkpoints" / trial() / f"{name}.safetensors"
         self.key = key
 
     def write(self, state: dict[str, object]) -> None:
