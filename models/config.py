@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field, fields
 from models.normalise import NORMALISATION
 from models.trigrams import TRIGRAMS
 
-FUSIONS = ("gate", "sum")
+FUSIONS = ("gate", "attention", "sum")
+ENCODERS = ("both", "bert", "trigrams")
+# came after the first towers, whose configs lack them: left out at rest, so that those keep their space id
+_LATER = ("encoders", "query_layers", "cut", "items_of")
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,12 @@ class TowerConfig:
     dim: D of the space. trigram_buckets: rows of the hashed embedding, a power of two.
     bert: settings of transformers' BertConfig, empty for towers without BERT. max_tokens: texts are
     cut there. vocabulary: pieces of a tokenizer trained here. shared: one set of weights for both
-    towers, so that a word that only items have shown is known in queries too.
+    towers, so that a word that only items have shown is known in queries too. encoders: which a
+    tower has; both is trigrams alone where bert is empty. fusion: how both are joined.
+    query_layers: queries have a BERT of their own, of the first so many layers of the items'; 0: as
+    items. When shared, both still have one table of trigrams and one of word pieces. cut: vectors
+    are the first so many of D dimensions, of unit norm again; 0: all. items_of: space id of the
+    towers whose item tower, and hence whose embeddings, these towers keep.
     """
 
     dim: int
@@ -32,10 +40,15 @@ class TowerConfig:
     metric: str = "cosine"
     normalisation: str = NORMALISATION
     trigrams: str = TRIGRAMS
+    encoders: str = "both"
+    query_layers: int = 0
+    cut: int = 0
+    items_of: str = ""
 
     def __post_init__(self) -> None:
-        if self.fusion not in FUSIONS:
-            raise ValueError(f"fusion={self.fusion!r}: expected one of {', '.join(FUSIONS)}")
+        for name, known in (("fusion", FUSIONS), ("encoders", ENCODERS)):
+            if (given := getattr(self, name)) not in known:
+                raise ValueError(f"{name}={given!r}: expected one of {', '.join(known)}")
         if self.metric != "cosine":
             raise ValueError(f"metric={self.metric!r}: expected cosine")
         for name, own in (("normalisation", NORMALISATION), ("trigrams", TRIGRAMS)):
@@ -44,10 +57,37 @@ class TowerConfig:
                     f"towers were trained with {name} {getattr(self, name)}, this code has {own};"
                     " load them with the code version of their manifest, or train again"
                 )
+        if self.encoders == "bert" and not self.bert:
+            raise ValueError("encoders=bert: this preset has no BERT; take small, minilm or base")
+        layers = int(self.bert.get("num_hidden_layers", 12)) if self.has_bert else 0
+        if not 0 <= self.query_layers <= layers:
+            raise ValueError(f"query_layers={self.query_layers}: items' BERT has {layers} layers")
+        if not 0 <= self.cut <= self.dim:
+            raise ValueError(f"cut={self.cut}: expected 1 to {self.dim} dimensions, or 0 for all")
+
+    @property
+    def has_trigrams(self) -> bool:
+        """Whether towers have the shallow encoder."""
+        return self.encoders != "bert"
+
+    @property
+    def has_bert(self) -> bool:
+        """Whether towers have BERT."""
+        return bool(self.bert) and self.encoders != "trigrams"
+
+    @property
+    def width(self) -> int:
+        """Dimensions of the vectors that come out: D, or the cut."""
+        return self.cut or self.dim
 
     def to_dict(self) -> dict[str, object]:
         """JSON-able settings."""
-        return asdict(self)
+        at_rest = {one.name: one.default for one in fields(self) if one.name in _LATER}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in at_rest or value != at_rest[name]
+        }
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, object]) -> TowerConfig:

@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 def encode_items(towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET) -> Vectors:
     """Unit vectors [N, D] of items, in the order of the texts."""
-    return _gather(towers.config.dim, len(texts), item_vectors(towers, _chunks(texts), budget))
+    return _gather(towers.config.width, len(texts), item_vectors(towers, _chunks(texts), budget))
 
 
 def encode_queries(towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET) -> Vectors:
@@ -29,7 +29,7 @@ def encode_queries(towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_B
         encode_store(towers.forward_queries, towers.store_queries(chunk), budget, towers)
         for chunk in _chunks(texts)
     )
-    return _gather(towers.config.dim, len(texts), found)
+    return _gather(towers.config.width, len(texts), found)
 
 
 def item_vectors(
@@ -44,7 +44,7 @@ def encode_store(
     forward: Callable[[TextStore], Tensor], store: TextStore, budget: int, towers: TwoTower
 ) -> Vectors:
     """Vectors [N, D] of a store's rows, by one of the towers' forward methods, without gradient."""
-    vectors = np.empty((len(store), towers.config.dim), np.float32)
+    vectors = np.empty((len(store), towers.config.width), np.float32)
     was_training = towers.training
     towers.eval()
     with torch.inference_mode(), autocast(towers.device):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from models.towers import TwoTower
 
 
 def fingerprint(
@@ -25,3 +29,8 @@ def fingerprint(
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
         digest.update(tensor.numpy().data)
     return digest.hexdigest()[:16]
+
+
+def items_space(towers: TwoTower) -> str:
+    """Space id under which embeddings of these towers stand: their own, unless they keep others'."""
+    return towers.config.items_of or fingerprint(*towers.state())
