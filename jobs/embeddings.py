@@ -77,7 +77,7 @@ def main(args: Args) -> dict[str, object]:
         if mine != len(seen):
             raise RuntimeError(f"{args.items}: {mine - len(seen):,} item ids repeat; expected none")
         out.count("items", read, mine, {"other shards": read - mine})
-        out.facts.update(space_id=args.embeddings.values["towers"], dim=towers.config.dim)
+        out.facts.update(space_id=args.embeddings.values["towers"], dim=towers.config.width)
         out.facts.update(shard=shard, shards=shards, items=mine)
         tracked.measures({"items": mine})
     return {"embeddings": str(args.embeddings), "items": mine}
