@@ -1,0 +1,118 @@
+"""BERT that says what stood under a mask: the head, the loss on masked pieces alone, and its judgement.
+
+BERT (Devlin et al. 2019, section 3.1). The decoder is the table of piece embeddings itself, so that a piece
+that was seen as an input is known as an answer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import BertModel
+
+from models.masking import Masked, Masker
+from models.precision import autocast
+from models.ragged import Ragged
+from models.texts import buckets
+
+
+class MaskedLM(nn.Module):
+    """A BERT without pooling layer under a head for masked pieces."""
+
+    def __init__(self, bert: BertModel, counts: NDArray[np.int64] | None = None) -> None:
+        """counts [V] of the pieces: the head starts from their shares, and learns the rest."""
+        super().__init__()
+        hidden, pieces = int(bert.config.hidden_size), int(bert.config.vocab_size)
+        self.bert = bert
+        self.transform = nn.Linear(hidden, hidden)
+        self.norm = nn.LayerNorm(hidden, eps=bert.config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+        nn.init.normal_(self.transform.weight, std=float(bert.config.initializer_range))
+        nn.init.zeros_(self.transform.bias)
+        if counts is not None:
+            share = np.log((counts + 1.0) / (counts + 1.0).sum())
+            self.bias.data[: len(share)] = torch.from_numpy(share.astype(np.float32))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.bias.device
+
+    def forward(self, ids: Tensor, filled: Tensor, places: Tensor) -> Tensor:
+        """ids [B, L], filled [B, L] True on pieces, places [M] in B*L -> logits [M, V].
+
+        Masked places are gathered before the decoder: [B, L, V] would be most of the memory.
+        """
+        found = self.bert(input_ids=ids, attention_mask=filled.long()).last_hidden_state
+        hidden = functional.gelu(self.transform(found.flatten(0, 1)[places]))
+        decoder = self.bert.embeddings.word_embeddings.weight
+        return functional.linear(self.norm(hidden), decoder, self.bias)
+
+
+def masked_loss(model: MaskedLM, masked: Masked) -> tuple[Tensor, Tensor]:
+    """Cross-entropy in nats, mean over the M masked pieces, and how many of them come first.
+
+    Two scalars; the second is a whole number without gradient.
+    """
+    given = (masked.ids, masked.filled, masked.places, masked.targets)
+    ids, filled, places, targets = (
+        torch.from_numpy(one).to(model.device, non_blocking=True) for one in given
+    )
+    with autocast(model.device):
+        logits = model(ids, filled, places)
+    logits = logits.float()
+    right = (logits.detach().argmax(dim=1) == targets).sum()
+    return functional.cross_entropy(logits, targets), right
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Of masked pieces of held-out texts: their number, cross-entropy in nats, share that came first."""
+
+    pieces: int
+    loss: float
+    accuracy: float
+
+
+def judge(model: MaskedLM, exam: list[Masked]) -> Judgement:
+    """What the model makes of an exam. The model is left as it was, in training or not."""
+    was_training = model.training
+    model.eval()
+    pieces, nats, right = 0, 0.0, 0
+    with torch.inference_mode():
+        for masked in exam:
+            loss, hits = masked_loss(model, masked)
+            pieces += len(masked.targets)
+            nats += float(loss) * len(masked.targets)
+            right += int(hits)
+    model.train(was_training)
+    return Judgement(pieces, nats / max(1, pieces), right / max(1, pieces))
+
+
+def judge_unigrams(counts: NDArray[np.int64], exam: list[Masked]) -> Judgement:
+    """What one makes of an exam who knows the pieces' counts [V] and reads nothing: the bar to beat."""
+    targets = np.concatenate([masked.targets for masked in exam] or [np.zeros(0, np.int64)])
+    nats = -np.log((counts + 1.0) / (counts + 1.0).sum())[targets]
+    least = max(1, len(targets))
+    return Judgement(
+        len(targets), float(nats.sum()) / least, float((targets == counts.argmax()).sum()) / least
+    )
+
+
+def make_exam(masker: Masker, texts: Ragged, budget: int, seed: int) -> list[Masked]:
+    """Texts masked once, to be asked after every epoch; rows x longest <= budget each."""
+    rng = np.random.default_rng([seed, len(texts)])
+    return list(_masked(masker, texts, budget, rng))
+
+
+def _masked(
+    masker: Masker, texts: Ragged, budget: int, rng: np.random.Generator
+) -> Iterator[Masked]:
+    for rows in buckets(texts.lengths, budget):
+        yield masker.mask_words(texts.take(rows), rng)
