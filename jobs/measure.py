@@ -1,0 +1,154 @@
+"""Towers judged by exact search, without an index: measures of each query, means with intervals, slices.
+
+python -m jobs.measure --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
+    --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 \\
+    --measures measures/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+
+What an index adds or loses is the business of jobs.rankings and jobs.report.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from jobs.attempt import Attempt
+from jobs.cli import run
+from jobs.columns import table_of
+from jobs.lake import Partition
+from jobs.publish import publish
+from jobs.reading import pin
+from jobs.tracking import MlflowRun, mlflow_run
+from jobs.training.exact import Questions, judge_exactly, read_catalogue, read_questions, slices_of
+from jobs.weights import load_towers
+from models.intervals import Interval, mean_intervals
+from models.measures import Measured
+from models.slices import named
+from models.towers import space_id
+
+HEADLINE = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
+Slices = dict[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Args:
+    """towers         to be judged
+    items          the whole catalogue, searched exactly
+    queries        their texts and segments
+    qrels          judgements; the queries asked are those judged in `split`
+    measures       output; its key towers is the space id of `towers`
+    split          test, or dev while settings are still being chosen, or both as dev,test
+    min_relevance  relevance from which a judged item counts as relevant; 0: as the judgements'
+                   own scale says, and so for zero_gain
+    zero_gain      relevance that is worth nothing in nDCG
+    resamples      of the bootstrap behind the 95% intervals
+    seed           of the bootstrap
+    """
+
+    towers: Partition
+    items: Partition
+    queries: Partition
+    qrels: Partition
+    measures: Partition
+    split: str = "test"
+    min_relevance: float = 0.0
+    zero_gain: float = 0.0
+    resamples: int = 2_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if strange := set(self.split.split(",")) - {"dev", "test"}:
+            raise ValueError(f"split={self.split!r}: found {', '.join(strange)}, expected dev, test or dev,test")  # fmt: skip
+        if self.resamples < 100:
+            raise ValueError(f"resamples={self.resamples}: an interval wants 100 or more")
+
+
+def main(args: Args) -> dict[str, Any]:
+    """Search, measure, publish."""
+    inputs = [pin(one) for one in (args.towers, args.items, args.queries, args.qrels)]
+    with (
+        mlflow_run("measure", args, inputs) as tracked,
+        publish(args.measures, args, inputs) as out,
+    ):
+        out.mlflow_run_id = tracked.id
+        towers = load_towers(inputs[0])
+        if (space := space_id(towers)) != args.measures.values["towers"]:
+            raise ValueError(
+                f"{args.measures}: {args.towers} has space id {space}; write to"
+                f" {args.measures.having(towers=space)}"
+            )
+        towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        catalogue = read_catalogue(inputs[1])
+        splits = args.split.split(",")
+        asked = read_questions(inputs[2], inputs[3], splits, args.min_relevance, args.zero_gain)
+        found = judge_exactly(towers, asked, catalogue)
+        columns = slices_of(asked, catalogue)
+        _write(out, asked, found, columns)
+        told = {
+            split: _told(args, found, asked.splits == split, dict(named(columns)))
+            for split in splits
+        }
+        out.facts.update(space_id=space, items=len(catalogue.ids), splits=told)
+        _log(tracked, told)
+    _show(args, told)
+    first = {name: round(told[splits[0]]["all"][name][0], 5) for name in HEADLINE}
+    return {"measures": str(args.measures), "split": splits[0], **first}
+
+
+def _write(out: Attempt, asked: Questions, found: Measured, columns: dict[str, Any]) -> None:
+    """One row per query: its slices, and every measure under its own name."""
+    values = {name: found.column(name) for name in found.names}
+    table = table_of({"query_id": found.query_ids, "split": asked.splits, **columns, **values})
+    pq.write_table(table, out.folder / "measures.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
+    left_out = asked.judged.queries_without_relevant
+    kept = len(found.query_ids)
+    out.count("judged queries", kept + left_out, kept, {"no relevant item": left_out})
+
+
+def _told(args: Args, found: Measured, rows: NDArray[np.bool_], slices: Slices) -> dict[str, Any]:
+    """Slice -> queries, and measure -> (mean, low, high); a slice without a query is left out."""
+    told: dict[str, Any] = {}
+    for name, chosen in {"all": np.ones_like(rows), **slices}.items():
+        if both := int((rows & chosen).sum()):
+            values = found.values[rows & chosen]
+            spans = mean_intervals(values, args.seed, args.resamples)
+            told[name] = {"queries": both, **dict(zip(found.names, spans, strict=True))}
+    return told
+
+
+def _log(tracked: MlflowRun, told: dict[str, Any]) -> None:
+    for split, slices in told.items():
+        for name, found in slices.items():
+            where = f"{split}/" if name == "all" else f"{split}/{name.replace('+', '')}/"
+            tracked.measures({f"{where}{one}": found[one][0] for one in HEADLINE})
+
+
+def _show(args: Args, told: dict[str, Any]) -> None:
+    """The table that a person reads; standard output keeps the JSON line alone."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
+    for split, slices in told.items():
+        table = Table(title=f"{args.towers}, {split}: exact search, 95% intervals", title_justify="left")  # fmt: skip
+        table.add_column("queries of")
+        table.add_column("n", justify="right")
+        for name in HEADLINE:
+            table.add_column(name, justify="right")
+        for name, found in slices.items():
+            cells = [_cell(Interval(*found[one])) for one in HEADLINE]
+            table.add_row(name, f"{found['queries']:,}", *cells, end_section=name == "all")
+        console.print(table)
+
+
+def _cell(found: Interval) -> str:
+    return f"{found.value:.3f} ±{(found.high - found.low) / 2:.3f}"
+
+
+if __name__ == "__main__":
+    run(Args, main)
