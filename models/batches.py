@@ -32,18 +32,16 @@ class Known:
         self.span = int(item.max(initial=-1)) + 1
         self.offsets = np.searchsorted(query[order], np.arange(n_queries + 1))
 
-    def mask(self, query: Rows, item: Rows) -> NDArray[np.bool_]:
-        """[B, C]: True where item[c] is a known positive of query[b]. Rows beyond the last have none.
+    def hits(self, query: Rows, items: Rows) -> tuple[Rows, Rows]:
+        """(row, column) of each known positive of query [B] among items [C], ascending, by row first.
 
-        Costs the number of the batch's known positives, not B x C look-ups.
+        items must be ascending and unique. Rows beyond the last query have none. Costs the number
+        of the batch's known positives, not B x C look-ups.
         """
-        columns, column_of = np.unique(item, return_inverse=True)
-        b, items = self.of(query)
-        place = np.searchsorted(columns, items).clip(max=len(columns) - 1)
-        hit = columns[place] == items
-        mask = np.zeros((len(query), len(columns)), np.bool_)
-        mask[b[hit], place[hit]] = True
-        return np.take(mask, column_of, axis=1)
+        row, item = self.of(query)
+        column = np.searchsorted(items, item).clip(max=len(items) - 1)
+        hit = items[column] == item
+        return row[hit], column[hit]
 
     @cached_property
     def _codes(self) -> Rows:

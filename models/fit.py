@@ -5,54 +5,38 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from models.examples import Batch, Examples, Sampling
-from models.gradcache import backward_in_chunks
-from models.losses import star_loss
-from models.precision import autocast
+from models.collapse import Spread, spread
+from models.compare import compare
+from models.examples import Batch, Examples
+from models.gradcache import Encoded
+from models.plan import Plan, optimiser_of, share_of_lr
+from models.texts import padding_frac
 from models.towers import TwoTower
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train. lr: of BERT and the joining layers; trigram_lr: of the hashed embedding.
-
-    reuse: other queries' hard negatives count too. chunk: texts per forward pass with gradient
-    (GradCache), 0 for all at once. warmup_frac: of all steps. clip: greatest norm of the gradient.
-    """
-
-    sampling: Sampling
-    epochs: int
-    lr: float
-    trigram_lr: float
-    temperature: float = 0.05
-    max_steps: int = 0
-    warmup_frac: float = 0.05
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    reuse: bool = True
-    chunk: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or min(self.lr, self.trigram_lr) <= 0.0:
-            raise ValueError(f"{self}: epochs and learning rates must be > 0")
-        if self.sampling.batch_size < 2:
-            raise ValueError("batch_size=1: in-batch negatives need at least 2")
+_LOOK_EVERY, _PATIENCE = 25, 4  # steps between looks at the spread; looks that may fail in a row
+_HOTTEST = math.log(1000.0)  # a learnt temperature stays above 0.001
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step; loss in nats, lr of BERT. ends_epoch: the epoch's last."""
+    """One optimiser step; loss in nats (triplet: cosines), lr of BERT. ends_epoch: the epoch's last.
+    padding_frac: padding among the tokens of this process. spread: of its items, now and then."""
 
     number: int
     epoch: int
     loss: float
     lr: float
+    temperature: float
     pairs_per_s: float
+    padding_frac: float
+    spread: Spread | None
     ends_epoch: bool
 
 
@@ -61,79 +45,124 @@ class Training:
 
     def __init__(self, towers: TwoTower, examples: Examples, plan: Plan) -> None:
         self.towers, self.examples, self.plan = towers, examples, plan
+        self.team = examples.team
         self.steps_per_epoch = examples.steps_per_epoch(plan.sampling)
         self.total = plan.epochs * self.steps_per_epoch
         if plan.max_steps:
             self.total = min(self.total, plan.max_steps)
-        self.done = 0
-        self.optimiser = _optimiser(towers, plan)
+        self.done = self.collapsed = 0
+        self.padding = 0.0
+        start = torch.tensor(-math.log(plan.objective.temperature), device=towers.device)
+        self.log_scale = nn.Parameter(start, plan.objective.learn_temperature)
+        self.optimiser = optimiser_of(towers, self.log_scale, plan)
         warmup = max(1, round(plan.warmup_frac * self.total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: _share_of_lr(step, warmup, self.total)
+            self.optimiser, lambda step: share_of_lr(step, warmup, self.total)
         )
-        torch.manual_seed(plan.sampling.seed)
+        weights = towers.state()[2] if plan.ema else {}
+        self.averaged = {name: one.detach().clone() for name, one in weights.items()}
 
     def state(self) -> dict[str, object]:
-        """All that a killed process needs to go on: weights, optimiser, schedule, position, RNG."""
+        """All that a killed process needs to go on. No generator is in it: the noise of a step follows
+        from the seed and the step."""
         return {
             "towers": self.towers.state()[2],
+            "averaged": self.averaged,
+            "log_scale": self.log_scale.detach(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "done": self.done,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "collapsed": self.collapsed,
         }
 
     def restore(self, state: dict[str, object]) -> None:
         """Go on where the process that gave this state stood; plan and examples must be its own."""
         self.towers.load_tensors(state["towers"])  # type: ignore[arg-type]
+        self.averaged = {n: one.to(self.towers.device) for n, one in state["averaged"].items()}  # type: ignore[attr-defined]
+        with torch.no_grad():
+            self.log_scale.copy_(state["log_scale"])  # type: ignore[arg-type]
         self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
-        self.done = int(state["done"])  # type: ignore[call-overload]
-        torch.set_rng_state(state["rng"])  # type: ignore[arg-type]
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])  # type: ignore[arg-type]
+        self.done, self.collapsed = int(state["done"]), int(state["collapsed"])  # type: ignore[call-overload]
 
-    def step(self, batch: Batch) -> float:
-        """One update of the weights; returns the loss.
+    @contextmanager
+    def judged_weights(self) -> Iterator[None]:
+        """Within it the towers hold the averaged weights, if there are any."""
+        if not self.averaged:
+            yield
+            return
+        own = {name: one.detach().clone() for name, one in self.towers.state()[2].items()}
+        self.towers.load_tensors(self.averaged)
+        try:
+            yield
+        finally:
+            self.towers.load_tensors(own)
+
+    def step(self, batch: Batch) -> tuple[float, Spread | None]:
+        """One update of the weights; returns the loss, and now and then the spread of the items.
 
         Raises:
-            RuntimeError: the loss is not a number any more.
+            RuntimeError: the loss is not a number any more, or the space has collapsed.
         """
         self.towers.train()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._backward(batch)
-        if not math.isfinite(loss):
-            raise RuntimeError(
-                f"step {self.done + 1}: the loss is {loss}; lower the learning rate"
-                f" (lr={self.plan.lr}, trigram_lr={self.plan.trigram_lr}) or raise the temperature"
-                f" ({self.plan.temperature}), and go on from the last good towers"
-            )
+        loss, seen = self.gradient(batch)
+        self._check(loss, seen)
+        self.team.total_gradients([*self.towers.parameters(), self.log_scale])
         nn.utils.clip_grad_norm_(self.towers.parameters(), self.plan.clip)
         self.optimiser.step()
         self.schedule.step()
+        with torch.no_grad():
+            self.log_scale.clamp_(0.0, _HOTTEST)
+            for name, one in self.towers.state()[2].items() if self.averaged else ():
+                self.averaged[name].lerp_(one, 1.0 - self.plan.ema)
         self.done += 1
-        return loss
+        return loss, seen
 
-    def _backward(self, batch: Batch) -> float:
+    def gradient(self, batch: Batch) -> tuple[float, Spread | None]:
+        """Add this process's part of the batch's gradient to the weights; the loss is of the batch."""
         towers, plan = self.towers, self.plan
+        columns = batch.mixture.columns(plan.objective, self.done / self.total)
+        sides = [
+            Encoded(tower, store, towers.pad, towers.device, self._noise(place), plan.chunk, plan.precision)
+            for place, (tower, store) in enumerate(
+                [(towers.query_tower, batch.queries), (towers.item_tower, batch.items)]
+            )
+        ]  # fmt: skip
+        queries, items = sides
+        loss = compare(plan.objective, queries.vectors, items.vectors, columns, self.log_scale,
+                       self.team, plan.matryoshka)  # fmt: skip
+        for side in sides:
+            side.backward()
+        shift = len(queries.store)
+        sizes = np.concatenate([side.store.sizes for side in sides])
+        groups = [*queries.groups, *(rows + shift for rows in items.groups)]
+        self.padding = padding_frac(sizes, groups) if groups else 0.0
+        look = self.done % _LOOK_EVERY == 0 and len(items.vectors) > 1 and math.isfinite(loss)
+        return loss, spread(items.vectors) if look else None
 
-        def loss_of(vectors: list[Tensor]) -> Tensor:
-            q, pos, *hard = vectors
-            mined = hard[0] if hard else pos.new_zeros(0, pos.shape[1])
-            mined = mined.view(len(q), -1, q.shape[1])
-            known = torch.from_numpy(batch.known).to(q.device)
-            return star_loss(q, pos, mined, known, plan.temperature, plan.reuse)
+    def _noise(self, place: int) -> int:
+        """A seed for the dropout of one side of this step, in this process."""
+        words = [self.plan.sampling.seed, self.done, self.team.rank, place]
+        # chunks count up from it
+        return int(np.random.SeedSequence(words).generate_state(1)[0]) << 20
 
-        sides = [(towers.forward_queries, batch.queries), (towers.forward_items, batch.items)]
-        if batch.hard is not None:
-            sides.append((towers.forward_items, batch.hard))
-        with autocast(towers.device):
-            if plan.chunk:
-                return backward_in_chunks(sides, loss_of, plan.chunk)
-            loss = loss_of([forward(store) for forward, store in sides])
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+    def _check(self, loss: float, seen: Spread | None) -> None:
+        plan = self.plan
+        cures = (
+            f"lower the learning rate (lr={plan.lr}, trigram_lr={plan.trigram_lr}) or raise the"
+            f" temperature ({plan.objective.temperature}), and go on from the last good towers"
+        )
+        if not math.isfinite(loss):
+            raise RuntimeError(f"step {self.done + 1}: the loss is {loss}; {cures}")
+        if seen is not None and self.done >= self.total * plan.warmup_frac:
+            self.collapsed = self.collapsed + 1 if seen.collapsed else 0
+        if self.collapsed >= _PATIENCE:
+            assert seen is not None
+            raise RuntimeError(
+                f"step {self.done + 1}: all items have nearly one vector (mean cosine"
+                f" {seen.mean_cosine:.3f}, effective rank {seen.effective_rank:.1f}); {cures}"
+            )
 
 
 def fit(training: Training) -> Iterator[Step]:
@@ -147,34 +176,12 @@ def fit(training: Training) -> Iterator[Step]:
         for number, batch in training.examples.batches(plan.sampling, epoch, skip):
             started = time.perf_counter()
             lr = float(training.optimiser.param_groups[0]["lr"])
-            loss = training.step(batch)
-            speed = len(batch.known) / (time.perf_counter() - started)
+            loss, seen = training.step(batch)
+            speed = len(batch) / (time.perf_counter() - started)
+            temperature = math.exp(-float(training.log_scale.detach()))
             last = number + 1 == training.steps_per_epoch or training.done == training.total
-            yield Step(training.done, epoch, loss, lr, speed, last)
+            yield Step(
+                training.done, epoch, loss, lr, temperature, speed, training.padding, seen, last
+            )
             if training.done == training.total:
                 return
-
-
-def _optimiser(towers: TwoTower, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW; no decay for the hashed embedding, whose rare rows it would wear away, nor for biases."""
-    shallow: list[Tensor] = []
-    decayed: list[Tensor] = []
-    plain: list[Tensor] = []
-    for name, weight in towers.named_parameters():
-        if ".trigrams." in name:
-            shallow.append(weight)
-        else:
-            (decayed if weight.ndim > 1 else plain).append(weight)
-    groups = [
-        {"params": decayed, "lr": plan.lr, "weight_decay": plan.weight_decay},
-        {"params": plain, "lr": plan.lr, "weight_decay": 0.0},
-        {"params": shallow, "lr": plan.trigram_lr, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
-
-
-def _share_of_lr(step: int, warmup: int, total: int) -> float:
-    """Linear warm-up, then half a cosine down to nothing."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))

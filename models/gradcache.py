@@ -1,70 +1,86 @@
-"""GradCache: the gradient of a loss over a whole batch, in the memory of one chunk.
+"""GradCache for towers of two encoders: the gradient of a loss over a whole batch, in little memory.
 
-Vectors of all chunks first, without graph; then the loss's gradient with respect to the vectors;
-then each chunk again, with graph and the same dropout, pushing its vectors' gradient into the
-weights. Costs a second forward pass. Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
+The trigrams of all texts go in one pass, which costs no more than their vectors. BERT goes in chunks:
+first all of them without graph; then comes the loss's gradient with respect to the vectors; then each
+chunk again, with graph and the same dropout, taking its part of that gradient to the weights. Costs a
+second forward pass of BERT. Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from models.texts import TextStore
+from models.precision import autocast
+from models.texts import TextStore, buckets
+from models.towers import Tower
 
-Side = tuple[Callable[[TextStore], Tensor], TextStore]
+Rows = NDArray[np.int64]
+_TOKENS = 4096  # of one pass through BERT when the whole graph is kept
 
 
-def backward_in_chunks(
-    sides: Sequence[Side], loss_of: Callable[[list[Tensor]], Tensor], chunk: int
-) -> float:
-    """Add the loss's gradient to the weights, `chunk` texts at a time, and return the loss.
+class Encoded:
+    """Vectors of one side of a batch, and the way their gradient takes back to the weights."""
 
-    sides: for each tower call its forward method and the texts; loss_of takes their vectors in the
-    same order. Texts of like length share a chunk.
-    """
-    vectors, noise = [], []
-    for forward, store in sides:
-        found = None
-        for rows in _chunks(store, chunk):
-            noise.append(_noise())
-            with torch.no_grad():
-                part = forward(store.take(rows)).float()
-            found = part.new_empty(len(store), part.shape[1]) if found is None else found
-            found[torch.from_numpy(rows)] = part
+    def __init__(
+        self,
+        tower: Tower,
+        store: TextStore,
+        pad: int,
+        device: torch.device,
+        noise: int,
+        chunk: int = 0,
+        precision: str = "auto",
+    ) -> None:
+        """chunk: texts per pass through BERT, 0 to keep the graph of all of them. noise: seed of the
+        dropout. The texts of a chunk are of like length, and the longest chunk comes first."""
+        self.tower, self.store, self.chunk, self.noise = tower, store, chunk, noise
+        self.pad, self.device, self.precision = pad, device, precision
+        self.groups = _chunks(store.sizes, chunk) if tower.has_bert else []
+        whole = store.trigram_batch(device) if tower.has_trigrams else None
+        shallow = tower.shallow(*whole) if whole is not None else None
+        self.deep = self._deep() if tower.has_bert else None
+        self.fused = tower.fuse(shallow, self.deep)
+        self.vectors = self.fused.detach().requires_grad_()
+
+    def backward(self) -> None:
+        """Take the gradient of `vectors` to the weights of the tower."""
+        self.fused.backward(self.vectors.grad)  # type: ignore[no-untyped-call]
+        if not self.chunk or self.deep is None or self.deep.grad is None:
+            return
+        for number, rows in enumerate(self.groups):
+            part = self._part(number, rows)
+            part.backward(self.deep.grad[self._places(rows)])  # type: ignore[no-untyped-call]
+
+    def _deep(self) -> Tensor:
+        if not self.chunk:
+            parts = [self._part(number, rows) for number, rows in enumerate(self.groups)]
+            return torch.cat(parts)[self._places(np.argsort(np.concatenate(self.groups)))]
+        found: Tensor | None = None
+        with torch.no_grad():
+            for number, rows in enumerate(self.groups):
+                part = self._part(number, rows)
+                found = part.new_empty(len(self.store), part.shape[1]) if found is None else found
+                found[self._places(rows)] = part
         assert found is not None
-        vectors.append(found.requires_grad_())
-    loss = loss_of(vectors)
-    loss.backward()  # type: ignore[no-untyped-call]
-    after = _noise()
-    remembered = iter(noise)
-    for (forward, store), whole in zip(sides, vectors, strict=True):
-        assert whole.grad is not None
-        for rows in _chunks(store, chunk):
-            _set_noise(next(remembered))
-            part = forward(store.take(rows)).float()
-            part.backward(whole.grad[torch.from_numpy(rows)])  # type: ignore[no-untyped-call]
-    _set_noise(after)
-    return float(loss.detach())
+        return found.requires_grad_()
+
+    def _part(self, number: int, rows: Rows) -> Tensor:
+        torch.manual_seed(self.noise + number)
+        batch = self.store.take(rows).token_batch(self.pad, self.device)
+        # a context for each part: weights that autocast keeps from a pass without graph have none
+        with autocast(self.device, self.precision):
+            return self.tower.deep(*batch)
+
+    def _places(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(rows).to(self.device)
 
 
-def _chunks(store: TextStore, chunk: int) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    order = np.argsort(-store.sizes, kind="stable")
-    for start in range(0, len(order), chunk):
-        yield order[start : start + chunk]
-
-
-def _noise() -> tuple[Tensor, list[Tensor]]:
-    return (
-        torch.get_rng_state(),
-        torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    )
-
-
-def _set_noise(state: tuple[Tensor, list[Tensor]]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1]:
-        torch.cuda.set_rng_state_all(state[1])
+def _chunks(sizes: NDArray[np.int64], chunk: int) -> list[Rows]:
+    """Rows in groups of like length."""
+    if not chunk:
+        return list(buckets(sizes, _TOKENS))
+    order = np.argsort(-sizes, kind="stable")
+    return [order[start : start + chunk] for start in range(0, len(order), chunk)]

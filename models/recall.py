@@ -30,3 +30,12 @@ def recall_and_rr(
     recall = hit.sum(axis=1) / relevant.counts(query_rows)
     first = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, np.inf)
     return recall, 1.0 / first
+
+
+def surely_better(new: NDArray[np.float64], old: NDArray[np.float64]) -> bool:
+    """Whether the mean gain over the same queries exceeds its standard error.
+
+    Recall on a few hundred noisy clicks moves by itself; towers that stand are not given up for that.
+    """
+    gain = new - old
+    return bool(gain.mean() > gain.std() / np.sqrt(max(1, len(gain))))

@@ -8,7 +8,7 @@ import torch
 from models.batches import Known, Pairs
 from models.config import TowerConfig
 from models.examples import Examples, Sampling
-from models.fit import Plan
+from models.plan import Plan
 from models.ragged import Ragged
 from models.tokens import train_tokenizer
 from models.towers import TwoTower
@@ -49,7 +49,7 @@ def examples(of: TwoTower, negatives: Ragged | None = None) -> Examples:
         items=of.store(ITEMS),
         pairs=Pairs(pairs[:, 0], pairs[:, 1]),
         known=Known(pairs[:, 0], pairs[:, 1], len(QUERIES)),
-        item_texts=ITEMS,
+        item_texts=lambda rows: [ITEMS[row] for row in rows],
         read_queries=of.store_queries,
         negatives=negatives,
     )

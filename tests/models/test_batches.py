@@ -20,16 +20,21 @@ def known_of(pairs: list[tuple[int, int]]) -> Known:
     st.lists(st.integers(0, 12), min_size=1, max_size=8),
     st.lists(st.integers(0, 20), min_size=1, max_size=12),
 )
-def test_mask_and_contains_are_the_plain_loop(
+def test_hits_and_contains_are_the_plain_loop(
     pairs: list[tuple[int, int]], query: list[int], item: list[int]
 ) -> None:
     """Queries 10 to 12 are made up: they have no known positives. Items repeat within a batch."""
     expected = [[(q, i) in pairs for i in item] for q in query]
     known, queries, items = known_of(pairs), np.array(query), np.array(item)
-    assert known.mask(queries, items).tolist() == expected
+    columns = np.unique(items)
+    rows, places = known.hits(queries, columns)
+    found = np.zeros((len(query), len(columns)), np.bool_)
+    found[rows, places] = True
+    assert found[:, np.searchsorted(columns, items)].tolist() == expected
+    assert np.all(np.diff(rows * len(columns) + places) >= 0)  # by row
     of_old = queries < 10
-    found = known.contains(queries[of_old][:, None], items)
-    assert found.tolist() == np.array(expected)[of_old].tolist()
+    held = known.contains(queries[of_old][:, None], items)
+    assert held.tolist() == np.array(expected)[of_old].tolist()
 
 
 def test_no_item_is_known_by_its_absence() -> None:

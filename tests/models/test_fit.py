@@ -8,13 +8,15 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from models.examples import Sampling
 from models.fit import Step, Training, fit
-from models.losses import in_batch_loss
+from models.losses import Objective
 from models.ragged import ragged
+from models.texts import TextStore
 from models.towers import TwoTower
-from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, positives, towers
+from tests.models.shop import ITEMS, QUERIES, examples, plan, positives, towers
 
 
 def trained(of: TwoTower, **settings: object) -> list[Step]:
@@ -26,11 +28,14 @@ def weights(of: TwoTower) -> dict[str, torch.Tensor]:
 
 
 def loss_of_all(of: TwoTower) -> float:
-    data = examples(of)
-    pairs = data.pairs
-    known = torch.from_numpy(data.known.mask(pairs.query, pairs.item))
-    q, pos = of.encode_queries(QUERIES)[pairs.query], of.encode_items(ITEMS)[pairs.item]
-    return float(in_batch_loss(q, pos, known, 0.05))
+    """Mean over the pairs of -log of the right item's share, among it and all wrong ones."""
+    scores = of.encode_queries(QUERIES) @ of.encode_items(ITEMS).T / 0.05
+    known = torch.zeros(scores.shape, dtype=torch.bool)
+    query, item = torch.from_numpy(positives()).T
+    known[query, item] = True
+    terms = scores.masked_fill(known, float("-inf"))[query]
+    terms[torch.arange(len(query)), item] = scores[query, item]
+    return float(functional.cross_entropy(terms, item))
 
 
 @pytest.mark.parametrize("bert", [False, True])
@@ -79,26 +84,6 @@ def test_a_killed_training_goes_on_bit_for_bit(stop: int) -> None:
         assert torch.equal(weights(fresh)[name], tensor), name
 
 
-def gradient(chunk: int, dropout: float) -> dict[str, torch.Tensor]:
-    lists = ragged([[q % len(ITEMS)] for q in range(len(QUERIES))])
-    noisy = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    found = towers(bert={**BERT, **noisy})
-    training = Training(found, examples(found, lists), plan(chunk=chunk, sampling={"hard": 1}))
-    _, batch = next(training.examples.batches(training.plan.sampling, 0))
-    found.train()
-    training._backward(batch)
-    return {name: p.grad.clone() for name, p in found.named_parameters() if p.grad is not None}
-
-
-@pytest.mark.parametrize(("chunk", "dropout"), [(1, 0.0), (5, 0.0), (64, 0.0), (64, 0.2)])
-def test_gradcache_is_the_plain_gradient(chunk: int, dropout: float) -> None:
-    """Where one chunk holds all, the noise is that of the plain way too: both passes must draw it."""
-    plain, cached = gradient(0, dropout), gradient(chunk, dropout)
-    assert plain.keys() == cached.keys()
-    for name, one in plain.items():
-        assert torch.allclose(one, cached[name], atol=1e-6), name
-
-
 def test_training_stops_at_max_steps() -> None:
     assert len(trained(towers(), max_steps=3)) == 3
 
@@ -117,7 +102,7 @@ def test_hard_negatives_come_from_the_querys_own_list() -> None:
     data = examples(found, lists)
     rng = np.random.default_rng(0)
     query = np.arange(len(QUERIES) + 3)  # the last three are made up
-    drawn = data._hard(query, 50, rng).reshape(len(query), 50)
+    drawn = data._hard(query, 50, rng)
     for q in range(len(QUERIES)):
         if q % 2 == 0:
             assert set(drawn[q].tolist()) == {q, q + 1}
@@ -125,24 +110,65 @@ def test_hard_negatives_come_from_the_querys_own_list() -> None:
     assert len(np.unique(drawn[-1])) > 10
 
 
-def test_batches_mask_every_known_positive_and_every_repeat() -> None:
+def test_a_batch_knows_every_known_positive_among_its_items() -> None:
     found = towers(bert=False)
     lists = ragged([[0, 1, 2, 3]] * len(QUERIES))
     data = examples(found, lists)
     right = {tuple(pair) for pair in positives().tolist()}
-    sampling = Sampling(12, crops_frac=0.5, hard=2)
+    sampling = Sampling(12, crops_frac=0.0, hard=2, uniform=0.5)
     for number, batch in data.batches(sampling, 0):
-        assert batch.known.shape == (12, 36)
-        assert batch.known.diagonal().all()
-        assert batch.hard is not None
-        assert len(batch.hard) == 24
+        mixture = batch.mixture
+        assert len(batch) == len(batch.queries) == 12
+        assert len(batch.items) == len(mixture.item) == len(set(mixture.item.tolist()))
+        assert (mixture.in_batch.sum(), mixture.uniform.sum(), mixture.mined.sum()) == (12, 6, 24)
         assert number < data.steps_per_epoch(sampling)
-    rng = np.random.default_rng(0)
-    pairs = positives()[:6]
-    batch = data._batch(sampling, data.queries, pairs[:, 0], pairs[:, 1], rng)
-    for b, (query, _) in enumerate(pairs.tolist()):
-        for c, (_, item) in enumerate(pairs.tolist()):
-            assert batch.known[b, c] == ((query, item) in right)
+        known = set(zip(*(side.tolist() for side in mixture.known), strict=True))
+        for b in range(12):
+            of_row = {int(mixture.item[c]) for row, c in known if row == b}
+            asked = [q for q in range(len(QUERIES)) if same(batch.queries, b, data.queries, q)]
+            assert of_row == {i for q, i in right if q in asked} & set(mixture.item.tolist())
+
+
+def same(stores: TextStore, row: int, others: TextStore, other: int) -> bool:
+    """Whether two texts have the same features."""
+    mine, theirs = stores.take(np.array([row])), others.take(np.array([other]))
+    return np.array_equal(mine.trigrams.values, theirs.trigrams.values)
+
+
+def test_the_average_of_the_weights_is_judged_and_the_training_goes_on_from_its_own() -> None:
+    found = towers(bert=False)
+    start = weights(found)
+    training = Training(found, examples(found), plan(ema=0.5))
+    steps = fit(training)
+    next(steps)
+    one = weights(found)
+    next(steps)
+    two = weights(found)
+    name = "item_tower.trigrams.bag.weight"
+    expected = 0.5 * (0.5 * start[name] + 0.5 * one[name]) + 0.5 * two[name]
+    with training.judged_weights():
+        assert torch.allclose(weights(found)[name], expected)
+    assert torch.equal(weights(found)[name], two[name])
+
+
+def test_a_learnt_temperature_moves_and_stays_above_its_floor() -> None:
+    found = towers(bert=False)
+    steps = list(fit(Training(found, examples(found), plan(
+        trigram_lr=0.5, objective=Objective(temperature=0.01, learn_temperature=True)))))  # fmt: skip
+    assert len({step.temperature for step in steps}) > 2
+    assert min(step.temperature for step in steps) >= 0.000999
+
+
+def test_a_collapsed_space_is_a_clear_error() -> None:
+    """All items on one point: the in-batch weights of nothing cannot pull them apart."""
+    found = towers(bert=False)
+    with torch.no_grad():
+        found.item_tower.trigrams.bag.weight.copy_(torch.ones(16).expand(1 << 10, -1))
+    settings = {"lr": 1e-9, "trigram_lr": 1e-9, "epochs": 60}
+    with pytest.raises(
+        RuntimeError, match=r"nearly one vector \(mean cosine 1.000, effective rank 1.0"
+    ):
+        trained(found, **settings)
 
 
 def test_plan_refuses_what_cannot_train() -> None:

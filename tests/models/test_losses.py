@@ -1,13 +1,39 @@
-"""Losses against numbers worked out by hand and against a plain double loop."""
+"""Losses by hand and against a plain double loop: values and gradients, for every option."""
+
+from __future__ import annotations
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional
 
-from models.losses import in_batch_loss, star_loss
+from models import contrast
+from models.batches import Known
+from models.compare import compare
+from models.losses import Objective
+from models.mixture import Mixture, mix
+from models.team import Team
+from tests.models.naive_loss import naive_loss
+
+N, D = 40, 8
+OPTIONS: list[dict[str, object]] = [
+    {},
+    {"symmetric": True},
+    {"logq": True},
+    {"hardest": 3},
+    {"hardest": 500},
+    {"reuse": False},
+    {"in_batch": 0.3, "uniform": 2.0, "hard": 0.7},
+    {"in_batch": 0.0, "uniform": 0.0},
+    {"easy_per_hard": 5.0},
+    {"easy_per_hard": 5.0, "reuse": False, "logq": True},
+    {"hard_ramp_frac": 0.8},
+    {"hard_ramp_frac": 0.8, "hardest": 2, "reuse": False, "symmetric": True, "logq": True},
+]
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,94 +41,180 @@ def unit(*shape: int, seed: int = 0) -> torch.Tensor:
     return functional.normalize(torch.randn(*shape, generator=generator), dim=-1)
 
 
-def plain_loss(
-    q: np.ndarray,
-    pos: np.ndarray,
-    hard: np.ndarray,
-    known: np.ndarray,
-    temperature: float,
-    reuse: bool,
-) -> float:
-    """The definition, pair by pair."""
-    batch, per_query, _ = hard.shape
-    losses = []
-    for b in range(batch):
-        right = math.exp(float(q[b] @ pos[b]) / temperature)
-        wrong = 0.0
-        for c in range(batch):
-            if c != b and not known[b, c]:
-                wrong += math.exp(float(q[b] @ pos[c]) / temperature)
-            for h in range(per_query):
-                if (reuse or c == b) and not known[b, batch + c * per_query + h]:
-                    wrong += math.exp(float(q[b] @ hard[c, h]) / temperature)
-        losses.append(-math.log(right / (right + wrong)))
-    return sum(losses) / batch
+class Drawn:
+    """A batch with repeated queries, repeated items, and known positives among all its sources."""
+
+    def __init__(self, size: int, per_query: int, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.query = rng.integers(0, size, size)
+        self.item, self.uniform = rng.integers(0, N, size), rng.integers(0, N, 7)
+        self.hard = rng.integers(0, N, (size, per_query))
+        asked, right = rng.integers(0, size, 5 * size), rng.integers(0, N, 5 * size)
+        asked, right = np.append(asked, self.query), np.append(right, self.item)
+        self.frequency = rng.uniform(0.2, 6.0, N).astype(np.float32)
+        known = Known(asked, right, size)
+        self.mixture: Mixture = mix(
+            self.query, self.item, self.uniform, self.hard, known, self.frequency
+        )
+        pairs = set(zip(asked.tolist(), right.tolist(), strict=True))
+        self.known = {(b, i) for b in range(size) for i in range(N) if (self.query[b], i) in pairs}
+
+    def naive(self, objective: Objective, q: torch.Tensor, table: torch.Tensor, progress: float,
+              scale: torch.Tensor | None = None) -> torch.Tensor:  # fmt: skip
+        return naive_loss(
+            objective, q, table, self.item.tolist(), self.uniform.tolist(), self.hard.tolist(),
+            self.known, self.frequency.tolist(), progress, scale,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["softmax", "pairwise", "triplet"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("per_query", [0, 3])
+def test_value_and_gradient_are_those_of_the_double_loop(
+    monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, object], per_query: int
+) -> None:
+    """Tiles of two rows, the last one of one: what is on their edges shows."""
+    monkeypatch.setattr(contrast, "CELLS", {"cpu": 2 * N})
+    objective = Objective(kind, 0.2, margin=0.4, **options)  # type: ignore[arg-type]
+    drawn = Drawn(13, per_query)
+    queries, table = unit(13, D), unit(N, D, seed=1)
+    own_q = queries.clone().requires_grad_()
+    items = table[torch.from_numpy(drawn.mixture.item)].clone().requires_grad_()
+    scale = torch.tensor(-math.log(0.2), requires_grad=True)
+    columns = drawn.mixture.columns(objective, 0.5)
+    found = compare(objective, own_q, items, columns, scale, Team())
+
+    q64 = own_q.detach().double().requires_grad_()
+    t64 = table.double().requires_grad_()
+    s64 = scale.detach().double().requires_grad_()
+    expected = drawn.naive(objective, q64, t64, 0.5, s64.exp())
+    if math.isnan(float(expected.detach())):
+        assert found == 0.0  # no negative at all
+        return
+    expected.backward()
+    assert found == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert close(own_q.grad, q64.grad)
+    assert close(items.grad, t64.grad[torch.from_numpy(drawn.mixture.item)])
+    if kind != "triplet":
+        assert float(scale.grad) == pytest.approx(float(s64.grad), rel=1e-4, abs=1e-7)
+
+
+def close(found: torch.Tensor | None, expected: torch.Tensor | None) -> bool:
+    """Relative to the largest part of the gradient, 1e-5."""
+    assert found is not None
+    assert expected is not None
+    return (
+        float((found.double() - expected).abs().max()) <= 1e-5 * float(expected.abs().max()) + 1e-12
+    )
+
+
+def in_batch(q: torch.Tensor, pos: torch.Tensor, objective: Objective) -> float:
+    """Pairs (q[b], pos[b]) of different queries and items, without further known positives."""
+    rows = np.arange(len(q))
+    known = Known(rows, rows, len(q))
+    ones = np.ones(len(q), np.float32)
+    mixture = mix(rows, rows, rows[:0], np.zeros((len(q), 0), np.int64), known, ones)
+    leaves = q.clone().requires_grad_(), pos.clone().requires_grad_()
+    scale = torch.tensor(-math.log(objective.temperature))
+    return compare(objective, *leaves, mixture.columns(objective, 1.0), scale, Team())
 
 
 def test_in_batch_by_hand() -> None:
     """Two queries on the axes, items swapped by 60 degrees: cosines 1, .5 / .5, 1 at temperature .5."""
     q = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)]])
-    known = torch.eye(2, dtype=torch.bool)
     expected = math.log(1 + math.exp((0.5 - 1.0) / 0.5))  # 0.3133 for both rows
-    assert float(in_batch_loss(q, q, known, 0.5)) == pytest.approx(expected)
+    for kind in ("softmax", "pairwise"):  # with one negative they are the same
+        assert in_batch(q, q, Objective(kind, 0.5)) == pytest.approx(expected)
     assert expected == pytest.approx(0.31326, abs=1e-5)
+    assert in_batch(q, q, Objective("triplet", margin=0.7)) == pytest.approx(0.2, abs=1e-6)
 
 
-def test_star_by_hand() -> None:
+def test_one_hard_negative_by_hand() -> None:
     """One query, its positive at cosine 1, one hard negative at cosine 0: log(1 + e^-1)."""
-    q = torch.tensor([[1.0, 0.0]])
-    hard = torch.tensor([[[0.0, 1.0]]])
-    known = torch.tensor([[True, False]])
-    assert float(star_loss(q, q, hard, known, 1.0)) == pytest.approx(0.31326, abs=1e-5)
+    one = np.zeros(1, np.int64)
+    known = Known(one, one, 1)
+    mixture = mix(one, one, one[:0], np.array([[1]]), known, np.ones(2, np.float32))
+    q = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    items = torch.eye(2, requires_grad=True)
+    objective = Objective(temperature=1.0)
+    found = compare(objective, q, items, mixture.columns(objective, 1.0), torch.zeros(()), Team())
+    assert found == pytest.approx(0.31326, abs=1e-5)
+    # the positive is pulled and the negative pushed by its share of the softmax, 1 / (1 + e)
+    assert items.grad is not None
+    assert items.grad[:, 0].tolist() == pytest.approx([-0.26894, 0.26894], abs=1e-5)
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-@pytest.mark.parametrize("per_query", [0, 1, 3])
-def test_against_the_double_loop(per_query: int, reuse: bool) -> None:
-    q, pos, hard = unit(6, 8), unit(6, 8, seed=1), unit(6, per_query, 8, seed=2)
-    known = torch.rand(6, 6 + 6 * per_query, generator=torch.Generator().manual_seed(3)) < 0.2
-    known |= torch.eye(6, 6 + 6 * per_query, dtype=torch.bool)
-    found = float(star_loss(q, pos, hard, known, 0.1, reuse))
-    expected = plain_loss(q.numpy(), pos.numpy(), hard.numpy(), known.numpy(), 0.1, reuse)
-    assert found == pytest.approx(expected, rel=1e-5)
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), reuse=st.booleans(), kind=st.sampled_from(["softmax", "pairwise"])
+)
+def test_no_known_positive_is_ever_a_negative(seed: int, reuse: bool, kind: str) -> None:
+    """A query's vector is pushed along an item's only if it does not know the item: whatever its source."""
+    drawn = Drawn(6, 2, seed)
+    objective = Objective(kind, 1.0, reuse=reuse)
+    columns = drawn.mixture.columns(objective, 1.0)
+    q = torch.zeros(6, N).requires_grad_()
+    items = torch.eye(N)[torch.from_numpy(drawn.mixture.item)].requires_grad_()
+    compare(objective, q, items, columns, torch.zeros(()), Team())
+    assert q.grad is not None
+    for b, i in drawn.known:
+        if i != drawn.item[b]:
+            assert float(q.grad[b, i]) == 0.0
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-def test_a_known_positive_carries_no_gradient_as_a_negative(reuse: bool) -> None:
-    """The hard items of query 0 are known positives of every query, item 2 of every query but 2."""
-    q, pos, hard = unit(4, 8), unit(4, 8, seed=1), unit(4, 2, 8, seed=2)
-    known = torch.eye(4, 12, dtype=torch.bool)
-    known[:, 2] = True
-    known[:, 4:6] = True
-    pos.requires_grad_()
-    hard.requires_grad_()
-    by_item, by_hard = torch.autograd.grad(
-        star_loss(q, pos, hard, known, 0.1, reuse), (pos, hard), retain_graph=True
-    )
-    assert float(by_hard[0].abs().max()) == 0.0
-    assert float(by_hard[1].abs().max()) > 0.0
-    # what is left of item 2's gradient is the pull of its own query, along that query's vector
-    assert abs(float(functional.cosine_similarity(by_item[2], q[2], dim=0)) + 1.0) < 1e-6
+def test_made_up_queries_mask_what_they_were_made_of() -> None:
+    """Query 5 is no query of the log; item 0 is its own, and stands in the batch twice."""
+    item, hard = np.array([0, 1, 0]), np.array([[2], [0], [1]])
+    known = Known(np.array([0, 1]), np.array([0, 1]), 2)
+    mixture = mix(np.array([0, 1, 5]), item, item[:0], hard, known, np.ones(3, np.float32))
+    assert list(zip(*(side.tolist() for side in mixture.known), strict=True)) == [
+        (0, 0),
+        (1, 1),
+        (2, 0),
+    ]
+    assert mixture.in_batch.tolist() == [2, 1, 0]
+    assert mixture.mined.tolist() == [1, 1, 1]
 
 
-def test_other_queries_hard_negatives_count_only_when_reused() -> None:
-    q, pos, hard = unit(3, 8), unit(3, 8, seed=1), unit(3, 2, 8, seed=2).requires_grad_()
-    known = torch.eye(3, 9, dtype=torch.bool)
-    known[1, 5:7] = True  # query 1 leaves its own hard items out
-    for reuse, moves in ((True, True), (False, False)):
-        (gradient,) = torch.autograd.grad(star_loss(q, pos, hard, known, 0.1, reuse), hard)
-        assert bool((gradient[1] != 0).any()) is moves
+def prefix(vectors: torch.Tensor, dim: int) -> torch.Tensor:
+    """The first dimensions at unit norm; the whole as it is."""
+    return vectors if dim == D else functional.normalize(vectors[:, :dim], dim=1)
 
 
-def test_fp32_even_in_autocast() -> None:
-    q, pos = unit(8, 16), unit(8, 16, seed=1)
-    known = torch.eye(8, dtype=torch.bool)
-    with torch.autocast("cpu", torch.bfloat16):
-        inside = in_batch_loss(q, pos, known, 0.05)
-    assert inside.dtype is torch.float32
-    assert float(inside) == float(in_batch_loss(q, pos, known, 0.05))
+def test_matryoshka_is_the_mean_over_prefixes() -> None:
+    q, pos = unit(6, D), unit(6, D, seed=1)
+    rows = np.arange(6)
+    mixture = mix(rows, rows, rows[:0], np.zeros((6, 0), np.int64), Known(rows, rows, 6),
+                  np.ones(6, np.float32))  # fmt: skip
+    objective = Objective(temperature=0.2)
+    leaves = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
+    found = compare(objective, *leaves, mixture.columns(objective, 1.0), torch.tensor(-math.log(0.2)),
+                    Team(), prefixes=(4, 2))  # fmt: skip
+    own = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
+    expected = torch.stack([
+        functional.cross_entropy(
+            prefix(own[0], d) @ prefix(own[1], d).T / 0.2,
+            torch.arange(6),
+        )
+        for d in (8, 4, 2)
+    ]).mean()  # fmt: skip
+    expected.backward()
+    assert found == pytest.approx(float(expected.detach()), rel=1e-5)
+    for one, other in zip(leaves, own, strict=True):
+        assert close(one.grad, other.grad.double() if other.grad is not None else None)
 
 
-def test_temperature_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="temperature=0"):
-        in_batch_loss(unit(2, 4), unit(2, 4), torch.eye(2, dtype=torch.bool), 0.0)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "hinge"},
+        {"temperature": 0.0},
+        {"margin": 0.0},
+        {"hard": -1.0},
+        {"hard_ramp_frac": 2.0},
+    ],
+    ids=str,
+)
+def test_an_objective_refuses_what_means_nothing(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        Objective(**wrong)  # type: ignore[arg-type]

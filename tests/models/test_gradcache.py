@@ -1,0 +1,107 @@
+"""GradCache: the plain gradient, for every kind of loss, with dropout, in chunks that do not divide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models import gradcache
+from models.fit import Training
+from models.losses import Objective
+from models.ragged import ragged
+from models.towers import TwoTower
+from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
+
+KINDS: list[dict[str, object]] = [
+    {"kind": "softmax"},
+    {"kind": "softmax", "symmetric": True, "logq": True, "learn_temperature": True},
+    {"kind": "softmax", "hardest": 4, "reuse": False},
+    {"kind": "pairwise", "easy_per_hard": 3.0},
+    {"kind": "triplet", "hard_ramp_frac": 0.5},
+]
+CALM = {**BERT, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+NOISY = {**BERT, "hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
+
+
+def gradient(
+    of: TwoTower, chunk: int, objective: Objective, **more: object
+) -> dict[str, torch.Tensor]:
+    """Of the second step, when hard negatives that ramp up have a weight."""
+    lists = ragged([[q % len(ITEMS), (q + 5) % len(ITEMS)] for q in range(len(QUERIES))])
+    training = Training(of, examples(of, lists), plan(
+        chunk=chunk, objective=objective, sampling={"hard": 2, "uniform": 0.5}, precision="fp32", **more,
+    ))  # fmt: skip
+    training.done = 1
+    _, batch = next(training.examples.batches(training.plan.sampling, 0))
+    of.train()
+    training.gradient(batch)
+    found = {name: p.grad.clone() for name, p in of.named_parameters() if p.grad is not None}
+    if objective.learn_temperature:
+        assert training.log_scale.grad is not None
+        found["log_scale"] = training.log_scale.grad
+    return found
+
+
+def equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Relative to the largest part of each weight's gradient, 1e-5."""
+    assert found.keys() == expected.keys()
+    for name, one in expected.items():
+        worst = float((found[name] - one).abs().max())
+        assert worst <= 1e-5 * float(one.abs().max()) + 1e-8, name
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("chunk", [1, 5, 64])
+def test_chunks_have_the_gradient_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, chunk: int, kind: dict[str, object]
+) -> None:
+    """The plain way takes the same groups of texts, so that both draw the same dropout: with the graph
+    of all of them kept, and without it."""
+    objective = Objective(temperature=0.2, **kind)  # type: ignore[arg-type]
+    cached = gradient(towers(NOISY), chunk, objective)
+    grouped = gradcache._chunks
+    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _: grouped(sizes, chunk))
+    equal(cached, gradient(towers(NOISY), 0, objective))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"shared": False}, {"encoders": "bert"}, {"encoders": "trigrams"}, {"fusion": "attention"},
+     {"cut": 8}, {"matryoshka": (8, 4)}],
+    ids=str,
+)  # fmt: skip
+def test_every_make_of_towers(monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]) -> None:
+    more = {"matryoshka": settings.pop("matryoshka")} if "matryoshka" in settings else {}
+    cached = gradient(towers(NOISY, **settings), 5, Objective(), **more)
+    grouped = gradcache._chunks
+    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _: grouped(sizes, 5))
+    equal(cached, gradient(towers(NOISY, **settings), 0, Objective(), **more))
+
+
+def test_dropout_is_another_one_in_the_next_step() -> None:
+    found = towers(NOISY)
+    training = Training(found, examples(found), plan())
+    first = [training._noise(place) for place in (0, 1)]
+    training.done = 1
+    assert len({*first, *(training._noise(place) for place in (0, 1))}) == 4
+
+
+def test_bf16_loses_no_gradient_between_the_passes() -> None:
+    """Weights that autocast casts in the pass without graph must not serve the pass with it."""
+    cached = {}
+    for chunk in (0, 5):
+        found = towers(CALM)
+        training = Training(found, examples(found), plan(chunk=chunk, precision="bf16"))
+        _, batch = next(training.examples.batches(training.plan.sampling, 0))
+        training.gradient(batch)
+        cached[chunk] = {n: p.grad for n, p in found.named_parameters() if p.grad is not None}
+    assert cached[0].keys() == cached[5].keys()
+    for name, one in cached[0].items():
+        norm = float(one.norm())
+        assert float((cached[5][name] - one).norm()) <= 0.1 * norm + 1e-6, name
+
+
+def test_the_longest_chunk_comes_first() -> None:
+    sizes = np.array([3, 9, 1, 7, 5])
+    assert [sizes[rows].tolist() for rows in gradcache._chunks(sizes, 2)] == [[9, 7], [5, 3], [1]]
