@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Values = NDArray[np.integer[Any]]
+
 
 @dataclass(frozen=True)
 class Ragged:
-    """values [T]; row r is values[offsets[r]:offsets[r + 1]], offsets [rows + 1]."""
+    """values [T]; row r is values[offsets[r]:offsets[r + 1]], offsets [rows + 1].
 
-    values: NDArray[np.int32]
+    Both may be memory-mapped files: `take` and `span` read the rows asked for and no others.
+    """
+
+    values: Values
     offsets: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -22,14 +28,20 @@ class Ragged:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of values of each row."""
-        return np.diff(self.offsets)
+        return np.asarray(self.offsets[1:] - self.offsets[:-1])
 
     def take(self, rows: NDArray[np.int64]) -> Ragged:
-        """Rows in the order given; a row may come twice."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        """Rows in the order given; a row may come twice. Always a copy."""
+        starts = np.asarray(self.offsets[rows])
+        lengths = np.asarray(self.offsets[rows + 1]) - starts
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        shift = np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return Ragged(self.values[np.arange(offsets[-1]) + shift], offsets)
+        shift = np.repeat(starts - offsets[:-1], lengths)
+        return Ragged(np.asarray(self.values[np.arange(offsets[-1]) + shift]), offsets)
+
+    def span(self, start: int, stop: int) -> Ragged:
+        """Rows start to stop, without a copy of their values."""
+        offsets = np.asarray(self.offsets[start : stop + 1])
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     def keep(self, kept: NDArray[np.bool_]) -> Ragged:
         """Leave out single values: kept [T]."""

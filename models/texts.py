@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from models.ragged import Ragged, concatenate
 
 @dataclass(frozen=True)
 class TextStore:
-    """Features of many texts, made once; batches are joined by row number."""
+    """Features of many texts, made once, in memory or mapped from files; batches join by row."""
 
     trigrams: Ragged
     tokens: Ragged
@@ -33,6 +33,10 @@ class TextStore:
         """Rows in the order given."""
         return TextStore(self.trigrams.take(rows), self.tokens.take(rows))
 
+    def span(self, start: int, stop: int) -> TextStore:
+        """Rows start to stop, without a copy of their features."""
+        return TextStore(self.trigrams.span(start, stop), self.tokens.span(start, stop))
+
     def thin(self, dropped_frac: float, rng: np.random.Generator) -> TextStore:
         """Leave out trigrams and words at random: the next epoch reads another misspelling."""
         if dropped_frac <= 0.0:
@@ -42,9 +46,12 @@ class TextStore:
 
     def trigram_batch(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Tensors of all rows: trigram ids [T] and their offsets [B]."""
+        # copies where the arrays are read-only files: torch takes none such
+        values = np.require(self.trigrams.values, np.int32, "W")
+        offsets = np.require(self.trigrams.offsets[:-1], np.int64, "W")
         return (
-            torch.from_numpy(self.trigrams.values).to(device, torch.int64, non_blocking=True),
-            torch.from_numpy(self.trigrams.offsets[:-1]).to(device, non_blocking=True),
+            torch.from_numpy(values).to(device, torch.int64, non_blocking=True),
+            torch.from_numpy(offsets).to(device, non_blocking=True),
         )
 
     def token_batch(self, pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -58,6 +65,15 @@ class TextStore:
     def batch(self, pad: int, device: torch.device) -> TextBatch:
         """Tensors of all rows."""
         return TextBatch(*self.trigram_batch(device), *self.token_batch(pad, device))
+
+
+def padding_frac(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> float:
+    """Share of padding in the rectangles of some groups of rows; 0 where there is nothing at all."""
+    used = paid = 0
+    for rows in groups:
+        used += int(sizes[rows].sum())
+        paid += len(rows) * int(sizes[rows].max(initial=0))
+    return 1.0 - used / paid if paid else 0.0
 
 
 def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -59,13 +59,18 @@ def _inner(letter: str) -> bool:
 
 def token_store(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Ragged:
     """Token ids of each text, special tokens included, cut to max_tokens; made once, joined by row."""
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
+    settle(tokenizer, max_tokens)
     parts = []
     for start in range(0, len(texts), _CHUNK):
         encoded = tokenizer.encode_batch_fast(list(texts[start : start + _CHUNK]))
         parts.append(ragged([encoding.ids for encoding in encoded]))
     return concatenate(parts)
+
+
+def settle(tokenizer: Tokenizer, max_tokens: int) -> None:
+    """Set length and padding as all texts are read; a tokenizer's JSON says them too."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
 
 
 def pad_id(tokenizer: Tokenizer) -> int:

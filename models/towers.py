@@ -19,7 +19,7 @@ from models.normalise import normalise_query
 from models.ragged import Ragged, empty
 from models.space import fingerprint
 from models.texts import TextStore, buckets
-from models.tokens import pad_id, token_store
+from models.tokens import pad_id, settle, token_store
 from models.tower import Tower, query_tower
 from models.trigrams import trigram_ids
 
@@ -40,6 +40,8 @@ class TwoTower(nn.Module):
         self.config = config
         self.tokenizer = tokenizer
         self.pad = pad_id(tokenizer)
+        if config.has_bert:
+            settle(tokenizer, config.max_tokens)  # before anybody asks for the space id
         if bert is None and config.has_bert:
             bert = new_bert(config.bert, tokenizer.get_vocab_size(), self.pad)
         self.item_tower = Tower(config, bert)

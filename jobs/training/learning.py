@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.reading import Pinned, read_table
+from jobs.training.stores import Texts, item_store, item_texts
 from models.batches import Known, Pairs
 from models.examples import Examples
 from models.ragged import Ragged
@@ -22,18 +23,19 @@ Strings = pa.StringArray
 @dataclass(frozen=True)
 class Learning:
     """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
-    because their query or item is not in the tables given."""
+    because their query or item is not in the tables given. items: where the rows' features come from."""
 
     query_ids: Strings
     queries: list[str]
     query_split: NDArray[np.str_]
     item_ids: Strings
-    item_texts: list[str]
+    item_texts: Texts
     pair_query: Rows
     pair_item: Rows
     pair_weight: NDArray[np.float32]
     pair_split: NDArray[np.str_]
     lost: int
+    items: Pinned
 
     @property
     def known(self) -> Known:
@@ -59,7 +61,7 @@ class Learning:
         weight = self.pair_weight[rows] ** weight_power if weight_power else None
         return Examples(
             queries=towers.store_queries(self.queries),
-            items=towers.store(self.item_texts),
+            items=item_store(self.items, towers),
             pairs=Pairs(self.pair_query[rows], self.pair_item[rows], weight),
             known=self.known,
             item_texts=self.item_texts,
@@ -86,7 +88,7 @@ class Learning:
 def read_learning(pairs: Pinned, queries: Pinned, items: Pinned) -> Learning:
     """Read the three tables; queries and items in the order of their ids, whatever the files' order."""
     asked = read_table(queries, ["query_id", "query", "split"]).sort_by("query_id")
-    sold = read_table(items, ["item_id", "text"]).sort_by("item_id")
+    sold = read_table(items, ["item_id"]).sort_by("item_id")
     clicked = read_table(pairs, ["query_id", "item_id", "weight", "split"])
     clicked = clicked.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
     query_ids, item_ids = _strings(asked, "query_id"), _strings(sold, "item_id")
@@ -100,13 +102,41 @@ def read_learning(pairs: Pinned, queries: Pinned, items: Pinned) -> Learning:
         queries=_texts(asked, "query"),
         query_split=_array(asked, "split"),
         item_ids=item_ids,
-        item_texts=_texts(sold, "text"),
+        item_texts=item_texts(items),
+        items=items,
         pair_query=pair_query[kept],
         pair_item=pair_item[kept],
         pair_weight=clicked.column("weight").to_numpy().astype(np.float32)[kept],
         pair_split=_array(clicked, "split")[kept],
         lost=int((~kept).sum()),
     )
+
+
+def bytes_per_pair(learning: Learning, examples: Examples) -> dict[str, float]:
+    """Bytes that a training pair takes: each pair with its own texts, and joined by row as here.
+
+    bytes_per_pair_text: UTF-8 of query and item, again in each pair. bytes_per_pair_padded: their
+    token ids and mask, int64, padded to the longest text; without BERT their trigram ids, int32.
+    bytes_per_pair: two row numbers, and the pair's part of the stores of all queries and items.
+    """
+    query, item = examples.pairs.query, examples.pairs.item
+    stores = examples.queries, examples.items
+    typed = np.array([len(text.encode()) for text in learning.queries], np.int64)
+    text = typed[query].sum() + learning.item_texts.utf8.lengths[item].sum()
+    padded = 2 * 8 * sum(int(store.tokens.lengths.max(initial=0)) for store in stores) * len(query)
+    if not padded:
+        lengths = (store.trigrams.lengths for store in stores)
+        padded = 4 * sum(
+            int(one[rows].sum()) for one, rows in zip(lengths, (query, item), strict=True)
+        )
+    parts = [
+        part for store in stores for part in (store.trigrams, store.tokens) if len(part.values)
+    ]
+    kept = sum(part.values.nbytes + part.offsets.nbytes for part in parts)
+    rows = query.nbytes + item.nbytes
+    found = {"text": text, "padded": padded, "": kept + rows}
+    names = {name: f"bytes_per_pair{'_' if name else ''}{name}" for name in found}
+    return {names[name]: float(total) / len(query) for name, total in found.items()}
 
 
 def rows_of(names: Strings, ids: Strings) -> Rows:
