@@ -10,6 +10,7 @@ from models.config import TowerConfig
 from models.examples import Examples, Sampling
 from models.plan import Plan
 from models.ragged import Ragged
+from models.team import Team
 from models.tokens import train_tokenizer
 from models.towers import TwoTower
 
@@ -42,7 +43,7 @@ def towers(bert: bool | dict[str, object] = True, seed: int = 0, **settings: obj
     return TwoTower(config, train_tokenizer(ITEMS + QUERIES, 200))
 
 
-def examples(of: TwoTower, negatives: Ragged | None = None) -> Examples:
+def examples(of: TwoTower, negatives: Ragged | None = None, team: Team | None = None) -> Examples:
     pairs = positives()
     return Examples(
         queries=of.store_queries(QUERIES),
@@ -52,6 +53,7 @@ def examples(of: TwoTower, negatives: Ragged | None = None) -> Examples:
         item_texts=lambda rows: [ITEMS[row] for row in rows],
         read_queries=of.store_queries,
         negatives=negatives,
+        team=team or Team(),
     )
 
 

@@ -122,3 +122,10 @@ def test_an_exam_is_the_same_every_time_and_leaves_the_model_as_it_was() -> None
     assert found.training
     assert first == again  # no dropout in an exam
     assert judge(found, []).pieces == 0
+
+
+def test_few_texts_are_asked_several_times_over() -> None:
+    masker = Masker(TOKENIZER)
+    few = make_exam(masker, STORE.take(np.arange(3)), 256, 5)
+    assert sum(len(one.targets) for one in few) > 100
+    assert make_exam(masker, STORE.take(np.arange(0)), 64, 5) == []
