@@ -37,19 +37,26 @@ def fields(job: str) -> dict[str, Field]:
     Raises:
         LookupError: there is no such job, or it has no class Args.
     """
-    spec = find_spec(f"jobs.{job}")
+    return _fields(f"jobs.{job}", "Args")
+
+
+def _fields(module: str, name: str) -> dict[str, Field]:
+    """The fields of a class, those of the classes that it stands on before its own."""
+    spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise LookupError(f"jobs.{job}: no such module")
+        raise LookupError(f"{module}: no such module")
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    args = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Args"), None)  # fmt: skip
+    args = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)  # fmt: skip
     if args is None:
-        raise LookupError(f"jobs.{job}: no class Args in {spec.origin}")
+        raise LookupError(f"{module}: no class {name} in {spec.origin}")
+    homes = {alias.name: node.module or "" for node in tree.body
+             if isinstance(node, ast.ImportFrom) for alias in node.names}  # fmt: skip
+    found: dict[str, Field] = {}
+    for base in map(ast.unparse, args.bases):
+        found |= _fields(homes.get(base, module), base)
     texts = _helps(ast.get_docstring(args) or "")
-    return {
-        field.name: field
-        for node in args.body
-        if isinstance(node, ast.AnnAssign) and (field := _field(node, texts)) is not None
-    }
+    own = (_field(node, texts) for node in args.body if isinstance(node, ast.AnnAssign))
+    return found | {field.name: field for field in own if field is not None}
 
 
 def _helps(doc: str) -> dict[str, str]:

@@ -34,7 +34,9 @@ def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    helps = _helps(args_type.__doc__ or "")
+    helps: dict[str, str] = {}
+    for part in reversed(args_type.__mro__):  # a job's Args may stand on settings that others share
+        helps |= _helps(part.__doc__ or "")
     hints = get_type_hints(args_type)
     for field in dataclasses.fields(args_type):
         required = field.default is dataclasses.MISSING

@@ -4,6 +4,7 @@ python -m jobs.towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-3
     --towers towers/ds=2026-01-31/step=in_batch
 python -m jobs.towers ... --start towers/ds=2026-01-31/step=in_batch \\
     --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
+torchrun --nproc-per-node=8 -m jobs.towers ...
 
 Only pairs of split train teach, and of the queries' texts only theirs reach the tokenizer. After each epoch the
 queries of split dev are searched; the best epoch is kept. Killed, it goes on from its checkpoint.
@@ -13,64 +14,46 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
-from jobs.attempt import Attempt
-from jobs.training.checkpoints import Checkpoint
 from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.training.learning import Learning, read_learning
-from jobs.training.pretrained import pretrained_minilm
+from jobs.lake import NOWHERE, Partition, trial
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.registry import register_towers
 from jobs.seal import spelled
 from jobs.tracking import mlflow_run
-from jobs.training.trainer import Trainer
-from jobs.weights import load_towers, write_towers
-from models.config import BERT_LR_FRAC, PRESETS
-from models.crops import crops
-from models.examples import Sampling
-from models.fit import Plan, Training
-from models.ragged import Ragged
+from jobs.training.checkpoints import Checkpoint
+from jobs.training.judging import Judge
+from jobs.training.learning import Learning, read_learning
+from jobs.training.outcome import costs, shortened, write
+from jobs.training.pretrained import pretrained
+from jobs.training.processes import device, processes
+from jobs.training.recipe import Recipe
+from jobs.training.trainer import Trainer, follow
+from jobs.weights import load_towers
+from models.fit import Training
+from models.team import Team
 from models.tokens import train_tokenizer
 from models.towers import TwoTower, space_id
 
-log = logging.getLogger(__name__)
-GOLDEN = 16  # texts of each side
+TOKENIZER_ITEMS = 1_000_000
+Inputs = dict[str, Pinned]
 
 
-@dataclass(frozen=True)
-class Args:
-    """pairs           positives; those of split train teach, all are kept from being negatives
-    queries         their texts
-    items           the catalogue that is searched
-    towers          output; step says which: in_batch, or star (with start and negatives)
-    start           towers to go on from; empty: new ones of the preset
-    negatives       mined with `start`; empty: in-batch negatives only
-    preset          size of new towers: tiny (CPU, trigrams alone), small (CPU, both encoders), minilm
-                    (pretrained BERT), base (GPU)
-    dim             D of new towers; 0: the preset's
-    epochs          at most
-    patience        epochs without a better dev R@60 before training stops
-    batch_size      pairs per step, each query's negatives being the other pairs' items
-    lr              learning rate of the hashed embedding; BERT's is a share of it that the preset sets
-    start_lr_frac   share of lr when going on from `start`
-    temperature     of the softmax over cosines
-    crops           made-up queries (a few words of an item) per real pair; 0: none
-    weight_power    a pair is drawn in proportion to its weight to this power; 0: each once an epoch
-    hard_negatives  H, drawn per query and step from its mined list
-    reuse           on: other queries' hard negatives are negatives too; off: only a query's own
-    chunk           texts per forward pass (GradCache): memory no longer grows with batch_size; 0: all at once
-    max_steps       stop after so many steps; 0: no limit
-    checkpoint_s    seconds between checkpoints
-    seed            of weights, batches and made-up queries
+@dataclass(frozen=True, kw_only=True)
+class Args(Recipe):
+    """pairs      positives; those of split train teach, all are kept from being negatives
+    queries    their texts
+    items      the catalogue that is searched
+    towers     output; step says which: in_batch, or star (with start and negatives)
+    start      towers to go on from; empty: new ones of the preset
+    restart    on: new towers, of the preset, learn from the negatives that `start` mined
+    negatives  mined with `start`; empty: in-batch negatives only
+    bert       a BERT that jobs.pretrain made; empty: the preset's own
     """
 
     pairs: Partition
@@ -78,120 +61,120 @@ class Args:
     items: Partition
     towers: Partition
     start: Partition = NOWHERE
+    restart: str = "off"
     negatives: Partition = NOWHERE
-    preset: str = "tiny"
-    dim: int = 0
-    epochs: int = 4
-    patience: int = 2
-    batch_size: int = 2048
-    lr: float = 5e-3
-    start_lr_frac: float = 0.3
-    temperature: float = 0.05
-    crops: float = 0.5
-    weight_power: float = 0.0
-    hard_negatives: int = 4
-    reuse: str = "on"
-    chunk: int = 0
-    max_steps: int = 0
-    checkpoint_s: float = 120.0
-    seed: int = 0
+    bert: Partition = NOWHERE
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ValueError(f"preset={self.preset!r}: expected one of {', '.join(PRESETS)}")
-        if self.reuse not in ("on", "off"):
-            raise ValueError(f"reuse={self.reuse!r}: expected on or off")
+        super().__post_init__()
         if self.negatives and not self.start:
             raise ValueError("negatives: give `start` too, the towers they were mined with")
-        if min(self.hard_negatives, self.patience) < 1 or min(self.crops, self.weight_power) < 0:
-            raise ValueError("hard_negatives and patience must be > 0, crops and weight_power >= 0")
+        if self.restart not in ("on", "off"):
+            raise ValueError(f"restart={self.restart!r}: expected on or off")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the weights of `start` are gone on from."""
+        return bool(self.start) and self.restart == "off"
 
 
-def main(args: Args) -> dict[str, object]:
-    """Train, keep the best epoch, publish."""
-    asked = [args.pairs, args.queries, args.items, args.start, args.negatives]
-    inputs = [pin(one) for one in asked if one]
-    with mlflow_run("towers", args, inputs) as tracked, publish(args.towers, args, inputs) as out:
+def main(args: Args) -> dict[str, object] | None:
+    """Train, keep the best epoch, publish; the first process alone answers."""
+    with processes() as team:
+        given = {name: getattr(args, name)
+                 for name in ("pairs", "queries", "items", "start", "negatives", "bert")}  # fmt: skip
+        # pinned once, for all processes
+        inputs = team.told({name: pin(one) for name, one in given.items() if one and not team.rank})
+        if team.rank:
+            follow(_training(args, inputs, _learning(inputs), team))
+            return None
+        return _lead(args, inputs, team)
+
+
+def _lead(args: Args, inputs: Inputs, team: Team) -> dict[str, object]:
+    pinned = list(inputs.values())
+    with mlflow_run("towers", args, pinned) as tracked, publish(args.towers, args, pinned) as out:
         out.mlflow_run_id = tracked.id
-        learning = read_learning(inputs[0], inputs[1], inputs[2])
-        towers = _towers(args, inputs, learning).to("cuda" if torch.cuda.is_available() else "cpu")
-        mined = _negatives(args, inputs, learning, towers) if args.negatives else None
-        examples = learning.examples(towers, args.weight_power, mined)
-        training = Training(towers, examples, _plan(args))
+        learning = _learning(inputs)
+        training = _training(args, inputs, learning, team)
         checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
-        trainer = Trainer(training, learning, checkpoint, tracked, args.patience, args.checkpoint_s)
-        best = trainer.run(measure_first=bool(args.start))
-        _write(out, towers, trainer, learning)
+        judge = Judge(learning, training.examples)
+        trainer = Trainer(training, judge, checkpoint, tracked, args.patience, args.checkpoint_s)
+        best = trainer.run(measure_first=args.goes_on)
+        facts = costs(training, judge, learning)
+        tracked.measures(facts)
+        write(out, shortened(training.towers, args.cut), trainer, learning)
+        out.facts.update(**facts, plateau=trainer.plateau)
     checkpoint.remove()
-    registered = register_towers(pin(args.towers))
+    # what a sweep tries is nobody's candidate
+    registered = "" if trial() else register_towers(pin(args.towers))
     return {
         "towers": str(args.towers),
         "space_id": out.facts["space_id"],
         "registered": registered,
+        "plateau": trainer.plateau,
         **best,
     }
 
 
-def _towers(args: Args, inputs: Sequence[Pinned], learning: Learning) -> TwoTower:
-    """The towers to start from: given, or new."""
-    if args.start:
-        return load_towers(inputs[3])
-    config = PRESETS[args.preset]
-    template = str(inputs[2].facts.get("text_template", config.text_template))
-    config = replace(config, dim=args.dim or config.dim, text_template=template)
+def _learning(inputs: Inputs) -> Learning:
+    return read_learning(inputs["pairs"], inputs["queries"], inputs["items"])
+
+
+def _training(args: Args, inputs: Inputs, learning: Learning, team: Team) -> Training:
+    towers = _towers(args, inputs, learning).to(device())
+    mined = None
+    if args.negatives:
+        _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
+        mined = learning.negatives(inputs["negatives"])
+    examples = replace(learning.examples(towers, args.weight_power, mined), team=team)
+    plan = args.plan(first=not args.goes_on, mined=bool(args.negatives))
+    return Training(towers, examples, plan)
+
+
+def _towers(args: Args, inputs: Inputs, learning: Learning) -> TwoTower:
+    """The towers to begin with: given, or new."""
+    if args.goes_on:
+        return load_towers(inputs["start"])
+    config = args.config(str(inputs["items"].facts.get("text_template", "title")))
     torch.manual_seed(args.seed)
+    if args.bert:
+        return pretrained(inputs["bert"], config)
     if args.preset == "minilm":
-        return pretrained_minilm(config)
-    ours = np.flatnonzero(learning.query_split == "train")
-    texts = learning.item_texts + [learning.queries[row] for row in ours]
-    return TwoTower(config, train_tokenizer(texts, config.vocabulary))
+        return pretrained("minilm", config)
+    return TwoTower(config, train_tokenizer(_to_read(learning), config.vocabulary))
 
 
-def _negatives(
-    args: Args, inputs: Sequence[Pinned], learning: Learning, towers: TwoTower
-) -> Ragged:
-    """Item rows of each query row, as mined with the very towers that training starts from."""
-    if args.negatives.values["towers"] != space_id(towers):
+def _check_space(args: Args, start: TwoTower) -> None:
+    """Negatives are the nearest of the very towers that training starts from."""
+    if args.negatives.values["towers"] != space_id(start):
         raise ValueError(
-            f"{args.negatives}: mined in another space than that of {args.start}, {space_id(towers)};"
+            f"{args.negatives}: mined in another space than that of {args.start}, {space_id(start)};"
             " run jobs.negatives with these towers"
         )
-    return learning.negatives(inputs[4])
 
 
-def _plan(args: Args) -> Plan:
-    lr = args.lr * (args.start_lr_frac if args.start else 1.0)
-    hard = args.hard_negatives if args.negatives else 0
-    return Plan(
-        sampling=Sampling(args.batch_size, args.seed, args.crops, hard=hard),
-        epochs=args.epochs,
-        lr=lr * BERT_LR_FRAC[args.preset],
-        trigram_lr=lr,
-        temperature=args.temperature,
-        max_steps=args.max_steps,
-        reuse=args.reuse == "on",
-        chunk=args.chunk,
-    )
-
-
-def _key(args: Args, inputs: Sequence[Pinned], training: Training) -> str:
+def _key(args: Args, inputs: Inputs, training: Training) -> str:
     """What is trained how from what: a checkpoint of anything else is not gone on from."""
-    contents = [source.manifest.content_sha256 for source in inputs]
+    contents = [source.manifest.content_sha256 for source in inputs.values()]
     config, tokenizer_json, _ = training.towers.state()
-    said = [spelled(args), contents, config, tokenizer_json, asdict(training.plan)]
+    said = [
+        spelled(args),
+        contents,
+        config,
+        tokenizer_json,
+        asdict(training.plan),
+        training.team.size,
+    ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _write(out: Attempt, towers: TwoTower, trainer: Trainer, learning: Learning) -> None:
-    texts = learning.item_texts[:GOLDEN]
-    write_towers(towers, out.folder, crops(texts, np.random.default_rng(0)), texts)
-    pq.write_table(trainer.curves(), out.folder / "curves.parquet", write_page_checksum=True)
-    taught = len(trainer.training.examples.pairs)
-    others = len(learning.pair_query) - taught
-    left_out = {"dev and test": others, "query or item unknown": learning.lost}
-    out.count("pairs", taught + others + learning.lost, taught, left_out)
-    out.facts.update(space_id=space_id(towers), dim=towers.config.dim, **trainer.best)
-    out.facts.update(items=len(learning.item_texts), queries=len(learning.queries), pairs=taught)
+def _to_read(learning: Learning) -> list[str]:
+    """Texts that a tokenizer learns from: items, a million at most, and the queries of split train."""
+    every = max(1, len(learning.item_texts) // TOKENIZER_ITEMS)
+    items = learning.item_texts(np.arange(0, len(learning.item_texts), every))
+    ours = np.flatnonzero(learning.query_split == "train")
+    return items + [learning.queries[row] for row in ours]
 
 
 if __name__ == "__main__":

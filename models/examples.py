@@ -104,7 +104,8 @@ class Examples:
         start = self.negatives.offsets[query.clip(max=len(self.negatives) - 1)][:, None]
         drawn = np.take(self.negatives.values, start + place, mode="clip").astype(np.int64)
         others = rng.integers(0, len(self.items), drawn.shape)
-        return np.where(have > 0, drawn, others)
+        rows: Rows = np.where(have > 0, drawn, others)
+        return rows
 
     def _crops(self, frac: float) -> int:
         return min(round(frac * len(self.pairs)), len(self.items))
@@ -112,8 +113,9 @@ class Examples:
     @cached_property
     def _drawn(self) -> NDArray[np.float64]:
         """Expected draws of each item as a pair's, in an epoch without made-up queries."""
-        drawn = np.bincount(self.pairs.item, self.pairs.weight, len(self.items))
-        return drawn * (len(self.pairs) / drawn.sum())
+        drawn = np.bincount(self.pairs.item, self.pairs.weight, len(self.items)).astype(np.float64)
+        drawn *= len(self.pairs) / drawn.sum()
+        return drawn
 
     def _frequency(self, made_up: int) -> NDArray[np.float32]:
         """[N]: how much oftener than at random an item is drawn as a pair's; made-up ones are uniform."""

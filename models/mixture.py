@@ -76,12 +76,12 @@ def mix(
     drawn = np.concatenate([item, uniform, hard.ravel()])
     columns, place = np.unique(drawn, return_inverse=True)
     sides = np.split(place, [len(item), len(item) + len(uniform)])
-    counts = [np.bincount(side, minlength=len(columns)) for side in sides]
+    in_batch, at_random, mined = (np.bincount(side, minlength=len(columns)) for side in sides)
     rows, hits = known.hits(query, columns)
     # made-up queries are not in the log, but what they were made of is right
     codes = np.concatenate([rows, np.arange(len(query))]) * len(columns)
     codes = np.unique(codes + np.concatenate([hits, sides[0]]))
     return Mixture(
-        columns, sides[0], *counts, sides[2].reshape(hard.shape), frequency[columns],
-        (codes // len(columns), codes % len(columns)),
+        columns, sides[0], in_batch, at_random, mined, sides[2].reshape(hard.shape),
+        frequency[columns], (codes // len(columns), codes % len(columns)),
     )  # fmt: skip

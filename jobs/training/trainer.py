@@ -1,4 +1,4 @@
-"""The loop around training: dev recall, early stopping, the best epoch, checkpoints, curves, progress."""
+"""The loop around training: early stopping, the best epoch, checkpoints, curves, progress."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import time
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from torch import Tensor
 
-from jobs.training.checkpoints import Checkpoint
 from jobs.fault import fault_point
-from jobs.training.learning import Learning
 from jobs.progress import progress
 from jobs.tracking import MlflowRun
-from models.encode import TOKEN_BUDGET, encode_store
+from jobs.training.checkpoints import Checkpoint
+from jobs.training.judging import CUTOFF, Judge, Values
 from models.fit import Step, Training, fit
-from models.recall import recall_and_rr
+from models.recall import surely_better
 
 log = logging.getLogger(__name__)
-CUTOFF = 60
-DEV_QUERIES, DEV_ITEMS = 4_000, 500_000  # beyond these a seeded sample is searched
 TRACK_EVERY_S = 5.0
+FLAT = 0.01  # an epoch that raises R@60 by a smaller share than this has brought no more
+FIGURES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank")
 
 
 class Trainer:
@@ -31,40 +29,43 @@ class Trainer:
     def __init__(
         self,
         training: Training,
-        learning: Learning,
+        judge: Judge,
         checkpoint: Checkpoint,
         tracked: MlflowRun,
         patience: int,
         checkpoint_s: float,
     ) -> None:
         self.training, self.checkpoint, self.tracked = training, checkpoint, tracked
-        self.patience, self.checkpoint_s = patience, checkpoint_s
-        self.dev_queries, self.dev_items = _dev_rows(learning)
+        self.judge, self.patience, self.checkpoint_s = judge, patience, checkpoint_s
         self.points: list[dict[str, float]] = []
+        self.judged: list[float] = []  # dev R@60 of each epoch
         self.best: dict[str, float] = {}
         self.best_tensors: dict[str, Tensor] = {}
-        self.worse, self.bar = 0, -1.0
+        self.worse = 0
+        self.standing: Values = np.zeros(0)  # recall of each dev query with the towers gone on from
         self.saved_at = self.tracked_at = time.monotonic()
 
     def run(self, measure_first: bool) -> dict[str, float]:
         """Train until the plan's end or until dev recall stops rising; returns the best epoch's measures.
 
-        measure_first: towers that stand are epoch 0, and stay unless an epoch betters them.
+        measure_first: towers that stand are epoch 0, and stay unless an epoch betters them by more
+        than chance would.
         """
-        if not self._resume() and measure_first:
-            self._judge(epoch=0)
         training = self.training
+        training.team.told(self._resume())
+        if measure_first and not self.best_tensors:
+            self._judge(epoch=0)
         with progress("towers", training.total, "steps") as advance:
             advance(training.done)
             for step in fit(training):
-                advance(
-                    1,
-                    f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pairs_per_s:,.0f} pairs/s",
+                note = (
+                    f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pairs_per_s:,.0f} pairs/s"
                 )
+                advance(1, note)
                 self._keep(step)
                 if step.ends_epoch:
                     self._judge(step.epoch + 1)
-                    if self.worse >= self.patience:
+                    if training.team.told(self.worse >= self.patience):
                         log.info("dev R@60 has not risen for %d epochs: training ends", self.worse)
                         break
                 self._save()
@@ -73,87 +74,87 @@ class Trainer:
         training.towers.eval()
         return self.best
 
+    @property
+    def plateau(self) -> bool:
+        """Whether more epochs would have brought no more: the last one judged brought next to nothing."""
+        if len(self.judged) < 2:
+            return False
+        return self.judged[-1] <= max(self.judged[:-1]) * (1 + FLAT)
+
     def curves(self) -> pa.Table:
         """One row per step; R@60 and RR@60 of dev queries on the last of an epoch."""
         # without pairs_per_s, which MLflow has: the same training makes the same file
-        names = ("step", "epoch", "loss", "lr", f"R@{CUTOFF}", f"RR@{CUTOFF}")
+        names = ("step", "epoch", *FIGURES, f"R@{CUTOFF}", f"RR@{CUTOFF}")
         columns = {name: [point.get(name) for point in self.points] for name in names}
         return pa.table({name: pa.array(column, pa.float64()) for name, column in columns.items()})
 
     def _keep(self, step: Step) -> None:
         point = {"step": step.number, "epoch": step.epoch + 1, "loss": step.loss, "lr": step.lr,
-                 "pairs_per_s": step.pairs_per_s}  # fmt: skip
+                 "temperature": step.temperature, "padding_frac": step.padding_frac}  # fmt: skip
+        if step.spread is not None:
+            point["mean_cosine"] = step.spread.mean_cosine
+            point["effective_rank"] = step.spread.effective_rank
         self.points.append(point)
         if time.monotonic() - self.tracked_at >= TRACK_EVERY_S or step.ends_epoch:
             self.tracked_at = time.monotonic()
-            self.tracked.measures({n: point[n] for n in ("loss", "lr", "pairs_per_s")}, step.number)
+            shown = {name: point[name] for name in FIGURES if name in point}
+            self.tracked.measures({**shown, "pairs_per_s": step.pairs_per_s}, step.number)
 
     def _judge(self, epoch: int) -> None:
         """Measure the epoch; keep its weights if they are the best so far."""
-        found = self._dev_measures()
+        with self.training.judged_weights():
+            recall, rr = self.judge(self.training.towers)
+            found = {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
+            if not len(recall):
+                found = {}
+            if self._is_best(epoch, recall):
+                self.best = {"best_epoch": float(epoch), **found}
+                tensors = self.training.towers.state()[2]
+                self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
+                self.worse = 0
+            else:
+                self.worse += 1
+        self.judged.append(found.get(f"R@{CUTOFF}", -1.0))
         log.info("epoch %d: dev %s", epoch, ", ".join(f"{n} {v:.4f}" for n, v in found.items()))
         if self.points:
             self.points[-1].update(found)
         self.tracked.measures(found, self.training.done)
-        if not found or found[f"R@{CUTOFF}"] > self.bar:
-            self.bar = found.get(f"R@{CUTOFF}", -1.0)
-            self.best = {"best_epoch": float(epoch), **found}
-            tensors = self.training.towers.state()[2]
-            self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
-            self.worse = 0
-        else:
-            self.worse += 1
 
-    def _dev_measures(self) -> dict[str, float]:
-        """Means over the dev queries; empty where there is none."""
-        if not len(self.dev_queries):
-            return {}
-        towers, examples = self.training.towers, self.training.examples
-        queries, items = examples.queries.take(self.dev_queries), examples.items
-        if len(self.dev_items) < len(items):
-            items = items.take(self.dev_items)
-        recall, rr = recall_and_rr(
-            encode_store(towers.forward_queries, queries, TOKEN_BUDGET, towers),
-            self.dev_queries,
-            encode_store(towers.forward_items, items, TOKEN_BUDGET, towers),
-            self.dev_items,
-            examples.known,
-            CUTOFF,
-        )
-        return {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
+    def _is_best(self, epoch: int, recall: Values) -> bool:
+        if epoch == 0:
+            self.standing = recall
+        elif len(recall) and len(self.standing) and not surely_better(recall, self.standing):
+            return False
+        return not len(recall) or float(recall.mean()) > self.best.get(f"R@{CUTOFF}", -1.0)
 
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
         self.checkpoint.write({
             "training": self.training.state(), "points": self.points, "best": self.best,
-            "best_tensors": self.best_tensors, "worse": self.worse, "bar": self.bar,
+            "best_tensors": self.best_tensors, "worse": self.worse, "judged": self.judged,
+            "standing": self.standing.tolist(),
         })  # fmt: skip
         self.saved_at = time.monotonic()
 
-    def _resume(self) -> bool:
+    def _resume(self) -> dict[str, object]:
         state = self.checkpoint.read()
         if not state:
-            return False
+            return {}
         self.training.restore(state["training"])  # type: ignore[arg-type]
         self.points, self.best = state["points"], state["best"]  # type: ignore[assignment]
         self.best_tensors = state["best_tensors"]  # type: ignore[assignment]
-        self.worse, self.bar = state["worse"], state["bar"]  # type: ignore[assignment]
+        self.worse, self.judged = state["worse"], state["judged"]  # type: ignore[assignment]
+        self.standing = np.array(state["standing"], np.float64)
         log.info("going on from step %d of %d", self.training.done, self.training.total)
-        return True
+        return state["training"]  # type: ignore[return-value]
 
 
-def _dev_rows(learning: Learning) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Queries to search and items to search in: everything, or a seeded sample with all positives."""
-    rng = np.random.default_rng(0)
-    of_dev = learning.of_split("dev")
-    queries = np.unique(learning.pair_query[of_dev])
-    if not len(queries):
-        log.warning("no pair of split dev: the last epoch is kept, whether it is the best or not")
-    if len(queries) > DEV_QUERIES:
-        queries = np.sort(rng.choice(queries, DEV_QUERIES, replace=False))
-    items = np.arange(len(learning.item_texts))
-    if len(items) > DEV_ITEMS:
-        relevant = learning.pair_item[np.isin(learning.pair_query, queries)]
-        items = np.union1d(rng.choice(items, DEV_ITEMS, replace=False), relevant)
-    return queries, items
+def follow(training: Training) -> None:
+    """What every process but the first does: train along until the first one says it is enough."""
+    nothing: dict[str, object] = {}
+    if state := training.team.told(nothing):
+        training.restore(state)
+    for step in fit(training):
+        if step.ends_epoch and training.team.told(False):
+            break

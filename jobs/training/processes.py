@@ -1,0 +1,43 @@
+"""The processes of one training, as torchrun or Spark started them; alone, this one is all there is.
+
+torchrun --nproc-per-node=2 -m jobs.towers --pairs ...
+
+The first process reads, judges, writes and answers; the others only train.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from models.team import Team
+
+# others wait while the first one judges an epoch on the whole catalogue
+PATIENCE = timedelta(hours=2)
+
+
+@contextmanager
+def processes() -> Iterator[Team]:
+    """Join the other processes: NCCL where each has a GPU of its own, gloo elsewhere."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Team()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    try:
+        yield Team()
+    finally:
+        dist.destroy_process_group()
+
+
+def device() -> torch.device:
+    """Where this process computes."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
