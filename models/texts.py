@@ -67,13 +67,19 @@ class TextStore:
         return TextBatch(*self.trigram_batch(device), *self.token_batch(pad, device))
 
 
-def padding_frac(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> float:
-    """Share of padding in the rectangles of some groups of rows; 0 where there is nothing at all."""
+def padded(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> tuple[int, int]:
+    """(tokens, padding) of the rectangles that some groups of rows make."""
     used = paid = 0
     for rows in groups:
         used += int(sizes[rows].sum())
         paid += len(rows) * int(sizes[rows].max(initial=0))
-    return 1.0 - used / paid if paid else 0.0
+    return used, paid - used
+
+
+def padding_frac(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> float:
+    """Share of padding in the rectangles that some groups of rows make; 0 where there is nothing."""
+    used, padding = padded(sizes, groups)
+    return padding / max(1, used + padding)
 
 
 def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -25,7 +25,7 @@ from models.trigrams import trigram_ids
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower", "space_id"]
 
-_FORWARD_TOKENS = 4096  # of one pass through BERT
+_FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
 State = tuple[dict[str, object], str, dict[str, Tensor]]
 
 
@@ -79,7 +79,8 @@ class TwoTower(nn.Module):
         shallow = tower.shallow(*store.trigram_batch(self.device))
         if not tower.has_bert:
             return tower.fuse(shallow, None)
-        rows = list(buckets(store.sizes, _FORWARD_TOKENS))
+        tokens = _FORWARD_TOKENS.get(self.device.type, _FORWARD_TOKENS["cpu"])
+        rows = list(buckets(store.sizes, tokens))
         parts = [tower.deep(*store.take(some).token_batch(self.pad, self.device)) for some in rows]
         back = torch.from_numpy(np.argsort(np.concatenate(rows))).to(self.device)
         return tower.fuse(shallow, torch.cat(parts)[back])

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models import encode
-from models.encode import encode_items, encode_queries, item_vectors
-from models.texts import buckets
+from models.encode import encode_items, encode_queries, encode_store, item_vectors, store_vectors
+from models.texts import buckets, padded, padding_frac
 from tests.models.shop import ITEMS, QUERIES, towers
 
 
@@ -21,10 +21,12 @@ def test_vectors_stand_where_their_texts_stand(
     found = towers(bert)
     texts = [*ITEMS, "", "x", *QUERIES]
     alone = torch.cat([found.encode_items([text]) for text in texts]).numpy()
-    assert np.allclose(encode_items(found, texts, budget), alone, atol=1e-5)
+    assert np.allclose(encode_items(found, texts, budget, "fp32"), alone, atol=1e-5)
+    near = (encode_items(found, texts, budget, "bf16") * alone).sum(axis=1)
+    assert near.min() > 0.999
     typed = [text.upper() for text in QUERIES]
     alone = torch.cat([found.encode_queries([text]) for text in QUERIES]).numpy()
-    assert np.allclose(encode_queries(found, typed, budget), alone, atol=1e-5)
+    assert np.allclose(encode_queries(found, typed, budget, "fp32"), alone, atol=1e-5)
     assert encode_items(found, []).shape == (0, 16)
 
 
@@ -40,6 +42,31 @@ def test_one_chunk_is_read_at_a_time() -> None:
     assert not read
     assert next(vectors).shape == (10, 16)
     assert read == [0]
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
+def test_twice_the_same_vectors_to_the_bit(precision: str) -> None:
+    found = towers()
+    first, second = (encode_items(found, ITEMS, precision=precision) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_a_store_chunk_by_chunk() -> None:
+    found = towers()
+    store = found.store([*ITEMS, "bardzo " * 30])
+    parts = list(store_vectors(found.forward_items, store, found, precision="fp32", chunk=10))
+    assert [len(part) for part in parts] == [10, 10, 10, 3]
+    whole = encode_store(found.forward_items, store, 4096, found, "fp32")
+    assert np.allclose(np.concatenate(parts), whole, atol=1e-6)
+
+
+def test_padding_by_hand() -> None:
+    sizes = np.array([5, 3, 0, 2])
+    groups = [np.array([0, 1]), np.array([3, 2]), np.array([2])]
+    assert padded(sizes, groups) == (10, 4)  # 2 + 2 in rectangles of 2 x 5, 2 x 2 and 1 x 0
+    assert padding_frac(sizes, groups) == pytest.approx(4 / 14)
+    assert padding_frac(sizes, []) == 0.0
+    assert padding_frac(sizes, [np.array([2])]) == 0.0
 
 
 def test_training_goes_on_as_it_was() -> None:
