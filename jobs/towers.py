@@ -27,9 +27,9 @@ from jobs.registry import register_towers
 from jobs.seal import spelled
 from jobs.tracking import mlflow_run
 from jobs.training.checkpoints import Checkpoint
+from jobs.training.finish import costs, shortened, write
 from jobs.training.judging import Judge
 from jobs.training.learning import Learning, read_learning
-from jobs.training.outcome import costs, shortened, write
 from jobs.training.pretrained import pretrained
 from jobs.training.processes import device, processes
 from jobs.training.recipe import Recipe

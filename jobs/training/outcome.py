@@ -17,11 +17,11 @@ from jobs.training.flags import Value
 from jobs.training.trials import open_made
 from models.intervals import (
     Interval,
-    difference_interval,
-    mean_interval,
     over_seeds,
-    ratio_interval,
+    ratio_span,
+    resampled,
     slope_interval,
+    span,
 )
 from models.slices import named
 
@@ -30,6 +30,8 @@ SLICED = ("segment", "typo", "model_number", "length")
 RATIO, DIFFERENCE = "star / in_batch", "star - in_batch"
 RESAMPLES = 1_000
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Figures = dict[str, tuple[Interval, Interval]]  # over queries and seeds; over seeds alone
 
 
 @dataclass(frozen=True)
@@ -136,34 +138,32 @@ class Outcome:
             if self.trials and all(stage in one.made for one in self.trials)
         ]
 
-    def _figures(self, one: Trial, split: str, name: str, queries: NDArray[np.int64]) -> Iterator[Row]:  # fmt: skip
+    def _figures(self, one: Trial, split: str, name: str, queries: Rows) -> Iterator[Row]:
+        """All figures of a slice from one set of draws."""
         stages = {stage: self.values[one.number, stage][:, queries] for stage in one.made}
+        drawn = resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES)
         for place, measure in enumerate(MEASURED):
-            at = {stage: values[:, :, place] for stage, values in stages.items()}
-            figures = {
-                stage: (mean_interval(values, resamples=RESAMPLES), over_seeds(values.mean(axis=1)))
-                for stage, values in at.items()
-            }
-            if "star" in at and at["in_batch"].mean():
-                figures |= _added(at["star"], at["in_batch"])
-            for stage, (found, of_seeds) in figures.items():
-                seeds = len(at["in_batch"])
-                yield Row(one.number, one.point, stage, split, name, measure, len(queries), seeds, found, of_seeds)  # fmt: skip
+            figures: Figures = {}
+            of_seeds = {stage: values[:, :, place].mean(axis=1) for stage, values in stages.items()}
+            draws = dict(zip(stages, drawn[:, place :: len(MEASURED)].T, strict=True))
+            for stage, values in of_seeds.items():
+                figures[stage] = span(values.mean(), draws[stage]), over_seeds(values)
+            if "star" in stages and of_seeds["in_batch"].all():
+                figures |= _added(
+                    of_seeds["star"], of_seeds["in_batch"], draws["star"], draws["in_batch"]
+                )
+            for stage, (found, seeds) in figures.items():
+                counts = len(queries), len(of_seeds[one.last])
+                yield Row(one.number, one.point, stage, split, name, measure, *counts, found, seeds)
 
 
-def _added(star: Array, in_batch: Array) -> dict[str, tuple[Interval, Interval]]:
-    """What step 3 added: ratio and difference of the means [S, Q]."""
-    before, after = in_batch.mean(axis=1), star.mean(axis=1)
+def _added(after: Array, before: Array, drawn_after: Array, drawn_before: Array) -> Figures:
+    """What step 3 added: ratio and difference of means by seed [S], and of those drawn [R]."""
+    means = float(after.mean()), float(before.mean())
     return {
-        RATIO: (
-            ratio_interval(star, in_batch, resamples=RESAMPLES),
-            over_seeds(after / np.where(before, before, np.nan)),
-        ),
-        DIFFERENCE: (
-            difference_interval(star, in_batch, resamples=RESAMPLES),
-            over_seeds(after - before),
-        ),
-    }
+        RATIO: (ratio_span(*means, drawn_after, drawn_before), over_seeds(after / before)),
+        DIFFERENCE: (span(means[0] - means[1], drawn_after - drawn_before), over_seeds(after - before)),
+    }  # fmt: skip
 
 
 def _table(root: Path, partition: str) -> pa.Table:
@@ -193,4 +193,4 @@ def as_table(rows: Sequence[Row]) -> pa.Table:
     for name, place in (("seeds_low", 1), ("seeds_high", 2)):
         ends = [row.of_seeds[place] for row in rows]
         columns[name] = [end if np.isfinite(end) else None for end in ends]
-    return pa.table(columns)  # type: ignore[arg-type]
+    return pa.table(columns)
