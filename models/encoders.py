@@ -47,6 +47,9 @@ class BertEncoder(nn.Module):
 
 
 def new_bert(settings: Mapping[str, int | float | str], vocabulary: int, pad: int) -> BertModel:
-    """A BERT of random weights; settings are BertConfig's. The pooling layer, unused, is left out."""
-    config = BertConfig.from_dict({**settings, "vocab_size": vocabulary, "pad_token_id": pad})
+    """A BERT of random weights; settings are BertConfig's. The pooling layer, unused, is left out.
+
+    vocabulary: the tokenizer's; settings name a vocab_size only where the table has more rows.
+    """
+    config = BertConfig.from_dict({"vocab_size": vocabulary, **settings, "pad_token_id": pad})
     return BertModel(config, add_pooling_layer=False)

