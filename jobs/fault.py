@@ -15,6 +15,7 @@ POINTS = (
     "publish.before_pointer",
     "publish.after_pointer",
     "towers.step",
+    "pretrain.step",
 )
 _passed: Counter[str] = Counter()
 

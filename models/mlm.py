@@ -6,7 +6,6 @@ that was seen as an input is known as an answer too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,8 @@ from models.masking import Masked, Masker
 from models.precision import autocast
 from models.ragged import Ragged
 from models.texts import buckets
+
+LEAST_EXAM = 500  # texts
 
 
 class MaskedLM(nn.Module):
@@ -55,16 +56,16 @@ class MaskedLM(nn.Module):
         return functional.linear(self.norm(hidden), decoder, self.bias)
 
 
-def masked_loss(model: MaskedLM, masked: Masked) -> tuple[Tensor, Tensor]:
+def masked_loss(model: MaskedLM, masked: Masked, precision: str = "auto") -> tuple[Tensor, Tensor]:
     """Cross-entropy in nats, mean over the M masked pieces, and how many of them come first.
 
-    Two scalars; the second is a whole number without gradient.
+    Two scalars; the second is a whole number without gradient. precision: auto, fp32 or bf16.
     """
     given = (masked.ids, masked.filled, masked.places, masked.targets)
     ids, filled, places, targets = (
         torch.from_numpy(one).to(model.device, non_blocking=True) for one in given
     )
-    with autocast(model.device):
+    with autocast(model.device, precision):
         logits = model(ids, filled, places)
     logits = logits.float()
     right = (logits.detach().argmax(dim=1) == targets).sum()
@@ -80,14 +81,14 @@ class Judgement:
     accuracy: float
 
 
-def judge(model: MaskedLM, exam: list[Masked]) -> Judgement:
+def judge(model: MaskedLM, exam: list[Masked], precision: str = "auto") -> Judgement:
     """What the model makes of an exam. The model is left as it was, in training or not."""
     was_training = model.training
     model.eval()
     pieces, nats, right = 0, 0.0, 0
     with torch.inference_mode():
         for masked in exam:
-            loss, hits = masked_loss(model, masked)
+            loss, hits = masked_loss(model, masked, precision)
             pieces += len(masked.targets)
             nats += float(loss) * len(masked.targets)
             right += int(hits)
@@ -106,13 +107,11 @@ def judge_unigrams(counts: NDArray[np.int64], exam: list[Masked]) -> Judgement:
 
 
 def make_exam(masker: Masker, texts: Ragged, budget: int, seed: int) -> list[Masked]:
-    """Texts masked once, to be asked after every epoch; rows x longest <= budget each."""
+    """Texts masked once, to be asked after every epoch; rows x longest <= budget each.
+
+    Few texts are asked several times over, under other masks: a score of ten words is mere chance.
+    """
     rng = np.random.default_rng([seed, len(texts)])
-    return list(_masked(masker, texts, budget, rng))
-
-
-def _masked(
-    masker: Masker, texts: Ragged, budget: int, rng: np.random.Generator
-) -> Iterator[Masked]:
-    for rows in buckets(texts.lengths, budget):
-        yield masker.mask_words(texts.take(rows), rng)
+    copies = -(-LEAST_EXAM // max(1, len(texts)))
+    texts = texts.take(np.tile(np.arange(len(texts)), copies))
+    return [masker.mask_words(texts.take(rows), rng) for rows in buckets(texts.lengths, budget)]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from models.masking import Masked, Masker
 from models.mlm import MaskedLM, masked_loss
+from models.plan import share_of_lr
 from models.ragged import Ragged
 from models.texts import buckets
 
@@ -28,7 +29,7 @@ _ORDER, _MASKS = 1, 2  # what is drawn: different seeds
 class Plan:
     """How to pre-train. batch_tokens: of one step, padding included. warmup_frac: of all steps.
 
-    clip: greatest norm of the gradient.
+    clip: greatest norm of the gradient. precision: auto, fp32 or bf16.
     """
 
     epochs: int
@@ -39,6 +40,7 @@ class Plan:
     warmup_frac: float = 0.06
     weight_decay: float = 0.01
     clip: float = 1.0
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_tokens < 1 or not self.lr > 0.0:
@@ -79,7 +81,7 @@ class Training:
         self.optimiser = _optimiser(model, plan)
         warmup = max(1, round(plan.warmup_frac * self.total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: _share_of_lr(step, warmup, self.total)
+            self.optimiser, lambda step: share_of_lr(step, warmup, self.total)
         )
 
     def state(self) -> dict[str, object]:
@@ -120,7 +122,7 @@ class Training:
         """
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        loss, right = masked_loss(self.model, masked)
+        loss, right = masked_loss(self.model, masked, self.plan.precision)
         found = float(loss.detach())
         if not math.isfinite(found):
             raise RuntimeError(
@@ -172,10 +174,3 @@ def _optimiser(model: MaskedLM, plan: Plan) -> torch.optim.Optimizer:
         {"params": plain, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=plan.lr, fused=True)
-
-
-def _share_of_lr(step: int, warmup: int, total: int) -> float:
-    """Linear warm-up, then half a cosine down to nothing."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))

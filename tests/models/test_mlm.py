@@ -31,7 +31,7 @@ def masked(seed: int = 0) -> Masked:
 def test_loss_is_that_over_the_whole_rectangle() -> None:
     """The plain way: logits [B, L, V] of every piece, and a label -100 where nothing is asked."""
     found, given = model(), masked()
-    loss, right = masked_loss(found, given)
+    loss, right = masked_loss(found, given, "fp32")
     labels = torch.full(given.ids.shape, -100)
     labels.view(-1)[torch.from_numpy(given.places)] = torch.from_numpy(given.targets)
     states = found.bert(
@@ -52,13 +52,20 @@ def test_loss_is_that_over_the_whole_rectangle() -> None:
 
 def test_a_step_down_the_gradient_lowers_the_loss() -> None:
     found, given = model(), masked()
-    loss, _ = masked_loss(found, given)
+    loss, _ = masked_loss(found, given, "fp32")
     loss.backward()
     with torch.no_grad():
         for weight in found.parameters():
             if weight.grad is not None:
                 weight -= 0.05 * weight.grad
-    assert judge(found, [given]).loss < float(loss.detach())
+    assert judge(found, [given], "fp32").loss < float(loss.detach())
+
+
+def test_half_precision_is_near() -> None:
+    found, given = model(), [masked()]
+    assert judge(found, given, "bf16").loss == pytest.approx(
+        judge(found, given, "fp32").loss, rel=0.01
+    )
 
 
 def test_decoder_is_the_table_of_pieces() -> None:
@@ -69,7 +76,7 @@ def test_decoder_is_the_table_of_pieces() -> None:
         name for name, one in found.named_parameters() if vocabulary in one.shape and one.ndim > 1
     ]
     assert big == ["bert.embeddings.word_embeddings.weight"]
-    before, _ = masked_loss(found, given)
+    before, _ = masked_loss(found, given, "fp32")
     before.backward()
     table = found.bert.embeddings.word_embeddings.weight
     assert table.grad is not None
@@ -87,9 +94,8 @@ def test_padding_changes_nothing() -> None:
         given.places // given.ids.shape[1] * (given.ids.shape[1] + 3) + given.places % given.ids.shape[1],
         given.targets,
     )  # fmt: skip
-    assert float(masked_loss(found, wide)[0]) == pytest.approx(
-        float(masked_loss(found, given)[0]), rel=1e-6
-    )
+    losses = [judge(found, [one], "fp32").loss for one in (wide, given)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_the_bar_by_hand() -> None:

@@ -1,0 +1,193 @@
+"""Catalogue and queries -> prodBERT: a BERT that has learnt the shop's language by filling in masked words.
+
+python -m jobs.pretrain --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --bert bert/ds=2026-01-31
+python -m jobs.pretrain ... --start minilm
+
+Queries of split test are never read, neither for the tokenizer nor for training. After each epoch the model is examined
+on held-out texts: a share of the items, and the queries of split dev; the best epoch is kept. Killed, it goes on from
+its checkpoint. `jobs.towers --bert` starts from what is published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel
+
+from jobs.cli import run
+from jobs.lake import Partition
+from jobs.progress import progress
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+from jobs.seal import spelled
+from jobs.tracking import mlflow_run
+from jobs.training.bert_folder import (
+    bert_folder,
+    bert_settings,
+    load_bert,
+    minilm_folder,
+    write_bert,
+)
+from jobs.training.checkpoints import Checkpoint
+from jobs.training.corpus import Reader, read_corpus
+from jobs.training.pretrainer import Pretrainer
+from models.encoders import new_bert
+from models.masking import Masker
+from models.mlm import MaskedLM
+from models.precision import PRECISIONS
+from models.pretraining import Plan, Training
+from models.space import fingerprint
+from models.tokens import pad_id, train_tokenizer
+
+TOKENIZER_TEXTS = 1_000_000  # of items, and of queries: a tokenizer of more is no other
+MIN_POSITIONS = 128  # of a new BERT: towers may cut later than pre-training did
+
+
+@dataclass(frozen=True)
+class Args:
+    """items         catalogue whose texts are read
+    queries       those of split train teach, those of split dev examine, those of split test are left alone
+    bert          output
+    start         weights to go on from: minilm (the packaged ones), bert/ds=... (an earlier pre-training), or
+                  a folder in Hugging Face's layout with safetensors; empty: random weights and the shop's own
+                  tokenizer
+    hidden        width of a new BERT
+    layers        of a new BERT
+    heads         of a new BERT
+    vocabulary    pieces of a new tokenizer
+    max_tokens    texts are cut there
+    epochs        at most
+    max_steps     stop after so many steps; 0: no limit
+    patience      epochs without a lower dev loss before training stops
+    batch_tokens  pieces per step, padding included: memory follows from it
+    lr            learning rate
+    start_lr_frac  share of lr when going on from `start`
+    mask_frac     share of a text's words that are masked
+    dev_frac      share of the items that examine instead of teaching; 10,000 at most
+    max_texts     items, and queries, that teach; beyond it a sample: two bytes of memory a piece
+    precision     of matrix products: bf16, fp32, or auto: bf16 where the device is fast at it
+    checkpoint_s  seconds between checkpoints
+    seed          of weights, order, masks and dropout
+    """
+
+    items: Partition
+    queries: Partition
+    bert: Partition
+    start: str = ""
+    hidden: int = 384
+    layers: int = 6
+    heads: int = 12
+    vocabulary: int = 30_000
+    max_tokens: int = 48
+    epochs: int = 10
+    max_steps: int = 0
+    patience: int = 2
+    batch_tokens: int = 16_384
+    lr: float = 5e-4
+    start_lr_frac: float = 0.2
+    mask_frac: float = 0.15
+    dev_frac: float = 0.01
+    max_texts: int = 5_000_000
+    precision: str = "auto"
+    checkpoint_s: float = 120.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = ("hidden", "layers", "heads", "vocabulary", "epochs", "patience", "max_texts")
+        if wrong := [name for name in counts if getattr(self, name) < 1]:
+            raise ValueError(f"{', '.join(wrong)}: must be > 0")
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden={self.hidden}: not a multiple of heads={self.heads}")
+        if not 3 <= self.max_tokens <= self.batch_tokens:
+            raise ValueError(
+                f"max_tokens={self.max_tokens}: expected 3 (a word between two marks) to batch_tokens"
+            )
+        if not 0.0 < self.mask_frac < 1.0 or not 0.0 <= self.dev_frac < 1.0:
+            raise ValueError(
+                "mask_frac and dev_frac are shares: above 0 (dev_frac from 0), below 1"
+            )
+        if not min(self.lr, self.start_lr_frac) > 0.0:
+            raise ValueError("lr and start_lr_frac must be > 0")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}"
+            )
+        if self.start.startswith("bert/"):
+            Partition.parse(self.start)
+
+
+def main(args: Args) -> dict[str, object]:
+    """Read, train, keep the best epoch, publish."""
+    inputs = [pin(args.items), pin(args.queries)]
+    if args.start.startswith("bert/"):
+        inputs.append(pin(Partition.parse(args.start)))
+    with mlflow_run("bert", args, inputs) as tracked, publish(args.bert, args, inputs) as out:
+        out.mlflow_run_id = tracked.id
+        reader = Reader(inputs[0], inputs[1], args.max_texts, args.dev_frac)
+        torch.manual_seed(args.seed)
+        bert, tokenizer = _start(args, inputs, reader)
+        checkpoint = Checkpoint(args.bert, _key(args, inputs, bert, tokenizer))
+        masker = Masker(tokenizer, args.mask_frac)
+        with progress("pretrain: reading", reader.total, "texts") as advance:
+            corpus = read_corpus(reader, tokenizer, masker, args.max_tokens, advance)
+        model = MaskedLM(bert, corpus.counts).to("cuda" if torch.cuda.is_available() else "cpu")
+        training = Training(model, corpus.train, masker, _plan(args))
+        trainer = Pretrainer(
+            training, corpus, checkpoint, tracked, args.patience, args.checkpoint_s
+        )
+        figures = trainer.run()
+        write_bert(bert, tokenizer, out.folder, args.max_tokens)
+        pq.write_table(trainer.curves(), out.folder / "curves.parquet", write_page_checksum=True)
+        corpus.count(out, reader)
+        out.facts.update(figures)
+    checkpoint.remove()
+    return {"bert": str(args.bert), **figures}
+
+
+def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertModel, Tokenizer]:
+    """The BERT to start from and its tokenizer: given, or new."""
+    if args.start:
+        folder = minilm_folder() if args.start == "minilm" else Path(args.start)
+        bert, tokenizer = load_bert(bert_folder(inputs[2]) if len(inputs) > 2 else folder)
+        if args.max_tokens > (most := int(bert.config.max_position_embeddings)):
+            raise ValueError(f"max_tokens={args.max_tokens}: {args.start} reads {most} at most")
+        return bert, tokenizer
+    some = replace(reader, max_texts=min(args.max_texts, TOKENIZER_TEXTS))
+    texts = [text for chunk in some.texts("train") for text in chunk]
+    tokenizer = train_tokenizer(texts, args.vocabulary)
+    settings = {
+        "hidden_size": args.hidden, "num_hidden_layers": args.layers, "num_attention_heads": args.heads,
+        "intermediate_size": 4 * args.hidden, "max_position_embeddings": max(MIN_POSITIONS, args.max_tokens),
+    }  # fmt: skip
+    return new_bert(settings, tokenizer.get_vocab_size(), pad_id(tokenizer)), tokenizer
+
+
+def _plan(args: Args) -> Plan:
+    lr = args.lr * (args.start_lr_frac if args.start else 1.0)
+    return Plan(
+        epochs=args.epochs,
+        batch_tokens=args.batch_tokens,
+        lr=lr,
+        seed=args.seed,
+        max_steps=args.max_steps,
+        precision=args.precision,
+    )
+
+
+def _key(args: Args, inputs: Sequence[Pinned], bert: BertModel, tokenizer: Tokenizer) -> str:
+    """What is trained how from what: a checkpoint of anything else is not gone on from."""
+    contents = [source.manifest.content_sha256 for source in inputs]
+    begun = fingerprint(bert_settings(bert), tokenizer.to_str(), bert.state_dict())
+    said = [spelled(args), contents, begun, asdict(_plan(args))]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    run(Args, main)

