@@ -20,7 +20,7 @@ from jobs.lake import Partition
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
 SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
-GPU_JOBS = frozenset({"towers", "negatives", "embeddings"})
+GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "embeddings"})
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
 LAUNCHER = "jobs/launch.py"
 Value = Partition | str | int

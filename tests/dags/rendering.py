@@ -11,7 +11,7 @@ import pendulum
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.execution_time import macros
 
-DAGS = ("pairs_daily", "towers_weekly", "index_nightly")
+DAGS = ("pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly")
 SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333"}  # fmt: skip
 
 

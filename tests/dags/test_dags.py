@@ -16,7 +16,7 @@ from dags.process import ROOT
 from jobs.airflow_env import POOLS
 
 FOLDER = ROOT / "dags"
-DAGS = {"pairs_daily", "towers_weekly", "index_nightly"}
+DAGS = {"pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly"}
 HEAVY = ("torch", "pyspark", "pandas", "numpy", "pyarrow", "great_expectations", "mlflow", "faiss")
 MAX_IMPORT_S = 0.5
 

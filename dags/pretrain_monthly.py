@@ -1,0 +1,64 @@
+"""Monthly: teach a BERT the shop's language by masked words of the catalogue and the queries.
+
+**Reads** `items` and `queries` of the day; both must have passed their data-quality gate. Queries of split test are
+left alone.
+
+**Writes** `bert` of the day. Nothing takes it by itself: give its day to `towers_weekly` as `bert_ds`, look at the
+report, and only then keep it there. An encoder that changes of itself would change every space id with it.
+
+**If red** the towers stay as they are; nothing waits for this.
+
+- `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
+- `pretrain`: clear the task; training goes on from its last checkpoint. "the loss is nan": a lower `lr`; out of memory:
+  a lower `batch_tokens`.
+- `pretrain` green, but its log says "no better than a guess": more `epochs`, or `start` from weights that stand.
+
+**By hand** the form takes another day, size or `start`; what was published for the same day is replaced, and towers
+that were trained with it stay whole.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronPartitionTimetable
+
+from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
+from dags.forms import form, templates
+from dags.runner import job, wait_for
+from jobs.lake import BERT, ITEMS, QUERIES
+
+MODEL = form(
+    "pretrain", "Model", start={}, hidden={"minimum": 1}, layers={"minimum": 1}, heads={"minimum": 1},
+    vocabulary={"minimum": 1}, max_tokens={"minimum": 3}, seed={"minimum": 0},
+)  # fmt: skip
+TRAINING = form(
+    "pretrain", "Training", epochs={"minimum": 1}, max_steps={"minimum": 0}, batch_tokens={"minimum": 3},
+    lr={"exclusiveMinimum": 0}, max_texts={"minimum": 1},
+)  # fmt: skip
+items, queries = ITEMS.at(ds=DAY), QUERIES.at(ds=DAY)
+
+with DAG(
+    "pretrain_monthly",
+    # opens when the month's first day ends, which is its key, and waits for that day's tables
+    schedule=CronPartitionTimetable("59 23 1 * *", timezone="UTC", key_format=KEY_FORMAT),
+    start_date=START,
+    catchup=False,
+    # one that waits must not hold up one started by hand; the GPU is shared by its pool
+    max_active_runs=2,
+    # a big catalogue is read for days, not for a night
+    default_args=DEFAULTS | {"execution_timeout": timedelta(hours=72)},
+    on_failure_callback=DEFAULTS["on_failure_callback"],
+    params=day_param() | MODEL | TRAINING,
+    tags=["training", "tier-3"],
+    doc_md=__doc__,
+) as dag:
+    wait = wait_for(items, queries, hours=36, gated=True)
+    learnt = job(
+        "pretrain",
+        items=items,
+        queries=queries,
+        bert=BERT.at(ds=DAY),
+        **templates(MODEL | TRAINING),
+    )
+    wait >> learnt
