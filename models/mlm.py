@@ -37,8 +37,10 @@ class MaskedLM(nn.Module):
         nn.init.normal_(self.transform.weight, std=float(bert.config.initializer_range))
         nn.init.zeros_(self.transform.bias)
         if counts is not None:
+            # some tables have more rows than the tokenizer has pieces: those never come
+            counts = np.pad(counts, (0, pieces - len(counts)))
             share = np.log((counts + 1.0) / (counts + 1.0).sum())
-            self.bias.data[: len(share)] = torch.from_numpy(share.astype(np.float32))
+            self.bias.data = torch.from_numpy(share.astype(np.float32))
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -18,7 +19,7 @@ from jobs.columns import texts as texts_in
 from jobs.progress import Advance
 from jobs.reading import Pinned, dataset
 from models.masking import Masker
-from models.ragged import Ragged, concatenate, empty
+from models.ragged import Ragged
 from models.tokens import token_store
 
 CHUNK = 16_384  # texts held as strings at a time
@@ -98,11 +99,8 @@ class Corpus:
 
     def count(self, out: Attempt, reader: Reader) -> None:
         """State what became of every item and query."""
-        items, queries, n = (
-            reader.items.manifest.rows,
-            reader.queries.manifest.rows,
-            reader.n_queries,
-        )
+        items, queries = reader.items.manifest.rows, reader.queries.manifest.rows
+        n = reader.n_queries
         out.count("items", items, self.items, {
             "examine": self.dev_items, BEYOND: items - self.items - self.dev_items,
         })  # fmt: skip
@@ -115,51 +113,56 @@ class Corpus:
 def read_corpus(
     reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance
 ) -> Corpus:
-    """Read both sides. Memory: two bytes a piece (four beyond 65,536 pieces) and a chunk of strings.
+    """Read both sides. Memory: four bytes a piece while it is read, two after, and a chunk of strings.
 
     Raises:
         ValueError: no text of split train holds a word.
     """
-    vocabulary = tokenizer.get_vocab_size()
-    narrow = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.int32)
-    counts = np.zeros(vocabulary, np.int64)
-
-    def held(chunks: Iterator[list[str]], is_train: bool) -> Ragged:
-        parts = [empty(0)]
-        for texts in chunks:
-            store = token_store(tokenizer, texts, max_tokens)
-            store = store.take(np.flatnonzero(masker.has_words(store)))
-            if is_train:
-                words = store.values[masker.word[store.values]]
-                counts[:] += np.bincount(words, minlength=vocabulary)
-            parts.append(Ragged(store.values.astype(narrow), store.offsets))
-            advance(len(texts))
-        return _joined(parts, narrow)
-
-    items, queries = held(reader.of_items("train"), True), held(reader.of_queries("train"), True)
-    dev_items, dev_queries = (
-        held(reader.of_items("dev"), False),
-        held(reader.of_queries("dev"), False),
-    )
-    if not len(items) + len(queries):
+    train, dev = (_Shelf(tokenizer, masker, max_tokens, advance) for _ in SIDES)
+    items, queries = train.add(reader.of_items("train")), train.add(reader.of_queries("train"))
+    dev_items, _ = dev.add(reader.of_items("dev")), dev.add(reader.of_queries("dev"))
+    if not items + queries:
         raise ValueError(
             f"{reader.items.partition}, {reader.queries.partition}: no text to learn from among"
             f" {reader.items.manifest.rows:,} items and {reader.n_queries['train']:,} queries of split"
             " train; are titles filled in?"
         )
-    return Corpus(
-        _joined([items, queries], narrow),
-        _joined([dev_items, dev_queries], narrow),
-        len(items),
-        len(queries),
-        len(dev_items),
-        counts,
-    )
+    return Corpus(train.texts(), dev.texts(), items, queries, dev_items, train.counts)
 
 
-def _joined(parts: list[Ragged], narrow: np.dtype[np.generic]) -> Ragged:
-    joined = concatenate(parts)
-    return Ragged(joined.values.astype(narrow), joined.offsets)
+class _Shelf:
+    """Piece ids of texts as they come, without texts that hold no word."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance
+    ) -> None:
+        self.tokenizer, self.masker, self.max_tokens = tokenizer, masker, max_tokens
+        self.advance = advance
+        pieces = tokenizer.get_vocab_size()
+        self.narrow = np.uint16 if pieces <= 1 << 16 else np.int32
+        self.counts = np.zeros(pieces, np.int64)
+        self.values: list[NDArray[np.integer[Any]]] = [np.zeros(0, self.narrow)]
+        self.lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
+
+    def add(self, chunks: Iterator[list[str]]) -> int:
+        """Take over texts; returns how many hold a word."""
+        added = 0
+        for texts in chunks:
+            store = token_store(self.tokenizer, texts, self.max_tokens)
+            store = store.take(np.flatnonzero(self.masker.has_words(store)))
+            words = store.values[self.masker.word[store.values]]
+            self.counts += np.bincount(words, minlength=len(self.counts))
+            self.values.append(store.values.astype(self.narrow))
+            self.lengths.append(store.lengths)
+            added += len(store)
+            self.advance(len(texts))
+        return added
+
+    def texts(self) -> Ragged:
+        """All of them; the shelf is empty afterwards."""
+        values = np.concatenate(self.values)
+        self.values.clear()
+        return Ragged(values, np.cumsum(np.concatenate(self.lengths)))
 
 
 def _chunks(table: Dataset, column: str, where: pc.Expression | None = None) -> Iterator[list[str]]:

@@ -116,6 +116,9 @@ def test_a_model_that_knows_counts_alone_is_at_the_bar() -> None:
     bar = judge_unigrams(counts, exam)
     assert knowing.pieces == bar.pieces
     assert knowing.loss == pytest.approx(bar.loss, abs=0.15)
+    # a table with more rows than there are pieces
+    wide = new_bert(BERT, len(counts) + 100, 0)
+    assert judge(MaskedLM(wide, counts).eval(), exam).loss == pytest.approx(knowing.loss, abs=0.5)
     assert ignorant.loss == pytest.approx(np.log(TOKENIZER.get_vocab_size()), abs=0.3)
 
 
