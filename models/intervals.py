@@ -37,10 +37,9 @@ def mean_intervals(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> 
     Raises:
         ValueError: there is no query.
     """
-    drawn = _resampled(values, seed, resamples)
-    ends = np.quantile(drawn, _tails(), axis=0)
+    drawn = resampled(values, seed, resamples)
     means = values.reshape(-1, values.shape[-1]).mean(axis=0)
-    return [Interval(*map(float, row)) for row in zip(means, *ends, strict=True)]
+    return [span(mean, column) for mean, column in zip(means, drawn.T, strict=True)]
 
 
 def mean_interval(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
@@ -67,10 +66,8 @@ def ratio_interval(
         raise ValueError(f"after has shape {after.shape}, before {before.shape}: must be paired")
     if not before.mean():
         raise ValueError("a ratio to a mean of 0 says nothing")
-    drawn = _resampled(np.stack([after, before], axis=-1), seed, resamples)
-    ratios = drawn[:, 0] / np.where(drawn[:, 1], drawn[:, 1], np.nan)
-    low, high = np.nanquantile(ratios, _tails())
-    return Interval(float(after.mean() / before.mean()), float(low), float(high))
+    drawn = resampled(np.stack([after, before], axis=-1), seed, resamples)
+    return ratio_span(after.mean(), before.mean(), drawn[:, 0], drawn[:, 1])
 
 
 def slope_interval(
@@ -110,12 +107,23 @@ def over_seeds(values: ArrayLike) -> Interval:
     return Interval(mean, mean - float(half), mean + float(half))
 
 
-def _tails() -> tuple[float, float]:
-    return (1 - LEVEL) / 2, (1 + LEVEL) / 2
+def span(value: float, drawn: Array) -> Interval:
+    """A figure with the ends that its resampled values [R] give it; NaN among them is passed over."""
+    low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(float(value), float(low), float(high))
 
 
-def _resampled(values: Array, seed: int, resamples: int) -> Array:
-    """Means [resamples, M] over queries (and seeds) drawn anew. values [Q, M] or [S, Q, M]."""
+def ratio_span(after: float, before: float, drawn_after: Array, drawn_before: Array) -> Interval:
+    """A ratio of two means with its interval, from means resampled together [R] each."""
+    return span(after / before, drawn_after / np.where(drawn_before, drawn_before, np.nan))
+
+
+def resampled(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> Array:
+    """Means [resamples, M] over queries (and seeds) drawn anew. values [Q, M] or [S, Q, M].
+
+    Raises:
+        ValueError: there is no query.
+    """
     values = values if values.ndim == 3 else values[None]
     n_seeds, n_queries, n_measures = values.shape
     if not n_queries:

@@ -97,6 +97,34 @@ def lines(
     return Plot(draw(LIGHT), draw(DARK))
 
 
+def spans(
+    curves: Mapping[str, Sequence[tuple[float, tuple[float, float, float]]]],
+    x: str,
+    y: str,
+    log_x: bool = False,
+) -> Plot:
+    """Draw named curves of points (x, (value, low, high)), each with its interval as a bar."""
+
+    def draw(scheme: Scheme) -> str:
+        figure, axes = _figure(scheme)
+        for number, (name, points) in enumerate(curves.items()):
+            hue = scheme.hues[number % len(scheme.hues)]
+            xs = [place for place, _ in points]
+            value, low, high = (np.array([span[end] for _, span in points]) for end in range(3))
+            axes.plot(xs, value, color=hue, linewidth=2, label=name, marker="o", markersize=4)
+            axes.vlines(xs, low, high, color=hue, linewidth=1.2, alpha=0.6)
+        if log_x:
+            axes.set_xscale("log", base=2)
+        if log_x or len({place for points in curves.values() for place, _ in points}) < 9:
+            places = sorted({place for points in curves.values() for place, _ in points})
+            axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.minorticks_off()
+        _label(axes, scheme, x, y)
+        return _data_uri(figure)
+
+    return Plot(draw(LIGHT), draw(DARK))
+
+
 def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -> Plot:
     """Draw grouped bars: one group per name on the x axis, one hue per series."""
 

@@ -1,0 +1,82 @@
+"""From the trials of a study to the files of its partition and the figures of its mlflow_run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.lake import Partition
+from jobs.reading import Pinned
+from jobs.tracking import MlflowRun, client
+from jobs.training.outcome import Outcome, Trial, as_table
+from jobs.training.sweep_page import Findings, render
+from jobs.training.sweeping import Sweeping
+
+
+def gather(
+    sweep: Partition, sweeping: Sweeping, trials: Sequence[Trial], simulated: bool
+) -> Findings:
+    """Every figure of every trial."""
+    question, dimensions = sweeping.question, sweeping.study.plan.dimensions
+    # without the digests, which say nothing to people
+    asked = {name: value for name, value in asdict(question).items() if name != "contents"}
+    splits = question.splits.split(",")
+    outcome = Outcome(sweeping.folder, trials, splits)
+    slopes = [slope for one in dimensions if one.numeric for slope in outcome.slopes(one.name)]
+    return Findings(
+        sweep, asked, dimensions, trials, list(outcome.rows()), slopes,
+        splits[0], question.objective, simulated,
+    )  # fmt: skip
+
+
+def write(folder: Path, found: Findings, sweeping: Sweeping) -> dict[str, Any]:
+    """Write the page and the tables; returns the partition's facts."""
+    (folder / "sweep.html").write_text(render(found), "utf-8")
+    for table, name in ((_trials(found.trials), "trials"), (as_table(found.rows), "measures")):
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
+    best = found.ranked[0]
+    return {
+        "question": dict(found.question),
+        "best": {
+            "trial": best.number,
+            "point": best.point,
+            found.objective: best.objective,
+            "flags": sweeping.commands(best),
+            "lakes": str(sweeping.folder),
+        },
+        "slopes": [
+            {"flag": one.flag, "stage": one.stage, "split": one.split, "measure": one.measure,
+             "trials": one.points, "per_doubling": list(one.found)}
+            for one in found.slopes
+        ],
+    }  # fmt: skip
+
+
+def track(run_id: str, sweep: Pinned, found: Findings) -> None:
+    """The best trial's figures and the page, on the study's mlflow_run; then it is finished."""
+    api = client()
+    tracked = MlflowRun(api, run_id)
+    tracked.measures({found.objective: found.ranked[0].objective})
+    tracked.tags({"best": found.ranked[0].point})
+    tracked.artifact(sweep.path("sweep.html"))
+    api.set_terminated(run_id, "FINISHED")
+
+
+def _trials(trials: Sequence[Trial]) -> pa.Table:
+    """One row per trial; every swept flag is a column of its own."""
+    names = list(dict.fromkeys(name for one in trials for name in one.setting))
+    columns: dict[str, list[Any]] = {
+        "trial": [one.number for one in trials],
+        "point": [one.point for one in trials],
+        **{name: [one.setting[name] for one in trials] for name in names},
+        "state": [one.state for one in trials],
+        "objective": [one.objective for one in trials],
+        "seconds": [one.seconds for one in trials],
+        "error": [one.error for one in trials],
+    }
+    return pa.table(columns)

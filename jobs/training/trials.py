@@ -1,0 +1,185 @@
+"""The commands of a trial, each in a lake of its own: made once, shared by trials that ask for the same.
+
+A command's folder is named after its flags, its inputs and the commands before it. What stands there, published, is not
+made again: trials that differ in step 3 alone share step 1, and a killed sweep goes on from what it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs import store
+from jobs.display import printable
+from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition, lake_root
+from jobs.reading import Pinned, exists, pin
+from jobs.training.flags import Value
+
+log = logging.getLogger(__name__)
+Flags = Mapping[str, Value]
+
+
+class CommandFailed(RuntimeError):
+    """A command of a trial ended badly; its log's last line says why."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A partition in a lake of its own. seconds: what it took to make, whenever that was."""
+
+    root: Path
+    partition: Partition
+    space: str
+    seconds: float
+    reused: bool = False
+
+
+@dataclass
+class Bench:
+    """Runs commands for trials. inputs: pairs, queries, items, qrels in the lake; contents: their digests."""
+
+    folder: Path
+    inputs: Mapping[str, Partition]
+    contents: Sequence[str]
+    splits: str
+    min_relevance: float = 0.0
+    limit_s: float = 0.0
+    made: list[Made] = field(default_factory=list)
+
+    def towers(self, step: str, flags: Flags, start: Made | None = None, mined: Made | None = None) -> Made:  # fmt: skip
+        """Train: step in_batch from nothing, step star from towers and what they mined."""
+        ds = self.inputs["items"].ds
+        given = {"start": start, "negatives": mined}
+        needs = {name: one for name, one in given.items() if one is not None}
+        return self._make("towers", TOWERS.at(ds=ds, step=step), flags, needs)
+
+    def negatives(self, flags: Flags, towers: Made) -> Made:
+        """Mine with towers."""
+        at = NEGATIVES.at(ds=self.inputs["items"].ds, towers=towers.space)
+        return self._make("negatives", at, flags, {"towers": towers})
+
+    def measures(self, towers: Made) -> Made:
+        """Judge towers by exact search."""
+        at = MEASURES.at(ds=self.inputs["items"].ds, towers=towers.space)
+        flags: Flags = {"split": self.splits, "min_relevance": self.min_relevance}
+        return self._make("measure", at, flags, {"towers": towers})
+
+    def _make(self, job: str, output: Partition, flags: Flags, needs: Mapping[str, Made]) -> Made:
+        said = [job, dict(flags), {name: one.root.name for name, one in needs.items()}, self.contents]  # fmt: skip
+        key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        root = self.folder / f"{job}-{key}"
+        root.mkdir(parents=True, exist_ok=True)
+        with _held(root / "lock") as lock, within(root):
+            reused = exists(output)
+            if not reused:
+                for one in needs.values():
+                    bring(one.partition, str(one.root), root)
+                if isinstance(bert := flags.get("bert"), str):
+                    bring(Partition.parse(bert), "", root)
+                tables = ("items", "queries", "qrels" if job == "measure" else "pairs")
+                words = {
+                    **{name: self.inputs[name] for name in tables},
+                    **{name: one.partition for name, one in needs.items()},
+                    output.name: output,
+                    **flags,
+                }
+                argv = [word for name, value in words.items() for word in (f"--{name}", str(value))]
+                self._run(job, argv, root, lock)
+            found = pin(output, even_stopped=True)
+        space = str(found.facts.get("space_id", ""))
+        self.made.append(Made(root, output, space, found.manifest.seconds, reused))
+        return self.made[-1]
+
+    def _run(self, job: str, argv: Sequence[str], root: Path, lock: int) -> None:
+        """Run one command in the trial's lake.
+
+        Raises:
+            CommandFailed: it ended badly, or took longer than the limit.
+        """
+        command = [sys.executable, "-m", f"jobs.{job}", *argv]
+        path = root / "command.log"
+        log.info("%s: %s", root.name, " ".join(argv))
+        # the child holds the lock too: outliving us, it keeps others from doing the same beside it
+        with path.open("w", encoding="utf-8") as file, subprocess.Popen(
+            command, env={**os.environ, "NIGHTSHELF_TRIALS": str(root)}, pass_fds=(lock,),
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            try:
+                code = process.wait(self.limit_s or None)
+            except subprocess.TimeoutExpired:
+                _end(process)
+                raise CommandFailed(f"jobs.{job}: stopped after {self.limit_s:.0f} s, the limit") from None  # fmt: skip
+            except BaseException:
+                _end(process)
+                raise
+        if code:
+            raise CommandFailed(f"jobs.{job}: exit code {code}: {last_line(path)} (log: {path})")
+
+
+def last_line(path: Path) -> str:
+    """What a command said last, fit to be shown."""
+    lines = path.read_text("utf-8", errors="replace").strip().splitlines()
+    return printable(lines[-1].strip(), 400) if lines else "it said nothing"
+
+
+@contextlib.contextmanager
+def within(root: Path) -> Iterator[None]:
+    """Read and write trained tables in a trial's lake, in this process."""
+    before = os.environ.get("NIGHTSHELF_TRIALS")
+    os.environ["NIGHTSHELF_TRIALS"] = str(root)
+    try:
+        yield
+    finally:
+        del os.environ["NIGHTSHELF_TRIALS"]
+        if before is not None:
+            os.environ["NIGHTSHELF_TRIALS"] = before
+
+
+def open_made(made: str | Path, partition: str) -> Pinned:
+    """Pin a partition of a trial's lake."""
+    with within(Path(made)):
+        return pin(Partition.parse(partition), even_stopped=True)
+
+
+def bring(partition: Partition, source: str, root: Path) -> None:
+    """Show a partition of another trial's lake (or, with no source, of the lake) in this one: no copy."""
+    below = partition.uri.removeprefix(partition.root).lstrip("/")
+    origin = f"{source or lake_root()}/{below}"
+    target = root / below
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if store.is_local(origin):
+        target.symlink_to(store.local_path(origin), target_is_directory=True)
+        return
+    for name, _ in store.list_files(origin):
+        store.copy(f"{origin}/{name}", str(target / name))
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[int]:
+    """Hold a lock, waiting for whoever has it."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another process makes this; waiting for it", path.parent.name)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, then make it."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    process.kill()
