@@ -19,6 +19,9 @@ from dags.pods import pod
 from jobs.lake import Partition
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
+TRAINERS = ("process", "torchrun", "spark")
+# trainings that may take several processes
+TRAININGS = frozenset({"towers"})
 SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
 GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "embeddings"})
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
@@ -62,7 +65,27 @@ def argv(name: str, flags: dict[str, Value]) -> list[str]:
     """The command of a job: a list, so that no value can be more than one word."""
     if runner() == "spark_submit" and name in SPARK_JOBS:
         return [*spark_submit(name), LAUNCHER, name, *words(flags)]
+    if name in TRAININGS:
+        return [*training(name), *words(flags)]
     return ["python", "-m", f"jobs.{name}", *words(flags)]
+
+
+def training(name: str) -> list[str]:
+    """The start of a training: one process, or NIGHTSHELF_TRAINER=torchrun with the words of NIGHTSHELF_TORCHRUN, or
+    =spark on as many executors as NIGHTSHELF_PROCESSES says.
+
+    Raises:
+        ValueError: there is no such trainer.
+    """
+    found = os.environ.get("NIGHTSHELF_TRAINER", "process")
+    if found not in TRAINERS:
+        raise ValueError(f"NIGHTSHELF_TRAINER={found!r}: expected one of {', '.join(TRAINERS)}")
+    if found == "torchrun":
+        how = os.environ.get("NIGHTSHELF_TORCHRUN", "--standalone --nproc-per-node=auto")
+        return ["torchrun", *shlex.split(how), "-m", f"jobs.{name}"]
+    if found == "spark":
+        return ["python", "-m", "jobs.spark_trainer", name]
+    return ["python", "-m", f"jobs.{name}"]
 
 
 def words(flags: dict[str, Value]) -> list[str]:
