@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs import pretrain
+from jobs import pretrain, towers
 from jobs.lake import BERT, ITEMS, QUERIES, Partition
 from jobs.publish import publish
 from jobs.reading import pin
@@ -23,9 +23,11 @@ from jobs.tracking import client
 from jobs.training import corpus
 from jobs.training.bert_folder import bert_folder, load_bert, minilm_folder
 from jobs.training.corpus import Reader, read_corpus
+from jobs.weights import load_towers
 from models.masking import Masker
 from models.tokens import train_tokenizer
-from tests.jobs.classroom import DS, SECRET, Args, publish_learning
+from tests.jobs.classroom import DS, IN_BATCH, SECRET, Args, publish_learning
+from tests.jobs.classroom import TABLES as LEARNING
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import QUERIES as TEXTS
 
@@ -250,3 +252,30 @@ def test_wrong_settings_are_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         pretrain.Args(**{**TABLES, "bert": BERT_OF_DAY, **wrong})  # type: ignore[arg-type]
+
+
+def test_towers_stand_on_what_was_pretrained(classroom: Path) -> None:
+    """Vectors of its BERT before towers learn; an input of theirs; and they go through the corridor."""
+    learn(epochs=2)
+    made = pin(BERT_OF_DAY)
+    said = towers.main(
+        towers.Args(
+            **LEARNING,  # type: ignore[arg-type]
+            towers=IN_BATCH, bert=BERT_OF_DAY, preset="small", epochs=1, batch_size=12, dim=16, lr=1e-12,
+        )
+    )  # fmt: skip
+    trained = pin(IN_BATCH)
+    assert str(BERT_OF_DAY) in [source.partition for source in trained.manifest.inputs]
+    found = load_towers(trained)
+    assert said["space_id"] == trained.facts["space_id"]
+    bert, tokenizer = load_bert(bert_folder(made))
+    assert found.tokenizer.get_vocab() == tokenizer.get_vocab()
+    assert found.config.bert["hidden_size"] == 32
+    assert found.config.max_tokens == 16
+    ids = torch.tensor([tokenizer.encode("czerwony rower").ids])
+    inner = found.item_tower.bert
+    assert inner is not None
+    with torch.inference_mode():
+        ours = inner(ids, torch.ones_like(ids, dtype=torch.bool))
+        mean = bert(input_ids=ids).last_hidden_state.mean(dim=1)
+    assert torch.allclose(ours, torch.nn.functional.normalize(mean, dim=1), atol=1e-4)
