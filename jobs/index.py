@@ -32,6 +32,7 @@ from models.cutoff import KINDS, Cutoff
 from models.encode import encode_queries
 from models.fusion import Ranked, Vote
 from models.index import Vectors
+from models.space import items_space
 from models.sparse import SparseIndex, build_sparse
 from models.towers import TwoTower, space_id
 
@@ -115,8 +116,9 @@ def main(args: Args) -> dict[str, Any]:
 
 def _towers(args: Args, towers_in: Pinned) -> TwoTower:
     towers = load_towers(towers_in)
-    found, expected = space_id(towers), args.embeddings.values["towers"]
-    if found != expected or expected != args.index.values["towers"]:
+    found, embedded = space_id(towers), args.embeddings.values["towers"]
+    # a refreshed query tower keeps the embeddings of the towers it came from
+    if embedded not in (found, items_space(towers)) or found != args.index.values["towers"]:
         raise ValueError(
             f"{args.index}: {args.towers} has space id {found}, {args.embeddings} is of another or"
             " goes to another; queries and items must meet in one space"

@@ -25,6 +25,7 @@ from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.vectors import pin_shards, read_vectors
 from models.encode import encode_items
+from models.towers import TwoTower
 from tests.jobs.shop import (
     HOSTILE,
     Args,
@@ -267,6 +268,34 @@ def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Sh
     assert promote.main(promote.Args(report=changed.report))["promoted"] is True
     assert read_pointer("champion").partition == good
     assert read_pointer("previous").partition == worse.index
+
+
+def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
+    """Its bundle has its own space id over the vectors of the towers it came from, and no others."""
+    config, tokenizer_json, tensors = load_bundle(pin(changed.index)).towers.state()
+    queries = {
+        name.replace("item_tower.", "query_tower."): one * torch.linspace(0.9, 1.1, one.shape[1])
+        for name, one in tensors.items()
+    }
+    settings = {**config, "shared": False, "items_of": changed.space}
+    refreshed = TwoTower.from_state(settings, tokenizer_json, tensors | queries)
+    made = publish_trained(refreshed, step="adore")
+    given = (changed.embeddings(), made.towers, made.items, made.queries)
+    index.main(index.Args(*given, made.index, factory="Flat"))
+    bundle = load_bundle(pin(made.index))
+    assert bundle.facts["space_id"] == made.space != changed.space
+    assert verify.main(verify.Args(made.index))["sound"] is True
+    with pytest.raises(ValueError, match="must meet in one space"):
+        index.main(index.Args(*given, changed.index))
+    stranger = publish_trained(TwoTower.from_state({**settings, "items_of": "0" * 16},
+                               tokenizer_json, tensors | queries).eval(), step="in_batch")  # fmt: skip
+    with pytest.raises(ValueError, match="must meet in one space"):
+        index.main(index.Args(changed.embeddings(), stranger.towers, *given[2:], stranger.index))
+    # a new catalogue is embedded under their own name, as every night
+    embed(made)
+    old, new = (read_vectors(pin_shards(one.embeddings()))[1] for one in (changed, made))
+    assert np.array_equal(old, new)
+    assert pin(made.embeddings()).facts["padding_frac"] == 0.0
 
 
 def test_a_report_that_compared_with_another_champion_is_refused(changed: Shop) -> None:
