@@ -39,6 +39,7 @@ class Pretrainer:
         self.exam = make_exam(training.masker, corpus.dev, plan.batch_tokens, plan.seed)
         self.patience, self.checkpoint_s = patience, checkpoint_s
         self.points: list[dict[str, float]] = []
+        self.start: dict[str, float] = {}
         self.best: dict[str, float] = {}
         self.best_tensors: dict[str, Tensor] = {}
         self.worse = 0
@@ -47,7 +48,8 @@ class Pretrainer:
 
     def run(self) -> dict[str, float]:
         """Train until the plan's end or until the dev loss stops falling; returns figures of the best epoch."""
-        self._resume()
+        if not self._resume():
+            self.start = {f"start_{name}": value for name, value in self._examine(0).items()}
         training = self.training
         with progress("pretrain", training.total, "steps") as advance:
             advance(training.done)
@@ -70,7 +72,7 @@ class Pretrainer:
 
     def _figures(self) -> dict[str, float]:
         """The best epoch's exam, beside what a guess by frequency alone would have been."""
-        found = {**self.best, "items": self.corpus.items, "queries": self.corpus.queries,
+        found = {**self.start, **self.best, "items": self.corpus.items, "queries": self.corpus.queries,
                  "pieces_seen": self.pieces, "padded_frac": self.padded_frac}  # fmt: skip
         if not self.exam:
             log.warning("no text to examine with: the last epoch is kept, the best or not")
@@ -119,13 +121,8 @@ class Pretrainer:
 
     def _judge(self, epoch: int) -> None:
         """Examine the epoch; keep its weights if they are the best so far."""
-        found: dict[str, float] = {}
-        if self.exam:
-            exam = judge(self.training.model, self.exam, self.training.plan.precision)
-            found = {"dev_loss": exam.loss, "dev_accuracy": exam.accuracy}
-            log.info("epoch %d: dev loss %.4f, accuracy %.4f", epoch, exam.loss, exam.accuracy)
-            self.points[-1].update(found)
-            self.tracked.measures(found, self.training.done)
+        found = self._examine(epoch)
+        self.points[-1].update(found)
         if self.best and found and found["dev_loss"] >= self.best["dev_loss"]:
             self.worse += 1
             return
@@ -134,22 +131,34 @@ class Pretrainer:
         self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
         self.worse = 0
 
+    def _examine(self, epoch: int) -> dict[str, float]:
+        """Loss and accuracy on the dev texts; empty where there is none."""
+        if not self.exam:
+            return {}
+        exam = judge(self.training.model, self.exam, self.training.plan.precision)
+        log.info("epoch %d: dev loss %.4f, accuracy %.4f", epoch, exam.loss, exam.accuracy)
+        found = {"dev_loss": exam.loss, "dev_accuracy": exam.accuracy}
+        self.tracked.measures(found, self.training.done)
+        return found
+
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
         self.checkpoint.write({
             "training": self.training.state(), "points": self.points, "best": self.best,
             "best_tensors": self.best_tensors, "worse": self.worse, "pieces": self.pieces,
-            "area": self.area,
+            "area": self.area, "start": self.start,
         })  # fmt: skip
         self.saved_at = time.monotonic()
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
         state = self.checkpoint.read()
         if not state:
-            return
+            return False
         self.training.restore(state["training"])  # type: ignore[arg-type]
         self.points, self.best = state["points"], state["best"]  # type: ignore[assignment]
         self.best_tensors, self.worse = state["best_tensors"], state["worse"]  # type: ignore[assignment]
         self.pieces, self.area = state["pieces"], state["area"]  # type: ignore[assignment]
+        self.start = state["start"]  # type: ignore[assignment]
         log.info("going on from step %d of %d", self.training.done, self.training.total)
+        return True

@@ -72,6 +72,7 @@ def test_it_learns_more_than_how_often_each_piece_comes(classroom: Path) -> None
     assert facts["dev_accuracy"] > facts["unigram_accuracy"]
     assert facts["dev_loss"] < facts["unigram_loss"]
     assert said == {"bert": str(BERT_OF_DAY), **facts}
+    assert facts["start_dev_loss"] > facts["dev_loss"]
     assert facts["pieces_seen"] > 0
     assert 0 <= facts["padded_frac"] < 0.2
 
