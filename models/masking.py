@@ -60,8 +60,8 @@ class Masker:
         ])  # fmt: skip
         self.inner = np.array([name.startswith("##") for name in names]) & self.word
         # pieces of other tokenizers (HerBERT's) say where a word ends instead
-        ends = np.array([name.endswith("</w>") for name in names])
-        self.goes_on = ~ends & self.word if ends.any() else np.zeros(len(names), np.bool_)
+        ends = np.array([name.endswith("</w>") for name in names]) & (not self.inner.any())
+        self.goes_on = self.word & ~ends & ends.any()
         if not self.inner.any() and not ends.any():
             raise ValueError(
                 "tokenizer: no piece begins with ## or ends with </w>, so whole words cannot be told;"
