@@ -141,7 +141,8 @@ def _work(args: Args, sweeping: Sweeping) -> str:
     null = subprocess.DEVNULL
     helpers = [subprocess.Popen(command, stdin=null, stdout=null) for _ in range(args.workers - 1)]
     again = {one.point for one in sweeping.trials() if one.error} if args.retry == "on" else set()
-    with progress("sweep", len(study.points()) if not args.point else 1, "trials") as advance:
+    total = 1 if args.point else len(study.points()) + len(again)
+    with progress("sweep", total, "trials") as advance:
         while claim := study.claim(args.point if args.point != NEXT else "", again):
             again.discard(claim.point)
             error = sweeping.run(claim)

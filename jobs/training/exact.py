@@ -17,7 +17,7 @@ from jobs.scale import scale
 from models.encode import encode_queries, item_vectors
 from models.fusion import trec_order
 from models.measures import CUTOFFS, Judged, Measured, judge_items, measure
-from models.mining import nearest
+from models.nearest import nearest
 from models.normalise import normalise_query
 from models.slices import lengths, likely_typos, model_numbers, words_of
 from models.towers import TwoTower
@@ -135,7 +135,8 @@ def judge_exactly(towers: TwoTower, asked: Questions, catalogue: Catalogue) -> M
                 yield chunk
                 advance(len(chunk))
 
-    scores, found = nearest(wanted, chunks(), min(SEARCHED, len(catalogue.ids)))
+    depth = min(SEARCHED, len(catalogue.ids))
+    scores, found = nearest(wanted, chunks(), depth, towers.device)
     found = trec_order(found, scores).items[:, :DEPTH]
     below = np.einsum("jd,jd->j", wanted[query], vectors[place])
     rows = _listed(found, query, item, below, len(catalogue.ids))

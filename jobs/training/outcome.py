@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.columns import numbers, strings
+from jobs.lake import Partition
+from jobs.reading import pin
 from jobs.training.flags import Value
-from jobs.training.trials import open_made
+from jobs.training.trials import within
 from models.intervals import (
     Interval,
     over_seeds,
@@ -168,7 +170,8 @@ def _added(after: Array, before: Array, drawn_after: Array, drawn_before: Array)
 
 def _table(root: Path, partition: str) -> pa.Table:
     """Measures of each query, in the order of their ids."""
-    path = open_made(root, partition).path("measures.parquet")
+    with within(root):
+        path = pin(Partition.parse(partition)).path("measures.parquet")
     return pq.read_table(path).sort_by("query_id")
 
 

@@ -23,7 +23,7 @@ from jobs.training.flags import Value, flags_of
 from jobs.training.outcome import Trial
 from jobs.training.settings import parse_point
 from jobs.training.study import Claim, Study
-from jobs.training.trials import Bench, Made, open_made
+from jobs.training.trials import Bench, Made, facts_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -156,7 +156,7 @@ class Sweeping:
         """Mean over seeds of the objective, of the last stage's towers on the first split."""
         split = self.question.splits.split(",")[0]
         last = made["star" if "star" in made else "in_batch"]
-        told = [open_made(self.folder / root, name).facts["splits"][split]["all"] for root, name in last]  # fmt: skip
+        told = [facts_of(self.folder / root, name)["splits"][split]["all"] for root, name in last]  # fmt: skip
         return sum(float(one[self.question.objective][0]) for one in told) / len(told)
 
     def _trial(self, one: FrozenTrial) -> Trial:

@@ -17,11 +17,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jobs import store
 from jobs.display import printable
 from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition, lake_root
-from jobs.reading import Pinned, exists, pin
+from jobs.reading import exists, pin
 from jobs.training.flags import Value
 
 log = logging.getLogger(__name__)
@@ -144,10 +145,10 @@ def within(root: Path) -> Iterator[None]:
             os.environ["NIGHTSHELF_TRIALS"] = before
 
 
-def open_made(made: str | Path, partition: str) -> Pinned:
-    """Pin a partition of a trial's lake."""
-    with within(Path(made)):
-        return pin(Partition.parse(partition), even_stopped=True)
+def facts_of(root: Path, partition: str) -> dict[str, Any]:
+    """What a partition of a trial's lake says of itself."""
+    with within(root):
+        return pin(Partition.parse(partition), even_stopped=True).facts
 
 
 def bring(partition: Partition, source: str, root: Path) -> None:
