@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from jobs import pretrain, towers
 from jobs.lake import BERT, ITEMS, QUERIES, Partition
 from jobs.publish import publish
-from jobs.reading import pin
+from jobs.reading import pin, read_table
 from jobs.tracking import client
 from jobs.training import corpus
 from jobs.training.bert_folder import bert_folder, load_bert, minilm_folder
@@ -56,6 +56,14 @@ def classroom(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     return lake
+
+
+def republish(name: str, column: str, values: list[str]) -> None:
+    """The table again, with another column."""
+    table = read_table(pin(TABLES[name]))
+    place = table.schema.get_field_index(column)
+    with publish(TABLES[name], Args(TABLES[name])) as out:
+        out.write_table(table.set_column(place, column, pa.array(values)))
 
 
 def weights(of: Partition) -> dict[str, torch.Tensor]:
@@ -151,6 +159,23 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path
     assert not checkpoint.exists()
 
 
+def test_it_ends_when_the_dev_loss_does_not_fall(classroom: Path) -> None:
+    learn(lr=1e-12, epochs=9, patience=1)
+    assert pq.read_table(pin(BERT_OF_DAY).path("curves.parquet"))["epoch"].to_pylist()[-1] == 2
+    assert pin(BERT_OF_DAY).facts["best_epoch"] == 1
+
+
+def test_with_nothing_to_examine_the_last_epoch_is_kept(
+    classroom: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    republish("queries", "split", ["train"] * (len(TEXTS) + 1))
+    learn(dev_frac=0.0)
+    facts = pin(BERT_OF_DAY).facts
+    assert facts["best_epoch"] == 3
+    assert "dev_loss" not in facts
+    assert "no text to examine with" in caplog.text
+
+
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     classroom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,18 +245,8 @@ def test_max_texts_bounds_what_is_held_and_sides_stay(
 
 def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
     """Queries of split test alone, and items without a title."""
-    made = {
-        name: pq.read_table(pin(one).path("part-00000.parquet")) for name, one in TABLES.items()
-    }
-    blank = pa.array([""] * len(TITLES))
-    items = made["items"].set_column(made["items"].schema.get_field_index("text"), "text", blank)
-    splits = pa.array(["test"] * len(made["queries"]))
-    queries = made["queries"].set_column(
-        made["queries"].schema.get_field_index("split"), "split", splits
-    )
-    for name, table in (("items", items), ("queries", queries)):
-        with publish(TABLES[name], Args(TABLES[name])) as out:
-            out.write_table(table)
+    republish("items", "text", [""] * len(TITLES))
+    republish("queries", "split", ["test"] * (len(TEXTS) + 1))
     with pytest.raises(ValueError, match="no text to learn from among 32 items and 0 queries"):
         learn(start=str(minilm_folder()))
 
