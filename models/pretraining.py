@@ -27,7 +27,7 @@ _ORDER, _MASKS = 1, 2  # what is drawn: different seeds
 
 @dataclass(frozen=True)
 class Plan:
-    """How to pre-train. batch_tokens: of one step, padding included. warmup_frac: of all steps.
+    """How to pre-train. batch_tokens: of one step on average, padding included. warmup_frac: of all steps.
 
     clip: greatest norm of the gradient. precision: auto, fp32 or bf16.
     """
@@ -72,8 +72,11 @@ class Training:
     def __init__(self, model: MaskedLM, texts: Ragged, masker: Masker, plan: Plan) -> None:
         """Every text must hold a word: `masker.has_words`."""
         self.model, self.texts, self.masker, self.plan = model, texts, masker, plan
+        # what a text costs on average: of a short one nothing is drawn, mostly, and it is left out
+        words = texts.lengths - 2
+        self.costs = np.ceil(texts.lengths * (words * masker.mask_frac).clip(0, 1)).astype(np.int64)
         # texts of like length together; the lengths are the same in every epoch, so are the cuts
-        self.steps_per_epoch = sum(1 for _ in buckets(texts.lengths, plan.batch_tokens))
+        self.steps_per_epoch = sum(1 for _ in buckets(self.costs, plan.batch_tokens))
         self.total = plan.epochs * self.steps_per_epoch
         if plan.max_steps:
             self.total = min(self.total, plan.max_steps)
@@ -104,7 +107,7 @@ class Training:
         """Rows of each step of an epoch from the `skip`th on: like lengths together, in random order."""
         rng = np.random.default_rng([_ORDER, self.plan.seed, epoch])
         order = rng.permutation(len(self.texts))
-        cuts = list(buckets(self.texts.lengths[order], self.plan.batch_tokens))
+        cuts = list(buckets(self.costs[order], self.plan.batch_tokens))
         for number in rng.permutation(len(cuts))[skip:]:
             yield order[cuts[number]]
 
