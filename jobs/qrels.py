@@ -23,20 +23,24 @@ REASONS = ("no_relevance", "item_ended", "query_unknown")
 
 @dataclass(frozen=True)
 class Args:
-    """impressions  last judged day; read only where there are no labels
-    queries      the queries that are known, with their split
+    """queries      the queries that are known, with their split
     items        the catalogue that is searched; judgements of other items are dropped
     qrels        output; replaced
+    impressions  last judged day; read only where there are no labels
     labels       judgements: relevance is theirs, the mean over spellings of one query
     judge_days   days of clicks, the last one included: 1 clicked, 2 put in the cart, 3 bought
     """
 
-    impressions: Partition
     queries: Partition
     items: Partition
     qrels: Partition
+    impressions: Partition = NOWHERE
     labels: Partition = NOWHERE
     judge_days: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.impressions and not self.labels:
+            raise ValueError("expected impressions or labels")
 
 
 def main(args: Args) -> dict[str, str | int]:

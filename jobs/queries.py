@@ -1,4 +1,7 @@
-"""Impressions of a window, and labels -> queries.   python -m jobs.queries --impressions impressions/ds=2026-01-31 --queries queries/ds=2026-01-31"""
+"""Impressions of a window, or labels, or both -> queries.
+
+python -m jobs.queries --impressions impressions/ds=2026-01-31 --queries queries/ds=2026-01-31
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import window
+from jobs.window import Window, window
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -22,29 +25,31 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Args:
-    """impressions  last day of the window
-    queries      output; replaced
+    """queries      output; replaced
+    impressions  last day of the window; empty: the labelled queries alone
     labels       judged queries, to be added where nobody searched for them; their split is obeyed
     window_days  days of impressions, the last one included; days that are not published are left out
     head_frac    head: the most frequent queries, until they make this share of all searches
     torso_frac   torso: those after them, until this share; the rest, and what was searched once, is tail
     """
 
-    impressions: Partition
     queries: Partition
+    impressions: Partition = NOWHERE
     labels: Partition = NOWHERE
     window_days: int = 28
     head_frac: float = 0.5
     torso_frac: float = 0.8
 
     def __post_init__(self) -> None:
+        if not self.impressions and not self.labels:
+            raise ValueError("expected impressions, labels or both")
         if not 0 <= self.head_frac <= self.torso_frac <= 1:
             raise ValueError("expected 0 <= head_frac <= torso_frac <= 1")
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Count searches by query, place each in its segment, and give it its side for ever."""
-    days = window(args.impressions, args.window_days)
+    days = window(args.impressions, args.window_days) if args.impressions else Window([], [], [])
     labels = [pin(args.labels)] if args.labels else []
     with (
         spark_session("queries") as spark,

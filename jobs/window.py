@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.lake import Partition
+from jobs.lake import IMPRESSIONS, Partition
 from jobs.reading import Pinned, pin, published_days, read_verdict
 from jobs.store import spark_uri
 
@@ -39,10 +39,12 @@ class Window:
         return 1 + (read >> 28)
 
     def read(self, spark: SparkSession) -> DataFrame:
-        """The rows of all its days."""
+        """The rows of all its days; none where there is no day."""
+        if not self.days:
+            columns = ", ".join(f"{name} {kind}" for name, kind in IMPRESSIONS.columns.items())
+            return spark.createDataFrame([], columns)
         uris = [spark_uri(uri) for pinned in self.days for uri in pinned.files()]
-        columns = list(self.days[0].partition.table.columns)
-        return spark.read.parquet(*uris).select(*columns)
+        return spark.read.parquet(*uris).select(*self.days[0].partition.table.columns)
 
 
 def window(last: Partition, days: int) -> Window:

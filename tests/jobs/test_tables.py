@@ -72,7 +72,7 @@ def shop(put: Put) -> None:
 
 
 def make_queries(**settings: Any) -> dict[str, Row]:
-    queries.main(queries.Args(IMPRESSIONS.at(ds=LAST), QUERIES.at(ds=LAST), **settings))
+    queries.main(queries.Args(QUERIES.at(ds=LAST), IMPRESSIONS.at(ds=LAST), **settings))
     return {row["query"]: row for row in read_table(pin(QUERIES.at(ds=LAST))).to_pylist()}
 
 
@@ -163,7 +163,9 @@ def test_pairs_and_qrels() -> None:
 def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
     make_queries()
     items = put(ITEMS.at(ds=LAST), [{"item_id": "other"}])
-    args = pairs.Args(IMPRESSIONS.at(ds=LAST), items, QUERIES.at(ds=LAST), PAIRS.at(ds=LAST))
+    args = pairs.Args(
+        PAIRS.at(ds=LAST), IMPRESSIONS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST)
+    )
     with pytest.raises(
         ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 5 .*'item_ended': 5.*same shop"
     ):

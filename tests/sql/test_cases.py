@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/expected.yaml"))
-PORTABLE = {"queries", "pairs", "qrels_from_labels", "qrels_from_clicks"}
+PORTABLE = {"queries", "pairs", "pairs_from_qrels", "qrels_from_labels", "qrels_from_clicks"}
 
 ACT = (
     "item_id STRING, position INT, is_click BOOLEAN, is_cart BOOLEAN, is_purchase BOOLEAN,"
@@ -36,7 +36,7 @@ ACT = (
 )
 VIEWS = {
     name: ", ".join(f"{column} {kind}" for column, kind in TABLES[name].columns.items())
-    for name in ("impressions", "items", "queries")
+    for name in ("impressions", "items", "queries", "qrels")
 } | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
