@@ -16,6 +16,8 @@ POINTS = (
     "publish.after_pointer",
     "towers.step",
     "pretrain.step",
+    "negatives.items",
+    "negatives.block",
 )
 _passed: Counter[str] = Counter()
 

@@ -4,48 +4,65 @@ python -m jobs.negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pai
     --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
-Exact search over the whole catalogue, then the filters of models.mining in their order.
+The whole catalogue is searched, then come the filters of models.mining in their order. Memory does not grow with the
+catalogue. Killed, it goes on from the last chunk of items encoded, or block of queries searched.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from jobs.attempt import Attempt
 from jobs.cli import run
-from jobs.lake import Partition
-from jobs.training.learning import Learning, read_learning
-from jobs.progress import progress
+from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
-from jobs.reading import Pinned, pin, read_table
-from jobs.tracking import mlflow_run
+from jobs.reading import Pinned, pin
+from jobs.tracking import MlflowRun, mlflow_run
+from jobs.training.learning import Learning, read_learning
+from jobs.training.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
+from jobs.training.mining import CHUNK, Plan, Search, catalogue_vectors, embedded_vectors
+from jobs.training.scratch import Scratch
+from jobs.vectors import pin_shards
 from jobs.weights import load_towers
-from models.encode import encode_queries, item_vectors
-from models.mining import Mined, Window, mine, nearest
-from models.normalise import normalise_query
+from models.encode import encode_queries
+from models.margin import Margin
+from models.mining import Window
+from models.space import items_space
 from models.towers import TwoTower, space_id
 
 log = logging.getLogger(__name__)
-CHUNK_ITEMS = 65_536
+GATES = ("stop", "warn", "off")
 
 
 @dataclass(frozen=True)
 class Args:
-    """towers     the towers that search, and that training will go on from
-    pairs      known positives of every split: none becomes a negative
-    queries    the texts of the queries; those of split train with a pair are searched
-    items      the catalogue
-    negatives  output; its key towers is the space id of `towers`
-    r_min      ranks above this one (from 0) are skipped: unclicked, yet mostly right
-    r_max      ranks from this one on are not looked at
-    per_query  negatives kept of each query
-    seed       of the random items where too few are left
+    """towers          the towers that search, and that training will go on from
+    pairs           known positives of every split: none becomes a negative
+    queries         the texts of the queries; those of split train with a pair are searched
+    items           the catalogue
+    negatives       output; its key towers is the space id of `towers`
+    embeddings      optional first shard of the catalogue's vectors; empty: it is encoded here
+    qrels           optional judgements: false negatives are counted by them, nothing is filtered
+    min_relevance   relevance from which a judged item is right; 0: as the judgements' own scale says
+    r_min           ranks above this one (from 0) are skipped: unclicked, yet mostly right
+    r_max           ranks from this one on are not looked at
+    per_query       negatives kept of each query
+    near_duplicate  overlap of words and trigrams from which titles are one; 0: only equal ones are
+    margin          off, absolute or relative: what scores above the best known positive less
+                    margin_size (times its score) is no negative
+    margin_size     of `margin`
+    search          exact, or ivf: inverted lists, a few times faster from 100,000 items on
+    agreement       share of what exact search finds that ivf must find, on a sample of queries
+    plateau         where the towers' dev recall was still rising: stop, warn, or off
+    held_out_frac   share of known positives held out to estimate false negatives; 0: no estimate
+    block_queries   queries searched together: bounds memory
+    chunk_items     items encoded together: bounds memory
+    seed            of random items where too few are left, of lists and samples
     """
 
     towers: Partition
@@ -53,95 +70,128 @@ class Args:
     queries: Partition
     items: Partition
     negatives: Partition
+    embeddings: Partition = NOWHERE
+    qrels: Partition = NOWHERE
+    min_relevance: float = 0.0
     r_min: int = 30
     r_max: int = 230
     per_query: int = 100
+    near_duplicate: float = 0.0
+    margin: str = "off"
+    margin_size: float = 0.05
+    search: str = "exact"
+    agreement: float = 0.95
+    plateau: str = "warn"
+    held_out_frac: float = 0.2
+    block_queries: int = 8_192
+    chunk_items: int = CHUNK
     seed: int = 0
 
     def __post_init__(self) -> None:
         Window(self.r_min, self.r_max, self.per_query)
+        Margin(self.margin, self.margin_size)
+        self.plan()
+        if self.plateau not in GATES:
+            raise ValueError(f"plateau={self.plateau!r}: expected one of {', '.join(GATES)}")
+        if not 0 <= self.near_duplicate <= 1 or not 0 <= self.held_out_frac < 1:
+            raise ValueError("near_duplicate must be in [0, 1], held_out_frac in [0, 1)")
+        if self.chunk_items < 1:
+            raise ValueError(f"chunk_items={self.chunk_items}: must be > 0")
+
+    def plan(self) -> Plan:
+        """How to search."""
+        return Plan(
+            self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed
+        )
 
 
 def main(args: Args) -> dict[str, object]:
     """Search, filter, publish."""
     inputs = [pin(one) for one in (args.towers, args.pairs, args.queries, args.items)]
+    shards = pin_shards(args.embeddings) if args.embeddings else []
+    judged = [pin(args.qrels)] if args.qrels else []
+    inputs += [*shards, *judged]
+    _plateau(args, inputs[0])
     with (
         mlflow_run("negatives", args, inputs) as tracked,
         publish(args.negatives, args, inputs) as out,
     ):
         out.mlflow_run_id = tracked.id
-        towers = load_towers(inputs[0])
-        if space_id(towers) != args.negatives.values["towers"]:
-            raise ValueError(
-                f"{args.negatives}: {args.towers} has space id {space_id(towers)}; write to"
-                f" {args.negatives.having(towers=space_id(towers))}"
-            )
-        towers.to("cuda" if torch.cuda.is_available() else "cpu")
-        learning = read_learning(*inputs[1:])
+        towers = _towers(args, inputs[0])
+        learning = read_learning(*inputs[1:4])
+        scratch = Scratch(args.negatives, args, inputs)
+        if shards:
+            vectors = embedded_vectors(scratch, shards, learning.item_ids, towers)
+        else:
+            vectors = catalogue_vectors(scratch, towers, inputs[3], args.chunk_items)
+
+        def encode(query: NDArray[np.int64]) -> NDArray[np.float32]:
+            return encode_queries(towers, [learning.queries[row] for row in query.tolist()])
+
+        search = Search(args.plan(), scratch, vectors, encode, towers.device.type)
+        miner = _miner(args, learning, inputs[3], judged)
         query = np.unique(learning.pair_query[learning.of_split("train")])
-        mined = _mine(args, towers, learning, inputs[3], query)
-        out.write_table(_table(learning, query, mined))
-        slots = mined.items.size
-        out.count("queries", len(learning.queries), len(query),
-                  {"not of split train, or without a pair": len(learning.queries) - len(query)})  # fmt: skip
-        figures = {
-            "queries": len(query),
-            "filled": mined.filled,
-            "filled_frac": mined.filled / max(1, slots),
-        }
-        dropped = {f"dropped {name}": count for name, count in mined.dropped.items()}
-        out.facts.update(space_id=space_id(towers), **figures, **dropped)
-        tracked.measures({**figures, **dropped})
+        for number, block in enumerate(search.blocks(query, learning.known)):
+            out.write_table(miner.table(block), f"part-{number:05d}.parquet")
+        figures = _account(out, tracked, miner, search, learning, query)
+        out.facts["space_id"] = space_id(towers)
+    scratch.remove()
     return {"negatives": str(args.negatives), **figures}
 
 
-def _mine(
-    args: Args, towers: TwoTower, learning: Learning, items: Pinned, query: NDArray[np.int64]
-) -> Mined:
-    asked = encode_queries(towers, [learning.queries[row] for row in query])
-    with progress("negatives", len(learning.item_texts), "items") as advance:
+def _plateau(args: Args, towers: Pinned) -> None:
+    """Negatives of towers that still learn are soon too easy: step 1 ends first."""
+    plateau = towers.facts.get("plateau")
+    if plateau or args.plateau == "off":
+        return
+    said = f"{args.towers}: found plateau={plateau} in its facts: dev recall was still rising, or nobody looked;"
+    said += " expected true: train step 1 for more epochs"
+    if plateau is False and args.plateau == "stop":
+        raise RuntimeError(f"{said}, or give plateau=warn")
+    log.warning("%s", said)
 
-        def texts() -> Iterator[list[str]]:
-            for start in range(0, len(learning.item_texts), CHUNK_ITEMS):
-                chunk = learning.item_texts[start : start + CHUNK_ITEMS]
-                yield chunk
-                advance(len(chunk))
 
-        scores, found = nearest(asked, item_vectors(towers, texts()), args.r_max)
-    labels = read_table(items, ["item_id", "group_id", "title"]).sort_by("item_id")
-    titles = [normalise_query(title or "") for title in labels.column("title").to_pylist()]
-    return mine(
-        found,
-        scores,
-        query,
-        learning.known,
-        _numbers(labels.column("group_id").to_pylist()),
-        _numbers(titles),
+def _towers(args: Args, pinned: Pinned) -> TwoTower:
+    towers = load_towers(pinned)
+    if (found := space_id(towers)) != args.negatives.values["towers"]:
+        raise ValueError(
+            f"{args.negatives}: {args.towers} has space id {found}; write to"
+            f" {args.negatives.having(towers=found)}"
+        )
+    if args.embeddings and args.embeddings.values["towers"] != items_space(towers):
+        raise ValueError(
+            f"{args.embeddings}: of another space than {args.towers}, whose items stand in"
+            f" {items_space(towers)}"
+        )
+    return towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _miner(args: Args, learning: Learning, items: Pinned, judged: list[Pinned]) -> Miner:
+    return Miner(
+        learning,
+        read_likeness(items, args.near_duplicate),
         Window(args.r_min, args.r_max, args.per_query),
+        Margin(args.margin, args.margin_size),
+        read_judgements(judged[0], learning, args.min_relevance) if judged else Judgements(),
+        args.held_out_frac,
         args.seed,
     )
 
 
-def _numbers(labels: Sequence[str | None]) -> NDArray[np.int64]:
-    """A number per label, equal where the labels are; a missing label is like no other."""
-    codes = pa.array(labels, pa.string()).dictionary_encode().indices
-    numbers = codes.to_numpy(zero_copy_only=False).astype(np.float64)
-    alone = np.arange(len(labels)) + len(labels)
-    return np.where(np.isnan(numbers), alone, np.nan_to_num(numbers)).astype(np.int64)
-
-
-def _table(learning: Learning, query: NDArray[np.int64], mined: Mined) -> pa.Table:
-    """One row per query; ranks from 1, 0 where a random item fills up, without score."""
-    there = mined.items >= 0
-    offsets = pa.array(np.concatenate([[0], np.cumsum(there.sum(axis=1))]), pa.int32())
-    ids = learning.item_ids.take(pa.array(mined.items[there], pa.int64()))
-    ranks, scores = mined.ranks[there], mined.scores[there]
-    return pa.table({
-        "query_id": learning.query_ids.take(pa.array(query, pa.int64())),
-        "item_ids": pa.ListArray.from_arrays(offsets, ids),
-        "ranks": pa.ListArray.from_arrays(offsets, pa.array(ranks + 1, pa.int32())),
-        "scores": pa.ListArray.from_arrays(offsets, pa.array(scores, pa.float32(), mask=ranks < 0)),
-    })  # fmt: skip
+def _account(
+    out: Attempt, tracked: MlflowRun, miner: Miner, search: Search, learning: Learning,
+    query: NDArray[np.int64],
+) -> dict[str, object]:  # fmt: skip
+    out.count("queries", len(learning.queries), len(query),
+              {"not of split train, or without a pair": len(learning.queries) - len(query)})  # fmt: skip
+    figures = miner.figures()
+    rates = miner.tally.rates(miner.held_out_frac)
+    dropped = {f"dropped {name}": count for name, count in miner.dropped.items()}
+    out.facts.update(figures, **dropped, **search.facts, false_negatives=rates)
+    numbers = {**figures, **dropped, **miner.rate()}
+    tracked.measures(numbers)
+    log_rates(tracked, rates)
+    return {**figures, **miner.rate()}
 
 
 if __name__ == "__main__":

@@ -56,14 +56,15 @@ def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:
 
     Rows in the order of ids make the index reproducible and its ties those of trec_eval.
     """
-    parts = list(_batches(shards))
+    parts = list(batches(shards))
     ids = np.array([name for names, _ in parts for name in names], dtype=object)
     vectors = np.concatenate([part for _, part in parts])
     order = np.argsort(ids, kind="stable")
     return ids[order].tolist(), vectors[order]
 
 
-def _batches(shards: list[Pinned]) -> Iterator[tuple[list[str], Vectors]]:
+def batches(shards: list[Pinned]) -> Iterator[tuple[list[str], Vectors]]:
+    """Ids and vectors of all shards, a few at a time, in the order of the files."""
     for shard in shards:
         for batch in dataset(shard).to_batches(columns=["item_id", "embedding"]):
             yield texts(batch.column("item_id")), matrix(batch.column("embedding"))
@@ -85,7 +86,7 @@ def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[
     names: list[str] = []
 
     def vectors() -> Iterator[Vectors]:
-        for found, part in _batches(shards):
+        for found, part in batches(shards):
             names.extend(found)
             yield part
 

@@ -1,4 +1,4 @@
-"""STAR mining against brute force, and the promise that a mined item is no known positive."""
+"""STAR mining against a plain loop, and the promise that a mined item is no known positive."""
 
 from __future__ import annotations
 
@@ -8,55 +8,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.batches import Known
-from models.mining import Mined, Window, mine, nearest
-
-
-def unit(rows: int, dim: int, seed: int) -> np.ndarray:
-    found = np.random.default_rng(seed).standard_normal((rows, dim)).astype(np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-
-@pytest.mark.parametrize("chunk", [7, 50, 200])
-def test_nearest_is_brute_force_over_all_chunks(chunk: int) -> None:
-    queries, items = unit(9, 8, 0), unit(200, 8, 1)
-    scores, rows = nearest(queries, (items[s : s + chunk] for s in range(0, 200, chunk)), 30)
-    expected = np.argsort(-(queries @ items.T), axis=1)[:, :30]
-    assert rows.tolist() == expected.tolist()
-    assert np.allclose(scores, np.take_along_axis(queries @ items.T, expected, axis=1), atol=1e-6)
-
-
-def test_nearest_in_a_catalogue_smaller_than_the_depth() -> None:
-    _, rows = nearest(unit(2, 8, 0), iter([unit(3, 8, 1)]), 5)
-    assert sorted(rows[0].tolist()) == [-1, -1, 0, 1, 2]
-    assert rows[0, 3:].tolist() == [-1, -1]
+from models.mining import Likeness, Mined, Window, mine
+from models.ragged import Ragged, ragged
 
 
 def plain(
-    found: list[int], right: set[int], group: np.ndarray, title: np.ndarray, window: Window
-) -> list[int]:
+    found: list[int], scores: list[float], right: set[int], like: Likeness, window: Window, most: float
+) -> list[int]:  # fmt: skip
     """The stated order of filters, item by item."""
+    group, title, near = like.group, like.title, like.near
     groups, titles = {group[i] for i in right}, {title[i] for i in right}
     kept: list[int] = []
-    seen: set[int] = set()
-    for rank, item in enumerate(found):
-        if not window.r_min <= rank < window.r_max or item < 0:
-            continue
-        if item in right or group[item] in groups:
-            continue
-        if title[item] in titles or title[item] in seen:
-            continue
-        seen.add(title[item])
-        kept.append(item)
+    above: set[int] = set()
+    for rank, item in enumerate(found[: window.r_max]):
+        own = title[item]
+        close = set() if near is None else set(near.take(np.array([own])).values.tolist())
+        fine = item not in right and group[item] not in groups
+        fine &= own not in titles | above and not close & (titles | above)
+        if fine and rank >= window.r_min and scores[rank] <= most:
+            kept.append(item)
+        above.add(own)
     return kept[: window.per_query]
+
+
+def symmetric(rng: np.random.Generator, titles: int) -> Ragged:
+    """Random near-duplicates among titles."""
+    pairs = {tuple(sorted(p)) for p in rng.integers(0, titles, (titles // 2, 2)).tolist()}
+    both = [(a, b) for a, b in pairs if a != b]
+    both += [(b, a) for a, b in both]
+    return ragged([[b for a, b in both if a == t] for t in range(titles)])
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 2**31), st.integers(0, 10), st.integers(1, 40), st.integers(1, 8),
-    st.integers(0, 60), st.integers(5, 60),
+    st.integers(0, 60), st.integers(5, 60), st.booleans(),
 )  # fmt: skip
 def test_filters_are_the_plain_loop(
-    seed: int, r_min: int, width: int, per_query: int, n_known: int, n_items: int
+    seed: int, r_min: int, width: int, per_query: int, n_known: int, n_items: int, near: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     window = Window(r_min, r_min + width, per_query)
@@ -65,24 +54,28 @@ def test_filters_are_the_plain_loop(
     scores = -np.sort(-rng.random((6, depth)).astype(np.float32), axis=1)
     query = np.array([3, 1, 4, 0, 5, 9])
     known = Known(rng.integers(0, 10, n_known), rng.integers(0, n_items, n_known), 10)
-    group, title = rng.integers(0, 40, n_items), rng.integers(0, 30, n_items)
-    mined = mine(found, scores, query, known, group, title, window, seed)
-    check(mined, found, scores, query, known, group, title, window)
+    like = Likeness(rng.integers(0, 40, n_items), rng.integers(0, 30, n_items),
+                    symmetric(rng, 30) if near else None)  # fmt: skip
+    most = rng.random(6).astype(np.float32) + 0.3
+    mined = mine(found, scores, query, known, like, window, seed, most)
+    check(mined, found, scores, query, known, like, window, most)
 
 
 def check(
     mined: Mined, found: np.ndarray, scores: np.ndarray, query: np.ndarray, known: Known,
-    group: np.ndarray, title: np.ndarray, window: Window,
+    like: Likeness, window: Window, most: np.ndarray,
 ) -> None:  # fmt: skip
     filled = kept = 0
     for row, q in enumerate(query.tolist()):
         right = set(known.items[known.offsets[q] : known.offsets[q + 1]].tolist())
-        expected = plain(found[row].tolist(), right, group, title, window)
+        expected = plain(found[row].tolist(), scores[row].tolist(), right, like, window, most[row])
         kept += len(expected)
         items = mined.items[row].tolist()
         assert items[: len(expected)] == expected
-        assert not right & set(items)
         there = [item for item in items if item >= 0]
+        # random fill included: no known positive, and none of a known positive's group
+        assert not right & set(there)
+        assert not {like.group[i] for i in right} & {like.group[i] for i in there}
         assert len(set(there)) == len(there)
         filled += len(there) - len(expected)
         for place, item in enumerate(expected):
@@ -95,21 +88,29 @@ def check(
 
 
 def test_each_drop_is_counted_once_in_the_stated_order() -> None:
-    """Ranks: 0 skipped, 1 known positive, 2 its group, 3 its title, 4 kept, 5 titled as 4, 6 kept."""
-    found = np.arange(7)[None, :]
+    """Each item falls to the first filter it meets; the comment says which."""
+    found = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -1]])
     known = Known(np.array([0]), np.array([1]), 1)
-    group, title = np.array([0, 1, 1, 3, 4, 5, 6]), np.array([0, 1, 2, 1, 4, 4, 6])
-    scores = np.linspace(1, 0, 7, dtype=np.float32)[None, :]
-    mined = mine(found, scores, np.array([0]), known, group, title, Window(1, 7, 2), 0)
-    assert mined.items.tolist() == [[4, 6]]
-    assert mined.ranks.tolist() == [[4, 6]]
+    #                  0 rank window (also skipped: what is like it)
+    #                  |  1 known positive  2 its group  3 its title  4 titled as 0
+    #                  |  |  |  |  |  5 near 0's title  6 margin  7 kept  8 titled as 7  9 beyond
+    group = np.array([10, 1, 1, 3, 4, 5, 6, 7, 8, 9])
+    title = np.array([0, 1, 2, 1, 0, 3, 4, 5, 5, 6])
+    near = ragged([[3], [], [], [0], [], [], []])
+    scores = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.2, 0.1, -np.inf]], np.float32)
+    # after the margin's limit of .32 item 6 falls, though it is in the window
+    mined = mine(found, scores, np.array([0]), known, Likeness(group, title, near), Window(1, 11, 1),
+                 0, np.array([0.32], np.float32))  # fmt: skip
+    assert mined.items.tolist() == [[7]]
+    assert mined.ranks.tolist() == [[7]]
     assert mined.filled == 0
     assert mined.dropped == {
-        "rank window": 1, "known positive": 1, "same group": 1, "same title": 2, "beyond per_query": 0,
+        "not in the catalogue": 1, "known positive": 1, "same group": 1, "same title": 3,
+        "near-duplicate title": 1, "rank window": 1, "margin": 1, "beyond per_query": 1,
     }  # fmt: skip
 
 
-def test_seeded_and_independent_of_how_many_are_mined_together() -> None:
+def test_seeded_and_filled_where_too_few_are_left() -> None:
     rng = np.random.default_rng(0)
     found = np.stack([rng.permutation(500)[:30] for _ in range(40)])
     scores = np.zeros(found.shape, np.float32)
@@ -117,7 +118,7 @@ def test_seeded_and_independent_of_how_many_are_mined_together() -> None:
     labels = np.arange(500)
     window = Window(10, 15, 8)  # four left of five, so four are random
     runs = [
-        mine(found, scores, np.arange(40), known, labels, labels, window, seed)
+        mine(found, scores, np.arange(40), known, Likeness(labels, labels), window, seed)
         for seed in (1, 1, 2)
     ]
     assert runs[0].items.tolist() == runs[1].items.tolist()

@@ -1,0 +1,108 @@
+"""Unfinished work that a killed job goes on from: a folder under NIGHTSHELF_HOME, gone once it is published."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from jobs.lake import Partition
+from jobs.reading import Pinned
+from jobs.seal import spelled
+from jobs.tracking import home
+from models.nearest import Rows, Vectors
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+log = logging.getLogger(__name__)
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class Scratch:
+    """The folder of a partition. Work with other arguments, of other inputs or on another device is
+    thrown away."""
+
+    def __init__(
+        self, partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned]
+    ) -> None:
+        contents = [source.manifest.content_sha256 for source in inputs]
+        key = json.dumps([spelled(args), contents, torch.cuda.is_available()], sort_keys=True)
+        name = str(partition).replace("/", ",")
+        self.folder = home() / "scratch" / name
+        said = self.folder / "key"
+        if not said.is_file() or said.read_text("utf-8") != key:
+            if self.folder.exists():
+                log.warning("%s: of other inputs or settings; begun anew", self.folder)
+            self.remove()
+            self.folder.mkdir(parents=True)
+            said.write_text(key, "utf-8")
+
+    def arrays(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Arrays by name, read back when they were made before; written whole or not at all."""
+        path = self.folder / f"{name}.npz"
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as file:
+                return {key: file[key] for key in file.files}
+        made = make()
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            np.savez(file, **made)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        return made
+
+    def vectors(self, name: str, rows: int, dim: int) -> VectorFile:
+        """A file for vectors [rows, dim]; what was appended before is in it."""
+        return VectorFile(self.folder / f"{name}.f32", rows, dim)
+
+    def remove(self) -> None:
+        """Delete it, when the partition is published."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class VectorFile:
+    """Vectors [N, D] in a file, read by slice or by row: in memory is only what is asked for."""
+
+    def __init__(self, path: Path, rows: int, dim: int) -> None:
+        self.path, self.done_path = path, path.with_suffix(".done")
+        self.shape = (rows, dim)
+
+    @property
+    def done(self) -> int:
+        """Vectors appended so far, and safely on disk."""
+        return int(self.done_path.read_text("utf-8")) if self.done_path.is_file() else 0
+
+    def append(self, vectors: Vectors) -> None:
+        """Write the next rows. Killed in the midst, they are written again."""
+        start = self.done
+        with self.path.open("r+b" if start else "wb") as file:
+            file.seek(4 * start * self.shape[1])
+            np.ascontiguousarray(vectors, np.float32).tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh = self.done_path.with_suffix(".new")
+        fresh.write_text(str(start + len(vectors)), "utf-8")
+        fresh.replace(self.done_path)
+
+    def __getitem__(self, part: slice) -> Vectors:
+        start, stop, _ = part.indices(self.shape[0])
+        count, row = max(0, stop - start) * self.shape[1], 4 * self.shape[1]
+        found = np.fromfile(self.path, np.float32, count, offset=start * row)
+        if len(found) != count:
+            raise RuntimeError(f"{self.path}: ends before row {stop:,}; is the disk sound?")
+        return found.reshape(-1, self.shape[1])
+
+    def take(self, rows: Rows) -> Vectors:
+        """Rows in the order given."""
+        mapped = np.memmap(self.path, np.float32, "r", shape=self.shape)
+        return np.array(mapped[rows])

@@ -1,0 +1,77 @@
+"""Exact search by inner product over a catalogue given piece by piece: memory is that of one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import faiss
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+Found = tuple[Vectors, Rows]
+_ITEMS_AT_ONCE, _QUERIES_AT_ONCE = 1 << 16, 1 << 13
+
+
+class Slices(Protocol):
+    """Vectors [N, D] that are read by slice: an array, or a file that is larger than memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+
+    def __getitem__(self, part: slice, /) -> Vectors:
+        """Rows start to stop."""
+
+
+def pieces(vectors: Slices, size: int = _ITEMS_AT_ONCE) -> Iterable[Vectors]:
+    """All rows in order, `size` at a time."""
+    return (vectors[start : start + size] for start in range(0, vectors.shape[0], size))
+
+
+def nearest(
+    queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str | torch.device = "cpu"
+) -> Found:
+    """Scores and rows [Q, depth] of the best items, best first; rows count up across chunks.
+
+    On the CPU FAISS compares, elsewhere torch. Where the catalogue is smaller than depth the rest is
+    row -1 with score -inf.
+    """
+    if torch.device(device).type != "cpu":
+        return _nearest_torch(queries, chunks, depth, torch.device(device))
+    best = faiss.ResultHeap(len(queries), depth, keep_max=True)
+    first = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), _ITEMS_AT_ONCE):
+            part = np.ascontiguousarray(chunk[start : start + _ITEMS_AT_ONCE], np.float32)
+            scores, rows = faiss.knn(
+                queries, part, min(depth, len(part)), metric=faiss.METRIC_INNER_PRODUCT
+            )
+            best.add_result(scores, rows + first + start)
+        first += len(chunk)
+    best.finalize()
+    return np.where(best.I < 0, -np.inf, best.D).astype(np.float32), best.I
+
+
+def _nearest_torch(
+    queries: Vectors, chunks: Iterable[Vectors], depth: int, device: torch.device
+) -> Found:
+    """The same by matrix products, a block of queries and a chunk of items at a time, in fp32."""
+    asked = torch.from_numpy(np.ascontiguousarray(queries)).to(device)
+    scores = torch.full((len(asked), depth), -torch.inf, device=device)
+    rows = torch.full((len(asked), depth), -1, dtype=torch.int64, device=device)
+    first = 0
+    for chunk in chunks:
+        part = torch.from_numpy(np.ascontiguousarray(chunk, np.float32)).to(device)
+        for start in range(0, len(asked), _QUERIES_AT_ONCE):
+            some = slice(start, start + _QUERIES_AT_ONCE)
+            near, row = (asked[some] @ part.T).topk(min(depth, len(part)), dim=1)
+            near = torch.cat([scores[some], near], dim=1)
+            row = torch.cat([rows[some], row + first], dim=1)
+            scores[some], place = near.topk(depth, dim=1)
+            rows[some] = row.gather(1, place)
+        first += len(part)
+    return scores.cpu().numpy(), rows.cpu().numpy()
