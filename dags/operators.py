@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
 class JobOperator(BaseOperator):
     """Runs one job command here; the JSON object that it printed last is the task's XCom."""
 
-    template_fields: Sequence[str] = ("argv",)
+    template_fields: Sequence[str] = ("argv", "more")
     ui_color = "#dfeef0"
 
-    def __init__(self, *, argv: Sequence[str], **kwargs: object) -> None:
+    def __init__(self, *, argv: Sequence[str], more: Sequence[str] = (), **kwargs: object) -> None:
+        """argv: the command; more: words behind it, which a mapped task gets from an earlier one."""
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.argv = list(argv)
+        self.more = list(more)
         self._process: JobProcess | None = None
 
     def execute(self, context: Context) -> dict[str, object]:
         """Run the command; see JobProcess.run for how it can fail."""
-        self._process = _process(self.argv, context)
+        self._process = _process([*self.argv, *self.more], context)
         return self._process.run(self.log.info)
 
     def on_kill(self) -> None:
@@ -77,6 +80,22 @@ class ReadySensor(BaseSensorOperator):
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:
     return JobProcess(argv, context_to_airflow_vars(context, in_env_var_format=True))
+
+
+class ListOperator(BaseOperator):
+    """Hands on one list of what an earlier task printed: tasks can be mapped over a whole result alone."""
+
+    template_fields: Sequence[str] = ("text",)
+    ui_color = "#f4f4ee"
+
+    def __init__(self, *, printed_by: str, name: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.text = f"{{{{ ti.xcom_pull(task_ids='{printed_by}')['{name}'] | tojson }}}}"
+
+    def execute(self, context: Context) -> list[object]:
+        """The list, as it was printed."""
+        found: list[object] = json.loads(self.text)
+        return found
 
 
 class AnnounceOperator(BaseOperator):

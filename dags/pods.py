@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 PROVIDER = "airflow.providers.cncf.kubernetes.operators.pod"
 STARTUP_S = 1_800  # a GPU node may have to be started first
@@ -36,6 +38,22 @@ def pod(name: str, words: Sequence[str], gpu: bool, *, task_id: str, pool: str) 
     Raises:
         RuntimeError: the provider is not installed.
     """
+    operator, given = _given(name, words, gpu)
+    made: BaseOperator = operator(task_id=task_id, pool=pool, **given)
+    return made
+
+
+def pods(name: str, words_of: XComArg, label: str, *, task_id: str, pool: str) -> MappedOperator:
+    """A pod with a GPU for each list of words that an earlier task printed; see `runner.job_each`."""
+    operator, given = _given(name, (), gpu=True)
+    given |= {"cmds": [*given["cmds"], *given.pop("arguments")]}
+    each = operator.partial(task_id=task_id, pool=pool, map_index_template=label, **given)
+    made: MappedOperator = each.expand(arguments=words_of)
+    return made
+
+
+def _given(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, Any]]:
+    """The pod operator's class, and what it is given."""
     try:
         operator = importlib.import_module(PROVIDER).KubernetesPodOperator
         models = importlib.import_module("kubernetes.client.models")
@@ -44,18 +62,17 @@ def pod(name: str, words: Sequence[str], gpu: bool, *, task_id: str, pool: str) 
             "NIGHTSHELF_RUNNER=kubernetes needs apache-airflow-providers-cncf-kubernetes: "
             "pip install 'nightshelf[cluster]'"
         ) from error
-    given = pod_spec(name, words, gpu)
-    limits: Mapping[str, str] = given.pop("limits")  # type: ignore[assignment]
-    made: BaseOperator = operator(
-        task_id=task_id, pool=pool, **given,
-        container_resources=models.V1ResourceRequirements(limits=dict(limits)) if limits else None,
-        do_xcom_push=True,
+    given: dict[str, Any] = pod_spec(name, words, gpu)
+    limits = given.pop("limits")
+    return operator, {
+        **given,
+        "container_resources": models.V1ResourceRequirements(limits=limits) if limits else None,
+        "do_xcom_push": True,
         # jobs.launch writes the result there; 99 is a job with nothing to do
-        skip_on_exit_code=99,
-        startup_timeout_seconds=STARTUP_S,
+        "skip_on_exit_code": 99,
+        "startup_timeout_seconds": STARTUP_S,
         # a pod that outlives a lost worker is found again and not started twice
-        reattach_on_restart=True,
-        on_finish_action="delete_succeeded_pod",
-        deferrable=True,
-    )  # fmt: skip
-    return made
+        "reattach_on_restart": True,
+        "on_finish_action": "delete_succeeded_pod",
+        "deferrable": True,
+    }

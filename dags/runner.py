@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import shlex
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags.operators import JobOperator, ReadySensor
-from dags.pods import pod
+from dags.pods import pod, pods
 from jobs.lake import Partition
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
@@ -50,6 +51,26 @@ def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
     if runner() == "kubernetes":
         return pod(name, words(flags), gpu=name in GPU_JOBS, task_id=task_id, pool=pool)
     return JobOperator(argv=argv(name, flags), task_id=task_id, pool=pool)
+
+
+def job_each(name: str, task_id: str, words_of: XComArg, named: str) -> MappedOperator:
+    """A task for each list of words that an earlier task printed: `--flag value ...`, as for `job`.
+
+    named: the flag whose value a task goes by in the UI.
+    """
+    if runner() == "kubernetes":
+        label = value_of("task.arguments", named)
+        return pods(name, words_of, label, task_id=task_id, pool="gpu")
+    head = JobOperator.partial(
+        task_id=task_id, pool="gpu", argv=argv(name, {}),
+        map_index_template=value_of("task.more", named),
+    )  # fmt: skip
+    return head.expand(more=words_of)
+
+
+def value_of(words: str, flag: str) -> str:
+    """The value behind a flag in a task's words, as a template."""
+    return f"{{{{ {words}[{words}.index('--{flag}') + 1] }}}}"
 
 
 def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:

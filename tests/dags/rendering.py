@@ -9,10 +9,24 @@ from types import ModuleType, SimpleNamespace
 
 import pendulum
 from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import macros
 
-DAGS = ("pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly")
+DAGS = ("pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly", "sweep")
 SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333"}  # fmt: skip
+
+TABLES = ("pairs", "queries", "items", "qrels")
+TRIAL = [
+    *(word for name in TABLES for word in (f"--{name}", f"{name}/ds=2026-01-31")),
+    *(
+        "--sweep",
+        "sweep/ds=2026-01-31/study=by_hand",
+        "--only",
+        "work",
+        "--point",
+        "batch_size=256",
+    ),
+]
 
 
 def load(dag_id: str) -> DAG:
@@ -23,14 +37,23 @@ def load(dag_id: str) -> DAG:
     return next(value for value in vars(module).values() if isinstance(value, DAG))
 
 
-def pulled(task_ids: str) -> dict[str, str]:
-    """What `jobs.pin` would have printed in these tasks."""
+def pulled(task_ids: str) -> dict[str, object]:
+    """What `jobs.pin`, or a plan, would have printed in these tasks."""
+    if task_ids == "plan":
+        return {"points": [TRIAL]}
     step = "in_batch" if task_ids == "pin_in_batch" else "star"
     return {
         "towers": f"towers/ds=2026-01-31/step={step}",
         "space": SPACES[task_ids],
         "champion": "index/ds=2026-01-30/towers=3333333333333333",
     }
+
+
+def unmapped(task: BaseOperator | MappedOperator) -> BaseOperator:
+    """The task, or one of those it is mapped to, with the words that a plan would print."""
+    if not isinstance(task, MappedOperator):
+        return task
+    return task.unmap({next(iter(task.expand_input.value)): TRIAL})
 
 
 def rendered(
@@ -51,6 +74,6 @@ def rendered(
         "macros": macros,
         "ti": SimpleNamespace(xcom_pull=pulled),
     }
-    found = copy.copy(task)
+    found = copy.copy(unmapped(task))
     found.render_template_fields(context, task.dag.get_template_env())
     return found

@@ -23,16 +23,24 @@ class PodOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("arguments",)
 
-    def __init__(self, *, task_id: str, pool: str, **given: object) -> None:
-        super().__init__(task_id=task_id, pool=pool)
-        self.given = given
-        self.arguments = given["arguments"]
+    def __init__(
+        self, *, arguments: Sequence[str], name: str, image: str, cmds: Sequence[str],
+        env_vars: object, pod_template_file: object, container_resources: object,
+        do_xcom_push: bool, skip_on_exit_code: int, startup_timeout_seconds: int,
+        reattach_on_restart: bool, on_finish_action: str, deferrable: bool, **kwargs: object,
+    ) -> None:  # fmt: skip
+        super().__init__(**kwargs)
+        self.given = {"cmds": cmds, "container_resources": container_resources}
+        self.arguments = arguments
 
 
 def commands(dag: DAG) -> dict[str, list[str]]:
     """task_id -> rendered words, in the order of the corridor."""
     return {
-        task.task_id: list(getattr(filled, "argv", None) or filled.arguments)
+        task.task_id: [
+            *(getattr(filled, "argv", None) or filled.arguments),
+            *getattr(filled, "more", []),
+        ]
         for task in dag.topological_sort()
         if (filled := rendered(task)) and (hasattr(filled, "argv") or hasattr(filled, "arguments"))
     }

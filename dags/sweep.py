@@ -1,0 +1,71 @@
+"""By hand: an experiment. What do batch size, r_min, a loss or an encoder change, and by how much?
+
+**Reads** `pairs`, `queries`, `items`, `qrels` of the day; `bert` where `fixed` names one.
+
+**Writes** `sweep` of the day under the study's name: a page with curves and intervals, every trial's measures. Towers
+and negatives of the trials live apart, below NIGHTSHELF_TRIALS: the nightly lake and its champion are not touched.
+
+**If red**
+
+- `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
+- `plan`: the form asks what the jobs do not know or refuse, or the study asked something else before. Its last line
+  says which; correct it and trigger again.
+- `trials`, a few: these settings failed, the study goes on without them. Clear one to try it again.
+- `trials`, all: the last lines name the command that failed and its log.
+- `sweep`: no trial went well.
+
+**By hand** the form says what varies: `batch_size=256,1024;r_min=0,10,100`, the flags of jobs.towers and
+jobs.negatives by their own names. A study that was ended goes on where it was under the same name and settings.
+On Kubernetes NIGHTSHELF_HOME and NIGHTSHELF_TRIALS must lie on a volume that all pods share.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, TriggerRule
+
+from dags.day import DAY, DEFAULTS, START, day_param
+from dags.forms import form, templates
+from dags.operators import ListOperator
+from dags.runner import Value, job, job_each, wait_for
+from jobs.lake import ITEMS, PAIRS, QRELS, QUERIES, SWEEP
+
+STUDY = {
+    "study": Param("by_hand", type="string", pattern="^[a-z0-9][a-z0-9_]{0,62}$", section="Study",
+                   description="Name of the study: small letters, digits and _")
+}  # fmt: skip
+ASKED = form("sweep", "Study", space={"minLength": 3}, fixed={},
+             stages={"enum": ["in_batch", "in_batch,star"]}, seeds={"minimum": 1},
+             sampler={"enum": ["grid", "random", "tpe"]}, trials={"minimum": 1})  # fmt: skip
+JUDGED = form("sweep", "Judgements", objective={}, splits={"enum": ["dev,test", "dev", "test"]},
+              min_relevance={"minimum": 0})  # fmt: skip
+LIMITS = form("sweep", "Limits", limit_s={"minimum": 0}, keep={"enum": ["best", "all"]})
+PLAN_FLAGS = ASKED | JUDGED | LIMITS
+
+inputs = (PAIRS.at(ds=DAY), QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY))
+asked: dict[str, Value] = {
+    **{one.name: one for one in inputs},
+    "sweep": SWEEP.at(ds=DAY, study="{{ params.study }}"),
+    **templates(PLAN_FLAGS),
+}
+
+with DAG(
+    "sweep",
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    max_active_runs=3,
+    default_args=DEFAULTS,
+    on_failure_callback=DEFAULTS["on_failure_callback"],
+    params=day_param() | STUDY | PLAN_FLAGS,
+    tags=["training", "tier-3"],
+    doc_md=__doc__,
+) as dag:
+    wait = wait_for(*inputs, hours=1, gated=True)
+    plan = job("sweep", "plan", **asked, only="plan")
+    # the plan prints the words of a command for each trial, in which the setting stands behind --point
+    points = ListOperator(task_id="points", printed_by="plan", name="points")
+    trials = job_each("sweep", "trials", points.output, named="point")
+    published = job("sweep", "sweep", **asked, only="publish")
+    # a trial that failed is part of the result
+    published.trigger_rule = TriggerRule.ALL_DONE
+    wait >> plan >> points >> trials >> published
