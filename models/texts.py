@@ -92,6 +92,18 @@ def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]
         start = stop
 
 
+def even_chunks(sizes: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
+    """Rows in groups of like size, each of as many tokens as `chunk` texts of mean size.
+
+    About as many groups as of `chunk` texts each, but the longest texts, which differ most, stand in
+    smaller ones: on titles and queries of a shop a quarter to half of the padding goes, and half of
+    the largest rectangle.
+    """
+    if not len(sizes):
+        return []
+    return list(buckets(sizes, max(int(sizes.max()), int(sizes.mean() * chunk))))
+
+
 @dataclass(frozen=True)
 class TextBatch:
     """trigram_ids [T] and their offsets [B]; token_ids [B, L], token_mask [B, L] True on tokens."""

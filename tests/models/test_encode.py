@@ -8,7 +8,7 @@ import torch
 
 from models import encode
 from models.encode import encode_items, encode_queries, encode_store, item_vectors, store_vectors
-from models.texts import buckets, padded, padding_frac
+from models.texts import buckets, even_chunks, padded, padding_frac
 from tests.models.shop import ITEMS, QUERIES, towers
 
 
@@ -67,6 +67,20 @@ def test_padding_by_hand() -> None:
     assert padding_frac(sizes, groups) == pytest.approx(4 / 14)
     assert padding_frac(sizes, []) == 0.0
     assert padding_frac(sizes, [np.array([2])]) == 0.0
+
+
+def test_even_chunks_waste_less_than_chunks_of_so_many_texts() -> None:
+    sizes = np.random.default_rng(0).geometric(0.1, 1000)
+    groups = even_chunks(sizes, 50)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(1000))
+    order = np.argsort(-sizes)
+    plain = [order[start : start + 50] for start in range(0, 1000, 50)]
+    assert len(groups) <= 1.2 * len(plain)
+    assert padding_frac(sizes, groups) < 0.75 * padding_frac(sizes, plain)
+    largest = [max(len(rows) * sizes[rows].max() for rows in one) for one in (groups, plain)]
+    assert largest[0] < 0.5 * largest[1]
+    assert even_chunks(np.zeros(0, np.int64), 5) == []
+    assert [rows.tolist() for rows in even_chunks(np.array([1, 9]), 1)] == [[1], [0]]
 
 
 def test_training_goes_on_as_it_was() -> None:
