@@ -40,8 +40,10 @@ def kept(name: str, key: Mapping[str, object], parts: Callable[[], Iterable[Ragg
     said = json.dumps(key, sort_keys=True, ensure_ascii=False)
     folder = home() / "stores" / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if (found := _opened(folder)) is not None:
+        return found
     with _alone(folder):
-        found = _opened(folder)
+        found = _opened(folder)  # another process may just have made it
         if found is None:
             _write(folder, parts())
             found = _opened(folder)
@@ -64,16 +66,16 @@ def _alone(folder: Path, wait: bool = True) -> Iterator[bool]:
 
 
 def _opened(folder: Path) -> Ragged | None:
+    """The store, or None where there is none, or a damaged one, or it is just being replaced."""
     try:
         seal: dict[str, str] = json.loads((folder / SEAL).read_text("utf-8"))
+        if {name: _sha256(folder / name) for name in (VALUES, OFFSETS)} != seal:
+            log.warning("%s: not as it was written; it is made again", folder)
+            return None
+        os.utime(folder)  # used last: pruned last
+        values, offsets = (np.load(folder / name, mmap_mode="r") for name in (VALUES, OFFSETS))
     except FileNotFoundError:
         return None
-    found = {name: _sha256(folder / name) for name in (VALUES, OFFSETS)}
-    if found != seal:
-        log.warning("%s: not as it was written; it is made again", folder)
-        return None
-    os.utime(folder)  # used last: pruned last
-    values, offsets = (np.load(folder / name, mmap_mode="r") for name in (VALUES, OFFSETS))
     return Ragged(values, offsets)
 
 
@@ -138,11 +140,8 @@ def _header(file: IO[bytes], dtype: np.dtype[Any], count: int) -> None:
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return "no such file"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _prune(newest: Path) -> None:

@@ -164,7 +164,28 @@ def test_a_damaged_store_is_made_again(lake: Path, caplog: pytest.LogCaptureFixt
         else:
             (folder / "values.npy").write_bytes(data if damage == "flip" else data[:-4])
         assert kept("n", {}, numbers).values.tolist() == whole
-    assert caplog.text.count("made again") == 3
+    # told when found, and again under the lock; a file that is gone is no damage but nothing
+    assert caplog.text.count("made again") == 4
+
+
+RACE = """
+import os
+from jobs.training.mapped import kept
+from models.ragged import ragged
+def parts():
+    print(os.getpid())
+    yield ragged([[row] for row in range(1000)])
+assert len(kept("raced", {}, parts)) == 1000
+"""
+
+
+def test_processes_that_want_the_same_store_make_it_once(lake: Path) -> None:
+    racing = [
+        subprocess.Popen([sys.executable, "-c", RACE], stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    told = [process.communicate()[0] for process in racing]
+    assert [process.returncode for process in racing] == [0, 0, 0]
+    assert sum(bool(text) for text in told) == 1
 
 
 KILLED = """
