@@ -15,6 +15,7 @@ POINTS = (
     "publish.before_pointer",
     "publish.after_pointer",
     "towers.step",
+    "sweep.command",
     "pretrain.step",
     "negatives.items",
     "negatives.block",

@@ -21,6 +21,7 @@ from typing import Any
 
 from jobs import store
 from jobs.display import printable
+from jobs.fault import fault_point
 from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition, lake_root
 from jobs.reading import exists, pin
 from jobs.training.flags import Value
@@ -95,6 +96,7 @@ class Bench:
                 }
                 argv = [word for name, value in words.items() for word in (f"--{name}", str(value))]
                 self._run(job, argv, root, lock)
+                fault_point("sweep.command")
             found = pin(output, even_stopped=True)
         space = str(found.facts.get("space_id", ""))
         self.made.append(Made(root, output, space, found.manifest.seconds, reused))
