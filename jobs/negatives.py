@@ -23,9 +23,10 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.tracking import MlflowRun, mlflow_run
+from jobs.training.catalogue import CHUNK, catalogue_vectors, embedded_vectors
 from jobs.training.learning import Learning, read_learning
 from jobs.training.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
-from jobs.training.mining import CHUNK, Plan, Search, catalogue_vectors, embedded_vectors
+from jobs.training.mining import Plan, Search
 from jobs.training.scratch import Scratch
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers
@@ -158,7 +159,7 @@ def _towers(args: Args, pinned: Pinned) -> TwoTower:
             f"{args.negatives}: {args.towers} has space id {found}; write to"
             f" {args.negatives.having(towers=found)}"
         )
-    if args.embeddings and args.embeddings.values["towers"] != items_space(towers):
+    if args.embeddings and args.embeddings.values["towers"] not in (found, items_space(towers)):
         raise ValueError(
             f"{args.embeddings}: of another space than {args.towers}, whose items stand in"
             f" {items_space(towers)}"

@@ -96,14 +96,15 @@ def search_lists(lists: Lists, queries: Vectors, depth: int, slack: float) -> Fo
     return scores, rows
 
 
-def slack_for(lists: Lists, queries: Vectors, exact: Rows, target: float) -> float:
+def slack_for(lists: Lists, queries: Vectors, exact: Rows, depth: int, target: float) -> float:
     """The least slack with which the target share of the exact items lies in visited lists.
 
-    exact [S, K]: rows that exact search found for these queries, a sample of those to be searched.
+    exact [S, K]: rows that exact search found at the ranks that matter, all less than depth, for these
+    queries, a sample of those to be searched.
     """
     near = queries @ lists.centroids.T
-    first = _first_lists(lists, near, exact.shape[1])
-    kept = _Candidates(len(queries), exact.shape[1], int(np.diff(lists.offsets).max(initial=0)))
+    first = _first_lists(lists, near, depth)
+    kept = _Candidates(len(queries), depth, int(np.diff(lists.offsets).max(initial=0)))
     _visit(lists, queries, first, kept)
     home = lists.of(exact.clip(min=0))
     needed = kept.bound()[:, None] - np.take_along_axis(near, home, axis=1)

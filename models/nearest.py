@@ -14,6 +14,7 @@ Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Found = tuple[Vectors, Rows]
 _ITEMS_AT_ONCE, _QUERIES_AT_ONCE = 1 << 16, 1 << 13
+_FEW = 256  # of so few queries FAISS takes one after another
 
 
 class Slices(Protocol):
@@ -37,10 +38,10 @@ def nearest(
 ) -> Found:
     """Scores and rows [Q, depth] of the best items, best first; rows count up across chunks.
 
-    On the CPU FAISS compares, elsewhere torch. Where the catalogue is smaller than depth the rest is
+    On the CPU FAISS compares, elsewhere, and for few queries, torch. Where the catalogue is smaller than depth the rest is
     row -1 with score -inf.
     """
-    if torch.device(device).type != "cpu":
+    if torch.device(device).type != "cpu" or len(queries) < _FEW:
         return _nearest_torch(queries, chunks, depth, torch.device(device))
     best = faiss.ResultHeap(len(queries), depth, keep_max=True)
     first = 0

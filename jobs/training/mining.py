@@ -8,26 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.fault import fault_point
 from jobs.progress import progress
-from jobs.reading import Pinned
-from jobs.training.learning import Strings, rows_of
 from jobs.training.scratch import Scratch, VectorFile
-from jobs.training.stores import item_store
-from jobs.vectors import batches
 from models import lists
 from models.batches import Known
-from models.encode import store_vectors
 from models.index import recall_against_exact
 from models.lists import Lists
 from models.nearest import Rows, Vectors, nearest, pieces
-from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
-CHUNK = 65_536  # vectors in memory at a time
 SEARCHES = ("exact", "ivf")
 
 
@@ -61,49 +53,6 @@ class Plan:
             raise ValueError("agreement must be in (0, 1], block_queries and chunk_items > 0")
 
 
-def catalogue_vectors(
-    scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK
-) -> VectorFile:
-    """Vectors of all items, encoded chunk by chunk; those that are on disk already stay."""
-    store = item_store(items, towers)
-    file = scratch.vectors("items", len(store), towers.config.width)
-    left = store.span(file.done, len(store))
-    with progress("encoding", len(store), "items") as advance:
-        advance(file.done)
-        for vectors in store_vectors(towers.forward_items, left, towers, chunk=chunk):
-            file.append(vectors)
-            advance(len(vectors))
-            fault_point("negatives.items")
-    return file
-
-
-def embedded_vectors(
-    scratch: Scratch, shards: list[Pinned], ids: Strings, towers: TwoTower
-) -> VectorFile:
-    """Vectors of all items from the shards of `embeddings`, in the order of ids.
-
-    Raises:
-        RuntimeError: the shards hold other items.
-    """
-    file = scratch.vectors("items", len(ids), towers.config.width)
-    if file.done == len(ids):
-        return file
-    mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)
-    filled = np.zeros(len(ids), np.int64)
-    for names, vectors in batches(shards):
-        rows = rows_of(pa.array(names, pa.string()), ids)
-        mapped[rows[rows >= 0]] = vectors[rows >= 0]
-        np.add.at(filled, rows[rows >= 0], 1)
-    if not (filled == 1).all():
-        raise RuntimeError(
-            f"{shards[0].partition}: {int((filled == 0).sum()):,} of {len(ids):,} items have no vector;"
-            " embed this catalogue first"
-        )
-    mapped.flush()
-    file.done_path.write_text(str(len(ids)), "utf-8")
-    return file
-
-
 class Search:
     """Finds each query's items, block by block. `facts`: how, and how well against exact search."""
 
@@ -122,9 +71,12 @@ class Search:
         self.slack = 0.0
 
     def blocks(self, query: Rows, known: Known) -> Iterator[Block]:
-        """Search the query rows, block by block; blocks found before a kill are read back."""
-        if self.plan.search == "ivf":
-            self._prepare(query)
+        """Search the query rows, block by block; blocks found before a kill are read back.
+
+        Raises:
+            RuntimeError: the lists find less than the plan's share of what exact search finds.
+        """
+        sample = self._prepare(query) if self.plan.search == "ivf" else None
         with progress("negatives", len(query), "queries") as advance:
             for start in range(0, len(query), self.plan.block_queries):
                 some = query[start : start + self.plan.block_queries]
@@ -132,7 +84,10 @@ class Search:
                     f"block-{start:012d}", partial(self._found, some, known)
                 )
                 fault_point("negatives.block")
-                yield Block(some, **found)  # type: ignore[arg-type]
+                block = Block(some, **found)  # type: ignore[arg-type]
+                if sample is not None and not start:
+                    self._check(block, *sample)
+                yield block
                 advance(len(some))
 
     def _found(self, query: Rows, known: Known) -> dict[str, NDArray[np.generic]]:
@@ -148,30 +103,39 @@ class Search:
         positive[np.isneginf(positive)] = np.nan
         return {"rows": rows, "scores": scores, "positive": positive}
 
-    def _prepare(self, query: Rows) -> None:
-        """Make the lists, measure how far queries must look, and check that on the sample."""
+    def _prepare(self, query: Rows) -> tuple[Rows, Rows]:
+        """Make the lists, and measure how far queries must look on a sample of the first block, in
+        which queries are as good as shuffled: they stand in the order of a hash. Returns the places
+        of the sample there and what exact search finds at the ranks wanted."""
         plan, items = self.plan, self.vectors.shape[0]
+        first = query[: plan.block_queries]
         count = lists.n_lists(items, len(query))
         self.lists = _lists(self.scratch, self.vectors, count, plan.seed)
-        wanted = min(len(query), 512, max(64, len(query) // 64))
+        wanted = min(len(first), 512, max(64, len(query) // 64))
         rng = np.random.default_rng([plan.seed, 2])
-        sample = self.encode(np.sort(rng.choice(query, wanted, replace=False)))
-        exact = self.scratch.arrays(
-            "exact",
-            lambda: {"rows": nearest(sample, pieces(self.vectors), plan.r_max, self.device)[1]},
-        )["rows"].astype(np.int64)
+        places = np.sort(rng.choice(len(first), wanted, replace=False))
+        sample = self.encode(first[places])
+
+        def search() -> dict[str, NDArray[np.generic]]:
+            return {"rows": nearest(sample, pieces(self.vectors), plan.r_max, self.device)[1]}
+
+        exact = self.scratch.arrays("exact", search)["rows"].astype(np.int64)[:, plan.r_min :]
         # half a point of room: the sample is not all queries
-        asked_for = plan.agreement + min(0.005, (1 - plan.agreement) / 2)
-        self.slack = lists.slack_for(self.lists, sample, exact[:, plan.r_min :], asked_for)
-        found = lists.search_lists(self.lists, sample, plan.r_max, self.slack)[1]
-        agreement = recall_against_exact(found, exact[:, plan.r_min :])
-        self.facts.update(lists=len(self.lists.centroids), slack=self.slack, agreement=agreement,
-                          agreement_target=plan.agreement, sample=wanted)  # fmt: skip
-        log.info("ivf: %d lists, agreement %.4f with exact search", count, agreement)
+        target = plan.agreement + min(0.005, (1 - plan.agreement) / 2)
+        self.slack = lists.slack_for(self.lists, sample, exact, plan.r_max, target)
+        return places, exact
+
+    def _check(self, block: Block, places: Rows, exact: Rows) -> None:
+        plan, count = self.plan, len(places)
+        agreement = recall_against_exact(block.rows[places], exact)
+        n_lists = 0 if self.lists is None else len(self.lists.centroids)
+        self.facts.update(lists=n_lists, slack=self.slack, agreement=agreement,
+                          agreement_target=plan.agreement, sample=count)  # fmt: skip
+        log.info("ivf: %d lists, agreement %.4f with exact search", n_lists, agreement)
         if agreement < plan.agreement:
             raise RuntimeError(
                 f"search=ivf: finds {agreement:.4f} of what exact search finds at ranks {plan.r_min} to"
-                f" {plan.r_max} for {wanted} queries, expected {plan.agreement}; take search=exact, or"
+                f" {plan.r_max} for {count} queries, expected {plan.agreement}; take search=exact, or"
                 " another seed"
             )
 
@@ -189,8 +153,7 @@ def _lists(scratch: Scratch, vectors: VectorFile, count: int, seed: int) -> List
     made = scratch.arrays("lists", make)
     by_list = scratch.vectors("by_list", n_items, dim)
     order = made["order"].astype(np.int64)
-    for start in range(by_list.done, n_items, CHUNK):
-        by_list.append(vectors.take(order[start : start + CHUNK]))
+    by_list.fill(vectors, order)
     return Lists(
         made["centroids"].astype(np.float32), made["offsets"].astype(np.int64), order, by_list
     )

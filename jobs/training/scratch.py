@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 log = logging.getLogger(__name__)
+CHUNK = 16_384  # vectors in memory at a time
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -90,9 +92,7 @@ class VectorFile:
             np.ascontiguousarray(vectors, np.float32).tofile(file)
             file.flush()
             os.fsync(file.fileno())
-        fresh = self.done_path.with_suffix(".new")
-        fresh.write_text(str(start + len(vectors)), "utf-8")
-        fresh.replace(self.done_path)
+        self._say(start + len(vectors))
 
     def __getitem__(self, part: slice) -> Vectors:
         start, stop, _ = part.indices(self.shape[0])
@@ -103,6 +103,35 @@ class VectorFile:
         return found.reshape(-1, self.shape[1])
 
     def take(self, rows: Rows) -> Vectors:
-        """Rows in the order given."""
-        mapped = np.memmap(self.path, np.float32, "r", shape=self.shape)
-        return np.array(mapped[rows])
+        """Rows in the order given, by one pass over the file: mapped pages would count as memory."""
+        order = np.argsort(rows, kind="stable")
+        taken = np.empty((len(rows), self.shape[1]), np.float32)
+        edges = np.searchsorted(rows[order], np.arange(0, self.shape[0] + CHUNK, CHUNK))
+        for number in np.flatnonzero(np.diff(edges)).tolist():
+            some = order[edges[number] : edges[number + 1]]
+            taken[some] = self[number * CHUNK : (number + 1) * CHUNK][rows[some] - number * CHUNK]
+        return taken
+
+    def fill(self, source: VectorFile, order: Rows) -> None:
+        """Write the rows of another file in another order: row i is the other's row order[i]."""
+        if self.done == len(order):
+            return
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        with self.path.open("wb", buffering=0) as file:
+            for start in range(0, len(order), CHUNK):
+                to = place[start : start + CHUNK]
+                sort = np.argsort(to)
+                vectors, to = source[start : start + CHUNK][sort], to[sort]
+                # what stands together there is written at once
+                edges = np.flatnonzero(np.diff(to, prepend=-2, append=-2) != 1).tolist()
+                for first, last in pairwise(edges):
+                    file.seek(4 * self.shape[1] * int(to[first]))
+                    file.write(vectors[first:last].tobytes())
+            os.fsync(file.fileno())
+        self._say(len(order))
+
+    def _say(self, done: int) -> None:
+        fresh = self.done_path.with_suffix(".new")
+        fresh.write_text(str(done), "utf-8")
+        fresh.replace(self.done_path)

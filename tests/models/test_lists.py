@@ -48,7 +48,7 @@ def test_the_slack_gives_the_agreement_asked_for_at_a_part_of_the_work(
 ) -> None:
     vectors, queries, found = shop
     exact = nearest(queries, pieces(vectors), 50)[1]
-    slack = lists.slack_for(found, queries[::2], exact[::2, 10:], target)
+    slack = lists.slack_for(found, queries[::2], exact[::2, 10:], 50, target)
     _, rows = lists.search_lists(found, queries, 50, slack)
     # of the sample itself, and of queries that the slack was not measured on
     assert recall_against_exact(rows[::2], exact[::2, 10:]) >= target

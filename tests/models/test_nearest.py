@@ -20,7 +20,14 @@ def by_torch(queries: np.ndarray, chunks: object, depth: int) -> tuple[np.ndarra
     return module._nearest_torch(queries, chunks, depth, torch.device("cpu"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("search", [nearest, by_torch])
+def by_faiss(queries: np.ndarray, chunks: object, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the CPU does with many queries."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_FEW", 0)
+        return nearest(queries, chunks, depth)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("search", [nearest, by_faiss, by_torch])
 @pytest.mark.parametrize("chunk", [7, 50, 200])
 def test_brute_force_over_all_chunks(search: object, chunk: int) -> None:
     queries, items = unit(9, 8, 0), unit(200, 8, 1)
@@ -30,7 +37,7 @@ def test_brute_force_over_all_chunks(search: object, chunk: int) -> None:
     assert np.allclose(scores, np.take_along_axis(queries @ items.T, expected, axis=1), atol=1e-6)
 
 
-@pytest.mark.parametrize("search", [nearest, by_torch])
+@pytest.mark.parametrize("search", [nearest, by_faiss, by_torch])
 def test_a_catalogue_smaller_than_the_depth(search: object) -> None:
     scores, rows = search(unit(2, 8, 0), iter([unit(3, 8, 1)]), 5)  # type: ignore[operator]
     assert sorted(rows[0].tolist()) == [-1, -1, 0, 1, 2]

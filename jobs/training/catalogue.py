@@ -1,0 +1,61 @@
+"""Vectors of a whole catalogue in a file: encoded chunk by chunk, or from the shards of `embeddings`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.fault import fault_point
+from jobs.progress import progress
+from jobs.reading import Pinned
+from jobs.training.learning import Strings, rows_of
+from jobs.training.scratch import Scratch, VectorFile
+from jobs.training.stores import item_store
+from jobs.vectors import batches
+from models.encode import store_vectors
+from models.towers import TwoTower
+
+CHUNK = 65_536  # vectors in memory at a time
+
+
+def catalogue_vectors(
+    scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK
+) -> VectorFile:
+    """Vectors of all items, encoded chunk by chunk; those that are on disk already stay."""
+    store = item_store(items, towers)
+    file = scratch.vectors("items", len(store), towers.config.width)
+    left = store.span(file.done, len(store))
+    with progress("encoding", len(store), "items") as advance:
+        advance(file.done)
+        for vectors in store_vectors(towers.forward_items, left, towers, chunk=chunk):
+            file.append(vectors)
+            advance(len(vectors))
+            fault_point("negatives.items")
+    return file
+
+
+def embedded_vectors(
+    scratch: Scratch, shards: list[Pinned], ids: Strings, towers: TwoTower
+) -> VectorFile:
+    """Vectors of all items from the shards of `embeddings`, in the order of ids.
+
+    Raises:
+        RuntimeError: the shards hold other items.
+    """
+    file = scratch.vectors("items", len(ids), towers.config.width)
+    if file.done == len(ids):
+        return file
+    mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)
+    filled = np.zeros(len(ids), np.int64)
+    for names, vectors in batches(shards):
+        rows = rows_of(pa.array(names, pa.string()), ids)
+        mapped[rows[rows >= 0]] = vectors[rows >= 0]
+        np.add.at(filled, rows[rows >= 0], 1)
+    if not (filled == 1).all():
+        raise RuntimeError(
+            f"{shards[0].partition}: {int((filled == 0).sum()):,} of {len(ids):,} items have no vector;"
+            " embed this catalogue first"
+        )
+    mapped.flush()
+    file.done_path.write_text(str(len(ids)), "utf-8")
+    return file
