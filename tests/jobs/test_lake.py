@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jobs.lake import EMBEDDINGS, NOWHERE, PAIRS, TABLES, Partition
+from jobs.lake import EMBEDDINGS, NOWHERE, PAIRS, TABLES, TOWERS, TRAINED, Partition, trial
 from jobs.tables import COLUMNS, DDL
 
 SPACE = "7f3a7f3a7f3a7f3a"
@@ -66,6 +66,19 @@ def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPat
     assert EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="1of2").having(shard="0of2").uri == (
         f"s3://lake/embeddings_v1/ds=2026-01-31/towers={SPACE}/shard=0of2"
     )
+
+
+def test_a_trial_trains_apart_and_reads_the_lake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
+    assert trial() == ""
+    monkeypatch.setenv("NIGHTSHELF_TRIALS", "/tmp/trials/a/")
+    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
+    towers = TOWERS.at(ds="2026-01-31", step="star")
+    assert towers.uri == "/tmp/trials/a/towers_v1/ds=2026-01-31/step=star"
+    assert set(TRAINED) <= set(TABLES)
+    one = trial()
+    monkeypatch.setenv("NIGHTSHELF_TRIALS", "/tmp/trials/b")
+    assert trial() not in ("", one)
 
 
 def test_every_line_of_the_column_lists_is_understood() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 
-from models.plots import bars, lines
+from models.plots import bars, lines, spans
 
 
 def svg(uri: str) -> str:
@@ -26,3 +26,12 @@ def test_a_plot_is_self_contained_in_both_schemes_and_repeats_byte_for_byte() ->
 def test_bars_take_any_number_of_groups() -> None:
     assert svg(bars(["head"], {"dense": [0.5]}, "R@60").light)
     assert svg(bars(["a", "b", "c"], {"x": [1, 2, 3], "y": [3, 2, 1]}, "R@60").dark)
+
+
+def test_points_with_intervals_in_any_number_of_curves() -> None:
+    points = [(256.0, (0.5, 0.4, 0.6)), (1024.0, (0.6, 0.5, 0.7))]
+    drawn = svg(
+        spans({f"r_min {n}": points for n in range(7)}, "batch_size", "R@60", log_x=True).light
+    )
+    assert "<svg" in drawn
+    assert svg(spans({"all": [(0.0, (0.5, 0.4, 0.6)), *points]}, "r_min", "R@60").dark)
