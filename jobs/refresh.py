@@ -1,0 +1,183 @@
+"""Towers that stand -> towers with a fresher query tower; their embeddings and index stay valid (ADORE).
+
+python -m jobs.refresh --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
+    --start towers/ds=2026-01-31/step=star --towers towers/ds=2026-01-31/step=adore
+
+The items do not move: `jobs.index` takes the embeddings of the towers gone on from. Where dev recall does not surely
+rise, the towers that were given are published again as they were.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from jobs.attempt import Attempt
+from jobs.cli import run
+from jobs.lake import NOWHERE, Partition, trial
+from jobs.progress import progress
+from jobs.publish import publish
+from jobs.reading import pin
+from jobs.registry import register_towers
+from jobs.tracking import MlflowRun, mlflow_run
+from jobs.training.catalogue import CHUNK, catalogue_vectors, embedded_vectors
+from jobs.training.learning import Learning, read_learning
+from jobs.training.scratch import Scratch, VectorFile
+from jobs.vectors import pin_shards
+from jobs.weights import load_towers, write_towers
+from models.adore import Frozen, Refresh, Refreshing, own_query_tower
+from models.batches import Pairs
+from models.crops import crops
+from models.encode import TOKEN_BUDGET, encode_store
+from models.nearest import nearest, pieces
+from models.recall import recall_and_rr, surely_better
+from models.towers import TwoTower, space_id
+
+log = logging.getLogger(__name__)
+CUTOFF, GOLDEN = 60, 16
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Args:
+    """pairs        positives; those of split train teach, all are kept from being negatives
+    queries      their texts
+    items        the catalogue, whose vectors stand still
+    start        towers to go on from
+    towers       output, step adore
+    embeddings   optional first shard of the catalogue's vectors by `start`; empty: encoded here
+    epochs       at most; the best one counts
+    batch_size   pairs per step; each step searches the catalogue for so many queries
+    depth        items searched for each query: its negatives
+    lr           learning rate of BERT and what joins; the hashed embedding's is trigram_lr
+    trigram_lr   learning rate of the hashed embedding
+    temperature  of the cosines in the loss
+    seed         of the batches
+    """
+
+    pairs: Partition
+    queries: Partition
+    items: Partition
+    start: Partition
+    towers: Partition
+    embeddings: Partition = NOWHERE
+    epochs: int = 2
+    batch_size: int = 256
+    depth: int = 200
+    lr: float = 1e-5
+    trigram_lr: float = 1e-4
+    temperature: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.plan()
+        if self.towers.values["step"] != "adore":
+            raise ValueError(f"{self.towers}: a refresh makes step=adore")
+
+    def plan(self) -> Refresh:
+        """How to train."""
+        return Refresh(
+            self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs,
+            self.seed,
+        )  # fmt: skip
+
+
+def main(args: Args) -> dict[str, object]:
+    """Refresh, judge by dev queries, publish."""
+    inputs = [pin(one) for one in (args.pairs, args.queries, args.items, args.start)]
+    shards = pin_shards(args.embeddings) if args.embeddings else []
+    inputs += shards
+    with mlflow_run("refresh", args, inputs) as tracked, publish(args.towers, args, inputs) as out:
+        out.mlflow_run_id = tracked.id
+        learning = read_learning(*inputs[:3])
+        start = load_towers(inputs[3]).to("cuda" if torch.cuda.is_available() else "cpu")
+        scratch = Scratch(args.towers, args, inputs)
+        if shards:
+            vectors = embedded_vectors(scratch, shards, learning.item_ids, start)
+        else:
+            vectors = catalogue_vectors(scratch, start, inputs[2], CHUNK)
+        refresher = Refresher(learning, start, vectors, args.plan(), tracked)
+        facts = refresher.run()
+        _write(out, refresher.best, learning, facts)
+    scratch.remove()
+    registered = "" if trial() or not facts["kept"] else register_towers(pin(args.towers))
+    return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}  # fmt: skip
+
+
+class Refresher:
+    """Epochs of a refresh, and which of them is best; before the first that is the towers given."""
+
+    def __init__(
+        self, learning: Learning, start: TwoTower, vectors: VectorFile, plan: Refresh, tracked: MlflowRun
+    ) -> None:  # fmt: skip
+        self.learning, self.vectors, self.plan, self.tracked = learning, vectors, plan, tracked
+        self.best = start
+        self.towers = own_query_tower(start).to(start.device)
+        self.store = start.store_queries(learning.queries)
+        self.known = learning.known
+        self.dev = np.unique(learning.pair_query[learning.of_split("dev")])
+        self.device = start.device.type
+
+    def run(self) -> dict[str, object]:
+        """Train; returns dev measures before and after."""
+        train = self.learning.of_split("train")
+        pairs = Pairs(self.learning.pair_query[train], self.learning.pair_item[train])
+
+        def search(asked: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+            return nearest(asked, pieces(self.vectors), self.plan.depth, self.device)
+
+        frozen = Frozen(search, self.vectors.take)
+        refreshing = Refreshing(self.towers, self.store, pairs, self.known, frozen, self.plan)
+        before = best = self._judge(self.best)
+        self._track(before, 0)
+        kept = 0
+        with progress("refresh", self.plan.epochs * refreshing.steps, "steps") as advance:
+            for epoch in range(self.plan.epochs):
+                losses = []
+                for loss in refreshing.epoch(epoch):
+                    losses.append(loss)
+                    advance(1, f"loss {loss:.4f}")
+                now = self._judge(self.towers)
+                self._track(now, epoch + 1, float(np.mean(losses)))
+                if surely_better(now[0], best[0]):
+                    best, kept = now, epoch + 1
+                    self.best = own_query_tower(self.towers)
+        names = (f"R@{CUTOFF}", f"RR@{CUTOFF}")
+        told = {f"{name} before": float(one.mean()) for name, one in zip(names, before, strict=True)}  # fmt: skip
+        told |= {name: float(one.mean()) for name, one in zip(names, best, strict=True)}
+        return {"kept": bool(kept), "best_epoch": kept, **told}
+
+    def _judge(self, towers: TwoTower) -> tuple[Values, Values]:
+        """R@60 and RR@60 of the dev queries against the vectors that stand."""
+        if not len(self.dev):
+            raise ValueError("pairs: none is of split dev; a refresh is kept only where dev recall rises")  # fmt: skip
+        asked = encode_store(
+            towers.forward_queries, self.store.take(self.dev), TOKEN_BUDGET, towers
+        )
+        every = np.arange(self.vectors.shape[0])
+        return recall_and_rr(asked, self.dev, self.vectors[0:], every, self.known, CUTOFF)
+
+    def _track(self, found: tuple[Values, Values], epoch: int, loss: float = 0.0) -> None:
+        recall, rr = (float(one.mean()) for one in found)
+        log.info("epoch %d: loss %.4f, dev R@60 %.4f, RR@60 %.4f", epoch, loss, recall, rr)
+        figures = {f"R@{CUTOFF}": recall, f"RR@{CUTOFF}": rr} | ({"loss": loss} if epoch else {})
+        self.tracked.measures(figures, epoch)
+
+
+def _write(out: Attempt, towers: TwoTower, learning: Learning, facts: dict[str, object]) -> None:
+    texts = learning.item_texts[:GOLDEN]
+    write_towers(towers, out.folder, crops(texts, np.random.default_rng(0)), texts)
+    taught = len(learning.of_split("train"))
+    others = len(learning.pair_query) - taught
+    left_out = {"dev and test": others, "query or item unknown": learning.lost}
+    out.count("pairs", taught + others + learning.lost, taught, left_out)
+    out.facts.update(**facts, space_id=space_id(towers), items_of=towers.config.items_of,
+                     dim=towers.config.width, pairs=taught)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(Args, main)

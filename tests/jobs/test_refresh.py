@@ -1,0 +1,88 @@
+"""A refresh as a job: kept where dev recall rises, and the embeddings of before serve the index of after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jobs import embeddings, index, refresh
+from jobs.bundle import load_bundle, own_vector_frac
+from jobs.lake import EMBEDDINGS, INDEX, TOWERS, Partition
+from jobs.publish import publish
+from jobs.reading import pin
+from jobs.weights import check_golden, load_towers, write_towers
+from models import adore
+from models.encode import encode_items
+from models.towers import space_id
+from tests.jobs.classroom import DS, IN_BATCH, ITEM_IDS, TABLES, Args, publish_learning
+from tests.models.shop import ITEMS as TITLES
+from tests.models.shop import towers
+
+AFTER = TOWERS.at(ds=DS, step="adore")
+SETTINGS = {"epochs": 3, "batch_size": 8, "depth": 20, "lr": 1e-3, "trigram_lr": 1e-2}
+
+
+@pytest.fixture
+def before(lake: Path) -> Partition:
+    """Towers that were never trained, and their embeddings."""
+    publish_learning()
+    torch.manual_seed(0)
+    made = towers(bert=False)
+    with publish(IN_BATCH, Args(IN_BATCH)) as out:
+        write_towers(made, out.folder)
+        out.facts.update(space_id=space_id(made), dim=made.config.dim)
+    at = EMBEDDINGS.at(ds=DS, towers=space_id(made), shard="0of1")
+    embeddings.main(embeddings.Args(TABLES["items"], IN_BATCH, at))
+    return at
+
+
+def refreshed(before: Partition, **settings: object) -> dict[str, object]:
+    given = {**SETTINGS, **settings}
+    return refresh.main(refresh.Args(**TABLES, start=IN_BATCH, towers=AFTER, embeddings=before, **given))  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_embeddings_of_before_serve_the_index_of_after(
+    before: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "surely_better", lambda new, old: True)
+    said = refreshed(before)
+    found = pin(AFTER)
+    after = load_towers(found)
+    check_golden(after, found)
+    assert said["kept"] is True
+    assert found.facts["items_of"] == before.values["towers"]
+    assert found.facts["space_id"] == space_id(after) != before.values["towers"]
+    start = load_towers(pin(IN_BATCH))
+    assert (encode_items(after, TITLES) == encode_items(start, TITLES)).all()
+    made = INDEX.at(ds=DS, towers=space_id(after))
+    index.main(index.Args(
+        embeddings=before, towers=AFTER, items=TABLES["items"], queries=TABLES["queries"], index=made,
+        tuning_queries=5, recall_depth=5,
+    ))  # fmt: skip
+    bundle = load_bundle(pin(made))
+    assert own_vector_frac(bundle, ITEM_IDS, TITLES) == 1.0
+    assert np.allclose(bundle.encode(["buty"]), after.encode_queries(["buty"]).numpy(), atol=1e-6)
+
+
+def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "surely_better", lambda new, old: False)
+    said = refreshed(before, epochs=1)
+    assert (said["kept"], said["space_id"]) == (False, before.values["towers"])
+    assert said["R@60"] == said["R@60 before"]
+    assert said["registered"] == ""
+
+
+def test_it_encodes_by_itself_and_refuses_nonsense(before: Partition) -> None:
+    ours, theirs = (
+        refreshed(before),
+        refresh.main(
+            refresh.Args(**TABLES, start=IN_BATCH, towers=AFTER, **SETTINGS)  # type: ignore[arg-type]
+        ),
+    )
+    assert ours["space_id"] == theirs["space_id"]
+    assert adore.Refresh().depth == 200
+    with pytest.raises(ValueError, match="makes step=adore"):
+        refresh.Args(**TABLES, start=AFTER, towers=IN_BATCH)  # type: ignore[arg-type]
