@@ -7,14 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.lake import Partition
 from jobs.reading import Pinned
 from jobs.tracking import MlflowRun, client
-from jobs.training.outcome import Outcome, Trial, as_table
-from jobs.training.sweep_page import Findings, render
+from jobs.training.outcome import Outcome, Row, Trial
+from jobs.training.sweep_page import render
+from jobs.training.sweep_plots import Findings
 from jobs.training.sweeping import Sweeping
 
 
@@ -37,7 +39,7 @@ def gather(
 def write(folder: Path, found: Findings, sweeping: Sweeping) -> dict[str, Any]:
     """Write the page and the tables; returns the partition's facts."""
     (folder / "sweep.html").write_text(render(found), "utf-8")
-    for table, name in ((_trials(found.trials), "trials"), (as_table(found.rows), "measures")):
+    for table, name in ((_trials(found.trials), "trials"), (_measures(found.rows), "measures")):
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
     best = found.ranked[0]
     return {
@@ -77,6 +79,19 @@ def _trials(trials: Sequence[Trial]) -> pa.Table:
         "state": [one.state for one in trials],
         "objective": [one.objective for one in trials],
         "seconds": [one.seconds for one in trials],
+        **{name: [one.mined.get(name) for one in trials] for name in ("false_frac", "filled_frac")},
         "error": [one.error for one in trials],
     }
+    return pa.table(columns)
+
+
+def _measures(rows: Sequence[Row]) -> pa.Table:
+    """The rows as Arrow; an interval over one seed has no ends."""
+    plain = ("trial", "point", "stage", "split", "slice", "measure", "queries", "seeds")
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
+    for name, place in (("value", 0), ("low", 1), ("high", 2)):
+        columns[name] = [row.found[place] for row in rows]
+    for name, place in (("seeds_low", 1), ("seeds_high", 2)):
+        ends = [row.of_seeds[place] for row in rows]
+        columns[name] = [end if np.isfinite(end) else None for end in ends]
     return pa.table(columns)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from jobs.columns import numbers, strings
 from jobs.lake import Partition
 from jobs.reading import pin
+from jobs.training.apart import within
 from jobs.training.flags import Value
-from jobs.training.trials import within
 from models.intervals import (
     Interval,
     over_seeds,
@@ -38,7 +38,8 @@ Figures = dict[str, tuple[Interval, Interval]]  # over queries and seeds; over s
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting as it went. made: stage -> (root, partition) of its measures, one per seed."""
+    """One setting as it went. made: stage -> (root, partition) of its measures, one per seed; mined:
+    what is known of its negatives."""
 
     number: int
     point: str
@@ -49,6 +50,7 @@ class Trial:
     seconds: float
     made: Mapping[str, Sequence[tuple[str, str]]]
     roots: Sequence[str]
+    mined: Mapping[str, float]
 
     @property
     def last(self) -> str:
@@ -185,15 +187,3 @@ def _slices(table: pa.Table) -> dict[str, NDArray[Any]]:
         kept = table.column(name).to_pylist()
         names[name] = np.array(kept)
     return names
-
-
-def as_table(rows: Sequence[Row]) -> pa.Table:
-    """The rows as Arrow; an interval over one seed has no ends."""
-    plain = ("trial", "point", "stage", "split", "slice", "measure", "queries", "seeds")
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
-    for name, place in (("value", 0), ("low", 1), ("high", 2)):
-        columns[name] = [row.found[place] for row in rows]
-    for name, place in (("seeds_low", 1), ("seeds_high", 2)):
-        ends = [row.of_seeds[place] for row in rows]
-        columns[name] = [end if np.isfinite(end) else None for end in ends]
-    return pa.table(columns)

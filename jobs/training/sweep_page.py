@@ -3,72 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.lake import Partition
-from jobs.training.flags import Setting, Value
-from jobs.training.outcome import DIFFERENCE, RATIO, Row, Slope, Trial
-from jobs.training.settings import Dimension
-from models.intervals import Interval
-from models.plots import Plot, spans
+from jobs.training.outcome import DIFFERENCE, RATIO, Row
+from jobs.training.sweep_plots import HEADLINE, Findings, plots, short
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-HEADLINE = ("R@60", "RR@60")
 # Allegro's talk: what STAR multiplied, and what a doubled batch added
 TALK_RATIO = {"R@60": 1.137, "RR@60": 1.358}
 TALK_DOUBLING = {"R@60": 0.025, "RR@60": 0.015}
-LINES = 5  # curves in one picture, as many as there are hues
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What page and table show."""
-
-    sweep: Partition
-    question: Mapping[str, Any]
-    dimensions: Sequence[Dimension]
-    trials: Sequence[Trial]
-    rows: Sequence[Row]
-    slopes: Sequence[Slope]
-    split: str
-    objective: str
-    simulated: bool
-
-    def of(self, trial: int, stage: str, measure: str) -> Row | None:
-        """The figure over all queries of the first split."""
-        return self._found.get((trial, stage, measure))
-
-    @property
-    def _found(self) -> dict[tuple[int, str, str], Row]:
-        return {
-            (row.trial, row.stage, row.measure): row
-            for row in self.rows
-            if row.slice == "all" and row.split == self.split
-        }
-
-    @property
-    def ranked(self) -> list[Trial]:
-        """Trials that went well, the best first."""
-        done = [one for one in self.trials if one.made]
-        return sorted(done, key=lambda one: -one.objective)
-
-    @property
-    def failed(self) -> list[Trial]:
-        """The others."""
-        return [one for one in self.trials if not one.made]
-
-
-def short(value: Value) -> str:
-    """A value as a person reads it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def show(found: Findings) -> None:
@@ -116,41 +64,6 @@ def render(found: Findings) -> str:
         short=short,
     )  # fmt: skip
     return page + "\n"
-
-
-def plots(found: Findings) -> dict[str, Plot]:
-    """A curve over each number that was swept: title -> plot."""
-    drawn: dict[str, Plot] = {}
-    for one in found.dimensions:
-        xs = {float(t.setting[one.name]) for t in found.ranked if one.numeric}
-        if len(xs) < 2:
-            continue
-        log_x = min(xs) > 0 and max(xs) / min(xs) >= 4
-        for stage in ("in_batch", "star", RATIO):
-            for measure in HEADLINE:
-                if curves := _curves(found, one.name, stage, measure):
-                    title = f"{measure} of {stage} by {one.name}"
-                    drawn[title] = spans(curves, one.name, f"{measure}, {stage}", log_x)
-    return drawn
-
-
-def _curves(
-    found: Findings, flag: str, stage: str, measure: str
-) -> dict[str, list[tuple[float, Interval]]]:
-    """A curve for each combination of the other flags; where they are many, those of the best trials."""
-    curves: dict[str, list[tuple[float, Interval]]] = {}
-    for trial in found.ranked:
-        row = found.of(trial.number, stage, measure)
-        name = _others(trial.setting, flag)
-        if row and (name in curves or len(curves) < LINES):
-            curves.setdefault(name, []).append((float(trial.setting[flag]), row.found))
-    kept = {name: sorted(points) for name, points in curves.items() if len(points) > 1}
-    return dict(sorted(kept.items()))
-
-
-def _others(setting: Setting, flag: str) -> str:
-    rest = [f"{name} {short(value)}" for name, value in setting.items() if name != flag]
-    return ", ".join(rest) or flag
 
 
 def _slices(found: Findings) -> list[tuple[str, int, list[tuple[str, Row]]]]:

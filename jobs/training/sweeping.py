@@ -19,11 +19,12 @@ from jobs.display import printable
 from jobs.lake import Partition, trials_root
 from jobs.reading import Pinned
 from jobs.tracking import MlflowRun, client, home, mlflow_run
+from jobs.training.apart import facts_of
 from jobs.training.flags import Value, flags_of
 from jobs.training.outcome import Trial
 from jobs.training.settings import parse_point
 from jobs.training.study import Claim, Study
-from jobs.training.trials import Bench, Made, facts_of
+from jobs.training.trials import Bench, Made
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -118,6 +119,7 @@ class Sweeping:
             "roots": sorted({one.root.name for one in bench.made}),
             # a command shared with another trial counts in both: what the trial costs alone
             "seconds": sum(one.seconds for one in bench.made),
+            "mined": bench.mined(),
         }
         self.study.tell(claim, value, facts | ({"error": error} if error else {}))
         return error
@@ -171,6 +173,7 @@ class Sweeping:
             seconds=float(kept.get("seconds", 0.0)),
             made=json.loads(kept["made"]),
             roots=kept["roots"],
+            mined=kept.get("mined", {}),
         )
 
 

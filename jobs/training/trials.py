@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs import store
-from jobs.display import printable
 from jobs.fault import fault_point
-from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition, lake_root
+from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition
 from jobs.reading import exists, pin
+from jobs.training.apart import bring, last_line, within
 from jobs.training.flags import Value
 
 log = logging.getLogger(__name__)
@@ -40,9 +39,13 @@ class Made:
 
     root: Path
     partition: Partition
-    space: str
+    facts: Mapping[str, Any]
     seconds: float
-    reused: bool = False
+
+    @property
+    def space(self) -> str:
+        """Space id of the towers that it is, or was made with."""
+        return str(self.facts.get("space_id", ""))
 
 
 @dataclass
@@ -81,8 +84,7 @@ class Bench:
         root = self.folder / f"{job}-{key}"
         root.mkdir(parents=True, exist_ok=True)
         with _held(root / "lock") as lock, within(root):
-            reused = exists(output)
-            if not reused:
+            if not exists(output):
                 for one in needs.values():
                     bring(one.partition, str(one.root), root)
                 if isinstance(bert := flags.get("bert"), str):
@@ -98,9 +100,25 @@ class Bench:
                 self._run(job, argv, root, lock)
                 fault_point("sweep.command")
             found = pin(output, even_stopped=True)
-        space = str(found.facts.get("space_id", ""))
-        self.made.append(Made(root, output, space, found.manifest.seconds, reused))
+        self.made.append(Made(root, output, found.facts, found.manifest.seconds))
         return self.made[-1]
+
+    def mined(self) -> dict[str, float]:
+        """What is known of the mined negatives, the mean over seeds: share of false ones, of random fill."""
+        facts = [one.facts for one in self.made if one.partition.name == "negatives"]
+        found = {
+            "filled_frac": [one.get("filled_frac") for one in facts],
+            "false_frac": [
+                row["estimate"]
+                for one in facts
+                for row in one.get("false_negatives", [])
+                if row["ranks"] == "all"
+            ],
+        }
+        known = {
+            name: [value for value in values if value is not None] for name, values in found.items()
+        }
+        return {name: sum(values) / len(values) for name, values in known.items() if values}
 
     def _run(self, job: str, argv: Sequence[str], root: Path, lock: int) -> None:
         """Run one command in the trial's lake.
@@ -126,46 +144,6 @@ class Bench:
                 raise
         if code:
             raise CommandFailed(f"jobs.{job}: exit code {code}: {last_line(path)} (log: {path})")
-
-
-def last_line(path: Path) -> str:
-    """What a command said last, fit to be shown."""
-    lines = path.read_text("utf-8", errors="replace").strip().splitlines()
-    return printable(lines[-1].strip(), 400) if lines else "it said nothing"
-
-
-@contextlib.contextmanager
-def within(root: Path) -> Iterator[None]:
-    """Read and write trained tables in a trial's lake, in this process."""
-    before = os.environ.get("NIGHTSHELF_TRIALS")
-    os.environ["NIGHTSHELF_TRIALS"] = str(root)
-    try:
-        yield
-    finally:
-        del os.environ["NIGHTSHELF_TRIALS"]
-        if before is not None:
-            os.environ["NIGHTSHELF_TRIALS"] = before
-
-
-def facts_of(root: Path, partition: str) -> dict[str, Any]:
-    """What a partition of a trial's lake says of itself."""
-    with within(root):
-        return pin(Partition.parse(partition), even_stopped=True).facts
-
-
-def bring(partition: Partition, source: str, root: Path) -> None:
-    """Show a partition of another trial's lake (or, with no source, of the lake) in this one: no copy."""
-    below = partition.uri.removeprefix(partition.root).lstrip("/")
-    origin = f"{source or lake_root()}/{below}"
-    target = root / below
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if store.is_local(origin):
-        target.symlink_to(store.local_path(origin), target_is_directory=True)
-        return
-    for name, _ in store.list_files(origin):
-        store.copy(f"{origin}/{name}", str(target / name))
 
 
 @contextlib.contextmanager
