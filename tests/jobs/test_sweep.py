@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,9 +71,22 @@ class Commands:
         out.facts.update(space_id=towers.values["step"], splits=told)  # type: ignore[attr-defined]
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: making its tables takes seconds."""
+    home = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        client()
+    return home / "mlflow.db"
+
+
 @pytest.fixture
-def commands(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(lake: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     publish_classroom()
+    (lake.parent / "var").mkdir()
+    shutil.copy(store, lake.parent / "var")
     found = Commands()
     monkeypatch.setattr(trials.Bench, "_run", lambda *given: found.run(*given))
     monkeypatch.setattr(trials, "fault_point", fault_point)
