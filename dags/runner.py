@@ -24,7 +24,7 @@ TRAINERS = ("process", "torchrun", "spark")
 # trainings that may take several processes
 TRAININGS = frozenset({"towers"})
 SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
-GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "embeddings"})
+GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "refresh", "embeddings"})
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
 LAUNCHER = "jobs/launch.py"
 Value = Partition | str | int

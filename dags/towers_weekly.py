@@ -1,7 +1,7 @@
 """Weekly: train the two towers, mine hard negatives, go on training with them, judge the result.
 
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` of the
-run's day. All must have passed their data-quality gate.
+run's day; the `bert` that the form names. All must have passed their data-quality gate.
 
 **Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `index`, `rankings`, `report`; moves
 `champion` when the report's gate lets it pass.
@@ -30,18 +30,11 @@ from dags.day import (
     labels_param,
 )
 from dags.forms import form, templates
+from dags.recipe import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, embed, judge
 from jobs.lake import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
-MODEL = form(
-    "towers", "Model", preset={"enum": ["tiny", "small", "minilm", "base"]}, seed={"minimum": 0}
-)
-TRAINING = form("towers", "Training", epochs={"minimum": 1}, batch_size={"minimum": 2},
-                lr={"exclusiveMinimum": 0}, temperature={"exclusiveMinimum": 0})  # fmt: skip
-MINING = form("negatives", "Hard negatives", r_min={"minimum": 0}, r_max={"minimum": 1},
-              per_query={"minimum": 1})  # fmt: skip
-HARD = form("towers", "Hard negatives", hard_negatives={"minimum": 1})
 JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 # Towers learn from pairs that end before the judged days begin; where people's labels judge, from all.
@@ -50,6 +43,7 @@ pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=
 first, second = TOWERS.at(ds=DAY, step="in_batch"), TOWERS.at(ds=DAY, step="star")
 in_batch, star = Towers(pinned_by="pin_in_batch"), Towers(pinned_by="pin_star")
 negatives = NEGATIVES.at(ds=DAY, towers=in_batch.space)
+FLAGS = templates(MODEL | TRAINING | LOSS)
 
 with DAG(
     "towers_weekly",
@@ -61,7 +55,7 @@ with DAG(
     max_active_runs=2,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],
-    params=day_param() | MODEL | TRAINING | MINING | HARD | JUDGED | SERVING,
+    params=day_param() | MODEL | BERT_DS | TRAINING | LOSS | MINING | HARD | JUDGED | SERVING,
     tags=["training", "tier-2"],
     doc_md=__doc__,
 ) as dag:
@@ -81,13 +75,13 @@ with DAG(
         "training", prefix_group_id=False, tooltip="In-batch negatives, then STAR"
     ) as training:
         (
-            job("towers", "towers_in_batch", **learning, towers=first, **templates(MODEL | TRAINING))
+            job("towers", "towers_in_batch", **learning, towers=first, bert=BERT, **FLAGS)
             >> job("pin", "pin_in_batch", towers=first)
             >> job("negatives", towers=first, **learning, negatives=negatives,
                    **templates(MINING | {"seed": MODEL["seed"]}))
             >> job("expect", "expect_negatives", partitions=str(negatives))
             >> job("towers", "towers_star", **learning, start=first, negatives=negatives, towers=second,
-                   **templates(MODEL | TRAINING | HARD))
+                   bert=BERT, **FLAGS, **templates(HARD))
             >> job("pin", "pin_star", towers=second)
         )  # fmt: skip
 

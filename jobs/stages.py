@@ -19,6 +19,8 @@ from jobs.manifest import code_version
 from jobs.reading import pin
 
 log = logging.getLogger(__name__)
+# whose lines a person wants to see
+MARKS = ("jobs.publish: ", "jobs.progress: ", "jobs.training.trainer: ", "jobs.demo: ")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Ledger:
 
 def news(line: str) -> str:
     """What a person wants to see of a log line: our own progress lines; empty for the rest."""
-    for mark in ("jobs.publish: ", "jobs.progress: ", "jobs.towers: ", "jobs.demo: "):
+    for mark in MARKS:
         _, found, text = line.partition(mark)
         if found:
             # Airflow's test run adds where it was logged

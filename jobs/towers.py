@@ -128,7 +128,9 @@ def _training(args: Args, inputs: Inputs, learning: Learning, team: Team) -> Tra
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
         mined = learning.negatives(inputs["negatives"])
     examples = replace(learning.examples(towers, args.weight_power, mined), team=team)
-    plan = args.plan(first=not args.goes_on, mined=bool(args.negatives))
+    plan = args.plan(
+        first=not args.goes_on, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs)
+    )
     return Training(towers, examples, plan)
 
 
@@ -143,6 +145,13 @@ def _towers(args: Args, inputs: Inputs, learning: Learning) -> TwoTower:
     if args.preset == "minilm":
         return pretrained("minilm", config)
     return TwoTower(config, train_tokenizer(_to_read(learning), config.vocabulary))
+
+
+def _is_pretrained(args: Args, inputs: Inputs) -> bool:
+    """Whether the towers' BERT comes from somewhere: by these flags, or by those that made `start`."""
+    made_with = inputs["start"].manifest.args if args.goes_on else {}
+    preset, bert = (made_with.get(name, getattr(args, name)) for name in ("preset", "bert"))
+    return preset == "minilm" or bool(bert)
 
 
 def _check_space(args: Args, start: TwoTower) -> None:

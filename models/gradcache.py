@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.precision import autocast
-from models.texts import TextStore, buckets
+from models.texts import TextStore, buckets, even_chunks
 from models.towers import Tower
 
 Rows = NDArray[np.int64]
-_TOKENS = 4096  # of one pass through BERT when the whole graph is kept
+_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT when the whole graph is kept
 
 
 class Encoded:
@@ -34,11 +34,11 @@ class Encoded:
         chunk: int = 0,
         precision: str = "auto",
     ) -> None:
-        """chunk: texts per pass through BERT, 0 to keep the graph of all of them. noise: seed of the
-        dropout. The texts of a chunk are of like length, and the longest chunk comes first."""
+        """chunk: texts of mean length per pass through BERT, 0 to keep the graph of all of them. noise:
+        seed of the dropout. The texts of a pass are of like length, and the longest come first."""
         self.tower, self.store, self.chunk, self.noise = tower, store, chunk, noise
         self.pad, self.device, self.precision = pad, device, precision
-        self.groups = _chunks(store.sizes, chunk) if tower.has_bert else []
+        self.groups = _chunks(store.sizes, chunk, device) if tower.has_bert else []
         whole = store.trigram_batch(device) if tower.has_trigrams else None
         shallow = tower.shallow(*whole) if whole is not None else None
         self.deep = self._deep() if tower.has_bert else None
@@ -78,9 +78,8 @@ class Encoded:
         return torch.from_numpy(rows).to(self.device)
 
 
-def _chunks(sizes: NDArray[np.int64], chunk: int) -> list[Rows]:
+def _chunks(sizes: NDArray[np.int64], chunk: int, device: torch.device) -> list[Rows]:
     """Rows in groups of like length."""
     if not chunk:
-        return list(buckets(sizes, _TOKENS))
-    order = np.argsort(-sizes, kind="stable")
-    return [order[start : start + chunk] for start in range(0, len(order), chunk)]
+        return list(buckets(sizes, _TOKENS.get(device.type, 4096)))
+    return even_chunks(sizes, chunk)

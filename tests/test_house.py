@@ -201,7 +201,7 @@ def test_the_lock_pins_what_setup_cfg_asks_for() -> None:
 @pytest.mark.parametrize("rooms", [("dags", "jobs", "models"), ("tests",)], ids=str)
 def test_every_library_that_is_imported_is_asked_for(rooms: tuple[str, ...]) -> None:
     """One that comes only along with another may go with its next version."""
-    groups = ["", "faiss-cpu", *(["dev"] if rooms == ("tests",) else [])]
+    groups = ["", "faiss-cpu", *(["dev", "bench"] if rooms == ("tests",) else [])]
     asked = {name for group in groups for name in names(required()[group])}
     imported = {top for room in rooms for path in (ROOT / room).rglob("*.py") for top in tops(path)}
     # Airflow is a namespace of many packages; _typeshed is the type checker's and never loaded

@@ -32,7 +32,7 @@ class Recipe:
     start_lr_frac     share of lr when going on from `start`
     loss              softmax, pairwise (as the STAR paper trains), triplet
     temperature       of softmax and pairwise over cosines
-    learn_temperature on: the temperature is learnt, from there
+    learn_temperature  on: the temperature is learnt, from there
     margin            of triplet, in cosines
     symmetric         on: items look for their queries too, half of the loss each
     logq              on: popular items count less as in-batch negatives (logQ correction)
@@ -138,9 +138,11 @@ class Recipe:
             )
         return tuple(found)
 
-    def plan(self, *, first: bool, mined: bool) -> Plan:
-        """How to train. first: towers are new; mined: there are hard negatives."""
+    def plan(self, *, first: bool, mined: bool, pretrained: bool = False) -> Plan:
+        """How to train. first: towers are new; mined: there are hard negatives; pretrained: so is BERT,
+        and wants smaller steps than one of random weights, whatever the preset."""
         lr = self.lr * (1.0 if first else self.start_lr_frac)
+        preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
         return Plan(
             sampling=Sampling(
                 self.batch_size, self.seed, self.crops, self.trigram_dropout,
@@ -153,7 +155,7 @@ class Recipe:
                 self.hard_ramp_frac,
             ),
             epochs=self.epochs,
-            lr=lr * (self.bert_lr_frac or BERT_LR_FRAC[self.preset]),
+            lr=lr * (self.bert_lr_frac or preset),
             trigram_lr=lr,
             matryoshka=self.prefixes(),
             max_steps=self.max_steps,

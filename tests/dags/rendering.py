@@ -12,8 +12,15 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import macros
 
-DAGS = ("pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly", "sweep")
-SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333"}  # fmt: skip
+DAGS = (
+    "pairs_daily",
+    "towers_weekly",
+    "index_nightly",
+    "pretrain_monthly",
+    "refresh_towers",
+    "sweep",
+)
+SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333", "pin_adore": "4444444444444444"}  # fmt: skip
 
 TABLES = ("pairs", "queries", "items", "qrels")
 TRIAL = [
@@ -41,10 +48,11 @@ def pulled(task_ids: str) -> dict[str, object]:
     """What `jobs.pin`, or a plan, would have printed in these tasks."""
     if task_ids == "plan":
         return {"points": [TRIAL]}
-    step = "in_batch" if task_ids == "pin_in_batch" else "star"
+    step = {"pin_in_batch": "in_batch", "pin_adore": "adore"}.get(task_ids, "star")
     return {
         "towers": f"towers/ds=2026-01-31/step={step}",
         "space": SPACES[task_ids],
+        "items_space": SPACES["pin" if task_ids == "pin_adore" else task_ids],
         "champion": "index/ds=2026-01-30/towers=3333333333333333",
     }
 

@@ -17,7 +17,14 @@ from jobs.airflow_env import POOLS
 from tests.dags.rendering import unmapped
 
 FOLDER = ROOT / "dags"
-DAGS = {"pairs_daily", "towers_weekly", "index_nightly", "pretrain_monthly", "sweep"}
+DAGS = {
+    "pairs_daily",
+    "towers_weekly",
+    "index_nightly",
+    "pretrain_monthly",
+    "refresh_towers",
+    "sweep",
+}
 HEAVY = ("torch", "pyspark", "pandas", "numpy", "pyarrow", "great_expectations", "mlflow", "faiss")
 MAX_IMPORT_S = 0.5
 

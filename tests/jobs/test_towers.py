@@ -161,7 +161,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     ("wrong", "message"),
     [
         ({"preset": "huge"}, "expected one of tiny"),
-        ({"reuse": "yes"}, "expected on or off"),
+        ({"reuse": "yes"}, "expected one of on, off"),
         ({"negatives": NEGATIVES.at(ds=DS, towers="0" * 16)}, "give `start`"),
         ({"hard_negatives": 0}, "hard_negatives"),
     ],

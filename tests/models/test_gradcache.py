@@ -61,7 +61,7 @@ def test_chunks_have_the_gradient_of_the_whole(
     objective = Objective(temperature=0.2, **kind)  # type: ignore[arg-type]
     cached = gradient(towers(NOISY), chunk, objective)
     grouped = gradcache._chunks
-    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _: grouped(sizes, chunk))
+    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, chunk, on))
     equal(cached, gradient(towers(NOISY), 0, objective))
 
 
@@ -75,7 +75,7 @@ def test_every_make_of_towers(monkeypatch: pytest.MonkeyPatch, settings: dict[st
     more = {"matryoshka": settings.pop("matryoshka")} if "matryoshka" in settings else {}
     cached = gradient(towers(NOISY, **settings), 5, Objective(), **more)
     grouped = gradcache._chunks
-    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _: grouped(sizes, 5))
+    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, 5, on))
     equal(cached, gradient(towers(NOISY, **settings), 0, Objective(), **more))
 
 
@@ -102,6 +102,8 @@ def test_bf16_loses_no_gradient_between_the_passes() -> None:
         assert float((cached[5][name] - one).norm()) <= 0.1 * norm + 1e-6, name
 
 
-def test_the_longest_chunk_comes_first() -> None:
+def test_the_longest_come_first_in_passes_of_like_work() -> None:
+    """Mean length 5, two texts of it: passes of at most 10 tokens, padding included."""
     sizes = np.array([3, 9, 1, 7, 5])
-    assert [sizes[rows].tolist() for rows in gradcache._chunks(sizes, 2)] == [[9, 7], [5, 3], [1]]
+    passes = gradcache._chunks(sizes, 2, torch.device("cpu"))
+    assert [sizes[rows].tolist() for rows in passes] == [[9], [7], [5, 3], [1]]

@@ -58,7 +58,7 @@ def test_two_with_dropout_have_the_plain_gradient_of_what_each_drew(
     """The reference: one process, no cache, both seats' texts encoded with their own noise."""
     found = load_file(folder / f"{kind}.noisy.0")
     grouped = gradcache._chunks
-    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _: grouped(sizes, 3))
+    monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, 3, on))
     of = towers(NOISY).train()
     sides: list[list[Encoded]] = [[], []]
     for rank in (0, 1):

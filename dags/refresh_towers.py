@@ -1,0 +1,72 @@
+"""By hand: refresh the query tower behind `champion` against items that stand still, judge the result, promote it.
+
+**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` and the
+champion's `embeddings` of the run's day, which `index_nightly` made.
+
+**Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
+gate lets it pass. Nothing is embedded: the items of a refresh stay where they were.
+
+**If red** the index in service stays in service.
+
+- `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
+- `refresh`: "have no vector" or "not published": run `index_nightly` for that day first. Otherwise clear the task.
+- all after `refresh` skipped: dev recall did not surely rise, and there is nothing to judge.
+- `promote` green but nothing moved: the gate said no. The report gives the reasons.
+
+An hour instead of a training: worth it when queries change faster than the catalogue's words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow.sdk import DAG
+
+from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param, result
+from dags.forms import form, templates
+from dags.runner import job, wait_for
+from dags.steps import SERVING, SHARDS, Towers, judge
+from jobs.lake import EMBEDDINGS, ITEMS, PAIRS, QRELS, QUERIES, TOWERS, Partition
+
+
+@dataclass(frozen=True)
+class Refreshed(Towers):
+    """Towers that keep the embeddings of those they went on from."""
+
+    def embeddings(self, shard: int = 0) -> Partition:
+        """One shard of the day's catalogue in the space of the items."""
+        space = result(self.pinned_by, "items_space")
+        return EMBEDDINGS.at(ds=DAY, towers=space, shard=f"{shard}of{SHARDS}")
+
+
+REFRESH = form(
+    "refresh", "Refresh", epochs={"minimum": 1}, batch_size={"minimum": 1}, depth={"minimum": 1},
+    lr={"exclusiveMinimum": 0}, trigram_lr={"exclusiveMinimum": 0},
+    temperature={"exclusiveMinimum": 0}, seed={"minimum": 0},
+)  # fmt: skip
+JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
+LEARNT = days_before("0 if params.labels_ds else params.judge_days")
+pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=DAY)
+before, after = Refreshed(pinned_by="pin"), Refreshed(pinned_by="pin_adore")
+made = TOWERS.at(ds=DAY, step="adore")
+
+with DAG(
+    "refresh_towers",
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    # the champion moves one day at a time
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    on_failure_callback=DEFAULTS["on_failure_callback"],
+    params=day_param() | REFRESH | JUDGED | SERVING,
+    tags=["training", "tier-3"],
+    doc_md=__doc__,
+) as dag:
+    wait = wait_for(
+        pairs, queries, items, QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True
+    )
+    refreshed = job("refresh", pairs=pairs, queries=queries, items=items, start=before.partition,
+                    towers=made, embeddings=before.embeddings(), on_worse="skip", **templates(REFRESH))  # fmt: skip
+    # judged before it is promoted, as any other towers
+    wait >> job("pin") >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after)
