@@ -38,6 +38,8 @@ def main(args: Args) -> dict[str, object]:
     return {
         "towers": str(towers.partition),
         "space": towers.facts["space_id"],
+        # refreshed towers keep the embeddings of those they went on from
+        "items_space": towers.facts.get("items_of") or towers.facts["space_id"],
         "champion": str(champion.partition) if champion else "",
     }
 

@@ -39,6 +39,7 @@ from models.towers import TwoTower, space_id
 
 log = logging.getLogger(__name__)
 CUTOFF, GOLDEN = 60, 16
+NOTHING_TO_DO = 99  # Airflow skips what follows
 Values = NDArray[np.float64]
 
 
@@ -56,6 +57,8 @@ class Args:
     lr           learning rate of BERT and what joins; the hashed embedding's is trigram_lr
     trigram_lr   learning rate of the hashed embedding
     temperature  of the cosines in the loss
+    on_worse     where dev recall does not surely rise: keep publishes the towers given as they were, skip
+                 does so too and exits with 99, so that Airflow leaves out what follows
     seed         of the batches
     """
 
@@ -71,12 +74,15 @@ class Args:
     lr: float = 1e-5
     trigram_lr: float = 1e-4
     temperature: float = 0.05
+    on_worse: str = "keep"
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.plan()
         if self.towers.values["step"] != "adore":
             raise ValueError(f"{self.towers}: a refresh makes step=adore")
+        if self.on_worse not in ("keep", "skip"):
+            raise ValueError(f"on_worse={self.on_worse!r}: expected keep or skip")
 
     def plan(self) -> Refresh:
         """How to train."""
@@ -104,6 +110,9 @@ def main(args: Args) -> dict[str, object]:
         facts = refresher.run()
         _write(out, refresher.best, learning, facts)
     scratch.remove()
+    if not facts["kept"] and args.on_worse == "skip":
+        log.info("%s: dev recall did not surely rise; nothing follows", args.towers)
+        raise SystemExit(NOTHING_TO_DO)
     registered = "" if trial() or not facts["kept"] else register_towers(pin(args.towers))
     return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}  # fmt: skip
 

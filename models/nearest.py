@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Found = tuple[Vectors, Rows]
-_ITEMS_AT_ONCE, _QUERIES_AT_ONCE = 1 << 16, 1 << 13
+_PIECE_BYTES, _QUERIES_AT_ONCE = 1 << 25, 1 << 13
 _FEW = 256  # of so few queries FAISS takes one after another
 
 
@@ -28,8 +28,10 @@ class Slices(Protocol):
         """Rows start to stop."""
 
 
-def pieces(vectors: Slices, size: int = _ITEMS_AT_ONCE) -> Iterable[Vectors]:
-    """All rows in order, `size` at a time."""
+def pieces(vectors: Slices, size: int = 0) -> Iterable[Vectors]:
+    """All rows in order, `size` at a time; 0: so many as 32 MB hold, which the allocator hands out again
+    without asking the system for pages."""
+    size = size or max(1, _PIECE_BYTES // (4 * max(1, vectors.shape[1])))
     return (vectors[start : start + size] for start in range(0, vectors.shape[0], size))
 
 
@@ -46,13 +48,12 @@ def nearest(
     best = faiss.ResultHeap(len(queries), depth, keep_max=True)
     first = 0
     for chunk in chunks:
-        for start in range(0, len(chunk), _ITEMS_AT_ONCE):
-            part = np.ascontiguousarray(chunk[start : start + _ITEMS_AT_ONCE], np.float32)
-            scores, rows = faiss.knn(
-                queries, part, min(depth, len(part)), metric=faiss.METRIC_INNER_PRODUCT
-            )
-            best.add_result(scores, rows + first + start)
-        first += len(chunk)
+        part = np.ascontiguousarray(chunk, np.float32)
+        scores, rows = faiss.knn(
+            queries, part, min(depth, len(part)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        best.add_result(scores, rows + first)
+        first += len(part)
     best.finalize()
     return np.where(best.I < 0, -np.inf, best.D).astype(np.float32), best.I
 

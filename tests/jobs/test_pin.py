@@ -52,7 +52,7 @@ def test_without_a_champion_there_is_nothing_to_do(lake: Path) -> None:
 
 def test_named_towers_are_pinned_and_the_index_in_service_is_told(lake: Path) -> None:
     made(STAR, space_id=SPACE)
-    first = {"towers": str(STAR), "space": SPACE, "champion": ""}
+    first = {"towers": str(STAR), "space": SPACE, "items_space": SPACE, "champion": ""}
     assert job.main(job.Args(STAR)) == first
     index = promoted()
     assert job.main(job.Args(STAR)) == {**first, "champion": str(index.partition)}

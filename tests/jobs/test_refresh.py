@@ -73,6 +73,9 @@ def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPat
     assert (said["kept"], said["space_id"]) == (False, before.values["towers"])
     assert said["R@60"] == said["R@60 before"]
     assert said["registered"] == ""
+    with pytest.raises(SystemExit) as skipped:  # Airflow leaves out what follows
+        refreshed(before, epochs=1, on_worse="skip")
+    assert skipped.value.code == 99
 
 
 def test_it_encodes_by_itself_and_refuses_nonsense(before: Partition) -> None:
