@@ -79,7 +79,10 @@ def _trials(trials: Sequence[Trial]) -> pa.Table:
         "state": [one.state for one in trials],
         "objective": [one.objective for one in trials],
         "seconds": [one.seconds for one in trials],
-        **{name: [one.mined.get(name) for one in trials] for name in ("false_frac", "filled_frac")},
+        **{
+            name: [one.shares.get(name) for one in trials]
+            for name in ("unmoved_frac", "false_frac", "filled_frac")
+        },
         "error": [one.error for one in trials],
     }
     return pa.table(columns)

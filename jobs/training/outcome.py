@@ -38,8 +38,8 @@ Figures = dict[str, tuple[Interval, Interval]]  # over queries and seeds; over s
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting as it went. made: stage -> (root, partition) of its measures, one per seed; mined:
-    what is known of its negatives."""
+    """One setting as it went. made: stage -> (root, partition) of its measures, one per seed;
+    shares: see Bench.shares."""
 
     number: int
     point: str
@@ -50,7 +50,7 @@ class Trial:
     seconds: float
     made: Mapping[str, Sequence[tuple[str, str]]]
     roots: Sequence[str]
-    mined: Mapping[str, float]
+    shares: Mapping[str, float]
 
     @property
     def last(self) -> str:

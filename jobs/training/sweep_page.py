@@ -39,6 +39,9 @@ def show(found: Findings) -> None:
     for slope in found.slopes:
         if slope.split == found.split:
             console.print(f"{slope.measure} of {slope.stage} per doubling of {slope.flag}: {slope.found}")  # fmt: skip
+    for trial in found.unmoved:
+        share = trial.shares["unmoved_frac"]
+        console.print(f"[yellow]trial {trial.number}[/]: in {share:.0%} of its trainings step 3 found nothing better on dev and kept step 1's towers")  # fmt: skip
     for trial in found.failed:
         console.print(f"[red]trial {trial.number}[/] {escape(trial.point)}: {escape(trial.error)}")
 

@@ -61,6 +61,11 @@ class Findings:
         return sorted(done, key=lambda one: -one.objective)
 
     @property
+    def unmoved(self) -> list[Trial]:
+        """Trials whose step 3 kept step 1's towers in some training: a ratio of 1 says nothing there."""
+        return [one for one in self.ranked if one.shares.get("unmoved_frac")]
+
+    @property
     def failed(self) -> list[Trial]:
         """The others."""
         return [one for one in self.trials if not one.made]
@@ -107,12 +112,12 @@ def _curves(
 
 def _mined(found: Findings, flag: str) -> dict[str, tuple[list[float], list[float]]]:
     """Estimated share of false ones among the mined negatives; only where the flag is one of mining."""
-    known = [one for one in found.ranked if "false_frac" in one.mined]
+    known = [one for one in found.ranked if "false_frac" in one.shares]
     if target_of(flag).job != "negatives" or not known:
         return {}
     curves: dict[str, list[tuple[float, float]]] = {}
     for one in known:
-        point = float(one.setting[flag]), one.mined["false_frac"]
+        point = float(one.setting[flag]), one.shares["false_frac"]
         curves.setdefault(_others(one.setting, flag, "negatives"), []).append(point)
     first = dict(sorted(curves.items())[:LINES])
     return {name: ([x for x, _ in sorted(ps)], [y for _, y in sorted(ps)]) for name, ps in first.items()}  # fmt: skip

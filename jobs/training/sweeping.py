@@ -119,7 +119,7 @@ class Sweeping:
             "roots": sorted({one.root.name for one in bench.made}),
             # a command shared with another trial counts in both: what the trial costs alone
             "seconds": sum(one.seconds for one in bench.made),
-            "mined": bench.mined(),
+            "shares": bench.shares(),
         }
         self.study.tell(claim, value, facts | ({"error": error} if error else {}))
         return error
@@ -173,7 +173,7 @@ class Sweeping:
             seconds=float(kept.get("seconds", 0.0)),
             made=json.loads(kept["made"]),
             roots=kept["roots"],
-            mined=kept.get("mined", {}),
+            shares=kept.get("shares", {}),
         )
 
 

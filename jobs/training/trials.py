@@ -103,10 +103,13 @@ class Bench:
         self.made.append(Made(root, output, found.facts, found.manifest.seconds))
         return self.made[-1]
 
-    def mined(self) -> dict[str, float]:
-        """What is known of the mined negatives, the mean over seeds: share of false ones, of random fill."""
+    def shares(self) -> dict[str, float]:
+        """Over seeds: the mined negatives that are random fill, or false by estimate; the trainings
+        of step 3 that found nothing better on dev and kept step 1's towers."""
         facts = [one.facts for one in self.made if one.partition.name == "negatives"]
-        found = {
+        star = [one.facts for one in self.made if one.partition.values.get("step") == "star"]
+        found: dict[str, list[float | None]] = {
+            "unmoved_frac": [float(one["best_epoch"] == 0) for one in star if "best_epoch" in one],
             "filled_frac": [one.get("filled_frac") for one in facts],
             "false_frac": [
                 row["estimate"]

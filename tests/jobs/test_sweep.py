@@ -52,7 +52,9 @@ class Commands:
                 space = hashlib.sha256(words.encode()).hexdigest()[:16]
                 seed, batch = int(flags["seed"]), int(flags.get("batch_size", 0))
                 worth = 0.3 + 0.05 * np.log2(batch or 1) + 0.1 * ("--start" in words) + 0.01 * seed
-                out.facts.update(space_id=space, worth=worth)
+                out.facts.update(space_id=space, worth=worth, best_epoch=seed)
+                if job == "negatives":
+                    out.facts["false_negatives"] = [{"ranks": "all", "estimate": 0.25}]
 
     def _measure(self, out: object, towers: Partition) -> None:
         worth = pin(towers).facts["worth"]
@@ -140,9 +142,13 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     assert best["flags"]["star"]["batch_size"] == 12
     kept = pq.read_table(made.path("trials.parquet")).to_pylist()
     assert [row["batch_size"] for row in kept] == [6, 6, 12, 12]
+    # of two seeds one stayed at step 1's towers (best epoch 0)
+    assert {(row["unmoved_frac"], row["false_frac"]) for row in kept} == {(0.5, 0.25)}
     page = made.path("sweep.html").read_text("utf-8")
     assert "R@60 of star by batch_size" in page
     assert "per doubling" in page.lower()
+    assert "false negatives by r_min" in page
+    assert "On test, which did not choose it" in page
     assert "http" not in page.replace("http-equiv", "")
 
 
