@@ -19,11 +19,12 @@ from models.nearest import Found, Rows, Slices, Vectors
 
 _TRAINING_PER_LIST, _ITERATIONS = 20, 3
 _SEED_DEPTHS = 4  # items looked at for the bound, in units of depth
+_ROWS_AT_ONCE = 512  # of a partition: what one core's cache holds
 
 
 def n_lists(items: int, queries: int) -> int:
-    """About 1.6 * sqrt(N), fewer for few queries: dividing must not cost more than it saves."""
-    return max(1, min(int(1.6 * np.sqrt(items)), queries // 8, items // 32, 65_536))
+    """About 2.5 * sqrt(N), fewer for few queries: dividing must not cost more than it saves."""
+    return max(1, min(int(2.5 * np.sqrt(items)), queries // 12, items // 32, 65_536))
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class _Candidates:
     """The best candidates so far of each query: a buffer that is cut back to `depth` when it is full."""
 
     def __init__(self, queries: int, depth: int, longest: int) -> None:
-        self.depth, self.width = depth, (_SEED_DEPTHS + 2) * depth + longest
+        self.depth, self.width = depth, (_SEED_DEPTHS + 3) * depth + longest
         self.scores = np.full((queries, self.width), -np.inf, np.float32)
         self.places = np.full((queries, self.width), -1, np.int64)
         self.count = np.zeros(queries, np.int64)
@@ -178,7 +179,11 @@ class _Candidates:
 
     def bound(self) -> Vectors:
         """[Q]: what an item must score to be among the best `depth` of those seen."""
-        self._cut(np.arange(len(self.count)))
+        last = max(self.depth, int(self.count.max(initial=0))) - self.depth
+        for start in range(0, len(self.count), _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            scores = self.scores[some, : last + self.depth]
+            self.least[some] = np.partition(scores, last, axis=1)[:, last]
         return self.least
 
     def best(self) -> Found:

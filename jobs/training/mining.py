@@ -21,6 +21,7 @@ from models.nearest import Rows, Vectors, nearest, pieces
 
 log = logging.getLogger(__name__)
 SEARCHES = ("exact", "ivf")
+SAMPLE = 512  # queries at most that are searched exactly too
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Search:
         first = query[: plan.block_queries]
         count = lists.n_lists(items, len(query))
         self.lists = _lists(self.scratch, self.vectors, count, plan.seed)
-        wanted = min(len(first), 512, max(64, len(query) // 64))
+        wanted = min(len(first), SAMPLE, max(64, len(query) // 256))
         rng = np.random.default_rng([plan.seed, 2])
         places = np.sort(rng.choice(len(first), wanted, replace=False))
         sample = self.encode(first[places])
