@@ -23,7 +23,7 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.catalogue import CHUNK, catalogue_vectors, embedded_vectors
+from jobs.training.catalogue import catalogue_vectors, embedded_vectors
 from jobs.training.learning import Learning, read_learning
 from jobs.training.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
 from jobs.training.mining import Plan, Search
@@ -85,7 +85,7 @@ class Args:
     plateau: str = "warn"
     held_out_frac: float = 0.2
     block_queries: int = 8_192
-    chunk_items: int = CHUNK
+    chunk_items: int = 65_536
     seed: int = 0
 
     def __post_init__(self) -> None:
