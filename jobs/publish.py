@@ -22,9 +22,9 @@ from jobs import store
 from jobs.attempt import Attempt
 from jobs.fault import fault_point
 from jobs.lake import Partition
+from jobs.prune import current, prune
 from jobs.reading import Pinned, attempt_uri
 from jobs.seal import seal
-from jobs.prune import current, prune
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -1,32 +1,83 @@
-"""Peak memory of one training step in a process of its own: `python -m tests.benchmarks._memory <batch> <chunk>`."""
+"""Peak memory of training mixed towers, by batch size, each in a process of its own.
+
+python -m tests.benchmarks._memory --plot memory.png      the curve with and without GradCache
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
 from itertools import islice
 
+import matplotlib.pyplot as plt
+import torch
+
+from models.config import PRESETS
 from models.fit import fit
-from tests.benchmarks._pairs import bert_towers, training
+from models.tokens import train_tokenizer
+from models.towers import TwoTower
+from tests.benchmarks._pairs import bert_towers, texts, training
+
+BATCHES, CHUNK = (512, 1024, 2048, 4096, 8192, 16_384), 256
 
 
-def peak_mib(batch: int, chunk: int, encoders: str = "both") -> float:
-    """Peak resident MiB of a process that trains mixed towers for two steps."""
-    words = [sys.executable, "-m", "tests.benchmarks._memory", str(batch), str(chunk), encoders]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
+def peak_mib(batch: int, chunk: int, preset: str) -> float:
+    """Peak resident MiB of a process that takes one step."""
+    words = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks._memory",
+        "--batch",
+        str(batch),
+        "--chunk",
+        str(chunk),
+    ]
+    done = subprocess.run([*words, "--preset", preset], check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.splitlines()[-1])["peak_mib"])
 
 
-def main(batch: int, chunk: int, encoders: str) -> None:
-    """Take the steps, print the peak."""
-    begun = training(bert_towers(encoders), batch, 2, chunk, "auto")
-    for _ in islice(fit(begun), 2):
+def one_step(batch: int, chunk: int, preset: str) -> None:
+    """Take a step, print the peak."""
+    towers = bert_towers("both") if preset == "minilm" else _small(preset)
+    for _ in islice(fit(training(towers, batch, 1, chunk, "auto")), 1):
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"batch": batch, "chunk": chunk, "peak_mib": round(peak)}) + "\n")
 
 
+def _small(preset: str) -> TwoTower:
+    torch.manual_seed(0)
+    return TwoTower(PRESETS[preset], train_tokenizer(texts(5_000).titles, 4096))
+
+
+def plot(path: str) -> None:
+    """Both curves, and their numbers as JSON lines."""
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for label, chunk, batches in (("GradCache", CHUNK, BATCHES), ("plain loss", 0, BATCHES[:-1])):
+        peaks = [peak_mib(batch, chunk, "small") for batch in batches]
+        sys.stdout.write(
+            json.dumps({"name": label, **dict(zip(map(str, batches), peaks, strict=True))}) + "\n"
+        )
+        axes.plot(batches, peaks, marker="o", label=label)
+    axes.set(
+        xscale="log", ylim=(0, None), xlabel="pairs per step", ylabel="peak MiB of the process"
+    )
+    axes.set_xticks(BATCHES, [f"{batch:,}" for batch in BATCHES], minor=False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--batch", type=int, default=0)
+    parser.add_argument("--chunk", type=int, default=0)
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--plot", default="")
+    asked = parser.parse_args()
+    if asked.plot:
+        plot(asked.plot)
+    else:
+        one_step(asked.batch, asked.chunk, asked.preset)

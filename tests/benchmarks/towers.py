@@ -86,7 +86,7 @@ def gradcache_cost() -> None:
 
 def memory() -> None:
     """Peak of the whole process, mixed towers, chunks of 32."""
-    small, large = peak_mib(64, MINI), peak_mib(4096, MINI)
+    small, large = peak_mib(64, MINI, "minilm"), peak_mib(4096, MINI, "minilm")
     say(name="peak memory of mixed towers", ours=round(large), peer=round(small),
         peer_name="ours at B=64", ratio=round(large / small, 3), unit="MiB", varied="B=4096 against B=64")  # fmt: skip
 
