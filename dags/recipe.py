@@ -33,7 +33,7 @@ MINING = form(
 )  # fmt: skip
 HARD = form(
     "towers", "Hard negatives", hard_negatives={"minimum": 1}, reuse=ON_OFF, hard_weight={"minimum": 0},
-    easy_per_hard={"minimum": 0}, hard_ramp_frac={"minimum": 0, "maximum": 1}, restart=ON_OFF,
+    easy_per_hard={"minimum": 0}, hard_ramp_frac={"minimum": 0, "maximum": 1}, restart=ON_OFF, fallback=ON_OFF,
     start_lr_frac={"exclusiveMinimum": 0},
 )  # fmt: skip
 # a day, never "the latest": an encoder that changes of itself changes every space id

@@ -1,4 +1,4 @@
-"""The evaluation reports and the Data Docs as a site on this machine.   python -m jobs.site --port 8090
+"""The evaluation reports, the sweeps and the Data Docs as a site on this machine.   python -m jobs.site --port 8090
 
 Read-only, loopback only, and on a port of its own: what people typed is shown there, and no page of it may reach
 Airflow's login.
@@ -20,14 +20,14 @@ from pyarrow import fs
 from jobs import store
 from jobs.airflow_env import url
 from jobs.cli import run
-from jobs.lake import REPORT, Partition, lake_root
+from jobs.lake import REPORT, SWEEP, Partition, Table, lake_root
 from jobs.reading import exists, pin
 from jobs.tracking import home
 
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
-# the only files of a report that are pages or plots of one
-SHOWN = ("report.html", "summary.json", "verdict.json")
+# the only files that are shown, by table: the page first
+SHOWN = {"report": ("report.html", "summary.json", "verdict.json"), "sweep": ("sweep.html",)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def main(args: Args) -> None:
 
 
 class Pages(BaseHTTPRequestHandler):
-    """GET /, /data_docs/..., /report/ds=.../towers=.../report.html; nothing else."""
+    """GET /, /data_docs/..., /report/ds=.../towers=.../report.html, /sweep/...; nothing else."""
 
     def do_GET(self) -> None:
         """Answer one request."""
@@ -89,19 +89,21 @@ def page(path: str) -> tuple[bytes, str]:
 
     Raises:
         LookupError: nothing stands there.
-        ValueError: the path is no address of a report.
+        ValueError: the path is no address.
     """
     if path == "/":
         environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
         html = environment.get_template("site.html.j2").render(
-            reports=reports(), docs=(docs_folder() / "index.html").is_file()
+            reports=published(REPORT, "towers"),
+            sweeps=published(SWEEP, "study"),
+            docs=(docs_folder() / "index.html").is_file(),
         )
         return html.encode(), "text/html; charset=utf-8"
     if path.startswith("/data_docs/"):
         return _docs(path.removeprefix("/data_docs/") or "index.html")
     address, _, name = path.strip("/").rpartition("/")
     partition = Partition.parse(address)
-    if partition.name != "report" or name not in SHOWN:
+    if name not in SHOWN.get(partition.name, ()):
         raise LookupError(f"{path}: nothing is shown there")
     kind = "text/html" if name.endswith(".html") else "application/json"
     return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
@@ -120,31 +122,31 @@ def _docs(name: str) -> tuple[bytes, str]:
     return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
 
-def reports() -> list[dict[str, str]]:
-    """Published reports, the latest day first, as the list of the front page shows them."""
+def published(table: Table, key: str) -> list[dict[str, str]]:
+    """Published pages of a table, the latest day first, as the list of the front page shows them."""
     found = [
-        REPORT.at(ds=ds, towers=towers)
-        for ds in _values("ds")
-        for towers in _values("towers", f"ds={ds}")
+        table.at(ds=ds, **{key: value})
+        for ds in _values(table, "ds")
+        for value in _values(table, key, f"ds={ds}")
     ]
-    return [_row(partition) for partition in reversed(found) if exists(partition)]
+    return [_row(partition, key) for partition in reversed(found) if exists(partition)]
 
 
-def _values(key: str, below: str = "") -> list[str]:
+def _values(table: Table, key: str, below: str = "") -> list[str]:
     system, root = store.filesystem(
-        f"{lake_root()}/{REPORT.name}_v{REPORT.version}/{below}".rstrip("/")
+        f"{lake_root()}/{table.name}_v{table.version}/{below}".rstrip("/")
     )
     found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
     return sorted(info.base_name.removeprefix(f"{key}=") for info in found
                   if info.base_name.startswith(f"{key}="))  # fmt: skip
 
 
-def _row(partition: Partition) -> dict[str, str]:
+def _row(partition: Partition, key: str) -> dict[str, str]:
     pinned = pin(partition)
     return {
-        "href": f"/{partition}/report.html",
+        "href": f"/{partition}/{SHOWN[partition.name][0]}",
         "ds": partition.ds,
-        "towers": partition.values["towers"],
+        key: partition.values[key],
         "verdict": str(pinned.facts.get("verdict", "")),
         "created_at": pinned.manifest.created_at,
         "simulated": "simulated log" if pinned.manifest.simulated else "",

@@ -52,6 +52,8 @@ class Args(Recipe):
     towers     output; step says which: in_batch, or star (with start and negatives)
     start      towers to go on from; empty: new ones of the preset
     restart    on: new towers, of the preset, learn from the negatives that `start` mined
+    fallback   on: the towers of `start` stay unless an epoch surely betters their dev R@60; off: the
+               best epoch is kept, be it worse
     negatives  mined with `start`; empty: in-batch negatives only
     bert       a BERT that jobs.pretrain made; empty: the preset's own
     """
@@ -62,6 +64,7 @@ class Args(Recipe):
     towers: Partition
     start: Partition = NOWHERE
     restart: str = "off"
+    fallback: str = "on"
     negatives: Partition = NOWHERE
     bert: Partition = NOWHERE
 
@@ -69,8 +72,9 @@ class Args(Recipe):
         super().__post_init__()
         if self.negatives and not self.start:
             raise ValueError("negatives: give `start` too, the towers they were mined with")
-        if self.restart not in ("on", "off"):
-            raise ValueError(f"restart={self.restart!r}: expected on or off")
+        for name in ("restart", "fallback"):
+            if (found := getattr(self, name)) not in ("on", "off"):
+                raise ValueError(f"{name}={found!r}: expected one of on, off")
 
     @property
     def goes_on(self) -> bool:
@@ -100,7 +104,7 @@ def _lead(args: Args, inputs: Inputs, team: Team) -> dict[str, object]:
         checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
         judge = Judge(learning, training.examples)
         trainer = Trainer(training, judge, checkpoint, tracked, args.patience, args.checkpoint_s)
-        best = trainer.run(measure_first=args.goes_on)
+        best = trainer.run(measure_first=args.goes_on and args.fallback == "on")
         facts = costs(training, judge, learning)
         tracked.measures(facts)
         write(out, shortened(training.towers, args.cut), trainer, learning)

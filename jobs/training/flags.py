@@ -17,7 +17,7 @@ STEPS = ("in_batch", "star")
 # flags that say nothing without hard negatives: step 1 is the same whatever they are
 STAR_ONLY = frozenset({
     "hard_negatives", "reuse", "hard_weight", "easy_per_hard", "hard_ramp_frac", "start_lr_frac",
-    "restart",
+    "restart", "fallback",
 })  # fmt: skip
 RESTART = {"continue": "off", "restart": "on"}
 Value = str | int | float

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs import site
-from jobs.lake import PAIRS, REPORT
+from jobs.lake import PAIRS, REPORT, SWEEP
 from jobs.publish import publish
 
 SPACE = "7f3a5c1e9b2d4a60"
@@ -32,6 +32,8 @@ def port(lake: Path) -> Iterator[int]:
         (out.folder / "report.html").write_text("<h1>Report</h1>", encoding="utf-8")
         (out.folder / "secret.txt").write_text("no page", encoding="utf-8")
         out.facts["verdict"] = "<script>alert(1)</script>"
+    with publish(SWEEP.at(ds="2026-01-31", study="r_min"), Args()) as out:
+        (out.folder / "sweep.html").write_text("<h1>Curves</h1>", encoding="utf-8")
     with publish(PAIRS.at(ds="2026-01-31"), Args()) as out:
         (out.folder / "report.html").write_text("no report", encoding="utf-8")
     site.docs_folder().mkdir(parents=True)
@@ -91,3 +93,10 @@ def test_nothing_else_is_shown(port: int, path: str) -> None:
 
 def test_a_page_elsewhere_cannot_read_along_under_its_own_name(port: int) -> None:
     assert get(port, "/", host="shop.example")[0] == 421
+
+
+def test_a_sweep_is_listed_and_shown(port: int) -> None:
+    address = "/sweep/ds=2026-01-31/study=r_min"
+    assert f'href="{address}/sweep.html"' in get(port, "/")[1]
+    assert get(port, f"{address}/sweep.html")[:2] == (200, "<h1>Curves</h1>")
+    assert get(port, f"{address}/report.html")[0] == 404
