@@ -23,8 +23,9 @@ from models.encode import encode_items, encode_queries
 from models.fusion import Ranked, Vote, reciprocal_rank_fusion, trec_order
 from models.index import Vectors, inverted_lists, search
 from models.normalise import normalise_query
+from models.space import space_id
 from models.sparse import SparseIndex
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 
 # A byte per dimension keeps the cosine of a stored vector above 0.999; another item's is far below.
 LEAST_OWN_COSINE = 0.98

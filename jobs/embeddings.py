@@ -25,9 +25,9 @@ from jobs.tracking import mlflow_run
 from jobs.weights import load_towers
 from models.encode import TOKEN_BUDGET, encode_store
 from models.index import check_vectors
-from models.space import items_space
+from models.space import items_space, space_id
 from models.texts import buckets, padded
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
 

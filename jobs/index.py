@@ -32,9 +32,9 @@ from models.cutoff import KINDS, Cutoff
 from models.encode import encode_queries
 from models.fusion import Ranked, Vote
 from models.index import Vectors
-from models.space import items_space
+from models.space import items_space, space_id
 from models.sparse import SparseIndex, build_sparse
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
 CANARIES = 64

@@ -32,7 +32,7 @@ from jobs.weights import load_towers
 from models.intervals import Interval, mean_intervals
 from models.measures import Measured
 from models.slices import named
-from models.towers import space_id
+from models.space import space_id
 
 HEADLINE = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
 Slices = dict[str, NDArray[np.bool_]]

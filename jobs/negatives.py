@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
+from jobs.mining.catalogue import catalogue_vectors, embedded_vectors
+from jobs.mining.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
+from jobs.mining.scratch import Scratch
+from jobs.mining.search import Plan, Search
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.catalogue import catalogue_vectors, embedded_vectors
 from jobs.training.learning import Learning, read_learning
-from jobs.training.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
-from jobs.training.mining import Plan, Search
-from jobs.training.scratch import Scratch
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers
 from models.encode import encode_queries
 from models.margin import Margin
 from models.mining import Window
-from models.space import items_space
-from models.towers import TwoTower, space_id
+from models.space import items_space, space_id
+from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
 GATES = ("stop", "warn", "off")

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition, trial
+from jobs.mining.catalogue import CHUNK, catalogue_vectors, embedded_vectors
+from jobs.mining.scratch import Scratch, VectorFile
 from jobs.progress import progress
 from jobs.publish import publish
 from jobs.reading import pin
 from jobs.registry import register_towers
 from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.catalogue import CHUNK, catalogue_vectors, embedded_vectors
 from jobs.training.learning import Learning, read_learning
-from jobs.training.scratch import Scratch, VectorFile
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers, write_towers
 from models.adore import Frozen, Refresh, Refreshing, own_query_tower
@@ -35,7 +35,8 @@ from models.crops import crops
 from models.encode import TOKEN_BUDGET, encode_store
 from models.nearest import nearest, pieces
 from models.recall import recall_and_rr, surely_better
-from models.towers import TwoTower, space_id
+from models.space import space_id
+from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
 CUTOFF, GOLDEN = 60, 16

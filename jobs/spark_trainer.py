@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
         context = spark.sparkContext
         distributor = TorchDistributor(
             num_processes=int(os.environ.get("NIGHTSHELF_PROCESSES", "2")),
-            local_mode=context.master.startswith("local"),
+            local_mode=str(context.master).startswith("local"),
             use_gpu=context.getConf().get("spark.executor.resource.gpu.amount") is not None,
         )
         distributor.run(str(LAUNCHER), *argv)

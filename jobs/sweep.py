@@ -4,7 +4,7 @@ python -m jobs.sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\
     --space "batch_size=256,1024,4096;r_min=0,10,100" --fixed "epochs=4;preset=tiny" --seeds 3
 
-The language of `space` and `fixed` stands in jobs.training.settings. A trial is the real commands (towers, measure,
+The language of `space` and `fixed` stands in jobs.sweeping.settings. A trial is the real commands (towers, measure,
 negatives, towers, measure) in lakes of their own, below NIGHTSHELF_TRIALS or NIGHTSHELF_HOME/trials. Killed, the same
 command goes on; several may run at once and share the work.
 """
@@ -23,12 +23,12 @@ from jobs.progress import progress
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.seal import spelled
-from jobs.training.findings import gather, track, write
-from jobs.training.flags import flags_of
-from jobs.training.settings import grid, parse_fixed, parse_space
-from jobs.training.study import NEXT, SAMPLERS, Plan, Study
-from jobs.training.sweep_page import show
-from jobs.training.sweeping import Question, Sweeping, study_folder
+from jobs.sweeping.findings import gather, track, write
+from jobs.sweeping.flags import flags_of
+from jobs.sweeping.page import show
+from jobs.sweeping.settings import grid, parse_fixed, parse_space
+from jobs.sweeping.study import NEXT, SAMPLERS, Plan, Study
+from jobs.sweeping.work import Question, Sweeping, study_folder
 from models.measures import MEASURES
 
 PHASES = ("", "plan", "work", "publish")

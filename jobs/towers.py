@@ -36,9 +36,10 @@ from jobs.training.recipe import Recipe
 from jobs.training.trainer import Trainer, follow
 from jobs.weights import load_towers
 from models.fit import Training
+from models.space import space_id
 from models.team import Team
 from models.tokens import train_tokenizer
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 
 TOKENIZER_ITEMS = 1_000_000
 Inputs = dict[str, Pinned]

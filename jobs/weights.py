@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from jobs.reading import Pinned
 from models.encode import encode_items, encode_queries
-from models.towers import TwoTower, space_id
+from models.space import space_id
+from models.towers import TwoTower
 
 CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
     "config.json", "tokenizer.json", "weights.safetensors", "golden.json",

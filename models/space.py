@@ -31,6 +31,11 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
+def space_id(towers: TwoTower) -> str:
+    """16 hex digits over weights, tokenizer and settings: vectors compare only within one space."""
+    return fingerprint(*towers.state())
+
+
 def items_space(towers: TwoTower) -> str:
     """Space id under which embeddings of these towers stand: their own, unless they keep others'."""
-    return towers.config.items_of or fingerprint(*towers.state())
+    return towers.config.items_of or space_id(towers)

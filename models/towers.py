@@ -17,13 +17,12 @@ from models.config import PRESETS, TowerConfig
 from models.encoders import new_bert
 from models.normalise import normalise_query
 from models.ragged import Ragged, empty
-from models.space import fingerprint
 from models.texts import TextStore, buckets
 from models.tokens import pad_id, settle, token_store
 from models.tower import Tower, query_tower
 from models.trigrams import trigram_ids
 
-__all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower", "space_id"]
+__all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
 _FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
 State = tuple[dict[str, object], str, dict[str, Tensor]]
@@ -130,8 +129,3 @@ class TwoTower(nn.Module):
             if known != name and known in tensors:
                 given[name] = tensors[known]
         self.load_state_dict(given)
-
-
-def space_id(towers: TwoTower) -> str:
-    """16 hex digits over weights, tokenizer and settings: vectors compare only within one space."""
-    return fingerprint(*towers.state())

@@ -13,7 +13,8 @@ from jobs.weights import write_towers
 from models.crops import crops
 from models.fit import Training
 from models.latency import query_latency
-from models.towers import TwoTower, space_id
+from models.space import space_id
+from models.towers import TwoTower
 
 GOLDEN = 16  # texts of each side
 LATENCY_QUERIES = 200

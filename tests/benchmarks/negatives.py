@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from jobs.lake import NEGATIVES
-from jobs.training.mining import Plan, Search
-from jobs.training.scratch import Scratch, VectorFile
+from jobs.mining.scratch import Scratch, VectorFile
+from jobs.mining.search import Plan, Search
 from models.batches import Known
 from models.index import recall_against_exact
 from models.mining import Likeness, Mined, Window, mine

@@ -12,8 +12,9 @@ from jobs.lake import EMBEDDINGS, INDEX, ITEMS, QRELS, QUERIES, RANKINGS, REPORT
 from jobs.publish import publish
 from jobs.weights import write_towers
 from models.normalise import normalise_query, query_id
+from models.space import space_id
 from models.tokens import train_tokenizer
-from models.towers import TowerConfig, TwoTower, space_id
+from models.towers import TowerConfig, TwoTower
 
 DS = "2026-01-31"
 NOUNS = ["shoes", "drill", "lamp", "kettle", "tent", "jacket", "cable", "bottle", "table", "saw"]

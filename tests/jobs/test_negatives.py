@@ -21,7 +21,7 @@ from jobs.tracking import client
 from jobs.training import mining
 from jobs.weights import write_towers
 from models import lists
-from models.towers import space_id
+from models.space import space_id
 from tests.jobs.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import positives, towers

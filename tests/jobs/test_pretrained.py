@@ -23,8 +23,9 @@ from jobs.training.pretrained import pretrained, pretrained_minilm
 from models.config import PRESETS
 from models.encode import encode_items
 from models.encoders import new_bert
+from models.space import space_id
 from models.tokens import train_tokenizer
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 from tests.jobs.classroom import DS, Args
 from tests.models.shop import BERT, ITEMS
 

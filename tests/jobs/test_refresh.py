@@ -16,7 +16,7 @@ from jobs.reading import pin
 from jobs.weights import check_golden, load_towers, write_towers
 from models import adore
 from models.encode import encode_items
-from models.towers import space_id
+from models.space import space_id
 from tests.jobs.classroom import DS, IN_BATCH, ITEM_IDS, TABLES, Args, publish_learning
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import towers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.training.flags import flags_of
-from jobs.training.settings import (
+from jobs.sweeping.flags import flags_of
+from jobs.sweeping.settings import (
     Dimension,
     grid,
     parse_fixed,

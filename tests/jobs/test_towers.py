@@ -19,7 +19,8 @@ from jobs.tracking import client
 from jobs.weights import check_golden, load_towers
 from models.encode import encode_items
 from models.normalise import query_id
-from models.towers import TwoTower, space_id
+from models.space import space_id
+from models.towers import TwoTower
 from tests.jobs.classroom import (
     DS,
     IN_BATCH,

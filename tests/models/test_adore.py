@@ -13,8 +13,8 @@ from models.batches import Known, Pairs
 from models.encode import encode_items, encode_queries
 from models.nearest import nearest, pieces
 from models.recall import recall_and_rr
-from models.space import items_space
-from models.towers import TwoTower, space_id
+from models.space import items_space, space_id
+from models.towers import TwoTower
 from tests.models.shop import ITEMS, QUERIES, positives, towers
 
 

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from models.config import PRESETS, TowerConfig
-from models.space import fingerprint, items_space
-from models.towers import TwoTower, space_id
+from models.space import fingerprint, items_space, space_id
+from models.towers import TwoTower
 from tests.models.shop import BERT, ITEMS, QUERIES, towers
 
 DEEP = {**BERT, "num_hidden_layers": 2}

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.config import PRESETS, TowerConfig
-from models.space import fingerprint
+from models.space import fingerprint, space_id
 from models.tokens import train_tokenizer
-from models.towers import TwoTower, space_id
+from models.towers import TwoTower
 from tests.models.shop import ITEMS, QUERIES, towers
 
 

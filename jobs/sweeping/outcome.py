@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from jobs.columns import numbers, strings
 from jobs.lake import Partition
 from jobs.reading import pin
-from jobs.training.apart import within
-from jobs.training.flags import Value
+from jobs.sweeping.apart import within
+from jobs.sweeping.flags import Value
 from models.intervals import (
     Interval,
     over_seeds,

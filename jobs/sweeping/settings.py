@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.lake import Partition
-from jobs.training.flags import RESTART, Setting, Target, Value, target_of
+from jobs.sweeping.flags import RESTART, Setting, Target, Value, target_of
 
 
 @dataclass(frozen=True)

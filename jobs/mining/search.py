@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.fault import fault_point
+from jobs.mining.scratch import Scratch, VectorFile
 from jobs.progress import progress
-from jobs.training.scratch import Scratch, VectorFile
 from models import lists
 from models.batches import Known
 from models.index import recall_against_exact

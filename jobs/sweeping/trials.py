@@ -22,8 +22,8 @@ from typing import Any
 from jobs.fault import fault_point
 from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition
 from jobs.reading import exists, pin
-from jobs.training.apart import bring, last_line, within
-from jobs.training.flags import Value
+from jobs.sweeping.apart import bring, last_line, within
+from jobs.sweeping.flags import Value
 
 log = logging.getLogger(__name__)
 Flags = Mapping[str, Value]

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.training.outcome import DIFFERENCE, RATIO, Row
-from jobs.training.sweep_plots import HEADLINE, Findings, plots, short
+from jobs.sweeping.outcome import DIFFERENCE, RATIO, Row
+from jobs.sweeping.plots import HEADLINE, Findings, plots, short
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 # Allegro's talk: what STAR multiplied, and what a doubled batch added

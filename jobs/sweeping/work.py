@@ -18,13 +18,13 @@ from jobs import store
 from jobs.display import printable
 from jobs.lake import Partition, trials_root
 from jobs.reading import Pinned
+from jobs.sweeping.apart import facts_of
+from jobs.sweeping.flags import Value, flags_of
+from jobs.sweeping.outcome import Trial
+from jobs.sweeping.settings import parse_point
+from jobs.sweeping.study import Claim, Study
+from jobs.sweeping.trials import Bench, Made
 from jobs.tracking import MlflowRun, client, home, mlflow_run
-from jobs.training.apart import facts_of
-from jobs.training.flags import Value, flags_of
-from jobs.training.outcome import Trial
-from jobs.training.settings import parse_point
-from jobs.training.study import Claim, Study
-from jobs.training.trials import Bench, Made
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

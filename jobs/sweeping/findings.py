@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from jobs.lake import Partition
 from jobs.reading import Pinned
+from jobs.sweeping.outcome import Outcome, Row, Trial
+from jobs.sweeping.page import render
+from jobs.sweeping.plots import Findings
+from jobs.sweeping.work import Sweeping
 from jobs.tracking import MlflowRun, client
-from jobs.training.outcome import Outcome, Row, Trial
-from jobs.training.sweep_page import render
-from jobs.training.sweep_plots import Findings
-from jobs.training.sweeping import Sweeping
 
 
 def gather(

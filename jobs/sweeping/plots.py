@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.lake import Partition
-from jobs.training.flags import Setting, Value, target_of
-from jobs.training.outcome import RATIO, Row, Slope, Trial
-from jobs.training.settings import Dimension
+from jobs.sweeping.flags import Setting, Value, target_of
+from jobs.sweeping.outcome import RATIO, Row, Slope, Trial
+from jobs.sweeping.settings import Dimension
 from models.intervals import Interval
 from models.plots import Plot, lines, spans
 

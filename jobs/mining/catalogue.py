@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.fault import fault_point
+from jobs.mining.scratch import Scratch, VectorFile
 from jobs.progress import progress
 from jobs.reading import Pinned
 from jobs.training.learning import Strings, rows_of
-from jobs.training.scratch import Scratch, VectorFile
 from jobs.training.stores import item_store
 from jobs.vectors import batches
 from models.encode import store_vectors

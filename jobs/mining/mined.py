@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.columns import strings, texts
+from jobs.mining.search import Block
 from jobs.reading import Pinned, read_table
 from jobs.scale import scale
 from jobs.tracking import MlflowRun
 from jobs.training.learning import Learning, rows_of
-from jobs.training.mining import Block
 from models.batches import Known
 from models.false_negatives import Tally, hold_out
 from models.margin import Margin
