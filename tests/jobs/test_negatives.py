@@ -15,10 +15,10 @@ import torch
 
 from jobs import embeddings, negatives
 from jobs.lake import EMBEDDINGS, ITEMS, NEGATIVES, QRELS, Partition
+from jobs.mining import search
 from jobs.publish import publish
 from jobs.reading import pin, read_table
 from jobs.tracking import client
-from jobs.training import mining
 from jobs.weights import write_towers
 from models import lists
 from models.space import space_id
@@ -77,7 +77,7 @@ def test_killed_while_encoding_or_searching_it_ends_as_if_nothing_had_been(
     assert (folder / "items.done").read_text() == str(len(TITLES))
     assert len(list(folder.glob("block-*.npz"))) == 2
     encoded: list[int] = []
-    monkeypatch.setattr(mining.VectorFile, "append", lambda _, part: encoded.append(len(part)))
+    monkeypatch.setattr(search.VectorFile, "append", lambda _, part: encoded.append(len(part)))
     negatives.main(args(mined_at, **settings))
     assert encoded == []  # nothing was encoded or sorted twice
     assert content(mined_at) == straight

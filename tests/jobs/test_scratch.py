@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jobs.lake import NEGATIVES, Partition
+from jobs.mining import scratch
 from jobs.mining.scratch import Scratch, VectorFile
-from jobs.training import scratch
 from tests.jobs.classroom import Args
 
 AT = NEGATIVES.at(ds="2026-01-31", towers="0" * 16)

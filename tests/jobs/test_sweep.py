@@ -19,9 +19,9 @@ from jobs.fault import fault_point
 from jobs.lake import Partition
 from jobs.publish import publish
 from jobs.reading import pin
+from jobs.sweeping import trials
 from jobs.sweeping.outcome import DIFFERENCE, RATIO
 from jobs.tracking import client
-from jobs.training import trials
 from models.measures import MEASURES
 from tests.jobs.classroom import DS, Args
 from tests.jobs.trials import FIXED, INPUTS, SWEEP_AT, publish_classroom

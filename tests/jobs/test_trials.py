@@ -11,9 +11,9 @@ import pytest
 from jobs.lake import BERT, PAIRS, TOWERS
 from jobs.publish import publish
 from jobs.reading import exists, pin
+from jobs.sweeping import trials
 from jobs.sweeping.apart import bring, within
 from jobs.sweeping.trials import Bench, CommandFailed
-from jobs.training import trials
 from tests.jobs.classroom import DS, Args
 
 
