@@ -98,7 +98,9 @@ class _Tile:
         self.scaled = anchors if objective.kind == "triplet" else anchors * log_scale.exp()
         self.own = self._of(columns.positive[self.rows])
         offset = self._of(columns.offset[self.rows])
-        self.positive = (self.scaled * vectors[self.own]).sum(dim=1) + offset
+        # not vectors[own]: threads would add up its gradient in an order of their own
+        items = vectors.index_select(0, self.own)
+        self.positive = (self.scaled * items).sum(dim=1) + offset
         # the terms of softmax are weighed by adding a logarithm, which the product does for nothing
         self.adds = objective.kind == "softmax"
 
@@ -143,7 +145,8 @@ class _Tile:
     def _own_hard(self) -> tuple[Tensor, Tensor]:
         """Each query's own hard negatives: terms [r, H] and their weights [r, H]."""
         weight = self._of(self.columns.own_weight[self.rows])
-        near = self.vectors[self._of(self.columns.own[self.rows])]
+        own = self._of(self.columns.own[self.rows])
+        near = self.vectors.index_select(0, own.flatten()).view(*own.shape, -1)
         terms = torch.einsum("rd,rhd->rh", self.scaled, near)
         terms = terms.masked_fill(weight == 0, -inf)
         return (terms + weight.log() if self.adds else terms), weight

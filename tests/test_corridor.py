@@ -39,6 +39,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
         patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
+        patch.setenv("OMP_NUM_THREADS", "2")  # threads may not race either
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.delenv("NIGHTSHELF_WARM_SPARK", raising=False)
         yield root

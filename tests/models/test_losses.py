@@ -204,6 +204,29 @@ def test_matryoshka_is_the_mean_over_prefixes() -> None:
         assert close(one.grad, other.grad.double() if other.grad is not None else None)
 
 
+@pytest.mark.parametrize("reuse", [True, False])
+def test_threads_do_not_race(reuse: bool) -> None:
+    """512 pairs of four items: each item's gradient is a sum of hundreds, always in one order."""
+    rng = np.random.default_rng(0)
+    rows, item = np.arange(512), rng.integers(0, 4, 512)
+    hard = rng.integers(4, 8, (512, 4))
+    mixture = mix(rows, item, rows[:0], hard, Known(rows, item, 512), np.ones(8, np.float32))
+    objective = Objective(reuse=reuse)
+    found = set()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _ in range(20):
+            q, items = unit(512, 64).requires_grad_(), unit(8, 64, seed=1).requires_grad_()
+            columns = mixture.columns(objective, 1.0)
+            compare(objective, q, items, columns, torch.tensor(3.0), Team())
+            assert items.grad is not None
+            found.add(items.grad.numpy().tobytes())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
