@@ -28,6 +28,6 @@ def compare(
     """Print name, ours, peer, ratio, unit and what was varied; n units are done in one turn."""
     turns = [(cpu_s(ours), cpu_s(peer)) for _ in range(rounds)]
     mine, theirs = (n / min(side) for side in zip(*turns, strict=True))
-    line = {"name": name, "ours": round(mine), "peer": round(theirs), "peer_name": peer_name,
+    line = {"name": name, "ours": float(f"{mine:.4g}"), "peer": float(f"{theirs:.4g}"), "peer_name": peer_name,
             "ratio": round(mine / theirs, 2), "unit": f"{unit}/cpu_s", "varied": varied}  # fmt: skip
     sys.stdout.write(json.dumps(line) + "\n")
