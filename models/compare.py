@@ -88,8 +88,9 @@ def _one_way(
     share: float,
 ) -> tuple[float, Tensor, Tensor]:
     """`share` of the loss of the batch, and the gradient of this process's rows: to anchors and vectors."""
+    # leaves of their own over the same memory: nothing here writes to the vectors
     anchors, vectors, scale = (
-        one.detach().clone().requires_grad_() for one in (anchors, vectors, log_scale)
+        one.detach().requires_grad_() for one in (anchors, vectors, log_scale)
     )
     first = team.share(len(columns.positive)).start
     mine = torch.tensor(
@@ -101,7 +102,7 @@ def _one_way(
         earlier = log_scale.grad if log_scale.grad is not None else torch.zeros_like(log_scale)
         log_scale.grad = earlier + factor * scale.grad
     found = [
-        factor * one.grad if one.grad is not None else torch.zeros_like(one)
+        one.grad.mul_(factor) if one.grad is not None else torch.zeros_like(one)
         for one in (anchors, vectors)
     ]
     return factor * loss, found[0], found[1]
