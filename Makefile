@@ -20,7 +20,7 @@ help: ## Show this list
 demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base
 	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
 
-test: $(READY) ## Run the tests; ARGS="tests/jobs -k lake" for some of them
+test: $(VENV)/minilm ## Run the tests; ARGS="tests/jobs -k lake" for some of them
 	@$(PYTHON) -m pytest --durations=10 $(ARGS)
 
 lint: $(READY) ## Check format, code, SQL and types

@@ -168,8 +168,8 @@ class Refresher:
         asked = encode_store(
             towers.forward_queries, self.store.take(self.dev), TOKEN_BUDGET, towers
         )
-        every = np.arange(self.vectors.shape[0])
-        return recall_and_rr(asked, self.dev, self.vectors[0:], every, self.known, CUTOFF)
+        _, found = nearest(asked, pieces(self.vectors), CUTOFF, self.device)
+        return recall_and_rr(found, self.dev, self.known)
 
     def _track(self, found: tuple[Values, Values], epoch: int, loss: float = 0.0) -> None:
         recall, rr = (float(one.mean()) for one in found)

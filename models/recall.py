@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,22 +9,12 @@ from models.batches import Known
 
 
 def recall_and_rr(
-    queries: NDArray[np.float32],
-    query_rows: NDArray[np.int64],
-    items: NDArray[np.float32],
-    item_rows: NDArray[np.int64],
-    relevant: Known,
-    cutoff: int = 60,
+    found: NDArray[np.int64], query_rows: NDArray[np.int64], relevant: Known
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """R@cutoff [Q] and RR@cutoff [Q]; each query must have a relevant item.
+    """R@K [Q] and RR@K [Q] of a search; each query must have a relevant item.
 
-    queries [Q, D] are the vectors of query_rows [Q], items [N, D] those of item_rows [N], which
-    hold every relevant item of these queries.
+    found [Q, K]: item rows, best first, -1 for none, of the queries query_rows [Q].
     """
-    index = faiss.IndexFlatIP(items.shape[1])
-    index.add(np.ascontiguousarray(items))
-    found = index.search(np.ascontiguousarray(queries), min(cutoff, len(items)))[1]
-    found = item_rows[found]
     hit = relevant.contains(np.repeat(query_rows[:, None], found.shape[1], axis=1), found)
     recall = hit.sum(axis=1) / relevant.counts(query_rows)
     first = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, np.inf)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.training.learning import Learning
-from models.encode import TOKEN_BUDGET, Vectors, encode_store
+from models.encode import TOKEN_BUDGET, Vectors, encode_store, store_vectors
 from models.examples import Examples
+from models.nearest import nearest
 from models.recall import recall_and_rr
 from models.towers import TwoTower
 
@@ -34,11 +35,12 @@ class Judge:
         if len(self.items) < len(items):
             items = items.take(self.items)
         asked = encode_store(towers.forward_queries, queries, TOKEN_BUDGET, towers)
-        sold = encode_store(towers.forward_items, items, TOKEN_BUDGET, towers)
-        known = self.examples.known
-        return recall_and_rr(
-            prefix(asked, dim), self.queries, prefix(sold, dim), self.items, known, CUTOFF
+        sold = store_vectors(towers.forward_items, items, towers)
+        _, places = nearest(
+            prefix(asked, dim), (prefix(one, dim) for one in sold), CUTOFF, towers.device
         )
+        found = np.where(places < 0, -1, self.items[places])
+        return recall_and_rr(found, self.queries, self.examples.known)
 
 
 def prefix(vectors: Vectors, dim: int) -> Vectors:

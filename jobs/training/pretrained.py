@@ -36,11 +36,6 @@ def pretrained(source: Pinned | Path | str, config: TowerConfig) -> TwoTower:
     return TwoTower(config, tokenizer, bert)
 
 
-def pretrained_minilm(config: TowerConfig) -> TwoTower:
-    """Towers around all-MiniLM-L6-v2; LookupError where its package is not installed."""
-    return pretrained(MINILM, config)
-
-
 def _folder(source: Pinned | Path | str) -> Path:
     if isinstance(source, Pinned):
         return bert_folder(source)

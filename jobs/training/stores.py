@@ -58,11 +58,6 @@ def item_texts(items: Pinned) -> Texts:
     return Texts(kept("texts", key, lambda: _sorted(items)))
 
 
-def text_rows(items: Pinned, rows: Rows) -> list[str]:
-    """Texts of some rows."""
-    return item_texts(items)(rows)
-
-
 def item_store(items: Pinned, towers: TwoTower) -> TextStore:
     """Open the features of all items as these towers read them: tokens and trigrams, each if wanted.
 

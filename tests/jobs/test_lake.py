@@ -71,13 +71,13 @@ def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPat
 def test_a_trial_trains_apart_and_reads_the_lake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
     assert trial() == ""
-    monkeypatch.setenv("NIGHTSHELF_TRIALS", "/tmp/trials/a/")
+    monkeypatch.setenv("NIGHTSHELF_TRIALS", "s3://trials/a/")
     assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
     towers = TOWERS.at(ds="2026-01-31", step="star")
-    assert towers.uri == "/tmp/trials/a/towers_v1/ds=2026-01-31/step=star"
+    assert towers.uri == "s3://trials/a/towers_v1/ds=2026-01-31/step=star"
     assert set(TRAINED) <= set(TABLES)
     one = trial()
-    monkeypatch.setenv("NIGHTSHELF_TRIALS", "/tmp/trials/b")
+    monkeypatch.setenv("NIGHTSHELF_TRIALS", "s3://trials/b")
     assert trial() not in ("", one)
 
 

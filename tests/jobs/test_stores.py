@@ -19,7 +19,7 @@ from jobs.reading import Pinned, pin
 from jobs.training import mapped, stores
 from jobs.training.learning import bytes_per_pair, read_learning
 from jobs.training.mapped import kept, spilled
-from jobs.training.stores import item_store, item_texts, text_rows
+from jobs.training.stores import item_store, item_texts
 from models.ragged import Ragged, ragged
 from models.texts import TextStore
 from tests.jobs.classroom import DS, TABLES, Args, publish_learning
@@ -81,7 +81,7 @@ def test_texts_stand_in_the_order_of_ids(items: Pinned) -> None:
     assert found[30:99] == expected[30:]
     assert found[5:5] == []
     rows = np.array([4, 0, 4, 35])
-    assert found(rows) == text_rows(items, rows) == [expected[row] for row in rows]
+    assert found(rows) == [expected[row] for row in rows]
     assert [text for chunk in found.chunks() for text in chunk] == expected
 
 

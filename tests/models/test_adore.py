@@ -58,12 +58,12 @@ def test_queries_learn_and_items_do_not_move_by_a_bit(settings: dict[str, object
     assert (encode_queries(own, QUERIES) == encode_queries(start, QUERIES)).all()
     assert own.config.items_of == space_id(start) == items_space(own)
     pairs = positives()
-    known, every = Known(pairs[:, 0], pairs[:, 1], len(QUERIES)), np.arange(len(ITEMS))
+    known = Known(pairs[:, 0], pairs[:, 1], len(QUERIES))
 
     def rr() -> float:
         asked = encode_queries(own, QUERIES)
         return float(
-            recall_and_rr(asked, np.arange(len(QUERIES)), before, every, known, 10)[1].mean()
+            recall_and_rr(nearest(asked, [before], 10)[1], np.arange(len(QUERIES)), known)[1].mean()
         )
 
     first, training = rr(), refreshing(own)

@@ -39,9 +39,9 @@ TRAININGS: dict[str, dict[str, object]] = {
 def figures(of: TwoTower, losses: list[float]) -> dict[str, float]:
     """The last loss, R@3 and RR@3 of all queries."""
     data = examples(of)
-    rows, items = np.arange(len(QUERIES)), np.arange(len(ITEMS))
+    asked, sold = encode_queries(of, QUERIES), encode_items(of, ITEMS)
     recall, rr = recall_and_rr(
-        encode_queries(of, QUERIES), rows, encode_items(of, ITEMS), items, data.known, CUTOFF
+        nearest(asked, [sold], CUTOFF)[1], np.arange(len(QUERIES)), data.known
     )
     return {"loss": losses[-1], "R@3": float(recall.mean()), "RR@3": float(rr.mean())}
 

@@ -1,24 +1,29 @@
 """The training dial against numbers worked out by hand."""
 
 import numpy as np
+import pytest
 
 from models.batches import Known
-from models.recall import recall_and_rr
+from models.recall import recall_and_rr, surely_better
 
 
 def test_by_hand() -> None:
-    """Query 0 finds one of two at rank 2, query 3 its only one at rank 1; the item rows are a sample."""
-    items = np.eye(4, dtype=np.float32)
-    item_rows = np.array([10, 11, 12, 13])
-    queries = np.array([[0.9, 0.8, 0.1, 0.0], [0.0, 0.1, 0.2, 0.9]], np.float32)
+    """Query 0 finds one of two at rank 2, query 3 its only one at rank 1; there are but two items."""
     relevant = Known(np.array([0, 0, 3]), np.array([11, 12, 13]), 4)
-    recall, rr = recall_and_rr(queries, np.array([0, 3]), items, item_rows, relevant, cutoff=2)
+    found = np.array([[10, 11, -1], [13, 12, -1]])
+    recall, rr = recall_and_rr(found, np.array([0, 3]), relevant)
     assert recall.tolist() == [0.5, 1.0]
     assert rr.tolist() == [1 / 2, 1.0]
 
 
 def test_nothing_found_is_nothing() -> None:
     relevant = Known(np.array([0]), np.array([1]), 1)
-    queries, items = np.array([[1.0, 0.0]], np.float32), np.eye(2, dtype=np.float32)
-    recall, rr = recall_and_rr(queries, np.array([0]), items, np.arange(2), relevant, 1)
+    recall, rr = recall_and_rr(np.array([[0]]), np.array([0]), relevant)
     assert (recall.tolist(), rr.tolist()) == ([0.0], [0.0])
+
+
+@pytest.mark.parametrize(("gains", "better"), [([0.2, 0.1, 0.3], True), ([0.4, -0.3, 0.2], False)])
+def test_a_gain_counts_beyond_its_standard_error(gains: list[float], better: bool) -> None:
+    """Means .2 and .1; standard errors .047 and .17."""
+    old = np.full(3, 0.5)
+    assert surely_better(old + np.array(gains), old) is better
