@@ -1,0 +1,74 @@
+"""Inverted lists written straight to their file: an index larger than memory, whole when the last list is.
+
+FAISS's own merging on disk stores the path of its file in the index and opens it for writing, so that a
+renamed folder breaks it. This file is only ever read, from wherever it lies beside its index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from models.ann.codes import Block, adopt, once
+from models.ann.families import parts, plain
+
+DATA_FILE = "index.ivfdata"
+_ALIGNED = 8  # entries: the ids behind a list's codes then begin at a multiple of eight bytes
+
+
+def can_stand_on_disk(trained: faiss.Index, factory: str) -> bool:
+    """Whether lists of this family can be mapped from a file: packed codes cannot, nor can a graph."""
+    return parts(trained).ivf is not None and plain(factory) == factory
+
+
+def fill_on_disk(
+    trained: faiss.Index,
+    items: int,
+    blocks: Iterable[Block],
+    refine: Iterable[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+    folder: Path,
+) -> faiss.Index:
+    """An index whose lists are in `index.ivfdata` of the folder; memory holds one block.
+
+    Finer codes stay in memory, in the index itself.
+    """
+    index = faiss.clone_index(trained)
+    found = parts(index)
+    ivf = found.ivf
+    assert ivf is not None
+    lists = faiss.OnDiskInvertedLists()
+    lists.nlist, lists.code_size, lists.filename = ivf.nlist, ivf.code_size, str(folder / DATA_FILE)
+    lists.lists.clear()
+    with (folder / DATA_FILE).open("wb") as file:
+        for block in once(blocks, items):
+            edges = np.searchsorted(block.lists, np.arange(_next(lists), _last(block) + 2))
+            for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+                entry = faiss.OnDiskOneList()
+                entry.size, entry.offset = stop - start, file.tell()
+                entry.capacity = -(-entry.size // _ALIGNED) * _ALIGNED
+                spare = entry.capacity - entry.size
+                file.write(np.ascontiguousarray(block.codes[start:stop]).tobytes())
+                file.write(bytes(spare * ivf.code_size))
+                file.write(np.ascontiguousarray(block.rows[start:stop], np.int64).tobytes())
+                file.write(bytes(8 * spare))
+                lists.lists.push_back(entry)
+        while lists.lists.size() < ivf.nlist:
+            lists.lists.push_back(faiss.OnDiskOneList())
+        lists.totsize = file.tell()
+    lists.read_only = True
+    lists.do_mmap()
+    ivf.replace_invlists(lists, True)
+    lists.this.disown()
+    adopt(found, items, refine)
+    return index
+
+
+def _next(lists: faiss.OnDiskInvertedLists) -> int:
+    return int(lists.lists.size())
+
+
+def _last(block: Block) -> int:
+    return int(block.lists[-1]) if len(block.lists) else -1

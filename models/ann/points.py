@@ -1,0 +1,174 @@
+"""Operating points of an index: what it finds, how long it takes on one thread, what it weighs.
+
+Measured with real queries: they lie off the items' own distribution, and an index that was tuned on items
+promises a recall that no shopper sees.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ann.families import parts
+from models.ann.search import Settings, parameters
+
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+SINGLES = 200  # queries timed one by one
+K_FACTORS = (1.0, 2.0, 4.0, 8.0)  # how much more than asked for is ranked anew by finer codes
+
+
+@dataclass(frozen=True)
+class Point:
+    """One index with one choice of search parameters.
+
+    recall: share of the exact first K that is among the K found. cpu_ms: CPU time of a query among
+    many, the lasting cost of a point; p50_ms, p99_ms: of queries asked one at a time. bytes_per_item: of
+    the whole index in memory. One thread.
+    """
+
+    factory: str
+    settings: dict[str, float]
+    recall: float
+    cpu_ms: float
+    p50_ms: float
+    p99_ms: float
+    bytes_per_item: float
+    build_cpu_s: float
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What points are measured with: queries [Q, D], and the exact rows [Q, K]."""
+
+    queries: Vectors
+    exact: Rows
+
+    def recall(self, index: faiss.Index, settings: Settings) -> float:
+        """Share of the exact rows that the index finds among as many."""
+        return overlap(ask(index, self.queries, self.exact.shape[1], settings)[1], self.exact)
+
+
+def ask(
+    index: faiss.Index, queries: Vectors, depth: int, settings: Settings
+) -> tuple[Vectors, Rows]:
+    """Scores and rows [Q, depth], best first; row -1 with score -inf where nothing more was found."""
+    given = np.ascontiguousarray(queries, np.float32)
+    # FAISS's own default is no object at all: a plain index takes none
+    chosen = parameters(index, settings)
+    found = index.search(given, depth, params=chosen) if chosen else index.search(given, depth)
+    rows = found[1].astype(np.int64)
+    return np.where(rows < 0, -np.inf, found[0]).astype(np.float32), rows
+
+
+def overlap(found: Rows, exact: Rows) -> float:
+    """Share of the exact neighbours that were found, over all queries; both [Q, K]."""
+    span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
+    first = np.arange(len(exact), dtype=np.int64)[:, None] * span
+    wanted = (first + exact)[exact >= 0]
+    return float(np.isin(wanted, (first + found)[found >= 0]).mean()) if len(wanted) else 0.0
+
+
+def measured(
+    index: faiss.Index, factory: str, exam: Exam, settings: dict[str, float], build_cpu_s: float
+) -> Point:
+    """Measure a point on one thread."""
+    depth = exam.exact.shape[1]
+    with one_thread():
+        ask(index, exam.queries[:8], depth, settings)  # the first search pays for allocations
+        started = time.process_time()
+        rows = ask(index, exam.queries, depth, settings)[1]
+        cpu_ms = 1000 * (time.process_time() - started) / len(exam.queries)
+        took = [_timed(index, one, depth, settings) for one in _singles(exam.queries)]
+    p50, p99 = np.percentile(took, [50, 99])
+    size = len(faiss.serialize_index(index)) / max(1, index.ntotal)
+    recall = overlap(rows, exam.exact)
+    return Point(factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS on one thread, as an online service would ask; faster on more is no merit of an index."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def least(
+    index: faiss.Index, exam: Exam, target: float, start: dict[str, float] | None = None
+) -> list[tuple[dict[str, float], float]]:
+    """Settings tried, with their recall; the last one is the cheapest that holds the target, or all there is.
+
+    What decides (nprobe, efSearch) doubles until the target is held, then the last octave is halved.
+    start: settings that held it before; where they still do, nothing else is tried.
+    """
+    found = parts(index)
+    fixed = {name: value for name, value in (start or {}).items() if name == "k_factor"}
+    if found.refine is not None and not fixed:
+        fixed = {"k_factor": K_FACTORS[-1]}
+    name, most = _dial(index)
+    if not name:
+        return [(fixed, exam.recall(index, fixed))]
+    curve: dict[int, float] = {}
+
+    def holds(value: int) -> bool:
+        curve[value] = exam.recall(index, {**fixed, name: value})
+        return curve[value] >= target
+
+    before = int((start or {}).get(name, 0))
+    if before and holds(before):
+        return [({**fixed, name: before}, curve[before])]
+    # a graph finds no more than it looks at
+    high = max(before, 1 if name == "nprobe" else exam.exact.shape[1])
+    while not holds(high) and high < most:
+        high = min(high * 2, most)
+    low = max(before, high // 2)
+    while high - low > max(1, low // 16):  # closer than a sixteenth is noise
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    del curve[high]
+    tried = [({**fixed, name: value}, recall) for value, recall in sorted(curve.items())]
+    return [*tried, ({**fixed, name: high}, exam.recall(index, {**fixed, name: high}))]
+
+
+def least_k_factor(
+    index: faiss.Index, exam: Exam, target: float, settings: dict[str, float]
+) -> dict[str, float]:
+    """The same settings with the least k_factor that still holds the target."""
+    if "k_factor" not in settings:
+        return settings
+    for k_factor in K_FACTORS:
+        chosen = {**settings, "k_factor": k_factor}
+        if exam.recall(index, chosen) >= target:
+            return chosen
+    return settings
+
+
+def _dial(index: faiss.Index) -> tuple[str, int]:
+    """The setting that trades time for recall, and its most; none where everything is compared."""
+    found = parts(index)
+    if found.ivf is not None:
+        return "nprobe", int(found.ivf.nlist)
+    if isinstance(found.base, faiss.IndexHNSW):
+        return "efSearch", max(1, min(4096, int(index.ntotal)))
+    return "", 0
+
+
+def _singles(queries: Vectors) -> Vectors:
+    rows = np.linspace(0, len(queries) - 1, min(SINGLES, len(queries))).astype(int)
+    return queries[rows]
+
+
+def _timed(index: faiss.Index, query: Vectors, depth: int, settings: Settings) -> float:
+    started = time.perf_counter()
+    ask(index, query[None], depth, settings)
+    return 1000 * (time.perf_counter() - started)
