@@ -16,11 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.cli import run
-from jobs.columns import table_of, texts
+from jobs.columns import Strings, table_of, texts
 from jobs.lake import Partition
 from jobs.progress import progress
 from jobs.publish import publish
-from jobs.reading import dataset, pin
+from jobs.reading import pin
+from jobs.streaming import record_batches
 from jobs.tracking import mlflow_run
 from jobs.weights import load_towers
 from models.encode import TOKEN_BUDGET, encode_store
@@ -67,14 +68,16 @@ def main(args: Args) -> dict[str, object]:
         seen: set[str] = set()
         read = mine = 0
         tokens = np.zeros(2, np.int64)  # of the texts, and of padding
-        chunks = dataset(items).to_batches(columns=["item_id", "text"], batch_size=args.chunk_items)
+        chunks = record_batches(items, ("item_id", "content_hash", "text"), args.chunk_items)
         with progress("embeddings", items.manifest.rows, "items") as advance:
-            for number, (ids, read_texts, n_read) in enumerate(_of_shard(chunks, shard, shards)):
+            for number, (ids, hashes, read_texts, n_read) in enumerate(
+                _of_shard(chunks, shard, shards)
+            ):
                 store = towers.store(read_texts)
                 vectors = encode_store(towers.forward_items, store, TOKEN_BUDGET, towers)
                 tokens += np.array(padded(store.sizes, buckets(store.sizes, TOKEN_BUDGET)))
                 check_vectors(vectors, ids)
-                out.write_table(_rows(ids, vectors), f"part-{number:05d}.parquet")
+                out.write_table(_rows(ids, hashes, vectors), f"part-{number:05d}.parquet")
                 seen.update(ids)
                 mine += len(ids)
                 read += n_read
@@ -82,8 +85,8 @@ def main(args: Args) -> dict[str, object]:
         if mine != len(seen):
             raise RuntimeError(f"{args.items}: {mine - len(seen):,} item ids repeat; expected none")
         out.count("items", read, mine, {"other shards": read - mine})
-        out.facts.update(space_id=args.embeddings.values["towers"], dim=towers.config.width)
-        out.facts.update(shard=shard, shards=shards, items=mine)
+        out.facts.update(space_id=args.embeddings.values["towers"], dim=towers.config.width,
+                         shard=shard, shards=shards, items=mine)  # fmt: skip
         # trigrams stand one after another: there is nothing to pad
         share = tokens[1] / max(1, tokens.sum()) if towers.config.has_bert else 0.0
         out.facts["padding_frac"] = float(share)
@@ -103,18 +106,19 @@ def _same_space(args: Args, towers: TwoTower) -> None:
 
 def _of_shard(
     chunks: Iterator[pa.RecordBatch], shard: int, shards: int
-) -> Iterator[tuple[list[str], list[str], int]]:
-    """Yield (item ids, texts, rows read) of the shard, batch by batch."""
+) -> Iterator[tuple[list[str], Strings, list[str], int]]:
+    """Yield (item ids, content hashes, texts, rows read) of the shard, batch by batch."""
     for chunk in chunks:
         mine = shard_of(texts(chunk.column("item_id")), shards) == shard
         kept = chunk.filter(pa.array(mine))
-        yield texts(kept.column("item_id")), texts(kept.column("text")), len(chunk)
+        ids, read = texts(kept.column("item_id")), texts(kept.column("text"))
+        yield ids, kept.column("content_hash"), read, len(chunk)
 
 
-def _rows(ids: list[str], vectors: NDArray[np.float32]) -> pa.Table:
+def _rows(ids: list[str], hashes: Strings, vectors: NDArray[np.float32]) -> pa.Table:
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
     lists = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return table_of({"item_id": ids, "embedding": lists})
+    return table_of({"item_id": ids, "content_hash": hashes, "embedding": lists})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from jobs import store
 from jobs.attempt import Attempt
 from jobs.fault import fault_point
 from jobs.manifest import (
+    ASIDE,
     MANIFEST,
     POINTER,
     FileEntry,
@@ -91,5 +92,6 @@ def _entry(uri: str, name: str, size: int) -> FileEntry:
     rows = None
     if name.endswith(".parquet"):
         rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
-    role = "quarantine" if name.startswith("quarantine/") else "data"
+    folder = name.partition("/")[0]
+    role = folder if folder in ASIDE else "data"
     return FileEntry(name, size, store.sha256(f"{uri}/{name}"), rows, role)
