@@ -8,13 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.bundle_files import BUNDLE_FORMAT, FACTS_FILE, IDS_FILE, INDEX_FILE, read_sparse
+from jobs.bundle_files import (
+    BUNDLE_FORMAT,
+    DATA_FILE,
+    FACTS_FILE,
+    IDS_FILE,
+    INDEX_FILE,
+    read_index,
+    read_sparse,
+)
 from jobs.columns import Strings, find, pick, texts
 from jobs.reading import Pinned
 from jobs.weights import check_golden, load_towers
@@ -114,7 +123,7 @@ def load_bundle(pinned: Pinned) -> Bundle:
     bundle = Bundle(
         name=str(pinned.partition),
         towers=towers,
-        index=faiss.read_index(str(pinned.path(INDEX_FILE))),
+        index=read_index(_index_path(pinned)),
         item_ids=ids.column("item_id").combine_chunks(),
         titles=ids.column("title").combine_chunks(),
         sparse=read_sparse(pinned),
@@ -124,6 +133,12 @@ def load_bundle(pinned: Pinned) -> Bundle:
     _belong_together(pinned, bundle)
     check_golden(towers, pinned)
     return bundle
+
+
+def _index_path(pinned: Pinned) -> Path:
+    if any(entry.name == DATA_FILE for entry in pinned.manifest.files):
+        pinned.path(DATA_FILE)  # checked, and fetched beside the index
+    return pinned.path(INDEX_FILE)
 
 
 def _belong_together(pinned: Pinned, bundle: Bundle) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -14,11 +15,13 @@ import pyarrow.parquet as pq
 
 from jobs.columns import table_of
 from jobs.reading import Pinned
+from models.ann.families import parts
 from models.sparse import SparseIndex
 
 # raised when a reader of the old files could no longer read the new ones, or the other way round
 BUNDLE_FORMAT = 1
 INDEX_FILE = "index.faiss"
+DATA_FILE = "index.ivfdata"  # inverted lists, where they are too large for memory
 IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
@@ -37,18 +40,23 @@ def write_index(index: faiss.Index, path: Path) -> None:
         RuntimeError: the file differs from what was handed to it.
     """
     written = 0
+    lists = _mapped(index)
+    if lists is not None:
+        lists.filename = (
+            DATA_FILE  # where it lies here is nobody's business; readers look beside the index
+        )
     with path.open("wb") as file:
 
         def take(block: bytes) -> None:
             nonlocal written
             written += file.write(block)
 
-        writer = faiss.PyCallbackIOWriter(take, 1 << 20)  # type: ignore[attr-defined]
+        writer = faiss.PyCallbackIOWriter(take, 1 << 20)
         faiss.write_index(index, writer)
         del writer  # hands over what it still holds
         file.flush()
         os.fsync(file.fileno())
-    again = faiss.read_index(str(path))
+    again = read_index(path)
     found = (path.stat().st_size, again.ntotal, again.d, again.metric_type)
     expected = (written, index.ntotal, index.d, index.metric_type)
     if found != expected:
@@ -56,6 +64,18 @@ def write_index(index: faiss.Index, path: Path) -> None:
             f"{path.name}: (bytes, vectors, dimension, metric) read back as {found}, expected"
             f" {expected}; is the disk full or failing?"
         )
+
+
+def read_index(path: Path) -> faiss.Index:
+    """Read an index whose file was checked; lists that stand in a file beside it are mapped, never written."""
+    return faiss.read_index(str(path), faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR)
+
+
+def _mapped(index: faiss.Index) -> Any:
+    """The part of an index that stands in a file of its own; None where it is all in memory."""
+    ivf = parts(index).ivf
+    lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
+    return lists if isinstance(lists, faiss.OnDiskInvertedLists) else None
 
 
 def write_ids(item_ids: Sequence[str], titles: Sequence[str], folder: Path) -> None:

@@ -66,7 +66,9 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
 }
 
 # what follows from training: in a trial these tables live apart
-TRAINED = ("bert", "towers", "negatives", "embeddings", "index", "rankings", "report", "measures")
+TRAINED = (
+    "bert", "towers", "negatives", "embeddings", "quantiser", "codes", "index", "rankings", "report", "measures",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ BERT = Table("bert", 1, ("ds",))
 TOWERS = Table("towers", 1, ("ds", "step"))
 NEGATIVES = Table("negatives", 1, ("ds", "towers"))
 EMBEDDINGS = Table("embeddings", 2, ("ds", "towers", "shard"))
+QUANTISER = Table("quantiser", 1, ("ds", "towers"))
+CODES = Table("codes", 1, ("ds", "towers", "shard"))
 INDEX = Table("index", 1, ("ds", "towers"))
 MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
@@ -192,7 +196,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
+        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
     )
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from jobs.attempt import Attempt
 from jobs.cli import run
+from jobs.indexing.choice import Choice
 from jobs.indexing.lesson import Lesson
 from jobs.indexing.quantisers import KEPT_FIGURES, Quantiser, learn
 from jobs.lake import NOWHERE, Partition
@@ -24,32 +25,19 @@ from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.tracking import mlflow_run
 from jobs.vectors import pin_shards
-from models.ann.drift import Limits, aged, figures
+from models.ann.drift import aged, figures
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(Choice):
     """embeddings      first shard (0ofN); its siblings are read too
     towers          the towers that made them: they encode the queries
     queries         real queries, of split dev where there are some: what the choice is measured with
     quantiser       output
-    qrels           optional judgements: what each choice loses of R@60 and RR@60 is told too
+    qrels           optional judgements: what each choice has of R@60 and RR@60 is told too
     previous        optional quantiser of an earlier day in the same space
-    factory         FAISS factory string; auto tries families by the size of the catalogue
-    recall_target   overlap with exact search that a choice must hold
-    recall_depth    first neighbours in which the overlap is taken
-    p99_ms          bound on the 99th percentile of a query's time on one thread; 0: none
-    memory_gb       bound on the whole index in memory; 0: none
-    tune_items      items drawn for tuning and for the figures: bounds time and memory
-    tuning_queries  queries used for tuning
-    min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
-    max_growth      times that the catalogue may grow or shrink before training anew
-    max_imbalance   times that the imbalance of lists may grow
-    max_error       times that the quantisation error may grow
-    max_recall_drop loss of recall of the canaries, pinned queries
-    seed            of samples and k-means
     """
 
     embeddings: Partition
@@ -58,29 +46,9 @@ class Args:
     quantiser: Partition
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
-    factory: str = "auto"
-    recall_target: float = 0.95
-    recall_depth: int = 100
-    p99_ms: float = 0.0
-    memory_gb: float = 0.0
-    tune_items: int = 200_000
-    tuning_queries: int = 1000
-    min_relevance: float = 0.0
-    max_growth: float = 2.0
-    max_imbalance: float = 1.5
-    max_error: float = 1.15
-    max_recall_drop: float = 0.01
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.recall_target <= 1 or self.recall_depth < 1:
-            raise ValueError("recall_target must be in (0, 1] and recall_depth > 0")
-        if self.tuning_queries < 1 or self.tune_items < 1000:
-            raise ValueError("tuning_queries must be > 0 and tune_items 1000 or more")
-        if min(self.p99_ms, self.memory_gb, self.max_recall_drop) < 0:
-            raise ValueError("p99_ms, memory_gb and max_recall_drop must not be negative")
-        if min(self.max_growth, self.max_imbalance, self.max_error) < 1:
-            raise ValueError("max_growth, max_imbalance and max_error must be 1 or more")
+        super().__post_init__()
         if self.previous and self.previous.values["towers"] != self.quantiser.values["towers"]:
             raise ValueError(f"previous={self.previous}: of another space than {self.quantiser}")
 
@@ -125,8 +93,7 @@ def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[st
     now = figures(
         before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items
     )
-    limits = Limits(args.max_growth, args.max_imbalance, args.max_error, args.max_recall_drop)
-    reasons = aged(now, before.then, limits)
+    reasons = aged(now, before.then, args.limits)
     if not reasons:
         before.copy(out.folder)
         kept = {name: before.facts[name] for name in KEPT_FIGURES}

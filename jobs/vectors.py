@@ -44,17 +44,17 @@ def pin_shards(first: Partition) -> list[Pinned]:
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
     for one in pinned:
         if (
-            _catalogue(one) != _catalogue(pinned[0])
+            catalogue(one) != catalogue(pinned[0])
             or one.facts["space_id"] != first.values["towers"]
         ):
             raise RuntimeError(
-                f"{one.partition}: of items {_catalogue(one)[:12]} in space {one.facts['space_id']},"
-                f" unlike {first}, of items {_catalogue(pinned[0])[:12]}; embed this shard again"
+                f"{one.partition}: of items {catalogue(one)[:12]} in space {one.facts['space_id']},"
+                f" unlike {first}, of items {catalogue(pinned[0])[:12]}; embed this shard again"
             )
     return pinned
 
 
-def _catalogue(shard: Pinned) -> str:
+def catalogue(shard: Pinned) -> str:
     """Content of the items that a shard was made from. The space id says all about the towers."""
     return next(
         source.content_sha256

@@ -17,12 +17,11 @@ from typing import Any
 
 import faiss
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, table_of
+from jobs.columns import Rows, Strings, pick, table_of
 from jobs.progress import progress
 from jobs.reading import Pinned, read_table
 from jobs.vectors import shard_batches
@@ -75,7 +74,12 @@ class Coder:
     """Codes of one shard of embeddings."""
 
     def __init__(self, embeddings: Pinned, trained: faiss.Index, folder: Path, device: str) -> None:
-        self.embeddings, self.trained, self.folder, self.device = embeddings, trained, folder, device
+        self.embeddings, self.trained, self.folder, self.device = (
+            embeddings,
+            trained,
+            folder,
+            device,
+        )
         table = read_table(embeddings, ["item_id", "content_hash"])
         order = pc.sort_indices(table.column("item_id"))
         self.ids: Strings = table.column("item_id").take(order).combine_chunks()
@@ -112,9 +116,7 @@ class Coder:
         found: Any = pc.index_in(previous.ids, self.ids)
         row: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         there = np.flatnonzero(row >= 0)
-        same = pc.equal(
-            previous.hashes.take(pa.array(there)), self.hashes.take(pa.array(row[there]))
-        )
+        same = pc.equal(pick(previous.hashes, there), pick(self.hashes, row[there]))
         row[there[~same.to_numpy(zero_copy_only=False)]] = -1
         return row
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from jobs.columns import Strings, find, strings
+from jobs.indexing.choice import Choice
 from jobs.indexing.sample import sampled, total
 from jobs.reading import Pinned, read_table
 from jobs.scale import scale
@@ -24,16 +24,6 @@ from models.nearest import nearest, pieces
 
 Vectors = NDArray[np.float32]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-class Wanted(Protocol):
-    """What a lesson is cut to; fields of a job's Args."""
-
-    tune_items: int
-    tuning_queries: int
-    recall_depth: int
-    min_relevance: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,12 @@ class Lesson:
 
     @classmethod
     def read(
-        cls, args: Wanted, shards: list[Pinned], towers: Pinned, queries: Pinned, qrels: list[Pinned]
+        cls,
+        args: Choice,
+        shards: list[Pinned],
+        towers: Pinned,
+        queries: Pinned,
+        qrels: list[Pinned],
     ) -> Lesson:
         """Draw the sample; relevant items of the queries are in it, drawn or not."""
         table = tuning_queries(queries, args.tuning_queries)

@@ -12,10 +12,10 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from jobs.bundle_files import DATA_FILE
 from models.ann.codes import Block, adopt, once
 from models.ann.families import parts, plain
 
-DATA_FILE = "index.ivfdata"
 _ALIGNED = 8  # entries: the ids behind a list's codes then begin at a multiple of eight bytes
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import faiss
 import numpy as np
@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 
 from jobs.attempt import Attempt
 from jobs.bundle_files import write_index, write_json
+from jobs.indexing.choice import Choice
 from jobs.indexing.lesson import DEVICE, Lesson
 from jobs.indexing.sample import sampled
 from jobs.progress import progress
 from jobs.reading import Pinned
-from models.ann.drift import Figures, figures
+from models.ann.codes import filled
+from models.ann.drift import Figures, figures, held_out
 from models.ann.families import families, scaled
 from models.ann.points import least
 from models.ann.train import sample_size, train
-from models.ann.tuning import Budget, Chosen, as_rows, tune
-
-if TYPE_CHECKING:
-    from jobs.indexing.lesson import Wanted
+from models.ann.tuning import Chosen, as_rows, tune
 
 log = logging.getLogger(__name__)
 TRAINED, CANARIES, FRONT = "trained.faiss", "canaries.npy", "front.json"
@@ -37,18 +36,6 @@ KEPT_FIGURES = (
     "factory", "quantiser_id", "recall_target", "recall_depth", "canary_settings", "then", "chosen", "reason",
     "trained_on",
 )  # fmt: skip
-GB = 1e9
-
-
-class Choosing(Protocol):
-    """What a choice is bound by; fields of jobs.quantiser's Args."""
-
-    factory: str
-    recall_target: float
-    recall_depth: int
-    p99_ms: float
-    memory_gb: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -96,17 +83,22 @@ class Quantiser:
             shutil.copyfile(self.pinned.path(name), folder / name)
 
 
-def learn(args: Choosing, lesson: Lesson, out: Attempt) -> None:
+def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
     """Tune over the sample, train for the whole catalogue, write the files and the facts."""
     items, count = lesson.items, len(lesson.vectors)
-    budget = Budget(args.recall_target, args.p99_ms, GB * args.memory_gb / items)
     exam = lesson.exam
     tries = len(families(count, lesson.vectors.shape[1])) + 2 if args.factory == "auto" else 1
     with progress("tuning", tries, "indexes") as advance:
         # visited lists grow with sqrt(N / S): as many of them, each so much longer
         slowdown = float(np.sqrt(max(1.0, items / count)))
         chosen = tune(
-            lesson.vectors, exam, budget, args.seed, args.factory, slowdown, _told(advance)
+            lesson.vectors,
+            exam,
+            args.budget(items),
+            args.seed,
+            args.factory,
+            slowdown,
+            _told(advance),
         )
     factory = args.factory
     if factory == "auto":
@@ -118,7 +110,7 @@ def learn(args: Choosing, lesson: Lesson, out: Attempt) -> None:
     then = figures(trained, factory, lesson.vectors, exam, settings, items)
     write_index(trained, out.folder / TRAINED)
     np.save(out.folder / CANARIES, lesson.asked, allow_pickle=False)
-    write_json(_front(chosen, exam.loss_free()), out.folder / FRONT)
+    write_json(_front(chosen, exam.judged(exam.exact)), out.folder / FRONT)
     with (out.folder / TRAINED).open("rb") as file:
         name = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     out.facts.update(
@@ -128,11 +120,12 @@ def learn(args: Choosing, lesson: Lesson, out: Attempt) -> None:
     )  # fmt: skip
 
 
-def _trained(args: Choosing, factory: str, lesson: Lesson) -> faiss.Index:
+def _trained(args: Choice, factory: str, lesson: Lesson) -> faiss.Index:
     """Train for the whole catalogue, on more vectors than the sample where lists are many."""
     wanted = sample_size(factory, lesson.vectors.shape[1])
-    vectors = lesson.vectors
-    if len(vectors) < min(wanted, lesson.items):
+    # codes fit what they were fitted to: the figures of a day to come are of vectors they never saw
+    vectors = lesson.vectors[~held_out(len(lesson.vectors))]
+    if len(vectors) < wanted and len(lesson.vectors) < lesson.items:
         vectors = sampled(lesson.shards, wanted, args.seed + 1)[1]
     elif len(vectors) > wanted:
         rows = np.random.default_rng(args.seed).choice(len(vectors), wanted, replace=False)
@@ -143,8 +136,6 @@ def _trained(args: Choosing, factory: str, lesson: Lesson) -> faiss.Index:
 def _canary_settings(
     trained: faiss.Index, factory: str, lesson: Lesson, target: float
 ) -> dict[str, float]:
-    from models.ann.codes import filled
-
     index = filled(trained, factory, lesson.vectors)[0]
     return least(index, lesson.exam, target)[-1][0]
 

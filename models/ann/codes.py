@@ -126,6 +126,8 @@ def once(blocks: Iterable[Block], items: int) -> Iterable[Block]:
             raise RuntimeError(f"row {block.rows.max():,} of {items:,} items: codes are damaged")
         seen[block.rows] = True
         count += len(block.rows)
+        if count > items:
+            break
         yield block
     if count != items or not seen.all():
         raise RuntimeError(

@@ -17,7 +17,7 @@ from models.ann.families import parts
 from models.ann.points import Exam
 
 Vectors = NDArray[np.float32]
-_DECODED = 4_096  # vectors whose quantisation error is taken
+_DECODED = 4_096  # vectors whose quantisation error is taken, at most
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,17 @@ def figures(
     return Figures(
         items,
         imbalance(counts),
-        quantisation_error(trained, sample[:_DECODED]),
+        quantisation_error(trained, sample[held_out(len(sample))]),
         exam.recall(index, settings),
     )
+
+
+def held_out(count: int) -> NDArray[np.bool_]:
+    """Which [S] of a sample's vectors an index must not learn from: codes fit what they were fitted to."""
+    mask = np.zeros(count, np.bool_)
+    chosen = min(_DECODED, max(1, count // 10))
+    mask[np.random.default_rng(0).choice(count, chosen, replace=False)] = True
+    return mask
 
 
 def imbalance(counts: NDArray[np.int64]) -> float:

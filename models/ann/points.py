@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import faiss
 import numpy as np
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from models.ann.families import parts
 from models.ann.search import Settings, parameters
+from models.batches import Known
+from models.recall import overlap, recall_and_rr
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 SINGLES = 200  # queries timed one by one
+JUDGED = 60  # depth of R@60 and RR@60
 K_FACTORS = (1.0, 2.0, 4.0, 8.0)  # how much more than asked for is ranked anew by finer codes
 
 
@@ -30,7 +33,7 @@ class Point:
 
     recall: share of the exact first K that is among the K found. cpu_ms: CPU time of a query among
     many, the lasting cost of a point; p50_ms, p99_ms: of queries asked one at a time. bytes_per_item: of
-    the whole index in memory. One thread.
+    the whole index in memory. judged: R@60 and RR@60 where judgements are. One thread.
     """
 
     factory: str
@@ -41,18 +44,28 @@ class Point:
     p99_ms: float
     bytes_per_item: float
     build_cpu_s: float
+    judged: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Exam:
-    """What points are measured with: queries [Q, D], and the exact rows [Q, K]."""
+    """What points are measured with: queries [Q, D], the exact rows [Q, K], and what people judged relevant."""
 
     queries: Vectors
     exact: Rows
+    relevant: Known | None = None
 
     def recall(self, index: faiss.Index, settings: Settings) -> float:
         """Share of the exact rows that the index finds among as many."""
         return overlap(ask(index, self.queries, self.exact.shape[1], settings)[1], self.exact)
+
+    def judged(self, found: Rows) -> dict[str, float]:
+        """R@60 and RR@60 of rows found [Q, K], over queries with something relevant; empty without any."""
+        if self.relevant is None:
+            return {}
+        rows = np.flatnonzero(self.relevant.counts(np.arange(len(found))) > 0)
+        recall, rr = recall_and_rr(found[rows, :JUDGED], rows, self.relevant)
+        return {f"R@{JUDGED}": float(recall.mean()), f"RR@{JUDGED}": float(rr.mean())}
 
 
 def ask(
@@ -65,14 +78,6 @@ def ask(
     found = index.search(given, depth, params=chosen) if chosen else index.search(given, depth)
     rows = found[1].astype(np.int64)
     return np.where(rows < 0, -np.inf, found[0]).astype(np.float32), rows
-
-
-def overlap(found: Rows, exact: Rows) -> float:
-    """Share of the exact neighbours that were found, over all queries; both [Q, K]."""
-    span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
-    first = np.arange(len(exact), dtype=np.int64)[:, None] * span
-    wanted = (first + exact)[exact >= 0]
-    return float(np.isin(wanted, (first + found)[found >= 0]).mean()) if len(wanted) else 0.0
 
 
 def measured(
@@ -88,8 +93,10 @@ def measured(
         took = [_timed(index, one, depth, settings) for one in _singles(exam.queries)]
     p50, p99 = np.percentile(took, [50, 99])
     size = len(faiss.serialize_index(index)) / max(1, index.ntotal)
-    recall = overlap(rows, exam.exact)
-    return Point(factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s)
+    recall, judged = overlap(rows, exam.exact), exam.judged(rows)
+    return Point(
+        factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s, judged
+    )
 
 
 @contextmanager
@@ -165,7 +172,8 @@ def _dial(index: faiss.Index) -> tuple[str, int]:
 
 def _singles(queries: Vectors) -> Vectors:
     rows = np.linspace(0, len(queries) - 1, min(SINGLES, len(queries))).astype(int)
-    return queries[rows]
+    chosen: Vectors = queries[rows]
+    return chosen
 
 
 def _timed(index: faiss.Index, query: Vectors, depth: int, settings: Settings) -> float:

@@ -33,3 +33,20 @@ def parameters(index: faiss.Index, settings: Settings) -> faiss.SearchParameters
     if isinstance(found, faiss.IndexHNSW):
         return faiss.SearchParametersHNSW(efSearch=int(settings.get("efSearch", 64)))
     return None
+
+
+def settle(index: faiss.Index, settings: Settings) -> None:
+    """Make settings the index's own: who searches it without any gets these."""
+    found = faiss.downcast_index(index)
+    if isinstance(found, faiss.IndexRefine):
+        found.k_factor = float(settings.get("k_factor", 1.0))
+        settle(found.base_index, settings)
+    elif isinstance(found, faiss.IndexPreTransform):
+        settle(found.index, settings)
+    elif isinstance(found, faiss.IndexIVF):
+        found.nprobe = int(settings.get("nprobe", found.nprobe))
+        coarse = faiss.downcast_index(found.quantizer)
+        if isinstance(coarse, faiss.IndexHNSW):
+            coarse.hnsw.efSearch = max(LEAST_EF, 2 * found.nprobe)
+    elif isinstance(found, faiss.IndexHNSW):
+        found.hnsw.efSearch = int(settings.get("efSearch", 64))

@@ -91,15 +91,16 @@ def tune(
     if factory != "auto":
         search.try_family(factory, 0.0)
         return search.choice()
-    names = families(*sample.shape)
+    items, dim = sample.shape
+    names = families(items, dim)
     if len(names) == 1:
         search.try_family(names[0], LISTS_TIMES[0])
         return search.choice()
     for times in LISTS_TIMES:
-        search.try_family(families(*sample.shape, times=times)[0], times)
+        search.try_family(families(items, dim, times)[0], times)
     # lists that suit one code suit the others: which vectors are looked at does not follow from the code
     best = search.times[search.best().factory]
-    for name in families(*sample.shape, times=best)[1:]:
+    for name in families(items, dim, best)[1:]:
         search.try_family(name, best)
     return search.choice()
 
