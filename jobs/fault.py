@@ -19,6 +19,9 @@ POINTS = (
     "pretrain.step",
     "negatives.items",
     "negatives.block",
+    "quantiser.tuned",
+    "codes.chunk",
+    "index.merged",
 )
 _passed: Counter[str] = Counter()
 

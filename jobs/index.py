@@ -17,6 +17,7 @@ from jobs import bundle_files as files
 from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.columns import strings
+from jobs.fault import fault_point
 from jobs.indexing.assembly import assemble
 from jobs.indexing.catalogue import write_catalogue
 from jobs.indexing.coding import Shard
@@ -129,6 +130,7 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     ]
     quantiser = Quantiser.open(source.quantiser)
     made = assemble(merged, quantiser, args.disk_above_gb, out.folder)
+    fault_point("index.merged")
     facts = examine(args, source, made, merged.ids, queries, relevant)
     files.write_index(made.index, out.folder / files.INDEX_FILE)
     out.facts.update(

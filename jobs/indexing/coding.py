@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.columns import Rows, Strings, pick, table_of
+from jobs.fault import fault_point
 from jobs.progress import progress
 from jobs.reading import Pinned, read_table
 from jobs.vectors import shard_batches
@@ -143,6 +144,7 @@ class Coder:
                     refine[row[mine]] = found.refine
                 done += len(mine)
                 advance(len(mine))
+                fault_point("codes.chunk")
         return lists, rows, codes
 
     def _sorted(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jobs.attempt import Attempt
 from jobs.bundle_files import write_index, write_json
+from jobs.fault import fault_point
 from jobs.indexing.choice import Choice
 from jobs.indexing.lesson import DEVICE, Lesson
 from jobs.indexing.sample import sampled
@@ -100,6 +101,7 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
             slowdown,
             _told(advance),
         )
+    fault_point("quantiser.tuned")
     factory = args.factory
     if factory == "auto":
         factory = scaled(chosen.point.factory, items, chosen.lists_times)
