@@ -25,18 +25,18 @@ from airflow.sdk import DAG
 from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param, result
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.steps import SERVING, SHARDS, Towers, judge
-from jobs.lake import EMBEDDINGS, ITEMS, PAIRS, QRELS, QUERIES, TOWERS, Partition
+from dags.steps import SERVING, Towers, judge
+from jobs.lake import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 
 @dataclass(frozen=True)
 class Refreshed(Towers):
     """Towers that keep the embeddings of those they went on from."""
 
-    def embeddings(self, shard: int = 0) -> Partition:
-        """One shard of the day's catalogue in the space of the items."""
-        space = result(self.pinned_by, "items_space")
-        return EMBEDDINGS.at(ds=DAY, towers=space, shard=f"{shard}of{SHARDS}")
+    @property
+    def items_space(self) -> str:
+        """Space id of the vectors of items."""
+        return result(self.pinned_by, "items_space")
 
 
 REFRESH = form(

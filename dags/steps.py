@@ -5,27 +5,42 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from airflow.sdk import BaseOperator, TaskGroup
+from airflow.sdk import TaskGroup
 
 from dags.day import DAY, result
 from dags.forms import form, templates
 from dags.runner import job
-from jobs.lake import EMBEDDINGS, INDEX, ITEMS, QRELS, QUERIES, RANKINGS, REPORT, Partition
+from jobs.lake import (
+    CODES,
+    EMBEDDINGS,
+    INDEX,
+    ITEMS,
+    QRELS,
+    QUANTISER,
+    QUERIES,
+    RANKINGS,
+    REPORT,
+    Partition,
+)
 
 # Parts that a catalogue is embedded in; each is a task, and so many as the `gpu` pool has slots run at once.
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
+CHOSEN = form(
+    "quantiser", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0},
+    tune_items={"minimum": 1000},
+)  # fmt: skip
 BUILT = form(
     "index",
     "Index",
-    factory={},
     recall_target={"exclusiveMinimum": 0, "maximum": 1},
+    max_shrink_frac={"minimum": 0, "maximum": 1},
     cutoff={"enum": ["knee", "threshold", "none"]},
     language={"enum": ["auto", "none", "en", "pl"]},
 )
 MEASURED = form("report", "Judgements", min_relevance={}, zero_gain={})
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
-SERVING = MEASURED | BUILT | GATED
+SERVING = MEASURED | CHOSEN | BUILT | GATED
 
 
 @dataclass(frozen=True)
@@ -49,9 +64,23 @@ class Towers:
         """Address of the index that was in service when they were pinned; empty when none was."""
         return result(self.pinned_by, "champion")
 
+    @property
+    def items_space(self) -> str:
+        """Space id of the vectors of items."""
+        return self.space
+
     def embeddings(self, shard: int = 0) -> Partition:
         """One shard of the day's catalogue in their space."""
-        return EMBEDDINGS.at(ds=DAY, towers=self.space, shard=f"{shard}of{SHARDS}")
+        return EMBEDDINGS.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+
+    def codes(self, shard: int = 0) -> Partition:
+        """The same shard as lists and codes."""
+        return CODES.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+
+    @property
+    def quantiser(self) -> Partition:
+        """What the day's codes are made by."""
+        return QUANTISER.at(ds=DAY, towers=self.items_space)
 
 
 def embed(towers: Towers, group_id: str) -> TaskGroup:
@@ -70,21 +99,34 @@ def embed(towers: Towers, group_id: str) -> TaskGroup:
     return group
 
 
-def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
-    """Build the index, rank the judged queries, report, promote; returns the first of these tasks."""
+def build(towers: Towers, index: Partition, day: dict[str, Partition]) -> TaskGroup:
+    """Choose an index or keep yesterday's choice, code the catalogue shard by shard, put it together."""
+    with TaskGroup(
+        "building", prefix_group_id=False, tooltip="Quantiser, codes by shard, one index"
+    ) as group:
+        asked = {name: day[name] for name in ("queries", "qrels")}
+        relevance = {"min_relevance": "{{ params.min_relevance }}"}
+        vectors = {"embeddings": towers.embeddings(), "towers": towers.partition}
+        quantiser = job("quantiser", **vectors, **asked, quantiser=towers.quantiser, **relevance,
+                        **templates(CHOSEN))  # fmt: skip
+        codes = [
+            job("codes", f"codes_{number}", embeddings=towers.embeddings(number),
+                quantiser=towers.quantiser, codes=towers.codes(number))
+            for number in range(SHARDS)
+        ]  # fmt: skip
+        merged = job("index", codes=towers.codes(), quantiser=towers.quantiser, **vectors, **day,
+                     index=index, previous=towers.champion, **relevance, **templates(BUILT))  # fmt: skip
+        quantiser >> codes >> merged
+    return group
+
+
+def judge(towers: Towers, baseline: Towers | None = None) -> TaskGroup:
+    """Build the index, rank the judged queries, report, promote; returns all of these tasks as a group."""
     at = {"ds": DAY, "towers": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
-    with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote"):
-        index = job(
-            "index",
-            embeddings=towers.embeddings(),
-            towers=towers.partition,
-            **day,
-            index=made,
-            min_relevance="{{ params.min_relevance }}",
-            **templates(BUILT),
-        )
+    with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
+        built = build(towers, made, day)
         ranked = job(
             "rankings",
             index=made,
@@ -99,5 +141,5 @@ def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
         promoted = job("promote", report=report, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served
-        index >> ranked >> checked >> reported >> promoted
-    return index
+        built >> ranked >> checked >> reported >> promoted
+    return group

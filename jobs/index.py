@@ -61,7 +61,7 @@ class Args(Held):
     language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
                     holds a block of them in memory
-    max_shrink_frac share of the items in service that may be missing before the job stops
+    max_shrink_frac  share of the items in service that may be missing before the job stops
     seed            of the sampled items that jobs.verify checks
     """
 
