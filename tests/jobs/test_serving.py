@@ -61,7 +61,7 @@ def build(shop: Shop, shards: int = 2, factory: str = "IVF16,SQ8", **settings: o
     for number in range(shards):
         shard = f"{number}of{shards}"
         codes.main(codes.Args(shop.embeddings(shard), shop.quantiser, shop.codes(shard)))
-    wanted = {"recall_depth": 20, "recall_target": 0.9} | settings
+    wanted = {"recall_depth": 20, "recall_target": 0.98} | settings
     given = (
         shop.codes(),
         shop.quantiser,
