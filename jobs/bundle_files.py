@@ -1,4 +1,4 @@
-"""The files of a bundle: their names, and how they are written so that a full disk is noticed."""
+"""The files of a bundle: their names, how they are written so that a full disk is noticed, how they are read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
@@ -14,17 +15,26 @@ import pyarrow.parquet as pq
 
 from jobs.columns import table_of
 from jobs.reading import Pinned
-from models.sparse import SparseIndex
 
-# raised when a reader of the old files could no longer read the new ones, or the other way round
-BUNDLE_FORMAT = 1
+if TYPE_CHECKING:
+    from models.sparse import SparseIndex
+
+# raised when a reader of the old files could no longer read the new ones, or the other way round;
+# 2 has query_tower.onnx, without which only torch can read a bundle
+BUNDLE_FORMAT = 2
+READABLE_FORMATS = (1, 2)
 INDEX_FILE = "index.faiss"
+LISTS_FILE = "index.ivfdata"  # inverted lists that stay on disk, where the index was written so
+QUERY_TOWER = "query_tower.onnx"
 IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
 SPARSE_FILE = "sparse.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")
-TOWERS_FILES = ("config.json", "tokenizer.json", "weights.safetensors", "golden.json")
+TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
+    "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
+)  # fmt: skip
+LISTS = ("memory", "disk")
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
@@ -58,6 +68,37 @@ def write_index(index: faiss.Index, path: Path) -> None:
         )
 
 
+def read_index(pinned: Pinned, lists: str = "memory") -> faiss.Index:
+    """Read the index of a bundle, its files checked first.
+
+    lists: memory, or disk, where inverted lists are mapped and read as queries visit them (codes of
+    FastScan, graphs and flat indices are in memory all the same). Inverted lists that lie in a file
+    of their own are looked for beside the index, wherever the folder went.
+    """
+    if lists not in LISTS:
+        raise ValueError(f"lists={lists}: expected {' or '.join(LISTS)}")
+    path = pinned.path(INDEX_FILE)
+    own_file = pinned.has(LISTS_FILE)
+    if own_file:
+        pinned.path(LISTS_FILE)
+    mapped = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
+    if lists == "disk" and not own_file:
+        mapped |= faiss.IO_FLAG_MMAP
+    index = faiss.read_index(str(path), mapped)
+    if lists == "memory" and own_file:
+        _lists_into_memory(index)
+    return index
+
+
+def _lists_into_memory(index: faiss.Index) -> None:
+    ivf: Any = faiss.extract_index_ivf(index)
+    held: Any = faiss.ArrayInvertedLists(ivf.nlist, ivf.code_size)
+    everything = held.SUBSET_TYPE_ID_RANGE
+    ivf.invlists.copy_subset_to(held, everything, 0, np.iinfo(np.int64).max)
+    ivf.replace_invlists(held, True)
+    held.this.disown()
+
+
 def write_ids(item_ids: Sequence[str], titles: Sequence[str], folder: Path) -> None:
     """Write what stands in each row of the index."""
     rows = table_of({"row": np.arange(len(item_ids)), "item_id": item_ids, "title": titles})
@@ -73,10 +114,15 @@ def write_sparse(sparse: SparseIndex, folder: Path) -> None:
 
 
 def read_sparse(pinned: Pinned) -> SparseIndex:
-    """Read the sparse arm back, each file checked; nothing in it is unpickled."""
+    """Read the sparse arm back, each file checked; nothing in it is unpickled, and arrays stay on disk
+    until they are looked at."""
+    from models.sparse import (
+        SparseIndex,
+    )  # bm25s takes a second, which the dense arm alone need not wait
+
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
     arrays = {
-        name: np.load(pinned.path(f"sparse.{name}.npy"), allow_pickle=False)
+        name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False)
         for name in SPARSE_ARRAYS
     }
     return SparseIndex(**arrays, **about)

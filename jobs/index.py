@@ -20,6 +20,7 @@ from jobs.cli import run
 from jobs.columns import strings
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
+from jobs.query_tower import write_query_tower
 from jobs.reading import Pinned, pin, read_table
 from jobs.scale import scale
 from jobs.tracking import mlflow_run
@@ -97,8 +98,9 @@ def main(args: Args) -> dict[str, Any]:
             ids, vectors = read_vectors(shards)
             faiss_index.check_vectors(vectors, ids)
             files.copy_towers(towers_in, out.folder)
-            sparse = _write_catalogue(args, items, ids, out)
             asked = tuning_queries(queries, args.tuning_queries)
+            write_query_tower(towers, out.folder, strings(asked, "query"))
+            sparse = _write_catalogue(args, items, ids, out)
             found, facts = _build(args, towers, asked, vectors, out)
             out.facts.update(facts, cutoff=asdict(Cutoff(args.cutoff)), fusion=Vote()._asdict())
             for one in qrels:  # at most one
