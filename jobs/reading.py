@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import fs
 
 from jobs import store
@@ -20,6 +18,8 @@ from jobs.lake import Partition, Table, lake_root
 from jobs.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.dataset
 
 

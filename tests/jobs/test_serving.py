@@ -265,7 +265,8 @@ def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Sh
     assert passed["verdict"] == "pass", passed
     assert promote.main(promote.Args(report=changed.report))["promoted"] is True
     assert read_pointer("champion").partition == good
-    assert read_pointer("previous").partition == worse.index
+    promote.main(promote.Args(to="previous", registry="wait"))
+    assert read_pointer("champion").partition == worse.index
 
 
 def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
@@ -318,6 +319,10 @@ def test_rolling_back_is_one_command(changed: Shop) -> None:
     old = first.manifest.attempt
     done = promote.main(promote.Args(index=first.partition, attempt=old))
     assert done["promoted"] is True
+    assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
+    assert promote.main(promote.Args(to="previous", registry="wait"))["registry"] == "no model"
+    assert read_pointer("champion").manifest_sha256 != first.manifest_sha256
+    promote.main(promote.Args(to=first.bundle_id[:10], registry="skip"))
     assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
 
 
