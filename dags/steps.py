@@ -9,7 +9,7 @@ from airflow.sdk import TaskGroup
 
 from dags.day import DAY, result
 from dags.forms import form, templates
-from dags.runner import job
+from dags.runner import Value, job
 from jobs.lake import (
     CODES,
     EMBEDDINGS,
@@ -106,7 +106,7 @@ def build(towers: Towers, index: Partition, day: dict[str, Partition]) -> TaskGr
     ) as group:
         asked = {name: day[name] for name in ("queries", "qrels")}
         relevance = {"min_relevance": "{{ params.min_relevance }}"}
-        vectors = {"embeddings": towers.embeddings(), "towers": towers.partition}
+        vectors: dict[str, Value] = {"embeddings": towers.embeddings(), "towers": towers.partition}
         quantiser = job("quantiser", **vectors, **asked, quantiser=towers.quantiser, **relevance,
                         **templates(CHOSEN))  # fmt: skip
         codes = [

@@ -1,4 +1,4 @@
-"""The files of a bundle: their names, and how they are written so that a full disk is noticed."""
+"""The files of a bundle: their names, how they are written so that a full disk is noticed, how they are read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
@@ -16,18 +16,28 @@ import pyarrow.parquet as pq
 from jobs.columns import table_of
 from jobs.reading import Pinned
 from models.ann.families import parts
-from models.sparse import SparseIndex
 
-# raised when a reader of the old files could no longer read the new ones, or the other way round
-BUNDLE_FORMAT = 1
+if TYPE_CHECKING:
+    from models.sparse import SparseIndex
+
+# raised when a reader of the old files could no longer read the new ones, or the other way round;
+# 2 has query_tower.onnx, without which only torch can read a bundle
+BUNDLE_FORMAT = 2
+READABLE_FORMATS = (1, 2)
 INDEX_FILE = "index.faiss"
-DATA_FILE = "index.ivfdata"  # inverted lists, where they are too large for memory
+LISTS_FILE = "index.ivfdata"  # inverted lists that stay on disk, where the index was written so
+QUERY_TOWER = "query_tower.onnx"
 IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
 SPARSE_FILE = "sparse.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")
-TOWERS_FILES = ("config.json", "tokenizer.json", "weights.safetensors", "golden.json")
+TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
+    "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
+)  # fmt: skip
+LISTS = ("memory", "disk")
+# lists in a file of their own are looked for beside the index, and never written
+MAPPED = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
@@ -40,10 +50,9 @@ def write_index(index: faiss.Index, path: Path) -> None:
         RuntimeError: the file differs from what was handed to it.
     """
     written = 0
-    lists = _mapped(index)
-    if lists is not None:
+    if (lists := _in_a_file(index)) is not None:
         lists.filename = (
-            DATA_FILE  # where it lies here is nobody's business; readers look beside the index
+            LISTS_FILE  # where it lies here is nobody's business: readers look beside the index
         )
     with path.open("wb") as file:
 
@@ -56,7 +65,7 @@ def write_index(index: faiss.Index, path: Path) -> None:
         del writer  # hands over what it still holds
         file.flush()
         os.fsync(file.fileno())
-    again = read_index(path)
+    again = faiss.read_index(str(path), MAPPED)
     found = (path.stat().st_size, again.ntotal, again.d, again.metric_type)
     expected = (written, index.ntotal, index.d, index.metric_type)
     if found != expected:
@@ -66,16 +75,40 @@ def write_index(index: faiss.Index, path: Path) -> None:
         )
 
 
-def read_index(path: Path) -> faiss.Index:
-    """Read an index whose file was checked; lists that stand in a file beside it are mapped, never written."""
-    return faiss.read_index(str(path), faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR)
+def read_index(pinned: Pinned, lists: str = "memory") -> faiss.Index:
+    """Read the index of a bundle, its files checked first.
+
+    lists: memory, or disk, where inverted lists are mapped and read as queries visit them (codes of
+    FastScan, graphs and flat indices are in memory all the same). Inverted lists that lie in a file
+    of their own are looked for beside the index, wherever the folder went.
+    """
+    if lists not in LISTS:
+        raise ValueError(f"lists={lists}: expected {' or '.join(LISTS)}")
+    path = pinned.path(INDEX_FILE)
+    own_file = pinned.has(LISTS_FILE)
+    if own_file:
+        pinned.path(LISTS_FILE)
+    flags = MAPPED | faiss.IO_FLAG_MMAP if lists == "disk" and not own_file else MAPPED
+    index = faiss.read_index(str(path), flags)
+    if lists == "memory" and own_file:
+        _lists_into_memory(index)
+    return index
 
 
-def _mapped(index: faiss.Index) -> Any:
-    """The part of an index that stands in a file of its own; None where it is all in memory."""
+def _in_a_file(index: faiss.Index) -> Any:
+    """The lists of an index that stand in a file of their own; None where all is in memory."""
     ivf = parts(index).ivf
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
     return lists if isinstance(lists, faiss.OnDiskInvertedLists) else None
+
+
+def _lists_into_memory(index: faiss.Index) -> None:
+    ivf: Any = faiss.extract_index_ivf(index)
+    held: Any = faiss.ArrayInvertedLists(ivf.nlist, ivf.code_size)
+    everything = held.SUBSET_TYPE_ID_RANGE
+    ivf.invlists.copy_subset_to(held, everything, 0, np.iinfo(np.int64).max)
+    ivf.replace_invlists(held, True)
+    held.this.disown()
 
 
 def write_ids(item_ids: Sequence[str], titles: Sequence[str], folder: Path) -> None:
@@ -93,10 +126,15 @@ def write_sparse(sparse: SparseIndex, folder: Path) -> None:
 
 
 def read_sparse(pinned: Pinned) -> SparseIndex:
-    """Read the sparse arm back, each file checked; nothing in it is unpickled."""
+    """Read the sparse arm back, each file checked; nothing in it is unpickled, and arrays stay on disk
+    until they are looked at."""
+    from models.sparse import (
+        SparseIndex,
+    )  # bm25s takes a second, which the dense arm alone need not wait
+
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
     arrays = {
-        name: np.load(pinned.path(f"sparse.{name}.npy"), allow_pickle=False)
+        name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False)
         for name in SPARSE_ARRAYS
     }
     return SparseIndex(**arrays, **about)

@@ -1,15 +1,13 @@
-"""What is found out about an index while it is judged: lost items, wrong vectors, recall, speed."""
+"""What is found out about an index while it is judged: lost items, wrong vectors, recall."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import faiss
 import numpy as np
 
-from jobs.bundle import Bundle, own_vector_frac
+from jobs.bundle import Judged, own_vector_frac
 from jobs.columns import find, strings
 from jobs.columns import texts as texts_of
 from jobs.reading import Pinned, read_table
@@ -17,10 +15,9 @@ from jobs.vectors import exact_rankings
 from models.index import inverted_lists, recall_against_exact
 
 CANARIES = 256
-TIMED_QUERIES = 200
 
 
-def catalogue_health(bundle: Bundle, items: Pinned) -> dict[str, Any]:
+def catalogue_health(bundle: Judged, items: Pinned) -> dict[str, Any]:
     """Compare the index with the catalogue: lost items, and vectors that are not their item's."""
     rows = read_table(items, ["item_id", "text"])
     ids, texts = strings(rows, "item_id"), strings(rows, "text")
@@ -34,7 +31,7 @@ def catalogue_health(bundle: Bundle, items: Pinned) -> dict[str, Any]:
     }
 
 
-def recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
+def recall(bundle: Judged, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
     """Measure the index against exact search on the very queries that judge it."""
     depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
     wanted = bundle.encode(texts)
@@ -50,24 +47,3 @@ def recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[s
     found = recall_against_exact(bundle.dense(wanted, depth).items, exact)
     against = "its vectors" if shards else "an exhaustive search of itself"
     return {"index_recall": found, "recall_depth": depth, "recall_against": against}
-
-
-def latency_ms(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
-    """Time single queries on one thread, as an online service would meet them."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    taken = []
-    for text in texts[:TIMED_QUERIES]:
-        started = time.perf_counter()
-        vector = bundle.encode([text])
-        encoded = time.perf_counter()
-        bundle.dense(vector, 100)
-        taken.append((encoded - started, time.perf_counter() - encoded))
-    faiss.omp_set_num_threads(threads)
-    encode, search = 1000 * np.array(taken).T
-    return {
-        "encode_p50_ms": float(np.percentile(encode, 50)),
-        "encode_p99_ms": float(np.percentile(encode, 99)),
-        "search_p50_ms": float(np.percentile(search, 50)),
-        "search_p99_ms": float(np.percentile(search, 99)),
-    }

@@ -27,6 +27,7 @@ from jobs.indexing.sources import Sources, check_space
 from jobs.indexing.trial import Held, examine
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
+from jobs.query_tower import write_query_tower
 from jobs.reading import pin
 from jobs.scale import scale
 from jobs.tracking import mlflow_run
@@ -34,10 +35,10 @@ from jobs.tuning import POOL, fit_on, relevant_keys, tuning_queries
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers
 from models.analysis import LANGUAGES
-from models.ann.points import ask
+from models.ann.search import ask
 from models.cutoff import KINDS, Cutoff
 from models.encode import encode_queries
-from models.fusion import Ranked, Vote
+from models.fusion import Vote
 
 log = logging.getLogger(__name__)
 SHOWN = ("factory", "search", "recall", "items", "lists")
@@ -123,6 +124,7 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     files.copy_towers(source.towers, out.folder)
     sparse = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
     asked = tuning_queries(source.queries, args.tuning_queries)
+    write_query_tower(towers, out.folder, strings(asked, "query"))
     queries = encode_queries(towers, strings(asked, "query"))
     relevant = [
         relevant_keys(one, scale(one, args.min_relevance)[0], asked, merged.ids)
@@ -138,9 +140,9 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
         cutoff=asdict(Cutoff(args.cutoff)), fusion=Vote()._asdict(), lists=made.lists,
     )  # fmt: skip
     out.facts.update(changed=source.changes())
-    scores, rows = ask(made.index, queries, POOL, facts["search"])
+    found = ask(made.index, queries, POOL, facts["search"])
     for keys in relevant:  # at most one
-        both = Ranked(rows, scores), sparse.search(strings(asked, "query"), POOL)
+        both = found, sparse.search(strings(asked, "query"), POOL)
         out.facts.update(fit_on(keys, *both, len(merged.ids), args.cutoff))
     # a second run makes the same bytes: what a clock said stands in the manifest alone
     steady = {name: value for name, value in out.facts.items() if name != "latency_ms"}

@@ -1,53 +1,105 @@
 """Move the name `champion` to an index that its report lets pass, or back to an older one.
 
 python -m jobs.promote --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
-python -m jobs.promote --index index/ds=2026-01-30/towers=7f3a5c1e9b2d4a60      (roll back)
+python -m jobs.promote --to previous                     (roll back, in a second; or --to 3f9c1a: a bundle's id)
+python -m jobs.promote --list 1                          (what served, newest first)
+python -m jobs.promote --index index/ds=2026-01-30/towers=7f3a5c1e9b2d4a60      (serve this one, judged or not)
 """
 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import tracking
-from jobs.bundle import load_bundle
 from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
 from jobs.manifest import Source
-from jobs.pointer import has_pointer, read_pointer, write_pointer
+from jobs.pointer import (
+    check_sizes,
+    has_pointer,
+    pin_promoted,
+    read_history,
+    read_pointer,
+    write_pointer,
+)
+from jobs.promotions import PROMOTED, ROLLED_BACK, find
+from jobs.promotions_shown import show
 from jobs.reading import Pinned, pin
 
 log = logging.getLogger(__name__)
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION = "champion"
+TELLING = ("auto", "wait", "background", "skip")
 
 
 @dataclass(frozen=True)
 class Args:
-    """report   judgement of the index to promote; it names the exact version
-    index    instead of a report: roll back to this index, judged or not
-    attempt  with index: an older version of it (its manifest's `attempt`)
-    on_stop  when the gate stopped it: keep the champion and say so, or fail (exit 1)
+    """report    judgement of the index to promote; it names the exact version
+    to        instead of a report: roll back to this bundle, by its id, the first digits of it, or
+              `previous`, the one that served before
+    index     instead of a report: serve this index, judged or not
+    attempt   with index: an older version of it (its manifest's `attempt`)
+    list      1: show what served, and move nothing
+    on_stop   when the gate stopped it: keep the champion and say so, or fail (exit 1)
+    registry  how MLflow is told, always after the switch: wait for it, background, skip; auto:
+              background with --to, else wait
+    tell      1: only tell MLflow what serves now
     """
 
     report: Partition = NOWHERE
+    to: str = ""
     index: Partition = NOWHERE
     attempt: str = ""
+    list: int = 0
     on_stop: str = "keep"
+    registry: str = "auto"
+    tell: int = 0
 
     def __post_init__(self) -> None:
-        if bool(self.report) == bool(self.index):
-            raise ValueError("give either report (to promote) or index (to roll back)")
+        if sum(map(bool, (self.report, self.to, self.index, self.list, self.tell))) != 1:
+            raise ValueError(
+                "give one of: report (to promote), to (to roll back), index, list, tell"
+            )
         if self.attempt and not self.index:
             raise ValueError("attempt goes with index")
         if self.on_stop not in ("fail", "keep"):
             raise ValueError(f"on_stop={self.on_stop}: expected keep or fail")
+        if self.registry not in TELLING:
+            raise ValueError(f"registry={self.registry}: expected one of {', '.join(TELLING)}")
 
 
 def main(args: Args) -> dict[str, Any]:
     """Promote what the report judged, or roll back."""
+    if args.list:
+        return show(CHAMPION)
+    if args.tell:
+        return {"registry": _tell(read_pointer(CHAMPION), read_history(CHAMPION)[0].why)}
+    if args.to:
+        return _roll_back(args)
     if args.index:
-        return _serve(pin(args.index, attempt=args.attempt), "rolled back by hand")
+        index = pin(args.index, attempt=args.attempt)
+        return _serve(args, index, "by hand", _serving())
+    return _promote(args)
+
+
+def _roll_back(args: Args) -> dict[str, Any]:
+    """Move back by manifest and sizes alone: what is to be in service in a second is not read first."""
+    history = read_history(CHAMPION)
+    if not history:
+        raise LookupError("champion: points nowhere yet, there is nothing to roll back to")
+    index = pin_promoted(find(history, args.to))
+    check_sizes(index)
+    if index.manifest_sha256 == history[0].manifest_sha256:
+        log.info("champion: bundle %s serves already", index.bundle_id)
+        return {"promoted": False, "champion": str(index.partition), "id": index.bundle_id}
+    why = f"rolled back from {history[0].id} to {args.to}"
+    return _switch(args, index, ROLLED_BACK, why, history[0].manifest_sha256)
+
+
+def _promote(args: Args) -> dict[str, Any]:
+    """Promote what the report judged, unless the gate stopped it or a later day serves."""
     report = pin(args.report)
     summary = report.facts
     if summary["verdict"] != "pass":
@@ -55,7 +107,8 @@ def main(args: Args) -> dict[str, Any]:
         if args.on_stop == "fail":
             raise RuntimeError(f"{said}; the champion stays")
         log.warning("%s; the champion stays", said)
-        return {"promoted": False, "champion": _champion_name(), "reasons": summary["reasons"]}
+        champion = read_history(CHAMPION)[0].partition if has_pointer(CHAMPION) else ""
+        return {"promoted": False, "champion": champion, "reasons": summary["reasons"]}
     if (
         has_pointer(CHAMPION)
         and (serving := read_pointer(CHAMPION).partition).ds > report.partition.ds
@@ -64,75 +117,74 @@ def main(args: Args) -> dict[str, Any]:
         why = f"{serving} is of a later day; to serve an older one, promote it by --index"
         log.warning("%s: passed, not promoted: %s", args.report, why)
         return {"promoted": False, "champion": str(serving), "reasons": [why]}
-    _still_the_rival(report)
-    judged = _source(report, "index")
+    compared = _still_the_rival(report)
+    judged = next(one for one in report.manifest.inputs if one.partition.startswith("index/"))
+    return _serve(args, _as_judged(report, judged), "; ".join(summary["reasons"]), compared)
+
+
+def _as_judged(report: Pinned, judged: Source) -> Pinned:
+    """The very version of the index that the report is about."""
     index = pin(Partition.parse(judged.partition), attempt=judged.attempt)
     if index.manifest_sha256 != judged.manifest_sha256:
         raise RuntimeError(
-            f"{judged.partition}: changed since {args.report} judged it; judge again"
+            f"{judged.partition}: changed since {report.partition} judged it; judge again"
         )
-    return _serve(index, "; ".join(summary["reasons"]))
+    return index
 
 
-def _source(report: Pinned, room: str) -> Source:
-    return next(one for one in report.manifest.inputs if one.partition.startswith(f"{room}/"))
+def _serving() -> str:
+    """sha256 of the manifest in service; empty where none is."""
+    history = read_history(CHAMPION)
+    return history[0].manifest_sha256 if history else ""
 
 
-def _still_the_rival(report: Pinned) -> None:
+def _still_the_rival(report: Pinned) -> str:
     """Refuse when another index was promoted since: nobody compared with that one."""
-    compared = report.facts["champion"].get("manifest_sha256", "")
-    serving = read_pointer(CHAMPION) if has_pointer(CHAMPION) else None
-    if serving is not None and serving.manifest_sha256 != compared:
+    compared: str = report.facts["champion"].get("manifest_sha256", "")
+    serving = _serving()
+    if serving and serving != compared:
         raise RuntimeError(
             f"{report.partition}: compared with {compared[:12] or 'no champion'}, but"
-            f" {serving.partition} (manifest {serving.manifest_sha256[:12]}) is in service now;"
+            f" {read_history(CHAMPION)[0].partition} (manifest {serving[:12]}) is in service now;"
             " rank and judge again"
         )
+    return serving
 
 
-def _serve(index: Pinned, why: str) -> dict[str, Any]:
-    """Load the bundle as a service would, then move the pointers."""
+def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, Any]:
+    """Load the bundle as a service would, then move the name."""
+    from jobs.bundle import load_bundle  # torch: not for those who roll back
+
     load_bundle(index)
-    before = _champion_name()
-    if before:
-        serving = read_pointer(CHAMPION)
-        if serving.manifest_sha256 != index.manifest_sha256:
-            write_pointer(PREVIOUS, serving)
-    write_pointer(CHAMPION, index)
-    log.info("champion: %s (%s)", index.partition, why)
+    return _switch(args, index, PROMOTED, why, instead_of)
+
+
+def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> dict[str, Any]:
+    before = write_pointer(CHAMPION, index, how, why, instead_of)
+    log.info("champion: bundle %s, %s (%s)", index.bundle_id, index.partition, why)
+    telling = args.registry
+    if telling == "auto":
+        telling = "background" if how == ROLLED_BACK else "wait"
+    if telling == "background":
+        words = [sys.executable, "-m", "jobs.promote", "--tell", "1"]
+        nothing = subprocess.DEVNULL
+        subprocess.Popen(
+            words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+        )
     return {
         "promoted": True,
         "champion": str(index.partition),
-        "previous": before,
+        "id": index.bundle_id,
+        "previous": before.partition if before else "",
         "attempt": index.manifest.attempt,
-        "registry": _alias(index, why),
+        "registry": _tell(index, why) if telling == "wait" else telling,
     }
 
 
-def _champion_name() -> str:
-    return str(read_pointer(CHAMPION).partition) if has_pointer(CHAMPION) else ""
+def _tell(index: Pinned, why: str) -> str:
+    from jobs.registry import tell_champion  # MLflow: after the switch, and not before
 
-
-def _alias(index: Pinned, why: str) -> str:
-    """Set the registry's alias too. The pointer is what serves: a registry that is down must not
-    undo a promotion, so its failure is told, not raised."""
-    from mlflow.exceptions import MlflowException
-
-    towers = _source(index, "towers")
-    run_id = pin(
-        Partition.parse(towers.partition), attempt=towers.attempt, even_stopped=True
-    ).manifest.mlflow_run_id
-    try:
-        api = tracking.client()
-        versions = api.search_model_versions(f"run_id='{run_id}'")
-        for version in versions:
-            api.set_registered_model_alias(version.name, CHAMPION, version.version)
-            api.set_model_version_tag(version.name, version.version, "index", str(index.partition))
-            api.set_model_version_tag(version.name, version.version, "why", why[:250])
-    except (MlflowException, OSError) as error:
-        log.warning("champion: the registry was not told: %s", error)
-        return "not told"
-    return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"
+    return tell_champion(index, why)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 
 from pyarrow import fs
 
-from jobs import store
+from jobs import promotions, store
 from jobs.lake import Partition, lake_root
 from jobs.manifest import MANIFEST, POINTER
 
@@ -18,8 +19,8 @@ HOUR_S = 3600.0
 def prune(partition: Partition) -> list[str]:
     """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
 
-    Kept: the current version, versions that a moving name points at, and replaced versions younger than
-    NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
+    Kept: the current version, versions that a moving name points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
+    and replaced versions younger than NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
     a folder without a manifest may be another writer's: it is kept as long.
     """
     root = f"{partition.uri}/attempts"
@@ -32,7 +33,9 @@ def prune(partition: Partition) -> list[str]:
         whole = system.get_file_info(f"{info.path}/{MANIFEST}").type == fs.FileType.File
         debris = not whole and store.is_local(root)
         old = (info.mtime_ns or 0) / 1e9 < time.time() - keep_s
-        if info.base_name not in kept and (debris or old):
+        if info.base_name in kept or not (debris or old):
+            continue
+        if info.base_name not in held(partition):  # asked again: a promotion may have come between
             store.delete_folder(f"{root}/{info.base_name}")
             gone.append(info.base_name)
     return gone
@@ -47,9 +50,9 @@ def current(partition: Partition) -> set[str]:
 
 
 def held(partition: Partition) -> set[str]:
-    """Versions of this partition that a moving name (`champion`) points at."""
+    """Versions of this partition that a moving name (`champion`) points at, or lately did."""
     pointers = f"{lake_root()}/pointers"
-    found = [
-        json.loads(store.read_bytes(f"{pointers}/{name}")) for name, _ in store.list_files(pointers)
-    ]
-    return {pointer["attempt"] for pointer in found if pointer["partition"] == str(partition)}
+    names = [name for name, _ in store.list_files(pointers) if re.fullmatch(r"[a-z_]+\.json", name)]
+    histories = [promotions.parse_name(store.read_bytes(f"{pointers}/{name}")) for name in names]
+    events = [event for history in histories for event in promotions.kept(history)]
+    return {event.attempt for event in events if event.partition == str(partition)}

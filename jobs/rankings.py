@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.attempt import Attempt
-from jobs.bundle import Bundle, load_bundle
+from jobs.bundle import load_bundle
 from jobs.cli import run
 from jobs.columns import Strings, strings
-from jobs.health import catalogue_health, latency_ms, recall
+from jobs.health import catalogue_health, recall
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import has_pointer, read_pointer
 from jobs.publish import publish
+from jobs.reader import Bundle
 from jobs.reading import Pinned, pin, read_table
+from jobs.speed import latency_ms
 from jobs.tracking import mlflow_run
 from jobs.trec import rows_of, write_trec
 from jobs.vectors import exact_rankings, pin_shards

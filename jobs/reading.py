@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset
 from pyarrow import fs
 
 from jobs import store
 from jobs.lake import Partition, Table, lake_root
 from jobs.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.dataset
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Pinned:
         return self.manifest.facts
 
     @property
+    def bundle_id(self) -> str:
+        """Twelve digits that stand for this version of an index wherever it is spoken of."""
+        return self.manifest_sha256[:12]
+
+    @property
     def source(self) -> Source:
         """How a manifest names this input."""
         return Source(
@@ -52,6 +59,10 @@ class Pinned:
     def entries(self, role: str = "data") -> list[FileEntry]:
         """The listed files of a role."""
         return [entry for entry in self.manifest.files if entry.role == role]
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is listed."""
+        return any(entry.name == name for entry in self.manifest.files)
 
     def files(self, role: str = "data") -> list[str]:
         """URIs of the listed files of a role, each checked against its size and sha256.
@@ -163,6 +174,8 @@ def read_table(
 
 def dataset(pinned: Pinned) -> pyarrow.dataset.Dataset:
     """The Parquet files of a partition as one Arrow dataset, for reading in batches."""
+    import pyarrow.dataset  # brings pandas along, which no service and no rollback should wait for
+
     files = [uri for uri in pinned.files() if uri.endswith(".parquet")]
     if not files:
         raise LookupError(f"{pinned.partition}: it lists no Parquet file")

@@ -14,10 +14,11 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from jobs.reading import Pinned
+from jobs.lake import Partition
+from jobs.reading import Pinned, pin
 from jobs.tracking import client
 
-MODEL = "two_tower"
+MODEL, ALIAS = "two_tower", "champion"
 CODE = Path(__file__).with_name("served_towers.py")
 log = logging.getLogger(__name__)
 
@@ -60,3 +61,30 @@ def register_towers(towers: Pinned) -> str:
         api.set_model_version_tag(MODEL, number, key, value)
     log.info("%s: registered as %s/%s", towers.partition, MODEL, number)
     return f"{MODEL}/{number}"
+
+
+def tell_champion(index: Pinned, why: str) -> str:
+    """Set the alias `champion` to the version behind an index; returns what was set, or `not told`.
+
+    The pointer is what serves: a registry that is down must not undo a promotion, so its failure is
+    told, not raised.
+    """
+    from mlflow.exceptions import MlflowException
+
+    towers = next(one for one in index.manifest.inputs if one.partition.startswith("towers/"))
+    try:
+        found = pin(Partition.parse(towers.partition), attempt=towers.attempt, even_stopped=True)
+        api = client()
+        versions = api.search_model_versions(f"run_id='{found.manifest.mlflow_run_id}'")
+        for version in versions:
+            api.set_registered_model_alias(version.name, ALIAS, version.version)
+            for key, value in {
+                "index": index.partition,
+                "bundle": index.bundle_id,
+                "why": why[:250],
+            }.items():
+                api.set_model_version_tag(version.name, version.version, key, str(value))
+    except (MlflowException, LookupError, OSError, RuntimeError) as error:
+        log.warning("champion: the registry was not told: %s", error)
+        return "not told"
+    return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"

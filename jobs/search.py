@@ -13,11 +13,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jobs.bundle import Bundle, Hit, first, load_bundle
 from jobs.cli import run
 from jobs.display import printable
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import read_pointer
+from jobs.reader import Bundle, Hit, first, open_bundle
 from jobs.reading import pin
 from models.fusion import Ranked
 
@@ -55,7 +55,7 @@ def main(args: Args) -> None:
     """Print the top items of each arm side by side."""
     console = Console()
     with Console(stderr=True).status("loading and checking the bundle"):
-        bundle = load_bundle(pin(args.index) if args.index else read_pointer("champion"))
+        bundle = open_bundle(pin(args.index) if args.index else read_pointer("champion"))
     bundle.rank([args.query], POOL)  # the first search pays for allocations
     started = time.perf_counter()
     ranked = bundle.rank([args.query], POOL)
@@ -93,7 +93,7 @@ def _head(query: str, bundle: Bundle, taken_ms: float) -> Panel:
             f"{facts['items']:,} items · {facts['factory']} · {taken_ms:.1f} ms for all arms\n",
             "dim",
         ),
-        (bundle.name, "dim"),
+        (f"{bundle.name} · bundle {bundle.id}", "dim"),
     )
     return Panel(said, box=box.ROUNDED, border_style="blue", title="Nightshelf", title_align="left")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from jobs.fault import fault_point
+
 CHUNK_BYTES = 4 << 20
 
 
@@ -67,6 +69,7 @@ def write_bytes(uri: str, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    fault_point("store.before_rename")
     attempt.replace(target)
     fsync(target.parent)
 

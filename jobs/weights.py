@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file, save_file
 
+from jobs.bundle_files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS
+from jobs.golden import check_vectors
 from jobs.reading import Pinned
 from models.encode import encode_items, encode_queries
 from models.space import space_id
 from models.towers import TwoTower
-
-CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
-    "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
-)  # fmt: skip
-LEAST_COSINE = 0.999  # other devices round otherwise; other weights are far off
 
 
 def write_towers(
@@ -65,19 +63,8 @@ def check_golden(towers: TwoTower, pinned: Pinned) -> None:
     Raises:
         RuntimeError: a golden text's vector has moved.
     """
-    golden = json.loads(pinned.path(GOLDEN).read_text("utf-8"))
-    for side, encode in (("queries", encode_queries), ("items", encode_items)):
-        if not golden[side]:
-            continue
-        texts = [text for text, _ in golden[side]]
-        expected = np.array([vector for _, vector in golden[side]], np.float32)
-        cosine = (encode(towers, texts) * expected).sum(axis=1)
-        if not (worst := float(cosine.min())) >= LEAST_COSINE:
-            raise RuntimeError(
-                f"{pinned.partition}: {texts[int(cosine.argmin())]!r} has cosine {worst:.4f} with its golden"
-                f" vector, expected {LEAST_COSINE}; are torch, transformers and tokenizers those of"
-                " requirements.lock?"
-            )
+    check_vectors(pinned, "queries", partial(encode_queries, towers))
+    check_vectors(pinned, "items", partial(encode_items, towers))
 
 
 def _golden(

@@ -20,7 +20,7 @@ SQL = sorted((ROOT / "sql").glob("*.sql"))
 DAGS_MAY_IMPORT = ("jobs.lake", "jobs.cli")
 # models/ computes: nothing of files, days, machines or of those who call it
 MODELS_MAY_IMPORT = {
-    *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss"),
+    *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
     *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "matplotlib"),
 }
 MODELS_NEVER = {

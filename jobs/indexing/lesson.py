@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,7 @@ class Lesson:
         table = tuning_queries(queries, args.tuning_queries)
         asked = encode_queries(load_towers(towers), strings(table, "query"))
         judged = [_judged(one, table, args.min_relevance) for one in qrels]
-        also = pc.unique(judged[0].column("item_id")) if judged else None
+        also: Any = pc.unique(judged[0].column("item_id")) if judged else None
         ids, vectors = sampled(shards, args.tune_items, args.seed, also)
         depth = min(args.recall_depth, len(vectors))
         known = _known(judged[0], table, ids) if judged else None

@@ -12,7 +12,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from jobs.bundle_files import DATA_FILE
+from jobs.bundle_files import LISTS_FILE
 from models.ann.codes import Block, adopt, once
 from models.ann.families import parts, plain
 
@@ -40,9 +40,13 @@ def fill_on_disk(
     ivf = found.ivf
     assert ivf is not None
     lists = faiss.OnDiskInvertedLists()
-    lists.nlist, lists.code_size, lists.filename = ivf.nlist, ivf.code_size, str(folder / DATA_FILE)
+    lists.nlist, lists.code_size, lists.filename = (
+        ivf.nlist,
+        ivf.code_size,
+        str(folder / LISTS_FILE),
+    )
     lists.lists.clear()
-    with (folder / DATA_FILE).open("wb") as file:
+    with (folder / LISTS_FILE).open("wb") as file:
         for block in once(blocks, items):
             edges = np.searchsorted(block.lists, np.arange(_next(lists), _last(block) + 2))
             for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ann.families import parts
-from models.ann.search import Settings, parameters
+from models.ann.search import Settings, ask
 from models.batches import Known
 from models.recall import overlap, recall_and_rr
 
@@ -57,7 +57,7 @@ class Exam:
 
     def recall(self, index: faiss.Index, settings: Settings) -> float:
         """Share of the exact rows that the index finds among as many."""
-        return overlap(ask(index, self.queries, self.exact.shape[1], settings)[1], self.exact)
+        return overlap(ask(index, self.queries, self.exact.shape[1], settings).items, self.exact)
 
     def judged(self, found: Rows) -> dict[str, float]:
         """R@60 and RR@60 of rows found [Q, K], over queries with something relevant; empty without any."""
@@ -68,18 +68,6 @@ class Exam:
         return {f"R@{JUDGED}": float(recall.mean()), f"RR@{JUDGED}": float(rr.mean())}
 
 
-def ask(
-    index: faiss.Index, queries: Vectors, depth: int, settings: Settings
-) -> tuple[Vectors, Rows]:
-    """Scores and rows [Q, depth], best first; row -1 with score -inf where nothing more was found."""
-    given = np.ascontiguousarray(queries, np.float32)
-    # FAISS's own default is no object at all: a plain index takes none
-    chosen = parameters(index, settings)
-    found = index.search(given, depth, params=chosen) if chosen else index.search(given, depth)
-    rows = found[1].astype(np.int64)
-    return np.where(rows < 0, -np.inf, found[0]).astype(np.float32), rows
-
-
 def measured(
     index: faiss.Index, factory: str, exam: Exam, settings: dict[str, float], build_cpu_s: float
 ) -> Point:
@@ -88,7 +76,7 @@ def measured(
     with one_thread():
         ask(index, exam.queries[:8], depth, settings)  # the first search pays for allocations
         started = time.process_time()
-        rows = ask(index, exam.queries, depth, settings)[1]
+        rows = ask(index, exam.queries, depth, settings).items
         cpu_ms = 1000 * (time.process_time() - started) / len(exam.queries)
         took = [_timed(index, one, depth, settings) for one in _singles(exam.queries)]
     p50, p99 = np.percentile(took, [50, 99])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobs import codes
-from jobs.bundle_files import INDEX_FILE, read_index, write_index
+from jobs.bundle_files import INDEX_FILE, MAPPED, write_index
 from jobs.indexing.coding import Shard
 from jobs.indexing.merging import Merged
 from jobs.indexing.ondisk import can_stand_on_disk, fill_on_disk
@@ -17,7 +17,7 @@ from jobs.indexing.quantisers import Quantiser
 from jobs.lake import CODES, EMBEDDINGS, Partition
 from jobs.reading import pin
 from models.ann.codes import fill
-from models.ann.points import ask
+from models.ann.search import ask
 from models.ann.train import train
 from models.recall import overlap
 from tests.jobs.coded import SHARDS, SPACE, Catalogue, code, merged, quantise
@@ -46,7 +46,7 @@ def test_three_shards_answer_as_one_index(lake: Path, factory: str) -> None:
         alone = faiss.clone_index(Quantiser.open(pin(learnt)).trained)
         alone.nprobe = 10
     alone.add(vectors)
-    scores, rows = ask(index_of(first, learnt), ASKED, 20, SETTINGS)
+    rows, scores = ask(index_of(first, learnt), ASKED, 20, SETTINGS)
     expected, numbers = alone.search(ASKED, 20)
     if "Refine" in factory:
         assert overlap(rows, numbers) > 0.85
@@ -76,10 +76,10 @@ def test_ten_days_of_changes_end_where_coding_anew_ends(lake: Path) -> None:
     first = code(DAYS[10], learnt, DAYS[9])
     assert merged(first).ids.to_pylist() == ids
     exact = brute(ASKED, vectors, 20)
-    old = overlap(ask(index_of(first, learnt), ASKED, 20, SETTINGS)[1], exact)
+    old = overlap(ask(index_of(first, learnt), ASKED, 20, SETTINGS).items, exact)
     retrained = quantise(DAYS[10], catalogue, factory, "1" * 16)
     new = overlap(
-        ask(index_of(code(DAYS[10], retrained), retrained), ASKED, 20, SETTINGS)[1], exact
+        ask(index_of(code(DAYS[10], retrained), retrained), ASKED, 20, SETTINGS).items, exact
     )
     assert old >= new - 0.02
 
@@ -151,10 +151,10 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(
     del index
     made.rename(tmp_path / "moved")
     (tmp_path / "moved" / "index.ivfdata").chmod(0o444)
-    again = read_index(tmp_path / "moved" / INDEX_FILE)
+    again = faiss.read_index(str(tmp_path / "moved" / INDEX_FILE), MAPPED)
     expected = ask(index_of(siblings(CODES.at(ds=DAYS[0], towers=SPACE, shard="0of3"))[0], learnt), ASKED, 20, SETTINGS)  # fmt: skip
     found = ask(again, ASKED, 20, SETTINGS)
-    assert (found[1] == expected[1]).all()
-    assert (found[0] == expected[0]).all()
+    assert (found.items == expected.items).all()
+    assert (found.scores == expected.scores).all()
     assert not can_stand_on_disk(train(catalogue.vectors, "Flat"), "Flat")
     assert not can_stand_on_disk(trained, "IVF32,PQ16x4fs")

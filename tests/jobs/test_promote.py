@@ -1,16 +1,26 @@
-"""Promotion of past days: a backfill never puts yesterday's catalogue back into service."""
+"""Promotion and rolling back: one write, a history, a way back that holds, and never a past day over a later one."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from jobs import promotions
 from jobs.lake import INDEX, NOWHERE, REPORT, Partition
-from jobs.pointer import read_pointer, write_pointer
+from jobs.pointer import read_history, read_pointer, write_pointer
 from jobs.promote import Args, main
 from jobs.publish import publish
-from jobs.reading import pin
+from jobs.reading import Pinned, pin
 
+ROOT = Path(__file__).resolve().parents[2]
 SPACE = "7f3a7f3a7f3a7f3a"
 
 
@@ -21,19 +31,234 @@ class Made:
     partition: Partition = NOWHERE
 
 
-def make(partition: Partition, **facts: object) -> None:
+def make(partition: Partition, **facts: object) -> Pinned:
     with publish(partition, Made(partition)) as out:
         (out.folder / "file.json").write_text("{}")
         out.facts.update(facts)
+    return pin(partition)
+
+
+def index(day: int, **facts: object) -> Pinned:
+    return make(INDEX.at(ds=f"2026-01-{day:02d}", towers=SPACE), **facts)
+
+
+def back(to: str) -> dict[str, object]:
+    return main(Args(to=to, registry="skip"))
+
+
+def serving() -> str:
+    return read_pointer("champion").bundle_id
+
+
+@pytest.fixture
+def four(lake: Path) -> list[Pinned]:
+    """Four days, each promoted over the one before."""
+    made = [index(day, items=100 * day) for day in (1, 2, 3, 4)]
+    for one in made:
+        write_pointer("champion", one)
+    return made
 
 
 def test_a_past_day_that_passes_its_gate_is_not_promoted_over_a_later_one(lake: Path) -> None:
+    write_pointer("champion", index(31))
     served = INDEX.at(ds="2026-01-31", towers=SPACE)
-    make(served)
-    write_pointer("champion", pin(served))
     past = REPORT.at(ds="2026-01-30", towers=SPACE)
     make(past, verdict="pass", reasons=[], champion={})
     found = main(Args(report=past))
     assert found["promoted"] is False
     assert "later day" in found["reasons"][0]
     assert read_pointer("champion").partition == served
+
+
+def test_rolling_back_twice_ends_two_bundles_before(four: list[Pinned]) -> None:
+    first, second, third, fourth = (one.bundle_id for one in four)
+    assert back("previous")["previous"] == str(four[3].partition)
+    assert serving() == third
+    assert back("previous")["id"] == second == serving()
+    # forward again by the digits that tell it from the others, then back to what served before
+    length = next(n for n in range(1, 13) if len({one.bundle_id[:n] for one in four}) == 4)
+    back(fourth[:length])
+    assert serving() == fourth
+    back("previous")
+    assert serving() == second, "the third was rolled back from: it is not on the way back"
+    assert [event.id for event in read_history("champion")] == [
+        second, fourth, second, third, fourth, third, second, first,
+    ]  # fmt: skip
+
+
+def test_what_follows_a_bad_bundle_falls_back_to_what_served_in_between(four: list[Pinned]) -> None:
+    back("previous")
+    write_pointer("champion", fresh := index(5))
+    assert serving() == fresh.bundle_id
+    back("previous")
+    assert serving() == four[2].bundle_id
+
+
+def test_a_bundle_that_serves_already_is_left_alone(four: list[Pinned]) -> None:
+    assert back(four[3].bundle_id)["promoted"] is False
+    assert len(read_history("champion")) == 4
+
+
+def test_a_bundle_promoted_anew_is_the_newest(four: list[Pinned]) -> None:
+    write_pointer("champion", four[0])
+    line = promotions.in_line(read_history("champion"))
+    assert [event.id for event in line] == [
+        four[0].bundle_id,
+        *(one.bundle_id for one in four[:0:-1]),
+    ]
+
+
+def test_unknown_ambiguous_and_exhausted_ids_say_so(four: list[Pinned]) -> None:
+    with pytest.raises(LookupError, match="no promoted bundle begins so: .*2026-01-04"):
+        back("zzz")
+    # sixteen first digits and more bundles than that: two begin alike
+    for day in range(5, 22):
+        write_pointer("champion", index(day))
+    ids = [event.id for event in read_history("champion")]
+    twice = next(one[0] for one in ids if sum(other[0] == one[0] for other in ids) > 1)
+    with pytest.raises(LookupError, match="several promoted bundles begin so"):
+        back(twice)
+    for _ in range(20):
+        back("previous")
+    with pytest.raises(LookupError, match="nothing served before"):
+        back("previous")
+
+
+def test_nothing_to_roll_back_to(lake: Path) -> None:
+    with pytest.raises(LookupError, match="points nowhere yet"):
+        back("previous")
+
+
+def test_a_deleted_or_damaged_bundle_is_refused_and_the_champion_stays(four: list[Pinned]) -> None:
+    (Path(four[2].uri) / "file.json").write_text("{} ")
+    with pytest.raises(RuntimeError, match=r"file.json has 3 bytes.*2 bytes"):
+        back("previous")
+    (Path(four[2].uri) / "file.json").unlink()
+    with pytest.raises(RuntimeError, match=r"file.json is missing"):
+        back("previous")
+    (manifest := Path(four[1].uri) / "_manifest.json").write_text(manifest.read_text() + " ")
+    with pytest.raises(RuntimeError, match="was changed since its promotion"):
+        back(four[1].bundle_id)
+    shutil.rmtree(four[0].uri)
+    with pytest.raises(LookupError, match=r"was deleted since.*NIGHTSHELF_KEEP_BUNDLES"):
+        back(four[0].bundle_id)
+    assert serving() == four[3].bundle_id
+
+
+def test_the_last_bundles_are_kept_when_their_partition_is_written_anew(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight versions of one day: of those replaced only the champion's predecessors stay."""
+    monkeypatch.setenv("NIGHTSHELF_KEEP_HOURS", "0")
+    monkeypatch.setenv("NIGHTSHELF_KEEP_BUNDLES", "2")
+    made = []
+    for number in range(8):
+        made.append(index(1, number=number))
+        write_pointer("champion", made[-1])
+        time.sleep(0.01)
+    index(1)
+    there = {one.bundle_id for one in made if Path(one.uri).exists()}
+    assert there == {one.bundle_id for one in made[-3:]}
+    with pytest.raises(LookupError, match="was deleted since"):
+        back(made[0].bundle_id)
+    # what was rolled back from stays as long, and so does what lies before it in line
+    back("previous")
+    time.sleep(0.01)
+    index(1)
+    assert all(Path(one.uri).exists() for one in made[-3:])
+
+
+def test_a_name_of_the_old_kind_is_read_and_goes_on(lake: Path) -> None:
+    """Before there was a history the file had these four fields alone, and `previous` a file of its own."""
+    old, new = index(1), index(2)
+    for name, one in (("champion", new), ("previous", old)):
+        file = lake / "pointers" / f"{name}.json"
+        file.parent.mkdir(exist_ok=True)
+        keys = ("partition", "attempt", "manifest_sha256", "content_sha256")
+        values = ", ".join(f'"{key}": "{getattr(one.source, key)}"' for key in keys)
+        file.write_text(f"{{{values}}}")
+    assert serving() == new.bundle_id
+    write_pointer("champion", index(3))
+    back("previous")
+    assert serving() == new.bundle_id
+
+
+def test_somebody_elses_move_is_not_undone(four: list[Pinned]) -> None:
+    with pytest.raises(RuntimeError, match="somebody else moved it"):
+        write_pointer("champion", four[0], instead_of=four[1].manifest_sha256)
+    write_pointer("champion", four[0], instead_of=four[3].manifest_sha256)
+
+
+POINTS = ("pointer.before_write", "store.before_rename", "pointer.after_write")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_between_any_two_writes_it_serves_old_or_new(four: list[Pinned], point: str) -> None:
+    env = {**os.environ, "NIGHTSHELF_FAULT": point}
+    words = [sys.executable, "-m", "jobs.promote", "--to", "previous", "--registry", "skip"]
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    moved = point == "pointer.after_write"
+    assert serving() == four[2 if moved else 3].bundle_id
+    assert len(read_history("champion")) == (5 if moved else 4)
+    back(four[0].bundle_id)
+    assert serving() == four[0].bundle_id
+    names = {path.name for path in (Path(os.environ["NIGHTSHELF_LAKE"]) / "pointers").iterdir()}
+    assert names == {"champion.json", ".champion.lock"}
+
+
+def test_killed_at_any_time_readers_see_whole_bundles_only(four: list[Pinned]) -> None:
+    """Forty movers, each killed after its first switches at a time that nobody chose."""
+    known = {one.bundle_id for one in four}
+    seen = set()
+    for round_ in range(40):
+        child = os.fork()
+        if child == 0:
+            while True:
+                for one in four:
+                    write_pointer("champion", one)
+        deadline = time.monotonic() + 0.005 + 0.001 * round_
+        while time.monotonic() < deadline:
+            seen.add(serving())
+            assert read_history("champion")[0].id in known
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        seen.add(serving())
+    assert seen == known
+
+
+def test_rolling_back_loads_nothing_heavy_and_takes_a_second(four: list[Pinned]) -> None:
+    code = "import sys, jobs.promote; print([n for n in ('torch', 'faiss', 'mlflow', 'pandas')"
+    code += " if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    assert done.stdout.strip() == b"[]"
+    started = time.monotonic()
+    words = [sys.executable, "-m", "jobs.promote", "--to", "previous", "--registry", "skip"]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    assert time.monotonic() - started < 5  # a second on an idle machine; this one may be busy
+    assert serving() == four[2].bundle_id
+
+
+def test_the_history_is_listed_newest_first(
+    four: list[Pinned], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    back("previous")
+    shutil.rmtree(four[0].uri)
+    rows = main(Args(list=1))["bundles"]
+    assert [(row["id"], row["state"], row["how"]) for row in rows] == [
+        (four[2].bundle_id, "serves", "rolled back"),
+        (four[3].bundle_id, "kept", "promoted"),
+        (four[2].bundle_id, "serves", "promoted"),
+        (four[1].bundle_id, "previous", "promoted"),
+        (four[0].bundle_id, "deleted", "promoted"),
+    ]
+    said = capsys.readouterr().err
+    assert said.count(four[2].bundle_id) >= 2 and "400" in said and "rolled back from" in said
+
+
+@pytest.mark.parametrize("given", [{}, {"to": "previous", "list": 1}, {"to": "x", "registry": "maybe"},
+                                   {"list": 1, "attempt": "x"}])  # fmt: skip
+def test_one_thing_at_a_time(given: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"give one of|registry=maybe|attempt goes with"):
+        Args(**given)  # type: ignore[arg-type]

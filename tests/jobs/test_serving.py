@@ -214,9 +214,7 @@ def shuffle_ids(path: Path) -> None:
 
 
 def one_list(path: Path) -> None:
-    found = faiss.read_index(str(path))
-    faiss.extract_index_ivf(found).nprobe = 1
-    faiss.write_index(found, str(path))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "search": {"nprobe": 1}}))
 
 
 def forget_items(path: Path) -> None:
@@ -230,7 +228,7 @@ def forget_items(path: Path) -> None:
     [
         ("item_ids.parquet", shuffle_ids, "own vector"),
         ("item_ids.parquet", forget_items, "30 lost"),
-        ("index.faiss", one_list, "index recall"),
+        ("facts.json", one_list, "index recall"),
     ],
 )
 def test_planted_damage_is_stopped_by_the_gate(
@@ -292,7 +290,8 @@ def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Sh
     assert passed["verdict"] == "pass", passed
     assert promote.main(promote.Args(report=changed.report))["promoted"] is True
     assert read_pointer("champion").partition == good
-    assert read_pointer("previous").partition == worse.index
+    promote.main(promote.Args(to="previous", registry="wait"))
+    assert read_pointer("champion").partition == worse.index
 
 
 def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
@@ -346,6 +345,10 @@ def test_rolling_back_is_one_command(changed: Shop) -> None:
     old = first.manifest.attempt
     done = promote.main(promote.Args(index=first.partition, attempt=old))
     assert done["promoted"] is True
+    assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
+    assert promote.main(promote.Args(to="previous", registry="wait"))["registry"] == "no model"
+    assert read_pointer("champion").manifest_sha256 != first.manifest_sha256
+    promote.main(promote.Args(to=first.bundle_id[:10], registry="skip"))
     assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
 
 

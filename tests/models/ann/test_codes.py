@@ -10,8 +10,7 @@ import pytest
 
 from models.ann.codes import Block, encode, fill, filled, lists_of, widths
 from models.ann.families import IP, blank, families, parts, plain, scaled
-from models.ann.points import ask
-from models.ann.search import settle
+from models.ann.search import ask, settle
 from models.ann.train import centroids_of, train
 from models.recall import overlap
 from tests.models.ann.vectors import DIM, brute, items, queries
@@ -52,7 +51,7 @@ def test_filled_from_codes_it_answers_as_filled_by_faiss(factory: str) -> None:
     lists = np.concatenate([one.lists for one in coded])
     codes = np.concatenate([one.codes for one in coded])
     index = fill(trained, factory, N, blocks(lists, codes), [one.refine for one in coded] if widths(trained)[1] else [])  # fmt: skip
-    scores, rows = ask(index, ASKED, DEPTH, SETTINGS)
+    rows, scores = ask(index, ASKED, DEPTH, SETTINGS)
     expected, numbers = by_faiss(factory).search(ASKED, DEPTH)
     # a graph is built from what the codes say, by FAISS from the vectors: alike, not equal
     least = 0.97 if "HNSW16" in factory and "IVF" not in factory else 0.9999
@@ -67,7 +66,7 @@ def test_filled_from_codes_it_answers_as_filled_by_faiss(factory: str) -> None:
 def test_packed_codes_answer_as_packed_by_faiss_and_survive_a_file(factory: str) -> None:
     """FAISS's own FastScan ignores ids, and filled list by list it answers wrongly: so packing comes last."""
     index = filled(train(SOLD, factory), factory, SOLD)[0]
-    found = ask(index, ASKED, DEPTH, SETTINGS)[1]
+    found = ask(index, ASKED, DEPTH, SETTINGS).items
     own = faiss.index_factory(DIM, factory, IP)
     ivf = faiss.extract_index_ivf(own)
     ivf.cp.seed, ivf.cp.spherical, ivf.cp.min_points_per_centroid = 1, True, 1
@@ -76,12 +75,12 @@ def test_packed_codes_answer_as_packed_by_faiss_and_survive_a_file(factory: str)
     own.train(SOLD)
     own.add(SOLD)
     exact = brute(ASKED, SOLD, DEPTH)
-    theirs = overlap(ask(own, ASKED, DEPTH, SETTINGS)[1], exact)
+    theirs = overlap(ask(own, ASKED, DEPTH, SETTINGS).items, exact)
     assert overlap(found, exact) >= theirs - 0.02
     again = faiss.deserialize_index(faiss.serialize_index(index))
-    assert (ask(again, ASKED, DEPTH, SETTINGS)[1] == found).all()
+    assert (ask(again, ASKED, DEPTH, SETTINGS).items == found).all()
     if "Refine" in factory:  # finer codes give nearly exact scores
-        scores, rows = ask(index, ASKED, DEPTH, SETTINGS)
+        rows, scores = ask(index, ASKED, DEPTH, SETTINGS)
         np.testing.assert_allclose(scores, np.einsum("qd,qkd->qk", ASKED, SOLD[rows]), atol=0.01)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from models.ann.codes import filled
-from models.ann.points import Exam, Point, ask, least, least_k_factor, measured
+from models.ann.points import Exam, Point, least, least_k_factor, measured
+from models.ann.search import ask
 from models.ann.train import train
 from models.ann.tuning import Budget, as_rows, pareto, tune
 from models.batches import Known
@@ -35,7 +36,7 @@ def test_the_least_nprobe_holds_the_target_and_a_sixteenth_less_does_not() -> No
     one = index("IVF200,SQ8")
     tried = least(one, EXAM, 0.95)
     (settings, recall), nprobe = tried[-1], int(tried[-1][0]["nprobe"])
-    assert recall == overlap(ask(one, ASKED, 20, settings)[1], EXAM.exact) >= 0.95
+    assert recall == overlap(ask(one, ASKED, 20, settings).items, EXAM.exact) >= 0.95
     below = max(1, nprobe - max(2, nprobe // 8))
     assert EXAM.recall(one, {"nprobe": below}) < 0.95
     assert [found["nprobe"] for found, _ in tried[:-1]] == sorted({found["nprobe"] for found, _ in tried[:-1]})  # fmt: skip

@@ -1,0 +1,85 @@
+"""Queries -> unit vectors without torch: the query tower as ONNX, our trigrams, and the tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from jobs.bundle_files import CONFIG, QUERY_TOWER, TOKENIZER, WEIGHTS
+from jobs.reading import Pinned
+from models.config import TowerConfig
+from models.normalise import normalise_query
+from models.tokens import pad_id, settle, token_store
+from models.trigrams import trigram_ids
+
+Vectors = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """What turns typed queries into unit vectors [Q, D]."""
+
+    def __call__(self, queries: Sequence[str], /) -> Vectors:
+        """Encode them."""
+
+
+class OnnxEncoder:
+    """The query tower under onnxruntime. Threads may share it."""
+
+    def __init__(
+        self, session: ort.InferenceSession, tokenizer: Tokenizer, config: TowerConfig
+    ) -> None:
+        settle(tokenizer, config.max_tokens)
+        self._session, self._tokenizer, self._config = session, tokenizer, config
+        self._pad = pad_id(tokenizer)
+
+    def __call__(self, queries: Sequence[str], /) -> Vectors:
+        """Unit vectors [Q, D] of queries as typed, one after another: nothing is padded."""
+        vectors = np.empty((len(queries), self._config.width), np.float32)
+        for row, text in enumerate(queries):
+            feeds = self._feeds(normalise_query(text))
+            vectors[row] = self._session.run(None, feeds)[0][0]
+        return vectors
+
+    def _feeds(self, text: str) -> dict[str, NDArray[Any]]:
+        feeds: dict[str, NDArray[Any]] = {}
+        if self._config.has_trigrams:
+            # each feature once, with how often it stands there: a very long text has few that differ
+            found = trigram_ids([text], self._config.trigram_buckets)[0].astype(np.int64)
+            ids, counts = np.unique(found, return_counts=True)
+            if not len(ids):
+                ids = counts = np.zeros(1, np.int64)
+            feeds["trigram_ids"] = ids[None]
+            feeds["trigram_counts"] = counts[None].astype(np.float32)
+        if self._config.has_bert:
+            tokens = token_store(self._tokenizer, [text], self._config.max_tokens)
+            feeds["token_ids"], filled = tokens.pad(self._pad)
+            feeds["token_mask"] = filled.astype(np.float32)
+        return feeds
+
+
+def open_encoder(pinned: Pinned, threads: int = 1) -> OnnxEncoder:
+    """The query tower of a bundle, each file checked before it is opened.
+
+    The graph reads its weights from the safetensors file beside it; the system maps them, so that
+    processes of one machine share them and a table is read row by row.
+    """
+    config = TowerConfig.from_dict(json.loads(pinned.path(CONFIG).read_text("utf-8")))
+    tokenizer = Tokenizer.from_str(pinned.path(TOKENIZER).read_text("utf-8"))
+    pinned.path(WEIGHTS)  # checked, and fetched into the folder of the graph
+    return OnnxEncoder(session(pinned.path(QUERY_TOWER), threads), tokenizer, config)
+
+
+def session(graph: Path, threads: int = 1) -> ort.InferenceSession:
+    """An onnxruntime session on the CPU."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    # a thread that spins for its next product takes the core of another query
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

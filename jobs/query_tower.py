@@ -1,0 +1,78 @@
+"""Writing the query tower for services that have no torch: an ONNX graph beside the weights that torch reads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from jobs import store
+from jobs.bundle_files import CONFIG, GOLDEN, QUERY_TOWER, TOKENIZER, WEIGHTS
+from jobs.query_encoder import Encoder, OnnxEncoder, session
+from models.config import TowerConfig
+from models.encode import encode_queries
+from models.onnx_graph import Places
+from models.query_graph import query_graph
+from models.towers import TwoTower
+
+log = logging.getLogger(__name__)
+MOST_APART = 1e-4
+# what people and robots type: nothing, marks alone, other scripts, controls, more than fits
+HOSTILE = (
+    "", " ", "\x00\x1b[31m", "!!! ???", "\u200b\u00ad", "ŁÓDŹ zażółć", "İstanbul", "运动鞋", "👟👟", "a" * 300,
+    "<script>alert(1)</script>", "{{ 7*7 }}", "red shoes " * 400, "iPhone-15/128GB", "\ud800",
+)  # fmt: skip
+
+
+def write_query_tower(towers: TwoTower, folder: Path, queries: Sequence[str] = ()) -> float:
+    """Write query_tower.onnx beside the weights of these towers, and prove it before anybody trusts it.
+
+    folder holds the towers' other files already. queries: real ones, compared beside the golden and
+    the hostile. Returns how far the furthest component of a vector lies from torch's, in fp32.
+
+    Raises:
+        RuntimeError: that is more than 1e-4.
+        ValueError: the towers have a part that the graph cannot say.
+    """
+    graph = query_graph(towers, WEIGHTS, tensor_places(folder / WEIGHTS))
+    (folder / QUERY_TOWER).write_bytes(graph)
+    store.fsync(folder / QUERY_TOWER)
+    config = TowerConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
+    tokenizer = Tokenizer.from_str((folder / TOKENIZER).read_text("utf-8"))
+    encoder = OnnxEncoder(session(folder / QUERY_TOWER), tokenizer, config)
+    golden = json.loads((folder / GOLDEN).read_text("utf-8"))["queries"]
+    texts = [*(text for text, _ in golden), *queries, *HOSTILE]
+    apart = compare(towers, encoder, texts)
+    log.info("%s: within %.1g of torch's vectors on %s queries", QUERY_TOWER, apart, len(texts))
+    return apart
+
+
+def compare(towers: TwoTower, encoder: Encoder, queries: Sequence[str]) -> float:
+    """The largest difference of a component between torch in fp32 and another encoder.
+
+    Raises:
+        RuntimeError: it is more than 1e-4, or not a number.
+    """
+    apart = np.abs(encode_queries(towers, queries, precision="fp32") - encoder(queries)).max(axis=1)
+    if not (worst := float(apart.max())) <= MOST_APART:
+        raise RuntimeError(
+            f"{QUERY_TOWER}: the vector of {queries[int(apart.argmax())][:80]!r} lies {worst:.2g} from torch's in"
+            f" a component, expected at most {MOST_APART}; are torch, transformers and onnxruntime those of"
+            " requirements.lock?"
+        )
+    return worst
+
+
+def tensor_places(path: Path) -> Places:
+    """(offset, bytes) of each tensor of a safetensors file: 8 bytes, a header of JSON, then the tensors."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, dict[str, list[int]]] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    spans = {name: about["data_offsets"] for name, about in header.items()}
+    return {name: (8 + length + start, stop - start) for name, (start, stop) in spans.items()}

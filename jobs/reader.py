@@ -1,0 +1,197 @@
+"""The reader, which an online service imports: a bundle in, ranked items out. No torch, no Spark, no MLflow behind it.
+
+    from jobs.pointer import read_pointer
+    from jobs.reader import open_bundle
+
+    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.reading
+    for hit in bundle.answer("tenisówki pikachu"):
+        hit.item_id, hit.title, hit.score
+
+Threads may share a bundle. What `champion` points at moves: a service that sees another `bundle_id` opens anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import numpy as np
+import pyarrow.parquet as pq
+
+from jobs import bundle_files as files
+from jobs.columns import Strings, pick, texts
+from jobs.golden import check_vectors
+from jobs.query_encoder import Encoder, Vectors, open_encoder
+from jobs.reading import Pinned
+from models.ann.search import ask
+from models.cutoff import Cutoff
+from models.fusion import Ranked, Vote, reciprocal_rank_fusion, trec_order
+from models.normalise import normalise_query
+
+if TYPE_CHECKING:
+    from models.sparse import SparseIndex
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One item of an answer; score in the unit of its arm."""
+
+    item_id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. item_ids and titles stand in row order of the index."""
+
+    pinned: Pinned
+    encoder: Encoder
+    index: faiss.Index
+    item_ids: Strings
+    titles: Strings
+    facts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Address of the partition that it is, or was copied from."""
+        return str(self.pinned.partition)
+
+    @property
+    def id(self) -> str:
+        """The bundle's one id, which promote, verify and search say too."""
+        return self.pinned.bundle_id
+
+    def answer(self, query: str, depth: int = 100) -> list[Hit]:
+        """Items near a query as typed, best first, ended by the cut-off; scores are cosines."""
+        return self.hits(self.cut(self.dense(self.encode([query]), depth)))
+
+    def encode(self, queries: Sequence[str]) -> Vectors:
+        """Turn typed queries into unit vectors [Q, D]."""
+        return self.encoder(queries)
+
+    def dense(self, vectors: Vectors, depth: int, **settings: float) -> Ranked:
+        """Rank by cosine similarity. settings (nprobe, ...) stand for the tuned ones, for this call alone."""
+        found = ask(self.index, vectors, depth, {**self.settings, **settings})
+        return trec_order(found.items, found.scores)
+
+    @cached_property
+    def settings(self) -> dict[str, float]:
+        """The tuned settings of a search."""
+        found: dict[str, float] = self.facts.get("search") or {"nprobe": self.facts["nprobe"]}
+        return {name: value for name, value in found.items() if value}
+
+    @cached_property
+    def cutoff(self) -> Cutoff:
+        """Where lists end."""
+        return Cutoff(**self.facts["cutoff"])
+
+    @cached_property
+    def sparse(self) -> SparseIndex:
+        """The sparse arm, read when it is first asked for.
+
+        Raises:
+            RuntimeError: it is not of as many items.
+        """
+        found = files.read_sparse(self.pinned)
+        if found.n_items != len(self.item_ids):
+            counts = {"sparse items": found.n_items, "ids": len(self.item_ids)}
+            raise RuntimeError(f"{self.name}: {counts} differ; build the index again")
+        return found
+
+    def lexical(self, queries: Sequence[str], depth: int) -> Ranked:
+        """Rank by shared words."""
+        return self.sparse.search([normalise_query(text) for text in queries], depth)
+
+    def rank(self, queries: Sequence[str], depth: int, pool: int = 200) -> dict[str, Ranked]:
+        """Rank items by every arm: dense, sparse, and hybrid, which fuses `pool` items of each."""
+        wide = max(depth, pool)
+        dense, sparse = self.dense(self.encode(queries), wide), self.lexical(queries, wide)
+        vote = Vote(**self.facts["fusion"])
+        both, weights = (dense.items, sparse.items), (vote.dense, vote.sparse)
+        hybrid = reciprocal_rank_fusion(both, depth, vote.k, weights)
+        return {"dense": first(dense, depth), "sparse": first(sparse, depth), "hybrid": hybrid}
+
+    def cut(self, dense: Ranked) -> Ranked:
+        """End each dense list where the bundle's cut-off says."""
+        ends = self.cutoff.lengths(dense.scores)[:, None]
+        gone = np.arange(dense.items.shape[1]) >= ends
+        return Ranked(np.where(gone, -1, dense.items), np.where(gone, -np.inf, dense.scores))
+
+    def hits(self, ranked: Ranked, query: int = 0) -> list[Hit]:
+        """List the items of one query's ranking, best first."""
+        rows = ranked.items[query][ranked.items[query] >= 0]
+        ids, titles = texts(pick(self.item_ids, rows)), texts(pick(self.titles, rows))
+        scores = ranked.scores[query].tolist()
+        return [Hit(*found) for found in zip(ids, titles, scores, strict=False)]
+
+
+def first(ranked: Ranked, depth: int) -> Ranked:
+    """Keep the first `depth` places."""
+    return Ranked(ranked.items[:, :depth], ranked.scores[:, :depth])
+
+
+def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
+    """Open a bundle for serving, and refuse it unless all its parts belong together.
+
+    Every file is checked against its sha256 before it is opened: FAISS reads flipped bits and
+    trailing rubbish without complaint. lists: memory or disk, where the inverted lists are kept;
+    empty: as NIGHTSHELF_LISTS says, else memory. threads: of the encoder; FAISS takes as many as
+    OMP_NUM_THREADS says.
+
+    Raises:
+        RuntimeError: a file is damaged, towers, index, ids and facts do not fit each other, or a golden
+            query's vector is not the one of the machine that trained the towers.
+        LookupError: the bundle has no ONNX query tower.
+    """
+    if not pinned.has(files.QUERY_TOWER):
+        raise LookupError(
+            f"{pinned.partition}: bundle {pinned.bundle_id} has no {files.QUERY_TOWER}, it is older than that;"
+            " build the index again, or load it with torch (jobs.bundle)"
+        )
+    encoder = open_encoder(pinned, threads)
+    bundle = Bundle(pinned, encoder, **parts(pinned, lists))
+    check_vectors(pinned, "queries", encoder)
+    return bundle
+
+
+def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
+    """Index, ids, titles and facts of a bundle, which must fit each other."""
+    facts = json.loads(pinned.path(files.FACTS_FILE).read_bytes())
+    if facts.get("format") not in files.READABLE_FORMATS:
+        raise RuntimeError(
+            f"{pinned.partition}: bundle format {facts.get('format')}, this code reads"
+            f" {', '.join(map(str, files.READABLE_FORMATS))}; build the index again with this code"
+        )
+    rows = pq.read_table(pinned.path(files.IDS_FILE), columns=["item_id", "title"])
+    index = files.read_index(pinned, lists or os.environ.get("NIGHTSHELF_LISTS", "memory"))
+    golden = json.loads(pinned.path(files.GOLDEN).read_bytes())
+    _belong_together(pinned, index, rows.num_rows, facts, golden["space_id"])
+    return {
+        "index": index,
+        "item_ids": rows.column("item_id").combine_chunks(),
+        "titles": rows.column("title").combine_chunks(),
+        "facts": facts,
+    }
+
+
+def _belong_together(
+    pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], towers: str
+) -> None:
+    spaces = {
+        "query tower": towers,
+        "facts": facts["space_id"],
+        "address": pinned.partition.values["towers"],
+    }
+    if len(set(spaces.values())) != 1:
+        raise RuntimeError(f"{pinned.partition}: space ids {spaces} differ; build the index again")
+    counts = {"vectors": index.ntotal, "ids": n_ids, "items in the facts": facts["items"]}
+    if len(set(counts.values())) != 1:
+        raise RuntimeError(f"{pinned.partition}: {counts} differ; build the index again")
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise RuntimeError(f"{pinned.partition}: its index does not compare inner products")
