@@ -7,7 +7,9 @@ renamed folder breaks it. This file is only ever read, from wherever it lies bes
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import faiss
 import numpy as np
@@ -48,17 +50,7 @@ def fill_on_disk(
     lists.lists.clear()
     with (folder / LISTS_FILE).open("wb") as file:
         for block in once(blocks, items):
-            edges = np.searchsorted(block.lists, np.arange(_next(lists), _last(block) + 2))
-            for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-                entry = faiss.OnDiskOneList()
-                entry.size, entry.offset = stop - start, file.tell()
-                entry.capacity = -(-entry.size // _ALIGNED) * _ALIGNED
-                spare = entry.capacity - entry.size
-                file.write(np.ascontiguousarray(block.codes[start:stop]).tobytes())
-                file.write(bytes(spare * ivf.code_size))
-                file.write(np.ascontiguousarray(block.rows[start:stop], np.int64).tobytes())
-                file.write(bytes(8 * spare))
-                lists.lists.push_back(entry)
+            _append(lists, block, file)
         while lists.lists.size() < ivf.nlist:
             lists.lists.push_back(faiss.OnDiskOneList())
         lists.totsize = file.tell()
@@ -70,9 +62,17 @@ def fill_on_disk(
     return index
 
 
-def _next(lists: faiss.OnDiskInvertedLists) -> int:
-    return int(lists.lists.size())
-
-
-def _last(block: Block) -> int:
-    return int(block.lists[-1]) if len(block.lists) else -1
+def _append(lists: faiss.OnDiskInvertedLists, block: Block, file: IO[bytes]) -> None:
+    """Write the lists of a block one after another: codes, then ids, as FAISS maps them."""
+    last = int(block.lists[-1]) if len(block.lists) else -1
+    edges = np.searchsorted(block.lists, np.arange(lists.lists.size(), last + 2))
+    for start, stop in pairwise(edges.tolist()):
+        entry = faiss.OnDiskOneList()
+        entry.size, entry.offset = stop - start, file.tell()
+        entry.capacity = -(-entry.size // _ALIGNED) * _ALIGNED
+        spare = entry.capacity - entry.size
+        file.write(np.ascontiguousarray(block.codes[start:stop]).tobytes())
+        file.write(bytes(spare * lists.code_size))
+        file.write(np.ascontiguousarray(block.rows[start:stop], np.int64).tobytes())
+        file.write(bytes(8 * spare))
+        lists.lists.push_back(entry)

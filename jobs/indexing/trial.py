@@ -46,13 +46,7 @@ def examine(
 
     What held the recall yesterday, of the same quantiser, is tried first and kept where it still does.
     """
-    depth = min(args.recall_depth, len(ids))
-    exact, known_ids = exact_rankings(source.embeddings, queries, depth)
-    if not known_ids.equals(ids):
-        raise RuntimeError(f"{source.embeddings[0].partition}: its ids are not those of the codes")
-    keys = relevant[0] if relevant else np.zeros(0, np.int64)
-    known = Known(keys // len(ids), keys % len(ids), len(queries)) if len(keys) else None
-    exam = Exam(queries, exact.items, known)
+    exam = _exam(args, source, ids, queries, relevant)
     before = source.before(made.quantiser_id)
     tried = least(made.index, exam, args.recall_target, before)
     settings = least_k_factor(made.index, exam, args.recall_target, tried[-1][0])
@@ -63,7 +57,6 @@ def examine(
         )
     settle(made.index, settings)
     dial = next((name for name in ("nprobe", "efSearch") if name in settings), "")
-    curve = sorted((int(found.get(dial, 0)), recall) for found, recall in tried)
     return {
         "dim": queries.shape[1],
         "items": len(ids),
@@ -73,16 +66,29 @@ def examine(
         "search_cached": settings == before,
         "nprobe": int(settings.get("nprobe", 0)),
         "recall": point.recall,
-        "recall_depth": depth,
+        "recall_depth": exam.exact.shape[1],
         "recall_target": args.recall_target,
         "tuning_queries": len(queries),
-        "curve": curve,
+        "curve": sorted((int(found.get(dial, 0)), recall) for found, recall in tried),
         "dial": dial,
         "imbalance": made.imbalance,
-        "latency_ms": {"search_p50_ms": point.p50_ms, "search_p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms},
+        "latency_ms": {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms},
         "bytes_per_item": point.bytes_per_item,
-        "lost": lost(exam.judged(exact.items), point.judged),
-    }  # fmt: skip
+        "lost": lost(exam.judged(exam.exact), point.judged),
+    }
+
+
+def _exam(
+    args: Held, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]
+) -> Exam:
+    """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
+    depth = min(args.recall_depth, len(ids))
+    exact, known_ids = exact_rankings(source.embeddings, queries, depth)
+    if not known_ids.equals(ids):
+        raise RuntimeError(f"{source.embeddings[0].partition}: its ids are not those of the codes")
+    keys = relevant[0] if relevant else np.zeros(0, np.int64)
+    known = Known(keys // len(ids), keys % len(ids), len(queries)) if len(keys) else None
+    return Exam(queries, exact.items, known)
 
 
 def lost(exact: dict[str, float], found: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -454,5 +454,5 @@ def test_settings_out_of_range_are_refused(shop: Shop) -> None:
         rankings.Args(*five, depth=5)
     with pytest.raises(ValueError, match="must gain something"):
         report.Args(*five, nowhere, min_relevance=1.0, zero_gain=1.0)
-    with pytest.raises(ValueError, match="either report"):
+    with pytest.raises(ValueError, match="give one of: report"):
         promote.Args()
