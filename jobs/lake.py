@@ -66,7 +66,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
 }
 
 # what follows from training: in a trial these tables live apart
-TRAINED = ("bert", "towers", "negatives", "embeddings", "index", "rankings", "report", "measures")
+TRAINED = ("bert", "towers", "negatives", "embeddings", "index", "categories", "rankings", "report", "measures")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,7 @@ TOWERS = Table("towers", 1, ("ds", "step"))
 NEGATIVES = Table("negatives", 1, ("ds", "towers"))
 EMBEDDINGS = Table("embeddings", 2, ("ds", "towers", "shard"))
 INDEX = Table("index", 1, ("ds", "towers"))
+CATEGORIES = Table("categories", 1, ("ds", "towers"))
 MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
@@ -192,7 +193,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
+        BERT, TOWERS, NEGATIVES, EMBEDDINGS, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES, SWEEP,
     )
 }  # fmt: skip
 
