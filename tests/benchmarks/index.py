@@ -92,7 +92,7 @@ def front(curves: list[Curve], target: float) -> set[str]:
 
 def show(curves: list[Curve], target: float, title: str) -> None:
     """The table that a person reads: fastest first; on the front in bold."""
-    table = Table(title=title, title_justify="left", caption="bold: no other is faster, smaller and built sooner at once")  # fmt: skip
+    table = Table(title=title, title_justify="left", caption="*: no other is faster, smaller and built sooner at once")  # fmt: skip
     for name in ("side", "point", "recall", "queries/cpu_s", "p50 ms", "p99 ms", "MB", "build cpu_s", "choice cpu_s", "build peak MB"):  # fmt: skip
         table.add_column(name, justify="left" if name in ("side", "point") else "right")
     best = front(curves, target)
@@ -107,8 +107,9 @@ def show(curves: list[Curve], target: float, title: str) -> None:
             continue
         point, at = found
         plain = point.strip("{}").replace('"', "")
-        table.add_row(curve.side, plain, f"{at['recall']:.3f}", f"{at['qps']:,.0f}", f"{at['p50_ms']:.2f}",
-                      f"{at['p99_ms']:.2f}", *built, style="bold" if curve.side in best else "")  # fmt: skip
+        name = f"* {curve.side}" if curve.side in best else curve.side
+        table.add_row(name, plain, f"{at['recall']:.3f}", f"{at['qps']:,.0f}", f"{at['p50_ms']:.2f}",
+                      f"{at['p99_ms']:.2f}", *built)  # fmt: skip
     Console(stderr=True, width=None if sys.stderr.isatty() else 150).print(table)
 
 
