@@ -32,7 +32,8 @@ def trial() -> str:
 
 # what follows from training: in a trial these tables live apart
 TRAINED = (
-    "bert", "towers", "negatives", "embeddings", "quantiser", "codes", "index", "rankings", "report", "measures",
+    "bert", "towers", "negatives", "embeddings", "quantiser", "codes", "index", "categories", "rankings", "report",
+    "measures",
 )  # fmt: skip
 
 
@@ -152,6 +153,7 @@ EMBEDDINGS = Table("embeddings", 2, ("ds", "towers", "shard"))
 QUANTISER = Table("quantiser", 1, ("ds", "towers"))
 CODES = Table("codes", 1, ("ds", "towers", "shard"))
 INDEX = Table("index", 1, ("ds", "towers"))
+CATEGORIES = Table("categories", 1, ("ds", "towers"))
 MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
@@ -161,7 +163,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
+        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
+        SWEEP,
     )
 }  # fmt: skip
 
