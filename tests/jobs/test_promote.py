@@ -102,7 +102,10 @@ def test_a_bundle_that_serves_already_is_left_alone(four: list[Pinned]) -> None:
 def test_a_bundle_promoted_anew_is_the_newest(four: list[Pinned]) -> None:
     write_pointer("champion", four[0])
     line = promotions.in_line(read_history("champion"))
-    assert [event.id for event in line] == [four[0].bundle_id, *(one.bundle_id for one in four[:0:-1])]
+    assert [event.id for event in line] == [
+        four[0].bundle_id,
+        *(one.bundle_id for one in four[:0:-1]),
+    ]
 
 
 def test_unknown_ambiguous_and_exhausted_ids_say_so(four: list[Pinned]) -> None:
@@ -250,11 +253,14 @@ def test_the_history_is_listed_newest_first(
         (four[1].bundle_id, "previous", "promoted"),
         (four[0].bundle_id, "deleted", "promoted"),
     ]
+    # what a DAG asks before it moves anything
+    assert main(Args(list=1, to="previous"))["to"] == four[1].bundle_id
+    assert serving() == four[2].bundle_id
     said = capsys.readouterr().err
     assert said.count(four[2].bundle_id) >= 2 and "400" in said and "rolled back from" in said
 
 
-@pytest.mark.parametrize("given", [{}, {"to": "previous", "list": 1}, {"to": "x", "registry": "maybe"},
+@pytest.mark.parametrize("given", [{}, {"to": "previous", "tell": 1}, {"to": "x", "registry": "maybe"},
                                    {"list": 1, "attempt": "x"}])  # fmt: skip
 def test_one_thing_at_a_time(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"give one of|registry=maybe|attempt goes with"):
