@@ -224,7 +224,8 @@ def test_killed_at_any_time_readers_see_whole_bundles_only(four: list[Pinned]) -
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen.add(serving())
-    assert seen == known
+    assert seen <= known
+    assert len(seen) > 1
 
 
 def test_rolling_back_loads_nothing_heavy_and_takes_a_second(four: list[Pinned]) -> None:
