@@ -41,7 +41,7 @@ class Args:
               `previous`, the one that served before
     index     instead of a report: serve this index, judged or not
     attempt   with index: an older version of it (its manifest's `attempt`)
-    list      1: show what served, and move nothing
+    list      1: show what served, and which bundle `to` means; move nothing
     on_stop   when the gate stopped it: keep the champion and say so, or fail (exit 1)
     registry  how MLflow is told, always after the switch: wait for it, background, skip; auto:
               background with --to, else wait
@@ -58,7 +58,8 @@ class Args:
     tell: int = 0
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.report, self.to, self.index, self.list, self.tell))) != 1:
+        to = self.to and not self.list
+        if sum(map(bool, (self.report, to, self.index, self.list, self.tell))) != 1:
             raise ValueError(
                 "give one of: report (to promote), to (to roll back), index, list, tell"
             )
@@ -73,7 +74,8 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Promote what the report judged, or roll back."""
     if args.list:
-        return show(CHAMPION)
+        shown = show(CHAMPION)
+        return {**shown, "to": find(read_history(CHAMPION), args.to).id} if args.to else shown
     if args.tell:
         return {"registry": _tell(read_pointer(CHAMPION), read_history(CHAMPION)[0].why)}
     if args.to:
@@ -87,13 +89,14 @@ def main(args: Args) -> dict[str, Any]:
 def _roll_back(args: Args) -> dict[str, Any]:
     """Move back by manifest and sizes alone: what is to be in service in a second is not read first."""
     history = read_history(CHAMPION)
-    if not history:
-        raise LookupError("champion: points nowhere yet, there is nothing to roll back to")
     index = pin_promoted(find(history, args.to))
     check_sizes(index)
     if index.manifest_sha256 == history[0].manifest_sha256:
         log.info("champion: bundle %s serves already", index.bundle_id)
-        return {"promoted": False, "champion": str(index.partition), "id": index.bundle_id}
+        told = _tell(index, history[0].why) if args.registry == "wait" else "skip"
+        return {
+            "promoted": False, "champion": str(index.partition), "id": index.bundle_id, "registry": told,
+        }  # fmt: skip
     why = f"rolled back from {history[0].id} to {args.to}"
     return _switch(args, index, ROLLED_BACK, why, history[0].manifest_sha256)
 

@@ -83,6 +83,10 @@ def find(history: Sequence[Promotion], to: str) -> Promotion:
     Raises:
         LookupError: there is none such, or several.
     """
+    if not history:
+        raise LookupError(
+            "champion: points nowhere yet; `python -m jobs.promote --report` moves it first"
+        )
     known = once(history)
     if to == "previous":
         line = in_line(history)

@@ -18,8 +18,10 @@ DAGS = (
     "index_nightly",
     "pretrain_monthly",
     "refresh_towers",
+    "rollback",
     "sweep",
 )
+DAILY = tuple(name for name in DAGS if name != "rollback")  # their form asks for a day
 SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333", "pin_adore": "4444444444444444"}  # fmt: skip
 
 TABLES = ("pairs", "queries", "items", "qrels")
@@ -45,9 +47,11 @@ def load(dag_id: str) -> DAG:
 
 
 def pulled(task_ids: str) -> dict[str, object]:
-    """What `jobs.pin`, or a plan, would have printed in these tasks."""
+    """What `jobs.pin`, a plan, or a look at the history would have printed in these tasks."""
     if task_ids == "plan":
         return {"points": [TRIAL]}
+    if task_ids == "find":
+        return {"to": "3f9c1a2b4d5e"}
     step = {"pin_in_batch": "in_batch", "pin_adore": "adore"}.get(task_ids, "star")
     return {
         "towers": f"towers/ds=2026-01-31/step={step}",

@@ -23,6 +23,7 @@ DAGS = {
     "index_nightly",
     "pretrain_monthly",
     "refresh_towers",
+    "rollback",
     "sweep",
 }
 HEAVY = ("torch", "pyspark", "pandas", "numpy", "pyarrow", "great_expectations", "mlflow", "faiss")

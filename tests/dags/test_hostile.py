@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from dags.process import ROOT, JobProcess, JobRefused
-from tests.dags.rendering import DAGS, load, rendered
+from tests.dags.rendering import DAILY, load, rendered
 
 HOSTILE = [
     "2026-01-31; rm -rf /",
@@ -27,7 +27,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("dag_id", DAGS)
+@pytest.mark.parametrize("dag_id", DAILY)
 def test_the_form_refuses_a_day_that_is_none(dag_id: str, text: str) -> None:
     """Airflow validates conf against the params when a run is made, whether from form, API or CLI."""
     params = load(dag_id).params
@@ -50,6 +50,22 @@ def test_a_partition_key_that_is_no_day_is_refused_by_the_job_and_makes_nothing(
         JobProcess(argv, {}).run(said.append)
     assert "Traceback" not in "\n".join(said)
     assert list(tmp_path.iterdir()) == []
+
+
+BAD_IDS = [text for text in HOSTILE if text != "20260131"]  # whose digits may begin an id
+
+
+@pytest.mark.parametrize("text", [*BAD_IDS, "previous; ls", "3F9C", "current"])
+def test_the_form_refuses_a_bundle_that_is_none(text: str) -> None:
+    params = load("rollback").params
+    with pytest.raises(ParamValidationError, match="to"):
+        params["to"] = text
+
+
+@pytest.mark.parametrize(("to", "word"), [("", "previous"), ("3f9c1a", "3f9c1a")])
+def test_an_empty_form_goes_back_to_the_bundle_before(to: str, word: str) -> None:
+    argv = rendered(load("rollback").get_task("find"), {"to": to}).argv
+    assert argv[3:] == ["--list", "1", "--to", word]
 
 
 def test_a_number_is_a_number() -> None:

@@ -224,7 +224,8 @@ def test_killed_at_any_time_readers_see_whole_bundles_only(four: list[Pinned]) -
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen.add(serving())
-    assert seen == known
+    assert seen <= known
+    assert len(seen) > 1
 
 
 def test_rolling_back_loads_nothing_heavy_and_takes_a_second(four: list[Pinned]) -> None:
@@ -253,11 +254,14 @@ def test_the_history_is_listed_newest_first(
         (four[1].bundle_id, "previous", "promoted"),
         (four[0].bundle_id, "deleted", "promoted"),
     ]
+    # what a DAG asks before it moves anything
+    assert main(Args(list=1, to="previous"))["to"] == four[1].bundle_id
+    assert serving() == four[2].bundle_id
     said = capsys.readouterr().err
     assert said.count(four[2].bundle_id) >= 2 and "400" in said and "rolled back from" in said
 
 
-@pytest.mark.parametrize("given", [{}, {"to": "previous", "list": 1}, {"to": "x", "registry": "maybe"},
+@pytest.mark.parametrize("given", [{}, {"to": "previous", "tell": 1}, {"to": "x", "registry": "maybe"},
                                    {"list": 1, "attempt": "x"}])  # fmt: skip
 def test_one_thing_at_a_time(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"give one of|registry=maybe|attempt goes with"):
