@@ -19,6 +19,10 @@ POINTS = (
     "pretrain.step",
     "negatives.items",
     "negatives.block",
+    "embeddings.taken_over",
+    "embeddings.encoded",
+    "embeddings.written",
+    "embeddings.checked",
 )
 _passed: Counter[str] = Counter()
 
