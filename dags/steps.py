@@ -23,9 +23,15 @@ BUILT = form(
     cutoff={"enum": ["knee", "threshold", "none"]},
     language={"enum": ["auto", "none", "en", "pl"]},
 )
+ENCODED = form(
+    "embeddings",
+    "Embeddings",
+    precision={"enum": ["auto", "fp32", "bf16"]},
+    storage={"enum": ["fp16", "fp32"]},
+)
 MEASURED = form("report", "Judgements", min_relevance={}, zero_gain={})
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
-SERVING = MEASURED | BUILT | GATED
+SERVING = ENCODED | MEASURED | BUILT | GATED
 
 
 @dataclass(frozen=True)
@@ -50,19 +56,27 @@ class Towers:
         return result(self.pinned_by, "champion")
 
     def embeddings(self, shard: int = 0) -> Partition:
-        """One shard of the day's catalogue in their space."""
-        return EMBEDDINGS.at(ds=DAY, towers=self.space, shard=f"{shard}of{SHARDS}")
+        """One shard of the day's catalogue; refreshed towers keep the space of those they went on from."""
+        space = result(self.pinned_by, "items_space")
+        return EMBEDDINGS.at(ds=DAY, towers=space, shard=f"{shard}of{SHARDS}")
+
+    def previous(self, shard: int) -> str:
+        """The same shard of the day that its pin found, to take over what did not change; else empty."""
+        found = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
+        address = f"'embeddings/ds=' ~ {found}['previous'] ~ '/towers=' ~ {found}['items_space']"
+        return f"{{{{ {address} ~ '/shard={shard}of{SHARDS}' if {found}['previous'] else '' }}}}"
 
 
-def embed(towers: Towers, group_id: str) -> TaskGroup:
-    """Embed the day's catalogue, a task per shard."""
+def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
+    """Embed the day's catalogue, a task per shard. takes_over: what an earlier day has; new towers have none."""
     with TaskGroup(
         group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard"
     ) as group:
         shards = [towers.embeddings(shard) for shard in range(SHARDS)]
         made = [
             job("embeddings", f"{group_id}_{number}", items=ITEMS.at(ds=DAY), towers=towers.partition,
-                embeddings=shard)
+                embeddings=shard, previous=towers.previous(number) if takes_over else "",
+                **templates(ENCODED))
             for number, shard in enumerate(shards)
         ]  # fmt: skip
         # a vector that is not finite or not of unit norm is never found again, and nobody is told

@@ -25,7 +25,9 @@ _LINES = pa.schema([("line", pa.string())])
 
 def by_processes(work: Work, team: Team, towers: TwoTower, advance: Advance) -> list[Done]:
     """Each process of the team does its share; the first one is told of all."""
-    return _gathered(team, do(work, towers, Share(team.rank, team.size), advance))
+    mine = do(work, towers, Share(team.rank, team.size), advance)
+    mine.process, mine.loaded = _here(), 1
+    return _gathered(team, mine)
 
 
 def _gathered(team: Team, mine: Done) -> list[Done]:
@@ -82,7 +84,7 @@ def on_executor(work: Work, rank: int, tasks: int) -> Done:
     loads = _towers.cache_info().misses
     towers = _towers(work.towers, device)
     done = do(work, towers, Share(rank, tasks, f"{SCRATCH}/{attempt:06d}/"), unseen)
-    done.process = f"{os.uname().nodename}:{os.getpid()}"
+    done.process = _here()
     done.loaded = _towers.cache_info().misses - loads
     return done
 
@@ -90,6 +92,10 @@ def on_executor(work: Work, rank: int, tasks: int) -> Done:
 @cache
 def _towers(name: tuple[str, str], device: str) -> TwoTower:
     return load_towers(pinned(name)).to(device).eval()
+
+
+def _here() -> str:
+    return f"{os.uname().nodename}:{os.getpid()}"
 
 
 def unseen(n: int, note: str = "") -> None:

@@ -73,6 +73,8 @@ def account(
         "saved_s": round(done.taken_over / known, 1) if known else 0.0,
         "padding_frac": round(padding, 4),
         "processes": len(shares),
+        "workers": len({one.process for one in shares}),
+        "towers_loaded": done.loaded,
     }
 
 
