@@ -25,6 +25,10 @@ POINTS = (
     "quantiser.tuned",
     "codes.chunk",
     "index.merged",
+    "embeddings.taken_over",
+    "embeddings.encoded",
+    "embeddings.written",
+    "embeddings.checked",
 )
 _passed: Counter[str] = Counter()
 

@@ -38,7 +38,9 @@ def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) ->
     if not store.is_local(out.uri):
         for name, _ in list(store.list_files(str(out.folder))):
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
-    files = [_entry(out.uri, name, size) for name, size in store.list_files(out.uri)]
+    # a name that begins with _ is never data: what engines leave there may still be written to
+    listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
+    files = [_entry(out.uri, name, size) for name, size in listed]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
