@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jobs.ancestry import Ancestor, ancestry, each
 from jobs.evaluation import recall_curve, relevant_shown
 from jobs.examples import choose_examples
+from jobs.report_index import family_rows, front_plot, night_rows, tried
 from jobs.report_tables import (
     ARMS,
     CONDENSED,
@@ -37,6 +39,7 @@ def render(material: Material, min_relevance: float) -> str:
         lstrip_blocks=True,
     )
     back = list(each(ancestry(material.rankings)))
+    choice = tried(back)
     page = environment.get_template("report.html.j2").render(
         report=material.report,
         summary=material.summary,
@@ -49,7 +52,10 @@ def render(material: Material, min_relevance: float) -> str:
         condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
         segments=segment_rows(material),
         segment_arms=[arm for arm in material.arms if not arm.startswith("champion_")],
-        plots=_plots(material, min_relevance, back),
+        plots=_plots(material, min_relevance, back) | _front(choice),
+        tried=choice,
+        families=family_rows(choice),
+        night=night_rows(material.index.facts),
         examples=choose_examples(
             material.found, material.rankings_rows, material.queries_rows, material.items_rows
         ),
@@ -78,15 +84,21 @@ def _plots(material: Material, min_relevance: float, back: list[Ancestor]) -> di
             "R@60",
         ),
     }
-    tried = [(probes, recall) for probes, recall in material.index.facts["curve"] if probes]
-    if tried:
-        xs, ys = [float(probes) for probes, _ in tried], [recall for _, recall in tried]
-        facts = material.index.facts
-        mark = [(facts["nprobe"], facts["recall"], f"chosen: {facts['nprobe']}")]
+    facts = material.index.facts
+    if len(curve := [(value, recall) for value, recall in facts["curve"] if value]) > 1:
+        xs, ys = [float(value) for value, _ in curve], [recall for _, recall in curve]
+        value = int(facts["search"][facts["dial"]])
+        label = {"nprobe": "lists visited (nprobe)"}.get(facts["dial"], facts["dial"])
+        mark = [(value, facts["recall"], f"chosen: {value}")]
         plots["tuning"] = lines(
-            {"index": (xs, ys)}, "lists visited (nprobe)", "recall against exact", mark, log_x=True
+            {"index": (xs, ys)}, label, "recall against exact", mark, log_x=True
         )
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
         if found := training_curves(back, name):
             plots[f"training {name}"] = lines(found, "training step", label)
     return plots
+
+
+def _front(choice: dict[str, Any]) -> dict[str, Plot]:
+    plot = front_plot(choice)
+    return {"front": plot} if plot is not None else {}

@@ -40,7 +40,7 @@ def test_the_same_catalogue_and_a_new_draw_of_it_hold(settings: dict[str, float]
 def test_a_catalogue_that_moved_does_not(settings: dict[str, float]) -> None:
     reasons = aged(today(items(4_000, shift=3.0), settings), today(SOLD, settings), Limits())
     assert any("imbalance" in one for one in reasons)
-    assert any("error" in one for one in reasons)
+    assert any("canary recall" in one for one in reasons)
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,14 @@ def test_quantisation_error_is_that_of_decoding(factory: str) -> None:
     else:
         assert 0 < found < 0.5
     if factory == "IVF64,SQ8":  # residuals in 255 steps: the error of rounding, by its formula
-        assert found < 32 * (2.0 / 255) ** 2 / 12
+        assert found < 32 * (1.4 * 2.0 / 255) ** 2 / 12
+
+
+def test_codes_reach_beyond_what_was_seen() -> None:
+    """Without room to spare a vector outside the sample's range is clipped, and is not found as itself."""
+    trained = train(SOLD[:2000], "IVF16,SQ8")
+    unseen = items(2_000, seed=11)
+    index = filled(trained, "IVF16,SQ8", unseen)[0]
+    index.make_direct_map()
+    again = index.reconstruct_n(0, len(unseen))
+    assert np.einsum("nd,nd->n", again, unseen).min() > 0.99
