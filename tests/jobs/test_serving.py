@@ -9,6 +9,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -415,8 +416,37 @@ def test_lineage_leads_back_to_the_items(
         assert pin(one).manifest_sha256[:12] in said
 
 
-def test_a_sound_bundle_is_verified(shop: Shop) -> None:
-    assert verify.main(verify.Args(shop.index))["items"] == len(titles())
+@pytest.mark.parametrize("lists", ["memory", "disk"])
+def test_a_sound_bundle_is_verified_and_timed(
+    shop: Shop, lists: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = verify.main(verify.Args(shop.index, shop.queries, lists))
+    assert found["items"] == len(titles())
+    assert found["id"] == pin(shop.index).manifest_sha256[:12]
+    assert found["bytes"] == sum(entry.bytes for entry in pin(shop.index).manifest.files)
+    assert 0 <= found["onnx_apart"] <= 1e-4
+    ms = found["latency_ms"]
+    for stage in ("encode", "search", "answer"):
+        assert 0 < ms[f"{stage}_p50_ms"] <= ms[f"{stage}_p99_ms"]
+    assert ms["answer_p50_ms"] >= max(ms["encode_p50_ms"], ms["search_p50_ms"])
+    assert found["resident_bytes"] > found["bytes"]
+    assert "41 queries" in found["timed_on"]  # of split test alone
+    said = capsys.readouterr().err
+    assert found["id"] in said and "end to end" in said
+
+
+def test_a_query_tower_that_left_its_weights_is_not_verified(changed: Shop) -> None:
+    """The graph of other towers, whose tables stand elsewhere in the file."""
+
+    def shift(path: Path) -> None:
+        model = onnx.load(str(path), load_external_data=False)
+        places = model.graph.initializer[0].external_data
+        next(pair for pair in places if pair.key == "offset").value = "0"
+        path.write_bytes(model.SerializeToString())
+
+    spoil(changed, "query_tower.onnx", shift)
+    with pytest.raises(RuntimeError, match="golden vector"):
+        verify.main(verify.Args(changed.index))
 
 
 def test_settings_out_of_range_are_refused(shop: Shop) -> None:
