@@ -67,4 +67,7 @@ $(VENV)/minilm: $(READY)
 
 $(VENV)/bench: $(READY)
 	$(PYTHON) -m pip install --constraint requirements.lock --editable '.[faiss-cpu,dev,bench]'
+# in a folder apart and without dependencies: it asks for numpy<2 (and works with 2), and brings a
+# package named `tests`, which would stand in front of ours
+	$(PYTHON) -m pip install --no-deps --upgrade --target $(VENV)/autofaiss autofaiss==2.18.0 embedding-reader==1.8.1
 	@touch $@

@@ -2,14 +2,21 @@
 
 **Reads** `items`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, by `pin`.
 
-**Writes** `embeddings`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
+**Embeds and codes** what is new or changed: `pin` names the newest of the 14 days before whose embeddings are whole, and
+their vectors stay for items whose text did not change; so do the quantiser, while its figures hold, and the codes.
+`rebuild` in the form does everything anew.
+
+**Writes** `embeddings`, `quantiser`, `codes`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
 the report's gate lets it pass.
 
 **If red** the index in service stays in service.
 
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `pin`: the champion's towers were trained anew. Run `towers_weekly`, whose report can promote the new ones.
-- `embeddings_*`, `index`: read its last line, clear it. A job replaces its partition whole: nothing to undo.
+- `embeddings_*`: "the file is damaged" names an earlier day's: start the day by hand with `rebuild`. Otherwise clear it;
+  the other shards stand.
+- `index`: "fewer items": the catalogue shrank beyond `max_shrink_frac`; look at `items` first.
+- anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 - all skipped: nothing was promoted yet. `towers_weekly` trains and promotes the first.
 
 Starts when `pairs_daily` announces a day, with that day as its partition key; several days run one after another.
@@ -20,8 +27,9 @@ from __future__ import annotations
 from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 
 from dags.day import DAY, DEFAULTS, PAIRS_READY, START, date_param, day_param
+from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.steps import SERVING, Towers, embed, judge
+from dags.steps import SERVING, SHARDS, Towers, embed, judge
 from jobs.lake import ITEMS, QRELS, QUERIES
 
 PINNED = {
@@ -29,6 +37,7 @@ PINNED = {
         "Towers", "Take the towers trained on this day, step star. Empty: the champion's"
     )
 }
+REBUILT = form("pin", "Embeddings", rebuild={"enum": [0, 1]})
 
 with DAG(
     "index_nightly",
@@ -42,14 +51,14 @@ with DAG(
     max_active_runs=1,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],
-    params=day_param() | PINNED | SERVING,
+    params=day_param() | PINNED | REBUILT | SERVING,
     tags=["serving", "tier-1"],
     doc_md=__doc__,
 ) as dag:
     asked = "'towers/ds=' ~ params.towers_ds ~ '/step=star' if params.towers_ds else ''"
-    pin = job("pin", towers=f"{{{{ {asked} }}}}")
+    pin = job("pin", towers=f"{{{{ {asked} }}}}", ds=DAY, shards=SHARDS, **templates(REBUILT))
     towers = Towers(pinned_by="pin")
-    index = judge(towers)
+    index = judge(towers, takes_over=True)
     # a day by hand may be one that pairs_daily has not finished
     wait = wait_for(ITEMS.at(ds=DAY), QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
-    wait >> pin >> embed(towers, "embeddings") >> index
+    wait >> pin >> embed(towers, "embeddings", takes_over=True) >> index

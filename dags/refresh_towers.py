@@ -1,7 +1,7 @@
 """By hand: refresh the query tower behind `champion` against items that stand still, judge the result, promote it.
 
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` and the
-champion's `embeddings` of the run's day, which `index_nightly` made.
+champion's `embeddings`, `quantiser` and `codes` of the run's day, which `index_nightly` made.
 
 **Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
 gate lets it pass. Nothing is embedded: the items of a refresh stay where they were.
@@ -18,26 +18,13 @@ An hour instead of a training: worth it when queries change faster than the cata
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from airflow.sdk import DAG
 
-from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param, result
+from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.steps import SERVING, SHARDS, Towers, judge
-from jobs.lake import EMBEDDINGS, ITEMS, PAIRS, QRELS, QUERIES, TOWERS, Partition
-
-
-@dataclass(frozen=True)
-class Refreshed(Towers):
-    """Towers that keep the embeddings of those they went on from."""
-
-    def embeddings(self, shard: int = 0) -> Partition:
-        """One shard of the day's catalogue in the space of the items."""
-        space = result(self.pinned_by, "items_space")
-        return EMBEDDINGS.at(ds=DAY, towers=space, shard=f"{shard}of{SHARDS}")
-
+from dags.steps import SERVING, Towers, judge
+from jobs.lake import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form(
     "refresh", "Refresh", epochs={"minimum": 1}, batch_size={"minimum": 1}, depth={"minimum": 1},
@@ -47,7 +34,7 @@ REFRESH = form(
 JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 LEARNT = days_before("0 if params.labels_ds else params.judge_days")
 pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=DAY)
-before, after = Refreshed(pinned_by="pin"), Refreshed(pinned_by="pin_adore")
+before, after = Towers(pinned_by="pin"), Towers(pinned_by="pin_adore")
 made = TOWERS.at(ds=DAY, step="adore")
 
 with DAG(
@@ -69,4 +56,10 @@ with DAG(
     refreshed = job("refresh", pairs=pairs, queries=queries, items=items, start=before.partition,
                     towers=made, embeddings=before.embeddings(), on_worse="skip", **templates(REFRESH))  # fmt: skip
     # judged before it is promoted, as any other towers
-    wait >> job("pin") >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after)
+    (
+        wait
+        >> job("pin")
+        >> refreshed
+        >> job("pin", "pin_adore", towers=made)
+        >> judge(after, coded=True)
+    )

@@ -20,9 +20,9 @@ from dags.pods import pod, pods
 from jobs.lake import Partition
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
-TRAINERS = ("process", "torchrun", "spark")
-# trainings that may take several processes
-TRAININGS = frozenset({"towers"})
+ENGINES = ("process", "torchrun", "spark")
+# jobs that may take several processes, and the setting that says so
+SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
 SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
 GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "refresh", "embeddings"})
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
@@ -84,29 +84,45 @@ def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wa
 
 def argv(name: str, flags: dict[str, Value]) -> list[str]:
     """The command of a job: a list, so that no value can be more than one word."""
-    if runner() == "spark_submit" and name in SPARK_JOBS:
-        return [*spark_submit(name), LAUNCHER, name, *words(flags)]
-    if name in TRAININGS:
-        return [*training(name), *words(flags)]
-    return ["python", "-m", f"jobs.{name}", *words(flags)]
+    more: dict[str, Value] = {"engine": "spark", "tasks": processes()} if on_executors(name) else {}
+    given = words({**flags, **more})
+    if runner() == "spark_submit" and (name in SPARK_JOBS or more):
+        return [*spark_submit(name), LAUNCHER, name, *given]
+    return [*start(name), *given]
 
 
-def training(name: str) -> list[str]:
-    """The start of a training: one process, or NIGHTSHELF_TRAINER=torchrun with the words of NIGHTSHELF_TORCHRUN, or
-    =spark on as many executors as NIGHTSHELF_PROCESSES says.
-
-    Raises:
-        ValueError: there is no such trainer.
-    """
-    found = os.environ.get("NIGHTSHELF_TRAINER", "process")
-    if found not in TRAINERS:
-        raise ValueError(f"NIGHTSHELF_TRAINER={found!r}: expected one of {', '.join(TRAINERS)}")
-    if found == "torchrun":
+def start(name: str) -> list[str]:
+    """The start of a command: one process, or torchrun with the words of NIGHTSHELF_TORCHRUN, or a training on Spark's
+    executors, as NIGHTSHELF_TRAINER and NIGHTSHELF_ENCODER say."""
+    if engine(name) == "torchrun":
         how = os.environ.get("NIGHTSHELF_TORCHRUN", "--standalone --nproc-per-node=auto")
         return ["torchrun", *shlex.split(how), "-m", f"jobs.{name}"]
-    if found == "spark":
+    if engine(name) == "spark" and not on_executors(name):
         return ["python", "-m", "jobs.spark_trainer", name]
     return ["python", "-m", f"jobs.{name}"]
+
+
+def engine(name: str) -> str:
+    """Whether a job is one process, several of torchrun's or several on Spark.
+
+    Raises:
+        ValueError: its setting has another value.
+    """
+    setting = SHARED.get(name, "")
+    found = os.environ.get(setting, "process") if setting else "process"
+    if found not in ENGINES:
+        raise ValueError(f"{setting}={found!r}: expected one of {', '.join(ENGINES)}")
+    return found
+
+
+def on_executors(name: str) -> bool:
+    """Whether Spark's tasks encode: the job itself is then their driver, and a flag says so."""
+    return name == "embeddings" and engine(name) == "spark"
+
+
+def processes() -> int:
+    """Processes of a training, or tasks of an embedding, on Spark."""
+    return int(os.environ.get("NIGHTSHELF_PROCESSES", "2"))
 
 
 def words(flags: dict[str, Value]) -> list[str]:

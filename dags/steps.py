@@ -5,27 +5,48 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from airflow.sdk import BaseOperator, TaskGroup
+from airflow.sdk import TaskGroup
 
 from dags.day import DAY, result
 from dags.forms import form, templates
 from dags.runner import job
-from jobs.lake import EMBEDDINGS, INDEX, ITEMS, QRELS, QUERIES, RANKINGS, REPORT, Partition
+from jobs.lake import (
+    CODES,
+    EMBEDDINGS,
+    INDEX,
+    ITEMS,
+    QRELS,
+    QUANTISER,
+    QUERIES,
+    RANKINGS,
+    REPORT,
+    Partition,
+)
 
 # Parts that a catalogue is embedded in; each is a task, and so many as the `gpu` pool has slots run at once.
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
+CHOSEN = form(
+    "quantiser", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0},
+    tune_items={"minimum": 1000},
+)  # fmt: skip
 BUILT = form(
     "index",
     "Index",
-    factory={},
     recall_target={"exclusiveMinimum": 0, "maximum": 1},
+    max_shrink_frac={"minimum": 0, "maximum": 1},
     cutoff={"enum": ["knee", "threshold", "none"]},
     language={"enum": ["auto", "none", "en", "pl"]},
 )
+ENCODED = form(
+    "embeddings",
+    "Embeddings",
+    precision={"enum": ["auto", "fp32", "bf16"]},
+    storage={"enum": ["fp16", "fp32"]},
+)
 MEASURED = form("report", "Judgements", min_relevance={}, zero_gain={})
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
-SERVING = MEASURED | BUILT | GATED
+SERVING = ENCODED | MEASURED | CHOSEN | BUILT | GATED
 
 
 @dataclass(frozen=True)
@@ -49,20 +70,43 @@ class Towers:
         """Address of the index that was in service when they were pinned; empty when none was."""
         return result(self.pinned_by, "champion")
 
+    @property
+    def items_space(self) -> str:
+        """Space id of the vectors of items; refreshed towers keep that of those they went on from."""
+        return result(self.pinned_by, "items_space")
+
     def embeddings(self, shard: int = 0) -> Partition:
-        """One shard of the day's catalogue in their space."""
-        return EMBEDDINGS.at(ds=DAY, towers=self.space, shard=f"{shard}of{SHARDS}")
+        """One shard of the day's catalogue."""
+        return EMBEDDINGS.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+
+    def codes(self, shard: int = 0) -> Partition:
+        """The same shard as lists and codes."""
+        return CODES.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+
+    @property
+    def quantiser(self) -> Partition:
+        """What the day's codes are made by."""
+        return QUANTISER.at(ds=DAY, towers=self.items_space)
+
+    def previous(self, table: str, shard: int = -1) -> str:
+        """The same partition of the day that its pin found, to take over what did not change; else empty."""
+        found = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
+        day = f"{found}['previous_{table}']"
+        end = f" ~ '/shard={shard}of{SHARDS}'" if shard >= 0 else ""
+        address = f"'{table}/ds=' ~ {day} ~ '/towers=' ~ {found}['items_space']{end}"
+        return f"{{{{ {address} if {day} else '' }}}}"
 
 
-def embed(towers: Towers, group_id: str) -> TaskGroup:
-    """Embed the day's catalogue, a task per shard."""
+def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
+    """Embed the day's catalogue, a task per shard. takes_over: what an earlier day has; new towers have none."""
     with TaskGroup(
         group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard"
     ) as group:
         shards = [towers.embeddings(shard) for shard in range(SHARDS)]
         made = [
             job("embeddings", f"{group_id}_{number}", items=ITEMS.at(ds=DAY), towers=towers.partition,
-                embeddings=shard)
+                embeddings=shard, previous=towers.previous("embeddings", number) if takes_over else "",
+                **templates(ENCODED))
             for number, shard in enumerate(shards)
         ]  # fmt: skip
         # a vector that is not finite or not of unit norm is never found again, and nobody is told
@@ -70,21 +114,40 @@ def embed(towers: Towers, group_id: str) -> TaskGroup:
     return group
 
 
-def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
-    """Build the index, rank the judged queries, report, promote; returns the first of these tasks."""
+def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGroup:
+    """Choose an index or keep an earlier day's choice, then code the catalogue shard by shard."""
+    with TaskGroup("coding", prefix_group_id=False, tooltip="Quantiser, codes by shard") as group:
+        quantiser = job(
+            "quantiser", embeddings=towers.embeddings(), towers=towers.partition, queries=day["queries"],
+            qrels=day["qrels"], quantiser=towers.quantiser,
+            previous=towers.previous("quantiser") if takes_over else "",
+            min_relevance="{{ params.min_relevance }}", **templates(CHOSEN),
+        )  # fmt: skip
+        quantiser >> [
+            job("codes", f"codes_{number}", embeddings=towers.embeddings(number),
+                quantiser=towers.quantiser, codes=towers.codes(number),
+                previous=towers.previous("codes", number) if takes_over else "")
+            for number in range(SHARDS)
+        ]  # fmt: skip
+    return group
+
+
+def judge(
+    towers: Towers, baseline: Towers | None = None, takes_over: bool = False, coded: bool = False
+) -> TaskGroup:
+    """Build the index, rank the judged queries, report, promote; returns all of these tasks as a group.
+
+    takes_over: codes of an earlier day. coded: the day's codes stand already.
+    """
     at = {"ds": DAY, "towers": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
-    with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote"):
-        index = job(
-            "index",
-            embeddings=towers.embeddings(),
-            towers=towers.partition,
-            **day,
-            index=made,
-            min_relevance="{{ params.min_relevance }}",
-            **templates(BUILT),
-        )
+    with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
+        index = job("index", codes=towers.codes(), quantiser=towers.quantiser, embeddings=towers.embeddings(),
+                    towers=towers.partition, **day, index=made, previous=towers.champion,
+                    min_relevance="{{ params.min_relevance }}", **templates(BUILT))  # fmt: skip
+        if not coded:
+            code(towers, day, takes_over) >> index
         ranked = job(
             "rankings",
             index=made,
@@ -100,4 +163,4 @@ def judge(towers: Towers, baseline: Towers | None = None) -> BaseOperator:
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served
         index >> ranked >> checked >> reported >> promoted
-    return index
+    return group

@@ -3,7 +3,7 @@
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` of the
 run's day; the `bert` that the form names. All must have passed their data-quality gate.
 
-**Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `index`, `rankings`, `report`; moves
+**Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `quantiser`, `codes`, `index`, `rankings`, `report`; moves
 `champion` when the report's gate lets it pass.
 
 **If red**

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from jobs.columns import table_of
 from jobs.reading import Pinned
+from models.ann.families import parts
 
 if TYPE_CHECKING:
     from models.sparse import SparseIndex
@@ -35,6 +36,8 @@ TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
     "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
 )  # fmt: skip
 LISTS = ("memory", "disk")
+# lists in a file of their own are looked for beside the index, and never written
+MAPPED = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
@@ -47,18 +50,22 @@ def write_index(index: faiss.Index, path: Path) -> None:
         RuntimeError: the file differs from what was handed to it.
     """
     written = 0
+    if (lists := _in_a_file(index)) is not None:
+        lists.filename = (
+            LISTS_FILE  # where it lies here is nobody's business: readers look beside the index
+        )
     with path.open("wb") as file:
 
         def take(block: bytes) -> None:
             nonlocal written
             written += file.write(block)
 
-        writer = faiss.PyCallbackIOWriter(take, 1 << 20)  # type: ignore[attr-defined]
+        writer = faiss.PyCallbackIOWriter(take, 1 << 20)
         faiss.write_index(index, writer)
         del writer  # hands over what it still holds
         file.flush()
         os.fsync(file.fileno())
-    again = faiss.read_index(str(path))
+    again = faiss.read_index(str(path), MAPPED)
     found = (path.stat().st_size, again.ntotal, again.d, again.metric_type)
     expected = (written, index.ntotal, index.d, index.metric_type)
     if found != expected:
@@ -81,13 +88,18 @@ def read_index(pinned: Pinned, lists: str = "memory") -> faiss.Index:
     own_file = pinned.has(LISTS_FILE)
     if own_file:
         pinned.path(LISTS_FILE)
-    mapped = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
-    if lists == "disk" and not own_file:
-        mapped |= faiss.IO_FLAG_MMAP
-    index = faiss.read_index(str(path), mapped)
+    flags = MAPPED | faiss.IO_FLAG_MMAP if lists == "disk" and not own_file else MAPPED
+    index = faiss.read_index(str(path), flags)
     if lists == "memory" and own_file:
         _lists_into_memory(index)
     return index
+
+
+def _in_a_file(index: faiss.Index) -> Any:
+    """The lists of an index that stand in a file of their own; None where all is in memory."""
+    ivf = parts(index).ivf
+    lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
+    return lists if isinstance(lists, faiss.OnDiskInvertedLists) else None
 
 
 def _lists_into_memory(index: faiss.Index) -> None:

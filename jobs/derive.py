@@ -24,11 +24,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Derived:
-    """One column; `reads` are the table's columns that it needs."""
+    """One column; `reads` are the table's columns that it needs. large: they are vectors, never held at once."""
 
     reads: tuple[str, ...]
     sql: str
     arrow: Callable[[pa.Table, Known], Any]  # a column: of Arrow, or of numpy
+    large: bool = False
 
 
 def chars(column: str) -> Derived:

@@ -112,7 +112,7 @@ def norm(column: str) -> Derived:
         lengths: np.ndarray = np.nan_to_num(np.sqrt(squares), nan=np.inf)
         return lengths
 
-    return Derived((column,), f"SQRT(AGGREGATE({column}, 0D, (s, x) -> s + x * x))", arrow)
+    return Derived((column,), f"SQRT(AGGREGATE({column}, 0D, (s, x) -> s + x * x))", arrow, True)
 
 
 def dim_difference(column: str) -> Derived:
@@ -121,6 +121,7 @@ def dim_difference(column: str) -> Derived:
         (column,),
         f"SIZE({column}) - known_dim",
         lambda rows, known: pc.subtract(pc.list_value_length(rows[column]), known.dim),
+        large=True,
     )
 
 
@@ -131,7 +132,7 @@ def fingerprint(column: str) -> Derived:
         direction = np.random.default_rng(0).standard_normal(1 << 14)
         return _sums(rows, column, lambda floats, place: floats * direction[place])
 
-    return Derived((column,), f"XXHASH64({column})", arrow)
+    return Derived((column,), f"XXHASH64({column})", arrow, True)
 
 
 def _sums(

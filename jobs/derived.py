@@ -6,7 +6,7 @@ Great Expectations prints what it finds unescaped, so what it is not given it ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,7 @@ from jobs.derive import (
     only_where,
 )
 from jobs.derive_sets import (
+    BATCH_ROWS,
     arms_missing,
     dim_difference,
     distinct_per,
@@ -37,6 +38,7 @@ from jobs.derive_sets import (
     size_difference,
 )
 from jobs.reading import Pinned, read_table
+from jobs.streaming import record_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -120,16 +122,37 @@ def pandas_frame(pinned: Pinned, wanted: Sequence[str], schema: str) -> pd.DataF
     """The wanted columns on one machine."""
     derived, known = DERIVED[pinned.partition.name], known_of(pinned)
     plain = [name for name in wanted if name not in derived and name != SCHEMA]
-    reads = [column for name in wanted if name in derived for column in derived[name].reads]
+    small = {name: derived[name] for name in wanted if name in derived and not derived[name].large}
+    large = {name: derived[name] for name in wanted if name in derived and derived[name].large}
+    reads = [column for one in small.values() for column in one.reads]
     rows = read_table(pinned, columns=list(dict.fromkeys([*plain, *reads])))
-    made = {name: derived[name].arrow(rows, known) for name in wanted if name in derived}
-    table = rows.select(plain)
-    for name, values in made.items():
-        table = table.append_column(
-            name, values if isinstance(values, pa.ChunkedArray) else pa.array(values)
-        )
+    table = _with(rows.select(plain), rows, small, known)
+    if large:
+        for name, values in _by_batches(pinned, large, known).items():
+            table = table.append_column(name, values)
     frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True)
     return frame.assign(**{SCHEMA: schema}) if SCHEMA in wanted else frame
+
+
+def _by_batches(
+    pinned: Pinned, made: dict[str, Derived], known: Known
+) -> dict[str, pa.ChunkedArray[Any]]:
+    reads = list(dict.fromkeys(column for one in made.values() for column in one.reads))
+    parts = []
+    for batch in record_batches(pinned, reads, BATCH_ROWS):
+        rows = pa.Table.from_batches([batch])
+        parts.append(_with(rows, rows, made, known).select(list(made)))
+    whole = pa.concat_tables(parts)
+    return {name: whole[name] for name in made}
+
+
+def _with(table: pa.Table, rows: pa.Table, made: dict[str, Derived], known: Known) -> pa.Table:
+    """The table with columns that are made of other rows."""
+    for name, one in made.items():
+        values = one.arrow(rows, known)
+        found = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
+        table = table.append_column(name, found)
+    return table
 
 
 def spark_frame(

@@ -1,32 +1,38 @@
-"""Items -> unit vectors of the item tower, one shard at a time.
+"""Items -> unit vectors of the item tower, one shard at a time; what did not change is taken over from an earlier day.
 
 python -m jobs.embeddings --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=star \\
     --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
+python -m jobs.embeddings ... --previous embeddings/ds=2026-01-30/towers=7f3a5c1e9b2d4a60/shard=0of2
+torchrun --nproc-per-node=8 -m jobs.embeddings ...
+
+Memory: the towers, the ids and content hashes of the shard's items today and on the earlier day, and six chunks.
 """
 
 from __future__ import annotations
 
 import logging
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
+from jobs import store
+from jobs.attempt import Attempt
 from jobs.cli import run
-from jobs.columns import table_of, texts
-from jobs.lake import Partition
-from jobs.progress import progress
+from jobs.embedding.census import census_of_items
+from jobs.embedding.delta import Delta, check_address, since
+from jobs.embedding.engines import ENGINES, by_processes, by_spark, unseen
+from jobs.embedding.outcome import account, check, seconds, write_ended
+from jobs.embedding.threads import Clock
+from jobs.embedding.work import Done, Settings, Work, named, packed
+from jobs.embedding.writer import STORAGES
+from jobs.lake import NOWHERE, Partition, lake_root, trials_root
+from jobs.progress import Advance, progress
 from jobs.publish import publish
-from jobs.reading import dataset, pin
+from jobs.reading import Pinned, pin
 from jobs.tracking import mlflow_run
+from jobs.training.processes import device, processes
 from jobs.weights import load_towers
-from models.encode import TOKEN_BUDGET, encode_store
-from models.index import check_vectors
+from models.precision import PRECISIONS
 from models.space import items_space, space_id
-from models.texts import buckets, padded
+from models.team import Team
 from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
@@ -34,61 +40,121 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Args:
-    """items       catalogue snapshot to embed
-    towers      trained towers
-    embeddings  output; key towers is their space id, key shard says which part (0of1: everything)
-    chunk_items items encoded and written at a time: bounds memory
+    """items         catalogue snapshot to embed
+    towers        trained towers
+    embeddings    output; key towers is their space id, key shard says which part (0of1: everything)
+    previous      the same shard of an earlier day: items whose content_hash is the same are taken over
+                  from it; empty: everything is encoded
+    precision     of the matrix products: fp32, bf16, or auto, bf16 where the device is fast at it
+    storage       of the vectors: fp16, half the bytes, or fp32
+    token_budget  tokens (trigrams, without BERT) of one forward pass; 0: as suits the device
+    chunk_items   items that are read, encoded and written together: bounds memory
+    engine        process: this one, or all that torchrun started; spark: tasks on Spark's executors
+    tasks         Spark tasks that share the shard
     """
 
     items: Partition
     towers: Partition
     embeddings: Partition
-    chunk_items: int = 65_536
+    previous: Partition = NOWHERE
+    precision: str = "auto"
+    storage: str = "fp16"
+    token_budget: int = 0
+    chunk_items: int = 16_384
+    engine: str = "process"
+    tasks: int = 2
+
+    def __post_init__(self) -> None:
+        known = {"precision": PRECISIONS, "storage": tuple(STORAGES), "engine": ENGINES}
+        for name, expected in known.items():
+            if (found := getattr(self, name)) not in expected:
+                raise ValueError(f"{name}={found!r}: expected one of {', '.join(expected)}")
+        if self.token_budget < 0 or self.chunk_items < 1 or self.tasks < 1:
+            raise ValueError("expected token_budget >= 0, chunk_items and tasks >= 1")
+        if self.previous:
+            check_address(self.previous, self.embeddings)
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Which shard of how many."""
+        shard, shards = self.embeddings.values["shard"].split("of")
+        return int(shard), int(shards)
 
 
-def shard_of(item_ids: list[str], shards: int) -> NDArray[np.int64]:
-    """Give the shard of each item: by a stable hash of its id, so an item never wanders."""
-    hashes = np.fromiter(map(zlib.crc32, map(str.encode, item_ids)), np.int64, len(item_ids))
-    return hashes % shards
+def main(args: Args) -> dict[str, object] | None:
+    """Embed the items of one shard; the first process of several publishes and answers."""
+    if args.engine == "spark":
+        return _publish(args, Team())
+    with processes() as team:
+        if team.rank == 0:
+            return _publish(args, team)
+        towers = load_towers(pin(args.towers)).to(device()).eval()
+        work: Work | None = team.told(None)
+        assert work is not None, "the first process tells"
+        by_processes(work, team, towers, unseen)
+        return None
 
 
-def main(args: Args) -> dict[str, object]:
-    """Embed the items of one shard; ids out are ids in, each once."""
+def _publish(args: Args, team: Team) -> dict[str, object]:
     items, towers_in = pin(args.items), pin(args.towers)
-    towers = load_towers(towers_in)
+    previous = pin(args.previous) if args.previous else None
+    towers = load_towers(towers_in).eval()
     _same_space(args, towers)
-    shard, shards = map(int, args.embeddings.values["shard"].split("of"))
-    inputs = [items, towers_in]
+    inputs = [items, towers_in, *([previous] if previous else [])]
     with (
         mlflow_run("embeddings", args, inputs) as tracked,
         publish(args.embeddings, args, inputs) as out,
     ):
         out.mlflow_run_id = tracked.id
-        seen: set[str] = set()
-        read = mine = 0
-        tokens = np.zeros(2, np.int64)  # of the texts, and of padding
-        chunks = dataset(items).to_batches(columns=["item_id", "text"], batch_size=args.chunk_items)
-        with progress("embeddings", items.manifest.rows, "items") as advance:
-            for number, (ids, read_texts, n_read) in enumerate(_of_shard(chunks, shard, shards)):
-                store = towers.store(read_texts)
-                vectors = encode_store(towers.forward_items, store, TOKEN_BUDGET, towers)
-                tokens += np.array(padded(store.sizes, buckets(store.sizes, TOKEN_BUDGET)))
-                check_vectors(vectors, ids)
-                out.write_table(_rows(ids, vectors), f"part-{number:05d}.parquet")
-                seen.update(ids)
-                mine += len(ids)
-                read += n_read
-                advance(n_read)
-        if mine != len(seen):
-            raise RuntimeError(f"{args.items}: {mine - len(seen):,} item ids repeat; expected none")
-        out.count("items", read, mine, {"other shards": read - mine})
-        out.facts.update(space_id=args.embeddings.values["towers"], dim=towers.config.width)
-        out.facts.update(shard=shard, shards=shards, items=mine)
-        # trigrams stand one after another: there is nothing to pad
-        share = tokens[1] / max(1, tokens.sum()) if towers.config.has_bert else 0.0
-        out.facts["padding_frac"] = float(share)
-        tracked.measures({"items": mine, "padding_frac": float(share)})
-    return {"embeddings": str(args.embeddings), "items": mine}
+        clock = Clock()
+        with clock("wall"):
+            with clock("census"):
+                today = census_of_items(items, *args.shard)
+                delta, full_because = since(today, previous, _kinds(args))
+            work = _work(args, items, towers_in, previous, delta, out)
+            with progress("embeddings", len(today), "items") as advance:
+                shares = _shares(args, work, team, towers, advance)
+            with clock("check"):
+                ids_sha256 = check(out, args.items, today, shares)
+        if not full_because:
+            write_ended(out, delta.ended)
+        figures = account(out, today, delta, shares, previous)
+        spent = seconds(shares, **clock.seconds)
+        out.facts.update(_kinds(args), **figures, seconds=spent, ids_sha256=ids_sha256, dim=towers.config.width,
+                         shard=args.shard[0], shards=args.shard[1], full_because=full_because)  # fmt: skip
+        tracked.measures(figures | {f"seconds/{stage}": taken for stage, taken in spent.items()})
+        log.info("%s: %s", args.embeddings, ", ".join(f"{k} {v:,}" for k, v in figures.items()))
+        log.info("%s: seconds %s", args.embeddings, ", ".join(f"{k} {v:.1f}" for k, v in spent.items()))  # fmt: skip
+    return {"embeddings": str(args.embeddings), **figures}
+
+
+def _kinds(args: Args) -> dict[str, object]:
+    """What must be the same of an earlier shard, or its vectors are of another kind."""
+    return {"space_id": args.embeddings.values["towers"], "precision": args.precision,
+            "storage": args.storage}  # fmt: skip
+
+
+def _work(
+    args: Args, items: Pinned, towers: Pinned, previous: Pinned | None, delta: Delta, out: Attempt
+) -> Work:
+    return Work(
+        items=named(items),
+        towers=named(towers),
+        previous=named(previous) if previous else None,
+        uri=store.absolute(out.uri),
+        lake=store.absolute(lake_root()),
+        trials=store.absolute(trials_root()) if trials_root() else "",
+        shard=args.shard[0],
+        shards=args.shard[1],
+        settings=Settings(args.precision, args.storage, args.token_budget, args.chunk_items),
+        **packed(delta),
+    )
+
+
+def _shares(args: Args, work: Work, team: Team, towers: TwoTower, advance: Advance) -> list[Done]:
+    if args.engine == "spark":
+        return by_spark(work, args.tasks, advance)
+    return by_processes(team.told(work), team, towers.to(device()), advance)
 
 
 def _same_space(args: Args, towers: TwoTower) -> None:
@@ -99,22 +165,6 @@ def _same_space(args: Args, towers: TwoTower) -> None:
             f"{args.embeddings}: {args.towers} has space id {found}, the address says {expected};"
             f" write to towers={found}"
         )
-
-
-def _of_shard(
-    chunks: Iterator[pa.RecordBatch], shard: int, shards: int
-) -> Iterator[tuple[list[str], list[str], int]]:
-    """Yield (item ids, texts, rows read) of the shard, batch by batch."""
-    for chunk in chunks:
-        mine = shard_of(texts(chunk.column("item_id")), shards) == shard
-        kept = chunk.filter(pa.array(mine))
-        yield texts(kept.column("item_id")), texts(kept.column("text")), len(chunk)
-
-
-def _rows(ids: list[str], vectors: NDArray[np.float32]) -> pa.Table:
-    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-    lists = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return table_of({"item_id": ids, "embedding": lists})
 
 
 if __name__ == "__main__":

@@ -41,6 +41,15 @@ def file_columns(pinned: Pinned) -> dict[str, str]:
     return first[1]
 
 
+def spark_reads(pinned: Pinned) -> bool:
+    """Whether Spark can read the files: vectors in fp16 it refuses (PARQUET_TYPE_ILLEGAL, Spark 4.1)."""
+    for entry in pinned.entries():
+        if entry.name.endswith(".parquet"):
+            system, path = store.filesystem(f"{pinned.uri}/{entry.name}")
+            return "halffloat" not in str(pq.read_schema(path, filesystem=system))
+    return True
+
+
 def _spell(kind: pa.DataType) -> str:
     if pa.types.is_map(kind):
         return f"MAP<{_spell(kind.key_type)},{_spell(kind.item_type)}>"
@@ -49,6 +58,6 @@ def _spell(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "TIMESTAMP" if kind.tz else "TIMESTAMP_NTZ"
     names = {pa.string(): "STRING", pa.large_string(): "STRING", pa.float64(): "DOUBLE",
-             pa.float32(): "FLOAT", pa.int32(): "INT", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN",
+             pa.float32(): "FLOAT", pa.float16(): "FLOAT", pa.int32(): "INT", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN",
              pa.date32(): "DATE"}  # fmt: skip
     return names.get(kind, str(kind).upper())

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
+from jobs.keys import KEYS
 from jobs.tables import COLUMNS
 
 
@@ -32,41 +30,11 @@ def trial() -> str:
     return hashlib.sha1(root.encode(), usedforsecurity=False).hexdigest()[:12] if root else ""
 
 
-def _is_date(value: str) -> bool:
-    """Only the canonical form: `date.fromisoformat` alone also takes 20260131 and 2026-W05-6."""
-    try:
-        return date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
-def _is_shard(value: str) -> bool:
-    found = re.fullmatch(r"(0|[1-9][0-9]{0,4})of([1-9][0-9]{0,4})", value)
-    return found is not None and int(found[1]) < int(found[2])
-
-
-def _is_space_id(value: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{16}", value) is not None
-
-
-def _is_step(value: str) -> bool:
-    return value in ("in_batch", "star", "adore")
-
-
-def _is_name(value: str) -> bool:
-    return re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", value) is not None
-
-
-KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
-    "ds": (_is_date, "a day as YYYY-MM-DD"),
-    "towers": (_is_space_id, "a space id: 16 hexadecimal digits"),
-    "shard": (_is_shard, "a shard such as 0of4"),
-    "step": (_is_step, "in_batch, star or adore"),
-    "study": (_is_name, "a name of small letters, digits and _"),
-}
-
 # what follows from training: in a trial these tables live apart
-TRAINED = ("bert", "towers", "negatives", "embeddings", "index", "rankings", "report", "measures")
+TRAINED = (
+    "bert", "towers", "negatives", "embeddings", "quantiser", "codes", "index", "categories", "rankings", "report",
+    "measures",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,8 +149,11 @@ QRELS = Table("qrels", 1, ("ds",))
 BERT = Table("bert", 1, ("ds",))
 TOWERS = Table("towers", 1, ("ds", "step"))
 NEGATIVES = Table("negatives", 1, ("ds", "towers"))
-EMBEDDINGS = Table("embeddings", 1, ("ds", "towers", "shard"))
+EMBEDDINGS = Table("embeddings", 2, ("ds", "towers", "shard"))
+QUANTISER = Table("quantiser", 1, ("ds", "towers"))
+CODES = Table("codes", 1, ("ds", "towers", "shard"))
 INDEX = Table("index", 1, ("ds", "towers"))
+CATEGORIES = Table("categories", 1, ("ds", "towers"))
 MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
@@ -192,7 +163,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, INDEX, RANKINGS, REPORT, MEASURES, SWEEP,
+        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
+        SWEEP,
     )
 }  # fmt: skip
 

@@ -14,11 +14,13 @@ from typing import Any
 MANIFEST = "_manifest.json"
 POINTER = "_current.json"
 VERDICT = "_verdict.json"
+# folders whose files are not rows of the table: rows that were rejected, rows that the day before had and this has not
+ASIDE = ("quarantine", "tombstones")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a partition. role: data, or quarantine (rows set aside, never read downstream)."""
+    """One file of a partition. role: data, or the folder of ASIDE that it lies in."""
 
     name: str
     bytes: int

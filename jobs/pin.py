@@ -2,17 +2,19 @@
 
 python -m jobs.pin                                        the champion's
 python -m jobs.pin --towers towers/ds=2026-01-31/step=star
+python -m jobs.pin --ds 2026-01-31 --shards 2             and the day to take embeddings over from
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
+from jobs.lake import CODES, EMBEDDINGS, ITEMS, NOWHERE, QUANTISER, Partition, Table
 from jobs.pointer import has_pointer, read_pointer
-from jobs.reading import Pinned, pin
+from jobs.reading import Pinned, exists, pin, read_verdict
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
 log = logging.getLogger(__name__)
@@ -20,9 +22,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Args:
-    """towers  trained towers; empty: those behind the index in service"""
+    """towers         trained towers; empty: those behind the index in service
+    ds             day to embed: an earlier one is looked for whose embeddings can be taken over; empty: none is
+    shards         parts that both days' embeddings are in
+    previous_days  days that the earlier one may lie back
+    rebuild        1: take nothing over, encode everything anew
+    """
 
     towers: Partition = NOWHERE
+    ds: str = ""
+    shards: int = 1
+    previous_days: int = 14
+    rebuild: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ds:
+            ITEMS.at(ds=self.ds)
+        if self.shards < 1 or self.previous_days < 0 or self.rebuild not in (0, 1):
+            raise ValueError("expected shards >= 1, previous_days >= 0, rebuild 0 or 1")
 
 
 def main(args: Args) -> dict[str, object]:
@@ -35,13 +52,40 @@ def main(args: Args) -> dict[str, object]:
     else:
         log.info("champion: points nowhere yet; towers_weekly trains and promotes the first")
         raise SystemExit(NOTHING_TO_DO)
+    # refreshed towers keep the embeddings of those they went on from
+    items_space = towers.facts.get("items_of") or towers.facts["space_id"]
     return {
         "towers": str(towers.partition),
         "space": towers.facts["space_id"],
-        # refreshed towers keep the embeddings of those they went on from
-        "items_space": towers.facts.get("items_of") or towers.facts["space_id"],
+        "items_space": items_space,
         "champion": str(champion.partition) if champion else "",
+        **previous_days(args, items_space),
     }
+
+
+def previous_days(args: Args, space: str) -> dict[str, str]:
+    """By table, the newest earlier day that is whole in this space, to be taken over; empty where none is."""
+    tables = (EMBEDDINGS, QUANTISER, CODES)
+    return {f"previous_{table.name}": _newest(args, table, space) for table in tables}
+
+
+def _newest(args: Args, table: Table, space: str) -> str:
+    if not args.ds or args.rebuild:
+        return ""
+    last = date.fromisoformat(args.ds)
+    shards = [f"{number}of{args.shards}" for number in range(args.shards)]
+    for back in range(1, args.previous_days + 1):
+        at = {"ds": (last - timedelta(days=back)).isoformat(), "towers": space}
+        parts = [table.at(**at, shard=one) for one in shards] if "shard" in table.keys else [table.at(**at)]  # fmt: skip
+        if all(map(_sound, parts)):
+            return at["ds"]
+    log.info("%s in space %s: none of the %d days before %s is whole; all is made anew",
+             table.name, space, args.previous_days, args.ds)  # fmt: skip
+    return ""
+
+
+def _sound(shard: Partition) -> bool:
+    return exists(shard) and read_verdict(pin(shard, even_stopped=True)).get("verdict") != "stop"
 
 
 def towers_behind(champion: Pinned) -> Pinned:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.derived import DERIVED, SCHEMA, computable, pandas_frame, spark_frame
-from jobs.file_schema import ddl, file_columns
+from jobs.file_schema import ddl, file_columns, spark_reads
 from jobs.findings import Finding, finding_of, keep_counts
 from jobs.reading import Pinned
 from jobs.spark import spark_session
@@ -98,7 +98,7 @@ def suite_file(table: str) -> Path:
 
 
 def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outcome:
-    """Run the table's checkpoint on this version, with Spark from `spark_rows` rows up."""
+    """Run the table's checkpoint on this version, with Spark from `spark_rows` rows up if it can read them."""
     started = time.monotonic()
     table = pinned.partition.name
     suite = suite_file(table).read_bytes()
@@ -107,7 +107,7 @@ def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outc
     found = file_columns(pinned)
     schema = ddl(found)
     wanted = computable(pinned, wanted, found)
-    if pinned.manifest.rows < spark_rows:
+    if pinned.manifest.rows < spark_rows or not spark_reads(pinned):
         engine = "pandas"
         key, result = _run(context, pinned, engine, pandas_frame(pinned, wanted, schema))
     else:

@@ -28,10 +28,10 @@ from jobs.columns import Strings, pick, texts
 from jobs.golden import check_vectors
 from jobs.query_encoder import Encoder, Vectors, open_encoder
 from jobs.reading import Pinned
+from models.ann.search import ask
 from models.cutoff import Cutoff
 from models.fusion import Ranked, Vote, reciprocal_rank_fusion, trec_order
 from models.normalise import normalise_query
-from models.searching import search_with
 
 if TYPE_CHECKING:
     from models.sparse import SparseIndex
@@ -77,7 +77,7 @@ class Bundle:
 
     def dense(self, vectors: Vectors, depth: int, **settings: float) -> Ranked:
         """Rank by cosine similarity. settings (nprobe, ...) stand for the tuned ones, for this call alone."""
-        found = search_with(self.index, vectors, depth, {**self.settings, **settings})
+        found = ask(self.index, vectors, depth, {**self.settings, **settings})
         return trec_order(found.items, found.scores)
 
     @cached_property

@@ -70,10 +70,7 @@ class Pinned:
         Raises:
             RuntimeError: a file is missing or differs from the manifest.
         """
-        entries = self.entries(role)
-        for entry in entries:
-            self._check(entry)
-        return [f"{self.uri}/{entry.name}" for entry in entries]
+        return [self.check(entry) for entry in self.entries(role)]
 
     def path(self, name: str) -> Path:
         """A checked local path of one file; fetched first when the lake is remote."""
@@ -81,7 +78,7 @@ class Pinned:
         if entry is None:
             known = ", ".join(entry.name for entry in self.manifest.files)
             raise LookupError(f"{self.partition}: no file {name!r}; it has {known}")
-        self._check(entry)
+        self.check(entry)
         if store.is_local(self.uri):
             return store.local_path(self.uri) / name
         target = Path(self._cache.name) / name
@@ -92,7 +89,12 @@ class Pinned:
     def _cache(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="nightshelf-")
 
-    def _check(self, entry: FileEntry) -> None:
+    def check(self, entry: FileEntry) -> str:
+        """The URI of a listed file that is as the manifest says.
+
+        Raises:
+            RuntimeError: it is missing or differs.
+        """
         try:
             found = store.sha256(f"{self.uri}/{entry.name}")
         except FileNotFoundError:
@@ -102,6 +104,7 @@ class Pinned:
                 f"{self.partition}: {entry.name} has sha256 {found}, its manifest says {entry.sha256}; "
                 f"the file is damaged: run the job again that wrote it ({self.manifest.job})"
             )
+        return f"{self.uri}/{entry.name}"
 
 
 def attempt_uri(partition: Partition, attempt: str) -> str:

@@ -16,6 +16,7 @@ from jobs import store
 from jobs.attempt import Attempt
 from jobs.fault import fault_point
 from jobs.manifest import (
+    ASIDE,
     MANIFEST,
     POINTER,
     FileEntry,
@@ -37,7 +38,9 @@ def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) ->
     if not store.is_local(out.uri):
         for name, _ in list(store.list_files(str(out.folder))):
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
-    files = [_entry(out.uri, name, size) for name, size in store.list_files(out.uri)]
+    # a name that begins with _ is never data: what engines leave there may still be written to
+    listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
+    files = [_entry(out.uri, name, size) for name, size in listed]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
@@ -91,5 +94,6 @@ def _entry(uri: str, name: str, size: int) -> FileEntry:
     rows = None
     if name.endswith(".parquet"):
         rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
-    role = "quarantine" if name.startswith("quarantine/") else "data"
+    folder = name.partition("/")[0]
+    role = folder if folder in ASIDE else "data"
     return FileEntry(name, size, store.sha256(f"{uri}/{name}"), rows, role)

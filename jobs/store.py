@@ -24,6 +24,11 @@ def local_path(uri: str) -> Path:
     return Path(uri.removeprefix("file://")).absolute()
 
 
+def absolute(uri: str) -> str:
+    """The same place for a process that works in another folder."""
+    return str(local_path(uri)) if is_local(uri) else uri
+
+
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path inside it."""
     if is_local(uri):

@@ -66,7 +66,8 @@ DDL: dict[str, str] = {
     """,
     "embeddings": """
         item_id STRING
-        embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size'
+        content_hash STRING COMMENT 'of the item: what its vector was made of'
+        embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
     """,
     "rankings": """
         arm STRING COMMENT 'dense, sparse, hybrid, dense_in_batch; champion_*: of the index in service'

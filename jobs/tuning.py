@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import find, strings, where
+from jobs.columns import Strings, find, strings, where
 from jobs.reading import Pinned, read_table
 from models.cutoff import fit_threshold
 from models.fusion import Ranked, fit_vote
@@ -34,7 +33,7 @@ def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
 
 
 def relevant_keys(
-    qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Sequence[str]
+    qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings
 ) -> NDArray[np.int64]:
     """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
     rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= min_relevance)

@@ -1,21 +1,33 @@
-"""Reading all shards of an embedding space: the exact set, one space, each item once."""
+"""Reading the shards of an embedding space: the exact set, one space, each item once; a batch in memory at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.columns import Strings, texts
 from jobs.lake import Partition
-from jobs.reading import Pinned, dataset, pin
+from jobs.reading import Pinned, pin
+from jobs.streaming import record_batches
 from models.fusion import Ranked, trec_order
 from models.index import exact_search
 
 Vectors = NDArray[np.float32]
+BATCH_ROWS = 16_384  # vectors in memory at a time: 25 MB of 384 dimensions
+COLUMNS = ("item_id", "content_hash", "embedding")
+
+
+class Embedded(NamedTuple):
+    """Some items: item_ids [n], content_hashes [n], vectors [n, D] in fp32 whatever the files hold."""
+
+    item_ids: Strings
+    content_hashes: Strings
+    vectors: Vectors
 
 
 def pin_shards(first: Partition) -> list[Pinned]:
@@ -32,17 +44,17 @@ def pin_shards(first: Partition) -> list[Pinned]:
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
     for one in pinned:
         if (
-            _catalogue(one) != _catalogue(pinned[0])
+            catalogue(one) != catalogue(pinned[0])
             or one.facts["space_id"] != first.values["towers"]
         ):
             raise RuntimeError(
-                f"{one.partition}: of items {_catalogue(one)[:12]} in space {one.facts['space_id']},"
-                f" unlike {first}, of items {_catalogue(pinned[0])[:12]}; embed this shard again"
+                f"{one.partition}: of items {catalogue(one)[:12]} in space {one.facts['space_id']},"
+                f" unlike {first}, of items {catalogue(pinned[0])[:12]}; embed this shard again"
             )
     return pinned
 
 
-def _catalogue(shard: Pinned) -> str:
+def catalogue(shard: Pinned) -> str:
     """Content of the items that a shard was made from. The space id says all about the towers."""
     return next(
         source.content_sha256
@@ -51,31 +63,45 @@ def _catalogue(shard: Pinned) -> str:
     )
 
 
+def shard_batches(shard: Pinned, batch_rows: int = BATCH_ROWS) -> Iterator[Embedded]:
+    """Items of one shard in the order of its files, at most batch_rows at a time."""
+    for batch in record_batches(shard, COLUMNS, batch_rows):
+        ids, hashes, vectors = (batch.column(name) for name in COLUMNS)
+        yield Embedded(ids, hashes, matrix(vectors))
+
+
+def batches(
+    shards: list[Pinned], batch_rows: int = BATCH_ROWS
+) -> Iterator[tuple[Strings, Vectors]]:
+    """Ids and vectors of all shards, at most batch_rows at a time, in the order of the files."""
+    for shard in shards:
+        for batch in record_batches(shard, ("item_id", "embedding"), batch_rows):
+            yield batch.column("item_id"), matrix(batch.column("embedding"))
+
+
 def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:
     """Read ids and vectors [N, D] of all shards, in the order of the ids.
 
     Rows in the order of ids make the index reproducible and its ties those of trec_eval.
     """
     parts = list(batches(shards))
-    ids = np.array([name for names, _ in parts for name in names], dtype=object)
-    vectors = np.concatenate([part for _, part in parts])
-    order = np.argsort(ids, kind="stable")
-    return ids[order].tolist(), vectors[order]
+    ids, order = in_order([names for names, _ in parts])
+    return texts(ids), np.concatenate([vectors for _, vectors in parts])[order]
 
 
-def batches(shards: list[Pinned]) -> Iterator[tuple[list[str], Vectors]]:
-    """Ids and vectors of all shards, a few at a time, in the order of the files."""
-    for shard in shards:
-        for batch in dataset(shard).to_batches(columns=["item_id", "embedding"]):
-            yield texts(batch.column("item_id")), matrix(batch.column("embedding"))
+def in_order(parts: list[Strings]) -> tuple[Strings, NDArray[np.int64]]:
+    """The ids of all parts in order of their bytes, and the row in the parts that each came from."""
+    ids: Any = pa.chunked_array(parts, pa.string()).combine_chunks()
+    order = pc.sort_indices(ids)
+    return ids.take(order), order.to_numpy().astype(np.int64)
 
 
 def matrix(column: Any) -> Vectors:
-    """View a fixed-size-list column as an array [N, D], without copying."""
+    """A fixed-size-list column as fp32 [N, D]; not copied where the file holds fp32."""
     if not pa.types.is_fixed_size_list(column.type):
         raise RuntimeError(f"embedding is {column.type}, expected a list of fixed size")
     flat: Vectors = column.flatten().to_numpy(zero_copy_only=True)
-    return flat.reshape(len(column), column.type.list_size)
+    return flat.astype(np.float32, copy=False).reshape(len(column), column.type.list_size)
 
 
 def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[Ranked, Strings]:
@@ -83,17 +109,16 @@ def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[
 
     Returns the ranking in rows of the sorted ids, and those ids.
     """
-    names: list[str] = []
+    names: list[Strings] = []
 
     def vectors() -> Iterator[Vectors]:
         for found, part in batches(shards):
-            names.extend(found)
+            names.append(found)
             yield part
 
     ranked = exact_search(vectors(), queries, depth)
-    ids = np.array(names, dtype=object)
-    order = np.argsort(ids, kind="stable")
+    ids, order = in_order(names)
     row = np.empty(len(ids) + 1, dtype=np.int64)
     row[order] = np.arange(len(ids))
     row[-1] = -1  # the place that -1, no item, points at
-    return trec_order(row[ranked.items], ranked.scores), pa.array(ids[order], pa.string())
+    return trec_order(row[ranked.items], ranked.scores), ids

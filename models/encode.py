@@ -15,6 +15,7 @@ from models.towers import TwoTower
 
 Vectors = NDArray[np.float32]
 TOKEN_BUDGET = 16_384  # tokens (trigrams, without BERT) of one forward pass, padding included
+_GPU_BUDGET = 131_072
 _CHUNK = 65_536
 
 
@@ -61,13 +62,22 @@ def encode_store(
     and queries of a shop); pooling, fusing and norms are fp32 all the same.
     """
     vectors = np.empty((len(store), towers.config.width), np.float32)
+    if not len(store):
+        return vectors
     was_training = towers.training
     towers.eval()
+    groups = list(buckets(store.sizes, budget))
     with torch.inference_mode(), autocast(towers.device, precision):
-        for rows in buckets(store.sizes, budget):
-            vectors[rows] = forward(store.take(rows)).float().cpu().numpy()
+        # they stay on the device until all are there: a copy waits for it, and so is made once
+        found = torch.cat([forward(store.take(rows)).float() for rows in groups])
+        vectors[np.concatenate(groups)] = found.cpu().numpy()
     towers.train(was_training)
     return vectors
+
+
+def token_budget(device: torch.device, asked: int = 0) -> int:
+    """Tokens of one forward pass: as asked, or what suits the device."""
+    return asked or (_GPU_BUDGET if device.type == "cuda" else TOKEN_BUDGET)
 
 
 def store_vectors(

@@ -64,7 +64,8 @@ def sample_rows(items: int, count: int, seed: int) -> Rows:
 def assign(centroids: Vectors, vectors: Vectors) -> NDArray[np.int32]:
     """The list [N] of each vector: its nearest centroid."""
     near = faiss.knn(vectors, centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
-    return near[:, 0].astype(np.int32)
+    lists: NDArray[np.int32] = near[:, 0].astype(np.int32)
+    return lists
 
 
 def layout(labels: NDArray[np.int32], centroids: Vectors) -> tuple[Vectors, Rows, Rows]:

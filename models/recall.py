@@ -21,6 +21,14 @@ def recall_and_rr(
     return recall, 1.0 / first
 
 
+def overlap(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
+    """Share of the exact neighbours that were found, over all queries; both [Q, K], -1 for none."""
+    span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
+    first = np.arange(len(exact), dtype=np.int64)[:, None] * span
+    wanted = (first + exact)[exact >= 0]
+    return float(np.isin(wanted, (first + found)[found >= 0]).mean()) if len(wanted) else 0.0
+
+
 def surely_better(new: NDArray[np.float64], old: NDArray[np.float64]) -> bool:
     """Whether the mean gain over the same queries exceeds its standard error.
 

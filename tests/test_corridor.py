@@ -82,7 +82,12 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     *_, promoted = batch(
         f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=0of2",
         f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=1of2",
-        f"index --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
+        f"quantiser --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --quantiser quantiser/{at} --queries queries/{DAY} --qrels qrels/{DAY}",
+        *(
+            f"codes --embeddings embeddings/{at}/shard={one}of2 --quantiser quantiser/{at} --codes codes/{at}/shard={one}of2"
+            for one in (0, 1)
+        ),
+        f"index --codes codes/{at}/shard=0of2 --quantiser quantiser/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
         f"rankings --index index/{at} --rankings rankings/{at} {judged}",
         f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged}",
         f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/towers={space1}",

@@ -204,8 +204,10 @@ def test_every_library_that_is_imported_is_asked_for(rooms: tuple[str, ...]) -> 
     groups = ["", "faiss-cpu", *(["dev", "bench"] if rooms == ("tests",) else [])]
     asked = {name for group in groups for name in names(required()[group])}
     imported = {top for room in rooms for path in (ROOT / room).rglob("*.py") for top in tops(path)}
-    # Airflow is a namespace of many packages; _typeshed is the type checker's and never loaded
-    imported -= {"airflow", "dags", "jobs", "models", "tests", "_typeshed"}
+    # Airflow is a namespace of many packages; _typeshed is the type checker's and never loaded;
+    # autofaiss has a folder of its own
+    imported -= {"airflow", "autofaiss", "dags", "jobs", "models", "tests", "_typeshed"}
+    assert "/autofaiss autofaiss==" in (ROOT / "Makefile").read_text()
     assert {PACKAGE.get(top, top.replace("_", "-").lower()) for top in imported} <= asked
 
 

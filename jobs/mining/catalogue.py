@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
 from jobs.fault import fault_point
 from jobs.mining.scratch import Scratch, VectorFile
@@ -48,7 +47,7 @@ def embedded_vectors(
     mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)
     filled = np.zeros(len(ids), np.int64)
     for names, vectors in batches(shards):
-        rows = rows_of(pa.array(names, pa.string()), ids)
+        rows = rows_of(names, ids)
         mapped[rows[rows >= 0]] = vectors[rows >= 0]
         np.add.at(filled, rows[rows >= 0], 1)
     if not (filled == 1).all():

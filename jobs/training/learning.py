@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs import columns
 from jobs.reading import Pinned, read_table
 from jobs.training.stores import Texts, item_store, item_texts
 from models.batches import Known, Pairs
@@ -139,7 +140,7 @@ def bytes_per_pair(learning: Learning, examples: Examples) -> dict[str, float]:
     return {names[name]: float(total) / len(query) for name, total in found.items()}
 
 
-def rows_of(names: Strings, ids: Strings) -> Rows:
+def rows_of(names: columns.Strings, ids: Strings) -> Rows:
     """Row of each name in ids, -1 where it is not there."""
     found = pc.index_in(names, value_set=ids).to_numpy(zero_copy_only=False)
     return np.nan_to_num(found.astype(np.float64), nan=-1.0).astype(np.int64)

@@ -28,6 +28,13 @@ def compare(
     """Print name, ours, peer, ratio, unit and what was varied; n units are done in one turn."""
     turns = [(cpu_s(ours), cpu_s(peer)) for _ in range(rounds)]
     mine, theirs = (n / min(side) for side in zip(*turns, strict=True))
-    line = {"name": name, "ours": float(f"{mine:.4g}"), "peer": float(f"{theirs:.4g}"), "peer_name": peer_name,
-            "ratio": round(mine / theirs, 2), "unit": f"{unit}/cpu_s", "varied": varied}  # fmt: skip
+    tell(name, mine, theirs, peer_name, mine / theirs, f"{unit}/cpu_s", varied)
+
+
+def tell(
+    name: str, ours: float, peer: float, peer_name: str, ratio: float, unit: str, varied: str
+) -> None:
+    """Print the line of a comparison that was measured; a ratio above 1 speaks for us."""
+    line = {"name": name, "ours": float(f"{ours:.4g}"), "peer": float(f"{peer:.4g}"), "peer_name": peer_name,
+            "ratio": round(ratio, 2), "unit": unit, "varied": varied}  # fmt: skip
     sys.stdout.write(json.dumps(line) + "\n")

@@ -14,8 +14,9 @@ import pytest
 from airflow.sdk import DAG, BaseOperator
 
 from jobs import cli
+from tests.dags import rendering
 from tests.dags.conftest import Golden
-from tests.dags.rendering import DAGS, load, rendered
+from tests.dags.rendering import DAGS, load, pulled, rendered
 
 
 class PodOperator(BaseOperator):
@@ -130,6 +131,55 @@ def test_towers_learn_from_days_before_the_judged_ones(
     assert argv[argv.index("--pairs") + 1] == pairs
     argv = rendered(load("pairs_daily").get_task("qrels"), params).argv
     assert argv[argv.index("--labels") + 1] == labels
+
+
+def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        rendering, "pulled", lambda task_ids: pulled(task_ids) | {"previous_embeddings": ""}
+    )
+    argv = rendered(load("index_nightly").get_task("embeddings_0")).argv
+    assert argv[argv.index("--previous") + 1] == ""
+
+
+@pytest.mark.parametrize(
+    ("encoder", "runner", "start", "more"),
+    [
+        ("process", "local", ["python", "-m", "jobs.embeddings", "--items"], False),
+        (
+            "torchrun",
+            "local",
+            ["torchrun", "--nnodes=2", "-m", "jobs.embeddings", "--items"],
+            False,
+        ),
+        ("spark", "local", ["python", "-m", "jobs.embeddings", "--items"], True),
+        # a driver that spark-submit starts, with what NIGHTSHELF_SPARK_ARGS says of GPUs
+        ("spark", "spark_submit", ["spark-submit", "--master", "spark://m:7077"], True),
+        ("torchrun", "spark_submit", ["torchrun", "--nnodes=2", "-m", "jobs.embeddings"], False),
+    ],
+)
+def test_how_embeddings_are_started(
+    encoder: str, runner: str, start: list[str], more: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ENCODER": encoder, "RUNNER": runner, "TORCHRUN": "--nnodes=2", "PROCESSES": "8",
+                        "SPARK_MASTER": "spark://m:7077"}.items():  # fmt: skip
+        monkeypatch.setenv(f"NIGHTSHELF_{name}", value)
+    argv = rendered(load("index_nightly").get_task("embeddings_1")).argv
+    assert argv[: len(start)] == start
+    assert (argv[-4:] == ["--engine", "spark", "--tasks", "8"]) == more
+    flags = argv[argv.index("--items") :]
+    args = cli.parse(importlib.import_module("jobs.embeddings").Args, flags)
+    assert (args.engine, args.embeddings.values["shard"]) == (
+        "spark" if more else "process",
+        "1of2",
+    )
+    # trainings have a setting of their own
+    assert rendered(load("towers_weekly").get_task("towers_star")).argv[0] == "python"
+
+
+def test_an_unknown_encoder_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_ENCODER", "ray")
+    with pytest.raises(ValueError, match="NIGHTSHELF_ENCODER='ray': expected one of process"):
+        load("index_nightly")
 
 
 def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,10 +95,10 @@ def test_the_corridor_runs_one_way(bag: DagBag) -> None:
         "wait", "towers_in_batch", "pin_in_batch", "negatives", "expect_negatives", "towers_star", "pin_star",
     ]  # fmt: skip
     for dag_id in ("towers_weekly", "index_nightly"):
-        assert order[dag_id][-5:] == [
-            "index", "rankings", "expect_rankings", "report", "promote",
+        assert order[dag_id][-8:] == [
+            "quantiser", "codes_0", "codes_1", "index", "rankings", "expect_rankings", "report", "promote",
         ]  # fmt: skip
-        assert order[dag_id].index("expect_embeddings") < order[dag_id].index("index")
+        assert order[dag_id].index("expect_embeddings") < order[dag_id].index("quantiser")
     assert order["index_nightly"][:2] == ["wait", "pin"]
 
 

@@ -8,7 +8,19 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from jobs.lake import EMBEDDINGS, INDEX, ITEMS, QRELS, QUERIES, RANKINGS, REPORT, TOWERS, Partition
+from jobs.lake import (
+    CODES,
+    EMBEDDINGS,
+    INDEX,
+    ITEMS,
+    QRELS,
+    QUANTISER,
+    QUERIES,
+    RANKINGS,
+    REPORT,
+    TOWERS,
+    Partition,
+)
 from jobs.publish import publish
 from jobs.weights import write_towers
 from models.normalise import normalise_query, query_id
@@ -45,6 +57,13 @@ class Shop:
 
     def embeddings(self, shard: str = "0of2") -> Partition:
         return EMBEDDINGS.at(ds=DS, towers=self.space, shard=shard)
+
+    def codes(self, shard: str = "0of2") -> Partition:
+        return CODES.at(ds=DS, towers=self.space, shard=shard)
+
+    @property
+    def quantiser(self) -> Partition:
+        return QUANTISER.at(ds=DS, towers=self.space)
 
     @property
     def index(self) -> Partition:

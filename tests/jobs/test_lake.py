@@ -64,7 +64,7 @@ def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
     assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
     assert EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="1of2").having(shard="0of2").uri == (
-        f"s3://lake/embeddings_v1/ds=2026-01-31/towers={SPACE}/shard=0of2"
+        f"s3://lake/embeddings_v2/ds=2026-01-31/towers={SPACE}/shard=0of2"
     )
 
 

@@ -218,7 +218,7 @@ def test_embeddings_of_another_space_are_refused(mined_at: Partition) -> None:
     other = EMBEDDINGS.at(ds=DS, towers="0" * 16, shard="0of1")
     with publish(other, Args(other), [pin(ITEMS.at(ds=DS))]) as out:
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(16, np.float32)), 16)
-        out.write_table(pa.table({"item_id": ["a"], "embedding": vectors}))
+        out.write_table(pa.table({"item_id": ["a"], "content_hash": ["h"], "embedding": vectors}))
         out.facts["space_id"] = "0" * 16
     with pytest.raises(ValueError, match="of another space"):
         negatives.main(args(mined_at, embeddings=other))

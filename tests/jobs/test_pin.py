@@ -52,7 +52,13 @@ def test_without_a_champion_there_is_nothing_to_do(lake: Path) -> None:
 
 def test_named_towers_are_pinned_and_the_index_in_service_is_told(lake: Path) -> None:
     made(STAR, space_id=SPACE)
-    first = {"towers": str(STAR), "space": SPACE, "items_space": SPACE, "champion": ""}
+    first = {
+        "towers": str(STAR),
+        "space": SPACE,
+        "items_space": SPACE,
+        "champion": "",
+        **{f"previous_{name}": "" for name in ("embeddings", "quantiser", "codes")},
+    }
     assert job.main(job.Args(STAR)) == first
     index = promoted()
     assert job.main(job.Args(STAR)) == {**first, "champion": str(index.partition)}
@@ -69,6 +75,45 @@ def test_towers_trained_anew_since_are_not_taken_for_the_champions(lake: Path) -
     made(STAR, space_id=OTHER)
     with pytest.raises(RuntimeError, match=f"none is in space {SPACE} any more"):
         job.main(job.Args())
+
+
+def test_the_day_to_take_embeddings_over_from(lake: Path) -> None:
+    made(STAR, space_id=SPACE)
+    day = {"towers": STAR, "ds": "2026-02-10", "shards": 2}
+
+    def shards(ds: str, *numbers: int, towers: str = SPACE, of: int = 2) -> list[Pinned]:
+        return [made(EMBEDDINGS.at(ds=ds, towers=towers, shard=f"{one}of{of}")) for one in numbers]
+
+    def found(**more: int) -> object:
+        return job.main(job.Args(**day, **more))["previous_embeddings"]
+
+    assert found() == ""
+    shards("2026-01-27", 0, 1)
+    assert found() == "2026-01-27", "14 days back"
+    shards("2026-01-26", 0, 1)
+    assert found(previous_days=13) == ""
+    shards("2026-02-10", 0, 1)  # the day itself
+    shards("2026-02-11", 0, 1)  # a later one
+    shards("2026-02-09", 1)  # a part of a day
+    shards("2026-02-08", 0, 1, towers=OTHER)
+    shards("2026-02-07", 0, 1, 2, of=3)
+    assert found() == "2026-01-27"
+    for one in shards("2026-02-05", 0, 1):
+        newest = one
+    assert found() == "2026-02-05"
+    assert found(rebuild=1) == ""
+    assert job.main(job.Args(STAR))["previous_embeddings"] == "", "nobody asked"
+    verdict = {"verdict": "stop", "stops": ["a vector of norm 3"]}
+    store.write_bytes(f"{newest.uri}/{VERDICT}", json.dumps(verdict).encode())
+    assert found() == "2026-01-27", "what was stopped is not taken over"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ds": "2026-02-30"}, {"shards": 0}, {"rebuild": 2}, {"previous_days": -1}]
+)
+def test_pin_refuses_what_is_out_of_range(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"is not a day|expected shards"):
+        job.Args(**wrong)  # type: ignore[arg-type]
 
 
 def test_ready_lists_what_is_missing_and_waits_for_the_verdict(lake: Path) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from jobs import embeddings, index, refresh
+from jobs import codes, embeddings, index, quantiser, refresh
 from jobs.bundle import load_bundle, own_vector_frac
-from jobs.lake import EMBEDDINGS, INDEX, TOWERS, Partition
+from jobs.lake import CODES, EMBEDDINGS, INDEX, QUANTISER, TOWERS, Partition
 from jobs.publish import publish
 from jobs.reading import pin
 from jobs.weights import check_golden, load_towers, write_towers
@@ -58,9 +58,14 @@ def test_embeddings_of_before_serve_the_index_of_after(
     start = load_towers(pin(IN_BATCH))
     assert (encode_items(after, TITLES) == encode_items(start, TITLES)).all()
     made = INDEX.at(ds=DS, towers=space_id(after))
+    space = before.values["towers"]
+    learnt, coded = QUANTISER.at(ds=DS, towers=space), CODES.at(ds=DS, towers=space, shard="0of1")
+    few = {"tuning_queries": 5, "recall_depth": 5}
+    quantiser.main(quantiser.Args(before, AFTER, TABLES["queries"], learnt, tune_items=1000, **few))
+    codes.main(codes.Args(before, learnt, coded))
     index.main(index.Args(
-        embeddings=before, towers=AFTER, items=TABLES["items"], queries=TABLES["queries"], index=made,
-        tuning_queries=5, recall_depth=5,
+        codes=coded, quantiser=learnt, embeddings=before, towers=AFTER, items=TABLES["items"],
+        queries=TABLES["queries"], index=made, **few,
     ))  # fmt: skip
     bundle = load_bundle(pin(made))
     assert own_vector_frac(bundle, ITEM_IDS, TITLES) == 1.0

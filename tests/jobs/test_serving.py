@@ -16,7 +16,18 @@ import pytest
 import pytrec_eval
 import torch
 
-from jobs import embeddings, index, lineage, promote, rankings, report, search, verify
+from jobs import (
+    codes,
+    embeddings,
+    index,
+    lineage,
+    promote,
+    quantiser,
+    rankings,
+    report,
+    search,
+    verify,
+)
 from jobs.bundle import load_bundle
 from jobs.bundle_files import TOWERS_FILES
 from jobs.columns import numbers, strings, where
@@ -44,9 +55,23 @@ def embed(shop: Shop, shards: int = 2) -> None:
         embeddings.main(embeddings.Args(shop.items, shop.towers, target, chunk_items=100))
 
 
-def build(shop: Shop, **settings: object) -> None:
-    wanted = {"factory": "IVF16,SQ8", "recall_depth": 20, "recall_target": 0.9} | settings
-    given = (shop.embeddings(), shop.towers, shop.items, shop.queries, shop.index)
+def build(shop: Shop, shards: int = 2, factory: str = "IVF16,SQ8", **settings: object) -> None:
+    quantised = quantiser.Args(shop.embeddings(), shop.towers, shop.queries, shop.quantiser, factory=factory,
+                               recall_target=0.9, recall_depth=20, tune_items=1000)  # fmt: skip
+    quantiser.main(quantised)
+    for number in range(shards):
+        shard = f"{number}of{shards}"
+        codes.main(codes.Args(shop.embeddings(shard), shop.quantiser, shop.codes(shard)))
+    wanted = {"recall_depth": 20, "recall_target": 0.98} | settings
+    given = (
+        shop.codes(),
+        shop.quantiser,
+        shop.embeddings(),
+        shop.towers,
+        shop.items,
+        shop.queries,
+        shop.index,
+    )
     index.main(index.Args(*given, **wanted))  # type: ignore[arg-type]
 
 
@@ -127,7 +152,7 @@ def test_embeddings_under_another_towers_name_are_refused(changed: Shop) -> None
 
 def test_an_index_over_another_catalogue_is_refused(changed: Shop) -> None:
     publish_tables(keep=300)
-    with pytest.raises(RuntimeError, match="only on one side"):
+    with pytest.raises(RuntimeError, match="of another catalogue"):
         build(changed)
 
 
@@ -280,17 +305,18 @@ def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
     settings = {**config, "shared": False, "items_of": changed.space}
     refreshed = TwoTower.from_state(settings, tokenizer_json, tensors | queries)
     made = publish_trained(refreshed, step="adore")
-    given = (changed.embeddings(), made.towers, made.items, made.queries)
-    index.main(index.Args(*given, made.index, factory="Flat"))
+    made_of = (changed.codes(), changed.quantiser, changed.embeddings())
+    given = (*made_of, made.towers, made.items, made.queries)
+    index.main(index.Args(*given, made.index))
     bundle = load_bundle(pin(made.index))
     assert bundle.facts["space_id"] == made.space != changed.space
     assert verify.main(verify.Args(made.index))["sound"] is True
-    with pytest.raises(ValueError, match="must meet in one space"):
+    with pytest.raises(RuntimeError, match="must meet in one space"):
         index.main(index.Args(*given, changed.index))
     stranger = publish_trained(TwoTower.from_state({**settings, "items_of": "0" * 16},
                                tokenizer_json, tensors | queries).eval(), step="in_batch")  # fmt: skip
-    with pytest.raises(ValueError, match="must meet in one space"):
-        index.main(index.Args(changed.embeddings(), stranger.towers, *given[2:], stranger.index))
+    with pytest.raises(RuntimeError, match="must meet in one space"):
+        index.main(index.Args(*made_of, stranger.towers, *given[4:], stranger.index))
     # a new catalogue is embedded under their own name, as every night
     embed(made)
     old, new = (read_vectors(pin_shards(one.embeddings()))[1] for one in (changed, made))
@@ -453,10 +479,10 @@ def test_settings_out_of_range_are_refused(shop: Shop) -> None:
     nowhere = Partition()
     five = (nowhere,) * 5
     with pytest.raises(ValueError, match="cutoff"):
-        index.Args(*five, cutoff="threshold")
+        index.Args(*five, nowhere, nowhere, cutoff="threshold")
     with pytest.raises(ValueError, match="expected 100 <= depth"):
         rankings.Args(*five, depth=5)
     with pytest.raises(ValueError, match="must gain something"):
         report.Args(*five, nowhere, min_relevance=1.0, zero_gain=1.0)
-    with pytest.raises(ValueError, match="either report"):
+    with pytest.raises(ValueError, match="give one of: report"):
         promote.Args()

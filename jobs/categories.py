@@ -1,0 +1,183 @@
+"""An option beside `index`: one index per top category and a router that says where to search, against a single index.
+
+python -m jobs.categories --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
+    --categories categories/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+
+Both are fitted to one recall target on every other dev query and judged on the rest, on one thread. The table says
+which is better; nothing else in the house depends on this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.category_index import CategoryIndex, bytes_of, sizes, write_categories
+from jobs.category_trial import Trial, judge_categories, judge_single, verdict
+from jobs.cli import run
+from jobs.columns import strings
+from jobs.display import printable
+from jobs.lake import Partition
+from jobs.publish import publish
+from jobs.reading import Pinned, pin, read_table
+from jobs.tracking import mlflow_run
+from jobs.tuning import tuning_queries
+from jobs.vectors import pin_shards, read_vectors
+from jobs.weights import load_towers
+from models.ann.by_category import divide, fit
+from models.ann.families import families
+from models.ann.routing import Vectors, centroids, divided
+from models.encode import encode_queries
+from models.index import check_vectors, chunked, exact_search
+from models.space import items_space, space_id
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args:
+    """embeddings      first shard (0ofN); its siblings are read too
+    towers          the towers that made them: they encode the queries
+    items           catalogue snapshot: its category paths, of which the first name counts
+    queries         real queries; those of split dev, every other one to fit on, the rest to judge
+    categories      output: the indexes and their router
+    factory         FAISS factory string of the single index; the categories have its codes, and lists
+                    by their own size; auto chooses by the size of the catalogue
+    recall_target   overlap with exact search over everything that both must hold where they are fitted
+    recall_depth    first neighbours in which the overlap is taken
+    tuning_queries  dev queries used, at most, for both halves
+    min_items       a category with fewer is searched with the rest
+    centroids       of a category, at most, by which the router knows it
+    flat_below      items below which a category has no inverted lists
+    seed            of training samples and k-means
+    """
+
+    embeddings: Partition
+    towers: Partition
+    items: Partition
+    queries: Partition
+    categories: Partition
+    factory: str = "auto"
+    recall_target: float = 0.95
+    recall_depth: int = 100
+    tuning_queries: int = 2000
+    min_items: int = 1000
+    centroids: int = 32
+    flat_below: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.recall_target <= 1 or self.recall_depth < 1 or self.tuning_queries < 2:
+            raise ValueError(
+                "recall_target must be in (0, 1], recall_depth > 0 and tuning_queries > 1"
+            )
+        if min(self.min_items, self.centroids, self.flat_below) < 1:
+            raise ValueError("min_items, centroids and flat_below must be 1 or more")
+
+
+def main(args: Args) -> dict[str, Any]:
+    """Build both, fit and judge them, publish the categories."""
+    shards = pin_shards(args.embeddings)
+    towers, items, queries = pin(args.towers), pin(args.items), pin(args.queries)
+    inputs = [*shards, towers, items, queries]
+    with (
+        mlflow_run("categories", args, inputs) as tracked,
+        publish(args.categories, args, inputs) as out,
+    ):
+        out.mlflow_run_id = tracked.id
+        ids, vectors = read_vectors(shards)
+        check_vectors(vectors, ids)
+        asked = _queries(args, towers, queries)
+        depth = min(args.recall_depth, len(ids))
+        exact = exact_search(chunked(vectors), asked, depth).items
+        made, trials = _compare(args, items, ids, vectors, Halves(asked, exact))
+        write_categories(made, out.folder)
+        told = verdict(*trials)
+        out.count("items", items.manifest.rows, len(ids), {})
+        out.facts.update(
+            space_id=made.space_id, items=len(ids), recall_target=args.recall_target,
+            recall_depth=depth, categories=sizes(made), verdict=told,
+            **{trial.name: trial.facts() for trial in trials},
+        )  # fmt: skip
+        for trial in trials:
+            tracked.measures({f"{trial.name}_{name}": one for name, one in trial.facts().items()})
+    _show(args, made, trials, told)
+    figures = {f"{trial.name}_recall": round(trial.recall, 4) for trial in trials}
+    return {
+        "categories": str(args.categories),
+        "parts": len(made.parts),
+        **figures,
+        "verdict": told,
+    }
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Query vectors [Q, D] and their exact rows [Q, K]: even ones to fit on, odd ones to judge."""
+
+    queries: Vectors
+    exact: Any
+
+    def half(self, odd: int) -> tuple[Vectors, Any]:
+        """One half."""
+        return self.queries[odd::2], self.exact[odd::2]
+
+
+def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
+    towers = load_towers(towers_in)
+    space = args.categories.values["towers"]
+    if space not in (space_id(towers), items_space(towers)) or space != args.embeddings.values["towers"]:  # fmt: skip
+        raise ValueError(
+            f"{args.categories}: {args.towers} has space id {space_id(towers)}, {args.embeddings} is of"
+            " another or goes to another; queries and items must meet in one space"
+        )
+    texts = strings(tuning_queries(queries, args.tuning_queries), "query")
+    if len(texts) < 2:
+        raise LookupError(f"{queries.partition}: {len(texts)} queries; expected 2 or more, to fit and to judge")  # fmt: skip
+    return encode_queries(towers, texts)
+
+
+def _compare(
+    args: Args, items: Pinned, ids: list[str], vectors: Vectors, halves: Halves
+) -> tuple[CategoryIndex, tuple[Trial, Trial]]:
+    """The single index and the categories, each fitted and judged."""
+    rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
+    if strings(rows, "item_id") != ids:
+        raise RuntimeError(f"{args.embeddings}: {len(ids):,} vectors, other items than the {len(rows):,} of {args.items}; embed this catalogue first")  # fmt: skip
+    names, category = divided([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)  # fmt: skip
+    whole = families(*vectors.shape)[0] if args.factory == "auto" else args.factory
+    log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
+    single = judge_single(vectors, whole, halves.half(0), halves.half(1), args.recall_target, args.seed)  # fmt: skip
+    parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
+    router = centroids(vectors, category, args.centroids, args.seed)
+    found = fit(parts, router, category, *halves.half(0), args.recall_target)
+    space = args.categories.values["towers"]
+    made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)  # fmt: skip
+    return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
+
+
+def _show(args: Args, made: CategoryIndex, trials: tuple[Trial, Trial], told: str) -> None:
+    """The table that a person reads; standard output keeps the JSON line alone."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
+    table = Table(title=f"{args.categories}: one thread, judged on {trials[0].queries:,} queries",
+                  title_justify="left", caption=told, caption_justify="left")  # fmt: skip
+    for name in ("index", "recall", "p50 ms", "p99 ms", "cpu ms", "MB", "categories", "catalogue in them", "codes compared"):  # fmt: skip
+        table.add_column(name, justify="left" if name == "index" else "right")
+    for one in trials:
+        table.add_row(one.name, f"{one.recall:.4f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.cpu_ms:.3f}",
+                      f"{one.bytes / 1e6:,.1f}", f"{one.categories:.1f}", f"{one.searched_frac:.1%}", f"{one.compared_frac:.2%}")  # fmt: skip
+    console.print(table)
+    largest = sorted(made.parts, key=lambda part: -len(part.rows))
+    said = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])
+    more = f", and {len(largest) - 8} more" if len(largest) > 8 else ""
+    console.print(f"{len(largest)} categories: {said}{more}", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,114 @@
+"""The files of `categories`: one FAISS index each, which items they hold, and the router; written, read and searched."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow.parquet as pq
+
+from jobs.bundle_files import write_index, write_json
+from jobs.columns import Strings, numbers, table_of
+from jobs.reading import Pinned
+from models.ann.by_category import Part, search
+from models.ann.routing import Choice, Router, Rows, Vectors, own
+from models.fusion import Ranked
+
+FORMAT = 1
+ABOUT_FILE, ITEMS_FILE, CENTROIDS_FILE = "categories.json", "items.parquet", "centroids.npy"
+
+
+@dataclass(frozen=True)
+class CategoryIndex:
+    """All parts, in order of their number. item_ids [N]; category [N]: the number of each item's part."""
+
+    parts: list[Part]
+    router: Router
+    item_ids: Strings
+    category: Rows
+    space_id: str
+
+    def search(self, queries: Vectors, depth: int) -> Ranked:
+        """Rank items for query vectors [Q, D] within the categories that the router chooses."""
+        return search(self.parts, queries, self.router.choose(queries), depth)
+
+    def everywhere(self, queries: Vectors, depth: int) -> Ranked:
+        """The same within all categories."""
+        every: Choice = np.ones((len(queries), len(self.parts)), np.bool_)
+        return search(self.parts, queries, every, depth)
+
+    def alike(self, rows: Rows, vectors: Vectors, depth: int) -> Ranked:
+        """Rank items for items as queries: rows [Q] of the catalogue go to their own categories alone."""
+        return search(self.parts, vectors, own(self.category[rows], len(self.parts)), depth)
+
+
+def write_categories(made: CategoryIndex, folder: Path) -> None:
+    """Write everything; names of categories, which people typed, never become names of files."""
+    for number, part in enumerate(made.parts):
+        write_index(part.index, folder / _file(number))
+    np.save(folder / CENTROIDS_FILE, made.router.centroids, allow_pickle=False)
+    items = table_of({"item_id": made.item_ids, "category": made.category.astype(np.int32)})
+    pq.write_table(items, folder / ITEMS_FILE, compression="zstd", write_page_checksum=True)
+    rule = {"margin": made.router.margin, "most": made.router.most}
+    about = [
+        {"name": part.name, "factory": part.factory, "settings": part.settings, "centroids": int(count)}
+        for part, count in zip(made.parts, np.bincount(made.router.owner), strict=True)
+    ]  # fmt: skip
+    write_json(
+        {"format": FORMAT, "space_id": made.space_id, "router": rule, "parts": about},
+        folder / ABOUT_FILE,
+    )
+
+
+def load_categories(pinned: Pinned) -> CategoryIndex:
+    """Load a published partition, every file checked before it is opened.
+
+    Raises:
+        RuntimeError: a file is damaged, or the parts do not hold each item once in the space of the address.
+    """
+    about = json.loads(pinned.path(ABOUT_FILE).read_bytes())
+    if about.get("format") != FORMAT:
+        raise RuntimeError(
+            f"{pinned.partition}: format {about.get('format')}, this code reads {FORMAT};"
+            " run jobs.categories again with this code"
+        )
+    items = pq.read_table(pinned.path(ITEMS_FILE))
+    category = numbers(items, "category").astype(np.int64)
+    parts = []
+    for number, one in enumerate(about["parts"]):
+        index = faiss.read_index(str(pinned.path(_file(number))))
+        rows = np.flatnonzero(category == number).astype(np.int32)
+        if index.ntotal != len(rows) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise RuntimeError(
+                f"{pinned.partition}: part {number} holds {index.ntotal:,} items, {ITEMS_FILE} says"
+                f" {len(rows):,}; expected as many, by inner product: run jobs.categories again"
+            )
+        parts.append(Part(one["name"], one["factory"], index, rows, one["settings"]))
+    if about["space_id"] != pinned.partition.values["towers"]:
+        raise RuntimeError(f"{pinned.partition}: made in space {about['space_id']}")
+    owner = np.repeat(np.arange(len(parts)), [one["centroids"] for one in about["parts"]])
+    centroids = np.load(pinned.path(CENTROIDS_FILE), allow_pickle=False)
+    router = Router(centroids, owner, **about["router"])
+    item_ids = items.column("item_id").combine_chunks()
+    return CategoryIndex(parts, router, item_ids, category, about["space_id"])
+
+
+def bytes_of(made: CategoryIndex) -> int:
+    """What a service holds in memory: indexes, rows, router; ids stand beside any index."""
+    held = sum(len(faiss.serialize_index(part.index)) + part.rows.nbytes for part in made.parts)
+    return held + made.router.centroids.nbytes + made.router.owner.nbytes
+
+
+def sizes(made: CategoryIndex) -> dict[str, dict[str, object]]:
+    """Of each part: items, and how it is searched."""
+    return {
+        part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings}
+        for part in made.parts
+    }
+
+
+def _file(number: int) -> str:
+    return f"part-{number:05d}.faiss"

@@ -1,0 +1,105 @@
+"""The single index and the categories under the same trial: recall, time of a query on one thread, memory, work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from jobs.category_index import CategoryIndex
+from models.ann.by_category import compared_frac
+from models.ann.families import parts
+from models.ann.points import Exam, least, measured, one_thread
+from models.ann.routing import Rows, Vectors, searched_frac
+from models.ann.tuning import build
+from models.fusion import Ranked
+from models.recall import overlap
+
+SINGLES, WARM_UP = 200, 8
+Half = tuple[Vectors, Rows]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one of them did. searched_frac: of the catalogue in the categories chosen; compared_frac: of the
+    catalogue in the inverted lists visited there. cpu_ms: of a query among many."""
+
+    name: str
+    queries: int
+    recall: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    bytes: int
+    categories: float
+    searched_frac: float
+    compared_frac: float
+
+    def facts(self) -> dict[str, float]:
+        """Figures by name."""
+        return {key: value for key, value in asdict(self).items() if key != "name"}
+
+
+def judge_single(
+    vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int
+) -> Trial:
+    """One index over everything, its setting fitted on one half of the queries and judged on the other."""
+    index = build(vectors, factory, seed)[1]
+    settings = least(index, Exam(*to_fit), target)[-1][0]
+    found = measured(index, factory, Exam(*to_judge), settings, 0.0)
+    ivf = parts(index).ivf
+    compared = settings.get("nprobe", 1.0) / ivf.nlist if ivf is not None else 1.0
+    return Trial(
+        "single", len(to_judge[0]), found.recall, found.p50_ms, found.p99_ms, found.cpu_ms,
+        round(found.bytes_per_item * len(vectors)), 1.0, 1.0, compared,
+    )  # fmt: skip
+
+
+def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> Trial:
+    """The categories on the half that they were not fitted on; routing counts."""
+    queries, exact = to_judge
+    depth = exact.shape[1]
+    with one_thread():
+        made.search(queries[:WARM_UP], depth)
+        started = time.process_time()
+        found = made.search(queries, depth)
+        cpu_ms = 1000 * (time.process_time() - started) / len(queries)
+        p50, p99 = _singles(lambda one: made.search(one, depth), queries)
+    chosen = made.router.choose(queries)
+    held = np.array([len(part.rows) for part in made.parts])
+    return Trial(
+        "by_category", len(queries), overlap(found.items, exact), p50, p99, cpu_ms, size,
+        float(chosen.sum(axis=1).mean()), searched_frac(chosen, held), compared_frac(made.parts, chosen),
+    )  # fmt: skip
+
+
+def verdict(single: Trial, categories: Trial) -> str:
+    """Which is the better, in a sentence: by time of a query asked alone, then by memory.
+
+    Within a tenth they are alike: two timings of one index on a shared machine differ by as much.
+    """
+    time_ratio = categories.p50_ms / single.p50_ms
+    size_ratio = categories.bytes / single.bytes
+    faster = time_ratio < 1 / 1.1
+    if faster:
+        better = "Categories are better"
+    elif time_ratio > 1.1 or size_ratio > 1:
+        better = "The single index is better"
+    else:
+        better = "Neither is clearly better"
+    return (
+        f"{better}: categories take x{time_ratio:.2f} of its median time and x{size_ratio:.2f} of its memory,"
+        f" at a recall of {categories.recall:.4f} against {single.recall:.4f}."
+    )
+
+
+def _singles(search: Callable[[Vectors], Ranked], queries: Vectors) -> tuple[float, float]:
+    took = []
+    for row in np.linspace(0, len(queries) - 1, min(SINGLES, len(queries))).astype(int):
+        started = time.perf_counter()
+        search(queries[row : row + 1])
+        took.append(1000 * (time.perf_counter() - started))
+    p50, p99 = np.percentile(took, [50, 99])
+    return float(p50), float(p99)

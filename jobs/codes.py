@@ -1,0 +1,92 @@
+"""One shard of embeddings -> its items' lists and codes; yesterday's are taken over where nothing changed.
+
+python -m jobs.codes --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
+    --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.cli import run
+from jobs.indexing.coding import Coder, Shard
+from jobs.indexing.lesson import DEVICE
+from jobs.indexing.quantisers import Quantiser
+from jobs.lake import NOWHERE, Partition
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+from jobs.tracking import mlflow_run
+from jobs.vectors import catalogue
+from models.ann.codes import widths
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args:
+    """embeddings  shard to code
+    quantiser   what it is coded by
+    codes       output, of the same shard
+    previous    optional codes of an earlier day; taken over where they are of the same quantiser
+    """
+
+    embeddings: Partition
+    quantiser: Partition
+    codes: Partition
+    previous: Partition = NOWHERE
+
+    def __post_init__(self) -> None:
+        places = {
+            tuple(one.values[key] for key in ("towers", "shard"))
+            for one in (self.embeddings, self.codes, self.previous)
+            if one
+        }
+        if len(places) != 1:
+            raise ValueError(
+                f"embeddings={self.embeddings}, codes={self.codes}, previous={self.previous or 'none'}:"
+                " expected one space and one shard"
+            )
+
+
+def main(args: Args) -> dict[str, Any]:
+    """Code the shard."""
+    embeddings, source = pin(args.embeddings), pin(args.quantiser)
+    if source.facts["space_id"] != args.codes.values["towers"]:
+        raise RuntimeError(
+            f"{args.quantiser}: of space {source.facts['space_id']}, {args.codes} is of another;"
+            " what is coded by foreign centroids is not found again"
+        )
+    previous = [pin(args.previous)] if args.previous else []
+    inputs = [embeddings, source, *previous]
+    with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
+        out.mlflow_run_id = tracked.id
+        quantiser = Quantiser.open(source)
+        counts = Coder(embeddings, quantiser.trained, out.folder, DEVICE).write(
+            _usable(previous, quantiser)
+        )
+        items = counts["coded"] + counts["taken_over"]
+        out.count("items", embeddings.manifest.rows, items, {})
+        code_bytes, refine_bytes = widths(quantiser.trained)
+        out.facts.update(
+            counts, items=items, factory=quantiser.factory, quantiser_id=quantiser.id,
+            space_id=args.codes.values["towers"], catalogue=catalogue(embeddings),
+            code_bytes=code_bytes, refine_bytes=refine_bytes,
+        )  # fmt: skip
+        tracked.measures(counts)
+    return {"codes": str(args.codes), "items": items, **counts}
+
+
+def _usable(previous: list[Pinned], quantiser: Quantiser) -> Shard | None:
+    """Earlier codes, unless they are another quantiser's: then every item is coded anew."""
+    for one in previous:  # at most one
+        if one.facts["quantiser_id"] == quantiser.id:
+            return Shard.open(one)
+        log.info("%s: of another quantiser; every item is coded anew", one.partition)
+    return None
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,179 @@
+"""One shard's codes in files: items by id, their lists and codes sorted by list; yesterday's taken over.
+
+    items.parquet   item_id, content_hash: the i-th id, in the order of bytes, is row i
+    offsets.npy     [L + 1]   entries of list l are offsets[l] to offsets[l + 1]
+    rows.npy        [n]       row of each entry
+    codes.npy       [n, C]    its code
+    refine.npy      [n, R]    finer codes, by row; only where the index has them
+
+In memory are 60 bytes an item of the shard (ids, hashes, lists, order) and one chunk of vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from jobs.columns import Rows, Strings, pick, table_of
+from jobs.fault import fault_point
+from jobs.progress import progress
+from jobs.reading import Pinned, read_table
+from jobs.vectors import shard_batches
+from models.ann.codes import encode, lists_of, widths
+
+ITEMS, OFFSETS, ROWS, CODES, REFINE = (
+    "items.parquet", "offsets.npy", "rows.npy", "codes.npy", "refine.npy",
+)  # fmt: skip
+CHUNK = 65_536
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A published shard of codes, mapped from its files. rows [n] and codes [n, C] stand sorted by list."""
+
+    pinned: Pinned
+    ids: Strings
+    hashes: Strings
+    offsets: Rows
+    rows: NDArray[np.int32]
+    codes: Bytes
+    refine: Bytes
+
+    @classmethod
+    def open(cls, pinned: Pinned) -> Shard:
+        """Check the files and map them."""
+        items = pq.read_table(pinned.path(ITEMS))
+        there = {entry.name for entry in pinned.manifest.files}
+        arrays = {
+            name: np.load(pinned.path(name), mmap_mode="r")
+            for name in (OFFSETS, ROWS, CODES, REFINE)
+            if name in there
+        }
+        n = items.num_rows
+        ids, hashes = (items.column(name).combine_chunks() for name in ("item_id", "content_hash"))
+        nothing = np.zeros((n, 0), np.uint8)
+        return cls(
+            pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES],
+            arrays.get(REFINE, nothing),
+        )  # fmt: skip
+
+    @property
+    def lists(self) -> NDArray[np.int32]:
+        """List [n] of each entry."""
+        return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int32), np.diff(self.offsets))
+
+
+class Coder:
+    """Codes of one shard of embeddings."""
+
+    def __init__(self, embeddings: Pinned, trained: faiss.Index, folder: Path, device: str) -> None:
+        self.embeddings, self.trained, self.folder, self.device = (
+            embeddings,
+            trained,
+            folder,
+            device,
+        )
+        table = read_table(embeddings, ["item_id", "content_hash"])
+        order = pc.sort_indices(table.column("item_id"))
+        self.ids: Strings = table.column("item_id").take(order).combine_chunks()
+        self.hashes: Strings = table.column("content_hash").take(order).combine_chunks()
+        self.row = np.empty(len(order), np.int64)  # of the items as the files have them
+        self.row[order.to_numpy()] = np.arange(len(order))
+        if len(order) and pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():
+            raise RuntimeError(f"{embeddings.partition}: an item_id stands twice; embed it again")
+
+    def write(self, previous: Shard | None) -> dict[str, int]:
+        """Write the files; what did not change is taken over. Returns how many items were coded, kept, ended."""
+        n = len(self.ids)
+        kept = self._kept(previous) if previous is not None else np.zeros(0, np.int64)
+        fresh = np.ones(n, np.bool_)
+        fresh[kept[kept >= 0]] = False
+        code_bytes, refine_bytes = widths(self.trained)
+        refine = self._array(REFINE, (n, refine_bytes)) if refine_bytes else None
+        lists, rows, codes = self._coded(fresh, code_bytes, refine)
+        if previous is not None:
+            stay = kept[previous.rows]
+            lists = np.concatenate([previous.lists[stay >= 0], lists])
+            rows = np.concatenate([stay[stay >= 0], rows])
+            _spread(previous.refine, kept, refine)
+            self._sorted(lists, rows, codes, previous.codes, np.flatnonzero(stay >= 0))
+        else:
+            self._sorted(lists, rows, codes, codes[:0], np.zeros(0, np.int64))
+        table = table_of({"item_id": self.ids, "content_hash": self.hashes})
+        pq.write_table(table, self.folder / ITEMS, compression="zstd", write_page_checksum=True)
+        coded = int(fresh.sum())
+        return {"coded": coded, "taken_over": n - coded, "ended": int((kept < 0).sum())}
+
+    def _kept(self, previous: Shard) -> Rows:
+        """Row today of each of yesterday's rows; -1 where the item changed or ended."""
+        found: Any = pc.index_in(previous.ids, self.ids)
+        row: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        there = np.flatnonzero(row >= 0)
+        same = pc.equal(pick(previous.hashes, there), pick(self.hashes, row[there]))
+        row[there[~same.to_numpy(zero_copy_only=False)]] = -1
+        return row
+
+    def _coded(
+        self, fresh: NDArray[np.bool_], width: int, refine: Bytes | None
+    ) -> tuple[NDArray[np.int32], Rows, Bytes]:
+        """Lists, rows and codes of the fresh items; codes stand in a file that has lost its name."""
+        count = int(fresh.sum())
+        codes = self._array("fresh.npy", (count, width))
+        (self.folder / "fresh.npy").unlink()
+        lists, rows = np.empty(count, np.int32), np.empty(count, np.int64)
+        done = start = 0
+        with progress("codes", count, "items") as advance:
+            for names, _, vectors in shard_batches(self.embeddings, CHUNK):
+                row = self.row[start : start + len(names)]
+                start += len(names)
+                mine = np.flatnonzero(fresh[row])
+                if not len(mine):
+                    continue
+                found = encode(self.trained, vectors[mine], self.device)
+                part = slice(done, done + len(mine))
+                lists[part], rows[part], codes[part] = found.lists, row[mine], found.codes
+                if refine is not None:
+                    refine[row[mine]] = found.refine
+                done += len(mine)
+                advance(len(mine))
+                fault_point("codes.chunk")
+        return lists, rows, codes
+
+    def _sorted(
+        self, lists: NDArray[np.int32], rows: Rows, codes: Bytes, older: Bytes, places: Rows
+    ) -> None:
+        """Write offsets, rows and codes in order of (list, row); the first entries are older[places]."""
+        order = np.lexsort((rows, lists))
+        offsets = np.searchsorted(lists[order], np.arange(lists_of(self.trained) + 1))
+        np.save(self.folder / OFFSETS, offsets.astype(np.int64))
+        self._array(ROWS, rows.shape, np.int32)[:] = rows[order]
+        out = self._array(CODES, (len(rows), codes.shape[1]))
+        for start in range(0, len(order), CHUNK):
+            some = order[start : start + CHUNK]
+            old = some < len(places)
+            part = out[start : start + CHUNK]
+            part[old] = older[places[some[old]]]
+            part[~old] = codes[some[~old] - len(places)]
+
+    def _array(self, name: str, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[Any]:
+        if 0 in shape:  # no bytes to map
+            np.save(self.folder / name, np.zeros(shape, kind))
+            return np.zeros(shape, kind)
+        return np.lib.format.open_memmap(self.folder / name, "w+", kind, shape)
+
+
+def _spread(older: Bytes, kept: Rows, refine: Bytes | None) -> None:
+    """Take over finer codes: yesterday's row r goes to kept[r]."""
+    if refine is None:
+        return
+    for start in range(0, len(kept), CHUNK):
+        row = kept[start : start + CHUNK]
+        refine[row[row >= 0]] = older[start : start + CHUNK][row >= 0]

@@ -1,0 +1,103 @@
+"""What a whole index is worth: search parameters that hold the recall, latency, what is lost against exact search."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.columns import Rows, Strings
+from jobs.indexing.assembly import Assembled
+from jobs.indexing.sources import Sources
+from jobs.vectors import exact_rankings
+from models.ann.points import Exam, least, least_k_factor, measured
+from models.ann.search import settle
+from models.batches import Known
+
+log = logging.getLogger(__name__)
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """recall_target   overlap with exact search that the search parameters must hold; a point above what
+                    the gate wants, for the gate measures it on other queries
+    recall_depth    first neighbours in which the overlap is taken
+    tuning_queries  dev queries used for tuning
+    """
+
+    recall_target: float = 0.96
+    recall_depth: int = 100
+    tuning_queries: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.recall_target <= 1 or self.recall_depth < 1 or self.tuning_queries < 1:
+            raise ValueError("recall_target must be in (0, 1], recall_depth and tuning_queries > 0")
+
+
+def examine(
+    args: Held, source: Sources, made: Assembled, ids: Strings, queries: Vectors,
+    relevant: list[Rows],
+) -> dict[str, Any]:  # fmt: skip
+    """Tune search parameters on real queries, settle them in the index, and measure it; facts of the bundle.
+
+    What held the recall yesterday, of the same quantiser, is tried first and kept where it still does.
+    """
+    exam = _exam(args, source, ids, queries, relevant)
+    before = source.before(made.quantiser_id)
+    tried = least(made.index, exam, args.recall_target, before)
+    settings = least_k_factor(made.index, exam, args.recall_target, tried[-1][0])
+    point = measured(made.index, made.factory, exam, settings, 0.0)
+    if point.recall < args.recall_target:
+        log.warning(
+            "%s: recall %.4f is all it has; finer codes are needed", made.factory, point.recall
+        )
+    settle(made.index, settings)
+    dial = next((name for name in ("nprobe", "efSearch") if name in settings), "")
+    return {
+        "dim": queries.shape[1],
+        "items": len(ids),
+        "factory": made.factory,
+        "quantiser_id": made.quantiser_id,
+        "search": settings,
+        "search_cached": settings == before,
+        "nprobe": int(settings.get("nprobe", 0)),
+        "recall": point.recall,
+        "recall_depth": exam.exact.shape[1],
+        "recall_target": args.recall_target,
+        "tuning_queries": len(queries),
+        "curve": sorted((int(found.get(dial, 0)), recall) for found, recall in tried),
+        "dial": dial,
+        "imbalance": made.imbalance,
+        "latency_ms": {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms},
+        "bytes_per_item": point.bytes_per_item,
+        "lost": lost(exam.judged(exam.exact), point.judged),
+    }
+
+
+def _exam(
+    args: Held, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]
+) -> Exam:
+    """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
+    depth = min(args.recall_depth, len(ids))
+    exact, known_ids = exact_rankings(source.embeddings, queries, depth)
+    if not known_ids.equals(ids):
+        raise RuntimeError(f"{source.embeddings[0].partition}: its ids are not those of the codes")
+    keys = relevant[0] if relevant else np.zeros(0, np.int64)
+    known = Known(keys // len(ids), keys % len(ids), len(queries)) if len(keys) else None
+    return Exam(queries, exact.items, known)
+
+
+def lost(exact: dict[str, float], found: dict[str, float]) -> dict[str, dict[str, float]]:
+    """By measure: what exact search has, what the index has, and the share that is lost; empty unjudged."""
+    return {
+        name: {
+            "exact": value,
+            "index": found[name],
+            "lost_frac": 1 - found[name] / value if value else 0.0,
+        }
+        for name, value in exact.items()
+    }

@@ -1,0 +1,106 @@
+"""Embeddings and real queries -> the quantiser: which index to build, chosen and trained, still empty.
+
+python -m jobs.quantiser --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --towers towers/ds=2026-01-31/step=star --queries queries/ds=2026-01-31 \\
+    --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+
+With --previous, that of an earlier day is kept while its figures hold over today's vectors: codes of items that
+did not change then stay what they are. Otherwise families are tuned and one is trained anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jobs.attempt import Attempt
+from jobs.cli import run
+from jobs.indexing.choice import Choice
+from jobs.indexing.lesson import Lesson
+from jobs.indexing.quantisers import KEPT_FIGURES, Quantiser, learn
+from jobs.lake import NOWHERE, Partition
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+from jobs.tracking import mlflow_run
+from jobs.vectors import pin_shards
+from models.ann.drift import aged, figures
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args(Choice):
+    """embeddings      first shard (0ofN); its siblings are read too
+    towers          the towers that made them: they encode the queries
+    queries         real queries, of split dev where there are some: what the choice is measured with
+    quantiser       output
+    qrels           optional judgements: what each choice has of R@60 and RR@60 is told too
+    previous        optional quantiser of an earlier day in the same space
+    """
+
+    embeddings: Partition
+    towers: Partition
+    queries: Partition
+    quantiser: Partition
+    qrels: Partition = NOWHERE
+    previous: Partition = NOWHERE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.previous and self.previous.values["towers"] != self.quantiser.values["towers"]:
+            raise ValueError(f"previous={self.previous}: of another space than {self.quantiser}")
+
+
+def main(args: Args) -> dict[str, Any]:
+    """Keep the earlier quantiser, or tune and train one."""
+    shards = pin_shards(args.embeddings)
+    towers, queries = pin(args.towers), pin(args.queries)
+    previous = [pin(args.previous)] if args.previous else []
+    qrels = [pin(args.qrels)] if args.qrels else []
+    inputs = [*shards, towers, queries, *previous, *qrels]
+    with (
+        mlflow_run("quantiser", args, inputs) as tracked,
+        publish(args.quantiser, args, inputs) as out,
+    ):
+        out.mlflow_run_id = tracked.id
+        lesson = Lesson.read(args, shards, towers, queries, qrels)
+        reasons = ["no earlier one in this space"]
+        for one in previous:  # at most one
+            reasons = _keep(args, one, lesson, out)
+        if reasons:
+            log.info("%s: training anew: %s", args.quantiser, "; ".join(reasons))
+            learn(args, lesson, out)
+            out.facts.update(decision="trained", reasons=reasons, trained_on=args.quantiser.ds)
+        out.facts.update(space_id=args.quantiser.values["towers"])
+        chosen = out.facts["chosen"]
+        tracked.measures({f"now_{name}": value for name, value in out.facts["now"].items()})
+        tracked.measures({name: chosen[name] for name in ("recall", "cpu_ms", "bytes_per_item")})
+        tracked.tags({"decision": out.facts["decision"], "factory": out.facts["factory"]})
+    names = ("decision", "factory", "quantiser_id", "reasons")
+    return {"quantiser": str(args.quantiser), **{name: out.facts[name] for name in names}}
+
+
+def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[str]:
+    """Take over an earlier quantiser if its figures hold; else say why not."""
+    before = Quantiser.open(previous)
+    if args.factory not in ("auto", before.factory):
+        return [f"factory {args.factory}, was {before.factory}"]
+    if args.recall_target > before.facts["recall_target"]:
+        return [f"recall_target {args.recall_target}, was {before.facts['recall_target']}"]
+    exam = lesson.exam_of(before.canaries)
+    now = figures(
+        before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items
+    )
+    reasons = aged(now, before.then, args.limits)
+    if not reasons:
+        before.copy(out.folder)
+        kept = {name: before.facts[name] for name in KEPT_FIGURES}
+        out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
+        log.info("%s: kept that of %s: %s", args.quantiser, kept["trained_on"], json.dumps(asdict(now)))  # fmt: skip
+    return reasons
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,194 @@
+"""Vectors -> codes and lists -> a filled index. Everything that stands between is plain arrays.
+
+Codes in arrays, sorted by list, are what shards are merged from and what a night's changes are applied to:
+FAISS's own ways (merge_from, remove_ids, add_with_ids) renumber, accept a shard twice, or cannot delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ann.families import Parts, packed, parts
+from models.nearest import nearest
+
+Bytes = NDArray[np.uint8]
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+COARSE_EF = 64  # 99.98% of vectors then get the list that comparing with all centroids gives
+_BLOCK = 65_536
+
+
+@dataclass(frozen=True)
+class Coded:
+    """lists [n] int32; codes [n, C] and refine [n, R] as bytes, R = 0 without a finer code."""
+
+    lists: NDArray[np.int32]
+    codes: Bytes
+    refine: Bytes
+
+
+@dataclass(frozen=True)
+class Block:
+    """Entries of some lists, in order of (list, row): lists [n], rows [n], codes [n, C]."""
+
+    lists: NDArray[np.int64]
+    rows: Rows
+    codes: Bytes
+
+
+def widths(index: faiss.Index) -> tuple[int, int]:
+    """Bytes of an item's code, and of its finer code (0 where there is none)."""
+    found = parts(index)
+    refine = int(found.refine.code_size) if found.refine is not None else 0
+    return int(_store(found).code_size), refine
+
+
+def lists_of(index: faiss.Index) -> int:
+    """Number of inverted lists; 1 where there are none."""
+    ivf = parts(index).ivf
+    return int(ivf.nlist) if ivf is not None else 1
+
+
+def encode(index: faiss.Index, vectors: Vectors, device: str = "cpu") -> Coded:
+    """Code vectors [n, D] by a trained index; on a GPU torch finds the nearest centroids."""
+    found = parts(index)
+    given = np.ascontiguousarray(vectors, np.float32)
+    refine = (
+        found.refine.sa_encode(given)
+        if found.refine is not None
+        else np.zeros((len(given), 0), np.uint8)
+    )
+    if found.rotation is not None:
+        given = found.rotation.chain.at(0).apply(given)
+    if found.ivf is None:
+        return Coded(np.zeros(len(given), np.int32), _store(found).sa_encode(given), refine)
+    near = assign(found.ivf, given, device)
+    codes = np.zeros((len(given), found.ivf.code_size), np.uint8)
+    # held by name until FAISS is done: a temporary array would be freed, and garbage stored
+    pointers = [faiss.swig_ptr(one) for one in (given, near, codes)]
+    found.ivf.encode_vectors(len(given), *pointers, False)
+    return Coded(near.astype(np.int32), codes, refine)
+
+
+def assign(ivf: faiss.IndexIVF, vectors: Vectors, device: str = "cpu") -> Rows:
+    """Number of the nearest list [n] of each vector."""
+    coarse = faiss.downcast_index(ivf.quantizer)
+    if device != "cpu":
+        return nearest(vectors, [coarse.reconstruct_n(0, ivf.nlist)], 1, device)[1][:, 0].copy()
+    if isinstance(coarse, faiss.IndexHNSW):
+        coarse.hnsw.efSearch = COARSE_EF
+    return np.ascontiguousarray(coarse.search(vectors, 1)[1][:, 0])
+
+
+def fill(
+    trained: faiss.Index, factory: str, items: int, blocks: Iterable[Block], refine: Iterable[Bytes]
+) -> faiss.Index:
+    """A searchable index in memory: blocks in order of list, finer codes in order of row.
+
+    Raises:
+        RuntimeError: the blocks do not hold every row from 0 to items once.
+    """
+    index = faiss.clone_index(trained)
+    found = parts(index)
+    checked = once(blocks, items)
+    if found.ivf is not None:
+        _fill_lists(found.ivf, checked)
+    else:
+        _fill_store(found, items, checked)
+    adopt(found, items, refine)
+    return packed(index, factory)
+
+
+def filled(
+    trained: faiss.Index, factory: str, vectors: Vectors
+) -> tuple[faiss.Index, NDArray[np.int64]]:
+    """An index over vectors [n, D] that are in memory, and the list [n] of each."""
+    coded = [encode(trained, vectors[at : at + _BLOCK]) for at in range(0, len(vectors), _BLOCK)]
+    lists = np.concatenate([one.lists for one in coded]).astype(np.int64)
+    codes = np.concatenate([one.codes for one in coded])
+    order = np.argsort(lists, kind="stable")
+    refine = [one.refine for one in coded] if widths(trained)[1] else []
+    blocks = [Block(lists[order], order, codes[order])]
+    return fill(trained, factory, len(vectors), blocks, refine), lists
+
+
+def once(blocks: Iterable[Block], items: int) -> Iterable[Block]:
+    """Hand blocks on; RuntimeError unless each row from 0 to items was in one of them, once."""
+    seen = np.zeros(items, np.bool_)
+    count = 0
+    for block in blocks:
+        if len(block.rows) and not 0 <= block.rows.min() <= block.rows.max() < items:
+            raise RuntimeError(f"row {block.rows.max():,} of {items:,} items: codes are damaged")
+        seen[block.rows] = True
+        count += len(block.rows)
+        if count > items:
+            break
+        yield block
+    if count != items or not seen.all():
+        raise RuntimeError(
+            f"{count:,} codes for {items:,} items, {items - int(seen.sum()):,} items without one;"
+            " expected each once: is a shard missing or given twice?"
+        )
+
+
+def adopt(found: Parts, items: int, refine: Iterable[Bytes]) -> None:
+    """Put finer codes in place, and say in every part how many items there are."""
+    if found.refine is not None:
+        _put(found.refine, items, refine)
+    for one in (found.base, found.rotation, found.whole):
+        if one is not None:
+            one.ntotal = items
+
+
+def _store(found: Parts) -> faiss.Index:
+    """The part that holds the base's codes."""
+    if isinstance(found.base, faiss.IndexHNSW):
+        return faiss.downcast_index(found.base.storage)
+    return found.base
+
+
+def _fill_lists(ivf: faiss.IndexIVF, blocks: Iterable[Block]) -> None:
+    lists = faiss.ArrayInvertedLists(ivf.nlist, ivf.code_size)
+    for block in blocks:
+        rows, codes = (np.ascontiguousarray(one) for one in (block.rows, block.codes))
+        starts = np.flatnonzero(np.diff(block.lists, prepend=-1))
+        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True):
+            lists.add_entries(
+                int(block.lists[start]),
+                stop - start,
+                faiss.swig_ptr(rows[start:stop]),
+                faiss.swig_ptr(codes[start:stop]),
+            )
+    ivf.replace_invlists(lists, True)
+    lists.this.disown()
+
+
+def _fill_store(found: Parts, items: int, blocks: Iterable[Block]) -> None:
+    """Everything in one list, in order of row: a graph is built over it, the rest takes it as it is."""
+    if not isinstance(found.base, faiss.IndexHNSW):
+        _put(found.base, items, (block.codes for block in blocks))
+        return
+    store = _store(found)
+    for block in blocks:
+        for start in range(0, len(block.rows), _BLOCK):
+            found.base.add(
+                store.sa_decode(np.ascontiguousarray(block.codes[start : start + _BLOCK]))
+            )
+
+
+def _put(store: faiss.IndexFlatCodes, items: int, codes: Iterable[Bytes]) -> None:
+    width = int(store.code_size)
+    store.codes.resize(items * width)
+    held = faiss.rev_swig_ptr(store.codes.data(), items * width).reshape(items, width)
+    start = 0
+    for part in codes:
+        held[start : start + len(part)] = part
+        start += len(part)
+    if start != items:
+        raise RuntimeError(f"{start:,} codes for {items:,} items: expected each once")
+    store.ntotal = items

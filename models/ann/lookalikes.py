@@ -1,0 +1,195 @@
+"""Near-duplicates in a list of neighbours: items too close to a better-ranked one, or to the item that asks.
+
+The same product offered by many sellers has nearly one vector; without this a list of ten shows one thing ten times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.batches import Known
+from models.fusion import Ranked
+from models.repeats import repeats
+
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+Kept = NDArray[np.bool_]
+VectorsOf = Callable[[Rows], Vectors]
+KEEP_ALL = 2.0  # above every cosine: nothing is dropped
+THRESHOLDS = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.999, KEEP_ALL)
+_FLOATS = 1 << 26  # of vectors and of their cosines held at a time
+
+
+def collapse(
+    items: Rows, scores: Vectors, of_items: VectorsOf, threshold: float, queries: Vectors | None = None
+) -> Ranked:  # fmt: skip
+    """Lists [Q, K] without lookalikes; what stays moves up, and -1 with score -inf fills the end.
+
+    items, best first, -1 where a list has ended; of_items gives the unit vectors [n, D] of item rows. An item
+    goes when its cosine with one that stays above it reaches the threshold, or that with its query, where
+    queries are items too: their vectors [Q, D]. An item that went drops nobody: a chain of small steps is
+    not one thing.
+    """
+    stays = np.zeros(items.shape, np.bool_)
+    for part, cosines, to_query in _blocks(items, of_items, queries):
+        stays[part] = kept(items[part] >= 0, cosines, to_query, threshold)
+    return closed_up(items, scores, stays)
+
+
+def kept(there: Kept, cosines: Vectors, to_query: Vectors | None, threshold: float) -> Kept:
+    """[Q, K]: which of the items that are there stay, by their cosines [Q, K, K], and [Q, K] with the query."""
+    stays = there if to_query is None else there & (to_query < threshold)
+    above = np.tril(np.ones(cosines.shape[1:], np.bool_), -1)
+    alike = (cosines >= threshold) & above & stays[:, None, :]
+    stays = stays.copy()
+    # rank by rank: whether an item stays follows from those above it that stay; most ranks have no lookalike
+    for rank in np.flatnonzero(alike.any(axis=(0, 2))):
+        stays[:, rank] &= ~(alike[:, rank] & stays).any(axis=1)
+    return stays
+
+
+def closed_up(items: Rows, scores: Vectors, stays: Kept) -> Ranked:
+    """The items that stay, in their order, without gaps."""
+    order = np.argsort(~stays, axis=1, kind="stable")
+    full = np.take_along_axis(stays, order, axis=1)
+    return Ranked(
+        np.where(full, np.take_along_axis(items, order, axis=1), -1),
+        np.where(full, np.take_along_axis(scores, order, axis=1), -np.inf).astype(np.float32),
+    )
+
+
+def _blocks(
+    items: Rows, of_items: VectorsOf, queries: Vectors | None = None
+) -> Iterator[tuple[slice, Vectors, Vectors | None]]:
+    """Some lists at a time: cosines of their items with each other, and with their queries."""
+    count, depth = items.shape
+    dim = of_items(np.zeros(1, np.int64)).shape[1]
+    size = max(1, _FLOATS // max(1, depth * (depth + dim)))
+    for start in range(0, count, size):
+        part = slice(start, start + size)
+        rows = np.maximum(items[part], 0)
+        vectors = of_items(rows.ravel()).reshape(*rows.shape, dim)
+        to_query = None if queries is None else (vectors @ queries[part, :, None])[:, :, 0]
+        yield part, vectors @ vectors.transpose(0, 2, 1), to_query
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a threshold does to the first K of the lists. Shares are of what is there without it.
+
+    duplicates: mean number of items whose group has a better-ranked item there; duplicates_removed: share
+    of them that is gone. groups_lost: share of the relevant groups found that are not found any more, below
+    0 where items that moved up bring more than went; items_lost: of the relevant items. length: mean number
+    of items that stay of a whole list.
+    """
+
+    threshold: float
+    duplicates: float
+    duplicates_removed: float
+    groups_lost: float
+    items_lost: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """The threshold that was chosen (KEEP_ALL: nothing is dropped), why, and all that were tried."""
+
+    threshold: float
+    rule: str
+    curve: list[Row]
+
+
+def fit_collapse(
+    items: Rows, of_items: VectorsOf, group: Rows, relevant: Known, depth: int = 60,
+    max_lost: float = 0.005, thresholds: Sequence[float] = THRESHOLDS,
+) -> Collapse:  # fmt: skip
+    """Sweep thresholds over lists [Q, K] of dev queries and choose one.
+
+    group [N]: items of one group are duplicates in truth (see groups_of). relevant: judged items of query
+    rows 0 to Q. The rule: the most duplicates removed among thresholds that lose at most max_lost of the
+    relevant groups; of equals the highest. An offer that goes is no loss while the list has another
+    of its product; items_lost tells what it is to those who count offers.
+    """
+    judged = _judged(items, relevant)
+    tried = sorted({*thresholds, KEEP_ALL}, reverse=True)
+    shown = {one: np.full((len(items), depth), -1, np.int64) for one in tried}
+    lengths = dict.fromkeys(tried, 0)
+    at_rest = np.zeros(items.shape, np.float32)
+    for part, cosines, _ in _blocks(items, of_items):
+        for one in tried:
+            stays = kept(items[part] >= 0, cosines, None, one)
+            lengths[one] += int(stays.sum())
+            found = closed_up(items[part], at_rest[part], stays).items[:, :depth]
+            shown[one][part, : found.shape[1]] = found
+    whole = _count(shown[KEEP_ALL], group, judged)
+    curve = [
+        _row(one, whole, _count(shown[one], group, judged), lengths[one] / max(1, len(items)), len(items))
+        for one in tried
+    ]  # fmt: skip
+    if not whole.relevant_groups:
+        return Collapse(KEEP_ALL, "no relevant item is found: nothing to fit on, nothing is dropped", curve)  # fmt: skip
+    holding = [row for row in curve if row.groups_lost <= max_lost]
+    best = max(holding, key=lambda row: (row.duplicates_removed, row.threshold))
+    rule = f"most duplicates removed from the first {depth} with at most {max_lost:.1%} of the relevant groups lost"  # fmt: skip
+    return Collapse(best.threshold, rule, curve[::-1])
+
+
+@dataclass(frozen=True)
+class _Count:
+    duplicates: int
+    relevant_groups: int
+    relevant_items: int
+
+
+def _judged(items: Rows, relevant: Known) -> Callable[[Rows], Kept]:
+    query = np.arange(len(items))[:, None]
+    return lambda rows: relevant.contains(query, rows)
+
+
+def _count(shown: Rows, group: Rows, judged: Callable[[Rows], Kept]) -> _Count:
+    """Duplicates, and relevant groups and items, in lists [Q, k]."""
+    there = shown >= 0
+    # places without an item get groups of their own, so that they repeat nothing
+    alone = group.max(initial=0) + 1 + np.arange(shown.shape[1])
+    groups = np.where(there, group[np.maximum(shown, 0)], alone)
+    first = np.broadcast_to(there, shown.shape)
+    right = judged(shown) & there
+    relevant_groups = np.where(right, groups, alone)
+    repeated = repeats(relevant_groups, first) & right
+    return _Count(
+        int(repeats(groups, first).sum()), int((right & ~repeated).sum()), int(right.sum())
+    )
+
+
+def _row(threshold: float, whole: _Count, left: _Count, length: float, lists: int) -> Row:
+    def gone(before: int, after: int) -> float:
+        return 1 - after / before if before else 0.0
+
+    return Row(
+        threshold,
+        left.duplicates / max(1, lists),
+        gone(whole.duplicates, left.duplicates),
+        gone(whole.relevant_groups, left.relevant_groups),
+        gone(whole.relevant_items, left.relevant_items),
+        length,
+    )
+
+
+def groups_of(group_ids: Sequence[str], item_ids: Sequence[str], titles: Sequence[str]) -> Rows:
+    """The group [N] of each item: by group_id where it has one, by normalised title where not.
+
+    A group_id that is the item's own id, and is no other item's, says nothing. An empty title groups nobody.
+    """
+    shared = np.unique(np.array([*group_ids], np.str_), return_inverse=True, return_counts=True)
+    alone = shared[2][shared[1]] == 1
+    names = [
+        f"g{group}" if group and not (group == item and single) else f"t{title}" if title else f"i{item}"
+        for group, item, title, single in zip(group_ids, item_ids, titles, alone, strict=True)
+    ]  # fmt: skip
+    found: Rows = np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
+    return found

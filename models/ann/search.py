@@ -1,0 +1,86 @@
+"""How an index is asked: settings by name go with the call, not into the index, so that threads may share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fusion import Ranked
+
+# nprobe: inverted lists visited; k_factor: times k candidates that finer codes rank anew; efSearch: what a
+# graph over the items looks at
+SETTINGS = ("nprobe", "k_factor", "efSearch")
+Settings = Mapping[str, float]
+LEAST_EF = 32
+
+
+def ask(
+    index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: Settings | None = None
+) -> Ranked:
+    """Items and scores [Q, depth], best first; item -1 with score -inf where nothing more was found.
+
+    Of what settings leave out the index's own holds.
+
+    Raises:
+        ValueError: a setting is none of SETTINGS.
+    """
+    given = np.ascontiguousarray(queries, np.float32)
+    scores, items = index.search(given, depth, params=parameters(index, settings or {}))
+    return Ranked(items.astype(np.int64), np.where(items < 0, -np.inf, scores).astype(np.float32))
+
+
+def parameters(index: faiss.Index, settings: Settings) -> Any:
+    """FAISS's own object for these settings, nested as the index is; None where nothing is to be set."""
+    if strange := settings.keys() - set(SETTINGS):
+        raise ValueError(
+            f"search settings {sorted(strange)}: expected some of {', '.join(SETTINGS)}"
+        )
+    return _nested(faiss.downcast_index(index), settings) if settings else None
+
+
+def _nested(index: Any, settings: Settings) -> Any:
+    if isinstance(index, faiss.IndexRefine):
+        # left out, a factor would be FAISS's default and not the index's own
+        factor = float(settings.get("k_factor", index.k_factor))
+        inner = _nested(faiss.downcast_index(index.base_index), settings)
+        return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=inner)
+    if isinstance(index, faiss.IndexPreTransform):
+        inner = _nested(faiss.downcast_index(index.index), settings)
+        return faiss.SearchParametersPreTransform(index_params=inner)
+    if isinstance(index, faiss.IndexIVF):
+        nprobe = min(int(settings.get("nprobe", index.nprobe)), int(index.nlist))
+        coarse = faiss.downcast_index(index.quantizer)
+        if isinstance(coarse, faiss.IndexHNSW):
+            graph = faiss.SearchParametersHNSW(efSearch=_ef(nprobe))
+            return faiss.SearchParametersIVF(nprobe=nprobe, quantizer_params=graph)
+        return faiss.SearchParametersIVF(nprobe=nprobe)
+    if isinstance(index, faiss.IndexHNSW):
+        ef = int(settings.get("efSearch", index.hnsw.efSearch))
+        return faiss.SearchParametersHNSW(efSearch=ef)
+    return None
+
+
+def settle(index: faiss.Index, settings: Settings) -> None:
+    """Make settings the index's own: who searches it without any gets these."""
+    found = faiss.downcast_index(index)
+    if isinstance(found, faiss.IndexRefine):
+        found.k_factor = float(settings.get("k_factor", found.k_factor))
+        settle(found.base_index, settings)
+    elif isinstance(found, faiss.IndexPreTransform):
+        settle(found.index, settings)
+    elif isinstance(found, faiss.IndexIVF):
+        found.nprobe = int(settings.get("nprobe", found.nprobe))
+        coarse = faiss.downcast_index(found.quantizer)
+        if isinstance(coarse, faiss.IndexHNSW):
+            coarse.hnsw.efSearch = _ef(found.nprobe)
+    elif isinstance(found, faiss.IndexHNSW):
+        found.hnsw.efSearch = int(settings.get("efSearch", found.hnsw.efSearch))
+
+
+def _ef(nprobe: int) -> int:
+    """What the graph over centroids looks at: it finds no more lists than that."""
+    return max(LEAST_EF, 2 * nprobe)

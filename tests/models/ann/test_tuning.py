@@ -1,0 +1,136 @@
+"""Tuning: points measured by an exam, the front by a plain double loop, the choice by its budget."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from models.ann.codes import filled
+from models.ann.points import Exam, Point, least, least_k_factor, measured
+from models.ann.search import ask
+from models.ann.train import train
+from models.ann.tuning import Budget, as_rows, pareto, tune
+from models.batches import Known
+from models.nearest import nearest
+from models.recall import overlap
+from tests.models.ann.vectors import DIM, brute, items, queries
+
+SOLD, ASKED = items(12_000), queries(80)
+EXAM = Exam(ASKED, brute(ASKED, SOLD, 20))
+
+
+def index(factory: str) -> faiss.Index:
+    return filled(train(SOLD, factory), factory, SOLD)[0]
+
+
+def point(recall: float, cpu_ms: float, size: float, p99_ms: float = 1.0) -> Point:
+    return Point("IVF9,SQ8", {"nprobe": 1}, recall, cpu_ms, 1.0, p99_ms, size, 0.0)
+
+
+def test_exact_search_for_the_exam_is_that_of_numpy() -> None:
+    assert overlap(nearest(ASKED, [SOLD[:5000], SOLD[5000:]], 20)[1], EXAM.exact) > 0.9999
+
+
+def test_the_least_nprobe_holds_the_target_and_a_sixteenth_less_does_not() -> None:
+    one = index("IVF200,SQ8")
+    tried = least(one, EXAM, 0.95)
+    (settings, recall), nprobe = tried[-1], int(tried[-1][0]["nprobe"])
+    assert recall == overlap(ask(one, ASKED, 20, settings).items, EXAM.exact) >= 0.95
+    below = max(1, nprobe - max(2, nprobe // 8))
+    assert EXAM.recall(one, {"nprobe": below}) < 0.95
+    assert [found["nprobe"] for found, _ in tried[:-1]] == sorted({found["nprobe"] for found, _ in tried[:-1]})  # fmt: skip
+
+
+def test_what_held_before_is_tried_first_and_kept() -> None:
+    one = index("IVF200,SQ8")
+    assert len(least(one, EXAM, 0.5, {"nprobe": 100})) == 1
+    tried = least(one, EXAM, 0.95, {"nprobe": 1})  # no longer enough: it goes up from there
+    assert tried[-1][1] >= 0.95
+
+
+def test_a_target_out_of_reach_ends_with_every_list_visited() -> None:
+    settings, recall = least(index("IVF50,RaBitQ"), EXAM, 0.9999)[-1]
+    assert settings["nprobe"] == 50
+    assert recall < 0.9999
+
+
+def test_the_least_k_factor() -> None:
+    one = index("IVF50,SQ4,Refine(SQ8)")
+    settings = least(one, EXAM, 0.9)[-1][0]
+    chosen = least_k_factor(one, EXAM, 0.9, settings)
+    assert EXAM.recall(one, chosen) >= 0.9
+    assert chosen["k_factor"] <= settings["k_factor"] == 8.0
+    assert least_k_factor(one, EXAM, 0.9, {"nprobe": 3}) == {"nprobe": 3}
+
+
+def test_the_front_is_that_of_a_double_loop() -> None:
+    rng = np.random.default_rng(0)
+    points = [point(*row) for row in rng.integers(1, 8, (60, 3)).astype(float).tolist()]
+    front = pareto(points)
+
+    def beaten(one: Point) -> bool:
+        return any(
+            other.recall >= one.recall
+            and other.cpu_ms <= one.cpu_ms
+            and other.bytes_per_item <= one.bytes_per_item
+            and (other.recall, other.cpu_ms, other.bytes_per_item)
+            != (one.recall, one.cpu_ms, one.bytes_per_item)
+            for other in points
+        )
+
+    assert front == [one for one in points if not beaten(one)]
+    assert 0 < len(front) < 60
+
+
+@pytest.mark.parametrize(
+    ("budget", "holds"),
+    [
+        (Budget(0.9), True),
+        (Budget(0.97), False),
+        (Budget(0.9, p99_ms=0.5), False),
+        (Budget(0.9, bytes_per_item=99), False),
+        (Budget(0.9, 2.0, 101), True),
+    ],
+)
+def test_a_budget_is_held_or_not(budget: Budget, holds: bool) -> None:
+    assert budget.holds(point(0.95, 1.0, 100), budget.recall) is holds
+
+
+def test_the_cheapest_family_within_the_budget_is_chosen() -> None:
+    told: list[str] = []
+    chosen = tune(SOLD, EXAM, Budget(0.95), tell=told.append)
+    assert chosen.point.recall >= 0.95
+    holding = [one for one in chosen.points if one.recall >= 0.95]
+    assert chosen.point.cpu_ms <= 1.1 * min(one.cpu_ms for one in holding)
+    assert len({one.factory for one in chosen.points}) == len(told) >= 8
+    small = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=60), tell=told.append)
+    assert small.point.bytes_per_item <= 60
+    assert "least CPU time" in small.reason
+    never = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=4), factory="IVF64,SQ4", tell=told.append)
+    assert never.reason.startswith("NOTHING holds")
+    assert (never.point.factory, never.lists_times) == ("IVF64,SQ4", 0.0)
+    assert {"factory", "recall", "p99_ms"} <= set(as_rows(chosen.front)[0])
+
+
+def test_a_small_catalogue_is_compared_whole() -> None:
+    few = SOLD[:500]
+    chosen = tune(few, Exam(ASKED, brute(ASKED, few, 20)), Budget(0.95))
+    assert (chosen.point.factory, chosen.point.settings) == ("Flat", {})
+    assert chosen.point.recall > 0.9999
+
+
+def test_judged_measures_by_hand() -> None:
+    """Query 0 finds one of two at rank 2; query 1 has nothing relevant and does not count."""
+    exam = Exam(ASKED[:2], EXAM.exact[:2], Known(np.array([0, 0]), np.array([5, 9]), 2))
+    assert exam.judged(np.array([[7, 5, 3], [1, 2, 3]])) == {"R@60": 0.5, "RR@60": 0.5}
+    assert EXAM.judged(EXAM.exact) == {}
+
+
+def test_a_point_is_measured_on_one_thread_and_threads_come_back() -> None:
+    before = faiss.omp_get_max_threads()
+    found = measured(index("IVF50,SQ8"), "IVF50,SQ8", EXAM, {"nprobe": 50}, 1.5)
+    assert faiss.omp_get_max_threads() == before
+    assert found.recall > 0.95
+    assert 0 < found.p50_ms <= found.p99_ms
+    assert DIM + 8 < found.bytes_per_item < DIM + 40  # a byte a dimension, the id, centroids
