@@ -16,13 +16,13 @@ import faiss
 import numpy as np
 import pytest
 
-from jobs import embeddings, index
 from jobs.bundle import load_bundle
 from jobs.bundle_files import LISTS_FILE, QUERY_TOWER
 from jobs.copied import pin_copy
 from jobs.publish import publish
 from jobs.reader import Bundle, open_bundle
 from jobs.reading import Pinned, pin
+from tests.jobs.building import build, embed
 from tests.jobs.shop import HOSTILE, Args, Shop, publish_tables, publish_towers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,9 +40,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         publish_tables()
         made = publish_towers()
-        embeddings.main(embeddings.Args(made.items, made.towers, made.embeddings("0of1")))
-        given = (made.embeddings("0of1"), made.towers, made.items, made.queries, made.index)
-        index.main(index.Args(*given, factory="IVF16,SQ8", recall_depth=20, recall_target=0.9))
+        embed(made)
+        build(made, qrels=made.qrels)
         yield made
 
 
@@ -85,6 +84,11 @@ def test_it_answers_as_torch_does(shop: Shop) -> None:
 
 def test_lists_end_where_the_cutoff_says(shop: Shop) -> None:
     bundle = open_bundle(pin(shop.index))
+    rows = {row["kind"]: row for row in bundle.facts["cutoffs"]}
+    assert set(rows) == {"none", "knee", "threshold", "fixed"}
+    (chosen,) = [row for row in rows.values() if row["chosen"]]
+    assert (bundle.cutoff.kind, bundle.cutoff.value) == (chosen["kind"], chosen["value"])
+    assert chosen["kept_frac"] >= 0.95 and chosen["mean_items"] < rows["none"]["mean_items"]
     whole = bundle.dense(bundle.encode(["red shoes"]), 100)
     length = int(bundle.cutoff.lengths(whole.scores)[0])
     assert 10 <= length < 100
