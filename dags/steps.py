@@ -35,7 +35,7 @@ BUILT = form(
     "Index",
     recall_target={"exclusiveMinimum": 0, "maximum": 1},
     max_shrink_frac={"minimum": 0, "maximum": 1},
-    cutoff={"enum": ["knee", "threshold", "none"]},
+    cutoff={"enum": ["auto", "knee", "threshold", "fixed", "none"]},
     language={"enum": ["auto", "none", "en", "pl"]},
 )
 ENCODED = form(

@@ -16,8 +16,10 @@ from models.encode import encode_items, encode_queries
 from models.index import inverted_lists
 from models.towers import TwoTower
 
-# A byte per dimension keeps the cosine of a stored vector above 0.999; another item's is far below.
-LEAST_OWN_COSINE = 0.98
+# codes of a few bits keep some eight tenths of a vector's direction; a stranger's text shares next to none of it
+LEAST_OWN_COSINE = 0.5
+# near-duplicates among the items: a code may lie as near to the other's text
+DUPLICATE_COSINE = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def load_bundle(pinned: Pinned) -> Judged:
 
 
 def own_vector_frac(bundle: Judged, item_ids: Sequence[str], wanted: Sequence[str]) -> float:
-    """Share of items whose vector in the index is that of their own text, encoded anew.
+    """Share of items whose vector in the index is nearest to their own text, encoded anew, of all these texts.
 
-    Falls to nothing when ids are shuffled, towers swapped, or a shard stands in the wrong place.
+    Falls to nothing when ids are shuffled, towers swapped, or a shard stands in the wrong place; holds
+    for coarse codes, whose vectors are only roughly those that were encoded.
     """
     rows = find(item_ids, bundle.item_ids)
     if (lists := inverted_lists(bundle.index)) is not None:
@@ -54,4 +57,8 @@ def own_vector_frac(bundle: Judged, item_ids: Sequence[str], wanted: Sequence[st
     fresh = encode_items(bundle.towers, list(wanted))
     stored = np.zeros_like(fresh)
     stored[rows >= 0] = bundle.index.reconstruct_batch(rows[rows >= 0])
-    return float(((fresh * stored).sum(axis=1) >= LEAST_OWN_COSINE).mean())
+    stored /= np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), 1e-12)
+    near = stored @ fresh.T
+    own = near.diagonal()
+    mine = (own >= LEAST_OWN_COSINE) & (own >= near.max(axis=1) - DUPLICATE_COSINE)
+    return float(mine.mean())

@@ -52,5 +52,7 @@ def find(wanted: Sequence[str], among: Sequence[str] | Strings) -> Rows:
 
 def pick(values: Strings, rows: Rows) -> Strings:
     """Values at some rows."""
-    found: Strings = values.take(pa.array(rows, pa.int64()))
+    # pa.array would look whether the rows are of pandas, and import it for that
+    places = pa.py_buffer(np.ascontiguousarray(rows, np.int64).data)
+    found: Strings = values.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, places]))
     return found

@@ -10,7 +10,7 @@ python -m jobs.index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from jobs import bundle_files as files
@@ -18,6 +18,7 @@ from jobs.attempt import Attempt
 from jobs.cli import run
 from jobs.columns import strings
 from jobs.fault import fault_point
+from jobs.guard import guard_size
 from jobs.indexing.assembly import assemble
 from jobs.indexing.catalogue import write_catalogue
 from jobs.indexing.coding import Shard
@@ -31,12 +32,12 @@ from jobs.query_tower import write_query_tower
 from jobs.reading import pin
 from jobs.scale import scale
 from jobs.tracking import mlflow_run
-from jobs.tuning import POOL, fit_on, relevant_keys, tuning_queries
+from jobs.tuning import POOL, end_lists, fit_on, relevant_keys, tuning_queries
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers
 from models.analysis import LANGUAGES
 from models.ann.search import ask
-from models.cutoff import KINDS, Cutoff
+from models.cutoff import CHOICES, FITTED
 from models.encode import encode_queries
 from models.fusion import Vote
 
@@ -57,7 +58,9 @@ class Args(Held):
                     on them, and the cut-off threshold
     previous        optional index in service: its search parameters are tried first where the quantiser
                     is the same, and its number of items guards ours
-    cutoff          where neighbour lists end: knee, threshold (needs qrels) or none
+    cutoff          where neighbour lists end: knee, threshold or fixed (both fitted on qrels), none, or
+                    auto: of those that keep 95% of the relevant items found, the one that shows the
+                    fewest; without qrels the knee
     min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
     language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
@@ -75,7 +78,7 @@ class Args(Held):
     index: Partition
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
-    cutoff: str = "knee"
+    cutoff: str = "auto"
     min_relevance: float = 0.0
     language: str = "auto"
     disk_above_gb: float = 4.0
@@ -84,8 +87,10 @@ class Args(Held):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cutoff not in KINDS or (self.cutoff == "threshold" and not self.qrels):
-            raise ValueError(f"cutoff is one of {', '.join(KINDS)}, and threshold needs qrels")
+        if self.cutoff not in CHOICES or (self.cutoff in FITTED and not self.qrels):
+            raise ValueError(
+                f"cutoff is one of {', '.join(CHOICES)}; {' and '.join(FITTED)} need qrels"
+            )
         if self.language not in (*LANGUAGES, "auto"):
             raise ValueError(f"language={self.language}: expected auto, {', '.join(LANGUAGES)}")
         if self.disk_above_gb < 0 or not 0 <= self.max_shrink_frac <= 1:
@@ -137,10 +142,11 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     files.write_index(made.index, out.folder / files.INDEX_FILE)
     out.facts.update(
         facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"],
-        cutoff=asdict(Cutoff(args.cutoff)), fusion=Vote()._asdict(), lists=made.lists,
+        fusion=Vote()._asdict(), lists=made.lists,
     )  # fmt: skip
     out.facts.update(changed=source.changes())
     found = ask(made.index, queries, POOL, facts["search"])
+    out.facts.update(end_lists(found, args.cutoff))
     for keys in relevant:  # at most one
         both = found, sparse.search(strings(asked, "query"), POOL)
         out.facts.update(fit_on(keys, *both, len(merged.ids), args.cutoff))
@@ -157,13 +163,7 @@ def _guard(args: Args, source: Sources, items: int) -> None:
         RuntimeError: more of the items in service are missing than max_shrink_frac allows.
     """
     for one in source.previous:  # at most one
-        before = int(one.facts["items"])
-        if items < before * (1 - args.max_shrink_frac):
-            raise RuntimeError(
-                f"{args.index}: {items:,} items, {before:,} in {one.partition}: {1 - items / before:.1%} fewer,"
-                f" at most {args.max_shrink_frac:.1%} expected; is {args.items} complete? If it is meant so,"
-                " run jobs.index with a larger --max_shrink_frac"
-            )
+        guard_size(items, int(one.facts["items"]), args.max_shrink_frac, args.index)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
             f"{pinned.partition}: bundle format {facts.get('format')}, this code reads"
             f" {', '.join(map(str, files.READABLE_FORMATS))}; build the index again with this code"
         )
-    rows = pq.read_table(pinned.path(files.IDS_FILE), columns=["item_id", "title"])
+    # pq.read_table would bring pandas along
+    with pq.ParquetFile(pinned.path(files.IDS_FILE)) as file:
+        rows = file.read(["item_id", "title"])
     index = files.read_index(pinned, lists or os.environ.get("NIGHTSHELF_LISTS", "memory"))
     golden = json.loads(pinned.path(files.GOLDEN).read_bytes())
     _belong_together(pinned, index, rows.num_rows, facts, golden["space_id"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jobs.columns import Strings, find, strings, where
 from jobs.reading import Pinned, read_table
-from models.cutoff import fit_threshold
+from models.cutoff import JudgedLists, compare_cutoffs
 from models.fusion import Ranked, fit_vote
 
 POOL = 200
@@ -46,11 +46,23 @@ def relevant_keys(
 def fit_on(
     relevant: NDArray[np.int64], dense: Ranked, sparse: Ranked, n_items: int, cutoff: str
 ) -> dict[str, Any]:
-    """Fit how hybrid votes, and the cut-off where it is a threshold, to judged tuning queries."""
+    """Fit how hybrid votes, and where dense lists end, to judged tuning queries."""
     vote = fit_vote(dense.items, sparse.items, relevant, n_items)
-    found: dict[str, Any] = {"fusion": vote._asdict()}
-    if cutoff == "threshold":
+    return {"fusion": vote._asdict(), **end_lists(dense, cutoff, n_items, relevant)}
+
+
+def end_lists(
+    dense: Ranked, cutoff: str, n_items: int = 0, relevant: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
+    """The facts `cutoff`, which ships, and `cutoffs`, a row for each rule that was compared.
+
+    cutoff: one of models.cutoff's CHOICES. relevant: keys of `relevant_keys`; without them the knee stays.
+    """
+    judged = None
+    if relevant is not None:
         shown = np.arange(len(dense.items))[:, None] * n_items + dense.items
-        hit = np.isin(shown, relevant) & (dense.items >= 0)
-        found["cutoff"] = asdict(fit_threshold(dense.scores, hit))
-    return found
+        hits = np.isin(shown, relevant) & (dense.items >= 0)
+        counts = np.bincount(relevant // n_items, minlength=len(dense.items))
+        judged = JudgedLists(dense.scores, hits, counts)
+    chosen, rows = compare_cutoffs(dense.scores, judged, cutoff)
+    return {"cutoff": asdict(chosen), "cutoffs": rows}

@@ -1,4 +1,4 @@
-"""Check a published bundle as a service would before it takes it.
+"""Check a published bundle as a service would before it takes it, and time it as the service would use it.
 
 python -m jobs.verify index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 """
@@ -8,34 +8,105 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from jobs.bundle import load_bundle, own_vector_frac
-from jobs.bundle_files import CANARIES_FILE
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jobs.bundle_files import CANARIES_FILE, QUERY_TOWER
 from jobs.cli import run
+from jobs.columns import pick, strings, texts
+from jobs.golden import golden_texts
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import read_pointer
-from jobs.reading import pin
+from jobs.query_encoder import open_encoder
+from jobs.reader import Bundle, open_bundle
+from jobs.reading import Pinned, pin, read_table
+from jobs.speed import latency_ms
 
 log = logging.getLogger(__name__)
+STAGES = {"encode": "encode", "search": "search", "answer": "end to end"}
 
 
 @dataclass(frozen=True)
 class Args:
-    """index  bundle to check; the champion when it is not given"""
+    """index    bundle to check; the champion when it is not given
+    queries  optional real queries to time it on, those of split test first; else its items' titles
+    lists    where the inverted lists are kept meanwhile: memory, disk; empty: as NIGHTSHELF_LISTS says
+    """
 
     index: Partition = NOWHERE
+    queries: Partition = NOWHERE
+    lists: str = ""
 
 
 def main(args: Args) -> dict[str, Any]:
-    """Check every file's sha256, the space ids, the counts, golden vectors, and sampled items.
+    """Check every file's sha256, space ids, counts, golden vectors by torch and ONNX, and sampled items.
 
     Raises:
         RuntimeError: something does not hold; the message says what.
     """
     pinned = pin(args.index) if args.index else read_pointer("champion")
-    files = pinned.files()
+    pinned.files()
+    served = _timed(pinned, args) if pinned.has(QUERY_TOWER) else {}
+    apart = _deep(pinned)
+    log.info("%s: bundle %s is sound", pinned.partition, pinned.bundle_id)
+    found = {
+        "index": str(pinned.partition),
+        "id": pinned.bundle_id,
+        "files": len(pinned.entries()),
+        "bytes": sum(entry.bytes for entry in pinned.entries()),
+        "items": pinned.facts["items"],
+        "space_id": pinned.facts["space_id"],
+        "sound": True,
+        **apart,
+        **served,
+    }
+    Console(stderr=True).print(_table(found))
+    return found
+
+
+def _timed(pinned: Pinned, args: Args) -> dict[str, Any]:
+    """Time the reader on one core, before torch is loaded: what is resident then a service needs too."""
+    bundle = open_bundle(pinned, args.lists)
+    asked = _queries(bundle, args.queries)
+    return {
+        "latency_ms": {name: round(value, 3) for name, value in latency_ms(bundle, asked).items()},
+        "timed_on": f"{len(asked):,} {'queries' if args.queries else 'titles'}",
+        "resident_bytes": resident_bytes(),
+    }
+
+
+def _queries(bundle: Bundle, queries: Partition) -> list[str]:
+    """Queries as people type them, in the order of their ids, which are hashes."""
+    if queries:
+        rows = read_table(pin(queries), ["query_id", "query", "split"]).sort_by("query_id")
+        found = list(zip(strings(rows, "split"), strings(rows, "query"), strict=True))
+        return [text for split, text in found if split == "test"] or [text for _, text in found]
+    wanted = np.linspace(0, len(bundle.item_ids) - 1, min(200, len(bundle.item_ids)))
+    return texts(pick(bundle.titles, wanted.astype(np.int64)))
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now, what it shares with others included; 0 where /proc is not."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((1024 * int(one.split()[1]) for one in lines if one.startswith("VmRSS:")), 0)
+
+
+def _deep(pinned: Pinned) -> dict[str, Any]:
+    """Load it with torch too: golden vectors both ways, and sampled items under their own vectors."""
+    from jobs.bundle import (
+        load_bundle,
+        own_vector_frac,
+    )  # torch, which the reader was timed without
+    from jobs.query_tower import HOSTILE, compare
+
     bundle = load_bundle(pinned)
     canaries: dict[str, str] = json.loads(pinned.path(CANARIES_FILE).read_bytes())
     share = own_vector_frac(bundle, list(canaries), list(canaries.values()))
@@ -44,12 +115,32 @@ def main(args: Args) -> dict[str, Any]:
             f"{pinned.partition}: {share:.1%} of {len(canaries)} sampled items have the vector of"
             " their own text; ids and vectors do not belong together: build the index again"
         )
-    found = {"index": str(pinned.partition), "files": len(files), "items": bundle.facts["items"]}
-    log.info("%s: sound", pinned.partition)
-    return {**found, "space_id": bundle.facts["space_id"], "sound": True}
+    if not pinned.has(QUERY_TOWER):
+        return {"query_tower": "torch alone"}
+    texts: Sequence[str] = [*golden_texts(pinned, "queries"), *canaries.values(), *HOSTILE]
+    return {
+        "query_tower": "onnx",
+        "onnx_apart": compare(bundle.towers, open_encoder(pinned), texts),
+    }
+
+
+def _table(found: dict[str, Any]) -> Table:
+    title = f"bundle {found['id']} · {found['index']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("one core, ms")
+    for head in ("p50", "p99"):
+        table.add_column(head, justify="right")
+    latency = found.get("latency_ms", {})
+    for stage, said in STAGES.items() if latency else ():
+        table.add_row(said, *(f"{latency[f'{stage}_p{percent}_ms']:.2f}" for percent in (50, 99)))
+    resident = found.get("resident_bytes", 0)
+    held = f", {resident / 1e6:,.0f} MB resident" if resident else ""
+    table.caption = f"{found['items']:,} items in {found['bytes'] / 1e6:,.1f} MB{held}: sound"
+    table.caption_justify = "left"
+    return table
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2 and not sys.argv[1].startswith("-"):  # the address alone will do
+    if len(sys.argv) >= 2 and not sys.argv[1].startswith("-"):  # the address alone will do
         sys.argv.insert(1, "--index")
     run(Args, main)

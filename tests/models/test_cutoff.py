@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from kneed import KneeLocator
 
-from models.cutoff import Cutoff, fit_threshold, knees
+from models.cutoff import (
+    Cutoff,
+    JudgedLists,
+    _row,
+    compare_cutoffs,
+    fit_fixed,
+    fit_threshold,
+    knees,
+    without_knee,
+)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0, 4.0])
@@ -26,18 +37,149 @@ def test_a_straight_or_flat_list_has_no_knee_and_keeps_everything() -> None:
     assert knees(lists).tolist() == [3, 3, 1]
 
 
-def test_threshold_keeps_the_stated_share_of_relevant_items() -> None:
-    rng = np.random.default_rng(0)
-    scores = -np.sort(-rng.random((200, 50)), axis=1).astype(np.float32)
-    relevant = rng.random((200, 50)) < 0.1
-    rule = fit_threshold(scores, relevant, keep_frac=0.9)
-    kept = scores[relevant] >= rule.value
-    assert 0.9 <= kept.mean() <= 0.91
+def random_lists(kind: str, seed: int) -> np.ndarray:
+    """Falling lists: power laws with noise, steps, near straight lines, and lists that end early."""
+    rng = np.random.default_rng(seed)
+    if kind == "walks":
+        return -np.cumsum(rng.exponential(size=(50, 40)), axis=1).astype(np.float32)
+    if kind == "steps":
+        return -np.sort(rng.integers(0, 6, (50, 40)), axis=1).astype(np.float32)
+    powers = rng.uniform(0.1, 3, (50, 1))
+    noisy = (np.arange(40) + 2.0) ** -powers + rng.normal(0, 0.01, (50, 40))
+    return -np.sort(-noisy, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["walks", "steps", "powers"])
+@pytest.mark.parametrize("seed", range(4))
+def test_knees_of_random_lists_are_among_kneeds_and_the_deepest(kind: str, seed: int) -> None:
+    """kneed walks list by list and names every local knee; ours are the deepest of them, all at once."""
+    lists = random_lists(kind, seed)
+    missing = without_knee(lists)
+    for scores, ours, none in zip(lists, knees(lists).tolist(), missing, strict=True):
+        theirs = KneeLocator(range(len(scores)), scores.astype(float), S=0, curve="convex",
+                             direction="decreasing", online=True)  # fmt: skip
+        deepest = float(theirs.y_difference.max())
+        if none:
+            assert deepest <= 1e-6
+            assert ours == len(scores) - 1
+            continue
+        assert theirs.y_difference[ours] == pytest.approx(deepest, abs=1e-6)
+        assert any(theirs.y_difference[knee] == pytest.approx(deepest, abs=1e-6)
+                   for knee in theirs.all_knees)  # fmt: skip
+
+
+def test_lists_without_a_knee_are_told() -> None:
+    gone = -np.inf
+    lists = np.array([[4, 3, 2, 1], [5, 5, 5, 5], [9, 8, 7, 1], [9, 2, 1, 0], [4, gone, gone, gone]], np.float32)  # fmt: skip
+    assert without_knee(lists).tolist() == [True, True, True, False, True]
+
+
+def judged(seed: int = 0, queries: int = 200, depth: int = 50) -> JudgedLists:
+    rng = np.random.default_rng(seed)
+    scores = -np.sort(-rng.random((queries, depth)), axis=1).astype(np.float32)
+    hits = rng.random(scores.shape) < 0.2 * scores
+    return JudgedLists(scores, hits, hits.sum(axis=1) + rng.integers(0, 3, queries))
+
+
+def kept_by_loop(lists: JudgedLists, rule: Cutoff) -> float:
+    shares = []
+    for scores, hits in zip(lists.scores, lists.hits, strict=True):
+        length = int(rule.lengths(scores[None])[0])
+        if hits.any():
+            shares.append(hits[:length].sum() / hits.sum())
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.95, 1.0])
+@pytest.mark.parametrize("min_items", [1, 10])
+def test_the_fitted_rules_are_the_tightest_that_keep_enough(keep: float, min_items: int) -> None:
+    """Against trying every threshold and every K."""
+    lists = judged()
+    best_k = next(
+        k for k in range(1, 51) if kept_by_loop(lists, Cutoff("fixed", k, min_items)) >= keep
+    )
+    assert fit_fixed(lists, keep, min_items) == Cutoff("fixed", best_k, min_items)
+    found = fit_threshold(lists, keep, min_items)
+    assert kept_by_loop(lists, found) >= keep
+    higher = np.unique(lists.scores[lists.hits & (lists.scores > found.value)])
+    tighter = [Cutoff("threshold", float(score), min_items) for score in higher]
+    assert all(kept_by_loop(lists, rule) < keep for rule in tighter[:: max(1, len(tighter) // 40)])
 
 
 def test_nothing_relevant_means_nothing_is_cut() -> None:
     scores = np.ones((2, 3), np.float32)
-    assert fit_threshold(scores, np.zeros((2, 3), bool)) == Cutoff("none")
+    nothing = JudgedLists(scores, np.zeros((2, 3), bool), np.zeros(2, np.int64))
+    assert fit_threshold(nothing) == fit_fixed(nothing) == Cutoff("none")
+
+
+def test_a_comparison_by_hand() -> None:
+    """Two queries, ten items each; no floor under the lists, so that the numbers can be counted."""
+    scores = np.array([[.9, .8, .7, .3, .29, .28, .27, .26, .25, .24],
+                       [.9, .5, .49, .48, .47, .46, .45, .44, .43, .42]], np.float32)  # fmt: skip
+    hits = np.zeros((2, 10), bool)
+    hits[0, [0, 1, 2]] = hits[1, [0, 3]] = True
+    lists = JudgedLists(scores, hits, np.array([4, 2]))  # of the first query one was never found
+    rule = Cutoff("threshold", 0.48, min_items=1)
+    assert rule.lengths(scores).tolist() == [3, 4]
+    row = _row(rule, scores, lists)
+    assert row["precision"] == pytest.approx((3 / 3 + 2 / 4) / 2)
+    assert row["recall"] == pytest.approx((3 / 4 + 2 / 2) / 2)
+    assert row["f1"] == pytest.approx((6 / 7 + 4 / 6) / 2)
+    assert (row["kept_frac"], row["mean_items"], row["median_items"]) == (1.0, 3.5, 3.5)
+    assert row["no_knee_frac"] is None
+    assert fit_threshold(lists, 1.0, min_items=1) == Cutoff("threshold", pytest.approx(0.48), 1)
+    assert fit_fixed(lists, 1.0, min_items=1) == Cutoff("fixed", 4, 1)
+    assert fit_fixed(lists, 0.75, min_items=1) == Cutoff("fixed", 3, 1)  # (3/3 + 1/2) / 2
+
+
+def test_auto_takes_the_shortest_lists_that_keep_enough() -> None:
+    lists = judged()
+    rule, rows = compare_cutoffs(lists.scores, lists, "auto", keep_frac=0.9)
+    assert [row["kind"] for row in rows] == ["none", "knee", "threshold", "fixed"]
+    enough = [row for row in rows if row["kept_frac"] >= 0.9]
+    (chosen,) = [row for row in rows if row["chosen"]]
+    assert chosen in enough and chosen["kind"] == rule.kind
+    assert chosen["mean_items"] == min(row["mean_items"] for row in enough)
+    none = rows[0]
+    assert (none["kept_frac"], none["mean_items"]) == (1.0, 50.0)
+    for kind in ("none", "knee", "threshold", "fixed"):  # each may be had all the same
+        given, told = compare_cutoffs(lists.scores, lists, kind, keep_frac=0.9)
+        assert given.kind == kind == next(row["kind"] for row in told if row["chosen"])
+
+
+def test_where_relevant_items_end_at_a_cliff_the_knee_wins() -> None:
+    """Lists of very different length, each with a cliff behind its relevant items, at levels that differ: one
+    threshold or one K for all must show too much."""
+    rng = np.random.default_rng(0)
+    lengths, levels = rng.integers(12, 60, 300), rng.uniform(0.3, 0.9, 300)
+    places = np.arange(100)
+    inside = places < lengths[:, None]
+    scores = (np.where(inside, levels[:, None], levels[:, None] - 0.2) - 1e-4 * places).astype(
+        np.float32
+    )
+    rule, rows = compare_cutoffs(scores, JudgedLists(scores, inside, lengths))
+    assert rule.kind == "knee"
+    knee = next(row for row in rows if row["kind"] == "knee")
+    assert knee["recall"] == 1.0 and knee["precision"] > 0.95 and knee["no_knee_frac"] == 0
+
+
+@pytest.mark.parametrize("kind", ["auto", "knee", "threshold", "fixed"])
+def test_without_judgements_the_knee_stays_and_sizes_are_told(kind: str) -> None:
+    scores = random_lists("powers", 1)
+    rule, rows = compare_cutoffs(scores, None, kind)
+    assert rule == Cutoff("knee", depth=40)
+    assert [(row["kind"], row["chosen"], row["precision"]) for row in rows] == [
+        ("none", False, None), ("knee", True, None),
+    ]  # fmt: skip
+    assert rows[1]["mean_items"] == pytest.approx(rule.lengths(scores).mean())
+    assert rows[1]["no_knee_frac"] == without_knee(scores).mean()
+    json.dumps(rows)
+
+
+def test_a_knee_is_that_of_the_depth_at_which_it_was_compared() -> None:
+    scores = random_lists("powers", 2)
+    rule = Cutoff("knee", min_items=1, depth=20)
+    assert np.array_equal(rule.lengths(scores), Cutoff("knee", min_items=1).lengths(scores[:, :20]))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +189,8 @@ def test_nothing_relevant_means_nothing_is_cut() -> None:
         (Cutoff("threshold", 0.5, min_items=1), [2, 1]),
         (Cutoff("threshold", 0.5, min_items=4), [4, 3]),  # never more than there are
         (Cutoff("knee", min_items=1), [3, 2]),
+        (Cutoff("fixed", 4, min_items=1), [4, 3]),
+        (Cutoff("fixed", 1, min_items=2), [2, 2]),
     ],
 )
 def test_lengths(rule: Cutoff, lengths: list[int]) -> None:

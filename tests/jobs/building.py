@@ -1,0 +1,32 @@
+"""From a shop's tables and towers to its index, as the DAGs do it."""
+
+from __future__ import annotations
+
+from jobs import codes, embeddings, index, quantiser
+from tests.jobs.shop import Shop
+
+
+def embed(shop: Shop, shards: int = 2) -> None:
+    for number in range(shards):
+        target = shop.embeddings(f"{number}of{shards}")
+        embeddings.main(embeddings.Args(shop.items, shop.towers, target, chunk_items=100))
+
+
+def build(shop: Shop, shards: int = 2, factory: str = "IVF16,SQ8", **settings: object) -> None:
+    quantised = quantiser.Args(shop.embeddings(), shop.towers, shop.queries, shop.quantiser, factory=factory,
+                               recall_target=0.9, recall_depth=20, tune_items=1000)  # fmt: skip
+    quantiser.main(quantised)
+    for number in range(shards):
+        shard = f"{number}of{shards}"
+        codes.main(codes.Args(shop.embeddings(shard), shop.quantiser, shop.codes(shard)))
+    wanted = {"recall_depth": 20, "recall_target": 0.98} | settings
+    given = (
+        shop.codes(),
+        shop.quantiser,
+        shop.embeddings(),
+        shop.towers,
+        shop.items,
+        shop.queries,
+        shop.index,
+    )
+    index.main(index.Args(*given, **wanted))  # type: ignore[arg-type]

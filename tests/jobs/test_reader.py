@@ -1,0 +1,252 @@
+"""The reader: what an online service imports. Nothing heavy behind it, nothing trusted that was not checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from jobs.bundle import load_bundle
+from jobs.bundle_files import LISTS_FILE, QUERY_TOWER
+from jobs.copied import pin_copy
+from jobs.publish import publish
+from jobs.reader import Bundle, open_bundle
+from jobs.reading import Pinned, pin
+from tests.jobs.building import build, embed
+from tests.jobs.shop import HOSTILE, Args, Shop, publish_tables, publish_towers
+
+ROOT = Path(__file__).resolve().parents[2]
+ASKED = ["red shoes", "Acme blue lamp", "kubala saw 12", "", HOSTILE["query"]]
+FORBIDDEN = ("torch", "transformers", "pyspark", "airflow", "mlflow", "pandas", "onnx", "matplotlib",
+             "great_expectations", "scipy", "sklearn")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    root = tmp_path_factory.mktemp("reader")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
+        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        publish_tables()
+        made = publish_towers()
+        embed(made)
+        build(made, qrels=made.qrels)
+        yield made
+
+
+@pytest.fixture
+def copy(shop: Shop, tmp_path: Path) -> Path:
+    """The bundle as an operator copies it: a plain folder, far from any lake."""
+    shutil.copytree(pin(shop.index).uri, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def answers(bundle: Bundle) -> list[list[tuple[str, float]]]:
+    return [[(hit.item_id, round(hit.score, 5)) for hit in bundle.answer(text)] for text in ASKED]
+
+
+def test_it_loads_nothing_heavy(copy: Path) -> None:
+    code = f"""
+import sys
+from jobs.copied import pin_copy
+from jobs.reader import open_bundle
+bundle = open_bundle(pin_copy({str(copy)!r}))
+assert bundle.answer("red shoes")[0].title
+print(sorted({{name.partition(".")[0] for name in sys.modules}} & set({FORBIDDEN!r})))
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHELF")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == b"[]"
+
+
+def test_it_answers_as_torch_does(shop: Shop) -> None:
+    ours, torchs = open_bundle(pin(shop.index)), load_bundle(pin(shop.index))
+    np.testing.assert_allclose(ours.encode(ASKED), torchs.encode(ASKED), atol=2e-2)  # bf16, maybe
+    for text in ASKED[:3]:
+        near = [hit.item_id for hit in ours.answer(text)[:5]]
+        assert set(near) <= {hit.item_id for hit in torchs.answer(text)}
+    for arm, found in ours.rank(ASKED[:1], 20).items():
+        expected = torchs.rank(ASKED[:1], 20)[arm]
+        assert len(set(found.items[0]) & set(expected.items[0])) >= 19, arm
+
+
+def test_lists_end_where_the_cutoff_says(shop: Shop) -> None:
+    bundle = open_bundle(pin(shop.index))
+    rows = {row["kind"]: row for row in bundle.facts["cutoffs"]}
+    assert set(rows) == {"none", "knee", "threshold", "fixed"}
+    (chosen,) = [row for row in rows.values() if row["chosen"]]
+    assert (bundle.cutoff.kind, bundle.cutoff.value) == (chosen["kind"], chosen["value"])
+    assert chosen["kept_frac"] >= 0.95 and chosen["mean_items"] < rows["none"]["mean_items"]
+    whole = bundle.dense(bundle.encode(["red shoes"]), 100)
+    length = int(bundle.cutoff.lengths(whole.scores)[0])
+    assert 10 <= length < 100
+    hits = bundle.answer("red shoes", depth=100)
+    assert len(hits) == length
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_copy_answers_as_the_lake_does_wherever_it_goes(shop: Shop, copy: Path) -> None:
+    wanted = answers(open_bundle(pin(shop.index)))
+    here = pin(shop.index).bundle_id
+    assert answers(open_bundle(pin_copy(copy, here))) == wanted
+    moved = copy.rename(copy.with_name("moved"))
+    bundle = open_bundle(pin_copy(moved, here[:6]))
+    assert answers(bundle) == wanted
+    assert (bundle.id, bundle.name) == (here, str(shop.index))
+    with pytest.raises(RuntimeError, match=f"holds version {here}, expected 000000"):
+        pin_copy(moved, "000000")
+    (moved / "_manifest.json").unlink()
+    with pytest.raises(LookupError, match="copy all files of one version"):
+        pin_copy(moved)
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "item_ids.parquet", "weights.safetensors", QUERY_TOWER,
+                                  "facts.json", "tokenizer.json", "golden.json", "config.json"])  # fmt: skip
+def test_one_flipped_bit_in_a_copy_is_refused(copy: Path, name: str) -> None:
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(RuntimeError, match=name):
+        open_bundle(pin_copy(copy))
+
+
+def test_a_damaged_sparse_arm_is_refused_when_it_is_asked(copy: Path) -> None:
+    data = bytearray((copy / "sparse.data.npy").read_bytes())
+    data[-1] ^= 1
+    (copy / "sparse.data.npy").write_bytes(data)
+    bundle = open_bundle(pin_copy(copy))
+    assert bundle.answer("red shoes")
+    with pytest.raises(RuntimeError, match="sparse.data.npy"):
+        bundle.rank(["red shoes"], 10)
+
+
+def spoil(shop: Shop, lake: Path, change: Any) -> Pinned:
+    """Publish the bundle in another lake, changed, with every checksum right."""
+    old = pin(shop.index)
+    paths = [old.path(entry.name) for entry in old.manifest.files]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_LAKE", str(lake))
+        with publish(shop.index, Args(shop.index)) as out:
+            for path in paths:
+                shutil.copy(path, out.folder)
+            change(out.folder)
+            out.facts.update(old.facts)
+        folder = shutil.copytree(pin(shop.index).uri, lake / "copy")
+    return pin_copy(folder)
+
+
+def onto_disk(folder: Path) -> None:
+    """The index with its lists in a file of their own, as a merge larger than memory writes it."""
+    held = faiss.read_index(str(folder / "index.faiss"))
+    lists = faiss.extract_index_ivf(held)
+    disk = faiss.OnDiskInvertedLists(lists.nlist, lists.code_size, str(folder / LISTS_FILE))
+    disk.merge_from_1(lists.invlists)
+    lists.replace_invlists(disk, False)
+    faiss.write_index(held, str(folder / "index.faiss"))
+    del held, disk
+
+
+@pytest.mark.parametrize("lists", ["memory", "disk"])
+def test_lists_in_a_file_of_their_own_go_where_the_folder_goes(
+    shop: Shop, tmp_path: Path, lists: str
+) -> None:
+    copied = spoil(shop, tmp_path / "lake", onto_disk)
+    assert copied.has(LISTS_FILE)
+    shutil.rmtree(tmp_path / "lake" / "index_v1")  # what the stored path names is gone
+    for path in Path(copied.uri).iterdir():
+        path.chmod(0o444)
+    bundle = open_bundle(copied, lists)
+    assert answers(bundle) == answers(open_bundle(pin(shop.index)))
+    kind = type(faiss.downcast_InvertedLists(faiss.extract_index_ivf(bundle.index).invlists))
+    assert kind is {"memory": faiss.ArrayInvertedLists, "disk": faiss.OnDiskInvertedLists}[lists]
+    # and they are checked before they are opened
+    path = Path(copied.uri) / LISTS_FILE
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(RuntimeError, match=LISTS_FILE):
+        open_bundle(copied, lists)
+
+
+def test_lists_of_one_file_may_stay_on_disk_too(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = answers(open_bundle(pin(shop.index)))
+    monkeypatch.setenv("NIGHTSHELF_LISTS", "disk")
+    bundle = open_bundle(pin(shop.index))
+    found = faiss.downcast_InvertedLists(faiss.extract_index_ivf(bundle.index).invlists)
+    assert isinstance(found, faiss.OnDiskInvertedLists)
+    assert answers(bundle) == wanted
+    with pytest.raises(ValueError, match="lists=tape"):
+        open_bundle(pin(shop.index), lists="tape")
+
+
+def test_threads_share_a_bundle(shop: Shop) -> None:
+    bundle = open_bundle(pin(shop.index))
+    vectors = bundle.encode(ASKED)
+    alone = [bundle.dense(vectors, 20, nprobe=1 + number) for number in range(8)]
+    words = [bundle.answer(text) for text in ASKED]
+
+    def again(number: int) -> bool:
+        found = bundle.dense(vectors, 20, nprobe=1 + number % 8)
+        same = np.array_equal(found.items, alone[number % 8].items)
+        return same and bundle.answer(ASKED[number % len(ASKED)]) == words[number % len(ASKED)]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(again, range(200)))
+
+
+def test_what_the_tuner_found_goes_with_every_search(shop: Shop, tmp_path: Path) -> None:
+    def tune(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        facts["search"] = {"nprobe": 2, "k_factor": 4, "efSearch": 0}
+        (folder / "facts.json").write_text(json.dumps(facts))
+
+    bundle = open_bundle(spoil(shop, tmp_path / "lake", tune))
+    vectors = bundle.encode(ASKED)
+    assert bundle.settings == {"nprobe": 2, "k_factor": 4}
+    assert np.array_equal(
+        bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=2).items
+    )
+    assert not np.array_equal(
+        bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=16).items
+    )
+
+
+def test_a_bundle_from_before_the_query_tower_is_torchs_alone(shop: Shop, tmp_path: Path) -> None:
+    def age(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        (folder / "facts.json").write_text(json.dumps({**facts, "format": 1}))
+        (folder / QUERY_TOWER).unlink()
+
+    old = spoil(shop, tmp_path / "lake", age)
+    with pytest.raises(LookupError, match=r"no query_tower.onnx.*build the index again"):
+        open_bundle(old)
+    assert load_bundle(old).answer("red shoes")
+
+
+def test_parts_of_other_catalogues_and_spaces_are_refused(shop: Shop, tmp_path: Path) -> None:
+    def fewer(folder: Path) -> None:
+        held = faiss.read_index(str(folder / "index.faiss"))
+        held.remove_ids(np.arange(3))
+        faiss.write_index(held, str(folder / "index.faiss"))
+
+    def foreign(folder: Path) -> None:
+        golden = json.loads((folder / "golden.json").read_text())
+        (folder / "golden.json").write_text(json.dumps({**golden, "space_id": "0" * 16}))
+
+    with pytest.raises(RuntimeError, match="'vectors': 398, 'ids': 401"):
+        open_bundle(spoil(shop, tmp_path / "fewer", fewer))
+    with pytest.raises(RuntimeError, match="space ids"):
+        open_bundle(spoil(shop, tmp_path / "foreign", foreign))
