@@ -4,8 +4,9 @@ python -m jobs.categories --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --categories categories/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
-Both are fitted to one recall target on every other dev query and judged on the rest, on one thread. The table says
-which is better; nothing else in the house depends on this one.
+Categories are fitted to a recall target on every other dev query, the single index to the recall that they then
+have there; both are judged on the rest, on one thread. The table says which is better; nothing else in the house
+depends on this one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Args:
     categories      output: the indexes and their router
     factory         FAISS factory string of the single index; the categories have its codes, and lists
                     by their own size; auto chooses by the size of the catalogue
-    recall_target   overlap with exact search over everything that both must hold where they are fitted
+    recall_target   overlap with exact search over everything, to be held where they are fitted
     recall_depth    first neighbours in which the overlap is taken
     tuning_queries  dev queries used, at most, for both halves
     min_items       a category with fewer is searched with the rest
@@ -153,10 +154,11 @@ def _compare(
     names, category = divided([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)  # fmt: skip
     whole = families(*vectors.shape)[0] if args.factory == "auto" else args.factory
     log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
-    single = judge_single(vectors, whole, halves.half(0), halves.half(1), args.recall_target, args.seed)  # fmt: skip
     parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
     router = centroids(vectors, category, args.centroids, args.seed)
     found = fit(parts, router, category, *halves.half(0), args.recall_target)
+    # at equal recall: the single index is fitted to what the categories hold on the same queries
+    single = judge_single(vectors, whole, halves.half(0), halves.half(1), found.recall, args.seed)
     space = args.categories.values["towers"]
     made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)  # fmt: skip
     return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))

@@ -70,22 +70,16 @@ def search(divided: Sequence[Part], queries: Vectors, chosen: Choice, depth: int
     """
     items = np.full((len(queries), depth), -1, np.int64)
     scores = np.full((len(queries), depth), -np.inf, np.float32)
-    for number, part in enumerate(divided):
-        asking = np.flatnonzero(chosen[:, number])
-        if not len(asking):
-            continue
+    for number in np.flatnonzero(chosen.any(axis=0)).tolist():
+        part, asking = divided[number], np.flatnonzero(chosen[:, number])
         found, near = ask(part.index, queries[asking], min(depth, len(part.rows)), part.settings)
         found = np.where(found < 0, -1, part.rows[found])
-        # most queries go to one category: nothing to merge with yet
-        first = items[asking, 0] < 0
-        items[asking[first], : found.shape[1]] = found[first]
-        scores[asking[first], : found.shape[1]] = near[first]
-        again, later = asking[~first], ~first
-        if len(again):
-            both = trec_order(
-                np.hstack([items[again], found[later]]), np.hstack([scores[again], near[later]])
-            )
-            items[again], scores[again] = both.items[:, :depth], both.scores[:, :depth]
+        again = items[asking, 0] >= 0
+        if again.any():
+            # beside what other categories gave
+            both = trec_order(np.hstack([items[asking], found]), np.hstack([scores[asking], near]))
+            found, near = both.items[:, :depth], both.scores[:, :depth]
+        items[asking, : found.shape[1]], scores[asking, : found.shape[1]] = found, near
     return trec_order(items, scores)
 
 

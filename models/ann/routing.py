@@ -62,7 +62,9 @@ class Router:
     def choose(self, queries: Vectors) -> Choice:
         """[Q, C]: the categories to search; the best one always is."""
         scores = self.scores(queries)
-        chosen: Choice = (below_best(scores) <= self.margin) & (places(scores) < self.most)
+        chosen: Choice = below_best(scores) <= self.margin
+        if self.most < self.categories:
+            chosen &= places(scores) < self.most
         return chosen
 
 
