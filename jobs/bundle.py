@@ -12,8 +12,8 @@ from jobs.columns import find
 from jobs.reader import Bundle, parts
 from jobs.reading import Pinned
 from jobs.weights import check_golden, load_towers
+from models.ann.families import parts as parts_of
 from models.encode import encode_items, encode_queries
-from models.index import inverted_lists
 from models.towers import TwoTower
 
 # codes of a few bits keep some eight tenths of a vector's direction; a stranger's text shares next to none of it
@@ -52,7 +52,7 @@ def own_vector_frac(bundle: Judged, item_ids: Sequence[str], wanted: Sequence[st
     for coarse codes, whose vectors are only roughly those that were encoded.
     """
     rows = find(item_ids, bundle.item_ids)
-    if (lists := inverted_lists(bundle.index)) is not None:
+    if (lists := parts_of(bundle.index).ivf) is not None:
         lists.make_direct_map()
     fresh = encode_items(bundle.towers, list(wanted))
     stored = np.zeros_like(fresh)

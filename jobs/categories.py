@@ -35,7 +35,7 @@ from models.ann.by_category import divide, fit
 from models.ann.families import families
 from models.ann.routing import Vectors, centroids, divided
 from models.encode import encode_queries
-from models.index import check_vectors, chunked, exact_search
+from models.nearest import nearest, pieces
 from models.space import items_space, space_id
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,9 @@ def main(args: Args) -> dict[str, Any]:
     ):
         out.mlflow_run_id = tracked.id
         ids, vectors = read_vectors(shards)
-        check_vectors(vectors, ids)
         asked = _queries(args, towers, queries)
         depth = min(args.recall_depth, len(ids))
-        exact = exact_search(chunked(vectors), asked, depth).items
+        exact = nearest(asked, pieces(vectors), depth)[1]
         made, trials = _compare(args, items, ids, vectors, Halves(asked, exact))
         write_categories(made, out.folder)
         told = verdict(*trials)

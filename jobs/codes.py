@@ -13,12 +13,12 @@ from typing import Any
 
 from jobs.cli import run
 from jobs.indexing.coding import Coder, Shard
-from jobs.indexing.lesson import DEVICE
 from jobs.indexing.quantisers import Quantiser
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.tracking import mlflow_run
+from jobs.training.processes import device
 from jobs.vectors import catalogue
 from models.ann.codes import widths
 
@@ -64,7 +64,7 @@ def main(args: Args) -> dict[str, Any]:
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         quantiser = Quantiser.open(source)
-        counts = Coder(embeddings, quantiser.trained, out.folder, DEVICE).write(
+        counts = Coder(embeddings, quantiser.trained, out.folder, str(device())).write(
             _usable(previous, quantiser)
         )
         items = counts["coded"] + counts["taken_over"]

@@ -12,7 +12,8 @@ from jobs.columns import find, strings
 from jobs.columns import texts as texts_of
 from jobs.reading import Pinned, read_table
 from jobs.vectors import exact_rankings
-from models.index import inverted_lists, recall_against_exact
+from models.ann.families import parts
+from models.recall import overlap
 
 CANARIES = 256
 
@@ -35,7 +36,7 @@ def recall(bundle: Judged, texts: Sequence[str], shards: list[Pinned]) -> dict[s
     """Measure the index against exact search on the very queries that judge it."""
     depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
     wanted = bundle.encode(texts)
-    lists = inverted_lists(bundle.index)
+    lists = parts(bundle.index).ivf
     if shards:
         ranked, ids = exact_rankings(shards, wanted, depth)
         row = find([*texts_of(ids), ""], bundle.item_ids)
@@ -44,6 +45,6 @@ def recall(bundle: Judged, texts: Sequence[str], shards: list[Pinned]) -> dict[s
     else:
         whole = int(lists.nlist) if lists is not None else 0
         exact = bundle.dense(wanted, depth, nprobe=whole).items
-    found = recall_against_exact(bundle.dense(wanted, depth).items, exact)
+    found = overlap(bundle.dense(wanted, depth).items, exact)
     against = "its vectors" if shards else "an exhaustive search of itself"
     return {"index_recall": found, "recall_depth": depth, "recall_against": against}

@@ -14,8 +14,9 @@ from jobs.columns import Strings, texts
 from jobs.lake import Partition
 from jobs.reading import Pinned, pin
 from jobs.streaming import record_batches
+from jobs.training.processes import device
 from models.fusion import Ranked, trec_order
-from models.index import exact_search
+from models.nearest import nearest
 
 Vectors = NDArray[np.float32]
 BATCH_ROWS = 16_384  # vectors in memory at a time: 25 MB of 384 dimensions
@@ -116,9 +117,9 @@ def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[
             names.append(found)
             yield part
 
-    ranked = exact_search(vectors(), queries, depth)
+    scores, found = nearest(queries, vectors(), depth, device())
     ids, order = in_order(names)
     row = np.empty(len(ids) + 1, dtype=np.int64)
     row[order] = np.arange(len(ids))
     row[-1] = -1  # the place that -1, no item, points at
-    return trec_order(row[ranked.items], ranked.scores), ids
+    return trec_order(row[found], scores), ids

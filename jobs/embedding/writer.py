@@ -14,9 +14,10 @@ from jobs.fault import fault_point
 from jobs.lake import EMBEDDINGS
 from jobs.schema import conform
 from jobs.vectors import Embedded
-from models.index import NORM_TOLERANCE
 
 STORAGES: dict[str, type[np.floating[Any]]] = {"fp16": np.float16, "fp32": np.float32}
+# the norm of a unit vector kept in fp32, and of one that was rounded to fp16
+NORM_TOLERANCE = 2e-3
 FILE_ROWS = 262_144  # from here on the next file is begun
 # fp16 halves once more by its bytes: all high ones, then all low ones. Spark cannot read that, nor fp16 at
 # all; files in fp32 stay plain for it

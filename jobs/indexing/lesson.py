@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from numpy.typing import NDArray
 
 from jobs.columns import Strings, find, strings
@@ -16,6 +15,7 @@ from jobs.indexing.choice import Choice
 from jobs.indexing.sample import sampled, total
 from jobs.reading import Pinned, read_table
 from jobs.scale import scale
+from jobs.training.processes import device
 from jobs.tuning import tuning_queries
 from jobs.weights import load_towers
 from models.ann.points import Exam
@@ -24,7 +24,6 @@ from models.encode import encode_queries
 from models.nearest import nearest, pieces
 
 Vectors = NDArray[np.float32]
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Lesson:
 
     def exam_of(self, queries: Vectors, relevant: Known | None = None) -> Exam:
         """Queries, and exact search for them in the sample."""
-        exact = nearest(queries, pieces(self.vectors), self.depth, DEVICE)[1]
+        exact = nearest(queries, pieces(self.vectors), self.depth, device())[1]
         return Exam(queries, exact, relevant)
 
     @property

@@ -18,10 +18,11 @@ from jobs.attempt import Attempt
 from jobs.bundle_files import write_index, write_json
 from jobs.fault import fault_point
 from jobs.indexing.choice import Choice
-from jobs.indexing.lesson import DEVICE, Lesson
+from jobs.indexing.lesson import Lesson
 from jobs.indexing.sample import sampled
 from jobs.progress import progress
 from jobs.reading import Pinned
+from jobs.training.processes import device
 from models.ann.codes import filled
 from models.ann.drift import Figures, figures, held_out
 from models.ann.families import families, scaled
@@ -132,7 +133,7 @@ def _trained(args: Choice, factory: str, lesson: Lesson) -> faiss.Index:
     elif len(vectors) > wanted:
         rows = np.random.default_rng(args.seed).choice(len(vectors), wanted, replace=False)
         vectors = vectors[np.sort(rows)]
-    return train(vectors, factory, args.seed, gpu=DEVICE != "cpu")
+    return train(vectors, factory, args.seed, gpu=device().type == "cuda")
 
 
 def _canary_settings(

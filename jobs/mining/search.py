@@ -15,9 +15,9 @@ from jobs.mining.scratch import Scratch, VectorFile
 from jobs.progress import progress
 from models import lists
 from models.batches import Known
-from models.index import recall_against_exact
 from models.lists import Lists
 from models.nearest import Rows, Vectors, nearest, pieces
+from models.recall import overlap
 
 log = logging.getLogger(__name__)
 SEARCHES = ("exact", "ivf")
@@ -128,7 +128,7 @@ class Search:
 
     def _check(self, block: Block, places: Rows, exact: Rows) -> None:
         plan, count = self.plan, len(places)
-        agreement = recall_against_exact(block.rows[places], exact)
+        agreement = overlap(block.rows[places], exact)
         n_lists = 0 if self.lists is None else len(self.lists.centroids)
         self.facts.update(lists=n_lists, slack=self.slack, agreement=agreement,
                           agreement_target=plan.agreement, sample=count)  # fmt: skip

@@ -76,7 +76,7 @@ def _widen(found: Parts) -> None:
     store = found.base.storage if isinstance(found.base, faiss.IndexHNSW) else found.base
     for one in (store, found.refine):
         part = faiss.downcast_index(one) if one is not None else None
-        if hasattr(part, "sq"):
+        if part is not None and hasattr(part, "sq"):
             part.sq.rangestat = faiss.ScalarQuantizer.RS_minmax
             part.sq.rangestat_arg = _WIDER
 

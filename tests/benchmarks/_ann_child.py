@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from models.index import recall_against_exact
+from models.recall import overlap
 
 K, SINGLES = 100, 500
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -97,7 +97,7 @@ def main(name: str, folder: Path, told: TextIO) -> None:
         qps = len(queries) / (time.process_time() - cpu)
         _say(
             told,
-            {"recall": recall_against_exact(found, exact), "qps": qps, **_singles(one, queries)},
+            {"recall": overlap(found, exact), "qps": qps, **_singles(one, queries)},
         )
 
 

@@ -23,9 +23,9 @@ from jobs.lake import NEGATIVES
 from jobs.mining.scratch import Scratch, VectorFile
 from jobs.mining.search import Plan, Search
 from models.batches import Known
-from models.index import recall_against_exact
 from models.mining import Likeness, Mined, Window, mine
 from models.nearest import nearest, pieces
+from models.recall import overlap
 from tests.benchmarks._compare import compare
 from tests.jobs.classroom import Args
 
@@ -141,7 +141,7 @@ def main() -> None:
             right = exact[:, 0]
             for search in ("ivf", "exact") if count == 5_000 else ("ivf",):
                 found = ours(file, queries, right, search)[1]
-                agreement = recall_against_exact(found[:, WINDOW.r_min :], exact[:, WINDOW.r_min :])
+                agreement = overlap(found[:, WINDOW.r_min :], exact[:, WINDOW.r_min :])
                 compare(f"mining, {search}, agreement {agreement:.3f}",
                         lambda q=queries, r=right, s=search: ours(file, q, r, s),  # type: ignore[misc]
                         lambda q=queries, r=right: peer(items, q, r),  # type: ignore[misc]

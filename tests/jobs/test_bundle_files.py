@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from jobs.bundle_files import write_index
-from models.index import build
+from models.ann.codes import filled
+from models.ann.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,9 +21,13 @@ def vectors(rows: int = 3000, dim: int = 16) -> np.ndarray:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
+def build(factory: str) -> faiss.Index:
+    return filled(train(vectors(), factory), factory, vectors())[0]
+
+
 @pytest.mark.parametrize("factory", ["Flat", "IVF16,SQ8", "IVF16_HNSW8,Flat"])
 def test_an_index_reads_back_byte_for_byte(tmp_path: Path, factory: str) -> None:
-    index = build(vectors(), factory)
+    index = build(factory)
     write_index(index, tmp_path / "index.faiss")
     np.testing.assert_array_equal(
         np.frombuffer((tmp_path / "index.faiss").read_bytes(), np.uint8),
@@ -32,16 +37,15 @@ def test_an_index_reads_back_byte_for_byte(tmp_path: Path, factory: str) -> None
 
 def test_a_disk_that_fills_in_the_last_block_is_noticed(tmp_path: Path) -> None:
     # faiss.write_index itself reports success here, with the tail missing
-    index = build(vectors(), "IVF16,SQ8")
+    index = build("IVF16,SQ8")
     size = len(faiss.serialize_index(index))
     code = f"""
 import resource, signal
 import numpy as np
 from pathlib import Path
 from jobs.bundle_files import write_index
-from models.index import build
-from tests.jobs.test_bundle_files import vectors
-index = build(vectors(), "IVF16,SQ8")
+from tests.jobs.test_bundle_files import build
+index = build("IVF16,SQ8")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size - 10}, {size - 10}))
 try:

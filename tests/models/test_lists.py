@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from models import lists
-from models.index import recall_against_exact
 from models.lists import Lists
 from models.nearest import nearest, pieces
+from models.recall import overlap
 
 
 def clustered(rows: int, seed: int, dim: int = 16) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_every_list_visited_is_exact_search(shop: tuple[np.ndarray, np.ndarray, 
     vectors, queries, found = shop
     scores, rows = lists.search_lists(found, queries, 50, slack=9.0)
     exact_scores, exact = nearest(queries, pieces(vectors), 50)
-    assert recall_against_exact(rows, exact) > 0.9999  # ties may swap at the end
+    assert overlap(rows, exact) > 0.9999  # ties may swap at the end
     assert np.allclose(scores, exact_scores, atol=1e-6)
 
 
@@ -51,10 +51,10 @@ def test_the_slack_gives_the_agreement_asked_for_at_a_part_of_the_work(
     slack = lists.slack_for(found, queries[::2], exact[::2, 10:], 50, target)
     _, rows = lists.search_lists(found, queries, 50, slack)
     # of the sample itself, and of queries that the slack was not measured on
-    assert recall_against_exact(rows[::2], exact[::2, 10:]) >= target - 0.005
-    assert recall_against_exact(rows[1::2], exact[1::2, 10:]) >= target - 0.03
+    assert overlap(rows[::2], exact[::2, 10:]) >= target - 0.005
+    assert overlap(rows[1::2], exact[1::2, 10:]) >= target - 0.03
     scores = queries @ found.centroids.T
-    assert recall_against_exact(lists.search_lists(found, queries, 50, -9.0)[1], exact) < 0.95
+    assert overlap(lists.search_lists(found, queries, 50, -9.0)[1], exact) < 0.95
     assert (scores >= scores.max(axis=1, keepdims=True) - slack).mean() < 0.9
 
 
@@ -80,9 +80,7 @@ def test_a_long_list_is_cut_and_nothing_is_lost() -> None:
     where = np.argsort(found.order)[rows]
     assert ((start <= where) & (where < stop)).all()
     exact = nearest(clustered(50, 5), pieces(vectors), 30)[1]
-    assert (
-        recall_against_exact(lists.search_lists(found, clustered(50, 5), 30, 9.0)[1], exact) > 0.99
-    )
+    assert overlap(lists.search_lists(found, clustered(50, 5), 30, 9.0)[1], exact) > 0.99
 
 
 def test_a_catalogue_smaller_than_the_depth() -> None:
