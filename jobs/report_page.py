@@ -17,6 +17,7 @@ from jobs.report_tables import (
     PLAIN,
     Material,
     arm_rows,
+    cutoff_rows,
     data_of_the_day,
     lineage_rows,
     segment_rows,
@@ -24,6 +25,7 @@ from jobs.report_tables import (
     star_step,
     training_curves,
 )
+from models.cutoff import KEEP_FRAC
 from models.plots import Plot, bars, lines
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,6 +63,9 @@ def render(material: Material, min_relevance: float) -> str:
         ),
         star=star_step(material.found),
         facts={**material.index.facts, **material.rankings.facts},
+        bundle_id=material.index.bundle_id,
+        cutoffs=cutoff_rows(material.index.facts),
+        keep_frac=KEEP_FRAC,
         data=data_of_the_day(material, back),
         lineage=lineage_rows(back),
         stages=stage_rows(back),

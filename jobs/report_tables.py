@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,3 +172,22 @@ def stage_rows(back: list[Ancestor]) -> list[dict[str, Any]]:
     longest = max(seconds.values(), default=0.0) or 1.0
     ordered = sorted(seconds.items(), key=lambda row: -row[1])
     return [{"job": job, "seconds": s, "share": 100 * s / longest} for job, s in ordered]
+
+
+def cutoff_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per cut-off that was compared, in words; empty for an index from before that."""
+    rows = []
+    for found in facts.get("cutoffs", ()):
+        value = found["value"]
+        name = {"threshold": f"threshold {value:.3f}", "fixed": f"first {value:.0f} items"}
+        row = {key: found[key] for key in ("chosen", "mean_items", "median_items")}
+        row |= {
+            key: _share(found[key])
+            for key in ("precision", "recall", "f1", "kept_frac", "no_knee_frac")
+        }
+        rows.append({**row, "name": name.get(found["kind"], found["kind"])})
+    return rows
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -380,6 +380,9 @@ def test_the_page_is_self_contained_and_nothing_typed_becomes_markup(shop: Shop)
     assert "{{ 7*7 }}" in page  # a title is text, not a template
     assert 'src="http' not in page and "href=" not in page
     assert "No index was in service" in page and "Fit to serve" in page
+    assert f"bundle {pin(shop.index).bundle_id}" in page
+    table = page[page.index("<h2>Cut-off</h2>") : page.index("<h2>Data of the day</h2>")]
+    assert table.count("ships in the bundle") == 1 and "no judgements" in table
 
 
 def test_a_simulated_log_is_announced_first(changed: Shop) -> None:
