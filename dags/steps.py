@@ -36,6 +36,7 @@ BUILT = form(
     recall_target={"exclusiveMinimum": 0, "maximum": 1},
     max_shrink_frac={"minimum": 0, "maximum": 1},
     cutoff={"enum": ["auto", "knee", "threshold", "fixed", "none"]},
+    lookalikes={},
     language={"enum": ["auto", "none", "en", "pl"]},
 )
 ENCODED = form(

@@ -10,7 +10,7 @@ python -m jobs.index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs import bundle_files as files
@@ -27,6 +27,7 @@ from jobs.indexing.quantisers import Quantiser
 from jobs.indexing.sources import Sources, check_space
 from jobs.indexing.trial import Held, examine
 from jobs.lake import NOWHERE, Partition
+from jobs.lookalikes import AUTO, fit_lookalikes, threshold_of
 from jobs.publish import publish
 from jobs.query_tower import write_query_tower
 from jobs.reading import pin
@@ -61,6 +62,8 @@ class Args(Held):
     cutoff          where neighbour lists end: knee, threshold or fixed (both fitted on qrels), none, or
                     auto: of those that keep 95% of the relevant items found, the one that shows the
                     fewest; without qrels the knee
+    lookalikes      answers drop items whose cosine with a better one reaches this: a number, off, or auto,
+                    which fits it on qrels: most duplicates gone for at most 0.5% of what is relevant
     min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
     language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
@@ -79,6 +82,7 @@ class Args(Held):
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
     cutoff: str = "auto"
+    lookalikes: str = "off"
     min_relevance: float = 0.0
     language: str = "auto"
     disk_above_gb: float = 4.0
@@ -91,6 +95,9 @@ class Args(Held):
             raise ValueError(
                 f"cutoff is one of {', '.join(CHOICES)}; {' and '.join(FITTED)} need qrels"
             )
+        threshold_of(self.lookalikes)
+        if self.lookalikes == AUTO and not self.qrels:
+            raise ValueError("lookalikes=auto is fitted on judgements: give qrels")
         if self.language not in (*LANGUAGES, "auto"):
             raise ValueError(f"language={self.language}: expected auto, {', '.join(LANGUAGES)}")
         if self.disk_above_gb < 0 or not 0 <= self.max_shrink_frac <= 1:
@@ -125,7 +132,8 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     towers = load_towers(source.towers)
     check_space(args.index, source, towers)
     merged = Merged.of([Shard.open(one) for one in source.codes])
-    _guard(args, source, len(merged.ids))
+    for one in source.previous:  # at most one
+        guard_size(len(merged.ids), int(one.facts["items"]), args.max_shrink_frac, args.index)
     files.copy_towers(source.towers, out.folder)
     sparse = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
     asked = tuning_queries(source.queries, args.tuning_queries)
@@ -150,20 +158,14 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     for keys in relevant:  # at most one
         both = found, sparse.search(strings(asked, "query"), POOL)
         out.facts.update(fit_on(keys, *both, len(merged.ids), args.cutoff))
+    out.facts["lookalikes"] = {"threshold": threshold_of(args.lookalikes), "rule": args.lookalikes}
+    if args.lookalikes == AUTO:
+        fitted = fit_lookalikes(made.index, found.items, merged.ids, source.items, relevant[0])
+        out.facts["lookalikes"] = asdict(fitted)
     # a second run makes the same bytes: what a clock said stands in the manifest alone
     steady = {name: value for name, value in out.facts.items() if name != "latency_ms"}
     files.write_json(steady, out.folder / files.FACTS_FILE)
     out.count("items", source.items.manifest.rows, len(merged.ids), {})
-
-
-def _guard(args: Args, source: Sources, items: int) -> None:
-    """Stop before a catalogue that lost items overnight is served.
-
-    Raises:
-        RuntimeError: more of the items in service are missing than max_shrink_frac allows.
-    """
-    for one in source.previous:  # at most one
-        guard_size(items, int(one.facts["items"]), args.max_shrink_frac, args.index)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ import pyarrow.parquet as pq
 from jobs import bundle_files as files
 from jobs.columns import Strings, pick, texts
 from jobs.golden import check_vectors
+from jobs.lookalikes import without_lookalikes
 from jobs.query_encoder import Encoder, Vectors, open_encoder
 from jobs.reading import Pinned
 from models.ann.search import ask
 from models.cutoff import Cutoff
-from models.fusion import Ranked, Vote, reciprocal_rank_fusion, trec_order
+from models.fusion import Ranked, Vote, first, reciprocal_rank_fusion, trec_order
 from models.normalise import normalise_query
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Bundle:
 
     def answer(self, query: str, depth: int = 100) -> list[Hit]:
         """Items near a query as typed, best first, ended by the cut-off; scores are cosines."""
-        return self.hits(self.cut(self.dense(self.encode([query]), depth)))
+        near = self.dense(self.encode([query]), depth)
+        return self.hits(self.cut(without_lookalikes(self.index, near, self.facts)))
 
     def encode(self, queries: Sequence[str]) -> Vectors:
         """Turn typed queries into unit vectors [Q, D]."""
@@ -129,11 +131,6 @@ class Bundle:
         ids, titles = texts(pick(self.item_ids, rows)), texts(pick(self.titles, rows))
         scores = ranked.scores[query].tolist()
         return [Hit(*found) for found in zip(ids, titles, scores, strict=False)]
-
-
-def first(ranked: Ranked, depth: int) -> Ranked:
-    """Keep the first `depth` places."""
-    return Ranked(ranked.items[:, :depth], ranked.scores[:, :depth])
 
 
 def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:

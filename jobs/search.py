@@ -17,9 +17,9 @@ from jobs.cli import run
 from jobs.display import printable
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import read_pointer
-from jobs.reader import Bundle, Hit, first, open_bundle
+from jobs.reader import Bundle, Hit, open_bundle
 from jobs.reading import pin
-from models.fusion import Ranked
+from models.fusion import Ranked, first
 
 HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
 UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "RRF"}

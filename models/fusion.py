@@ -126,3 +126,8 @@ def _top(
     items[query[kept], place[kept]] = item[kept]
     scores[query[kept], place[kept]] = gain[kept]
     return Ranked(items, scores)
+
+
+def first(ranked: Ranked, depth: int) -> Ranked:
+    """Keep the first `depth` places."""
+    return Ranked(ranked.items[:, :depth], ranked.scores[:, :depth])

@@ -32,6 +32,7 @@ from jobs.columns import numbers, strings, where
 from jobs.lake import Partition
 from jobs.pointer import has_pointer, read_pointer
 from jobs.publish import publish
+from jobs.reader import open_bundle
 from jobs.reading import Pinned, pin, read_table
 from jobs.vectors import pin_shards, read_vectors
 from models.encode import encode_items
@@ -464,3 +465,22 @@ def test_settings_out_of_range_are_refused(shop: Shop) -> None:
         report.Args(*five, nowhere, min_relevance=1.0, zero_gain=1.0)
     with pytest.raises(ValueError, match="give one of: report"):
         promote.Args()
+
+
+def test_lookalikes_leave_the_answers_where_the_index_says_so(changed: Shop) -> None:
+    """At .999 nothing in this shop is alike; at .3 most is, and what stays is not."""
+    whole = open_bundle(pin(changed.index)).answer("red shoes", 30)
+    build(changed, lookalikes="0.3")
+    bundle = open_bundle(pin(changed.index))
+    assert bundle.facts["lookalikes"] == {"threshold": 0.3, "rule": "0.3"}
+    few = bundle.answer("red shoes", 30)
+    assert 0 < len(few) < len(whole)
+    assert [hit.item_id for hit in few if hit.item_id not in {one.item_id for one in whole}] == []
+    vectors = encode_items(load_bundle(pin(changed.index)).towers, [hit.title for hit in few])
+    cosines = vectors @ vectors.T - np.eye(len(few))
+    assert cosines.max() < 0.3 + 0.01  # codes round
+    build(changed, lookalikes="auto", qrels=changed.qrels, min_relevance=2.0)
+    fitted = pin(changed.index).facts["lookalikes"]
+    assert {"threshold", "rule", "curve"} == set(fitted)
+    with pytest.raises(ValueError, match="expected off, auto, or a cosine"):
+        build(changed, lookalikes="near")

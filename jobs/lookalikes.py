@@ -1,0 +1,76 @@
+"""Near-duplicates in a bundle's answers: the threshold that its index was fitted to, and dropping them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow as pa
+
+from jobs.columns import Rows, Strings, find, pick, strings, texts
+from jobs.reading import Pinned, read_table
+from models.ann.families import parts
+from models.ann.lookalikes import KEEP_ALL, Collapse, VectorsOf, collapse, fit_collapse, groups_of
+from models.batches import Known
+from models.fusion import Ranked
+from models.normalise import normalise_query
+
+OFF, AUTO = "off", "auto"
+
+
+def threshold_of(setting: str) -> float:
+    """The cosine that a setting names; KEEP_ALL for off and auto.
+
+    Raises:
+        ValueError: it is neither off, auto nor a number from 0 to 1.
+    """
+    if setting in (OFF, AUTO):
+        return KEEP_ALL
+    try:
+        found = float(setting)
+    except ValueError:
+        found = -1.0
+    if not 0 < found <= 1:
+        raise ValueError(f"lookalikes={setting!r}: expected off, auto, or a cosine in (0, 1]")
+    return found
+
+
+def vectors_in(index: faiss.Index) -> VectorsOf:
+    """Vectors of rows as the index has them: what its codes say. Lists take 8 bytes an item for it."""
+    if (lists := parts(index).ivf) is not None:
+        lists.make_direct_map()
+    return lambda rows: np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
+
+
+def fit_lookalikes(
+    index: faiss.Index, found: Rows, ids: Strings, items: Pinned, relevant: Rows
+) -> Collapse:
+    """Fit the threshold to found [Q, K] of judged queries; relevant: keys, query row * N + item row.
+
+    Offers of one product (group_id), or failing that of one title, are duplicates in truth.
+    """
+    shown, place = np.unique(found, return_inverse=True)
+    shown, lists = shown[shown >= 0], place.reshape(found.shape) - int((shown < 0).any())
+    table = read_table(items, ["item_id", "group_id", "title"])
+    place_of: Any = pa.array(
+        find(texts(pick(ids, shown)), table.column("item_id").combine_chunks())
+    )
+    rows = table.take(place_of)
+    titles = [normalise_query(title) for title in strings(rows, "title")]
+    group = groups_of(strings(rows, "group_id"), strings(rows, "item_id"), titles)
+    query, item = relevant // len(ids), relevant % len(ids)
+    at = np.searchsorted(shown, item).clip(max=max(0, len(shown) - 1))
+    there = shown[at] == item
+    known = Known(query[there], at[there], len(found))
+    vectors = vectors_in(index)
+    return fit_collapse(lists, lambda some: vectors(shown[some]), group, known)
+
+
+def without_lookalikes(index: faiss.Index, ranked: Ranked, facts: Mapping[str, Any]) -> Ranked:
+    """Drop what is too close to a better-ranked item, by the threshold of the facts; as it was without one."""
+    threshold = float(facts.get("lookalikes", {}).get("threshold", KEEP_ALL))
+    if threshold >= KEEP_ALL:
+        return ranked
+    return collapse(ranked.items, ranked.scores, vectors_in(index), threshold)
