@@ -484,3 +484,35 @@ def test_lookalikes_leave_the_answers_where_the_index_says_so(changed: Shop) -> 
     assert {"threshold", "rule", "curve"} == set(fitted)
     with pytest.raises(ValueError, match="expected off, auto, or a cosine"):
         build(changed, lookalikes="near")
+
+
+def test_a_large_index_stands_in_a_file_and_answers_the_same(changed: Shop) -> None:
+    """Lists written straight to disk; a service maps them or takes them into memory."""
+    before = pin(changed.index)
+    expected = [
+        (hit.item_id, round(hit.score, 5)) for hit in open_bundle(before).answer("red shoes", 20)
+    ]
+    build(changed, disk_above_gb=0.0)
+    made = pin(changed.index)
+    assert made.facts["lists"] == "disk"
+    assert "index.ivfdata" in {entry.name for entry in made.manifest.files}
+    for lists in ("disk", "memory"):
+        found = open_bundle(made, lists=lists).answer("red shoes", 20)
+        assert [(hit.item_id, round(hit.score, 5)) for hit in found] == expected
+    assert verify.main(verify.Args(changed.index))["sound"] is True
+
+
+def test_what_held_the_recall_yesterday_is_tried_first_and_a_shrunken_catalogue_stops(
+    changed: Shop,
+) -> None:
+    build(changed, previous=changed.index)
+    facts = pin(changed.index).facts
+    assert facts["search_cached"] is True
+    assert len(facts["curve"]) == 1
+    assert facts["changed"]["coded"]["coded"] == facts["items"]
+    publish_tables(keep=380)
+    embed(changed)
+    with pytest.raises(RuntimeError, match=r"380 items, 5\.2% fewer"):
+        build(changed, previous=changed.index)
+    build(changed, previous=changed.index, max_shrink_frac=0.06)
+    assert pin(changed.index).facts["items"] == 380
