@@ -14,7 +14,7 @@ import numpy as np
 
 FLAT_BELOW = 10_000
 GRAPH_BELOW = 5_000_000  # above, a graph over the items costs more memory than it is worth
-GRAPH_COARSE_FROM = 16_384  # lists from which a graph over the centroids beats comparing with all
+GRAPH_COARSE_FROM = 32_768  # lists from which a graph over the centroids beats comparing with all
 MAX_LISTS = 65_536
 IP = faiss.METRIC_INNER_PRODUCT
 
