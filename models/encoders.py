@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
+from models.packed import PackedBert
+
 
 class TrigramEncoder(nn.Module):
     """The sum of the embeddings of a text's words and trigrams, scaled to unit norm.
@@ -36,6 +38,8 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.bert = bert
         self.dim = int(bert.config.hidden_size)
+        # set while models.encode encodes much on a CPU: a copy of the weights without graph or padding
+        self.packed: PackedBert | None = None
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Ids [B, L], mask [B, L] True on tokens -> [B, hidden] of unit norm, pooled in fp32."""

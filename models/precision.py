@@ -20,13 +20,17 @@ def has_fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
-def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
-    """A context in which matrix products run in bf16: always, never, or if the device is fast at it.
+def in_bf16(device: torch.device, precision: str = "auto") -> bool:
+    """Whether matrix products run in bf16: always, never, or if the device is fast at it.
 
     Raises:
         ValueError: precision is none of PRECISIONS.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}")
-    enabled = has_fast_bf16(device) if precision == "auto" else precision == "bf16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    return has_fast_bf16(device) if precision == "auto" else precision == "bf16"
+
+
+def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
+    """A context in which matrix products run in bf16 where in_bf16 says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(device, precision))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,22 +50,24 @@ class TextStore:
         # copies where the arrays are read-only files: torch takes none such
         values = np.require(self.trigrams.values, np.int32, "W")
         offsets = np.require(self.trigrams.offsets[:-1], np.int64, "W")
-        return (
-            torch.from_numpy(values).to(device, torch.int64, non_blocking=True),
-            torch.from_numpy(offsets).to(device, non_blocking=True),
-        )
+        return _moved(values, device, torch.int64), _moved(offsets, device)
 
     def token_batch(self, pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Tensors of all rows: token ids [B, L], and where there are tokens."""
         padded, filled = self.tokens.pad(pad)
-        return (
-            torch.from_numpy(padded).to(device, non_blocking=True),
-            torch.from_numpy(filled).to(device, non_blocking=True),
-        )
+        return _moved(padded, device), _moved(filled, device)
 
     def batch(self, pad: int, device: torch.device) -> TextBatch:
         """Tensors of all rows."""
         return TextBatch(*self.trigram_batch(device), *self.token_batch(pad, device))
+
+
+def _moved(array: NDArray[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """The array on the device; to a GPU through pinned memory, so that it travels beside the work before it."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, dtype or tensor.dtype, non_blocking=True)
 
 
 def padded(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from models.trigrams import trigram_ids
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
-_FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
+FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
 State = tuple[dict[str, object], str, dict[str, Tensor]]
 
 
@@ -78,7 +78,9 @@ class TwoTower(nn.Module):
         shallow = tower.shallow(*store.trigram_batch(self.device))
         if not tower.has_bert:
             return tower.fuse(shallow, None)
-        tokens = _FORWARD_TOKENS.get(self.device.type, _FORWARD_TOKENS["cpu"])
+        if tower.bert.packed is not None:
+            return tower.fuse(shallow, tower.bert.packed(store.tokens))
+        tokens = FORWARD_TOKENS.get(self.device.type, FORWARD_TOKENS["cpu"])
         rows = list(buckets(store.sizes, tokens))
         parts = [tower.deep(*store.take(some).token_batch(self.pad, self.device)) for some in rows]
         back = torch.from_numpy(np.argsort(np.concatenate(rows))).to(self.device)

@@ -22,8 +22,8 @@ from jobs.embedding.writer import Parts
 from jobs.fault import fault_point
 from jobs.progress import Advance
 from jobs.vectors import Embedded, shard_batches
-from models.encode import encode_store, token_budget
-from models.texts import TextStore, buckets, padded
+from models.encode import encode_store, rectangles, token_budget
+from models.texts import TextStore
 from models.towers import TwoTower
 
 COLUMNS = ("item_id", "content_hash", "text")
@@ -126,11 +126,9 @@ def _encode(
                 )
             writing(Embedded(chunk.item_ids, chunk.content_hashes, vectors))
             fault_point("embeddings.encoded")
-            if towers.config.has_bert:  # trigrams stand one after another: there is nothing to pad
-                sizes = chunk.store.sizes
-                used, padding = padded(sizes, buckets(sizes, budget))
-                done.tokens += used
-                done.padding += padding
+            used, padding = rectangles(towers, chunk.store.sizes, budget)
+            done.tokens += used
+            done.padding += padding
     with clock("write"):
         made.close()
 
