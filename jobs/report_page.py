@@ -41,7 +41,6 @@ def render(material: Material, min_relevance: float) -> str:
         lstrip_blocks=True,
     )
     back = list(each(ancestry(material.rankings)))
-    choice = tried(back)
     page = environment.get_template("report.html.j2").render(
         report=material.report,
         summary=material.summary,
@@ -54,18 +53,13 @@ def render(material: Material, min_relevance: float) -> str:
         condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
         segments=segment_rows(material),
         segment_arms=[arm for arm in material.arms if not arm.startswith("champion_")],
-        plots=_plots(material, min_relevance, back) | _front(choice),
-        tried=choice,
-        families=family_rows(choice),
-        night=night_rows(material.index.facts),
+        plots=_plots(material, min_relevance, back) | _front(back),
         examples=choose_examples(
             material.found, material.rankings_rows, material.queries_rows, material.items_rows
         ),
         star=star_step(material.found),
         facts={**material.index.facts, **material.rankings.facts},
-        bundle_id=material.index.bundle_id,
-        cutoffs=cutoff_rows(material.index.facts),
-        keep_frac=KEEP_FRAC,
+        **_index(material, back),
         data=data_of_the_day(material, back),
         lineage=lineage_rows(back),
         stages=stage_rows(back),
@@ -104,6 +98,19 @@ def _plots(material: Material, min_relevance: float, back: list[Ancestor]) -> di
     return plots
 
 
-def _front(choice: dict[str, Any]) -> dict[str, Plot]:
-    plot = front_plot(choice)
+def _index(material: Material, back: list[Ancestor]) -> dict[str, Any]:
+    """The index: what was tried, where its lists end, what the night did anew."""
+    choice, facts = tried(back), material.index.facts
+    return {
+        "tried": choice,
+        "families": family_rows(choice),
+        "night": night_rows(facts),
+        "bundle_id": material.index.bundle_id,
+        "cutoffs": cutoff_rows(facts),
+        "keep_frac": KEEP_FRAC,
+    }
+
+
+def _front(back: list[Ancestor]) -> dict[str, Plot]:
+    plot = front_plot(tried(back))
     return {"front": plot} if plot is not None else {}

@@ -32,7 +32,7 @@ class Choice:
     recall_depth: int = 100
     p99_ms: float = 0.0
     memory_gb: float = 0.0
-    tune_items: int = 200_000
+    tune_items: int = 100_000
     tuning_queries: int = 1000
     min_relevance: float = 0.0
     max_growth: float = 2.0
