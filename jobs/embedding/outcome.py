@@ -55,13 +55,14 @@ def account(
 ) -> dict[str, Any]:
     """State what was done, and what taking over has saved; returns the figures.
 
-    saved_s: an estimate, the items taken over at the rate measured on those encoded, or where none was
-    encoded at that of the earlier day.
+    saved_s: an estimate, what the items taken over would have cost at the rate measured on those encoded
+    (where none was, at that of the earlier day), less what taking them over did cost.
     """
     done = total(shares)
     out.count("items", today.read, len(today), {"other shards": today.read - len(today)})
     rate = done.encoded / done.wall_s if done.encoded else 0.0
     known = rate or float(previous.facts.get("items_s", 0.0) if previous else 0.0)
+    spent = max(one.seconds.get("take over", 0.0) for one in shares)
     padding = done.padding / max(1, done.tokens + done.padding)
     return {
         "items": len(today),
@@ -70,7 +71,7 @@ def account(
         "ended": len(delta.ended),
         "encoded_frac": round(done.encoded / max(1, len(today)), 6),
         "items_s": round(rate, 2),
-        "saved_s": round(done.taken_over / known, 1) if known else 0.0,
+        "saved_s": round(done.taken_over / known - spent, 1) if done.taken_over and known else 0.0,
         "padding_frac": round(padding, 4),
         "processes": len(shares),
         "workers": len({one.process for one in shares}),

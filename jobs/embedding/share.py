@@ -51,10 +51,11 @@ def do(work: Work, towers: TwoTower, share: Share, advance: Advance) -> Done:
     kept = Parts(work.uri, f"{share.stem}kept-{share.rank:05d}", work.settings.storage)
     made = Parts(work.uri, f"{share.stem}encoded-{share.rank:05d}", work.settings.storage)
     with clock("take over"):
-        for rows in taken_over(work, share):
-            kept.write(rows)
-            advance(len(rows.item_ids))
-            fault_point("embeddings.taken_over")
+        with Behind(kept.write) as writing:
+            for rows in ahead(taken_over(work, share)):
+                writing(rows)
+                advance(len(rows.item_ids))
+                fault_point("embeddings.taken_over")
         kept.close()
     started = time.perf_counter()
     _encode(work, towers, share, advance, made, clock, done)

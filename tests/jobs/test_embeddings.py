@@ -133,8 +133,10 @@ def test_a_delta_says_what_it_saved(shop: Shop) -> None:
     told = embed(shop, day(2), before=day(1))
     assert told["encoded"] <= 1, "the new one may be of the other shard"
     assert told["encoded_frac"] == pytest.approx(told["encoded"] / told["items"], abs=1e-6)
-    assert told["saved_s"] > 0
     facts = pin(shard(shop, day(2))).facts
+    rate = facts["items_s"] or pin(shard(shop, day(1))).facts["items_s"]
+    saved = facts["taken_over"] / rate - facts["seconds"]["take_over"]
+    assert facts["saved_s"] == pytest.approx(saved, abs=0.2)
     sources = [source.partition for source in pin(shard(shop, day(2))).manifest.inputs]
     assert str(shard(shop, day(1))) in sources
     assert facts["taken_over"] == facts["items"] - facts["encoded"]
