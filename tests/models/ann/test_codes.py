@@ -11,7 +11,7 @@ import pytest
 from models.ann.codes import Block, encode, fill, filled, lists_of, widths
 from models.ann.families import IP, blank, families, parts, plain, scaled
 from models.ann.search import ask, settle
-from models.ann.train import centroids_of, train
+from models.ann.train import TRAINING_PER_LIST, centroids_of, train
 from models.recall import overlap
 from tests.models.ann.vectors import DIM, brute, items, queries
 
@@ -70,6 +70,7 @@ def test_packed_codes_answer_as_packed_by_faiss_and_survive_a_file(factory: str)
     own = faiss.index_factory(DIM, factory, IP)
     ivf = faiss.extract_index_ivf(own)
     ivf.cp.seed, ivf.cp.spherical, ivf.cp.min_points_per_centroid = 1, True, 1
+    ivf.cp.max_points_per_centroid = TRAINING_PER_LIST
     for number in range(parts(own).rotation.chain.size() if parts(own).rotation is not None else 0):
         faiss.downcast_VectorTransform(parts(own).rotation.chain.at(number)).niter = 8
     own.train(SOLD)
