@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from jobs.bundle_parts import parts
 from jobs.columns import find
-from jobs.reader import Bundle, parts
+from jobs.reader import Bundle
 from jobs.reading import Pinned
 from jobs.weights import check_golden, load_towers
 from models.ann.families import parts as parts_of

@@ -68,9 +68,19 @@ def fit_lookalikes(
     return fit_collapse(lists, lambda some: vectors(shown[some]), group, known)
 
 
+def prepare(index: faiss.Index, facts: Mapping[str, Any]) -> None:
+    """Make the map of rows that dropping lookalikes needs, once: threads that make it at once read half of it."""
+    if _threshold(facts) < KEEP_ALL:
+        vectors_in(index)
+
+
+def _threshold(facts: Mapping[str, Any]) -> float:
+    return float(facts.get("lookalikes", {}).get("threshold", KEEP_ALL))
+
+
 def without_lookalikes(index: faiss.Index, ranked: Ranked, facts: Mapping[str, Any]) -> Ranked:
     """Drop what is too close to a better-ranked item, by the threshold of the facts; as it was without one."""
-    threshold = float(facts.get("lookalikes", {}).get("threshold", KEEP_ALL))
+    threshold = _threshold(facts)
     if threshold >= KEEP_ALL:
         return ranked
     return collapse(ranked.items, ranked.scores, vectors_in(index), threshold)

@@ -12,8 +12,6 @@ Threads may share a bundle. What `champion` points at moves: a service that sees
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
-import pyarrow.parquet as pq
 
 from jobs import bundle_files as files
+from jobs.bundle_parts import parts
 from jobs.columns import Strings, pick, texts
 from jobs.golden import check_vectors
 from jobs.lookalikes import without_lookalikes
@@ -36,6 +34,9 @@ from models.normalise import normalise_query
 
 if TYPE_CHECKING:
     from models.sparse import SparseIndex
+
+
+DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,16 @@ class Bundle:
         """The bundle's one id, which promote, verify and search say too."""
         return self.pinned.bundle_id
 
-    def answer(self, query: str, depth: int = 100) -> list[Hit]:
-        """Items near a query as typed, best first, ended by the cut-off; scores are cosines."""
-        near = self.dense(self.encode([query]), depth)
+    def answer(self, query: str, depth: int = 0) -> list[Hit]:
+        """Items near a query as typed, best first, ended by the cut-off; scores are cosines.
+
+        depth: places looked at; 0: as many as the cut-off was fitted on.
+        """
+        deep = depth or self.cutoff.depth or DEPTH
+        return self.shown(self.dense(self.encode([query]), deep))
+
+    def shown(self, near: Ranked) -> list[Hit]:
+        """What is shown of a dense list of one query: without lookalikes, ended by the cut-off."""
         return self.hits(self.cut(without_lookalikes(self.index, near, self.facts)))
 
     def encode(self, queries: Sequence[str]) -> Vectors:
@@ -155,42 +163,3 @@ def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
     bundle = Bundle(pinned, encoder, **parts(pinned, lists))
     check_vectors(pinned, "queries", encoder)
     return bundle
-
-
-def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
-    """Index, ids, titles and facts of a bundle, which must fit each other."""
-    facts = json.loads(pinned.path(files.FACTS_FILE).read_bytes())
-    if facts.get("format") not in files.READABLE_FORMATS:
-        raise RuntimeError(
-            f"{pinned.partition}: bundle format {facts.get('format')}, this code reads"
-            f" {', '.join(map(str, files.READABLE_FORMATS))}; build the index again with this code"
-        )
-    # pq.read_table would bring pandas along
-    with pq.ParquetFile(pinned.path(files.IDS_FILE)) as file:
-        rows = file.read(["item_id", "title"])
-    index = files.read_index(pinned, lists or os.environ.get("NIGHTSHELF_LISTS", "memory"))
-    golden = json.loads(pinned.path(files.GOLDEN).read_bytes())
-    _belong_together(pinned, index, rows.num_rows, facts, golden["space_id"])
-    return {
-        "index": index,
-        "item_ids": rows.column("item_id").combine_chunks(),
-        "titles": rows.column("title").combine_chunks(),
-        "facts": facts,
-    }
-
-
-def _belong_together(
-    pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], towers: str
-) -> None:
-    spaces = {
-        "query tower": towers,
-        "facts": facts["space_id"],
-        "address": pinned.partition.values["towers"],
-    }
-    if len(set(spaces.values())) != 1:
-        raise RuntimeError(f"{pinned.partition}: space ids {spaces} differ; build the index again")
-    counts = {"vectors": index.ntotal, "ids": n_ids, "items in the facts": facts["items"]}
-    if len(set(counts.values())) != 1:
-        raise RuntimeError(f"{pinned.partition}: {counts} differ; build the index again")
-    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise RuntimeError(f"{pinned.partition}: its index does not compare inner products")

@@ -17,7 +17,7 @@ TIMED_QUERIES, WARM_UP, DEPTH = 200, 10, 100
 def latency_ms(bundle: Bundle, queries: Sequence[str], depth: int = DEPTH) -> dict[str, float]:
     """p50 and p99 in milliseconds over single queries, FAISS on one thread: encode, search, answer.
 
-    answer is end to end, from text to cut-off hits with their titles; the encoder has the threads that
+    answer is end to end, from text to the hits that are shown, with their titles; the encoder has the threads that
     it was opened with. Up to 200 queries, spread over those given, after ten to warm up.
     """
     rows = np.linspace(0, len(queries) - 1, min(TIMED_QUERIES, len(queries))).astype(int)
@@ -40,7 +40,7 @@ def _timed(bundle: Bundle, text: str, depth: int) -> tuple[float, float, float]:
     encoded = time.perf_counter()
     found = bundle.dense(vector, depth)
     searched = time.perf_counter()
-    bundle.hits(bundle.cut(found))
+    bundle.shown(found)
     return encoded - started, searched - encoded, time.perf_counter() - started
 
 

@@ -8,7 +8,7 @@ does; where few items are judged the best F1 would end every list after the judg
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Cutoff:
     """A rule that ships in the bundle.
 
     kind: none keeps all, threshold keeps scores >= value, fixed keeps the first `value` items, knee cuts
-    each list at its own knee. min_items: no list gets shorter than this while it has that many. depth: the
-    knee is that of the first so many places, at which it was compared; 0: of all.
+    each list at its own knee. min_items: no list gets shorter than this while it has that many. depth:
+    places on which it was fitted, and of which a knee is; 0: all that are given.
     """
 
     kind: str = "none"
@@ -157,12 +157,12 @@ def compare_cutoffs(
     judged: the same lists with their judgements; without any relevant item there is nothing to fit, auto
     is the knee and rows tell the lists' sizes alone. kind: auto, or the one that is wanted anyway.
     """
-    depth = scores.shape[1]
-    rules = [Cutoff(), Cutoff("knee", depth=depth)]
+    rules = [Cutoff(), Cutoff("knee")]
     if judged is not None and judged.hits.any():
         rules += [fit_threshold(judged, keep_frac), fit_fixed(judged, keep_frac)]
     else:
         judged = None
+    rules = [replace(rule, depth=scores.shape[1]) for rule in rules]
     rows = [_row(rule, scores, judged) for rule in rules]
     if judged is None:
         wanted = kind if kind in ("none", "knee") else "knee"

@@ -94,6 +94,9 @@ def test_lists_end_where_the_cutoff_says(shop: Shop) -> None:
     assert 10 <= length < 100
     hits = bundle.answer("red shoes", depth=100)
     assert len(hits) == length
+    assert bundle.cutoff.depth == 200  # on which it was fitted: as deep as an answer looks unasked
+    deep = bundle.dense(bundle.encode(["red shoes"]), 200)
+    assert bundle.answer("red shoes") == bundle.shown(deep)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
@@ -205,6 +208,23 @@ def test_threads_share_a_bundle(shop: Shop) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(again, range(200)))
+
+
+def test_threads_that_start_together_see_no_lookalikes(shop: Shop, tmp_path: Path) -> None:
+    """Dropping them needs a map of rows, which FAISS makes in steps that a second thread must not meet."""
+
+    def drop(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        facts["lookalikes"] = {"threshold": 0.6}
+        (folder / "facts.json").write_text(json.dumps(facts))
+
+    copied = spoil(shop, tmp_path / "lake", drop)
+    wanted = answers(open_bundle(copied))
+    assert wanted != answers(open_bundle(pin(shop.index)))
+    for _ in range(5):
+        bundle = open_bundle(copied)
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda _, one=bundle: answers(one), range(8))) == [wanted] * 8
 
 
 def test_what_the_tuner_found_goes_with_every_search(shop: Shop, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_where_relevant_items_end_at_a_cliff_the_knee_wins() -> None:
 def test_without_judgements_the_knee_stays_and_sizes_are_told(kind: str) -> None:
     scores = random_lists("powers", 1)
     rule, rows = compare_cutoffs(scores, None, kind)
-    assert rule == Cutoff("knee", depth=40)
+    assert rule == Cutoff("knee", depth=40)  # of the depth that it was compared on
     assert [(row["kind"], row["chosen"], row["precision"]) for row in rows] == [
         ("none", False, None), ("knee", True, None),
     ]  # fmt: skip
