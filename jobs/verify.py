@@ -17,6 +17,7 @@ import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jobs.bundle_files import CANARIES_FILE, QUERY_TOWER
 from jobs.cli import run
@@ -67,7 +68,7 @@ def main(args: Args) -> dict[str, Any]:
         **apart,
         **served,
     }
-    Console(stderr=True).print(_table(found))
+    _show(found, Console(stderr=True))
     return found
 
 
@@ -124,20 +125,23 @@ def _deep(pinned: Pinned) -> dict[str, Any]:
     }
 
 
-def _table(found: dict[str, Any]) -> Table:
-    title = f"bundle {found['id']} · {found['index']}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def _show(found: dict[str, Any], console: Console) -> None:
+    """The same for people."""
+    size = f"{found['items']:,} items in {found['bytes'] / 1e6:,.1f} MB"
+    console.print(f"bundle [bold cyan]{found['id']}[/] is [bold green]sound[/]: {size}")
+    console.print(Text(found["index"], "dim"))
+    if "latency_ms" not in found:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("one core, ms")
     for head in ("p50", "p99"):
         table.add_column(head, justify="right")
-    latency = found.get("latency_ms", {})
-    for stage, said in STAGES.items() if latency else ():
-        table.add_row(said, *(f"{latency[f'{stage}_p{percent}_ms']:.2f}" for percent in (50, 99)))
-    resident = found.get("resident_bytes", 0)
-    held = f", {resident / 1e6:,.0f} MB resident" if resident else ""
-    table.caption = f"{found['items']:,} items in {found['bytes'] / 1e6:,.1f} MB{held}: sound"
-    table.caption_justify = "left"
-    return table
+    for stage, said in STAGES.items():
+        at = [found["latency_ms"][f"{stage}_p{percent}_ms"] for percent in (50, 99)]
+        table.add_row(said, *(f"{value:.2f}" for value in at))
+    console.print(table)
+    held = f"{found['resident_bytes'] / 1e6:,.0f} MB resident"
+    console.print(Text(f"{found['timed_on']}; {held}", "dim"))
 
 
 if __name__ == "__main__":
