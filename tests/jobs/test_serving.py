@@ -91,7 +91,7 @@ def test_every_item_is_embedded_once_in_the_shard_of_its_id(shop: Shop) -> None:
     assert all(parts) and not set(parts[0]) & set(parts[1])
     ids, vectors = read_vectors(shards)
     assert ids == sorted(strings(read_table(pin(shop.items)), "item_id"))
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)  # stored as fp16
     column = read_table(shards[0]).schema.field("embedding")
     assert pa.types.is_fixed_size_list(column.type)
 
