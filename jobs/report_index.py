@@ -10,7 +10,7 @@ from jobs.indexing.quantisers import FRONT
 from models.plots import Plot, lines
 
 Row = dict[str, Any]
-CURVES = 5  # families in the plot: as many as there are hues
+CURVES = 4  # families in the plot: more would hide each other
 
 
 def tried(back: list[Ancestor]) -> Row:
@@ -64,13 +64,14 @@ def front_plot(found: Row) -> Plot | None:
     for row in family_rows(found)[:CURVES]:
         points = [one for one in found["points"] if one["factory"] == row["factory"]]
         points.sort(key=lambda one: one["cpu_ms"])
-        curves[row["factory"]] = (
+        name = row["factory"].removeprefix("IVF").replace(",", " x ", 1)
+        curves[name if row["factory"].startswith("IVF") else row["factory"]] = (
             [one["cpu_ms"] for one in points],
             [one["recall"] for one in points],
         )
     chosen = found["chosen"]
     marks = [(chosen["cpu_ms"], chosen["recall"], "chosen")]
-    return lines(curves, "CPU time of a query, ms", "recall against exact", marks, log_x=True)
+    return lines(curves, "CPU time of a query, ms", "recall against exact", marks)
 
 
 def night_rows(facts: Row) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 SIZE_INCHES = (5.2, 3.0)
+_ROW_LETTERS = 50  # of a legend's names in one row; longer ones squeeze the picture
 
 
 class Plot(NamedTuple):
@@ -50,10 +51,11 @@ def _figure(scheme: Scheme) -> tuple[Figure, Axes]:
 def _label(axes: Axes, scheme: Scheme, x: str, y: str) -> None:
     axes.set_xlabel(x, color=scheme.text, fontsize=9)
     axes.set_ylabel(y, color=scheme.text, fontsize=9)
-    if axes.get_legend_handles_labels()[1]:
+    if names := axes.get_legend_handles_labels()[1]:
         # above the picture, where no curve and no bar can run into it
         axes.legend(
-            frameon=False, fontsize=9, labelcolor=scheme.text, ncols=5, loc="lower left",
+            frameon=False, fontsize=9, labelcolor=scheme.text,
+            ncols=5 if sum(map(len, names)) < _ROW_LETTERS else 2, loc="lower left",
             bbox_to_anchor=(0, 1), borderaxespad=0, handlelength=1.2, columnspacing=1.2,
         )  # fmt: skip
 
