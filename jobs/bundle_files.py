@@ -51,9 +51,8 @@ def write_index(index: faiss.Index, path: Path) -> None:
     """
     written = 0
     if (lists := _in_a_file(index)) is not None:
-        lists.filename = (
-            LISTS_FILE  # where it lies here is nobody's business: readers look beside the index
-        )
+        # where it lies here is nobody's business: readers look beside the index
+        lists.filename = LISTS_FILE
     with path.open("wb") as file:
 
         def take(block: bytes) -> None:
@@ -128,9 +127,8 @@ def write_sparse(sparse: SparseIndex, folder: Path) -> None:
 def read_sparse(pinned: Pinned) -> SparseIndex:
     """Read the sparse arm back, each file checked; nothing in it is unpickled, and arrays stay on disk
     until they are looked at."""
-    from models.sparse import (
-        SparseIndex,
-    )  # bm25s takes a second, which the dense arm alone need not wait
+    # bm25s takes a second, which the dense arm alone need not wait
+    from models.sparse import SparseIndex
 
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
     arrays = {

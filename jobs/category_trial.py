@@ -11,8 +11,9 @@ import numpy as np
 from jobs.category_index import CategoryIndex
 from models.ann.by_category import compared_frac
 from models.ann.families import parts
-from models.ann.points import Exam, least, measured, one_thread
+from models.ann.points import Exam, least, measured
 from models.ann.routing import Rows, Vectors, searched_frac
+from models.ann.search import one_thread
 from models.ann.tuning import build
 from models.fusion import Ranked
 from models.recall import overlap

@@ -7,9 +7,9 @@ from typing import Any
 
 import faiss
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 
-from jobs.columns import Rows, Strings, find, pick, strings, texts
+from jobs.columns import Rows, Strings, pick, strings, texts
 from jobs.reading import Pinned, read_table
 from models.ann.families import parts
 from models.ann.lookalikes import KEEP_ALL, Collapse, VectorsOf, collapse, fit_collapse, groups_of
@@ -53,11 +53,10 @@ def fit_lookalikes(
     """
     shown, place = np.unique(found, return_inverse=True)
     shown, lists = shown[shown >= 0], place.reshape(found.shape) - int((shown < 0).any())
-    table = read_table(items, ["item_id", "group_id", "title"])
-    place_of: Any = pa.array(
-        find(texts(pick(ids, shown)), table.column("item_id").combine_chunks())
-    )
-    rows = table.take(place_of)
+    names = texts(pick(ids, shown))
+    columns = ["item_id", "group_id", "title"]
+    # ids stand in the order of their bytes, and so do rows
+    rows = read_table(items, columns, pc.field("item_id").isin(names)).sort_by("item_id")
     titles = [normalise_query(title) for title in strings(rows, "title")]
     group = groups_of(strings(rows, "group_id"), strings(rows, "item_id"), titles)
     query, item = relevant // len(ids), relevant % len(ids)

@@ -90,7 +90,7 @@ def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[st
     if args.recall_target > before.facts["recall_target"]:
         return [f"recall_target {args.recall_target}, was {before.facts['recall_target']}"]
     exam = lesson.exam_of(before.canaries)
-    now = figures(
+    now, _ = figures(
         before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items
     )
     reasons = aged(now, before.then, args.limits)

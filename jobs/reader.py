@@ -3,7 +3,7 @@
     from jobs.pointer import read_pointer
     from jobs.reader import open_bundle
 
-    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.reading
+    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.copied
     for hit in bundle.answer("tenisówki pikachu"):
         hit.item_id, hit.title, hit.score
 

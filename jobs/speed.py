@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import faiss
 import numpy as np
 
 from jobs.reader import Bundle
+from models.ann.search import one_thread
 
 TIMED_QUERIES, WARM_UP, DEPTH = 200, 10, 100
 
@@ -42,14 +41,3 @@ def _timed(bundle: Bundle, text: str, depth: int) -> tuple[float, float, float]:
     searched = time.perf_counter()
     bundle.shown(found)
     return encoded - started, searched - encoded, time.perf_counter() - started
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """FAISS on one thread, as beside other queries of a service."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)

@@ -102,10 +102,8 @@ def resident_bytes() -> int:
 
 def _deep(pinned: Pinned) -> dict[str, Any]:
     """Load it with torch too: golden vectors both ways, and sampled items under their own vectors."""
-    from jobs.bundle import (
-        load_bundle,
-        own_vector_frac,
-    )  # torch, which the reader was timed without
+    # torch, which the reader was timed without
+    from jobs.bundle import load_bundle, own_vector_frac
     from jobs.query_tower import HOSTILE, compare
 
     bundle = load_bundle(pinned)

@@ -23,10 +23,8 @@ from jobs.indexing.sample import sampled
 from jobs.progress import progress
 from jobs.reading import Pinned
 from jobs.training.processes import device
-from models.ann.codes import filled
 from models.ann.drift import Figures, figures, held_out
 from models.ann.families import families, scaled
-from models.ann.points import least
 from models.ann.train import sample_size, train
 from models.ann.tuning import Chosen, as_rows, tune
 
@@ -109,8 +107,7 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
     log.info("%s: %s, %s", out.partition, factory, chosen.reason)
     trained = _trained(args, factory, lesson)
     target = min(args.recall_target, chosen.point.recall)
-    settings = _canary_settings(trained, factory, lesson, target)
-    then = figures(trained, factory, lesson.vectors, exam, settings, items)
+    then, settings = figures(trained, factory, lesson.vectors, exam, target, items)
     write_index(trained, out.folder / TRAINED)
     np.save(out.folder / CANARIES, lesson.asked, allow_pickle=False)
     write_json(_front(chosen, exam.judged(exam.exact)), out.folder / FRONT)
@@ -134,13 +131,6 @@ def _trained(args: Choice, factory: str, lesson: Lesson) -> faiss.Index:
         rows = np.random.default_rng(args.seed).choice(len(vectors), wanted, replace=False)
         vectors = vectors[np.sort(rows)]
     return train(vectors, factory, args.seed, gpu=device().type == "cuda")
-
-
-def _canary_settings(
-    trained: faiss.Index, factory: str, lesson: Lesson, target: float
-) -> dict[str, float]:
-    index = filled(trained, factory, lesson.vectors)[0]
-    return least(index, lesson.exam, target)[-1][0]
 
 
 def _front(chosen: Chosen, exact: dict[str, float]) -> dict[str, object]:

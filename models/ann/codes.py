@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ann.families import Parts, packed, parts
+from models.ann.families import Parts, packed, parts, rotated
 from models.nearest import nearest
 
 Bytes = NDArray[np.uint8]
@@ -63,8 +63,7 @@ def encode(index: faiss.Index, vectors: Vectors, device: str = "cpu") -> Coded:
         if found.refine is not None
         else np.zeros((len(given), 0), np.uint8)
     )
-    if found.rotation is not None:
-        given = found.rotation.chain.at(0).apply(given)
+    given = rotated(found, given)
     if found.ivf is None:
         return Coded(np.zeros(len(given), np.int32), _store(found).sa_encode(given), refine)
     near = assign(found.ivf, given, device)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ann.codes import filled, lists_of
-from models.ann.families import parts
-from models.ann.points import Exam
+from models.ann.families import parts, rotated
+from models.ann.points import Exam, least
 
 Vectors = NDArray[np.float32]
 _DECODED = 4_096  # vectors whose quantisation error is taken, at most
@@ -47,18 +47,20 @@ def figures(
     factory: str,
     sample: Vectors,
     exam: Exam,
-    settings: dict[str, float],
+    settings: dict[str, float] | float,
     items: int,
-) -> Figures:
-    """Take the figures over a sample [S, D], of equal size on all days. exam: in this very sample."""  # fmt: skip
+) -> tuple[Figures, dict[str, float]]:
+    """Take the figures over a sample [S, D], of equal size on all days; returns them and the settings used.
+
+    exam: in this very sample. settings: those that the canaries are watched with, or the recall for which the
+    cheapest are to be found, on the day that the index learns.
+    """
     index, lists = filled(trained, factory, sample)
+    if isinstance(settings, float):
+        settings = least(index, exam, settings)[-1][0]
     counts = np.bincount(lists, minlength=lists_of(trained))
-    return Figures(
-        items,
-        imbalance(counts),
-        quantisation_error(trained, sample[held_out(len(sample))]),
-        exam.recall(index, settings),
-    )
+    error = quantisation_error(trained, sample[held_out(len(sample))])
+    return Figures(items, imbalance(counts), error, exam.recall(index, settings)), settings
 
 
 def held_out(count: int) -> NDArray[np.bool_]:
@@ -79,9 +81,7 @@ def quantisation_error(trained: faiss.Index, vectors: Vectors) -> float:
     """Mean squared distance between vectors [n, D] and what their codes say of them."""
     index = faiss.clone_index(trained)
     found = parts(index)
-    given = np.ascontiguousarray(vectors, np.float32)
-    if found.rotation is not None:
-        given = found.rotation.chain.at(0).apply(given)
+    given = rotated(found, np.ascontiguousarray(vectors, np.float32))
     base = found.base
     base.add(given)
     if found.ivf is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 FLAT_BELOW = 10_000
 GRAPH_BELOW = 5_000_000  # above, a graph over the items costs more memory than it is worth
@@ -82,6 +83,15 @@ def parts(index: faiss.Index) -> Parts:
     if isinstance(found, faiss.IndexPreTransform):
         rotation, found = found, faiss.downcast_index(found.index)
     return Parts(index, refine, rotation, found)
+
+
+def rotated(found: Parts, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors [n, D] as the base sees them: through every rotation of the chain, or as they are."""
+    if found.rotation is None:
+        return vectors
+    for number in range(found.rotation.chain.size()):
+        vectors = faiss.downcast_VectorTransform(found.rotation.chain.at(number)).apply(vectors)
+    return vectors
 
 
 def blank(factory: str, dim: int) -> faiss.Index:

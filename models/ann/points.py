@@ -7,16 +7,15 @@ promises a recall that no shopper sees.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ann.codes import widths
 from models.ann.families import parts
-from models.ann.search import Settings, ask
+from models.ann.search import Settings, ask, one_thread
 from models.batches import Known
 from models.recall import overlap, recall_and_rr
 
@@ -80,22 +79,28 @@ def measured(
         cpu_ms = 1000 * (time.process_time() - started) / len(exam.queries)
         took = [_timed(index, one, depth, settings) for one in _singles(exam.queries)]
     p50, p99 = np.percentile(took, [50, 99])
-    size = len(faiss.serialize_index(index)) / max(1, index.ntotal)
+    size = weight(index) / max(1, index.ntotal)
     recall, judged = overlap(rows, exam.exact), exam.judged(rows)
     return Point(
         factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s, judged
     )
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """FAISS on one thread, as an online service would ask; faster on more is no merit of an index."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
+def weight(index: faiss.Index) -> int:
+    """Bytes of a filled index in memory, or mapped: codes, ids, links and centroids, counted, not copied."""
+    found, items = parts(index), int(index.ntotal)
+    total = items * sum(widths(index))
+    if found.ivf is not None:
+        coarse = faiss.downcast_index(found.ivf.quantizer)
+        return total + 8 * items + 4 * int(found.ivf.nlist * found.ivf.d) + _links(coarse)
+    return total + _links(found.base)
+
+
+def _links(index: faiss.Index) -> int:
+    """Bytes of a graph's links, each item's place among them and its level; 0 for what is no graph."""
+    if not isinstance(index, faiss.IndexHNSW):
+        return 0
+    return 4 * int(index.hnsw.neighbors.size()) + 12 * int(index.ntotal)
 
 
 def least(
@@ -130,9 +135,9 @@ def least(
     while high - low > max(1, low // 16):  # closer than a sixteenth is noise
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
-    del curve[high]
-    tried = [({**fixed, name: value}, recall) for value, recall in sorted(curve.items())]
-    return [*tried, ({**fixed, name: high}, exam.recall(index, {**fixed, name: high}))]
+    recall = curve.pop(high)
+    tried = [({**fixed, name: value}, found) for value, found in sorted(curve.items())]
+    return [*tried, ({**fixed, name: high}, recall)]
 
 
 def least_k_factor(

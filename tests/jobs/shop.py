@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import torch
 
 from jobs.lake import (
@@ -76,6 +80,17 @@ class Shop:
     @property
     def report(self) -> Partition:
         return REPORT.at(ds=DS, towers=self.space)
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Shop]:
+    """A lake and a home below a folder that hold the day's tables and untrained towers, for a whole module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
+        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        publish_tables()
+        yield publish_towers()
 
 
 def titles() -> list[str]:

@@ -24,7 +24,7 @@ from jobs.vectors import pin_shards, read_vectors
 from jobs.weights import load_towers
 from models.ann.by_category import with_lists
 from models.encode import encode_queries
-from tests.jobs.shop import DS, NOUNS, Args, Shop, publish_tables, publish_towers
+from tests.jobs.shop import DS, NOUNS, Args, Shop, opened
 
 HOSTILE_NAME = "../../etc/<b>tools</b>"
 
@@ -47,13 +47,7 @@ def with_categories(shop: Shop) -> None:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    root = tmp_path_factory.mktemp("categories")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
-        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        publish_tables()
-        made = publish_towers()
+    with opened(tmp_path_factory.mktemp("categories")) as made:
         with_categories(made)
         for shard in ("0of2", "1of2"):
             embeddings.main(embeddings.Args(made.items, made.towers, made.embeddings(shard)))

@@ -23,7 +23,7 @@ from jobs.publish import publish
 from jobs.reader import Bundle, open_bundle
 from jobs.reading import Pinned, pin
 from tests.jobs.building import build, embed
-from tests.jobs.shop import HOSTILE, Args, Shop, publish_tables, publish_towers
+from tests.jobs.shop import HOSTILE, Args, Shop, opened
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = ["red shoes", "Acme blue lamp", "kubala saw 12", "", HOSTILE["query"]]
@@ -33,13 +33,7 @@ FORBIDDEN = ("torch", "transformers", "pyspark", "airflow", "mlflow", "pandas", 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    root = tmp_path_factory.mktemp("reader")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
-        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        publish_tables()
-        made = publish_towers()
+    with opened(tmp_path_factory.mktemp("reader")) as made:
         embed(made)
         build(made, qrels=made.qrels)
         yield made

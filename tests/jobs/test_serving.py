@@ -42,6 +42,7 @@ from tests.jobs.shop import (
     HOSTILE,
     Args,
     Shop,
+    opened,
     publish_tables,
     publish_towers,
     publish_trained,
@@ -62,13 +63,7 @@ def judge(shop: Shop, **settings: object) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One lake with a champion in service; tests that change it work on a copy."""
-    root = tmp_path_factory.mktemp("serving")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
-        patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        publish_tables()
-        made = publish_towers()
+    with opened(tmp_path_factory.mktemp("serving")) as made:
         embed(made)
         build(made)
         assert judge(made)["verdict"] == "pass"

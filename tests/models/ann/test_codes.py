@@ -22,7 +22,7 @@ FAMILIES = [
     "Flat", "SQ8", "SQfp16", "HNSW16", "HNSW16,SQ8",
     "IVF32,Flat", "IVF32,SQ8", "IVF32,SQ4", "IVF32,SQ6", "IVF32,SQfp16", "IVF32,SQbf16",
     "IVF32_HNSW16,SQ8", "IVF32,PQ16x4np", "IVF32,PQ8np", "IVF32,RaBitQ", "IVF32,RaBitQ4",
-    "IVF32,SQ4,Refine(SQ8)", "IVF32,RaBitQ,Refine(Flat)", "RR32,IVF32,RaBitQ4", "OPQ16_32,IVF32,PQ16x4np",
+    "IVF32,SQ4,Refine(SQ8)", "IVF32,RaBitQ,Refine(Flat)", "RR32,IVF32,RaBitQ4", "PCA24,RR24,IVF32,SQ8", "OPQ16_32,IVF32,PQ16x4np",
     "OPQ16_32,IVF32,PQ16x4np,Refine(SQfp16)",
 ]  # fmt: skip
 PACKED = ["IVF32,PQ16x4fs", "IVF32,PQ16x4fsr", "IVF32,PQ16x4fs,Refine(SQ8)", "IVF32,RaBitQfs,Refine(SQ8)",

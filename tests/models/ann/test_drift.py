@@ -28,7 +28,7 @@ def settings() -> dict[str, float]:
 def today(sold: Vectors, settings: dict[str, float], count: int = 4_000) -> Figures:
     exam = Exam(CANARIES, brute(CANARIES, sold, 20))
     trained = train(SOLD[~held_out(len(SOLD))], FACTORY)
-    return figures(trained, FACTORY, sold, exam, settings, count)
+    return figures(trained, FACTORY, sold, exam, settings, count)[0]
 
 
 def test_the_same_catalogue_and_a_new_draw_of_it_hold(settings: dict[str, float]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.ann.codes import filled
-from models.ann.points import Exam, Point, least, least_k_factor, measured
+from models.ann.points import Exam, Point, least, least_k_factor, measured, weight
 from models.ann.search import ask
 from models.ann.train import train
 from models.ann.tuning import Budget, as_rows, pareto, tune
@@ -134,3 +134,14 @@ def test_a_point_is_measured_on_one_thread_and_threads_come_back() -> None:
     assert found.recall > 0.95
     assert 0 < found.p50_ms <= found.p99_ms
     assert DIM + 8 < found.bytes_per_item < DIM + 40  # a byte a dimension, the id, centroids
+
+
+@pytest.mark.parametrize(
+    "factory", ["SQ8", "HNSW32,SQ8", "IVF50,SQ8", "IVF50_HNSW32,SQ4,Refine(SQ8)", "IVF50,PQ16x4fs"]
+)
+def test_the_weight_is_that_of_the_file(factory: str) -> None:
+    """Counted, where FAISS's own bytes would be a second copy of the index."""
+    one = index(factory)
+    assert weight(one) == pytest.approx(
+        len(faiss.serialize_index(one)), rel=0.1
+    )  # packed lists are padded
