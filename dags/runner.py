@@ -24,7 +24,8 @@ ENGINES = ("process", "torchrun", "spark")
 # jobs that may take several processes, and the setting that says so
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
 SPARK_JOBS = frozenset({"items", "impressions", "queries", "pairs", "qrels"})
-GPU_JOBS = frozenset({"pretrain", "towers", "negatives", "refresh", "embeddings"})
+# codes and the quantiser take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
+GPU_JOBS = "pretrain,towers,negatives,refresh,embeddings"
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
 LAUNCHER = "jobs/launch.py"
 Value = Partition | str | int
@@ -49,7 +50,7 @@ def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
     """
     task_id, pool = task_id or name, pool_of(name)
     if runner() == "kubernetes":
-        return pod(name, words(flags), gpu=name in GPU_JOBS, task_id=task_id, pool=pool)
+        return pod(name, words(flags), gpu=on_gpu(name), task_id=task_id, pool=pool)
     return JobOperator(argv=argv(name, flags), task_id=task_id, pool=pool)
 
 
@@ -146,4 +147,9 @@ def pool_of(name: str) -> str:
     """The pool whose slots this job competes for."""
     if name in SPARK_JOBS:
         return "spark"
-    return "gpu" if name in GPU_JOBS else "default_pool"
+    return "gpu" if on_gpu(name) else "default_pool"
+
+
+def on_gpu(name: str) -> bool:
+    """Whether a job competes for a GPU, and is given one on Kubernetes."""
+    return name in os.environ.get("NIGHTSHELF_GPU_JOBS", GPU_JOBS).split(",")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.columns import table_of
+from jobs.columns import Strings, table_of
 from jobs.reading import Pinned
 from models.ann.families import parts
 
@@ -110,7 +109,7 @@ def _lists_into_memory(index: faiss.Index) -> None:
     held.this.disown()
 
 
-def write_ids(item_ids: Sequence[str], titles: Sequence[str], folder: Path) -> None:
+def write_ids(item_ids: Strings, titles: Strings, folder: Path) -> None:
     """Write what stands in each row of the index."""
     rows = table_of({"row": np.arange(len(item_ids)), "item_id": item_ids, "title": titles})
     pq.write_table(rows, folder / IDS_FILE, compression="zstd", write_page_checksum=True)

@@ -11,6 +11,7 @@ import faiss
 import pyarrow.parquet as pq
 
 from jobs import bundle_files as files
+from jobs.columns import large
 from jobs.lookalikes import prepare
 from jobs.reading import Pinned
 
@@ -32,8 +33,8 @@ def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
     _belong_together(pinned, index, rows.num_rows, facts, golden["space_id"])
     return {
         "index": index,
-        "item_ids": rows.column("item_id").combine_chunks(),
-        "titles": rows.column("title").combine_chunks(),
+        "item_ids": large(rows.column("item_id").chunks),
+        "titles": large(rows.column("title").chunks),
         "facts": facts,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,10 +42,17 @@ def where(table: pa.Table, name: str, value: str) -> pa.Table:
     return table.filter(pc.field(name) == value)
 
 
+def large(parts: Iterable[Strings]) -> Strings:
+    """Put arrays of strings together, with offsets of 64 bits: those of 32 end at 2 GiB, some 140M ids."""
+    wide = [part.cast(pa.large_string()) for part in parts]
+    found: Strings = pa.chunked_array(wide, pa.large_string()).combine_chunks()
+    return found
+
+
 def find(wanted: Sequence[str], among: Sequence[str] | Strings) -> Rows:
     """Row of each wanted string among others, -1 where it is not there."""
     known = among if isinstance(among, pa.Array) else pa.array(among, pa.string())
-    found: Any = pc.index_in(pa.array(wanted, pa.string()), known)
+    found: Any = pc.index_in(pa.array(wanted, known.type), known)
     rows: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return rows
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.ancestry import Ancestor
 from jobs.indexing.quantisers import FRONT
+from jobs.reading import Pinned
 from models.plots import Plot, lines
 
 Row = dict[str, Any]
@@ -74,8 +75,9 @@ def front_plot(found: Row) -> Plot | None:
     return lines(curves, "CPU time of a query, ms", "recall against exact", marks)
 
 
-def night_rows(facts: Row) -> list[tuple[str, str]]:
+def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
     """What was made anew and what was taken over, and why the quantiser was kept or trained."""
+    facts = index.facts
     changed = facts.get("changed")
     if not changed:
         return []
@@ -85,6 +87,8 @@ def night_rows(facts: Row) -> list[tuple[str, str]]:
         made, kept = counts[verb], counts["taken_over"]
         share = made / max(1, made + kept)
         said = f"{made:,} ({share:.1%}) {verb}, {kept:,} taken over, {counts['ended']:,} ended"
+        if name == "embedded" and (saved := _saved_s(index, back)):
+            said += f"; about {saved:,.0f} s of encoding saved"
         rows.append(("embeddings" if name == "embedded" else "codes", said))
     quantiser = changed["quantiser"]
     why = "; ".join(quantiser["reasons"]) or "its figures hold"
@@ -98,3 +102,11 @@ def night_rows(facts: Row) -> list[tuple[str, str]]:
     for name, value in facts.get("lost", {}).items():
         rows.append((f"{name} lost against exact search", f"{value['lost_frac']:.2%} ({value['index']:.4f} of {value['exact']:.4f})"))  # fmt: skip
     return rows
+
+
+def _saved_s(index: Pinned, back: list[Ancestor]) -> float:
+    """Seconds that the day's shards saved by what they took over; estimates, as their facts have them."""
+    keys = index.partition.values["ds"], index.partition.values["towers"]
+    shards = [one.pinned for one in back if one.room == "embeddings" and one.pinned is not None]
+    mine = [one for one in shards if (one.partition.ds, one.partition.values["towers"]) == keys]
+    return sum(float(one.facts.get("saved_s", 0.0)) for one in mine)

@@ -104,7 +104,7 @@ def _index(material: Material, back: list[Ancestor]) -> dict[str, Any]:
     return {
         "tried": choice,
         "families": family_rows(choice),
-        "night": night_rows(facts),
+        "night": night_rows(material.index, back),
         "bundle_id": material.index.bundle_id,
         "cutoffs": cutoff_rows(facts),
         "keep_frac": KEEP_FRAC,

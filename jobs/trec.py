@@ -21,7 +21,7 @@ def rows_of(arm: str, query_ids: list[str], ranked: Ranked, item_ids: Strings) -
         {
             "arm": [arm] * len(query),
             "query_id": pick(pa.array(query_ids, pa.string()), query),
-            "item_id": pick(item_ids, ranked.items[query, place]),
+            "item_id": pick(item_ids, ranked.items[query, place]).cast(pa.string()),
             "rank": (place + 1).astype(np.int32),
             "score": ranked.scores[query, place].astype(np.float64),
         }

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, texts
+from jobs.columns import Strings, large, texts
 from jobs.lake import Partition
 from jobs.reading import Pinned, pin
 from jobs.streaming import record_batches
@@ -92,7 +92,7 @@ def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:
 
 def in_order(parts: list[Strings]) -> tuple[Strings, NDArray[np.int64]]:
     """The ids of all parts in order of their bytes, and the row in the parts that each came from."""
-    ids: Any = pa.chunked_array(parts, pa.string()).combine_chunks()
+    ids = large(parts)
     order = pc.sort_indices(ids)
     return ids.take(order), order.to_numpy().astype(np.int64)
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import store
-from jobs.columns import Strings
+from jobs.columns import Strings, large
 from jobs.embedding.shards import of_shard, utf8
 from jobs.reading import Pinned
 from jobs.streaming import record_batches
@@ -45,7 +45,7 @@ def census_of_items(items: Pinned, shard: int, shards: int) -> Census:
     for mine, seen in of_shard(items, ("item_id", "content_hash"), shard, shards):
         parts.append(mine)
         read += seen
-    found = Census(_one(parts, "item_id"), _one(parts, "content_hash"), read)
+    found = Census(large(part.column("item_id") for part in parts), large(part.column("content_hash") for part in parts), read)
     if twice := repeated(found.item_ids):
         count, example = twice
         raise ValueError(
@@ -58,7 +58,7 @@ def census_of_items(items: Pinned, shard: int, shards: int) -> Census:
 def census_of_shard(shard: Pinned) -> Census:
     """The items of a published shard."""
     parts = list(record_batches(shard, ("item_id", "content_hash"), 1 << 16))
-    return Census(_one(parts, "item_id"), _one(parts, "content_hash"))
+    return Census(large(part.column("item_id") for part in parts), large(part.column("content_hash") for part in parts))
 
 
 def ids_on_disk(uri: str, names: Sequence[str]) -> Strings:
@@ -68,7 +68,7 @@ def ids_on_disk(uri: str, names: Sequence[str]) -> Strings:
         system, path = store.filesystem(f"{uri}/{name}")
         with pq.ParquetFile(path, filesystem=system) as file:
             parts += file.iter_batches(columns=["item_id"])
-    return _one(parts, "item_id")
+    return large(part.column("item_id") for part in parts)
 
 
 def in_order(ids: Strings) -> Strings:
@@ -91,10 +91,3 @@ def repeated(ids: Strings) -> tuple[int, str] | None:
     same: Any = pc.equal(ordered[1:], ordered[:-1])
     rows = np.flatnonzero(same.to_numpy(zero_copy_only=False))
     return (len(rows), str(ordered[int(rows[0])])) if len(rows) else None
-
-
-def _one(parts: Sequence[pa.RecordBatch], name: str) -> Strings:
-    """One column of all parts; its offsets have 64 bits, for ids of a large shard outgrow 2 GiB."""
-    columns = [part.column(name).cast(pa.large_string()) for part in parts]
-    found: Strings = pa.chunked_array(columns, pa.large_string()).combine_chunks()
-    return found

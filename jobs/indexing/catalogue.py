@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 
 from jobs import bundle_files as files
 from jobs.attempt import Attempt
-from jobs.columns import Strings, strings
+from jobs.columns import Strings, large
+from jobs.columns import texts as as_list
 from jobs.reading import Pinned, read_table
 from models.analysis import guess_language
 from models.sparse import SparseIndex, build_sparse
@@ -22,16 +24,19 @@ def write_catalogue(
     Raises:
         RuntimeError: the items are not those of the ids.
     """
-    rows = read_table(items, ["item_id", "title", "text"]).sort_by("item_id")
-    known = rows.column("item_id").combine_chunks()
+    rows = read_table(items, ["item_id", "title", "text"])
+    known, titles, words = (large(column.chunks) for column in rows.columns)
+    del rows
+    order = pc.sort_indices(known)
+    known = known.take(order)
     if not known.equals(ids):
         strange = set(known.to_pylist()) ^ set(ids.to_pylist())
         raise RuntimeError(
             f"{out.partition}: {len(ids):,} codes for {len(known):,} items of {items.partition},"
             f" {len(strange):,} only on one side; embed and code this catalogue first"
         )
-    texts = strings(rows, "text")
-    files.write_ids(strings(rows, "item_id"), strings(rows, "title"), out.folder)
+    files.write_ids(known, titles.take(order), out.folder)
+    texts = as_list(words.take(order))
     found = guess_language(texts) if language == "auto" else language
     sparse = build_sparse(texts, found)
     files.write_sparse(sparse, out.folder)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, pick, table_of
+from jobs.columns import Rows, Strings, large, pick, table_of
 from jobs.fault import fault_point
 from jobs.progress import progress
 from jobs.reading import Pinned, read_table
@@ -58,7 +58,7 @@ class Shard:
             if name in there
         }
         n = items.num_rows
-        ids, hashes = (items.column(name).combine_chunks() for name in ("item_id", "content_hash"))
+        ids, hashes = (large(items.column(name).chunks) for name in ("item_id", "content_hash"))
         nothing = np.zeros((n, 0), np.uint8)
         return cls(
             pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES],
@@ -82,9 +82,10 @@ class Coder:
             device,
         )
         table = read_table(embeddings, ["item_id", "content_hash"])
-        order = pc.sort_indices(table.column("item_id"))
-        self.ids: Strings = table.column("item_id").take(order).combine_chunks()
-        self.hashes: Strings = table.column("content_hash").take(order).combine_chunks()
+        ids, hashes = (large(table.column(name).chunks) for name in ("item_id", "content_hash"))
+        order = pc.sort_indices(ids)
+        self.ids: Strings = ids.take(order)
+        self.hashes: Strings = hashes.take(order)
         self.row = np.empty(len(order), np.int64)  # of the items as the files have them
         self.row[order.to_numpy()] = np.arange(len(order))
         if len(order) and pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings
+from jobs.columns import Rows, Strings, large
 from jobs.indexing.coding import Shard
 from jobs.lake import Partition
 from jobs.reading import Pinned, pin
@@ -57,7 +56,7 @@ class Merged:
         Raises:
             RuntimeError: an item stands in two shards.
         """
-        names = pa.concat_arrays([one.ids for one in shards])
+        names = large(one.ids for one in shards)
         order = pc.sort_indices(names)
         ids = names.take(order)
         if len(ids) > 1:

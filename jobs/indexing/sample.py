@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings
+from jobs.columns import Strings, large
 from jobs.reading import Pinned
 from jobs.vectors import shard_batches
 
@@ -41,7 +41,7 @@ def sampled(
         start += len(names)
         ids.append(names.filter(pa.array(taken)))
         parts.append(vectors[taken])
-    return pa.concat_arrays(ids), np.concatenate(parts)
+    return large(ids), np.concatenate(parts)
 
 
 def every(shards: list[Pinned]) -> Iterator[tuple[Strings, Strings, Vectors]]:

@@ -191,6 +191,20 @@ def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPa
     assert wants["towers_star"] and wants["negatives"] and wants["embeddings_0"]
     assert not wants["report"]
     assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs.launch"]'
+    assert not wants["quantiser"] and not wants["codes_0"]
+
+
+def test_quantiser_and_codes_are_given_a_gpu_where_the_setting_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_pods(monkeypatch)
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
+    monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", "towers,quantiser,codes")
+    dag = load("towers_weekly")
+    for name, wants in (("quantiser", True), ("codes_0", True), ("embeddings_0", False)):
+        task = dag.get_task(name)
+        assert bool(task.given["container_resources"]) is wants
+        assert (task.pool == "gpu") is wants
 
 
 def test_kubernetes_without_its_provider_says_what_to_install(
