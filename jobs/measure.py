@@ -108,7 +108,7 @@ def _write(out: Attempt, asked: Questions, found: Measured, columns: dict[str, A
     values = {name: found.column(name) for name in found.names}
     table = table_of({"query_id": found.query_ids, "split": asked.splits, **columns, **values})
     pq.write_table(table, out.folder / "measures.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
-    left_out = asked.judged.queries_without_relevant
+    left_out = asked.judgements.queries_without_relevant
     kept = len(found.query_ids)
     out.count("judged queries", kept + left_out, kept, {"no relevant item": left_out})
 

@@ -1,87 +1,46 @@
-"""Measures of rankings against qrels: R@K, RR@K, nDCG@10, and each over judged items only.
+"""Measures of rankings against judgements, each query at once: R@K, RR@K, Success@K, nDCG@K, AP@K.
 
-Conventions, all of trec_eval:
-- R@K: relevant items in the first K / relevant items in the qrels; the mean is over queries.
-- RR@K: 1 / rank of the first relevant item, 0 when it stands below K.
-- nDCG@10: the gain is the grade itself, the discount log2(rank + 1).
-- Equal scores: the larger item id comes first. `models.fusion.trec_order` has already put rankings
-  in that order, so the rank alone is handed on and no tie is left to decide.
-- A query with no ranking counts as 0. A query with no relevant item has no R@K: it is left out, and
-  counted in `queries_without_relevant`.
-- `judged`: items without a judgement leave the ranking first (condensed lists). Where judgements
-  are sparse, the plain measure punishes an arm for finding good items that nobody looked at.
+Names and conventions are those of ir_measures and trec_eval, which the tests hold them against, with ranx:
+- R@K: relevant items in the first K / relevant items judged. RR@K: 1 / rank of the first relevant item, 0
+  below K. Success@K: 1 where there is one. AP@K: precision at each relevant item in the first K, summed /
+  relevant items judged.
+- nDCG@K: the gain is the grade itself, the discount log2(rank + 1), the ideal that of all judged items.
+- Equal scores: the larger item id comes first (trec_eval). `models.fusion.trec_order`, and jobs.trec for
+  run files, have put rankings in that order, so the rank alone is handed on and no tie is left to decide.
+- A query with no ranking counts as 0. A query with no relevant item has no recall: it is left out.
+- `judged`: items without a judgement leave the ranking first (condensed lists: Sakai, SIGIR 2007). Where
+  judgements are sparse, the plain measure punishes an arm for good items that nobody looked at.
+
+Why not the libraries themselves: they take a dict for every item shown. 100,000 rankings of 1,000 would be 100
+million entries; here only judged items that are shown are looked at (`models.judged.Hits`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ir_measures import RR, Measure, R, nDCG
-from ir_measures.providers import registry
 from numpy.typing import NDArray
 
+from models.judged import Hits, Judged, Rows
+
+Floats = NDArray[np.float64]
 CUTOFFS = (10, 60, 100)
-# grades reach pytrec_eval as whole numbers; nDCG does not change with their unit
-GRADE_UNIT = 100
-MEASURES = (
-    *(f"R@{k}" for k in CUTOFFS),
-    *(f"RR@{k}" for k in CUTOFFS),
-    "nDCG@10",
-    *(f"R@{k} judged" for k in CUTOFFS),
-    *(f"RR@{k} judged" for k in CUTOFFS),
-    "nDCG@10 judged",
-)
+DEEP = 1000
+_PLAIN = (
+    *(f"R@{k}" for k in CUTOFFS), *(f"RR@{k}" for k in CUTOFFS), "nDCG@10", f"AP@{max(CUTOFFS)}",
+    "Success@1", "Success@10",
+)  # fmt: skip
+CONDENSED = tuple(f"{name} judged" for name in _PLAIN[:7])
+MEASURES = (*_PLAIN, *CONDENSED)
+_NAME = re.compile(r"(R|RR|nDCG|AP|Success)@([1-9]\d*)( judged)?")
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Qrels ready to measure against, of the queries that have a relevant item.
-
-    grades: query_id -> item_id -> gain in hundredths, which is the relevance above zero_gain.
-    threshold: the least gain that is relevant.
-    """
-
-    query_ids: list[str]
-    grades: dict[str, dict[str, int]]
-    threshold: int
-    zero_gain: float
-    queries_without_relevant: int
-
-
-def judge_items(
-    query_ids: Sequence[str],
-    item_ids: Sequence[str],
-    relevance: NDArray[np.float64],
-    min_relevance: float,
-    zero_gain: float = 0.0,
-) -> Judged:
-    """Gather qrels, given as three columns of equal length.
-
-    An item is relevant at relevance >= min_relevance. Its gain in nDCG is relevance - zero_gain,
-    never below 0: zero_gain is the grade that means "not relevant" on the data set's own scale.
-
-    Raises:
-        ValueError: no query has a relevant item, or an item is judged twice for one query.
-    """
-    grade = np.rint((np.asarray(relevance) - zero_gain) * GRADE_UNIT).astype(np.int64).clip(0)
-    threshold = max(1, round((min_relevance - zero_gain) * GRADE_UNIT))
-    everything: dict[str, dict[str, int]] = {}
-    for query_id, item_id, one in zip(query_ids, item_ids, grade.tolist(), strict=True):
-        everything.setdefault(query_id, {})[item_id] = one
-    if sum(map(len, everything.values())) != len(grade):
-        raise ValueError("qrels: an item is judged twice for one query; keep one judgement")
-    relevant = {
-        name: found for name, found in everything.items() if max(found.values()) >= threshold
-    }
-    if not relevant:
-        raise ValueError(
-            f"qrels: none of {len(everything):,} queries has an item of relevance >= {min_relevance};"
-            " is min_relevance on the scale of this data set?"
-        )
-    missing = len(everything) - len(relevant)
-    return Judged(sorted(relevant), relevant, threshold, zero_gain, missing)
+def measures_for(depth: int) -> tuple[str, ...]:
+    """The measures of rankings so deep: R@1000 is one only where 1,000 items are ranked."""
+    return (*MEASURES, f"R@{DEEP}") if depth >= DEEP else MEASURES
 
 
 @dataclass(frozen=True)
@@ -90,11 +49,11 @@ class Measured:
 
     query_ids: list[str]
     names: tuple[str, ...]
-    values: NDArray[np.float64]
+    values: Floats
 
-    def column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> Floats:
         """Values of one measure, per query [Q]."""
-        found: NDArray[np.float64] = self.values[:, self.names.index(name)]
+        found: Floats = self.values[:, self.names.index(name)]
         return found
 
     def means(self, rows: NDArray[np.bool_] | None = None) -> dict[str, float]:
@@ -103,34 +62,70 @@ class Measured:
         return dict(zip(self.names, values.mean(axis=0).tolist(), strict=True))
 
 
-def measure(
-    judged: Judged, query_ids: Sequence[str], item_ids: Sequence[str], ranks: NDArray[np.int64]
-) -> Measured:
-    """Measure one arm's ranking, given as three columns of equal length; ranks count from 1."""
-    ranking: dict[str, dict[str, float]] = {name: {} for name in judged.query_ids}
-    # trec_eval reads scores, not ranks, and reads them as float32: whole numbers stay apart there
-    for query_id, item_id, score in zip(query_ids, item_ids, (-ranks).tolist(), strict=True):
-        if query_id in ranking:
-            ranking[query_id][item_id] = float(score)
-    whole = _evaluate(judged, ranking, judged_only=False)
-    condensed = _evaluate(judged, ranking, judged_only=True)
-    return Measured(judged.query_ids, MEASURES, np.hstack([whole, condensed]))
+def measure(judged: Judged, hits: Hits, names: Sequence[str] = MEASURES) -> Floats:
+    """Values [Q, len(names)] of one ranking.
+
+    Raises:
+        ValueError: a name is none of a measure.
+    """
+    found = [_NAME.fullmatch(name) for name in names]
+    if None in found:
+        strange = next(name for name, one in zip(names, found, strict=True) if one is None)
+        raise ValueError(f"{strange!r} is no measure: expected R, RR, nDCG, AP or Success@K")
+    columns = [
+        _KINDS[one[1]](judged, hits, hits.among_judged if one[3] else hits.rank, int(one[2]))
+        for one in found
+        if one is not None
+    ]
+    return np.column_stack(columns) if columns else np.zeros((judged.n_queries, 0))
 
 
-def _evaluate(
-    judged: Judged, ranking: dict[str, dict[str, float]], judged_only: bool
-) -> NDArray[np.float64]:
-    """Values [Q, 7] in the order of CUTOFFS for R, then RR, then nDCG@10."""
-    only = {"judged_only": True} if judged_only else {}
-    reciprocal: Measure = RR(rel=judged.threshold, **only)
-    gain: Measure = nDCG(**only) @ 10
-    recalls: list[Measure] = [R(rel=judged.threshold, **only) @ k for k in CUTOFFS]
-    columns = {found: place for place, found in enumerate([*recalls, reciprocal, gain])}
-    rows = {name: place for place, name in enumerate(judged.query_ids)}
-    raw = np.zeros((len(rows), len(columns)))
-    evaluator = registry["pytrec_eval"].evaluator(list(columns), judged.grades)
-    for metric in evaluator.iter_calc(ranking):
-        raw[rows[metric.query_id], columns[metric.measure]] = metric.value
-    # half a rank of slack, so that 1/60 read from C compares as it should
-    within = [np.where(raw[:, 3] >= 1 / (k + 0.5), raw[:, 3], 0.0) for k in CUTOFFS]
-    return np.column_stack([raw[:, :3], *within, raw[:, 4]])
+def recall_curve(judged: Judged, hits: Hits, depth: int) -> Floats:
+    """Mean recall in the first 1, 2, ... depth items [depth]."""
+    right = judged.relevant[hits.judgement] & (hits.rank <= depth)
+    share = 1 / judged.relevant_per_query()[hits.query[right]]
+    at = np.bincount(hits.rank[right], share, depth + 1)[1:]
+    return np.cumsum(at) / judged.n_queries
+
+
+def _recall(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
+    right = judged.relevant[hits.judgement] & (rank <= k)
+    shown = np.bincount(hits.query[right], minlength=judged.n_queries)
+    return shown / judged.relevant_per_query()
+
+
+def _reciprocal_rank(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
+    right = judged.relevant[hits.judgement] & (rank <= k)
+    found = np.zeros(judged.n_queries)
+    # written from the last to the first: what stays is the first
+    found[hits.query[right][::-1]] = 1 / rank[right][::-1]
+    return found
+
+
+def _success(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
+    return (_reciprocal_rank(judged, hits, rank, k) > 0).astype(np.float64)
+
+
+def _average_precision(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
+    right = judged.relevant[hits.judgement] & (rank <= k)
+    query, place = hits.query[right], rank[right]
+    so_far = np.arange(1, len(query) + 1) - np.searchsorted(query, query)
+    total = np.bincount(query, so_far / place, judged.n_queries)
+    return total / judged.relevant_per_query()
+
+
+def _ndcg(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
+    shown = rank <= k
+    gain = judged.gains[hits.judgement[shown]] / np.log2(rank[shown] + 1)
+    best_first = np.lexsort((-judged.gains, judged.query))
+    query = judged.query[best_first]
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    ideal = np.where(place < k, judged.gains[best_first] / np.log2(place + 2), 0.0)
+    best = np.bincount(query, ideal, judged.n_queries)
+    found = np.bincount(hits.query[shown], gain, judged.n_queries)
+    return np.divide(found, best, out=np.zeros_like(best), where=best > 0)
+
+
+_KINDS = {
+    "R": _recall, "RR": _reciprocal_rank, "Success": _success, "AP": _average_precision, "nDCG": _ndcg,
+}  # fmt: skip

@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, numbers, pick, strings, texts
+from jobs.columns import Strings, find, strings, texts
+from jobs.judgements import Judgements, judge_items
 from jobs.progress import progress
 from jobs.reading import Pinned, read_table
 from jobs.scale import scale
 from models.encode import encode_queries, item_vectors
 from models.fusion import trec_order
-from models.measures import CUTOFFS, Judged, Measured, judge_items, measure
+from models.judged import hits_of
+from models.measures import CUTOFFS, MEASURES, Measured, measure
 from models.nearest import nearest
 from models.normalise import normalise_query
 from models.slices import lengths, likely_typos, model_numbers, words_of
@@ -47,12 +49,15 @@ class Catalogue:
 class Questions:
     """Judged queries in the order of their ids, and the judgements. splits [Q]: of each query."""
 
-    judged: Judged
+    judgements: Judgements
     splits: NDArray[np.str_]
     queries: list[str]
     segments: NDArray[np.str_]
-    query: Rows
-    item_ids: Strings
+
+    @property
+    def query_ids(self) -> list[str]:
+        """The queries [Q], in order of their ids."""
+        return self.judgements.query_ids
 
 
 def read_catalogue(items: Pinned) -> Catalogue:
@@ -70,12 +75,10 @@ def read_questions(
         LookupError: a split has none, or a judged query has no text.
     """
     judgements = read_table(qrels, None, pc.field("split").isin(list(splits)))
-    names, found = strings(judgements, "query_id"), judgements.column("item_id").combine_chunks()
+    names = strings(judgements, "query_id")
     if missing := set(splits) - set(strings(judgements, "split")):
         raise LookupError(f"{qrels.partition}: no query is judged in split {', '.join(missing)}")
-    relevance = numbers(judgements, "relevance")
-    relevant, zero = scale(qrels, min_relevance, zero_gain)
-    judged = judge_items(names, texts(found), relevance, relevant, zero)
+    judged = judge_items(judgements, *scale(qrels, min_relevance, zero_gain))
     rows = read_table(queries, ["query_id", "query", "segment"])
     at = find(judged.query_ids, strings(rows, "query_id"))
     if (at < 0).any():
@@ -84,7 +87,6 @@ def read_questions(
             f" {queries.partition}; were both made from the same days?"
         )
     split_of = dict(zip(names, strings(judgements, "split"), strict=True))
-    query = find(names, judged.query_ids)
     return Questions(
         judged,
         np.array([split_of[name] for name in judged.query_ids], np.str_),
@@ -93,8 +95,6 @@ def read_questions(
             for text in texts(rows.column("query").take(pa.array(at, pa.int64())))
         ],
         np.array(texts(rows.column("segment").take(pa.array(at, pa.int64()))), np.str_),
-        query[query >= 0],
-        pick(found, np.flatnonzero(query >= 0)),
     )
 
 
@@ -120,8 +120,10 @@ def judge_exactly(towers: TwoTower, asked: Questions, catalogue: Catalogue) -> M
     alone are exact.
     """
     wanted = encode_queries(towers, asked.queries)
-    item = find(texts(asked.item_ids), catalogue.ids)
-    query, item = asked.query[item >= 0], item[item >= 0]
+    known, whole = asked.judgements.judged, asked.judgements.item_ids
+    at = find(whole, catalogue.ids)  # of each judged item; -1 where it left the catalogue
+    query, item = known.query, at[known.keys % known.n_items]
+    query, item = query[item >= 0], item[item >= 0]
     judged, place = np.unique(item, return_inverse=True)
     vectors = np.zeros((len(judged), wanted.shape[1]), np.float32)
 
@@ -139,11 +141,11 @@ def judge_exactly(towers: TwoTower, asked: Questions, catalogue: Catalogue) -> M
     scores, found = nearest(wanted, chunks(), depth, towers.device)
     found = trec_order(found, scores).items[:, :DEPTH]
     below = np.einsum("jd,jd->j", wanted[query], vectors[place])
-    rows = _listed(found, query, item, below, len(catalogue.ids))
-    names = pa.array(asked.judged.query_ids)
-    return measure(
-        asked.judged, texts(pick(names, rows[0])), texts(pick(catalogue.ids, rows[1])), rows[2]
-    )
+    query, item, rank = _listed(found, query, item, below, len(catalogue.ids))
+    row_of = np.full(len(catalogue.ids), -1, np.int64)
+    row_of[at[at >= 0]] = np.flatnonzero(at >= 0)
+    hits = hits_of(known, query, row_of[item], rank)
+    return Measured(asked.query_ids, MEASURES, measure(known, hits))
 
 
 def _listed(
