@@ -3,111 +3,111 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import find, numbers, strings, table_of, where
-from models.measures import MEASURES, Judged, Measured, judge_items, measure
+from jobs.columns import numbers, table_of, where
+from jobs.judgements import Judgements, judge_items
+from models.intervals import Interval, mean_intervals
+from models.judged import Hits
+from models.measures import Measured, measure, measures_for
 
-SEGMENTS = ("head", "torso", "tail", "unseen")
+Mask = NDArray[np.bool_]
+Groups = Mapping[str, Mapping[str, Mask]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All arms over the same queries. segments [Q] names the segment of each query."""
+    """All arms over the same queries. groups: group -> segment -> queries [Q]; a query may be in several."""
 
-    judged: Judged
+    judgements: Judgements
     arms: dict[str, Measured]
-    segments: NDArray[np.str_]
+    hits: dict[str, Hits]
+    depth: int
+    groups: Groups = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The measures."""
+        return next(iter(self.arms.values())).names
 
     @property
     def means(self) -> dict[str, dict[str, float]]:
         """Arm -> measure -> mean."""
         return {arm: found.means() for arm, found in self.arms.items()}
 
-    def half_width(self, arm: str, name: str) -> float:
-        """Half of the 95% interval of a mean over queries, by the normal approximation."""
-        values = self.arms[arm].column(name)
-        return float(1.96 * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    def means_of(self, arm: str, name: str, queries: Mask) -> float:
+        """Mean of one measure over the queries of a mask."""
+        return float(self.arms[arm].column(name)[queries].mean())
 
-    def support(self) -> dict[str, int]:
-        """Queries per segment, those with any, in order from head to unseen."""
-        names = [name for name in SEGMENTS if (self.segments == name).any()]
-        return {name: int((self.segments == name).sum()) for name in names}
+    def intervals(self, arm: str, queries: Mask | None = None) -> dict[str, Interval]:
+        """Measure -> mean with its 95% interval over queries, all of them or those of a mask."""
+        values = self.arms[arm].values if queries is None else self.arms[arm].values[queries]
+        return dict(zip(self.names, mean_intervals(values), strict=True))
 
-    def segment_means(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Segment -> arm -> measure -> mean."""
-        return {
-            segment: {
-                arm: found.means(self.segments == segment) for arm, found in self.arms.items()
-            }
-            for segment in self.support()
-        }
+    def segments(self) -> Iterator[tuple[str, str, Mask]]:
+        """(group, segment, queries [Q]) of every segment with any query."""
+        for group, found in self.groups.items():
+            yield from ((group, name, queries) for name, queries in found.items() if queries.any())
+
+    def segment_means(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+        """Group -> segment -> arm -> measure -> mean."""
+        found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+        for group, name, queries in self.segments():
+            means = {arm: one.means(queries) for arm, one in self.arms.items()}
+            found.setdefault(group, {})[name] = means
+        return found
+
+    def support(self) -> dict[str, dict[str, int]]:
+        """Group -> segment -> queries."""
+        found: dict[str, dict[str, int]] = {}
+        for group, name, queries in self.segments():
+            found.setdefault(group, {})[name] = int(queries.sum())
+        return found
 
     def table(self) -> pa.Table:
-        """Per-query values as rows: arm, query_id, segment, measure, value."""
+        """Per-query values as rows: arm, query_id, measure, value. Later outcomes may be joined to them."""
         parts = []
         for arm, found in self.arms.items():
             n_queries, n_names = found.values.shape
             columns = {
-                "arm": [arm] * (n_queries * n_names),
+                "arm": pa.repeat(arm, n_queries * n_names),
                 "query_id": np.repeat(np.array(found.query_ids), n_names),
-                "segment": np.repeat(self.segments, n_names),
-                "measure": np.tile(np.array(MEASURES), n_queries),
+                "measure": np.tile(np.array(found.names), n_queries),
                 "value": found.values.reshape(-1),
-            }
+            }  # fmt: skip
             parts.append(table_of(columns))
         return pa.concat_tables(parts)
 
 
 def evaluate(
-    rankings: pa.Table, qrels: pa.Table, queries: pa.Table, min_relevance: float, zero_gain: float
+    rankings: pa.Table, qrels: pa.Table, min_relevance: float, zero_gain: float, depth: int = 0
 ) -> Evaluation:
-    """Measure every arm in the rankings. qrels: those of the evaluated split only."""
-    judged = judge_items(
-        strings(qrels, "query_id"),
-        strings(qrels, "item_id"),
-        numbers(qrels, "relevance"),
-        min_relevance,
-        zero_gain,
-    )
-    arms = {}
-    for arm in dict.fromkeys(strings(rankings, "arm")):
-        rows = where(rankings, "arm", arm)
-        ranks = numbers(rows, "rank").astype(np.int64)
-        arms[arm] = measure(judged, strings(rows, "query_id"), strings(rows, "item_id"), ranks)
-    segment = np.array([*strings(queries, "segment"), "unseen"])
-    return Evaluation(judged, arms, segment[find(judged.query_ids, strings(queries, "query_id"))])
+    """Measure every arm in the rankings. qrels: those of the evaluated split only. depth: of the rankings; 0: as
+    deep as the deepest."""
+    judgements = judge_items(qrels, min_relevance, zero_gain)
+    depth = depth or int(numbers(rankings, "rank").max(initial=0))
+    names = measures_for(depth)
+    arms, hits = {}, {}
+    for arm in arms_in(rankings):
+        hits[arm] = judgements.hits(where(rankings, "arm", arm))
+        values = measure(judgements.judged, hits[arm], names)
+        arms[arm] = Measured(judgements.query_ids, names, values)
+    return Evaluation(judgements, arms, hits, depth)
 
 
-def relevant_shown(rankings: pa.Table, qrels: pa.Table, min_relevance: float) -> pa.Table:
-    """Keep the rows of the rankings that are relevant: arm, query_id, item_id, rank, relevance."""
-    relevant = qrels.filter(pc.field("relevance") >= min_relevance)
-    wanted = relevant.select(["query_id", "item_id", "relevance"])
-    return rankings.join(wanted, ["query_id", "item_id"], join_type="inner")
-
-
-def recall_curve(shown: pa.Table, arm: str, judged: Judged, depth: int) -> list[float]:
-    """Mean recall of an arm in the first 1, 2, ... depth items."""
-    rows = where(shown, "arm", arm)
-    totals = [
-        sum(grade >= judged.threshold for grade in judged.grades[name].values())
-        for name in judged.query_ids
-    ]
-    share = 1 / np.array(totals, dtype=np.float64)
-    query = find(strings(rows, "query_id"), judged.query_ids)
-    at = np.bincount(numbers(rows, "rank"), share[query], depth + 1)[: depth + 1]
-    curve: list[float] = (np.cumsum(at)[1:] / len(totals)).tolist()
-    return curve
+def arms_in(rankings: pa.Table) -> list[str]:
+    """The arms, in the order in which they come."""
+    return [str(value) for value in rankings.column("arm").unique().to_pylist()]
 
 
 def digest(rows: pa.Table, columns: Sequence[str]) -> str:
     """Name the content of some columns whatever the order of rows: equal only for equal rows."""
     ordered = rows.select(list(columns)).sort_by([(name, "ascending") for name in columns])
-    text = "\n".join("\t".join(map(str, row.values())) for row in ordered.to_pylist())
-    return hashlib.sha1(text.encode()).hexdigest()
+    values = zip(*(ordered.column(name).to_pylist() for name in columns), strict=True)
+    text = "\n".join("\t".join(map(str, row)) for row in values)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

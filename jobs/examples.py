@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from jobs.columns import find, numbers, strings
 from jobs.display import printable
 from jobs.evaluation import Evaluation
-from models.measures import GRADE_UNIT
 
 SHOWN_ITEMS = 5
 ARMS = ("dense", "sparse", "hybrid")
@@ -45,7 +43,8 @@ def choose_examples(
 ) -> list[Example]:
     """Choose queries where the arms differ most, where nothing is found, and the most searched."""
     chosen = _chosen(found, queries, per_kind)
-    ids = [found.judged.query_ids[row] for row in chosen]
+    ids = [found.judgements.query_ids[row] for row in chosen]
+    judged = {found.judgements.query_ids[row]: found.judgements.of_query(row) for row in chosen}
     rows = rankings.filter(
         pc.field("query_id").isin(ids)
         & (pc.field("rank") <= SHOWN_ITEMS)
@@ -55,16 +54,16 @@ def choose_examples(
     lists: dict[tuple[str, str], list[Shown]] = {}
     columns = (strings(rows, name) for name in ("arm", "query_id", "item_id"))
     for arm, query_id, item_id in zip(*columns, strict=True):
-        shown = _shown(found, query_id, item_id, titles.get(item_id, ""))
+        shown = _shown(judged[query_id], item_id, titles.get(item_id, ""))
         lists.setdefault((arm, query_id), []).append(shown)
     known = find(ids, strings(queries, "query_id"))
-    texts, segments = strings(queries, "query"), found.segments
+    texts, segments = strings(queries, "query"), strings(queries, "segment")
     return [
         Example(
             why=why,
             query=printable(texts[known[place]]) or "(nothing visible)",
-            segment=str(segments[row]),
-            relevant=_n_relevant(found, ids[place]),
+            segment=segments[known[place]],
+            relevant=int(found.judgements.judged.relevant_per_query()[row]),
             said={arm: _said(found, arm, row) for arm in _arms(found)},
             lists={arm: lists.get((arm, ids[place]), []) for arm in _arms(found)},
         )
@@ -81,12 +80,12 @@ def _chosen(found: Evaluation, queries: pa.Table, per_kind: int) -> dict[int, st
     # by the first ten: a difference that a shopper, and the reader of the page, sees
     recall = {arm: found.arms[arm].column("R@10") for arm in _arms(found)}
     whole = {arm: found.arms[arm].column("R@100") for arm in _arms(found)}
-    nothing = np.zeros(len(found.judged.query_ids))
+    nothing = np.zeros(len(found.judgements))
     lead = recall.get("dense", nothing) - recall.get("sparse", nothing)
     missed = np.where(sum(whole.values(), nothing) == 0, 1.0, 0.0)
     counts = np.append(numbers(queries, "searches"), 0)
-    searches = counts[find(found.judged.query_ids, strings(queries, "query_id"))]
-    sizes = np.array([_n_relevant(found, name) for name in found.judged.query_ids])
+    searches = counts[find(found.judgements.query_ids, strings(queries, "query_id"))]
+    sizes = found.judgements.judged.relevant_per_query()
     chosen: dict[int, str] = {}
     for why, worth in (
         ("Dense finds what sparse misses", lead),
@@ -107,20 +106,13 @@ def _said(found: Evaluation, arm: str, row: int) -> str:
     return f"first relevant at {round(1 / reciprocal)}" if reciprocal else "none in 100"
 
 
-def _n_relevant(found: Evaluation, query_id: str) -> int:
-    grades: NDArray[np.int64] = np.array(list(found.judged.grades[query_id].values()))
-    return int((grades >= found.judged.threshold).sum())
-
-
 def _titles(wanted: list[str], items: pa.Table) -> dict[str, str]:
     kept = items.filter(pc.field("item_id").isin(sorted(set(wanted))))
     return dict(zip(strings(kept, "item_id"), strings(kept, "title"), strict=True))
 
 
-def _shown(found: Evaluation, query_id: str, item_id: str, title: str) -> Shown:
-    grade = found.judged.grades[query_id].get(item_id)
-    mark = "unjudged"
-    if grade is not None:
-        mark = "relevant" if grade >= found.judged.threshold else "judged"
-    said = "" if grade is None else f"{grade / GRADE_UNIT + found.judged.zero_gain:g}"
+def _shown(judged: dict[str, tuple[float, bool]], item_id: str, title: str) -> Shown:
+    relevance, relevant = judged.get(item_id, (None, False))
+    mark = "unjudged" if relevance is None else "relevant" if relevant else "judged"
+    said = "" if relevance is None else f"{round(relevance, 4):g}"
     return Shown(printable(title) or "(no title)", printable(item_id, 40), mark, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +71,7 @@ def judge_items(qrels: pa.Table, min_relevance: float, zero_gain: float = 0.0) -
     )  # fmt: skip
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[Strings, Rows]:
+def _coded(column: pa.ChunkedArray[Any]) -> tuple[Strings, Rows]:
     """The different strings in order of their bytes, and the row of each value among them."""
     values = large(column.chunks)
     names = values.unique()

@@ -8,31 +8,36 @@ python -m jobs.report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from jobs.ancestry import ancestry, each
 from jobs.attempt import Attempt
 from jobs.bundle_files import write_json
+from jobs.cells import cells
 from jobs.cli import run
-from jobs.evaluation import Evaluation, digest, evaluate
-from jobs.lake import Partition
+from jobs.columns import Strings, large
+from jobs.comparisons import compare, pairs_of
+from jobs.evaluation import Evaluation, evaluate
+from jobs.gate_input import gate_input
+from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table
 from jobs.report_page import render
+from jobs.report_summary import markdown, summarise
 from jobs.report_tables import Material
 from jobs.scale import scale
+from jobs.segments import segments_of
+from jobs.shown import variety
 from jobs.tracking import MlflowRun, mlflow_run
-from models.gate import Evidence, Limits, Verdict, judge
-from models.remarks import remarks
+from models.evidence import Limits
+from models.gate import judge
 
-log = logging.getLogger(__name__)
-OURS = ("dense", "sparse", "hybrid")
+FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,19 @@ class Args:
     index             the bundle that was ranked
     queries           their segments and texts
     qrels             judgements
-    items             catalogue, for the titles of examples
+    items             catalogue, for titles, categories and brands
     report            output
+    pairs             optional pairs that the towers learnt from: items not among them are new
+    second            optional second view of relevance, as another qrels partition: do both rank the arms alike?
     min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'
                       own scale says, and so for zero_gain
     zero_gain         relevance that is worth nothing in nDCG (1.0 on a scale that starts at 1)
     margin            loss that the gate tolerates per measure against the champion, absolute
+    segment_margin    the same in a segment, beyond which a significant loss stops
+    min_support       queries below which a segment is shown, and not judged
+    noise             spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
     min_index_recall  overlap with exact search that the gate wants
+    max_times         latency and memory that the gate tolerates, in times the champion's
     """
 
     rankings: Partition
@@ -56,19 +67,37 @@ class Args:
     qrels: Partition
     items: Partition
     report: Partition
+    pairs: Partition = NOWHERE
+    second: Partition = NOWHERE
     min_relevance: float = 0.0
     zero_gain: float = 0.0
     margin: float = 0.01
+    segment_margin: float = 0.03
+    min_support: int = 50
+    noise: float = 0.0
     min_index_recall: float = 0.95
+    max_times: float = 1.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin < 1 or not 0 <= self.min_index_recall <= 1:
             raise ValueError("margin must be in [0, 1) and min_index_recall in [0, 1]")
+        if not 0 <= self.segment_margin < 1 or not 0 <= self.noise < 1:
+            raise ValueError("segment_margin and noise must be in [0, 1)")
+        if self.min_support < 2 or self.max_times < 1:
+            raise ValueError("min_support must be 2 or more, max_times 1 or more")
         if self.min_relevance and self.zero_gain >= self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
                 " an item that counts as relevant must gain something"
             )
+
+    @property
+    def limits(self) -> Limits:
+        """What the gate tolerates."""
+        return Limits(
+            margin=self.margin, segment_margin=self.segment_margin, min_support=self.min_support,
+            noise=self.noise, min_index_recall=self.min_index_recall, max_times=self.max_times,
+        )  # fmt: skip
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -77,35 +106,59 @@ def main(args: Args) -> dict[str, Any]:
         pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
     )
     _same_versions(rankings, index, queries, qrels)
-    inputs = [rankings, index, queries, qrels, items]
+    pairs, second = ([pin(one)] if one else [] for one in (args.pairs, args.second))
+    inputs = [rankings, index, queries, qrels, items, *pairs, *second]
     with mlflow_run("report", args, inputs) as tracked, publish(args.report, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        shown = read_table(rankings)
-        judgements = _judgements(qrels, rankings.facts["split"])
-        asked = read_table(queries, ["query_id", "query", "searches", "segment"])
-        relevant, zero = scale(qrels, args.min_relevance, args.zero_gain)
-        found = evaluate(shown, judgements, asked, relevant, zero)
-        limits = Limits(args.margin, args.min_index_recall)
-        verdict = judge(*_evidence(found, rankings, judgements), limits)
-        summary = _summary(found, rankings, index, verdict)
+        material = _material(args, rankings, index, queries, qrels, items, pairs, second)
+        found, verdict = material.found, material.verdict
+        summary = summarise(material)
         pq.write_table(found.table(), out.folder / "measures.parquet", compression="zstd")
         write_json(summary, out.folder / "summary.json")
         write_json(verdict.to_dict(), out.folder / "verdict.json")
-        titles = read_table(items, ["item_id", "title"])
-        material = Material(
-            args.report, found, verdict, summary, shown, judgements, asked, titles, rankings, index
-        )
-        (out.folder / "report.html").write_text(render(material, relevant), "utf-8")
+        (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
+        (out.folder / "report.html").write_text(render(material, summary), "utf-8")
         out.facts.update({name: summary[name] for name in ("verdict", "reasons")})
         out.facts.update(compared=verdict.compared, champion=rankings.facts["champion"])
-        out.count(
-            "judged queries",
-            len(found.judged.query_ids) + found.judged.queries_without_relevant,
-            len(found.judged.query_ids),
-            {"no relevant item": found.judged.queries_without_relevant},
-        )
-        _log(tracked, found, verdict, out)
+        left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
+        out.count("judged queries", kept + left_out, kept, {"no relevant item": left_out})
+        _log(tracked, material, summary, out)
     return {"report": str(args.report), "verdict": summary["verdict"], "reasons": verdict.reasons}
+
+
+def _material(
+    args: Args, rankings: Pinned, index: Pinned, queries: Pinned, qrels: Pinned, items: Pinned,
+    pairs: list[Pinned], second: list[Pinned],
+) -> Material:  # fmt: skip
+    """Measure every arm, cut into segments, compare, judge."""
+    shown = read_table(rankings)
+    everyone = _judgements(qrels)
+    judgements = everyone.filter(pc.field("split") == rankings.facts["split"])
+    asked = read_table(queries, ["query_id", "query", "searches", "segment"])
+    catalogue = read_table(items, ["item_id", "title", "category", "brand", "group_id"])
+    relevant, zero = scale(qrels, args.min_relevance, args.zero_gain)
+    found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
+    learnt = _learnt(pairs)
+    found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
+    back = list(each(ancestry(rankings)))
+    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
+    ours, champion = gate_input(found, rankings, index, judgements, back)
+    verdict = judge(ours, champion, args.limits, segments)
+    return Material(
+        args.report, found, verdict, compare(found, pairs_of(found)), shown, judgements, asked, catalogue,
+        rankings, index, back, args.limits, relevant,
+        cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
+        variety(shown, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
+        _second(second, rankings, shown),
+    )  # fmt: skip
+
+
+def _learnt(pairs: list[Pinned]) -> Strings | None:
+    """Items that towers learnt from; None where nobody said."""
+    for one in pairs:  # at most one
+        rows = read_table(one, ["item_id"], pc.field("split") == "train")
+        return large(rows.column("item_id").chunks).unique()
+    return None
 
 
 def _same_versions(rankings: Pinned, *others: Pinned) -> None:
@@ -119,66 +172,26 @@ def _same_versions(rankings: Pinned, *others: Pinned) -> None:
             )
 
 
-def _judgements(qrels: Pinned, split: str) -> pa.Table:
-    columns = ["query_id", "item_id", "relevance", "split", "source"]
-    return read_table(qrels, columns, pc.field("split") == split)
+def _judgements(qrels: Pinned) -> pa.Table:
+    return read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
 
 
-def _evidence(
-    found: Evaluation, rankings: Pinned, judgements: pa.Table
-) -> tuple[Evidence, Evidence | None]:
-    """What the gate sees of the challenger, and of the champion where it was ranked too."""
-    facts = rankings.facts
-    means = found.means
-
-    def evidence(arms: Mapping[str, Mapping[str, float]], indexed: int, space: str) -> Evidence:
-        return Evidence(
-            measures=arms,
-            queries_digest=digest(judgements, ["query_id"]),
-            qrels_digest=digest(judgements, ["query_id", "item_id", "relevance"]),
-            space_id=rankings.partition.values["towers"],
-            index_space_id=space,
-            index_recall=facts["index_recall"],
-            recall_depth=facts["recall_depth"],
-            canaries_frac=facts["own_vector_frac"],
-            items=facts["items"],
-            indexed=indexed,
-            lost_items=facts["lost_items"],
-        )
-
-    ours = evidence({arm: means[arm] for arm in OURS}, facts["indexed"], facts["space_id"])
-    if not facts["champion"]:
-        return ours, None
-    theirs = {arm: means[f"champion_{arm}"] for arm in OURS}
-    return ours, evidence(theirs, facts["champion"]["items"], facts["champion"]["space_id"])
+def _second(second: list[Pinned], rankings: Pinned, shown: pa.Table) -> Evaluation | None:
+    """The same rankings by the second view of relevance, over its own judged queries among those ranked."""
+    for one in second:  # at most one
+        rows = _judgements(one).filter(pc.field("split") == rankings.facts["split"])
+        rows = rows.filter(pc.is_in(rows.column("query_id"), shown.column("query_id").unique()))
+        if not rows.num_rows:
+            raise LookupError(f"{one.partition}: judges none of the queries of {rankings.partition}; expected some")  # fmt: skip
+        return evaluate(shown, rows, *scale(one, 0.0), depth=int(rankings.facts["depth"]))
+    return None
 
 
-def _summary(
-    found: Evaluation, rankings: Pinned, index: Pinned, verdict: Verdict
-) -> dict[str, Any]:
-    simulated = rankings.manifest.simulated
-    return {
-        "measures": found.means,
-        "segments": found.segment_means(),
-        "support": found.support(),
-        "queries": len(found.judged.query_ids),
-        "queries_without_relevant": found.judged.queries_without_relevant,
-        "split": rankings.facts["split"],
-        "verdict": "pass" if verdict.passed else "stop",
-        "reasons": verdict.reasons,
-        "remarks": remarks(found.means, simulated),
-        "simulated": simulated,
-        "index": {name: index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
-        "index_recall": rankings.facts["index_recall"],
-        "latency_ms": rankings.facts["latency_ms"],
-    }
-
-
-def _log(tracked: MlflowRun, found: Evaluation, verdict: Verdict, out: Attempt) -> None:
-    for arm, means in found.means.items():
+def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: Attempt) -> None:
+    for arm, means in material.found.means.items():
         tracked.measures({f"{arm}/{name}": value for name, value in means.items()})
-    tracked.tags({"verdict": "pass" if verdict.passed else "stop"})
-    for name in ("report.html", "summary.json", "verdict.json"):
+    tracked.tags({"verdict": summary["verdict"]})
+    for name in FILES:
         tracked.artifact(out.folder / name)
 
 

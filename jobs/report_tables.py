@@ -8,28 +8,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.ancestry import Ancestor
+from jobs.cells import Cell
 from jobs.columns import strings
+from jobs.comparisons import Comparison
 from jobs.evaluation import Evaluation
 from jobs.lake import Partition
 from jobs.reading import Pinned, read_verdict
-from models.gate import Verdict
-from models.measures import MEASURES
+from jobs.shown import Variety
+from models.evidence import Limits
+from models.measures import CONDENSED, MEASURES
+from models.verdict import Verdict
 
 ARMS = {
-    "hybrid": "both arms, fused by rank",
+    "hybrid": "dense and sparse, fused",
     "dense": "two towers, after hard negatives",
     "sparse": "BM25",
     "dense_in_batch": "two towers, before hard negatives",
+    "hybrid_rrf": "fused by rank",
+    "hybrid_minmax": "fused by score, min-max",
+    "hybrid_zscore": "fused by score, z",
     "champion_hybrid": "in service now",
     "champion_dense": "in service now",
     "champion_sparse": "in service now",
 }
-PLAIN = [name for name in MEASURES if not name.endswith("judged")]
-CONDENSED = [name for name in MEASURES if name.endswith("judged")]
-CURVES = "curves.parquet"
+MAIN = ("hybrid", "dense", "sparse")
+PLAIN = [name for name in MEASURES if name not in CONDENSED]
 SEGMENT_MEASURES = ("R@60", "RR@60")
 
 
@@ -40,18 +45,46 @@ class Material:
     report: Partition
     found: Evaluation
     verdict: Verdict
-    summary: dict[str, Any]
+    compared: list[Comparison]
     rankings_rows: pa.Table
     judgements: pa.Table
     queries_rows: pa.Table
     items_rows: pa.Table
     rankings: Pinned
     index: Pinned
+    back: list[Ancestor]
+    limits: Limits
+    min_relevance: float
+    cells: list[Cell]
+    variety: list[Variety]
+    second: Evaluation | None = None
 
     @property
     def arms(self) -> list[str]:
-        """Arms in the order in which they are shown."""
-        return [arm for arm in ARMS if arm in self.found.arms]
+        """Arms in the order in which they are shown; a shop's own runs before the champion."""
+        known = [arm for arm in ARMS if arm in self.found.arms]
+        runs = sorted(arm for arm in self.found.arms if arm not in ARMS)
+        served = [arm for arm in known if arm.startswith("champion_")]
+        return [*(arm for arm in known if arm not in served), *runs, *served]
+
+    @property
+    def own(self) -> list[str]:
+        """Arms without the champion's."""
+        return [arm for arm in self.arms if not arm.startswith("champion_")]
+
+    @property
+    def main(self) -> list[str]:
+        """The arms that a segment is shown for."""
+        return [arm for arm in MAIN if arm in self.found.arms]
+
+
+def about(arm: str) -> str:
+    """What an arm is, in words."""
+    if arm.startswith("run_"):
+        return "the shop's own ranking"
+    if arm.startswith("hybrid_run_"):
+        return f"dense and {arm.removeprefix('hybrid_')}, fused"
+    return ARMS[arm]
 
 
 def arm_rows(material: Material, names: list[str]) -> list[dict[str, Any]]:
@@ -59,68 +92,31 @@ def arm_rows(material: Material, names: list[str]) -> list[dict[str, Any]]:
 
     The champion's arms are shown for comparison and take no mark.
     """
-    found, means = material.found, material.found.means
-    own = [arm for arm in material.arms if not arm.startswith("champion_")]
-    best = {name: max(means[arm][name] for arm in own) for name in names}
-    return [
-        {
-            "arm": arm,
-            "cells": [
-                {
-                    "value": means[arm][name],
-                    "half": found.half_width(arm, name),
-                    "best": arm in own and means[arm][name] == best[name],
-                }
-                for name in names
-            ],
-        }
-        for arm in material.arms
-    ]
-
-
-def segment_rows(material: Material) -> list[dict[str, Any]]:
-    """One row per segment and measure, over the arms of this index."""
-    own = [arm for arm in material.arms if not arm.startswith("champion_")]
+    means = material.found.means
+    best = {name: max(means[arm][name] for arm in material.own) for name in names}
     rows = []
-    for name in SEGMENT_MEASURES:
-        for segment, means in material.found.segment_means().items():
-            values = [means[arm][name] for arm in own]
-            support = material.found.support()[segment]
-            rows.append({"measure": name, "segment": segment, "queries": support, "values": values})
+    for arm in material.arms:
+        spans = material.found.intervals(arm)
+        cells = [
+            {"span": spans[name], "best": arm in material.own and means[arm][name] == best[name]}
+            for name in names
+        ]
+        # without step 1 beside it nobody knows here whether hard negatives were used
+        plain = arm == "dense" and "dense_in_batch" not in means
+        rows.append({"arm": arm, "about": "two towers" if plain else about(arm), "cells": cells})
     return rows
 
 
-def star_step(found: Evaluation) -> dict[str, Any]:
-    """What hard negatives added: before, after, ratio; empty when step 1 was not ranked."""
-    if "dense_in_batch" not in found.arms:
-        return {}
-    before, after = found.means["dense_in_batch"], found.means["dense"]
-    return {
-        name: {
-            "before": before[name],
-            "after": after[name],
-            "ratio": after[name] / before[name] if before[name] else 0.0,
-        }
-        for name in SEGMENT_MEASURES
-    }
-
-
-def data_of_the_day(material: Material, back: list[Ancestor]) -> list[tuple[str, str]]:
+def data_of_the_day(material: Material) -> list[tuple[str, str]]:
     """The day's input in words: sizes, judgements, and what the quality checks said."""
     rows: list[tuple[str, str]] = []
-    for one in back:
-        if one.pinned is not None and one.room in (
-            "items",
-            "impressions",
-            "pairs",
-            "queries",
-            "qrels",
-        ):
+    for one in material.back:
+        if one.pinned is not None and one.room in ("items", "impressions", "pairs", "queries", "qrels"):  # fmt: skip
             verdict = read_verdict(one.pinned).get("verdict", "not checked")
             said = f"{one.pinned.manifest.rows:,} rows; quality checks: {verdict}"
             rows.append((one.source.partition, said))
-    found = material.found.judged
-    per_query = material.judgements.num_rows / max(len(found.query_ids), 1)
+    found = material.found.judgements
+    per_query = material.judgements.num_rows / max(len(found), 1)
     rows.append(("judgements used", f"{material.judgements.num_rows:,}, {per_query:.1f} a query"))
     sources = Counter(strings(material.judgements, "source"))
     said = ", ".join(f"{name} {count:,}" for name, count in sources.items())
@@ -128,21 +124,6 @@ def data_of_the_day(material: Material, back: list[Ancestor]) -> list[tuple[str,
     left_out = found.queries_without_relevant
     rows.append(("queries without a relevant item", f"{left_out:,}, left out of every mean"))
     return rows
-
-
-def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
-    """One curve per trained towers, the first step first: (step of training, value) where known."""
-    curves: dict[str, tuple[list[float], list[float]]] = {}
-    towers = [one.pinned for one in back if one.room == "towers" and one.pinned is not None]
-    for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
-        if any(entry.name == CURVES for entry in pinned.manifest.files):
-            rows = pq.read_table(pinned.path(CURVES)).to_pylist()
-            points = [(row["step"], row[name]) for row in rows if row[name] is not None]
-            curves[pinned.partition.values["step"]] = (
-                [x for x, _ in points],
-                [y for _, y in points],
-            )
-    return {step: curve for step, curve in curves.items() if curve[0]}
 
 
 def lineage_rows(back: list[Ancestor]) -> list[dict[str, str]]:

@@ -99,13 +99,13 @@ def _read(path: Path, names: tuple[str, ...]) -> pa.Table:
         head = b"".join(islice(file, 100))
     if not head.strip():
         raise ValueError(f"{path}: it is empty; expected lines of {' '.join(names)}")
-    types = {name: _NUMBERS.get(name, pa.string()) for name in names}
+    types: dict[str, pa.DataType] = {name: _NUMBERS.get(name, pa.string()) for name in names}
     if b"  " not in head:
         delimiter = "\t" if head.split(b"\n", 1)[0].count(b"\t") == len(names) - 1 else " "
         try:
             return pyarrow.csv.read_csv(
                 path,
-                pyarrow.csv.ReadOptions(column_names=names),
+                pyarrow.csv.ReadOptions(column_names=list(names)),
                 pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
                 pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
             )

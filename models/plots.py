@@ -144,3 +144,24 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -
         return _data_uri(figure)
 
     return Plot(draw(LIGHT), draw(DARK))
+
+
+def forest(rows: Sequence[tuple[str, tuple[float, float, float]]], x: str) -> Plot:
+    """Draw intervals (value, low, high) under each other, each with its name, around a line at 0."""
+
+    def draw(scheme: Scheme) -> str:
+        figure, axes = _figure(scheme)
+        figure.set_size_inches(SIZE_INCHES[0], max(SIZE_INCHES[1], 0.32 * len(rows) + 0.9))
+        for place, (_, (value, low, high)) in enumerate(reversed(rows)):
+            hue = scheme.hues[4] if low <= 0 <= high else scheme.hues[2 if value > 0 else 1]
+            axes.hlines(place, low, high, color=hue, linewidth=2)
+            axes.plot([value], [place], "o", color=hue, markersize=5)
+        axes.axvline(0, color=scheme.text, linewidth=0.8)
+        axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.grid(axis="x", color=scheme.grid, linewidth=0.8)
+        axes.grid(axis="y", visible=False)
+        _label(axes, scheme, x, "")
+        return _data_uri(figure)
+
+    return Plot(draw(LIGHT), draw(DARK))

@@ -8,10 +8,10 @@ Means = Mapping[str, Mapping[str, float]]
 HEADLINE = "R@60"
 
 
-def remarks(means: Means, simulated: bool) -> list[str]:
+def remarks(means: Means, said: Mapping[tuple[str, str], str], simulated: bool) -> list[str]:
     """State what would mislead if it were left unsaid; empty when all is as hoped.
 
-    means: arm -> measure -> mean over the evaluated queries.
+    means: arm -> measure -> mean over the evaluated queries. said: (arm, against) -> better, worse or alike, by R@60.
     """
     found = []
     if simulated:
@@ -25,6 +25,11 @@ def remarks(means: Means, simulated: bool) -> list[str]:
         if value["hybrid"] <= value[best]:
             found.append(
                 f"Hybrid does not beat its best arm: {HEADLINE} {value['hybrid']:.3f}, and"
+                f" {value[best]:.3f} for {best} alone."
+            )
+        elif said.get(("hybrid", best)) == "alike":
+            found.append(
+                f"That hybrid beats its best arm may be chance: {HEADLINE} {value['hybrid']:.3f}, and"
                 f" {value[best]:.3f} for {best} alone."
             )
     if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:

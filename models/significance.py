@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Floats = NDArray[np.float64]
 RESAMPLES = 10_000
@@ -43,6 +44,18 @@ def permutation_p(differences: Floats, seed: int = 0, resamples: int = RESAMPLES
         beyond += (np.abs(drawn) >= seen).sum(axis=0)
         done += count
     return (beyond + 1) / (resamples + 1)
+
+
+def worse_p(differences: Floats, margin: float = 0.0) -> float:
+    """One-sided p that the mean of differences [n] is -margin or more: small where the loss is beyond it.
+
+    Student's test, which holds for means of many queries whatever a query's values look like.
+    """
+    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    above = float(differences.mean()) + margin
+    if not spread:
+        return 0.0 if above < 0 and len(differences) > 1 else 1.0
+    return float(stats.t.cdf(above / (spread / np.sqrt(len(differences))), len(differences) - 1))
 
 
 def holm(p: Floats) -> Floats:

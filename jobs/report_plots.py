@@ -1,0 +1,74 @@
+"""The report's plots, each for light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from jobs.ancestry import Ancestor
+from jobs.report_index import front_plot
+from jobs.report_tables import Material
+from models.measures import recall_curve
+from models.plots import Plot, bars, forest, lines
+
+CURVES = "curves.parquet"
+MEASURE = "R@60"
+
+
+def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
+    """All plots that there is something to show in, by name."""
+    found = material.found
+    places = np.arange(1.0, found.depth + 1).tolist()
+    curves = {
+        arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist())
+        for arm in material.main
+    }
+    searched = found.groups.get("searched", {})
+    made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
+    if searched:
+        made["segments"] = bars(
+            [f"{name} ({int(queries.sum()):,})" for name, queries in searched.items()],
+            {arm: [found.means_of(arm, MEASURE, queries) for queries in searched.values()] for arm in material.main},
+            MEASURE,
+        )  # fmt: skip
+    compared = [one for one in material.compared if one.measure == MEASURE]
+    if compared:
+        made["compared"] = forest(
+            [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
+            f"difference of {MEASURE}, 95% interval",
+        )  # fmt: skip
+    if tuning := _tuning(material.index.facts):
+        made["tuning"] = tuning
+    for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
+        if trained := training_curves(material.back, name):
+            made[f"training {name}"] = lines(trained, "training step", label)
+    front = front_plot(choice)
+    return made | ({"front": front} if front is not None else {})
+
+
+def _tuning(facts: dict[str, Any]) -> Plot | None:
+    curve = [(value, recall) for value, recall in facts["curve"] if value]
+    if len(curve) < 2:
+        return None
+    xs, ys = [float(value) for value, _ in curve], [recall for _, recall in curve]
+    value = int(facts["search"][facts["dial"]])
+    label = {"nprobe": "lists visited (nprobe)"}.get(facts["dial"], facts["dial"])
+    mark = [(value, facts["recall"], f"chosen: {value}")]
+    return lines({"index": (xs, ys)}, label, "recall against exact", mark, log_x=True)
+
+
+def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
+    """One curve per trained towers, the first step first: (step of training, value) where known."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    towers = [one.pinned for one in back if one.room == "towers" and one.pinned is not None]
+    for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
+        if any(entry.name == CURVES for entry in pinned.manifest.files):
+            rows = pq.read_table(pinned.path(CURVES)).to_pylist()
+            points = [(row["step"], row[name]) for row in rows if row[name] is not None]
+            curves[pinned.partition.values["step"]] = (
+                [x for x, _ in points],
+                [y for _, y in points],
+            )
+    return {step: curve for step, curve in curves.items() if curve[0]}

@@ -1,0 +1,108 @@
+"""What a report says in few words: summary.json for programs, summary.md for MLflow and a chat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.display import printable
+from jobs.report_segments import segment_rows, where_dense_helps
+from jobs.report_tables import Material
+from models.complement import found_only_by
+from models.remarks import HEADLINE, remarks
+
+SHOWN = ("R@10", "R@60", "RR@60", "nDCG@10")
+DEPTH = 60
+WORST = 5
+
+
+def summarise(material: Material) -> dict[str, Any]:
+    """Everything that the page shows as figures, as JSON."""
+    found, verdict, rankings = material.found, material.verdict, material.rankings
+    simulated = rankings.manifest.simulated
+    hits = {arm: one for arm, one in found.hits.items() if arm in ("dense", "sparse")}
+    return {
+        "measures": found.means,
+        "intervals": {arm: {name: tuple(span) for name, span in found.intervals(arm).items()}
+                      for arm in material.arms},
+        "comparisons": [{**vars(one), "difference": tuple(one.difference), "said": one.said}
+                        for one in material.compared],
+        "segments": found.segment_means(),
+        "support": found.support(),
+        "segments_worst_first": [_plain(row) for row in segment_rows(material)],
+        "dense_triggers": [f"{row['group']}: {row['name']}" for row in where_dense_helps(material) if row["triggers"]],
+        "found_only_by": found_only_by(found.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
+        "variety": [vars(one) for one in material.variety],
+        "cells": [{**vars(one), "means": {arm: {name: tuple(span) for name, span in means.items()}
+                                          for arm, means in one.means.items()}} for one in material.cells],
+        "second_view": _second(material),
+        "queries": len(found.judgements),
+        "queries_without_relevant": found.judgements.queries_without_relevant,
+        "split": rankings.facts["split"],
+        "verdict": "pass" if verdict.passed else "stop",
+        "reasons": verdict.reasons,
+        "remarks": remarks(found.means, said_of(material), simulated),
+        "simulated": simulated,
+        "index": {name: material.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
+        "index_recall": rankings.facts["index_recall"],
+        "latency_ms": rankings.facts["latency_ms"],
+    }  # fmt: skip
+
+
+def markdown(material: Material, summary: dict[str, Any]) -> str:
+    """The verdict, its reasons and the arms, for a chat; what people typed does not stand in it."""
+    lines = [
+        f"**{'Fit to serve' if summary['verdict'] == 'pass' else 'Held back'}** · `{material.report}`",
+        "",
+        *(f"- {_cell(reason)}" for reason in summary["reasons"]),
+        *(f"- {_cell(remark)}" for remark in summary["remarks"]),
+        "",
+        f"| arm ({summary['queries']:,} queries) | {' | '.join(SHOWN)} |",
+        f"|---|{'---|' * len(SHOWN)}",
+    ]
+    for arm in material.arms:
+        spans = summary["intervals"][arm]
+        cells = (
+            f"{spans[name][0]:.3f} [{spans[name][1]:.3f}, {spans[name][2]:.3f}]" for name in SHOWN
+        )
+        lines.append(f"| {_cell(arm)} | {' | '.join(cells)} |")
+    worst = [row for row in summary["segments_worst_first"] if row["said"] == "worse"][:WORST]
+    if worst:
+        lines += ["", "Segments that lost:"]
+        lines += [f"- {_cell(row['group'])}: {_cell(row['name'])}, {row['moved'][0]:+.3f}"
+                  f" ({row['queries']:,} queries)" for row in worst]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def said_of(material: Material) -> dict[tuple[str, str], str]:
+    """(arm, against) -> better, worse or alike, by R@60."""
+    return {
+        (one.arm, one.against): one.said for one in material.compared if one.measure == HEADLINE
+    }
+
+
+def _second(material: Material) -> dict[str, Any]:
+    """Means by the second view of relevance, and whether both views put the arms in one order."""
+    if material.second is None:
+        return {}
+    arms = [arm for arm in material.own if arm in material.second.arms]
+    orders = [sorted(arms, key=lambda arm: -means[arm]["R@60"])
+              for means in (material.found.means, material.second.means)]  # fmt: skip
+    return {
+        "measures": material.second.means,
+        "queries": len(material.second.judgements),
+        "alike": orders[0] == orders[1],
+        "orders": orders,
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    moved = row.get("moved")
+    return {**row, "moved": None if moved is None else tuple(moved), "said": row.get("said", "")}
+
+
+def _cell(text: str) -> str:
+    """A category's name, say: nothing in it may be read as a table or as markup."""
+    plain = printable(text, 200)
+    for mark in "\\`*_|<>[]#":
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain

@@ -1,0 +1,117 @@
+"""Segments of judged queries: how often searched, how worded, how long, of which category, of new items or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs.columns import Rows, Strings, find, large, pick, strings, texts
+from jobs.judgements import Judgements
+from models.slices import lengths, likely_typos, model_numbers, words_of
+from models.wording import brand_named, exact_matches, marks_left_out
+
+Mask = NDArray[np.bool_]
+Groups = dict[str, dict[str, Mask]]
+SEARCHED = ("head", "torso", "tail", "unseen")
+CATEGORIES = 12  # largest, by queries; the rest is `other`
+SEVERAL = 3  # top categories among the relevant items from which a query is ambiguous
+TITLES = 1_000_000  # of the catalogue, for its words: bounds time and memory
+SHOWN_TITLES = 50  # of a query's relevant items that are looked at for its words
+
+
+def segments_of(
+    judgements: Judgements, queries: pa.Table, items: pa.Table, known_items: Strings | None = None
+) -> Groups:
+    """Group -> segment -> queries [Q].
+
+    queries: query_id, query, segment. items: item_id, title, category, brand. known_items: what towers
+    learnt from; a query most of whose relevant items are not among them is one of new items.
+    """
+    at = find(judgements.query_ids, strings(queries, "query_id"))
+    texts, searched = strings(queries, "query"), strings(queries, "segment")
+    asked = [texts[row] if row >= 0 else "" for row in at]
+    often = np.array([searched[row] if row >= 0 else "unseen" for row in at], np.str_)
+    row_of = find(judgements.item_ids, large(items.column("item_id").chunks))
+    found: Groups = {
+        "searched": {name: often == name for name in SEARCHED},
+        "wording": _wording(judgements, asked, items, row_of),
+        "length": _each(lengths(asked)),
+        **_categories(judgements, items, row_of),
+    }
+    if known_items is not None:
+        fresh = find(judgements.item_ids, known_items) < 0
+        share = _share(judgements, fresh)
+        found["items"] = {"new items": share > 0.5, "known items": share <= 0.5}
+    return {group: {name: rows for name, rows in some.items() if rows.any()} for group, some in found.items()}  # fmt: skip
+
+
+def _wording(judgements: Judgements, asked: list[str], items: pa.Table, row_of: Rows) -> dict[str, Mask]:  # fmt: skip
+    titles = strings(items.slice(0, TITLES), "title")
+    matched = exact_matches(asked, _titles(judgements, items, row_of))
+    return {
+        "every word in a title": matched,
+        "no title has every word": ~matched,
+        "model number": model_numbers(asked),
+        "likely typo": likely_typos(asked, words_of(titles)),
+        "diacritics left out": marks_left_out(asked, titles),
+        "brand named": brand_named(asked, texts(items.column("brand").unique())),
+    }
+
+
+def _titles(judgements: Judgements, items: pa.Table, row_of: Rows) -> list[list[str]]:
+    """Titles of the relevant items of each query, up to SHOWN_TITLES."""
+    judged = judgements.judged
+    query = judged.query[judged.relevant]
+    row = row_of[(judged.keys % judged.n_items)[judged.relevant]]
+    place = np.arange(len(query)) - np.searchsorted(query, query)
+    kept = (row >= 0) & (place < SHOWN_TITLES)
+    names = texts(pick(large(items.column("title").chunks), row[kept]))
+    found: list[list[str]] = [[] for _ in range(judged.n_queries)]
+    for owner, name in zip(query[kept].tolist(), names, strict=True):
+        found[owner].append(name)
+    return found
+
+
+def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups:
+    """By the commonest top category among the relevant items, and by how many they lie in."""
+    coded = large(items.column("category").chunks).fill_null("").dictionary_encode()
+    tops = [path.partition(" > ")[0] or "(none)" for path in texts(coded.dictionary)]
+    names = sorted(set(tops))
+    top_of = np.array([names.index(top) for top in tops], np.int64)
+    code = top_of[coded.indices.to_numpy(zero_copy_only=False)]
+    judged = judgements.judged
+    row = row_of[(judged.keys % judged.n_items)[judged.relevant]]
+    query, code = judged.query[judged.relevant][row >= 0], code[row[row >= 0]]
+    pairs, counts = np.unique(query * len(names) + code, return_counts=True)
+    owner, top = pairs // len(names), pairs % len(names)
+    order = np.lexsort((top, -counts, owner))
+    first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+    main = np.full(judged.n_queries, -1, np.int64)
+    main[owner[first]] = top[first]
+    several = np.bincount(owner, minlength=judged.n_queries)
+    largest = np.argsort(-np.bincount(main[main >= 0], minlength=len(names)), kind="stable")[
+        :CATEGORIES
+    ]
+    chosen = {names[place]: main == place for place in largest.tolist()}
+    return {
+        "category": {**chosen, "other": (main >= 0) & ~np.isin(main, largest)},
+        "breadth": {
+            f"{SEVERAL} categories or more": several >= SEVERAL,
+            f"fewer than {SEVERAL} categories": (several > 0) & (several < SEVERAL),
+        },
+    }  # fmt: skip
+
+
+def _share(judgements: Judgements, items: Mask) -> NDArray[np.float64]:
+    """Share [Q] of each query's relevant items that are among those of a mask [N]."""
+    judged = judgements.judged
+    mine = items[judged.keys % judged.n_items] & judged.relevant
+    return np.bincount(judged.query[mine], minlength=judged.n_queries) / judged.relevant_per_query()
+
+
+def _each(names: Sequence[str] | NDArray[np.str_]) -> dict[str, Mask]:
+    values = np.asarray(names, np.str_)
+    return {str(name): values == name for name in np.unique(values)}

@@ -1,0 +1,57 @@
+"""What the lists show: how much of the index, how often the same product, how few sellers or categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from jobs.columns import Strings, find, large, where
+from models.complement import concentration, duplicates, index_behind
+
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Variety:
+    """Of an arm's top 10: p90_frac, share of the index that fills 90% of all places; duplicates_frac, places
+    whose product stands higher already; category and brand: chance that two places are of one (Simpson)."""
+
+    arm: str
+    p90_frac: float
+    duplicates_frac: float
+    category: float
+    brand: float
+
+
+def variety(rankings: pa.Table, items: pa.Table, arms: list[str]) -> list[Variety]:
+    """Look at the first ten of every list. items: item_id, group_id, category, brand."""
+    top = rankings.filter(pc.field("rank") <= TOP)
+    ids = large(items.column("item_id").chunks)
+    names = {
+        name: _codes(large(items.column(name).chunks)) for name in ("group_id", "category", "brand")
+    }
+    found = []
+    for arm in arms:
+        rows = where(top, "arm", arm)
+        query = _codes(large(rows.column("query_id").chunks))
+        item = find(large(rows.column("item_id").chunks), ids)
+        query, item = query[item >= 0], item[item >= 0]  # what left the catalogue has no name
+        found.append(
+            Variety(
+                arm,
+                index_behind(item, len(ids)),
+                duplicates(query, names["group_id"][item]),
+                concentration(query, names["category"][item]),
+                concentration(query, names["brand"][item]),
+            )
+        )
+    return found
+
+
+def _codes(values: Strings) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = values.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)  # fmt: skip
+    return found
