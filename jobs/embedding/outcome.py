@@ -55,13 +55,17 @@ def account(
 ) -> dict[str, Any]:
     """State what was done, and what taking over has saved; returns the figures.
 
-    saved_s: an estimate, what the items taken over would have cost at the rate measured on those encoded
-    (where none was, at that of the earlier day), less what taking them over did cost.
+    saved_s: an estimate, what the items taken over would have cost at the rate measured on those encoded, or on
+    those of the earlier day where they were more (a few items do not show the rate of many), less what
+    taking them over did cost.
     """
     done = total(shares)
     out.count("items", today.read, len(today), {"other shards": today.read - len(today)})
     rate = done.encoded / done.wall_s if done.encoded else 0.0
-    known = rate or float(previous.facts.get("items_s", 0.0) if previous else 0.0)
+    before = previous.facts if previous else {}
+    known = rate
+    if before.get("items_s") and int(before.get("encoded", 0)) > done.encoded:
+        known = float(before["items_s"])
     spent = max(one.seconds.get("take over", 0.0) for one in shares)
     padding = done.padding / max(1, done.tokens + done.padding)
     return {

@@ -94,7 +94,8 @@ class Coder:
     def write(self, previous: Shard | None) -> dict[str, int]:
         """Write the files; what did not change is taken over. Returns how many items were coded, kept, ended."""
         n = len(self.ids)
-        kept = self._kept(previous) if previous is not None else np.zeros(0, np.int64)
+        nothing = np.zeros(0, np.int64)
+        kept, there = self._kept(previous) if previous is not None else (nothing, nothing)
         fresh = np.ones(n, np.bool_)
         fresh[kept[kept >= 0]] = False
         code_bytes, refine_bytes = widths(self.trained)
@@ -111,16 +112,16 @@ class Coder:
         table = table_of({"item_id": self.ids, "content_hash": self.hashes})
         pq.write_table(table, self.folder / ITEMS, compression="zstd", write_page_checksum=True)
         coded = int(fresh.sum())
-        return {"coded": coded, "taken_over": n - coded, "ended": int((kept < 0).sum())}
+        return {"coded": coded, "taken_over": n - coded, "ended": len(kept) - len(there)}
 
-    def _kept(self, previous: Shard) -> Rows:
-        """Row today of each of yesterday's rows; -1 where the item changed or ended."""
+    def _kept(self, previous: Shard) -> tuple[Rows, Rows]:
+        """Row today of each of yesterday's rows, -1 where the item changed or ended; and those that are there yet."""
         found: Any = pc.index_in(previous.ids, self.ids)
         row: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         there = np.flatnonzero(row >= 0)
         same = pc.equal(pick(previous.hashes, there), pick(self.hashes, row[there]))
         row[there[~same.to_numpy(zero_copy_only=False)]] = -1
-        return row
+        return row, there
 
     def _coded(
         self, fresh: NDArray[np.bool_], width: int, refine: Bytes | None

@@ -63,11 +63,15 @@ def test_ten_days_of_changes_end_where_coding_anew_ends(lake: Path) -> None:
     learnt = quantise(DAYS[0], catalogue, factory)
     code(DAYS[0], learnt)
     for before, (number, ds) in zip(DAYS, enumerate(DAYS[1:], start=1), strict=False):
-        catalogue = catalogue.next(number)
+        gone, catalogue = set(catalogue.ids), catalogue.next(number)
+        gone -= set(catalogue.ids)
         catalogue.embed(ds)
         updated = [pin(one).manifest for one in siblings(code(ds, learnt, before))]
         taken = sum(one.facts["taken_over"] for one in updated) / len(catalogue.ids)
         assert 0.9 < taken < 0.97
+        assert sum(one.facts["ended"] for one in updated) == len(gone), (
+            "a changed item has not ended"
+        )
         if number in (1, 5, 10):
             anew = [pin(one).manifest for one in siblings(code(ds, learnt))]
             assert [one.content_sha256 for one in updated] == [one.content_sha256 for one in anew]
