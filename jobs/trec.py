@@ -100,8 +100,9 @@ def _read(path: Path, names: tuple[str, ...]) -> pa.Table:
     if not head.strip():
         raise ValueError(f"{path}: it is empty; expected lines of {' '.join(names)}")
     types: dict[str, pa.DataType] = {name: _NUMBERS.get(name, pa.string()) for name in names}
-    if b"  " not in head:
-        delimiter = "\t" if head.split(b"\n", 1)[0].count(b"\t") == len(names) - 1 else " "
+    gaps = {mark for mark in (b" ", b"\t") if mark in head}
+    if len(gaps) == 1 and b"  " not in head:
+        delimiter = gaps.pop().decode()
         try:
             return pyarrow.csv.read_csv(
                 path,

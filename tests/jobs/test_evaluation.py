@@ -6,12 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.evaluation import digest, evaluate, recall_curve, relevant_shown
-from jobs.trec import rows_of, write_trec
+from jobs.comparisons import compare, pairs_of
+from jobs.evaluation import digest, evaluate
+from jobs.judgements import judge_items
+from jobs.segments import segments_of
+from jobs.trec import read_qrels, read_run, rows_of, write_trec
 from models.fusion import Ranked
 
 
-def tables(seed: int = 0, n_queries: int = 12) -> tuple[pa.Table, pa.Table, pa.Table]:
+def tables(seed: int = 0, n_queries: int = 12) -> tuple[pa.Table, pa.Table]:
     rng = np.random.default_rng(seed)
     items = pa.array([f"i{row:03d}" for row in range(150)], pa.string())
     names = [f"q{row:02d}" for row in range(n_queries)]
@@ -25,25 +28,7 @@ def tables(seed: int = 0, n_queries: int = 12) -> tuple[pa.Table, pa.Table, pa.T
     judged += [(name, "i999", 3.0) for name in names]  # never shown
     qrels = pa.table({"query_id": [row[0] for row in judged], "item_id": [row[1] for row in judged],
                       "relevance": [row[2] for row in judged]})  # fmt: skip
-    segments = [("head", "tail")[row % 2] for row in range(n_queries)]
-    queries = pa.table({"query_id": names, "segment": segments})
-    return pa.concat_tables(parts), qrels, queries
-
-
-def test_segments_divide_the_queries_and_average_to_the_whole() -> None:
-    found = evaluate(*tables(), 2.0, 0.0)
-    support, means = found.support(), found.segment_means()
-    assert support == {"head": 6, "tail": 6}
-    whole = sum(means[name]["dense"]["R@60"] * support[name] for name in support) / 12
-    assert found.means["dense"]["R@60"] == pytest.approx(whole)
-
-
-def test_the_recall_curve_passes_through_the_measures() -> None:
-    rankings, qrels, queries = tables()
-    found = evaluate(rankings, qrels, queries, 2.0, 0.0)
-    curve = recall_curve(relevant_shown(rankings, qrels, 2.0), "dense", found.judged, 100)
-    for k in (10, 60, 100):
-        assert curve[k - 1] == pytest.approx(found.means["dense"][f"R@{k}"])
+    return pa.concat_tables(parts), qrels
 
 
 def test_per_query_values_are_kept_as_rows() -> None:
@@ -55,12 +40,15 @@ def test_per_query_values_are_kept_as_rows() -> None:
 
 
 def test_the_interval_narrows_with_the_number_of_queries() -> None:
-    few, many = (evaluate(*tables(n_queries=n), 2.0, 0.0) for n in (10, 90))
-    assert many.half_width("dense", "R@60") < few.half_width("dense", "R@60")
+    few, many = (
+        evaluate(*tables(n_queries=n), 2.0, 0.0).intervals("dense")["R@60"] for n in (10, 90)
+    )
+    assert few.low < few.value < few.high
+    assert many.high - many.low < few.high - few.low
 
 
 def test_a_digest_sees_content_and_not_order() -> None:
-    _, qrels, _ = tables()
+    _, qrels = tables()
     turned = qrels.take(pa.array(np.arange(len(qrels))[::-1].copy()))
     columns = ["query_id", "item_id", "relevance"]
     assert digest(qrels, columns) == digest(turned, columns)
@@ -75,3 +63,112 @@ def test_an_id_with_white_space_stays_one_field_of_a_run_file(tmp_path: Path) ->
         "q Q0 c%20d 1 0.5 dense",
         "q Q0 a%20b 2 0.25 dense",
     ]
+
+
+def test_a_run_file_is_read_in_the_order_of_its_scores(tmp_path: Path) -> None:
+    path = tmp_path / "engine.trec"
+    path.write_text("q1 Q0 a 1 0.5 x\nq1 Q0 b 2 0.7 x\nq1 Q0 c 3 0.5 x\nq0 Q0 a 9 -1 x\n")
+    rows = read_run(path).to_pydict()
+    assert rows["query_id"] == ["q0", "q1", "q1", "q1"]
+    assert rows["item_id"] == ["a", "b", "c", "a"], (
+        "equals by the larger id, whatever the rank says"
+    )
+    assert rows["rank"] == [1, 1, 2, 3]
+
+
+@pytest.mark.parametrize("gap", ["\t", "  ", " \t "])
+def test_fields_may_be_apart_by_any_space(tmp_path: Path, gap: str) -> None:
+    path = tmp_path / "qrels"
+    path.write_text(
+        "\n".join(gap.join(row) for row in (("q", "0", "a", "2"), ("q", "0", "b", "0"))) + "\n\n"
+    )
+    assert read_qrels(path).to_pydict() == {
+        "query_id": ["q", "q"],
+        "item_id": ["a", "b"],
+        "relevance": [2.0, 0.0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("q 0 a 1\nq 0 b\n", "line 2 has 3 fields, expected 4"),
+        ("q 0 a one\n", "relevance must be a number"),
+        ("q 0 a 1\nq 0 a 2\n", "'a' for 'q'; expected each once"),
+        ("", "it is empty"),
+    ],
+)
+def test_a_broken_file_says_where(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "qrels"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_qrels(path)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    rankings, _ = tables()
+    mine = rankings.slice(0, rankings.num_rows // 2)
+    write_trec(mine, tmp_path / "dense.trec")
+    again = read_run(tmp_path / "dense.trec")
+    assert again.column("item_id").to_pylist() == mine.column("item_id").to_pylist()
+    assert again.column("rank").to_pylist() == mine.column("rank").to_pylist()
+
+
+def test_a_better_arm_is_told_from_one_that_is_alike() -> None:
+    rankings, qrels = tables(n_queries=60)
+    best = [
+        (q, i, r)
+        for q, i, r in zip(
+            *(qrels.column(n).to_pylist() for n in ("query_id", "item_id", "relevance")),
+            strict=True,
+        )
+        if r >= 2
+    ]
+    rows = pa.table({"arm": ["hybrid"] * len(best), "query_id": [q for q, _, _ in best], "item_id": [i for _, i, _ in best],
+                     "rank": pa.array([1 + n for n in range(len(best))], pa.int32()), "score": [0.0] * len(best)})  # fmt: skip
+    found = evaluate(pa.concat_tables([rankings, rows]), qrels, 2.0, 0.0, depth=100)
+    assert pairs_of(found) == [("dense", "sparse"), ("hybrid", "dense")]
+    said = {(one.arm, one.measure): one for one in compare(found, pairs_of(found), resamples=2_000)}
+    assert said["dense", "R@60"].said == "alike" and said["dense", "R@60"].p == 1.0
+    assert said["hybrid", "nDCG@10"].difference.value == pytest.approx(
+        said["hybrid", "nDCG@10"].after - said["hybrid", "nDCG@10"].before
+    )
+
+
+def test_segments_by_hand() -> None:
+    items = pa.table({
+        "item_id": ["a", "b", "c", "d"],
+        "title": ["Tenisówki Acme czarne", "Wiertarka udarowa", "Lampa", "Stół Nordvik Home"],
+        "category": ["Obuwie > Sportowe", "Dom > Narzędzia", "Dom", "Ogród"],
+        "brand": ["Acme", "", "", "Nordvik Home"],
+    })  # fmt: skip
+    asked = {
+        "q1": ("tenisowki acme", "head", ["a"]), "q2": ("wiertrka", "tail", ["b"]),
+        "q3": ("cos do domu xr200", "tail", ["b", "c", "d", "a"]), "q4": ("nordvik home", "torso", ["d"]),
+    }  # fmt: skip
+    queries = pa.table({"query_id": list(asked), "query": [one[0] for one in asked.values()],
+                        "segment": [one[1] for one in asked.values()]})  # fmt: skip
+    rows = [(name, item) for name, (_, _, right) in asked.items() for item in right]
+    qrels = pa.table(
+        {
+            "query_id": [r[0] for r in rows],
+            "item_id": [r[1] for r in rows],
+            "relevance": [1.0] * len(rows),
+        }
+    )
+    groups = segments_of(
+        judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string())
+    )
+
+    def of(group: str, name: str) -> list[bool]:
+        return groups[group][name].tolist()
+
+    assert of("searched", "tail") == [False, True, True, False]
+    assert of("wording", "every word in a title") == [True, False, False, True]
+    assert of("wording", "diacritics left out") == [True, False, False, False]
+    assert of("wording", "likely typo") == [False, True, False, False]
+    assert of("wording", "model number") == [False, False, True, False]
+    assert of("wording", "brand named") == [True, False, False, True]
+    assert of("category", "Obuwie")[0] and of("category", "Dom")[1:3] == [True, True]
+    assert of("breadth", "3 categories or more") == [False, False, True, False]
+    assert of("items", "new items") == [False, False, False, True]

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from models.gate import Evidence, Limits, judge
+from models.evidence import Evidence, Limits
+from models.gate import judge
 
-MEANS = {
-    "dense": {"R@60": 0.60, "RR@60": 0.40},
-    "sparse": {"R@60": 0.58, "RR@60": 0.41},
-    "hybrid": {"R@60": 0.66, "RR@60": 0.45},
+Q = 400
+RNG = np.random.default_rng(0)
+VALUES = {
+    arm: {name: RNG.choice([0.0, 0.5, 1.0], Q) for name in ("R@60", "RR@60")}
+    for arm in ("dense", "sparse", "hybrid")
 }
 CHAMPION = Evidence(
-    measures=MEANS,
+    values=VALUES,
     queries_digest="q" * 40,
     qrels_digest="r" * 40,
     space_id="0" * 16,
@@ -23,52 +26,101 @@ CHAMPION = Evidence(
     items=1000,
     indexed=1000,
     lost_items=0,
+    p99_ms=4.0,
+    bytes=1000 * 150,
+    data={"items/ds=2026-01-31": "pass", "pairs/ds=2026-01-31": "warn"},
 )
-LIMITS = Limits(margin=0.01)
+LIMITS = Limits(margin=0.01, segment_margin=0.03, min_support=50)
+SEGMENT = np.arange(Q) < 60
+SEGMENTS = {
+    "wording: typo": SEGMENT,
+    "searched: head": ~SEGMENT,
+    "category: few": np.arange(Q) < 20,
+}
+Values = dict[str, dict[str, np.ndarray]]
 
 
-def moved(arm: str, name: str, by: float) -> dict[str, dict[str, float]]:
-    return {**MEANS, arm: {**MEANS[arm], name: MEANS[arm][name] + by}}
+def moved(arm: str, name: str, by: float) -> Values:
+    return {**VALUES, arm: {**VALUES[arm], name: VALUES[arm][name] + by}}
 
 
-@pytest.mark.parametrize(
-    ("planted", "blamed"),
-    [
-        ({"measures": moved("dense", "R@60", -0.02)}, "dense R@60"),
-        ({"measures": moved("hybrid", "RR@60", -0.011)}, "hybrid RR@60"),
-        ({"measures": {"sparse": MEANS["sparse"]}}, "hybrid R@60"),  # an arm is missing
-        ({"index_recall": 0.41}, "index recall"),  # nprobe = 1
-        ({"index_recall": float("nan")}, "index recall"),
-        ({"canaries_frac": 0.0}, "own vector"),  # shuffled ids
-        ({"index_space_id": "f" * 16}, "space id"),  # swapped towers
-        ({"lost_items": 3, "indexed": 997}, "items in the index"),
-        ({"indexed": 850, "items": 850}, "size against"),
-        ({"queries_digest": "other"}, "same queries"),
-        ({"qrels_digest": "other"}, "same queries"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+def broken(arm: str, rows: np.ndarray, paid_back: bool) -> Values:
+    """One segment finds nothing more; the others gain as much, so that no mean tells."""
+    found = VALUES[arm]["R@60"].copy()
+    lost = found[rows].sum()
+    found[rows] = 0.0
+    if paid_back:
+        found[~rows] += lost / (~rows).sum()
+    return {**VALUES, arm: {**VALUES[arm], "R@60": found}}
+
+
+PLANTED = [
+    ({"values": moved("dense", "R@60", -0.02)}, "dense R@60"),
+    ({"values": moved("hybrid", "RR@60", -0.011)}, "hybrid RR@60"),
+    ({"values": {"sparse": VALUES["sparse"]}}, "hybrid R@60"),  # an arm is missing
+    ({"values": broken("dense", SEGMENT, True)}, "segment wording: typo: dense R@60"),
+    ({"index_recall": 0.41}, "index recall"),  # nprobe = 1
+    ({"index_recall": float("nan")}, "index recall"),
+    ({"canaries_frac": 0.0}, "own vector"),  # shuffled ids
+    ({"index_space_id": "f" * 16}, "space id"),  # swapped towers
+    ({"lost_items": 3, "indexed": 997}, "items in the index"),
+    ({"indexed": 850, "items": 850}, "size against"),
+    ({"queries_digest": "other"}, "same queries"),
+    ({"qrels_digest": "other"}, "same queries"),
+    ({"p99_ms": 9.0}, "p99"),
+    ({"bytes": 1000 * 240}, "bytes an item"),
+    ({"data": {"pairs/ds=2026-01-31": "stop"}}, "pairs/ds=2026-01-31"),
+]
+
+
+@pytest.mark.parametrize(("planted", "blamed"), PLANTED, ids=[blamed for _, blamed in PLANTED])
 def test_each_planted_regression_is_stopped_and_named(planted: dict, blamed: str) -> None:
-    verdict = judge(replace(CHAMPION, **planted), CHAMPION, LIMITS)
+    verdict = judge(replace(CHAMPION, **planted), CHAMPION, LIMITS, SEGMENTS)
     assert not verdict.passed
     assert any(blamed in reason for reason in verdict.reasons)
 
 
 def test_an_improvement_passes_and_says_by_how_much() -> None:
-    verdict = judge(replace(CHAMPION, measures=moved("dense", "R@60", 0.05)), CHAMPION, LIMITS)
+    better = replace(CHAMPION, values=moved("dense", "R@60", 0.05))
+    verdict = judge(better, CHAMPION, LIMITS, SEGMENTS)
     assert verdict.passed and verdict.compared
     assert "dense R@60 +0.0500" in verdict.reasons[0]
 
 
 def test_the_same_index_again_and_a_loss_inside_the_margin_pass() -> None:
-    assert judge(CHAMPION, CHAMPION, LIMITS).passed
-    assert judge(
-        replace(CHAMPION, measures=moved("dense", "R@60", -0.009)), CHAMPION, LIMITS
-    ).passed
+    assert judge(CHAMPION, CHAMPION, LIMITS, SEGMENTS).passed
+    slightly = replace(CHAMPION, values=moved("dense", "R@60", -0.009))
+    assert judge(slightly, CHAMPION, LIMITS, SEGMENTS).passed
+
+
+def test_noise_alone_stops_no_more_than_alpha_of_the_nights() -> None:
+    """Twenty segments, no true difference: a gate that tests each at 5% would stop most nights."""
+    rng = np.random.default_rng(1)
+    segments = {f"s{n}": rng.random(Q) < 0.3 for n in range(20)}
+    limits = Limits(margin=1e-9, segment_margin=1e-9, min_support=50)
+    stopped = 0
+    for _ in range(60):
+        noise = {arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()}
+                 for arm, some in VALUES.items()}  # fmt: skip
+        verdict = judge(replace(CHAMPION, values=noise), CHAMPION, limits, segments)
+        stopped += any(check.about == "segments" and not check.passed for check in verdict.checks)
+    assert stopped <= 8, "5% of 60 nights is 3"
+
+
+def test_a_segment_below_the_least_support_is_not_judged() -> None:
+    few = np.arange(Q) < 20
+    found = replace(CHAMPION, values=broken("dense", few, True))
+    assert judge(found, CHAMPION, LIMITS, {"category: few": few}).passed
+
+
+def test_a_loss_below_the_noise_of_seeds_stops_nobody() -> None:
+    worse = replace(CHAMPION, values=moved("dense", "R@60", -0.02))
+    assert not judge(worse, CHAMPION, LIMITS).passed
+    assert judge(worse, CHAMPION, replace(LIMITS, noise=0.025)).passed
 
 
 def test_a_worse_sparse_arm_is_no_reason() -> None:
-    assert judge(replace(CHAMPION, measures=moved("sparse", "R@60", -0.3)), CHAMPION, LIMITS).passed
+    assert judge(replace(CHAMPION, values=moved("sparse", "R@60", -0.3)), CHAMPION, LIMITS).passed
 
 
 def test_the_first_index_passes_on_soundness_alone_and_says_so() -> None:
@@ -79,7 +131,8 @@ def test_the_first_index_passes_on_soundness_alone_and_says_so() -> None:
 
 
 def test_a_collapsed_model_never_becomes_the_first_champion() -> None:
-    assert not judge(replace(CHAMPION, measures={"dense": {"R@60": 0.0}}), None, LIMITS).passed
+    nothing = {"dense": {"R@60": np.zeros(Q)}}
+    assert not judge(replace(CHAMPION, values=nothing), None, LIMITS).passed
 
 
 def test_different_judgements_are_not_compared() -> None:

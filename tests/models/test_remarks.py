@@ -8,15 +8,24 @@ def means(**values: float) -> dict[str, dict[str, float]]:
 
 
 def test_nothing_to_say_when_all_is_as_hoped() -> None:
-    assert remarks(means(dense=0.6, sparse=0.5, hybrid=0.7, dense_in_batch=0.5), False) == []
+    assert remarks(means(dense=0.6, sparse=0.5, hybrid=0.7, dense_in_batch=0.5), {}, False) == []
 
 
 def test_each_thing_that_would_mislead_is_said() -> None:
-    assert "simulated" in remarks(means(dense=0.6), True)[0]
-    said = remarks(means(dense=0.5, sparse=0.6, hybrid=0.6, dense_in_batch=0.5), False)
+    assert "simulated" in remarks(means(dense=0.6), {}, True)[0]
+    said = remarks(means(dense=0.5, sparse=0.6, hybrid=0.6, dense_in_batch=0.5), {}, False)
     assert [one.partition(":")[0] for one in said] == [
         "Hybrid does not beat its best arm",
         "Dense does not beat sparse yet",
         "Hard negatives did not help",
     ]
     assert "0.600 for sparse alone" in said[0]
+
+
+def test_a_lead_that_may_be_chance_is_said() -> None:
+    said = remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "alike"}, False)
+    assert "may be chance" in said[0]
+    assert (
+        remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False)
+        == []
+    )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from models.significance import holm, permutation_p, worse_p
+
+
+def test_all_signs_by_hand() -> None:
+    """Eight queries: 256 ways to exchange the pairs, each written down."""
+    found = np.array([0.3, 0.1, 0.4, -0.1, 0.2, 0.5, 0.0, 0.1])
+    signs = np.array(list(product([1, -1], repeat=8)))
+    exact = (np.abs(signs @ found) >= abs(found.sum()) - 1e-9).mean()
+    assert permutation_p(found[:, None], resamples=20_000)[0] == pytest.approx(exact, abs=0.006)
+
+
+def test_as_scipy_says() -> None:
+    rng = np.random.default_rng(0)
+    found = rng.normal(0.05, 0.3, 150)
+    theirs = stats.permutation_test(
+        (found,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1)
+    ).pvalue  # fmt: skip
+    assert permutation_p(found[:, None], resamples=20_000)[0] == pytest.approx(theirs, abs=0.01)
+
+
+def test_under_no_difference_p_is_uniform() -> None:
+    rng = np.random.default_rng(2)
+    p = permutation_p(rng.normal(0, 1, (80, 400)), resamples=1_000)
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_arms_that_agree_everywhere_do_not_differ_and_no_query_is_an_error() -> None:
+    assert permutation_p(np.zeros((50, 2))).tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError, match="no query"):
+        permutation_p(np.zeros((0, 1)))
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .03 .04: x4, x3, x2, x1, each at least the one before
+    assert holm(np.array([0.04, 0.01, 0.03, 0.02])) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+    assert holm(np.zeros(0)).tolist() == []
+
+
+def test_worse_is_students_test_against_the_margin() -> None:
+    found = np.random.default_rng(3).normal(-0.1, 0.2, 60)
+    theirs = stats.ttest_1samp(found, -0.03, alternative="less").pvalue
+    assert worse_p(found, 0.03) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(("value", "p"), [(-0.5, 0.0), (0.0, 1.0), (-0.01, 1.0)])
+def test_differences_that_are_all_alike_need_no_test(value: float, p: float) -> None:
+    assert worse_p(np.full(10, value), 0.02) == p
