@@ -79,7 +79,7 @@ def _coded(column: pa.ChunkedArray[Any]) -> tuple[Strings, Rows]:
     return names, find(values, names)
 
 
-def _rows(column: pa.ChunkedArray, known: Strings) -> Rows:
+def _rows(column: pa.ChunkedArray[Any], known: Strings) -> Rows:
     """Row of each value among the known, -1 where it is not there; a dictionary is looked up once."""
     parts = [
         find(chunk.dictionary, known)[chunk.indices.to_numpy(zero_copy_only=False)]

@@ -11,10 +11,12 @@ from jobs.ancestry import Ancestor
 from jobs.report_index import front_plot
 from jobs.report_tables import Material
 from models.measures import recall_curve
-from models.plots import Plot, bars, forest, lines
+from models.plots import Plot, forest, lines, spread
 
 CURVES = "curves.parquet"
 MEASURE = "R@60"
+GROUPS = ("searched", "wording", "length", "items")
+FEWEST = 5  # queries of a segment that is drawn
 
 
 def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
@@ -25,14 +27,8 @@ def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
         arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist())
         for arm in material.main
     }
-    searched = found.groups.get("searched", {})
     made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
-    if searched:
-        made["segments"] = bars(
-            [f"{name} ({int(queries.sum()):,})" for name, queries in searched.items()],
-            {arm: [found.means_of(arm, MEASURE, queries) for queries in searched.values()] for arm in material.main},
-            MEASURE,
-        )  # fmt: skip
+    made |= _segments(material)
     compared = [one for one in material.compared if one.measure == MEASURE]
     if compared:
         made["compared"] = forest(
@@ -46,6 +42,22 @@ def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
             made[f"training {name}"] = lines(trained, "training step", label)
     front = front_plot(choice)
     return made | ({"front": front} if front is not None else {})
+
+
+def _segments(material: Material) -> dict[str, Plot]:
+    """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
+    found, made = material.found, {}
+    for group in GROUPS:
+        some = {
+            name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST
+        }
+        if len(some) > 1:
+            made[f"segments {group}"] = spread(
+                [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
+                {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in material.main},
+                MEASURE,
+            )  # fmt: skip
+    return made
 
 
 def _tuning(facts: dict[str, Any]) -> Plot | None:

@@ -45,7 +45,8 @@ def segments_of(
         fresh = find(judgements.item_ids, known_items) < 0
         share = _share(judgements, fresh)
         found["items"] = {"new items": share > 0.5, "known items": share <= 0.5}
-    return {group: {name: rows for name, rows in some.items() if rows.any()} for group, some in found.items()}  # fmt: skip
+    # a segment that everybody is in says what the mean says already
+    return {group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()} for group, some in found.items()}  # fmt: skip
 
 
 def _wording(judgements: Judgements, asked: list[str], items: pa.Table, row_of: Rows) -> dict[str, Mask]:  # fmt: skip

@@ -146,6 +146,27 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -
     return Plot(draw(LIGHT), draw(DARK))
 
 
+def spread(groups: Sequence[str], series: Mapping[str, Sequence[float]], x: str) -> Plot:
+    """Draw a dot for each series on a line for each group: names of any length stay legible, zero need not show."""
+
+    def draw(scheme: Scheme) -> str:
+        figure, axes = _figure(scheme)
+        figure.set_size_inches(SIZE_INCHES[0], max(SIZE_INCHES[1], 0.36 * len(groups) + 0.9))
+        places = np.arange(len(groups))[::-1]
+        values = np.array(list(series.values()))
+        axes.hlines(places, values.min(axis=0), values.max(axis=0), color=scheme.grid, linewidth=3)
+        for (name, found), hue in zip(series.items(), scheme.hues, strict=False):
+            axes.plot(found, places, "o", color=hue, label=name, markersize=6.5)
+        axes.set_yticks(places, groups)
+        axes.set_ylim(-0.6, len(groups) - 0.4)
+        axes.grid(axis="x", color=scheme.grid, linewidth=0.8)
+        axes.grid(axis="y", visible=False)
+        _label(axes, scheme, x, "")
+        return _data_uri(figure)
+
+    return Plot(draw(LIGHT), draw(DARK))
+
+
 def forest(rows: Sequence[tuple[str, tuple[float, float, float]]], x: str) -> Plot:
     """Draw intervals (value, low, high) under each other, each with its name, around a line at 0."""
 
