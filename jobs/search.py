@@ -22,7 +22,7 @@ from jobs.reading import pin
 from models.fusion import Ranked, first
 
 HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
-UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "RRF"}
+UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "fused"}
 NARROW = 100
 POOL = 200
 
@@ -75,6 +75,7 @@ def _answer(arm: str, ranked: dict[str, Ranked], bundle: Bundle, top: int) -> li
     places: dict[str, dict[int, int]] = {
         name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)}
         for name in ("dense", "sparse")
+        if name in ranked
     }
     rows = ranked[arm].items[0, :top].tolist()
     hits = bundle.hits(first(ranked[arm], top))
