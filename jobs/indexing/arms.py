@@ -37,7 +37,7 @@ class Arms(Held):
     """
 
     language: str = "auto"
-    sparse: str = ON
+    sparse: str = "on"
     sparse_items: int = 50_000
     class_queries: int = 100
 
