@@ -97,7 +97,7 @@ def test_k1_and_b_are_chosen_by_what_they_are_worth(shop: Shop) -> None:
     found = pin(shop.index).facts["bm25"]
     worths = {(row["k1"], row["b"]): row["worth"] for row in found["tried"]}
     assert len(worths) == 16 and (1.2, 0.75) in worths
-    assert worths[found["k1"], found["b"]] >= max(worths.values()) - 0.0005
+    assert worths[found["k1"], found["b"]] in (worths[1.2, 0.75], max(worths.values()))
     assert [(row["k1"], row["b"]) for row in found["tried"] if row["chosen"]] == [(found["k1"], found["b"])]  # fmt: skip
     assert found["items"] == 401
     # the whole catalogue was looked at, so the served arm is worth what was found

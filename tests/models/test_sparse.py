@@ -104,7 +104,11 @@ def test_k1_and_b_by_hand() -> None:
     assert (found["k1"], found["b"], found["items"], found["queries"]) == (1.2, 0.75, 11, 1)
     worth = {(row["k1"], row["b"]): row["worth"] for row in found["tried"]}
     assert worth[1.2, 0.75] == 2.0 and worth[2.0, 0.0] == 1.5  # R@60 = 1, RR@60 = 1 or 1/2
-    # where the long one is right, the usual pair loses
-    long = fit_bm25(counts, ["red"], np.array([0]))
+    # where the long one is right, the usual pair loses; one query alone is no evidence
+    long = fit_bm25(counts, ["red", "red"], np.array([0, 11]))
     assert long["b"] == 0.0 and sum(row["chosen"] for row in long["tried"]) == 1
+    assert fit_bm25(counts, ["red"], np.array([0]))["b"] == 0.75
+    # three queries gain, three lose as much: no more than chance
+    mixed = fit_bm25(counts, ["red"] * 6, np.array([11 * row + row % 2 for row in range(6)]))
+    assert (mixed["k1"], mixed["b"]) == (1.2, 0.75)
     assert fit_bm25(counts, ["red"], np.zeros(0, np.int64))["tried"] == []
