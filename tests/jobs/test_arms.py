@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import index, land, rankings, search, verify
+from jobs import expect, index, land, rankings, search, verify
 from jobs.bundle import load_bundle
 from jobs.columns import numbers, strings, where
 from jobs.indexing.arms import sampled
@@ -317,6 +317,9 @@ def test_a_run_that_answers_dev_queries_is_fused_with_dense(changed: Shop, tmp_p
             mine = [(hit.item_id, hit.score) for hit in bundle.hits(dense, place)]
             theirs = [(item, 999.0 - rank) for rank, item in enumerate(shown[name][:200])]
             assert found["hybrid_run_shop"][name] == by_hand(mine, theirs, *vote)[:100]
+    # every arm has a name that the suite knows, and answers every query
+    verdicts = expect.main(expect.Args(str(changed.rankings)))["verdicts"]
+    assert verdicts == {str(changed.rankings): "pass"}
     # while settings are still being chosen on dev, no fusion is judged on what it was fitted on
     _, again = rank(changed, runs=runs, split="dev")
     assert "run_shop" in again and "hybrid_run_shop" not in again
