@@ -42,7 +42,8 @@ def load_bundle(pinned: Pinned) -> Judged:
     towers = load_towers(pinned)
     check_golden(towers, pinned)
     bundle = Judged(pinned, partial(encode_queries, towers), **found, towers=towers)
-    _ = bundle.sparse  # read now, so that all of the bundle is checked
+    if bundle.has_sparse:
+        _ = bundle.sparse  # read now, so that all of the bundle is checked
     return bundle
 
 

@@ -10,22 +10,24 @@ python -m jobs.index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs import bundle_files as files
 from jobs.attempt import Attempt
 from jobs.cli import run
-from jobs.columns import strings
+from jobs.columns import Strings, strings
 from jobs.fault import fault_point
 from jobs.guard import guard_size
+from jobs.indexing.arms import Arms, Asked, fit_arms, write_sparse
 from jobs.indexing.assembly import assemble
 from jobs.indexing.catalogue import write_catalogue
 from jobs.indexing.coding import Shard
 from jobs.indexing.merging import Merged, pin_codes
 from jobs.indexing.quantisers import Quantiser
 from jobs.indexing.sources import Sources, check_space
-from jobs.indexing.trial import Held, examine
+from jobs.indexing.trial import examine
 from jobs.lake import NOWHERE, Partition
 from jobs.lookalikes import AUTO, fit_lookalikes, threshold_of
 from jobs.publish import publish
@@ -33,21 +35,19 @@ from jobs.query_tower import write_query_tower
 from jobs.reading import pin
 from jobs.scale import scale
 from jobs.tracking import mlflow_run
-from jobs.tuning import POOL, end_lists, fit_on, relevant_keys, tuning_queries
+from jobs.tuning import relevant_keys, tuning_queries
 from jobs.vectors import pin_shards
 from jobs.weights import load_towers
-from models.analysis import LANGUAGES
-from models.ann.search import ask
 from models.cutoff import CHOICES, FITTED
 from models.encode import encode_queries
-from models.fusion import Vote
+from models.towers import TwoTower
 
 log = logging.getLogger(__name__)
 SHOWN = ("factory", "search", "recall", "items", "lists")
 
 
 @dataclass(frozen=True)
-class Args(Held):
+class Args(Arms):
     """codes           first shard (0ofN); its siblings are read too
     quantiser       what the codes were made by
     embeddings      first shard of the vectors: recall is measured against exact search in them
@@ -55,8 +55,8 @@ class Args(Held):
     items           catalogue snapshot: titles, and texts for the sparse arm
     queries         real queries: search parameters are tuned on those of split dev
     index           output: the bundle
-    qrels           optional judgements of dev queries: the weights of the arms in hybrid are fitted
-                    on them, and the cut-off threshold
+    qrels           optional judgements of dev queries: k1 and b of BM25, how hybrid fuses its arms, and
+                    the cut-off are fitted on them
     previous        optional index in service: its search parameters are tried first where the quantiser
                     is the same, and its number of items guards ours
     cutoff          where neighbour lists end: knee, threshold or fixed (both fitted on qrels), none, or
@@ -65,7 +65,6 @@ class Args(Held):
     lookalikes      answers drop items whose cosine with a better one reaches this: a number, off, or auto,
                     which fits it on qrels: most duplicates gone for at most 0.5% of what is relevant
     min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
-    language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
     disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
                     holds a block of them in memory
     max_shrink_frac  share of the items in service that may be missing before the job stops
@@ -84,7 +83,6 @@ class Args(Held):
     cutoff: str = "auto"
     lookalikes: str = "off"
     min_relevance: float = 0.0
-    language: str = "auto"
     disk_above_gb: float = 4.0
     max_shrink_frac: float = 0.05
     seed: int = 0
@@ -98,8 +96,6 @@ class Args(Held):
         threshold_of(self.lookalikes)
         if self.lookalikes == AUTO and not self.qrels:
             raise ValueError("lookalikes=auto is fitted on judgements: give qrels")
-        if self.language not in (*LANGUAGES, "auto"):
-            raise ValueError(f"language={self.language}: expected auto, {', '.join(LANGUAGES)}")
         if self.disk_above_gb < 0 or not 0 <= self.max_shrink_frac <= 1:
             raise ValueError("disk_above_gb must be 0 or more, max_shrink_frac in [0, 1]")
 
@@ -135,37 +131,44 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     for one in source.previous:  # at most one
         guard_size(len(merged.ids), int(one.facts["items"]), args.max_shrink_frac, args.index)
     files.copy_towers(source.towers, out.folder)
-    sparse = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
-    asked = tuning_queries(source.queries, args.tuning_queries)
-    write_query_tower(towers, out.folder, strings(asked, "query"))
-    queries = encode_queries(towers, strings(asked, "query"))
-    relevant = [
-        relevant_keys(one, scale(one, args.min_relevance)[0], asked, merged.ids)
-        for one in source.qrels
-    ]
+    asked = _asked(args, source, towers, merged.ids)
+    words, language = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
+    sparse = write_sparse(args, words, language, asked, args.seed, out)
+    write_query_tower(towers, out.folder, asked.queries)
     quantiser = Quantiser.open(source.quantiser)
     made = assemble(merged, quantiser, args.disk_above_gb, out.folder)
     fault_point("index.merged")
-    facts = examine(args, source, made, merged.ids, queries, relevant)
+    facts = examine(args, source, made, merged.ids, asked.vectors, asked.relevant)
     files.write_index(made.index, out.folder / files.INDEX_FILE)
     out.facts.update(
-        facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"],
-        fusion=Vote()._asdict(), lists=made.lists,
+        facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"], lists=made.lists,
     )  # fmt: skip
     out.facts.update(changed=source.changes())
-    found = ask(made.index, queries, POOL, facts["search"])
-    out.facts.update(end_lists(found, args.cutoff))
-    for keys in relevant:  # at most one
-        both = found, sparse.search(strings(asked, "query"), POOL)
-        out.facts.update(fit_on(keys, *both, len(merged.ids), args.cutoff))
+    hybrid, dense = fit_arms(
+        args, args.cutoff, made.index, sparse, asked, facts["search"], len(merged.ids)
+    )
+    out.facts.update(hybrid)
     out.facts["lookalikes"] = {"threshold": threshold_of(args.lookalikes), "rule": args.lookalikes}
     if args.lookalikes == AUTO:
-        fitted = fit_lookalikes(made.index, found.items, merged.ids, source.items, relevant[0])
+        fitted = fit_lookalikes(made.index, dense, merged.ids, source.items, asked.relevant[0])
         out.facts["lookalikes"] = asdict(fitted)
     # a second run makes the same bytes: what a clock said stands in the manifest alone
     steady = {name: value for name, value in out.facts.items() if name != "latency_ms"}
     files.write_json(steady, out.folder / files.FACTS_FILE)
     out.count("items", source.items.manifest.rows, len(merged.ids), {})
+
+
+def _asked(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> Asked:
+    """The dev queries that all is tuned on, with their vectors and judgements."""
+    rows = tuning_queries(source.queries, args.tuning_queries)
+    found = strings(rows, "query")
+    grades = [scale(one, args.min_relevance)[0] for one in source.qrels]
+    relevant = [
+        relevant_keys(one, least, rows, ids)
+        for one, least in zip(source.qrels, grades, strict=True)
+    ]
+    judged = [relevant_keys(one, -math.inf, rows, ids) for one in source.qrels]
+    return Asked(found, encode_queries(towers, found), relevant, judged)
 
 
 if __name__ == "__main__":

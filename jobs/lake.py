@@ -140,6 +140,7 @@ CATALOGUE = Table("catalogue", 1, ("ds",))
 LOG = Table("log", 1, ("ds",))
 LABELS = Table("labels", 1, ("ds",))
 TRUTH = Table("truth", 1, ("ds",))
+RUNS = Table("runs", 1, ("ds",))  # rankings of other engines, as files
 # The corridor.
 ITEMS = Table("items", 1, ("ds",))
 IMPRESSIONS = Table("impressions", 1, ("ds",))
@@ -162,7 +163,7 @@ REPORT = Table("report", 1, ("ds", "towers"))
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CATALOGUE, LOG, LABELS, TRUTH, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
+        CATALOGUE, LOG, LABELS, TRUTH, RUNS, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
         BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
         SWEEP,
     )

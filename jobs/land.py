@@ -5,6 +5,9 @@ python -m jobs.land --files s3://shop/items.parquet --catalogue catalogue/ds=202
 
 Labels are the one table that is read on the way in: CSV or Parquet with query, item_id, relevance and perhaps split
 become the table's own columns.
+
+Runs are rankings of other engines, such as the shop's own: TREC run files whose queries are our query_id, or Parquet
+with query (as typed), item_id, and score or rank. The file's name becomes the arm's: run_<name>.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from pyarrow import fs
 from jobs import store
 from jobs.attempt import Attempt
 from jobs.cli import run
+from jobs.external import RUN_ENDINGS, stems
 from jobs.lake import LABELS, NOWHERE, Partition
 from jobs.progress import progress
 from jobs.publish import publish
@@ -35,6 +39,7 @@ ENDINGS = {
     "log": (*LINES, ".parquet"),
     "catalogue": (*LINES, ".csv", ".csv.gz", ".parquet"),
     "labels": (".csv", ".csv.gz", ".parquet"),
+    "runs": RUN_ENDINGS,
 }
 
 
@@ -44,23 +49,25 @@ class Args:
     log        output: UBI records of the day; replaced
     catalogue  output: the items of the day; replaced
     labels     output: judged queries; replaced
+    runs       output: rankings of other engines; replaced
     """
 
     files: str
     log: Partition = NOWHERE
     catalogue: Partition = NOWHERE
     labels: Partition = NOWHERE
+    runs: Partition = NOWHERE
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.log, self.catalogue, self.labels))) != 1:
-            raise ValueError("expected exactly one of --log, --catalogue and --labels")
+        if sum(map(bool, (self.log, self.catalogue, self.labels, self.runs))) != 1:
+            raise ValueError("expected exactly one of --log, --catalogue, --labels and --runs")
         if "://" in self.files and urlsplit(self.files).username is not None:
             raise ValueError("files: credentials belong in the environment, not in the URI")
 
     @property
     def target(self) -> Partition:
         """The one output that was given."""
-        return self.log or self.catalogue or self.labels
+        return self.log or self.catalogue or self.labels or self.runs
 
 
 def main(args: Args) -> dict[str, object]:
@@ -113,6 +120,8 @@ def _check(sources: Sequence[str], target: Partition, pattern: str) -> None:
             f"{pattern}: found {len(odd)} files of another kind ({names}), expected for {target.name} "
             f"{' '.join(endings)}; narrow the pattern or convert them"
         )
+    if target.name == "runs":
+        stems([source.rsplit("/", 1)[-1] for source in sources])
 
 
 def _copy(out: Attempt, sources: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Bundle and held-out queries -> what each arm shows: dense, sparse, hybrid, the champion.
+"""Bundle and held-out queries -> what each arm shows: dense, sparse, hybrids, the champion, other engines.
 
 python -m jobs.rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
@@ -13,25 +13,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.attempt import Attempt
 from jobs.bundle import load_bundle
 from jobs.cli import run
-from jobs.columns import Strings, strings
+from jobs.columns import strings
+from jobs.external import read_runs
 from jobs.health import catalogue_health, recall
+from jobs.judged_queries import judged_in, judged_queries
 from jobs.lake import NOWHERE, Partition
 from jobs.pointer import has_pointer, read_pointer
 from jobs.publish import publish
+from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
 from jobs.reader import Bundle
-from jobs.reading import Pinned, pin, read_table
+from jobs.reading import Pinned, pin
+from jobs.scale import scale
 from jobs.speed import latency_ms
 from jobs.tracking import mlflow_run
 from jobs.trec import rows_of, write_trec
 from jobs.vectors import exact_rankings, pin_shards
 from jobs.weights import load_towers
 from models.encode import encode_queries
-from models.fusion import Ranked
+from models.fusion import first
 from models.normalise import normalise_query
 
 log = logging.getLogger(__name__)
@@ -48,9 +51,12 @@ class Args:
                 search in them; without, against an exhaustive search of the index
     baseline    optional first shard of step 1's embeddings, for arm dense_in_batch
     champion    optional index in service: it ranks the same queries, as arms champion_*
+    runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
+                queries too, hybrid_run_<name> fuses it with dense as is best on those
     split       queries to judge: test, or dev while settings are still being chosen
     depth       items kept per query
     pool        items of each arm that are fused into hybrid
+    min_relevance  relevance from which an item counts where runs are fused; 0: as the judgements' own scale says
     """
 
     index: Partition
@@ -61,9 +67,11 @@ class Args:
     embeddings: Partition = NOWHERE
     baseline: Partition = NOWHERE
     champion: Partition = NOWHERE
+    runs: Partition = NOWHERE
     split: str = "test"
     depth: int = 100
     pool: int = 200
+    min_relevance: float = 0.0
 
     def __post_init__(self) -> None:
         if self.split not in ("train", "dev", "test"):
@@ -75,11 +83,11 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Rank the judged queries by every arm, and check the index on the way."""
     index, queries, qrels, items = map(pin, (args.index, args.queries, args.qrels, args.items))
-    inputs = [index, queries, qrels, items]
     champion = [_in_service(args.champion)] if args.champion else []
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
-    inputs += [*champion, *shards, *baseline]
+    runs = [pin(args.runs)] if args.runs else []
+    inputs = [index, queries, qrels, items, *champion, *shards, *baseline, *runs]
     with (
         mlflow_run("rankings", args, inputs) as tracked,
         publish(args.rankings, args, inputs) as out,
@@ -88,14 +96,13 @@ def main(args: Args) -> dict[str, Any]:
         asked = judged_queries(queries, qrels, args.split)
         texts = strings(asked, "query")
         bundle = load_bundle(index)
-        arms = _arms(bundle, texts, args)
-        out.facts["champion"] = {}
-        for served in champion:
-            found = _arms(load_bundle(served), texts, args)
-            arms.update({f"champion_{name}": ranked for name, ranked in found.items()})
-            out.facts["champion"] = _named(served)
+        ranked = bundle_arms(bundle, texts, args.depth, args.pool)
+        arms = {name: (first(found, args.depth), bundle.item_ids) for name, found in ranked.items()}
+        arms |= _champion(champion, texts, args, out)
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
+        judged = Lists(asked, ranked["dense"])
+        arms |= _external(runs, bundle, judged, (queries, qrels), args, out)
         _write(out, arms, strings(asked, "query_id"))
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards), latency_ms=latency_ms(bundle, texts))
@@ -124,29 +131,42 @@ def _named(served: Pinned) -> dict[str, Any]:
     }
 
 
-def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:
-    """Give query_id and query of the queries judged in a split, in order of id.
-
-    Raises:
-        LookupError: none is judged, or a judged query has no text.
-    """
-    judged = set(strings(read_table(qrels, ["query_id"], pc.field("split") == split), "query_id"))
-    rows = read_table(queries, ["query_id", "query"])
-    found = rows.filter(pc.field("query_id").isin(sorted(judged))).sort_by("query_id")
-    if not len(judged) or len(found) != len(judged):
-        raise LookupError(
-            f"{qrels.partition}: {len(judged):,} queries judged in split {split}, {len(found):,} of"
-            f" them in {queries.partition}; expected all, and at least one"
-        )
-    return found
+def _champion(
+    served: list[Pinned], texts: Sequence[str], args: Args, out: Attempt
+) -> dict[str, Arm]:
+    """The arms of the index in service, and the fact which one it was."""
+    out.facts["champion"] = {}
+    arms: dict[str, Arm] = {}
+    for one in served:  # at most one
+        bundle = load_bundle(one)
+        found = bundle.rank(texts, args.depth, args.pool)
+        arms.update({f"champion_{name}": (made, bundle.item_ids) for name, made in found.items()})
+        out.facts["champion"] = _named(one)
+    return arms
 
 
-def _arms(bundle: Bundle, texts: Sequence[str], args: Args) -> dict[str, tuple[Ranked, Strings]]:
-    ranked = bundle.rank(texts, args.depth, args.pool)
-    return {name: (found, bundle.item_ids) for name, found in ranked.items()}
+def _external(
+    runs: list[Pinned], bundle: Bundle, judged: Lists, tables: tuple[Pinned, Pinned], args: Args, out: Attempt
+) -> dict[str, Arm]:  # fmt: skip
+    """The arms of other engines; dense is fused with them only where that is not judged on what it is fitted on."""
+    queries, qrels = tables
+    out.facts["runs"] = {}
+    arms: dict[str, Arm] = {}
+    delivered = [found for one in runs for found in read_runs(one).items()]
+    dev: list[Lists] = []
+    if delivered and args.split != "dev" and judged_in(qrels, "dev"):
+        asked = judged_queries(queries, qrels, "dev")
+        vectors = bundle.encode([normalise_query(text) for text in strings(asked, "query")])
+        dev = [Lists(asked, bundle.dense(vectors, args.pool))]
+    least = scale(qrels, args.min_relevance)[0]
+    for stem, rows in delivered:
+        found, facts = external_arms(stem, rows, bundle, judged, dev, qrels, least, args.depth)
+        arms |= found
+        out.facts["runs"][stem] = facts
+    return arms
 
 
-def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> tuple[Ranked, Strings]:
+def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> Arm:
     """Rank by other towers' embeddings, exactly; the towers are those that made them."""
     sources = [one for one in shards[0].manifest.inputs if one.partition.startswith("towers/")]
     towers = load_towers(pin(Partition.parse(sources[0].partition), attempt=sources[0].attempt))
@@ -154,7 +174,7 @@ def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> tuple[R
     return exact_rankings(shards, wanted, depth)
 
 
-def _write(out: Attempt, arms: dict[str, tuple[Ranked, Strings]], query_ids: list[str]) -> None:
+def _write(out: Attempt, arms: dict[str, Arm], query_ids: list[str]) -> None:
     tables = [rows_of(arm, query_ids, ranked, ids) for arm, (ranked, ids) in arms.items()]
     out.write_table(pa.concat_tables(tables), "rankings.parquet")
     for arm, table in zip(arms, tables, strict=True):

@@ -29,8 +29,9 @@ from jobs.query_encoder import Encoder, Vectors, open_encoder
 from jobs.reading import Pinned
 from models.ann.search import ask
 from models.cutoff import Cutoff
-from models.fusion import Ranked, Vote, first, reciprocal_rank_fusion, trec_order
+from models.fusion import Ranked, first, trec_order
 from models.normalise import normalise_query
+from models.votes import Vote, classes_of, fuse, fuse_by_class
 
 if TYPE_CHECKING:
     from models.sparse import SparseIndex
@@ -101,13 +102,24 @@ class Bundle:
         """Where lists end."""
         return Cutoff(**self.facts["cutoff"])
 
+    @property
+    def has_sparse(self) -> bool:
+        """Whether it has a sparse arm, and with it hybrid."""
+        return self.pinned.has(files.SPARSE_FILE)
+
     @cached_property
     def sparse(self) -> SparseIndex:
         """The sparse arm, read when it is first asked for.
 
         Raises:
+            LookupError: the bundle was built without one.
             RuntimeError: it is not of as many items.
         """
+        if not self.has_sparse:
+            raise LookupError(
+                f"{self.name}: bundle {self.id} has no sparse arm, it was built with sparse=off; build the"
+                " index with sparse=on, or ask the dense arm alone"
+            )
         found = files.read_sparse(self.pinned)
         if found.n_items != len(self.item_ids):
             counts = {"sparse items": found.n_items, "ids": len(self.item_ids)}
@@ -119,13 +131,31 @@ class Bundle:
         return self.sparse.search([normalise_query(text) for text in queries], depth)
 
     def rank(self, queries: Sequence[str], depth: int, pool: int = 200) -> dict[str, Ranked]:
-        """Rank items by every arm: dense, sparse, and hybrid, which fuses `pool` items of each."""
+        """Rank items by every arm: dense, sparse, and hybrid, which fuses `pool` items of each.
+
+        A bundle without a sparse arm has dense alone.
+        """
         wide = max(depth, pool)
-        dense, sparse = self.dense(self.encode(queries), wide), self.lexical(queries, wide)
-        vote = Vote(**self.facts["fusion"])
-        both, weights = (dense.items, sparse.items), (vote.dense, vote.sparse)
-        hybrid = reciprocal_rank_fusion(both, depth, vote.k, weights)
+        dense = self.dense(self.encode(queries), wide)
+        if not self.has_sparse:
+            return {"dense": first(dense, depth)}
+        sparse = self.lexical(queries, wide)
+        hybrid = self.fused(queries, dense, sparse, depth)
         return {"dense": first(dense, depth), "sparse": first(sparse, depth), "hybrid": hybrid}
+
+    def fused(self, queries: Sequence[str], dense: Ranked, sparse: Ranked, depth: int) -> Ranked:
+        """Fuse the two arms as was fitted, by the class of each query where classes have votes of their own."""
+        vote, own = Vote(**self.facts["fusion"]), self.own_votes
+        if not own:
+            return fuse(dense, sparse, depth, vote)
+        classes = classes_of([normalise_query(text) for text in queries])
+        return fuse_by_class(dense, sparse, depth, vote, own, classes)
+
+    @cached_property
+    def own_votes(self) -> dict[str, Vote]:
+        """Votes of the classes of queries that gain by one of their own."""
+        found = self.facts.get("fusion_by_class", {})
+        return {name: Vote(**vote) for name, vote in found.items()}
 
     def cut(self, dense: Ranked) -> Ranked:
         """End each dense list where the bundle's cut-off says."""

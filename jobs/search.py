@@ -22,7 +22,7 @@ from jobs.reading import pin
 from models.fusion import Ranked, first
 
 HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
-UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "RRF"}
+UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "fused"}
 NARROW = 100
 POOL = 200
 
@@ -72,9 +72,10 @@ def main(args: Args) -> None:
 
 def _answer(arm: str, ranked: dict[str, Ranked], bundle: Bundle, top: int) -> list[Shown]:
     """The first items of an arm, each with where the single arms have it."""
+    both = ("dense", "sparse") if "sparse" in ranked else ()
     places: dict[str, dict[int, int]] = {
         name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)}
-        for name in ("dense", "sparse")
+        for name in both
     }
     rows = ranked[arm].items[0, :top].tolist()
     hits = bundle.hits(first(ranked[arm], top))
@@ -121,7 +122,8 @@ def _side_by_side(answers: dict[str, list[Shown]]) -> Table:
     for place, row in enumerate(zip_longest(*answers.values()), start=1):
         cells = [_cell(arm, shown) for arm, shown in zip(answers, row, strict=True)]
         table.add_row(str(place), *cells)
-    table.caption = f"coloured: only one of dense and sparse has it among its first {POOL}"
+    if "sparse" in answers:
+        table.caption = f"coloured: only one of dense and sparse has it among its first {POOL}"
     return table
 
 

@@ -68,7 +68,15 @@ def read_run(path: Path) -> pa.Table:
     Raises:
         ValueError: a line has other fields, a score is no number, or an item stands twice in a list; it says where.
     """
-    rows = _read(path, _RUN).select(["query_id", "item_id", "score"])
+    return in_order(_read(path, _RUN).select(["query_id", "item_id", "score"]), path)
+
+
+def in_order(rows: pa.Table, path: Path) -> pa.Table:
+    """Put rows query_id, item_id, score in trec_eval's order and number them: query_id, item_id, rank, score.
+
+    Raises:
+        ValueError: a score is not finite, or an item stands twice in a list.
+    """
     narrow = pc.cast(rows.column("score"), pa.float32())
     if not pc.all(pc.is_finite(narrow)).as_py():
         raise ValueError(f"{path}: a score is not finite; expected numbers that order a list")
@@ -78,7 +86,7 @@ def read_run(path: Path) -> pa.Table:
     starts = np.concatenate([[True], pc.not_equal(query[1:], query[:-1]).to_numpy(zero_copy_only=False)])  # fmt: skip
     first = np.maximum.accumulate(np.where(starts, np.arange(len(query)), 0))
     rank = (np.arange(len(query)) - first + 1).astype(np.int32)
-    _once(rows, path)
+    once(rows, path)
     return rows.append_column("rank", pa.array(rank)).select(["query_id", "item_id", "rank", "score"])  # fmt: skip
 
 
@@ -89,7 +97,7 @@ def read_qrels(path: Path) -> pa.Table:
         ValueError: a line has other fields, or a grade is no number; it says where.
     """
     rows = _read(path, _QRELS).select(["query_id", "item_id", "relevance"])
-    _once(rows, path)
+    once(rows, path)
     return rows
 
 
@@ -138,7 +146,12 @@ def _line_by_line(path: Path, names: tuple[str, ...], types: dict[str, pa.DataTy
     return table_of(columns)
 
 
-def _once(rows: pa.Table, path: Path) -> None:
+def once(rows: pa.Table, path: Path) -> None:
+    """Refuse rows in which an item stands twice for one query_id.
+
+    Raises:
+        ValueError: one does; it says which.
+    """
     counts = rows.select(["query_id", "item_id"]).group_by(["query_id", "item_id"]).aggregate([([], "count_all")])  # fmt: skip
     again = counts.filter(pc.field("count_all") > 1)
     if again.num_rows:

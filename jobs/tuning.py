@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from jobs.columns import Strings, find, strings, where
 from jobs.reading import Pinned, read_table
 from models.cutoff import JudgedLists, compare_cutoffs
-from models.fusion import Ranked, fit_vote
+from models.fusion import Ranked
+from models.voting import Fitted
 
 POOL = 200
 
@@ -43,12 +44,14 @@ def relevant_keys(
     return keys
 
 
-def fit_on(
-    relevant: NDArray[np.int64], dense: Ranked, sparse: Ranked, n_items: int, cutoff: str
-) -> dict[str, Any]:
-    """Fit how hybrid votes, and where dense lists end, to judged tuning queries."""
-    vote = fit_vote(dense.items, sparse.items, relevant, n_items)
-    return {"fusion": vote._asdict(), **end_lists(dense, cutoff, n_items, relevant)}
+def fusion_facts(fitted: Fitted) -> dict[str, Any]:
+    """How hybrid votes: facts `fusion`, `fusions` by method, `fusion_by_class`, `fusion_classes` that were tried."""
+    return {
+        "fusion": fitted.vote._asdict(),
+        "fusions": fitted.methods,
+        "fusion_by_class": {name: vote._asdict() for name, vote in fitted.by_class.items()},
+        "fusion_classes": fitted.classes,
+    }
 
 
 def end_lists(

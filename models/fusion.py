@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 RRF_K = 60
-KS = (60, 20, 10)
-SHARES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
-FIT_DEPTH = 60
 
 
 class Ranked(NamedTuple):
@@ -60,52 +57,27 @@ def reciprocal_rank_fusion(
             f"{len(arms)} arms of {[len(arm) for arm in arms]} queries and {len(shares)} weights:"
             " give one weight per arm, and the same queries to each"
         )
-    n_queries = len(arms[0])
-    n_items = 1 + max((int(arm.max(initial=-1)) for arm in arms), default=-1)
-    keys, gains = [], []
-    for arm, share in zip(arms, shares, strict=True):
-        query, place = np.nonzero(arm >= 0)
-        keys.append(query * n_items + arm[query, place])
-        gains.append(share / (k + 1.0 + place))
-    key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    gain = np.bincount(inverse, np.concatenate(gains), len(key)).astype(np.float32)
-    return _top(key // max(n_items, 1), key % max(n_items, 1), gain, n_queries, depth)
+    places = [np.nonzero(arm >= 0) for arm in arms]
+    gains = [share / (k + 1.0 + at[1]) for share, at in zip(shares, places, strict=True)]
+    shown = [(at[0], arm[at], gain) for arm, at, gain in zip(arms, places, gains, strict=True)]
+    return best_sums(shown, np.zeros(len(arms[0])), depth)
 
 
-class Vote(NamedTuple):
-    """How two arms are fused: the weight of each, and RRF's k. A small k lets first ranks decide."""
+def best_sums(
+    shown: Sequence[tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]],
+    floor: NDArray[np.float64],
+    depth: int,
+) -> Ranked:
+    """Rank the items of each query by their gains, summed over arms: the best `depth`.
 
-    dense: float = 0.5
-    sparse: float = 0.5
-    k: int = RRF_K
-
-
-def fit_vote(
-    dense: NDArray[np.int64], sparse: NDArray[np.int64], relevant: NDArray[np.int64], n_items: int
-) -> Vote:
-    """Choose weights and k by R@60 + RR@60 of the fusion on development queries.
-
-    dense, sparse [Q, K]; relevant: query row * n_items + item row of every relevant item. An arm
-    that is much better than the other must not be dragged down by an equal vote. Among equals the
-    vote nearest to the default wins; without a relevant item it is the default.
+    shown: for each arm flat columns query, item, gain. floor [Q]: what every item of a query has before.
     """
-    counts = np.bincount(relevant // n_items, minlength=len(dense))
-    judged = counts > 0
-    if not judged.any():
-        return Vote()
-
-    def worth(vote: Vote) -> float:
-        weights = (vote.dense, vote.sparse)
-        fused = reciprocal_rank_fusion((dense, sparse), FIT_DEPTH, vote.k, weights).items
-        keys = np.arange(len(fused))[:, None] * n_items + fused
-        hit = (np.isin(keys, relevant) & (fused >= 0))[judged]
-        first = np.where(hit.any(axis=1), 1 / (1 + hit.argmax(axis=1)), 0.0)
-        # to a tenth of a point: what lies below is noise, and the default keeps its place
-        return round(float((hit.sum(axis=1) / counts[judged] + first).mean()), 3)
-
-    votes = [Vote(share, round(1 - share, 1), k) for k in KS for share in SHARES]
-    votes.sort(key=lambda vote: (abs(vote.dense - 0.5), -vote.k))
-    return max(votes, key=worth)
+    query, item, gain = (np.concatenate(column) for column in zip(*shown, strict=True))
+    n_items = 1 + int(item.max(initial=0))
+    key, inverse = np.unique(query * n_items + item, return_inverse=True)
+    query, item = key // n_items, key % n_items
+    total = (floor[query] + np.bincount(inverse, gain, len(key))).astype(np.float32)
+    return _top(query, item, total, len(floor), depth)
 
 
 def _top(
@@ -115,17 +87,15 @@ def _top(
     n_queries: int,
     depth: int,
 ) -> Ranked:
-    """Lay flat (query, item, gain) triples out as the best `depth` of each query."""
-    order = np.lexsort((-item, -gain, query))
-    query, item, gain = query[order], item[order], gain[order]
-    starts = np.searchsorted(query, np.arange(n_queries))
-    place = np.arange(len(query)) - starts[query]
-    kept = place < depth
-    items = np.full((n_queries, depth), -1, dtype=np.int64)
-    scores = np.full((n_queries, depth), -np.inf, dtype=np.float32)
-    items[query[kept], place[kept]] = item[kept]
-    scores[query[kept], place[kept]] = gain[kept]
-    return Ranked(items, scores)
+    """Lay flat (query, item, gain) triples, in order of (query, item), out as the best `depth` of each query."""
+    ends = np.searchsorted(query, np.arange(n_queries), side="right")
+    # the largest item first: a stable sort by gain keeps it before its equals
+    place = ends[query] - 1 - np.arange(len(query))
+    shape = (n_queries, max(depth, int(place.max(initial=-1)) + 1))
+    items, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
+    items[query, place], scores[query, place] = item, gain
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+    return Ranked(np.take_along_axis(items, order, 1), np.take_along_axis(scores, order, 1))
 
 
 def first(ranked: Ranked, depth: int) -> Ranked:

@@ -69,7 +69,11 @@ class SparseIndex:
         return Analyser(self.language)
 
     def _engine(self, backend: str) -> bm25s.BM25:
-        engine = bm25s.BM25(k1=K1, b=B, method="lucene", backend=backend)
+        # its scores are ready: of bm25s only the search is wanted
+        logging.getLogger("bm25s").setLevel(
+            logging.WARNING
+        )  # it sets itself to DEBUG when imported
+        engine = bm25s.BM25(method="lucene", backend=backend)
         # one term past the last, without postings: it stands for queries of unknown words only
         indptr = np.concatenate([self.indptr, self.indptr[-1:]])
         engine.scores = {
@@ -92,29 +96,63 @@ def _lists(terms: Terms, known: NDArray[np.int64], start: int, stop: int) -> lis
     return [part[part >= 0].tolist() for part in np.split(ids, edges)]
 
 
-def build_sparse(texts: Sequence[str], language: str = "none") -> SparseIndex:
+@dataclass(frozen=True)
+class Counts:
+    """How often each term stands in each of N item texts: all that BM25 needs of them.
+
+    times float32 and indices int32 [postings], indptr int64 [terms + 1]: a column per term, items rising.
+    lengths int64 [N]: terms of each text.
+    """
+
+    times: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    terms: list[str]
+    language: str
+
+    def weighed(self, k1: float = K1, b: float = B) -> SparseIndex:
+        """Give every posting its BM25 score, as Lucene has it.
+
+        k1: how soon another occurrence of a term counts for less. b: how far long texts are held back.
+        """
+        n_items, holding = len(self.lengths), np.diff(self.indptr)
+        idf = np.log1p((n_items - holding + 0.5) / (holding + 0.5)).astype(np.float32)
+        norm = (k1 * (1 - b + b * self.lengths / self.lengths.mean())).astype(np.float32)
+        data = self.times / (self.times + norm[self.indices])
+        data *= np.repeat(idf, holding)
+        return SparseIndex(data, self.indices, self.indptr, self.terms, n_items, self.language)
+
+
+def count_terms(texts: Sequence[str], language: str = "none") -> Counts:
+    """Analyse N item texts and count their terms; item i is texts[i].
+
+    Raises:
+        ValueError: no text holds a single word.
+    """
+    analysed = Analyser(language).analyse(texts)
+    if not len(analysed.ids):
+        raise ValueError(f"none of {len(texts)} item texts holds a word: nothing to index")
+    lengths = np.diff(analysed.offsets)
+    item = np.repeat(np.arange(len(texts)), lengths)
+    keys, times = np.unique(analysed.ids * len(texts) + item, return_counts=True)
+    term = keys // len(texts)
+    return Counts(
+        times.astype(np.float32),
+        (keys % len(texts)).astype(np.int32),
+        np.searchsorted(term, np.arange(len(analysed.vocabulary) + 1)),
+        lengths,
+        analysed.vocabulary,
+        language,
+    )
+
+
+def build_sparse(
+    texts: Sequence[str], language: str = "none", k1: float = K1, b: float = B
+) -> SparseIndex:
     """Index N item texts; row i of the index is texts[i].
 
     Raises:
         ValueError: no text holds a single word.
     """
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
-    terms = Analyser(language).analyse(texts)
-    if not len(terms.ids):
-        raise ValueError(f"none of {len(texts)} item texts holds a word: nothing to index")
-    everything = np.arange(len(terms.vocabulary), dtype=np.int64)
-    engine = bm25s.BM25(k1=K1, b=B, method="lucene", backend="numpy")
-    vocabulary = {term: row for row, term in enumerate(terms.vocabulary)}
-    engine.index(
-        (_lists(terms, everything, 0, len(texts)), vocabulary),
-        show_progress=False,
-        create_empty_token=False,
-    )
-    return SparseIndex(
-        data=np.asarray(engine.scores["data"], dtype=np.float32),
-        indices=np.asarray(engine.scores["indices"], dtype=np.int32),
-        indptr=np.asarray(engine.scores["indptr"], dtype=np.int64),
-        terms=terms.vocabulary,
-        n_items=len(texts),
-        language=language,
-    )
+    return count_terms(texts, language).weighed(k1, b)

@@ -101,7 +101,8 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     )
     # far above chance, which finds 60 of 600 items: 0.1
     assert {arm: found["R@60"] > 0.3 for arm, found in summary["measures"].items()} == {
-        arm: True for arm in ("dense", "sparse", "hybrid")
+        arm: True
+        for arm in ("dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
     }
 
 

@@ -1,4 +1,4 @@
-"""What stands in the rows of an index: ids with titles, the sparse arm, and sampled items to check it by."""
+"""What stands in the rows of an index: ids with titles, and sampled items to check it by."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import pyarrow.compute as pc
 
 from jobs import bundle_files as files
 from jobs.attempt import Attempt
-from jobs.columns import Strings, large
+from jobs.columns import Strings, large, pick
 from jobs.columns import texts as as_list
 from jobs.reading import Pinned, read_table
-from models.analysis import guess_language
-from models.sparse import SparseIndex, build_sparse
+from models.analysis import GUESSED_TEXTS, guess_language
 
 CANARIES = 64
 
 
 def write_catalogue(
     items: Pinned, ids: Strings, language: str, seed: int, out: Attempt
-) -> SparseIndex:
-    """Write ids with titles, the sparse index and the canaries, all in the order of ids.
+) -> tuple[Strings, str]:
+    """Write ids with titles and the canaries, all in the order of ids; returns their texts and the language.
 
     Raises:
         RuntimeError: the items are not those of the ids.
@@ -36,12 +35,12 @@ def write_catalogue(
             f" {len(strange):,} only on one side; embed and code this catalogue first"
         )
     files.write_ids(known, titles.take(order), out.folder)
-    texts = as_list(words.take(order))
-    found = guess_language(texts) if language == "auto" else language
-    sparse = build_sparse(texts, found)
-    files.write_sparse(sparse, out.folder)
-    out.facts["language"] = found
-    chosen = np.random.default_rng(seed).choice(len(ids), min(CANARIES, len(ids)), False)
-    canaries = {known[row].as_py(): texts[row] for row in sorted(chosen.tolist())}
+    words = words.take(order)
+    guessed = as_list(words.slice(0, GUESSED_TEXTS))
+    out.facts["language"] = guess_language(guessed) if language == "auto" else language
+    drawn = np.random.default_rng(seed).choice(len(ids), min(CANARIES, len(ids)), False)
+    chosen = np.sort(drawn)
+    names, texts = as_list(pick(known, chosen)), as_list(pick(words, chosen))
+    canaries = dict(zip(names, texts, strict=True))
     files.write_json(canaries, out.folder / files.CANARIES_FILE)
-    return sparse
+    return words, out.facts["language"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.fusion import Vote, fit_vote, reciprocal_rank_fusion, trec_order
+from models.fusion import reciprocal_rank_fusion, trec_order
 
 
 def test_fusion_by_hand() -> None:
@@ -65,16 +65,3 @@ def test_fusion_equals_a_dictionary(seed: int, n_arms: int, depth: int) -> None:
 def test_order_sorts_by_score_then_larger_item_and_keeps_ends_last() -> None:
     ranked = trec_order(np.array([[5, -1, 2, 9]]), np.array([[0.5, 0.9, 0.7, 0.5]], np.float32))
     assert ranked.items.tolist() == [[2, 9, 5, -1]]
-
-
-def test_the_vote_leans_to_the_better_arm_and_stays_even_without_judgements() -> None:
-    rng = np.random.default_rng(0)
-    relevant = np.array([[1], [2], [3], [4]])
-    noise = np.stack([rng.permutation(np.arange(10, 90))[:70] for _ in relevant])
-    good = np.hstack([relevant, noise[:, ::-1]])  # the relevant item first
-    bad = np.hstack([noise, relevant])  # and last
-    keys = np.arange(4) * 100 + relevant[:, 0]
-    assert fit_vote(good, bad, keys, 100).dense > 0.5
-    assert fit_vote(bad, good, keys, 100).dense < 0.5
-    assert fit_vote(good, good, keys, 100) == Vote()
-    assert fit_vote(good, bad, np.zeros(0, np.int64), 100) == Vote()

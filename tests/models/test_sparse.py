@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 
+import bm25s
 import numpy as np
 import pytest
 
-from models.sparse import K1, B, build_sparse
+from models.bm25 import fit_bm25
+from models.sparse import K1, B, build_sparse, count_terms
 
 TITLES = [
     "red running shoes",
@@ -73,3 +75,40 @@ def test_a_batch_and_a_single_query_agree() -> None:
 def test_texts_without_a_word_are_refused() -> None:
     with pytest.raises(ValueError, match="2 item texts"):
         build_sparse(["", "!!"])
+
+
+@pytest.mark.parametrize(("k1", "b"), [(K1, B), (0.3, 0.0), (2.0, 1.0)])
+def test_scores_are_those_of_bm25s(k1: float, b: float) -> None:
+    """bm25s makes an index of its own; ours is handed to its search."""
+    rng = np.random.default_rng(1)
+    texts = [" ".join(rng.choice([f"w{n}" for n in range(40)], rng.integers(1, 12))) for _ in range(200)]  # fmt: skip
+    ours = count_terms([*texts, ""]).weighed(k1, b)
+    peer = bm25s.BM25(k1=k1, b=b, method="lucene")
+    peer.index([*(text.split() for text in texts), []], show_progress=False, create_empty_token=False)  # fmt: skip
+    for word in ("w0", "w7", "w39"):
+        theirs = peer.get_scores([word])
+        column = slice(*ours.indptr[ours.terms.index(word) :][:2])
+        mine = np.zeros(201, np.float32)
+        mine[ours.indices[column]] = ours.data[column]
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+
+
+def test_k1_and_b_by_hand() -> None:
+    # query "red": item 0 says it twice in a long title, item 1 once in a short one; only item 1 is right.
+    # b = 0 forgives length and lets the repetition win; with b the short title comes first
+    texts = ["red red shoes for the long road home again", "red socks", *["blue"] * 9]
+    counts = count_terms(texts)
+    assert counts.weighed(2.0, 0.0).search(["red"], 2).items.tolist() == [[0, 1]]
+    assert counts.weighed(2.0, 0.75).search(["red"], 2).items.tolist() == [[1, 0]]
+    found = fit_bm25(counts, ["nothing", "red"], np.array([11 + 1]))
+    assert (found["k1"], found["b"], found["items"], found["queries"]) == (1.2, 0.75, 11, 1)
+    worth = {(row["k1"], row["b"]): row["worth"] for row in found["tried"]}
+    assert worth[1.2, 0.75] == 2.0 and worth[2.0, 0.0] == 1.5  # R@60 = 1, RR@60 = 1 or 1/2
+    # where the long one is right, the usual pair loses; one query alone is no evidence
+    long = fit_bm25(counts, ["red", "red"], np.array([0, 11]))
+    assert long["b"] == 0.0 and sum(row["chosen"] for row in long["tried"]) == 1
+    assert fit_bm25(counts, ["red"], np.array([0]))["b"] == 0.75
+    # three queries gain, three lose as much: no more than chance
+    mixed = fit_bm25(counts, ["red"] * 6, np.array([11 * row + row % 2 for row in range(6)]))
+    assert (mixed["k1"], mixed["b"]) == (1.2, 0.75)
+    assert fit_bm25(counts, ["red"], np.zeros(0, np.int64))["tried"] == []

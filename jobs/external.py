@@ -1,0 +1,82 @@
+"""Rankings of other engines as they were delivered: TREC run files, or Parquet with the queries as typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.columns import pick, table_of, texts
+from jobs.reading import Pinned
+from jobs.trec import in_order, once, read_run
+from models.normalise import normalise_query, query_id
+
+RUN_ENDINGS = (".trec", ".run", ".txt", ".parquet")
+_STEM = re.compile(r"[a-z0-9_]{1,63}")
+
+
+def stems(names: Sequence[str]) -> list[str]:
+    """The name that each file gives its arm.
+
+    Raises:
+        ValueError: one would make no arm's name, or two files make the same.
+    """
+    found = [name.rpartition(".")[0] for name in names]
+    for name, stem in zip(names, found, strict=True):
+        if _STEM.fullmatch(stem) is None or not name.endswith(RUN_ENDINGS):
+            raise ValueError(
+                f"{name!r}: expected small letters, digits and _ (1 to 63), then {', '.join(RUN_ENDINGS)};"
+                " the name becomes the arm's"
+            )
+        if found.count(stem) > 1:
+            raise ValueError(f"{name!r}: another file makes an arm run_{stem} too; rename one")
+    return found
+
+
+def read_runs(pinned: Pinned) -> dict[str, pa.Table]:
+    """Every delivered ranking by its file's name: rows query_id, item_id, rank from 1, score, best first.
+
+    Raises:
+        ValueError: a name, a line or a column is not as expected.
+    """
+    names = [entry.name for entry in pinned.entries()]
+    return {
+        stem: (_read_parquet if name.endswith(".parquet") else read_run)(pinned.path(name))
+        for stem, name in zip(stems(names), names, strict=True)
+    }
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    """Rows of query as typed, item_id, score or rank; spellings of one query become one list.
+
+    Where two spellings both show an item, its better place counts. A rank alone stands for the score
+    -rank (Borda).
+    """
+    rows = pq.read_table(path)
+    by = next((name for name in ("score", "rank") if name in rows.column_names), "")
+    if not by or not {"query", "item_id"} <= set(rows.column_names):
+        raise ValueError(
+            f"{path}: found columns {rows.column_names}, expected query, item_id, and score or rank"
+        )
+    if any(rows.column(name).null_count for name in ("query", "item_id", by)):
+        raise ValueError(f"{path}: a row has no query, item_id or {by}; expected all three in each")
+    try:
+        score = pc.cast(rows.column(by), pa.float64())
+        item = pc.cast(rows.column("item_id"), pa.string())
+        typed = pc.cast(rows.column("query"), pa.string()).combine_chunks().dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"{path}: not readable as a ranking ({error})") from error
+    once(table_of({"query_id": typed.cast(pa.string()), "item_id": item}), path)
+    ids = pa.array(
+        [query_id(normalise_query(text)) for text in texts(typed.dictionary)], pa.string()
+    )
+    query = pick(ids, typed.indices.to_numpy(zero_copy_only=False))
+    found = table_of({
+        "query_id": query, "item_id": item, "score": pc.negate(score) if by == "rank" else score,
+    })  # fmt: skip
+    best = found.group_by(["query_id", "item_id"]).aggregate([("score", "max")])
+    return in_order(best.rename_columns(["query_id", "item_id", "score"]), path)
