@@ -139,6 +139,10 @@ def statistics() -> None:
     compare("bootstrap of a mean, 10,000 resamples", lambda: mean_intervals(values, resamples=10_000),
             lambda: stats.bootstrap((values[:, 0],), np.mean, n_resamples=10_000, method="percentile", vectorized=True, batch=500),
             "scipy.stats.bootstrap", 1, "means", "2,000 queries", rounds=2)  # fmt: skip
+    several = rng.choice([0.0, 0.25, 0.5, 1.0], (2_000, 18))
+    compare("bootstrap of 18 means, 10,000 resamples", lambda: mean_intervals(several, resamples=10_000),
+            lambda: stats.bootstrap((several,), np.mean, n_resamples=10_000, method="percentile", vectorized=True, batch=100, axis=0),
+            "scipy.stats.bootstrap", 18, "means", "2,000 queries", rounds=1)  # fmt: skip
     compare("permutation test, 10,000 resamples", lambda: permutation_p(moved),
             lambda: stats.permutation_test((moved[:, 0],), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True, batch=500),
             "scipy.stats.permutation_test", 1, "tests", "2,000 queries", rounds=2)  # fmt: skip

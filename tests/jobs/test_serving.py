@@ -376,7 +376,9 @@ def test_the_page_is_self_contained_and_nothing_typed_becomes_markup(shop: Shop)
     assert "&lt;script&gt;alert(1)" in page
     assert "{{ 7*7 }}" in page  # a title is text, not a template
     assert 'src="http' not in page
-    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page)), "to itself alone"
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page)), (
+        "to itself alone"
+    )
     assert "No index was in service" in page and "Fit to serve" in page
     assert f"bundle {pin(shop.index).bundle_id}" in page
     table = page[page.index("<h2>Cut-off</h2>") : page.index("Data of the day</h2>")]

@@ -112,3 +112,18 @@ def test_what_has_no_answer_is_refused() -> None:
         ratio_interval(BEFORE, np.zeros(3))
     with pytest.raises(ValueError, match="two values of x"):
         slope_interval([1, 1], np.zeros((2, 5)))
+
+
+@pytest.mark.parametrize("queries", [1_000, 12_000])
+def test_many_queries_have_the_interval_that_drawing_them_gives(queries: int) -> None:
+    """From a thousand queries on counts are Poisson's: the ends stay within a twentieth of the width."""
+    rng = np.random.default_rng(0)
+    values = rng.choice([0.0, 0.2, 1.0], (queries, 2), p=[0.6, 0.3, 0.1])
+    found = mean_intervals(values, resamples=6_000)
+    for span, column in zip(found, values.T, strict=True):
+        theirs = stats.bootstrap((column,), np.mean, n_resamples=6_000, method="percentile", batch=200,
+                                 rng=np.random.default_rng(1)).confidence_interval  # fmt: skip
+        width = theirs.high - theirs.low
+        assert span.value == pytest.approx(column.mean())
+        assert abs(span.low - theirs.low) < 0.05 * width
+        assert abs(span.high - theirs.high) < 0.05 * width
