@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import strings
+from jobs.columns import strings, where
 from jobs.reading import Pinned, read_table
+from models.wording import words
 
 
 def judged_in(qrels: Pinned, split: str) -> set[str]:
@@ -29,3 +31,26 @@ def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:
             f" them in {queries.partition}; expected all, and at least one"
         )
     return found
+
+
+def without_leaks(asked: pa.Table, queries: Pinned) -> tuple[pa.Table, int]:
+    """Leave out queries that training saw under another spelling; also how many they are.
+
+    Spellings are one query where they differ in case, diacritics, punctuation or the order of words alone: the split
+    goes by the hash of the normalised text, which keeps those apart.
+    """
+    learnt = where(read_table(queries, ["query", "split"]), "split", "train")
+    seen = {_same(text) for text in strings(learnt, "query")}
+    kept = np.array([_same(text) not in seen for text in strings(asked, "query")], np.bool_)
+    return asked.filter(pa.array(kept)), int((~kept).sum())
+
+
+def seen_queries(queries: Pinned, qrels: Pinned, wanted: int) -> pa.Table:
+    """Judged queries of split train, so many at most, in order of id, which is a hash."""
+    if not wanted or not judged_in(qrels, "train"):
+        return read_table(queries, ["query_id", "query"]).slice(0, 0)
+    return judged_queries(queries, qrels, "train").slice(0, wanted)
+
+
+def _same(text: str) -> str:
+    return " ".join(sorted(words(text))) or text

@@ -20,13 +20,13 @@ from jobs.cli import run
 from jobs.columns import strings
 from jobs.external import read_runs
 from jobs.health import catalogue_health, recall
-from jobs.judged_queries import judged_in, judged_queries
+from jobs.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
 from jobs.lake import NOWHERE, Partition
-from jobs.pointer import has_pointer, read_pointer
 from jobs.publish import publish
 from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
 from jobs.reader import Bundle
 from jobs.reading import Pinned, pin
+from jobs.rival import in_service, rival_arms
 from jobs.scale import scale
 from jobs.speed import latency_ms
 from jobs.tracking import mlflow_run
@@ -54,6 +54,7 @@ class Args:
     runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
                 queries too, hybrid_run_<name> fuses it with dense as is best on those
     split       queries to judge: test, or dev while settings are still being chosen
+    seen        judged queries of split train ranked besides, at most: what towers do where they learnt from the query
     depth       items kept per query
     pool        items of each arm that are fused into hybrid
     min_relevance  relevance from which an item counts where runs are fused; 0: as the judgements' own scale says
@@ -69,11 +70,14 @@ class Args:
     champion: Partition = NOWHERE
     runs: Partition = NOWHERE
     split: str = "test"
+    seen: int = 500
     depth: int = 100
     pool: int = 200
     min_relevance: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.seen < 0:
+            raise ValueError(f"seen={self.seen}: must not be negative")
         if self.split not in ("train", "dev", "test"):
             raise ValueError(f"split={self.split}: expected train, dev or test")
         if not 100 <= self.depth <= self.pool:
@@ -83,7 +87,7 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Rank the judged queries by every arm, and check the index on the way."""
     index, queries, qrels, items = map(pin, (args.index, args.queries, args.qrels, args.items))
-    champion = [_in_service(args.champion)] if args.champion else []
+    champion = [in_service(args.champion)] if args.champion else []
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
     runs = [pin(args.runs)] if args.runs else []
@@ -93,12 +97,12 @@ def main(args: Args) -> dict[str, Any]:
         publish(args.rankings, args, inputs) as out,
     ):
         out.mlflow_run_id = tracked.id
-        asked = judged_queries(queries, qrels, args.split)
+        asked = _asked(args, queries, qrels, out)
         texts = strings(asked, "query")
         bundle = load_bundle(index)
         ranked = bundle_arms(bundle, texts, args.depth, args.pool)
         arms = {name: (first(found, args.depth), bundle.item_ids) for name, found in ranked.items()}
-        arms |= _champion(champion, texts, args, out)
+        arms |= rival_arms(champion, texts, args.depth, args.pool, out)
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
         judged = Lists(asked, ranked["dense"])
@@ -114,35 +118,19 @@ def main(args: Args) -> dict[str, Any]:
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}
 
 
-def _in_service(index: Partition) -> Pinned:
-    """Pin the version in service: its address may meanwhile hold a newer one, our own."""
-    if has_pointer("champion") and (serving := read_pointer("champion")).partition == index:
-        return serving
-    return pin(index)
-
-
-def _named(served: Pinned) -> dict[str, Any]:
-    """What the report and the promotion must know of the champion that was compared with."""
-    return {
-        "index": str(served.partition),
-        "manifest_sha256": served.manifest_sha256,
-        "items": served.facts["items"],
-        "space_id": served.facts["space_id"],
-    }
-
-
-def _champion(
-    served: list[Pinned], texts: Sequence[str], args: Args, out: Attempt
-) -> dict[str, Arm]:
-    """The arms of the index in service, and the fact which one it was."""
-    out.facts["champion"] = {}
-    arms: dict[str, Arm] = {}
-    for one in served:  # at most one
-        bundle = load_bundle(one)
-        found = bundle.rank(texts, args.depth, args.pool)
-        arms.update({f"champion_{name}": (made, bundle.item_ids) for name, made in found.items()})
-        out.facts["champion"] = _named(one)
-    return arms
+def _asked(args: Args, queries: Pinned, qrels: Pinned, out: Attempt) -> pa.Table:
+    """The judged queries that training did not see, and some that it did; in order of id."""
+    judged, leaked = judged_queries(queries, qrels, args.split), 0
+    if args.split != "train":
+        judged, leaked = without_leaks(judged, queries)
+    if not judged.num_rows:
+        raise LookupError(
+            f"{qrels.partition}: all {leaked:,} queries of split {args.split} stand in training under another"
+            " spelling; expected at least one that does not"
+        )
+    seen = seen_queries(queries, qrels, args.seen if args.split == "test" else 0)
+    out.facts.update(leaked_queries=leaked, seen_queries=seen.num_rows)
+    return pa.concat_tables([judged, seen]).sort_by("query_id")
 
 
 def _external(

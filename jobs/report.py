@@ -8,34 +8,23 @@ python -m jobs.report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.ancestry import ancestry, each
 from jobs.attempt import Attempt
 from jobs.bundle_files import write_json
-from jobs.cells import cells
 from jobs.cli import run
-from jobs.columns import Strings, large
-from jobs.comparisons import compare, pairs_of
-from jobs.evaluation import Evaluation, evaluate
-from jobs.gate_input import gate_input
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
-from jobs.reading import Pinned, pin, read_table
+from jobs.reading import pin
+from jobs.report_material import Sources, gather
 from jobs.report_page import render
 from jobs.report_summary import markdown, summarise
 from jobs.report_tables import Material
-from jobs.scale import scale
-from jobs.segments import segments_of
-from jobs.shown import variety
 from jobs.tracking import MlflowRun, mlflow_run
 from models.evidence import Limits
-from models.gate import judge
 
 FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
@@ -102,15 +91,18 @@ class Args:
 
 def main(args: Args) -> dict[str, Any]:
     """Measure, judge, and write the page."""
-    rankings, index, queries, qrels, items = (
-        pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
-    )
-    _same_versions(rankings, index, queries, qrels)
     pairs, second = ([pin(one)] if one else [] for one in (args.pairs, args.second))
-    inputs = [rankings, index, queries, qrels, items, *pairs, *second]
-    with mlflow_run("report", args, inputs) as tracked, publish(args.report, args, inputs) as out:
+    source = Sources(
+        pin(args.rankings), pin(args.index), pin(args.queries), pin(args.qrels), pin(args.items), pairs, second,
+    )  # fmt: skip
+    source.check()
+    rankings = source.rankings
+    with (
+        mlflow_run("report", args, source.all) as tracked,
+        publish(args.report, args, source.all) as out,
+    ):
         out.mlflow_run_id = tracked.id
-        material = _material(args, rankings, index, queries, qrels, items, pairs, second)
+        material = gather(args.report, source, args.limits, args.min_relevance, args.zero_gain)
         found, verdict = material.found, material.verdict
         summary = summarise(material)
         pq.write_table(found.table(), out.folder / "measures.parquet", compression="zstd")
@@ -121,70 +113,11 @@ def main(args: Args) -> dict[str, Any]:
         out.facts.update({name: summary[name] for name in ("verdict", "reasons")})
         out.facts.update(compared=verdict.compared, champion=rankings.facts["champion"])
         left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
-        out.count("judged queries", kept + left_out, kept, {"no relevant item": left_out})
+        leaked = int(rankings.facts.get("leaked_queries", 0))
+        reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
+        out.count("judged queries", kept + left_out + leaked, kept, reasons)
         _log(tracked, material, summary, out)
     return {"report": str(args.report), "verdict": summary["verdict"], "reasons": verdict.reasons}
-
-
-def _material(
-    args: Args, rankings: Pinned, index: Pinned, queries: Pinned, qrels: Pinned, items: Pinned,
-    pairs: list[Pinned], second: list[Pinned],
-) -> Material:  # fmt: skip
-    """Measure every arm, cut into segments, compare, judge."""
-    shown = read_table(rankings)
-    everyone = _judgements(qrels)
-    judgements = everyone.filter(pc.field("split") == rankings.facts["split"])
-    asked = read_table(queries, ["query_id", "query", "searches", "segment"])
-    catalogue = read_table(items, ["item_id", "title", "category", "brand", "group_id"])
-    relevant, zero = scale(qrels, args.min_relevance, args.zero_gain)
-    found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
-    learnt = _learnt(pairs)
-    found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
-    back = list(each(ancestry(rankings)))
-    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
-    ours, champion = gate_input(found, rankings, index, judgements, back)
-    verdict = judge(ours, champion, args.limits, segments)
-    return Material(
-        args.report, found, verdict, compare(found, pairs_of(found)), shown, judgements, asked, catalogue,
-        rankings, index, back, args.limits, relevant,
-        cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
-        variety(shown, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
-        _second(second, rankings, shown),
-    )  # fmt: skip
-
-
-def _learnt(pairs: list[Pinned]) -> Strings | None:
-    """Items that towers learnt from; None where nobody said."""
-    for one in pairs:  # at most one
-        rows = read_table(one, ["item_id"], pc.field("split") == "train")
-        return large(rows.column("item_id").chunks).unique()
-    return None
-
-
-def _same_versions(rankings: Pinned, *others: Pinned) -> None:
-    """Refuse to judge rankings by anything else than what they were made from."""
-    ranked = {(one.partition, one.manifest_sha256) for one in rankings.manifest.inputs}
-    for other in others:
-        if (str(other.partition), other.manifest_sha256) not in ranked:
-            raise RuntimeError(
-                f"{rankings.partition}: not made from {other.partition} as it stands now"
-                f" (manifest {other.manifest_sha256[:12]}); rank again"
-            )
-
-
-def _judgements(qrels: Pinned) -> pa.Table:
-    return read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
-
-
-def _second(second: list[Pinned], rankings: Pinned, shown: pa.Table) -> Evaluation | None:
-    """The same rankings by the second view of relevance, over its own judged queries among those ranked."""
-    for one in second:  # at most one
-        rows = _judgements(one).filter(pc.field("split") == rankings.facts["split"])
-        rows = rows.filter(pc.is_in(rows.column("query_id"), shown.column("query_id").unique()))
-        if not rows.num_rows:
-            raise LookupError(f"{one.partition}: judges none of the queries of {rankings.partition}; expected some")  # fmt: skip
-        return evaluate(shown, rows, *scale(one, 0.0), depth=int(rankings.facts["depth"]))
-    return None
 
 
 def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: Attempt) -> None:

@@ -122,6 +122,8 @@ def data_of_the_day(material: Material) -> list[tuple[str, str]]:
     sources = Counter(strings(material.judgements, "source"))
     said = ", ".join(f"{name} {count:,}" for name, count in sources.items())
     rows.append(("where they come from", said))
+    if leaked := material.rankings.facts.get("leaked_queries"):
+        rows.append(("queries that training saw under another spelling", f"{leaked:,}, not ranked"))
     left_out = found.queries_without_relevant
     rows.append(("queries without a relevant item", f"{left_out:,}, left out of every mean"))
     return rows

@@ -152,11 +152,13 @@ def _drawn_means(rng: np.random.Generator, flat: Array, resamples: int) -> Array
     """
     n = len(flat)
     if n < _MANY:
-        return _counts(rng, n, resamples) @ flat / n
+        drawn: Array = _counts(rng, n, resamples) @ flat / n
+        return drawn
     dice = np.frombuffer(rng.bytes(2 * n * resamples), np.uint16)
     counts = _POISSON[dice].reshape(resamples, n).astype(np.float32)
-    found: Array = (counts @ flat.astype(np.float32)).astype(np.float64)
-    return found / counts.sum(axis=1, dtype=np.float64)[:, None]
+    sums = (counts @ flat.astype(np.float32)).astype(np.float64)
+    found: Array = sums / counts.sum(axis=1, dtype=np.float64)[:, None]
+    return found
 
 
 def _counts(rng: np.random.Generator, n: int, resamples: int) -> Array:

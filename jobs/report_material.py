@@ -1,0 +1,126 @@
+"""From pinned partitions to all that a report is made of: measured, cut into segments, compared, judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.ancestry import ancestry, each
+from jobs.cells import cells
+from jobs.columns import Strings, large
+from jobs.comparisons import compare, pairs_of
+from jobs.evaluation import Evaluation, evaluate
+from jobs.gate_input import gate_input
+from jobs.lake import Partition
+from jobs.reading import Pinned, read_table
+from jobs.report_tables import Material
+from jobs.scale import scale
+from jobs.segments import segments_of
+from jobs.shown import variety
+from models.evidence import Limits
+from models.gate import judge
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Pinned inputs of a report; pairs and second hold at most one."""
+
+    rankings: Pinned
+    index: Pinned
+    queries: Pinned
+    qrels: Pinned
+    items: Pinned
+    pairs: list[Pinned]
+    second: list[Pinned]
+
+    @property
+    def all(self) -> list[Pinned]:
+        """Every input, as the manifest names them."""
+        first = [self.rankings, self.index, self.queries, self.qrels, self.items]
+        return [*first, *self.pairs, *self.second]
+
+    def check(self) -> None:
+        """Refuse to judge rankings by anything else than what they were made from.
+
+        Raises:
+            RuntimeError: another version of an input stands there now.
+        """
+        ranked = {(one.partition, one.manifest_sha256) for one in self.rankings.manifest.inputs}
+        for other in (self.index, self.queries, self.qrels):
+            if (str(other.partition), other.manifest_sha256) not in ranked:
+                raise RuntimeError(
+                    f"{self.rankings.partition}: not made from {other.partition} as it stands now"
+                    f" (manifest {other.manifest_sha256[:12]}); rank again"
+                )
+
+
+def gather(
+    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float
+) -> Material:
+    """Measure every arm, cut into segments, compare, judge. min_relevance 0: as the judgements' own scale says."""
+    rankings, shown = source.rankings, read_table(source.rankings)
+    everyone = _judgements(source.qrels)
+    # what was not ranked was left out on purpose: training saw it under another spelling
+    ranked = shown.column("query_id").unique()
+    of_split = pc.field("split") == rankings.facts["split"]
+    judgements = everyone.filter(of_split & pc.field("query_id").isin(ranked))
+    asked = read_table(source.queries, ["query_id", "query", "searches", "segment"])
+    catalogue = read_table(source.items, ["item_id", "title", "category", "brand", "group_id"])
+    relevant, zero = scale(source.qrels, min_relevance, zero_gain)
+    found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
+    learnt = _learnt(source.pairs)
+    found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
+    back = list(each(ancestry(rankings)))
+    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
+    ours, champion = gate_input(found, rankings, source.index, judgements, back)
+    own = [arm for arm in found.arms if not arm.startswith("champion_")]
+    tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
+    return Material(
+        report=report,
+        found=found,
+        verdict=judge(ours, champion, limits, segments),
+        compared=compare(found, pairs_of(found)),
+        rankings_rows=shown,
+        judgements=judgements,
+        queries_rows=asked,
+        items_rows=catalogue,
+        rankings=rankings,
+        index=source.index,
+        back=back,
+        limits=limits,
+        min_relevance=relevant,
+        cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
+        variety=variety(tested, catalogue, own),
+        second=_second(source.second, rankings, tested),
+    )
+
+
+def _judgements(qrels: Pinned) -> pa.Table:
+    return read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
+
+
+def _learnt(pairs: list[Pinned]) -> Strings | None:
+    """Items that towers learnt from; None where nobody said."""
+    for one in pairs:  # at most one
+        rows = read_table(one, ["item_id"], pc.field("split") == "train")
+        return large(rows.column("item_id").chunks).unique()
+    return None
+
+
+def _second(second: list[Pinned], rankings: Pinned, shown: pa.Table) -> Evaluation | None:
+    """The same rankings by the second view of relevance, over its own judged queries among those ranked.
+
+    Raises:
+        LookupError: it judges none of them.
+    """
+    for one in second:  # at most one
+        ranked = pc.field("query_id").isin(shown.column("query_id").unique())
+        rows = _judgements(one).filter(ranked)
+        if not rows.num_rows:
+            raise LookupError(
+                f"{one.partition}: judges none of the queries of {rankings.partition}; expected some"
+            )
+        return evaluate(shown, rows, *scale(one, 0.0), depth=int(rankings.facts["depth"]))
+    return None
