@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from airflow.sdk import TaskGroup
+from airflow.sdk import Param, TaskGroup
 
+from dags.approval import Approval, approve_param
 from dags.day import DAY, result
 from dags.forms import form, templates
 from dags.runner import job
 from jobs.lake import (
     CODES,
     EMBEDDINGS,
+    IMPRESSIONS,
     INDEX,
     ITEMS,
+    PAIRS,
     QRELS,
     QUANTISER,
     QUERIES,
@@ -38,6 +41,7 @@ BUILT = form(
     cutoff={"enum": ["auto", "knee", "threshold", "fixed", "none"]},
     lookalikes={},
     language={"enum": ["auto", "none", "en", "pl"]},
+    sparse={"enum": ["on", "off"]},
 )
 ENCODED = form(
     "embeddings",
@@ -45,9 +49,19 @@ ENCODED = form(
     precision={"enum": ["auto", "fp32", "bf16"]},
     storage={"enum": ["fp16", "fp32"]},
 )
-MEASURED = form("report", "Judgements", min_relevance={}, zero_gain={})
+MEASURED = form(
+    "report", "Judgements", min_relevance={}, zero_gain={}, second_act={"enum": ["auto", "click", "cart", "purchase"]},
+)  # fmt: skip
+COMPARED = form(
+    "report", "Gate", max_loss={"minimum": 0, "maximum": 1}, max_segment_loss={"minimum": 0, "maximum": 1},
+    min_support={"minimum": 2}, noise={"minimum": 0, "maximum": 1}, max_times={"minimum": 1},
+)  # fmt: skip
+# `runs/ds=...` of the day, or nothing where the shop delivers none
+RUNS_GIVEN = {"runs": Param(0, type="integer", enum=[0, 1], section="Judgements",
+                            description="1: runs/ds= holds the day's rankings of the shop's own engine")}  # fmt: skip
+OWN_RUNS = f"{{{{ 'runs/ds=' ~ ({DAY[3:-3]}) if params.runs else '' }}}}"
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
-SERVING = ENCODED | MEASURED | CHOSEN | BUILT | GATED
+SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param() | RUNS_GIVEN
 
 
 @dataclass(frozen=True)
@@ -157,11 +171,14 @@ def judge(
             embeddings=towers.embeddings(),
             champion=towers.champion,
             baseline=baseline.embeddings() if baseline else "",
+            runs=OWN_RUNS,
+            min_relevance="{{ params.min_relevance }}",
         )
         judged = {"rankings": rankings, "index": made, **day, "report": report}
-        reported = job("report", **judged, **templates(MEASURED))
+        learnt = {"pairs": PAIRS.at(ds=DAY), "second": IMPRESSIONS.at(ds=DAY)}
+        reported = job("report", **judged, **learnt, **templates(MEASURED), **templates(COMPARED))
         promoted = job("promote", report=report, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served
-        index >> ranked >> checked >> reported >> promoted
+        index >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted
     return group

@@ -23,6 +23,7 @@ from jobs.report_material import Sources, gather
 from jobs.report_page import render
 from jobs.report_summary import markdown, summarise
 from jobs.report_tables import Material
+from jobs.second_view import ACTS, AUTO
 from jobs.tracking import MlflowRun, mlflow_run
 from models.evidence import Limits
 
@@ -38,12 +39,13 @@ class Args:
     items             catalogue, for titles, categories and brands
     report            output
     pairs             optional pairs that the towers learnt from: items not among them are new
-    second            optional second view of relevance, as another qrels partition: do both rank the arms alike?
+    second            optional second view of relevance, other qrels or impressions: do both rank the arms alike?
+    second_act        what counts in impressions: click, cart, purchase; auto: purchase where qrels are clicks
     min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'
                       own scale says, and so for zero_gain
     zero_gain         relevance that is worth nothing in nDCG (1.0 on a scale that starts at 1)
-    margin            loss that the gate tolerates per measure against the champion, absolute
-    segment_margin    the same in a segment, beyond which a significant loss stops
+    max_loss            loss that the gate tolerates per measure against the champion, absolute
+    max_segment_loss    the same in a segment, beyond which a significant loss stops
     min_support       queries below which a segment is shown, and not judged
     noise             spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
     min_index_recall  overlap with exact search that the gate wants
@@ -58,20 +60,23 @@ class Args:
     report: Partition
     pairs: Partition = NOWHERE
     second: Partition = NOWHERE
+    second_act: str = "auto"
     min_relevance: float = 0.0
     zero_gain: float = 0.0
-    margin: float = 0.01
-    segment_margin: float = 0.03
+    max_loss: float = 0.01
+    max_segment_loss: float = 0.03
     min_support: int = 50
     noise: float = 0.0
     min_index_recall: float = 0.95
     max_times: float = 1.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < 1 or not 0 <= self.min_index_recall <= 1:
-            raise ValueError("margin must be in [0, 1) and min_index_recall in [0, 1]")
-        if not 0 <= self.segment_margin < 1 or not 0 <= self.noise < 1:
-            raise ValueError("segment_margin and noise must be in [0, 1)")
+        if not 0 <= self.max_loss < 1 or not 0 <= self.min_index_recall <= 1:
+            raise ValueError("max_loss must be in [0, 1) and min_index_recall in [0, 1]")
+        if not 0 <= self.max_segment_loss < 1 or not 0 <= self.noise < 1:
+            raise ValueError("max_segment_loss and noise must be in [0, 1)")
+        if self.second_act not in (AUTO, *ACTS):
+            raise ValueError(f"second_act={self.second_act}: expected {AUTO}, {', '.join(ACTS)}")
         if self.min_support < 2 or self.max_times < 1:
             raise ValueError("min_support must be 2 or more, max_times 1 or more")
         if self.min_relevance and self.zero_gain >= self.min_relevance:
@@ -84,7 +89,7 @@ class Args:
     def limits(self) -> Limits:
         """What the gate tolerates."""
         return Limits(
-            margin=self.margin, segment_margin=self.segment_margin, min_support=self.min_support,
+            margin=self.max_loss, segment_margin=self.max_segment_loss, min_support=self.min_support,
             noise=self.noise, min_index_recall=self.min_index_recall, max_times=self.max_times,
         )  # fmt: skip
 
@@ -102,7 +107,9 @@ def main(args: Args) -> dict[str, Any]:
         publish(args.report, args, source.all) as out,
     ):
         out.mlflow_run_id = tracked.id
-        material = gather(args.report, source, args.limits, args.min_relevance, args.zero_gain)
+        material = gather(
+            args.report, source, args.limits, args.min_relevance, args.zero_gain, args.second_act
+        )
         found, verdict = material.found, material.verdict
         summary = summarise(material)
         pq.write_table(found.table(), out.folder / "measures.parquet", compression="zstd")
@@ -117,7 +124,8 @@ def main(args: Args) -> dict[str, Any]:
         reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
         out.count("judged queries", kept + left_out + leaked, kept, reasons)
         _log(tracked, material, summary, out)
-    return {"report": str(args.report), "verdict": summary["verdict"], "reasons": verdict.reasons}
+    told = {name: summary[name] for name in ("verdict", "reasons")}
+    return {"report": str(args.report), **told, "summary": markdown(material, summary)}
 
 
 def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: Attempt) -> None:

@@ -11,12 +11,13 @@ from jobs.ancestry import ancestry, each
 from jobs.cells import cells
 from jobs.columns import Strings, large
 from jobs.comparisons import compare, pairs_of
-from jobs.evaluation import Evaluation, evaluate
+from jobs.evaluation import evaluate
 from jobs.gate_input import gate_input
 from jobs.lake import Partition
 from jobs.reading import Pinned, read_table
 from jobs.report_tables import Material
 from jobs.scale import scale
+from jobs.second_view import second_view
 from jobs.segments import segments_of
 from jobs.shown import variety
 from models.evidence import Limits
@@ -57,9 +58,11 @@ class Sources:
 
 
 def gather(
-    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float
-) -> Material:
-    """Measure every arm, cut into segments, compare, judge. min_relevance 0: as the judgements' own scale says."""
+    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float,
+    act: str,
+) -> Material:  # fmt: skip
+    """Measure every arm, cut into segments, compare, judge. min_relevance 0: as the judgements' own scale says.
+    act: what counts in impressions, as the second view."""
     rankings, shown = source.rankings, read_table(source.rankings)
     everyone = _judgements(source.qrels)
     # what was not ranked was left out on purpose: training saw it under another spelling
@@ -77,6 +80,8 @@ def gather(
     ours, champion = gate_input(found, rankings, source.index, judgements, back)
     own = [arm for arm in found.arms if not arm.startswith("champion_")]
     tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
+    views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
+    second = [one for one in views if one is not None]
     return Material(
         report=report,
         found=found,
@@ -93,7 +98,7 @@ def gather(
         min_relevance=relevant,
         cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
         variety=variety(tested, catalogue, own),
-        second=_second(source.second, rankings, tested),
+        second=second[0] if second else None,
     )
 
 
@@ -106,21 +111,4 @@ def _learnt(pairs: list[Pinned]) -> Strings | None:
     for one in pairs:  # at most one
         rows = read_table(one, ["item_id"], pc.field("split") == "train")
         return large(rows.column("item_id").chunks).unique()
-    return None
-
-
-def _second(second: list[Pinned], rankings: Pinned, shown: pa.Table) -> Evaluation | None:
-    """The same rankings by the second view of relevance, over its own judged queries among those ranked.
-
-    Raises:
-        LookupError: it judges none of them.
-    """
-    for one in second:  # at most one
-        ranked = pc.field("query_id").isin(shown.column("query_id").unique())
-        rows = _judgements(one).filter(ranked)
-        if not rows.num_rows:
-            raise LookupError(
-                f"{one.partition}: judges none of the queries of {rankings.partition}; expected some"
-            )
-        return evaluate(shown, rows, *scale(one, 0.0), depth=int(rankings.facts["depth"]))
     return None

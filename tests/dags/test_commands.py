@@ -220,3 +220,26 @@ def test_an_unknown_runner_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "cloud")
     with pytest.raises(ValueError, match="expected one of local, spark_submit, kubernetes"):
         load("index_nightly")
+
+
+@pytest.mark.parametrize(
+    ("approve", "verdict", "asked"), [(0, "pass", "0"), (1, "pass", "1"), (1, "stop", "0")]
+)
+def test_a_person_is_asked_where_the_form_says_so_and_the_gate_let_it_pass(
+    approve: int, verdict: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"report": "report/ds=2026-01-31/towers=3", "verdict": verdict, "summary": "| arm |"}
+    monkeypatch.setattr(rendering, "pulled", lambda task_ids: told)
+    task = rendered(load("index_nightly").get_task("approve"), {"approve": approve})
+    assert task.asked == asked
+    assert "report/ds=2026-01-31/towers=3" in task.subject and task.body == "| arm |"
+    assert task.defaults == ["Reject"], "without an answer the index in service stays"
+    if asked == "0":
+        assert task.execute({}) is None
+
+
+def test_a_shops_own_rankings_are_read_where_it_delivers_them() -> None:
+    task = load("index_nightly").get_task("rankings")
+    for given, words in ((0, ""), (1, "runs/ds=2026-01-31")):
+        argv = rendered(task, {"runs": given}).argv
+        assert argv[argv.index("--runs") + 1] == words

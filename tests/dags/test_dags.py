@@ -95,8 +95,8 @@ def test_the_corridor_runs_one_way(bag: DagBag) -> None:
         "wait", "towers_in_batch", "pin_in_batch", "negatives", "expect_negatives", "towers_star", "pin_star",
     ]  # fmt: skip
     for dag_id in ("towers_weekly", "index_nightly"):
-        assert order[dag_id][-8:] == [
-            "quantiser", "codes_0", "codes_1", "index", "rankings", "expect_rankings", "report", "promote",
+        assert order[dag_id][-9:] == [
+            "quantiser", "codes_0", "codes_1", "index", "rankings", "expect_rankings", "report", "approve", "promote",
         ]  # fmt: skip
         assert order[dag_id].index("expect_embeddings") < order[dag_id].index("quantiser")
     assert order["index_nightly"][:2] == ["wait", "pin"]
@@ -105,8 +105,9 @@ def test_the_corridor_runs_one_way(bag: DagBag) -> None:
 def test_only_a_checked_day_is_announced_and_only_a_judged_index_promoted(bag: DagBag) -> None:
     for dag_id, task_id, only in (
         ("pairs_daily", "announce", "expect_pairs"),
-        ("index_nightly", "promote", "report"),
-        ("towers_weekly", "promote", "report"),
+        ("index_nightly", "approve", "report"),
+        ("index_nightly", "promote", "approve"),
+        ("towers_weekly", "promote", "approve"),
     ):
         task = bag.dags[dag_id].get_task(task_id)
         assert task.upstream_task_ids == {only}
