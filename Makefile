@@ -20,8 +20,8 @@ help: ## Show this list
 demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base
 	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
 
-test: $(VENV)/minilm ## Run the tests; ARGS="tests/jobs -k lake" for some of them
-	@$(PYTHON) -m pytest --durations=10 $(ARGS)
+test: $(VENV)/minilm ## Run the tests, two files at a time; ARGS="tests/jobs -k lake" for some, WORKERS=0 one by one
+	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --durations=25 $(ARGS)
 
 lint: $(READY) ## Check format, code, SQL and types
 	@$(VENV)/bin/ruff format --check .

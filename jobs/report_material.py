@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ancestry import ancestry, each
+from jobs.ancestry import Ancestor, ancestry, each
 from jobs.cells import cells
 from jobs.columns import Strings, large
 from jobs.comparisons import compare, pairs_of
-from jobs.evaluation import evaluate
+from jobs.evaluation import Evaluation, evaluate
 from jobs.gate_input import gate_input
 from jobs.lake import Partition
 from jobs.reading import Pinned, read_table
@@ -22,6 +22,7 @@ from jobs.segments import segments_of
 from jobs.shown import variety
 from models.evidence import Limits
 from models.gate import judge
+from models.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -76,29 +77,24 @@ def gather(
     learnt = _learnt(source.pairs)
     found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
     back = list(each(ancestry(rankings)))
-    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
-    ours, champion = gate_input(found, rankings, source.index, judgements, back)
-    own = [arm for arm in found.arms if not arm.startswith("champion_")]
     tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
     views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
-    second = [one for one in views if one is not None]
     return Material(
-        report=report,
-        found=found,
-        verdict=judge(ours, champion, limits, segments),
-        compared=compare(found, pairs_of(found)),
-        rankings_rows=shown,
-        judgements=judgements,
-        queries_rows=asked,
-        items_rows=catalogue,
-        rankings=rankings,
-        index=source.index,
-        back=back,
-        limits=limits,
-        min_relevance=relevant,
-        cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
-        variety=variety(tested, catalogue, own),
-        second=second[0] if second else None,
+        report=report, found=found, verdict=_verdict(source, found, judgements, back, limits),
+        compared=compare(found, pairs_of(found)), rankings_rows=shown, judgements=judgements,
+        queries_rows=asked, items_rows=catalogue, rankings=rankings, index=source.index, back=back, limits=limits,
+        min_relevance=relevant, cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
+        variety=variety(tested, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
+        second=next((one for one in views if one is not None), None),
+    )  # fmt: skip
+
+
+def _verdict(
+    source: Sources, found: Evaluation, judgements: pa.Table, back: list[Ancestor], limits: Limits
+) -> Verdict:
+    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
+    return judge(
+        *gate_input(found, source.rankings, source.index, judgements, back), limits, segments
     )
 
 

@@ -33,14 +33,7 @@ CHECKS = {
 
 def render(material: Material, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = lambda value: f"{value:+.3f}"
+    environment = _environment()
     facts, choice = material.index.facts, tried(material.back)
     page = environment.get_template("report.html.j2").render(
         report=material.report,
@@ -74,6 +67,18 @@ def render(material: Material, summary: dict[str, Any]) -> str:
         min_relevance=material.min_relevance,
     )
     return page + "\n"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = lambda value: f"{value:+.3f}"
+    return environment
 
 
 def _checks(material: Material) -> list[tuple[str, list[Any]]]:
