@@ -1,4 +1,4 @@
-"""A failed task or run as one JSON line: the sink that needs no account anywhere.
+"""A failed task or run, and what a job wants somebody to be told, as one JSON line: the sink that needs no account anywhere.
 
 SMTP, Slack and others are notifiers of the same kind: add them to `on_failure_callback`.
 """
@@ -23,11 +23,21 @@ class Alert(BaseNotifier):
     """Appends to $NIGHTSHELF_HOME/alerts.jsonl: when, what failed, why, and where its log is."""
 
     def notify(self, context: Context) -> None:
-        """Write one line; O_APPEND keeps lines of concurrent tasks whole."""
-        path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(alert_of(context), ensure_ascii=False) + "\n")
+        """Write one line."""
+        _append(alert_of(context))
+
+
+def tell(context: Context, said: str) -> None:
+    """One line of a task that did not fail, and has something that a person should look at."""
+    _append({**alert_of(context), "reason": said[:MAX_CHARS], "failed": False})
+
+
+def _append(line: dict[str, str | int | None]) -> None:
+    """O_APPEND keeps lines of concurrent tasks whole."""
+    path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def alert_of(context: Context) -> dict[str, str | int | None]:

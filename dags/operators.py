@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
+from dags.alerts import tell
 from dags.process import JobProcess
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ class JobOperator(BaseOperator):
         self._process: JobProcess | None = None
 
     def execute(self, context: Context) -> dict[str, object]:
-        """Run the command; see JobProcess.run for how it can fail."""
+        """Run the command; see JobProcess.run for how it can fail. What the job wants somebody to be told is told."""
         self._process = _process([*self.argv, *self.more], context)
-        return self._process.run(self.log.info)
+        found = self._process.run(self.log.info)
+        for said in cast("list[str]", found.get("alerts", [])):
+            tell(context, said)
+        return found
 
     def on_kill(self) -> None:
         """Airflow ends the task: the job and all it started end too."""

@@ -53,7 +53,7 @@ MEASURED = form(
     "report", "Judgements", min_relevance={}, zero_gain={}, second_act={"enum": ["auto", "click", "cart", "purchase"]},
 )  # fmt: skip
 COMPARED = form(
-    "report", "Gate", max_loss={"minimum": 0, "maximum": 1}, max_segment_loss={"minimum": 0, "maximum": 1},
+    "report", "Gate", max_drop={"exclusiveMinimum": 0, "maximum": 1}, max_age_days={"minimum": 1}, max_loss={"minimum": 0, "maximum": 1}, max_segment_loss={"minimum": 0, "maximum": 1},
     min_support={"minimum": 2}, noise={"minimum": 0, "maximum": 1}, max_times={"minimum": 1},
 )  # fmt: skip
 # `runs/ds=...` of the day, or nothing where the shop delivers none

@@ -83,6 +83,17 @@ class Evaluation:
             parts.append(table_of(columns))
         return pa.concat_tables(parts)
 
+    def segment_table(self) -> pa.Table:
+        """Rows query_id, group, segment: one for each segment that a query is in."""
+        ids, rows = np.array(self.judgements.query_ids), [*self.segments()]
+        return table_of(
+            {
+                "query_id": np.concatenate([np.zeros(0, np.str_), *(ids[mask] for _, _, mask in rows)]),
+                "group": [group for group, _, mask in rows for _ in range(int(mask.sum()))],
+                "segment": [name for _, name, mask in rows for _ in range(int(mask.sum()))],
+            }
+        )  # fmt: skip
+
 
 def evaluate(
     rankings: pa.Table, qrels: pa.Table, min_relevance: float, zero_gain: float, depth: int = 0

@@ -49,6 +49,8 @@ class Args:
     min_support       queries below which a segment is shown, and not judged
     noise             spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
     min_index_recall  overlap with exact search that the gate wants
+    max_drop          fall of R@60 against the last week, or against a fresh index, from which somebody is told
+    max_age_days      age of the index in service from which somebody is told
     max_times         latency and memory that the gate tolerates, in times the champion's
     """
 
@@ -69,6 +71,8 @@ class Args:
     noise: float = 0.0
     min_index_recall: float = 0.95
     max_times: float = 1.5
+    max_drop: float = 0.05
+    max_age_days: int = 14
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_loss < 1 or not 0 <= self.min_index_recall <= 1:
@@ -79,6 +83,8 @@ class Args:
             raise ValueError(f"second_act={self.second_act}: expected {AUTO}, {', '.join(ACTS)}")
         if self.min_support < 2 or self.max_times < 1:
             raise ValueError("min_support must be 2 or more, max_times 1 or more")
+        if not 0 < self.max_drop <= 1 or self.max_age_days < 1:
+            raise ValueError("max_drop must be in (0, 1], max_age_days 1 or more")
         if self.min_relevance and self.zero_gain >= self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
@@ -111,8 +117,9 @@ def main(args: Args) -> dict[str, Any]:
             args.report, source, args.limits, args.min_relevance, args.zero_gain, args.second_act
         )
         found, verdict = material.found, material.verdict
-        summary = summarise(material)
-        pq.write_table(found.table(), out.folder / "measures.parquet", compression="zstd")
+        summary = summarise(material, args.max_drop, args.max_age_days)
+        for name, table in (("measures", found.table()), ("segments", found.segment_table())):
+            pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd")
         write_json(summary, out.folder / "summary.json")
         write_json(verdict.to_dict(), out.folder / "verdict.json")
         (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
@@ -124,7 +131,7 @@ def main(args: Args) -> dict[str, Any]:
         reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
         out.count("judged queries", kept + left_out + leaked, kept, reasons)
         _log(tracked, material, summary, out)
-    told = {name: summary[name] for name in ("verdict", "reasons")}
+    told = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
     return {"report": str(args.report), **told, "summary": markdown(material, summary)}
 
 

@@ -14,6 +14,7 @@ from jobs.comparisons import compare, pairs_of
 from jobs.evaluation import Evaluation, evaluate
 from jobs.gate_input import gate_input
 from jobs.lake import Partition
+from jobs.nights import earlier_nights
 from jobs.reading import Pinned, read_table
 from jobs.report_tables import Material
 from jobs.scale import scale
@@ -85,7 +86,7 @@ def gather(
         queries_rows=asked, items_rows=catalogue, rankings=rankings, index=source.index, back=back, limits=limits,
         min_relevance=relevant, cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
         variety=variety(tested, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
-        second=next((one for one in views if one is not None), None),
+        second=next((one for one in views if one is not None), None), nights=earlier_nights(report),
     )  # fmt: skip
 
 

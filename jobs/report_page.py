@@ -33,9 +33,9 @@ CHECKS = {
 
 def render(material: Material, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
-    environment = _environment()
+    pages = environment()
     facts, choice = material.index.facts, tried(material.back)
-    page = environment.get_template("report.html.j2").render(
+    page = pages.get_template("report.html.j2").render(
         report=material.report,
         summary=summary,
         verdict=material.verdict,
@@ -50,7 +50,7 @@ def render(material: Material, summary: dict[str, Any]) -> str:
         segments=segment_rows(material),
         dense_helps=where_dense_helps(material),
         limits=material.limits,
-        plots=plots(material, choice),
+        plots=plots(material, choice, summary["nights"]),
         examples=choose_examples(
             material.found, material.rankings_rows, material.queries_rows, material.items_rows
         ),
@@ -69,16 +69,17 @@ def render(material: Material, summary: dict[str, Any]) -> str:
     return page + "\n"
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates in which every value is escaped."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["signed"] = lambda value: f"{value:+.3f}"
-    return environment
+    made.filters["signed"] = lambda value: f"{value:+.3f}"
+    return made
 
 
 def _checks(material: Material) -> list[tuple[str, list[Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ GROUPS = ("searched", "wording", "length", "items")
 FEWEST = 5  # queries of a segment that is drawn
 
 
-def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
+def plots(
+    material: Material, choice: dict[str, Any], nights: list[dict[str, Any]]
+) -> dict[str, Plot]:
     """All plots that there is something to show in, by name."""
     found = material.found
     places = np.arange(1.0, found.depth + 1).tolist()
@@ -28,7 +31,7 @@ def plots(material: Material, choice: dict[str, Any]) -> dict[str, Plot]:
         for arm in material.main
     }
     made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
-    made |= _segments(material)
+    made |= _segments(material) | _nights(nights)
     compared = [one for one in material.compared if one.measure == MEASURE]
     if compared:
         made["compared"] = forest(
@@ -57,6 +60,26 @@ def _segments(material: Material) -> dict[str, Plot]:
                 {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in material.main},
                 MEASURE,
             )  # fmt: skip
+    return made
+
+
+def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
+    """R@60 night by night, and what an index in service keeps of a fresh one's as it ages."""
+    made: dict[str, Plot] = {}
+    if len(nights) > 1:
+        last = date.fromisoformat(nights[-1]["ds"])
+        days = [float((date.fromisoformat(one["ds"]) - last).days) for one in nights]
+        curves = {"judged that night": (days, [one["now"] for one in nights])}
+        served = [
+            (day, one["served"]) for day, one in zip(days, nights, strict=True) if one["served"]
+        ]
+        if served:
+            curves["in service"] = ([day for day, _ in served], [value for _, value in served])
+        made["nights"] = lines(curves, "days before tonight", MEASURE)
+    aged = sorted((float(one["age_days"]), one["kept"]) for one in nights if one["served"])
+    if len({age for age, _ in aged}) > 1:
+        made["age"] = lines({"": ([age for age, _ in aged], [kept for _, kept in aged])},
+                            "age of the index in service, days", f"its {MEASURE} / a fresh one's")  # fmt: skip
     return made
 
 

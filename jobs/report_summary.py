@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.display import printable
+from jobs.evaluation import digest
+from jobs.nights import alerts_of, as_rows, night_of
 from jobs.report_segments import segment_rows, where_dense_helps
 from jobs.report_tables import Material
 from models.complement import found_only_by
@@ -15,8 +17,15 @@ DEPTH = 60
 WORST = 5
 
 
-def summarise(material: Material) -> dict[str, Any]:
-    """Everything that the page shows as figures, as JSON."""
+def summarise(material: Material, max_drop: float, max_age_days: int) -> dict[str, Any]:
+    """Everything that the page shows as figures, as JSON; max_drop, max_age_days: when to alert."""
+    told = _figures(material)
+    tonight = night_of(material.report, told, material.rankings.facts["champion"])
+    alerts = alerts_of(material.nights, tonight, max_drop, max_age_days)
+    return {**told, "nights": as_rows([*material.nights, tonight]), "alerts": alerts}
+
+
+def _figures(material: Material) -> dict[str, Any]:
     found, verdict, rankings = material.found, material.verdict, material.rankings
     simulated = rankings.manifest.simulated
     hits = {arm: one for arm, one in found.hits.items() if arm in ("dense", "sparse")}
@@ -36,6 +45,7 @@ def summarise(material: Material) -> dict[str, Any]:
                                           for arm, means in one.means.items()}} for one in material.cells],
         "second_view": _second(material),
         "queries": len(found.judgements),
+        "qrels_digest": digest(material.judgements, ["query_id", "item_id", "relevance"]),
         "queries_without_relevant": found.judgements.queries_without_relevant,
         "split": rankings.facts["split"],
         "verdict": "pass" if verdict.passed else "stop",
@@ -54,7 +64,7 @@ def markdown(material: Material, summary: dict[str, Any]) -> str:
         f"**{'Fit to serve' if summary['verdict'] == 'pass' else 'Held back'}** · `{material.report}`",
         "",
         *(f"- {_cell(reason)}" for reason in summary["reasons"]),
-        *(f"- {_cell(remark)}" for remark in summary["remarks"]),
+        *(f"- {_cell(remark)}" for remark in [*summary["alerts"], *summary["remarks"]]),
         "",
         f"| arm ({summary['queries']:,} queries) | {' | '.join(SHOWN)} |",
         f"|---|{'---|' * len(SHOWN)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from jobs.columns import strings
 from jobs.comparisons import Comparison
 from jobs.evaluation import Evaluation
 from jobs.lake import Partition
+from jobs.nights import Night
 from jobs.reading import Pinned, read_verdict
 from jobs.shown import Variety
 from models.evidence import Limits
@@ -59,6 +60,7 @@ class Material:
     cells: list[Cell]
     variety: list[Variety]
     second: Evaluation | None = None
+    nights: list[Night] = field(default_factory=list)
 
     @property
     def arms(self) -> list[str]:

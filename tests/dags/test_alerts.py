@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from dags import operators
 from dags.alerts import MAX_CHARS, Alert
-from dags.process import ROOT
+from dags.process import ROOT, JobProcess
 
 
 def test_a_failure_is_one_line_with_all_that_is_needed(
@@ -43,3 +44,21 @@ def test_the_menu_links_what_is_there_and_nothing_else() -> None:
     assert [view["name"] for view in found] == ["Reports", "Data Docs", "MLflow"]
     assert found[1]["href"] == "http://localhost:8090/data_docs/index.html"
     assert len({view.get("url_route", view["name"]) for view in found}) == 3
+
+
+def test_what_a_job_wants_to_be_told_is_a_line_that_did_not_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
+    code = "import json; print(json.dumps({'alerts': ['R@60 fell', 'too old'], 'verdict': 'pass'}))"
+    task = operators.JobOperator(task_id="report", argv=["python", "-c", code])
+    context = {
+        "dag_run": SimpleNamespace(dag_id="index_nightly", run_id="r", partition_key="2026-01-31"),
+        "task_instance": SimpleNamespace(task_id="report", try_number=1, log_url="http://x"),
+        "ti": SimpleNamespace(dag_id="index_nightly", task_id="report", run_id="r", try_number=1),
+    }
+    monkeypatch.setattr(operators, "_process", lambda argv, _: JobProcess(argv, {}))
+    assert task.execute(context)["verdict"] == "pass"
+    lines = (tmp_path / "var" / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["R@60 fell", "too old"]
+    assert json.loads(lines[0])["failed"] is False

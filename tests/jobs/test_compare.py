@@ -1,0 +1,124 @@
+"""Two reports beside each other, and what earlier nights said: small reports, published as jobs.report would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import compare
+from jobs.compare import MEASURES
+from jobs.lake import INDEX, REPORT, Partition
+from jobs.nights import Night, alerts_of, earlier_nights, night_of
+from jobs.publish import publish
+
+Q = 200
+DIGEST = "d" * 40
+
+
+@dataclass(frozen=True)
+class Args:
+    """report  output"""
+
+    report: Partition
+
+
+def published(
+    ds: str, lift: float = 0.0, digest: str = DIGEST, champion: str = "", towers: str = "1" * 16,
+    hostile: str = "typo",
+) -> Partition:  # fmt: skip
+    """A report whose hybrid arm is `lift` better in the second half of the queries."""
+    at = REPORT.at(ds=ds, towers=towers)
+    rng = np.random.default_rng(0)
+    base = rng.choice([0.0, 0.4, 0.8], Q)
+    names = [f"q{n:03d}" for n in range(Q)]
+    arms = {"dense": base, "hybrid": base + lift * (np.arange(Q) >= Q // 2)}
+    columns: dict[str, list] = {"arm": [], "query_id": [], "measure": [], "value": []}
+    for arm, values in arms.items():
+        for measure in MEASURES:
+            columns["arm"] += [arm] * Q
+            columns["query_id"] += names
+            columns["measure"] += [measure] * Q
+            columns["value"] += values.tolist()
+    segments = {
+        "query_id": names,
+        "group": ["wording"] * Q,
+        "segment": ["plain"] * (Q // 2) + [hostile] * (Q // 2),
+    }
+    means = {arm: {name: float(values.mean()) for name in MEASURES} for arm, values in arms.items()}
+    if champion:
+        means["champion_hybrid"] = {name: float(base.mean()) for name in MEASURES}
+    with publish(at, Args(at)) as out:
+        pq.write_table(pa.table(columns), out.folder / "measures.parquet")
+        pq.write_table(pa.table(segments), out.folder / "segments.parquet")
+        told = {"queries": Q, "qrels_digest": digest, "measures": means, "verdict": "pass"}
+        (out.folder / "summary.json").write_text(json.dumps(told))
+        out.facts["champion"] = {"index": champion} if champion else {}
+    return at
+
+
+def test_what_moved_is_told_by_arm_and_segment(lake: Path, tmp_path: Path) -> None:
+    before = published("2026-01-30")
+    after = published("2026-01-31", lift=0.1, hostile="<img src=x onerror=alert(1)>")
+    page = tmp_path / "compare.html"
+    told = compare.main(compare.Args(before, after, str(page), resamples=1000))
+    assert (told["better"], told["worse"], told["alike"]) == (len(MEASURES), 0, len(MEASURES))
+    text = page.read_text()
+    assert "default-src" in text and "<script" not in text and "<img src=x" not in text
+    assert "wording: &lt;img src=x" in text and "+0.100" in text
+    back = compare.main(compare.Args(after, before, resamples=1000))
+    assert back["worse"] == len(MEASURES)
+
+
+def test_reports_of_other_judgements_are_refused(lake: Path) -> None:
+    before, after = published("2026-01-30", digest="e" * 40), published("2026-01-31")
+    with pytest.raises(ValueError, match="expected the same: rank and judge"):
+        compare.main(compare.Args(before, after))
+    old = published("2026-01-29", digest="")
+    with pytest.raises(ValueError, match="expected the same"):
+        compare.main(compare.Args(old, old))
+
+
+def test_earlier_nights_are_read_and_never_later_ones(lake: Path) -> None:
+    served = str(INDEX.at(ds="2026-01-20", towers="1" * 16))
+    for day in ("2025-06-01", "2026-01-28", "2026-01-29", "2026-02-01"):
+        published(day, champion=served)
+    published("2026-01-29", towers="2" * 16, lift=0.2)
+    found = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    assert [(one.ds, one.towers[0]) for one in found] == [
+        ("2026-01-28", "1"),
+        ("2026-01-29", "1"),
+        ("2026-01-29", "2"),
+    ]
+    assert [one.age_days for one in found] == [8, 9, 0]
+    assert found[0].kept == pytest.approx(1.0)
+    assert found[2].now == pytest.approx(found[1].now + 0.1) and found[2].served == 0
+
+
+def night(ds: str, now: float, served: float = 0.0, age_days: int = 0) -> Night:
+    return Night(ds, "1" * 16, "pass", 100, now, served, age_days)
+
+
+def test_alerts_by_hand() -> None:
+    nights = [night(f"2026-01-{day:02d}", 0.6) for day in range(1, 8)]
+    assert alerts_of(nights, night("2026-01-08", 0.56), 0.05, 14) == []
+    (said,) = alerts_of(nights, night("2026-01-08", 0.54), 0.05, 14)
+    assert "fell to 0.540" in said and "median of the last 7 nights is 0.600" in said
+    assert alerts_of(nights[:2], night("2026-01-08", 0.1), 0.05, 14) == [], (
+        "two nights are no trend"
+    )
+    (said,) = alerts_of([], night("2026-01-08", 0.6, served=0.59, age_days=15), 0.05, 14)
+    assert "of 15 days ago" in said
+    (said,) = alerts_of([], night("2026-01-08", 0.6, served=0.5, age_days=2), 0.05, 14)
+    assert "0.500 on today's queries, a fresh one 0.600" in said
+
+
+def test_without_a_sparse_arm_dense_stands_for_the_night() -> None:
+    told = {"measures": {"dense": {"R@60": 0.5}}, "verdict": "stop", "queries": 7}
+    found = night_of(REPORT.at(ds="2026-01-31", towers="1" * 16), told, {})
+    assert (found.now, found.verdict, found.age_days) == (0.5, "stop", 0)
