@@ -9,11 +9,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-from pyarrow import fs
 
-from jobs import store
 from jobs.lake import REPORT, Partition
-from jobs.reading import exists, pin
+from jobs.listing import published
+from jobs.reading import pin
 
 DAYS = 90
 MEASURE = "R@60"
@@ -43,9 +42,8 @@ class Night:
 def earlier_nights(report: Partition, days: int = DAYS) -> list[Night]:
     """Reports of the days before, oldest first; never one of a later day, so that a backfill sees what it saw then."""
     first = (date.fromisoformat(report.ds) - timedelta(days=days)).isoformat()
-    found = [one for one in _reports(report) if first <= one.ds < report.ds and exists(one)]
     nights = []
-    for one in sorted(found, key=str):
+    for one in published(REPORT, first, before=report.ds):
         pinned = pin(one, even_stopped=True)
         told = json.loads(pinned.path("summary.json").read_bytes())
         nights.append(night_of(one, told, pinned.facts.get("champion") or {}))
@@ -96,17 +94,3 @@ def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_
 def as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
     """Nights as JSON."""
     return [{**asdict(one), "kept": one.kept} for one in nights]
-
-
-def _reports(report: Partition) -> list[Partition]:
-    """Addresses of all reports in the lake, published or not."""
-    root = f"{report.root}/{REPORT.name}_v{REPORT.version}"
-    system, path = store.filesystem(root)
-    days = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    found = []
-    for day in days:
-        for towers in system.get_file_info(fs.FileSelector(day.path, allow_not_found=True)):
-            keys = dict(part.split("=", 1) for part in (day.base_name, towers.base_name) if "=" in part)  # fmt: skip
-            if keys.keys() == {"ds", "towers"}:
-                found.append(REPORT.at(**keys))
-    return found

@@ -124,7 +124,8 @@ def main(args: Args) -> dict[str, Any]:
         write_json(verdict.to_dict(), out.folder / "verdict.json")
         (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
         (out.folder / "report.html").write_text(render(material, summary), "utf-8")
-        out.facts.update({name: summary[name] for name in ("verdict", "reasons")})
+        out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
+        out.facts["headline"] = {arm: round(found.means[arm]["R@60"], 4) for arm in material.main}
         out.facts.update(compared=verdict.compared, champion=rankings.facts["champion"])
         left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
         leaked = int(rankings.facts.get("leaked_queries", 0))

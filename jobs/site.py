@@ -15,19 +15,21 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader
-from pyarrow import fs
 
-from jobs import store
 from jobs.airflow_env import url
 from jobs.cli import run
-from jobs.lake import REPORT, SWEEP, Partition, Table, lake_root
-from jobs.reading import exists, pin
+from jobs.lake import REPORT, SWEEP, Partition, Table
+from jobs.listing import published
+from jobs.reading import pin
 from jobs.tracking import home
 
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
 # the only files that are shown, by table: the page first
-SHOWN = {"report": ("report.html", "summary.json", "verdict.json"), "sweep": ("sweep.html",)}
+SHOWN = {
+    "report": ("report.html", "summary.json", "summary.md", "verdict.json"),
+    "sweep": ("sweep.html",),
+}
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def page(path: str) -> tuple[bytes, str]:
     if path == "/":
         environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
         html = environment.get_template("site.html.j2").render(
-            reports=published(REPORT, "towers"),
-            sweeps=published(SWEEP, "study"),
+            reports=rows_of(REPORT, "towers"),
+            sweeps=rows_of(SWEEP, "study"),
             docs=(docs_folder() / "index.html").is_file(),
         )
         return html.encode(), "text/html; charset=utf-8"
@@ -105,7 +107,9 @@ def page(path: str) -> tuple[bytes, str]:
     partition = Partition.parse(address)
     if name not in SHOWN.get(partition.name, ()):
         raise LookupError(f"{path}: nothing is shown there")
-    kind = "text/html" if name.endswith(".html") else "application/json"
+    kind = {"html": "text/html", "md": "text/plain"}.get(
+        name.rpartition(".")[2], "application/json"
+    )
     return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
 
 
@@ -122,23 +126,9 @@ def _docs(name: str) -> tuple[bytes, str]:
     return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
 
-def published(table: Table, key: str) -> list[dict[str, str]]:
+def rows_of(table: Table, key: str) -> list[dict[str, str]]:
     """Published pages of a table, the latest day first, as the list of the front page shows them."""
-    found = [
-        table.at(ds=ds, **{key: value})
-        for ds in _values(table, "ds")
-        for value in _values(table, key, f"ds={ds}")
-    ]
-    return [_row(partition, key) for partition in reversed(found) if exists(partition)]
-
-
-def _values(table: Table, key: str, below: str = "") -> list[str]:
-    system, root = store.filesystem(
-        f"{lake_root()}/{table.name}_v{table.version}/{below}".rstrip("/")
-    )
-    found = system.get_file_info(fs.FileSelector(root, allow_not_found=True))
-    return sorted(info.base_name.removeprefix(f"{key}=") for info in found
-                  if info.base_name.startswith(f"{key}="))  # fmt: skip
+    return [_row(partition, key) for partition in reversed(published(table))]
 
 
 def _row(partition: Partition, key: str) -> dict[str, str]:
@@ -148,6 +138,10 @@ def _row(partition: Partition, key: str) -> dict[str, str]:
         "ds": partition.ds,
         key: partition.values[key],
         "verdict": str(pinned.facts.get("verdict", "")),
+        "found": ", ".join(
+            f"{arm} {value:.3f}" for arm, value in pinned.facts.get("headline", {}).items()
+        ),
+        "alerts": str(len(pinned.facts.get("alerts", ())) or ""),
         "created_at": pinned.manifest.created_at,
         "simulated": "simulated log" if pinned.manifest.simulated else "",
     }
