@@ -18,7 +18,9 @@ from jobs.lake import Partition
 from jobs.reading import Pinned, pin
 from jobs.tracking import client
 
-MODEL, ALIAS = "two_tower", "champion"
+MODEL = "two_tower"
+# what serves, what served before it, what was judged last
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 CODE = Path(__file__).with_name("served_towers.py")
 log = logging.getLogger(__name__)
 
@@ -64,11 +66,22 @@ def register_towers(towers: Pinned) -> str:
 
 
 def tell_champion(index: Pinned, why: str) -> str:
-    """Set the alias `champion` to the version behind an index; returns what was set, or `not told`.
+    """Set the alias `champion` to the version behind an index, and `previous` to the one that had it.
 
-    The pointer is what serves: a registry that is down must not undo a promotion, so its failure is
-    told, not raised.
+    Returns what was set, or `not told`. The pointer is what serves: a registry that is down must not undo a
+    promotion, so its failure is told, not raised.
     """
+    return _tell(
+        index, CHAMPION, {"index": str(index.partition), "bundle": index.bundle_id, "why": why}
+    )
+
+
+def tell_challenger(index: Pinned, verdict: str, report: Partition) -> str:
+    """Set the alias `challenger` to the version behind the index that was judged last; returns as tell_champion."""
+    return _tell(index, CHALLENGER, {"verdict": verdict, "report": str(report)})
+
+
+def _tell(index: Pinned, alias: str, tags: dict[str, str]) -> str:
     from mlflow.exceptions import MlflowException
 
     towers = next(one for one in index.manifest.inputs if one.partition.startswith("towers/"))
@@ -77,14 +90,14 @@ def tell_champion(index: Pinned, why: str) -> str:
         api = client()
         versions = api.search_model_versions(f"run_id='{found.manifest.mlflow_run_id}'")
         for version in versions:
-            api.set_registered_model_alias(version.name, ALIAS, version.version)
-            for key, value in {
-                "index": index.partition,
-                "bundle": index.bundle_id,
-                "why": why[:250],
-            }.items():
-                api.set_model_version_tag(version.name, version.version, key, str(value))
+            if alias == CHAMPION:
+                before = api.get_registered_model(version.name).aliases.get(CHAMPION)
+                if before and str(before) != str(version.version):
+                    api.set_registered_model_alias(version.name, PREVIOUS, before)
+            api.set_registered_model_alias(version.name, alias, version.version)
+            for key, value in tags.items():
+                api.set_model_version_tag(version.name, version.version, key, value[:250])
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
-        log.warning("champion: the registry was not told: %s", error)
+        log.warning("%s: the registry was not told: %s", alias, error)
         return "not told"
     return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"

@@ -19,6 +19,7 @@ from jobs.cli import run
 from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import pin
+from jobs.registry import tell_challenger
 from jobs.report_material import Sources, gather
 from jobs.report_page import render
 from jobs.report_summary import markdown, summarise
@@ -132,6 +133,7 @@ def main(args: Args) -> dict[str, Any]:
         reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
         out.count("judged queries", kept + left_out + leaked, kept, reasons)
         _log(tracked, material, summary, out)
+    tell_challenger(source.index, summary["verdict"], args.report)
     told = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
     return {"report": str(args.report), **told, "summary": markdown(material, summary)}
 

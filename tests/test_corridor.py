@@ -15,6 +15,8 @@ import pytest
 from jobs.lake import Partition
 from jobs.pointer import read_pointer
 from jobs.reading import pin, read_table
+from jobs.registry import MODEL
+from jobs.tracking import client
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = "ds=2026-01-31"
@@ -89,7 +91,7 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
         ),
         f"index --codes codes/{at}/shard=0of2 --quantiser quantiser/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
         f"rankings --index index/{at} --rankings rankings/{at} {judged}",
-        f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged}",
+        f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged} --pairs pairs/{DAY} --second impressions/{DAY}",
         f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/towers={space1}",
         f"verify --index index/{at}",
         f"promote --report report/{at}",
@@ -99,6 +101,13 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     summary = json.loads(
         pin(Partition.parse(f"report/{at}")).path("summary.json").read_text("utf-8")
     )
+    aliases = client().get_registered_model(MODEL).aliases
+    assert aliases["champion"] == aliases["challenger"], "judged last, and promoted"
+    assert summary["second_view"]["queries"] > 10, "what was clicked, beside what people judged"
+    assert {(one["query_seen"], one["item_seen"]) for one in summary["cells"]} >= {
+        (False, True),
+        (True, True),
+    }
     # far above chance, which finds 60 of 600 items: 0.1
     assert {arm: found["R@60"] > 0.3 for arm, found in summary["measures"].items()} == {
         arm: True
