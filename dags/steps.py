@@ -17,7 +17,6 @@ from jobs.lake import (
     IMPRESSIONS,
     INDEX,
     ITEMS,
-    PAIRS,
     QRELS,
     QUANTISER,
     QUERIES,
@@ -175,8 +174,13 @@ def judge(
             min_relevance="{{ params.min_relevance }}",
         )
         judged = {"rankings": rankings, "index": made, **day, "report": report}
-        learnt = {"pairs": PAIRS.at(ds=DAY), "second": IMPRESSIONS.at(ds=DAY)}
-        reported = job("report", **judged, **learnt, **templates(MEASURED), **templates(COMPARED))
+        reported = job(
+            "report",
+            **judged,
+            second=IMPRESSIONS.at(ds=DAY),
+            **templates(MEASURED),
+            **templates(COMPARED),
+        )
         promoted = job("promote", report=report, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served

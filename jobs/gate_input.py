@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.ancestry import Ancestor
+from jobs.columns import where
 from jobs.evaluation import Evaluation, digest
 from jobs.reading import Pinned, read_verdict
 from models.evidence import ARMS, MEASURES, Evidence, Floats
@@ -18,20 +20,22 @@ JUDGED_ROOMS = ("items", "impressions", "pairs", "queries", "qrels", "embeddings
 
 
 def gate_input(
-    found: Evaluation, rankings: Pinned, index: Pinned, judgements: pa.Table, back: list[Ancestor]
+    found: Evaluation,
+    rows: pa.Table,
+    rankings: Pinned,
+    index: Pinned,
+    judgements: pa.Table,
+    back: list[Ancestor],
 ) -> tuple[Evidence, Evidence | None]:
     """Evidence of the challenger, and of the champion where there is one."""
     facts = rankings.facts
-    digests = (
-        digest(judgements, ["query_id"]),
-        digest(judgements, ["query_id", "item_id", "relevance"]),
-    )
+    judged = digest(judgements, ["query_id", "item_id", "relevance"])
 
     def evidence(prefix: str, about: Mapping[str, Any]) -> Evidence:
         return Evidence(
             values=_values(found, prefix),
-            queries_digest=digests[0],
-            qrels_digest=digests[1],
+            queries_digest=_answered(found, rows, f"{prefix}dense"),
+            qrels_digest=judged,
             space_id=rankings.partition.values["towers"],
             index_space_id=about["space_id"],
             index_recall=facts["index_recall"],
@@ -60,6 +64,17 @@ def verdicts(back: list[Ancestor], ds: str) -> dict[str, str]:
         for one in pinned
         if one.partition.ds == ds
     }
+
+
+def _answered(found: Evaluation, rows: pa.Table, arm: str) -> str:
+    """Names the judged queries that an arm has a list for: means over others must not be compared."""
+    mine = (
+        where(rows, "arm", arm)
+        .group_by("query_id")
+        .aggregate([])
+        .filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
+    )
+    return digest(mine, ["query_id"])
 
 
 def _values(found: Evaluation, prefix: str) -> dict[str, dict[str, Floats]]:

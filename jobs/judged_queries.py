@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import strings, where
+from jobs.columns import strings
 from jobs.reading import Pinned, read_table
 from models.wording import words
 
@@ -33,14 +35,13 @@ def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:
     return found
 
 
-def without_leaks(asked: pa.Table, queries: Pinned) -> tuple[pa.Table, int]:
+def without_leaks(asked: pa.Table, learnt: Sequence[str]) -> tuple[pa.Table, int]:
     """Leave out queries that training saw under another spelling; also how many they are.
 
     Spellings are one query where they differ in case, diacritics, punctuation or the order of words alone: the split
     goes by the hash of the normalised text, which keeps those apart.
     """
-    learnt = where(read_table(queries, ["query", "split"]), "split", "train")
-    seen = {_same(text) for text in strings(learnt, "query")}
+    seen = {_same(text) for text in learnt}
     kept = np.array([_same(text) not in seen for text in strings(asked, "query")], np.bool_)
     return asked.filter(pa.array(kept)), int((~kept).sum())
 

@@ -22,6 +22,7 @@ from jobs.external import read_runs
 from jobs.health import catalogue_health, recall
 from jobs.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
 from jobs.lake import NOWHERE, Partition
+from jobs.learnt import learnt_queries
 from jobs.publish import publish
 from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
 from jobs.reader import Bundle
@@ -97,7 +98,7 @@ def main(args: Args) -> dict[str, Any]:
         publish(args.rankings, args, inputs) as out,
     ):
         out.mlflow_run_id = tracked.id
-        asked = _asked(args, queries, qrels, out)
+        asked = _asked(args, index, queries, qrels, out)
         texts = strings(asked, "query")
         bundle = load_bundle(index)
         ranked = bundle_arms(bundle, texts, args.depth, args.pool)
@@ -118,11 +119,11 @@ def main(args: Args) -> dict[str, Any]:
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}
 
 
-def _asked(args: Args, queries: Pinned, qrels: Pinned, out: Attempt) -> pa.Table:
+def _asked(args: Args, index: Pinned, queries: Pinned, qrels: Pinned, out: Attempt) -> pa.Table:
     """The judged queries that training did not see, and some that it did; in order of id."""
     judged, leaked = judged_queries(queries, qrels, args.split), 0
     if args.split != "train":
-        judged, leaked = without_leaks(judged, queries)
+        judged, leaked = without_leaks(judged, learnt_queries(index, queries))
     if not judged.num_rows:
         raise LookupError(
             f"{qrels.partition}: all {leaked:,} queries of split {args.split} stand in training under another"

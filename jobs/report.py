@@ -39,7 +39,7 @@ class Args:
     qrels             judgements
     items             catalogue, for titles, categories and brands
     report            output
-    pairs             optional pairs that the towers learnt from: items not among them are new
+    pairs             pairs that the towers learnt from, if not those of their own manifests: items not among them are new
     second            optional second view of relevance, other qrels or impressions: do both rank the arms alike?
     second_act        what counts in impressions: click, cart, purchase; auto: purchase where qrels are clicks
     min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 from jobs.ancestry import Ancestor, ancestry, each
 from jobs.cells import cells
-from jobs.columns import Strings, large
 from jobs.comparisons import compare, pairs_of
 from jobs.evaluation import Evaluation, evaluate
 from jobs.gate_input import gate_input
 from jobs.lake import Partition
+from jobs.learnt import learnt_items
 from jobs.nights import earlier_nights
 from jobs.reading import Pinned, read_table
 from jobs.report_tables import Material
@@ -75,13 +75,13 @@ def gather(
     catalogue = read_table(source.items, ["item_id", "title", "category", "brand", "group_id"])
     relevant, zero = scale(source.qrels, min_relevance, zero_gain)
     found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
-    learnt = _learnt(source.pairs)
+    learnt = learnt_items(source.index, source.pairs)
     found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
     back = list(each(ancestry(rankings)))
     tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
     views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
     return Material(
-        report=report, found=found, verdict=_verdict(source, found, judgements, back, limits),
+        report=report, found=found, verdict=_verdict(source, found, shown, judgements, back, limits),
         compared=compare(found, pairs_of(found)), rankings_rows=shown, judgements=judgements,
         queries_rows=asked, items_rows=catalogue, rankings=rankings, index=source.index, back=back, limits=limits,
         min_relevance=relevant, cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
@@ -91,21 +91,18 @@ def gather(
 
 
 def _verdict(
-    source: Sources, found: Evaluation, judgements: pa.Table, back: list[Ancestor], limits: Limits
+    source: Sources,
+    found: Evaluation,
+    shown: pa.Table,
+    judgements: pa.Table,
+    back: list[Ancestor],
+    limits: Limits,
 ) -> Verdict:
     segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
     return judge(
-        *gate_input(found, source.rankings, source.index, judgements, back), limits, segments
+        *gate_input(found, shown, source.rankings, source.index, judgements, back), limits, segments
     )
 
 
 def _judgements(qrels: Pinned) -> pa.Table:
     return read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
-
-
-def _learnt(pairs: list[Pinned]) -> Strings | None:
-    """Items that towers learnt from; None where nobody said."""
-    for one in pairs:  # at most one
-        rows = read_table(one, ["item_id"], pc.field("split") == "train")
-        return large(rows.column("item_id").chunks).unique()
-    return None

@@ -44,6 +44,4 @@ def _named(served: Pinned) -> dict[str, Any]:
         "items": served.facts["items"],
         "space_id": served.facts["space_id"],
         "bytes_per_item": served.facts.get("bytes_per_item", 0.0),
-        "recall": served.facts.get("recall", 0.0),
-        "promoted_ds": served.partition.ds,
     }

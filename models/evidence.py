@@ -51,9 +51,9 @@ class Evidence:
 class Limits:
     """How much the gate tolerates.
 
-    margin: a mean may be lower than the champion's by this much, absolute (0.01 = one point).
-    segment_margin: a segment's mean may be, before its loss is put to the test; alpha: of that test, over
-    all segments together; min_support: queries below which a segment is not tested.
+    margin: a mean may be lower than the champion's by this much, absolute (0.01 = one point), segment_margin: a
+    segment's; what is lost beyond is put to the test. alpha: of these tests, over all means together, and over all
+    segments; min_support: queries below which a segment is not tested.
     max_times: latency and memory, in times the champion's; slack_ms: latency that is always tolerated, for
     on a shared machine a millisecond is noise. noise: spread of a mean over trainings that differ in their
     seed alone; what a margin below it stops is chance.
@@ -67,7 +67,7 @@ class Limits:
     min_canaries_frac: float = 0.99
     min_size_frac: float = 0.9
     max_times: float = 1.5
-    slack_ms: float = 2.0
+    slack_ms: float = 1.0
     noise: float = 0.0
 
     @property

@@ -58,6 +58,15 @@ def worse_p(differences: Floats, margin: float = 0.0) -> float:
     return float(stats.t.cdf(above / (spread / np.sqrt(len(differences))), len(differences) - 1))
 
 
+def shows_from(differences: Floats, p: float = 0.05) -> float:
+    """The loss from which a one-sided test at p finds one, given how much these differences [n] spread; alone, that is
+    before any correction."""
+    if len(differences) < 2:
+        return float("inf")
+    error = float(differences.std(ddof=1)) / np.sqrt(len(differences))
+    return float(stats.t.isf(p, len(differences) - 1) * error)
+
+
 def holm(p: Floats) -> Floats:
     """P values [n] made larger so that the chance of any false alarm among them is bounded (Holm 1979)."""
     order = np.argsort(p)

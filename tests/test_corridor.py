@@ -91,7 +91,7 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
         ),
         f"index --codes codes/{at}/shard=0of2 --quantiser quantiser/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
         f"rankings --index index/{at} --rankings rankings/{at} {judged}",
-        f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged} --pairs pairs/{DAY} --second impressions/{DAY}",
+        f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged} --second impressions/{DAY}",
         f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/towers={space1}",
         f"verify --index index/{at}",
         f"promote --report report/{at}",

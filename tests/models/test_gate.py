@@ -139,3 +139,39 @@ def test_different_judgements_are_not_compared() -> None:
     verdict = judge(replace(CHAMPION, qrels_digest="other"), CHAMPION, LIMITS)
     assert not verdict.compared
     assert not any("not worse" in check.name for check in verdict.checks)
+
+
+def test_a_retrained_model_that_is_no_worse_passes_nearly_every_night() -> None:
+    """229 queries whose differences spread by .3, no true loss: by the means alone half of the nights would stop."""
+    rng = np.random.default_rng(2)
+    few = {
+        arm: {name: values[:229] for name, values in some.items()} for arm, some in VALUES.items()
+    }
+    champion, stopped, lower = replace(CHAMPION, values=few), 0, 0
+    for _ in range(100):
+        noise = {arm: {name: values + rng.normal(0, 0.3, 229) for name, values in some.items()}
+                 for arm, some in few.items()}  # fmt: skip
+        verdict = judge(replace(CHAMPION, values=noise), champion, LIMITS)
+        lower += any(
+            (noise[arm][name] - few[arm][name]).mean() < -0.01
+            for arm in ("dense", "hybrid")
+            for name in ("R@60", "RR@60")
+        )
+        stopped += not verdict.passed
+    assert lower > 40 and stopped <= 8
+
+
+def test_a_check_says_from_which_loss_on_it_would_see_one() -> None:
+    rng = np.random.default_rng(3)
+    noise = {
+        arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()}
+        for arm, some in VALUES.items()
+    }
+    verdict = judge(replace(CHAMPION, values=noise), CHAMPION, LIMITS, SEGMENTS)
+    (check,) = [one for one in verdict.checks if one.name.startswith("dense R@60")]
+    assert "shows from -0.02" in check.expected, "1.65 x .3 / 20"
+
+
+def test_a_challenger_that_nobody_measured_does_not_pass() -> None:
+    assert not judge(replace(CHAMPION, p99_ms=0.0), CHAMPION, LIMITS).passed
+    assert not judge(replace(CHAMPION, bytes=0), CHAMPION, LIMITS).passed
