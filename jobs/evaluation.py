@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -89,8 +90,8 @@ class Evaluation:
         return table_of(
             {
                 "query_id": np.concatenate([np.zeros(0, np.str_), *(ids[mask] for _, _, mask in rows)]),
-                "group": [group for group, _, mask in rows for _ in range(int(mask.sum()))],
-                "segment": [name for _, name, mask in rows for _ in range(int(mask.sum()))],
+                "group": pa.array([group for group, _, mask in rows for _ in range(int(mask.sum()))], pa.string()),
+                "segment": pa.array([name for _, name, mask in rows for _ in range(int(mask.sum()))], pa.string()),
             }
         )  # fmt: skip
 
@@ -120,5 +121,5 @@ def digest(rows: pa.Table, columns: Sequence[str]) -> str:
     """Name the content of some columns whatever the order of rows: equal only for equal rows."""
     ordered = rows.select(list(columns)).sort_by([(name, "ascending") for name in columns])
     values = zip(*(ordered.column(name).to_pylist() for name in columns), strict=True)
-    text = "\n".join("\t".join(map(str, row)) for row in values)
+    text = "\n".join(json.dumps(row) for row in values)
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -42,6 +42,11 @@ class Judgements:
         return dict(zip(items, zip(relevance, self.judged.relevant[low:high].tolist(), strict=True), strict=True))  # fmt: skip
 
 
+def least(min_relevance: float) -> float:
+    """The grade from which an item counts, to the sixth digit: 7 / 3 and a label of 2.333333 are one grade."""
+    return min_relevance - 1e-6
+
+
 def judge_items(qrels: pa.Table, min_relevance: float, zero_gain: float = 0.0) -> Judgements:
     """Gather qrels: query_id, item_id, relevance.
 
@@ -52,8 +57,7 @@ def judge_items(qrels: pa.Table, min_relevance: float, zero_gain: float = 0.0) -
         ValueError: no query has a relevant item, or an item is judged twice for one query.
     """
     relevance = numbers(qrels, "relevance").astype(np.float64)
-    # to the sixth digit: a grade that is written 2.33 in both places is no less than itself
-    relevant = relevance >= min_relevance - 1e-6
+    relevant = relevance >= least(min_relevance)
     names, query = _coded(qrels.column("query_id"))
     kept = np.bincount(query[relevant], minlength=len(names)) > 0
     if not kept.any():

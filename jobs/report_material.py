@@ -16,6 +16,7 @@ from jobs.lake import Partition
 from jobs.learnt import learnt_items
 from jobs.nights import earlier_nights
 from jobs.reading import Pinned, read_table
+from jobs.report_segments import segment_rows, where_dense_helps
 from jobs.report_tables import Material
 from jobs.scale import scale
 from jobs.second_view import second_view
@@ -85,6 +86,7 @@ def gather(
         compared=compare(found, pairs_of(found)), rankings_rows=shown, judgements=judgements,
         queries_rows=asked, items_rows=catalogue, rankings=rankings, index=source.index, back=back, limits=limits,
         min_relevance=relevant, cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
+        segments=segment_rows(found, limits.min_support), dense_helps=where_dense_helps(found, limits.min_support),
         variety=variety(tested, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
         second=next((one for one in views if one is not None), None), nights=earlier_nights(report),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jobs.examples import choose_examples
 from jobs.report_index import family_rows, night_rows, tried
 from jobs.report_plots import plots
-from jobs.report_segments import rivals, segment_rows, where_dense_helps
+from jobs.report_segments import rivals
 from jobs.report_tables import (
     PLAIN,
     Material,
@@ -47,8 +47,8 @@ def render(material: Material, summary: dict[str, Any]) -> str:
         compared=material.compared,
         main=material.main,
         rivals=rivals(material.found),
-        segments=segment_rows(material),
-        dense_helps=where_dense_helps(material),
+        segments=material.segments,
+        dense_helps=material.dense_helps,
         limits=material.limits,
         plots=plots(material, choice, summary["nights"]),
         examples=choose_examples(

@@ -7,28 +7,32 @@ from typing import Any
 import numpy as np
 
 from jobs.evaluation import Evaluation
-from jobs.report_tables import Material
 from models.intervals import mean_interval
 from models.significance import holm, permutation_p
 
 Row = dict[str, Any]
 MEASURE = "R@60"
 ALPHA = 0.05
+MAIN = ("hybrid", "dense", "sparse")
+# known when a query is typed, or from yesterday's log: what is judged relevant is not
+BY_TEXT = ("length", "searched")
+WORDING = ("model number", "likely typo", "diacritics left out", "brand named")
 
 
-def segment_rows(material: Material) -> list[Row]:
+def segment_rows(found: Evaluation, min_support: int) -> list[Row]:
     """One row per segment: R@60 of each arm, and the difference that matters, corrected over all segments.
 
     The difference is hybrid against the champion's hybrid where one was ranked, else dense against sparse. Segments
     below the least support stand last and are not tested.
     """
-    found, (arm, against) = material.found, rivals(material.found)
+    arm, against = rivals(found)
+    main = [one for one in MAIN if one in found.arms]
     rows: list[Row] = []
     for group, name, queries in found.segments():
         row: Row = {
             "group": group, "name": name, "queries": int(queries.sum()),
-            "means": {one: found.means_of(one, MEASURE, queries) for one in material.main},
-            "enough": bool(queries.sum() >= material.limits.min_support), "said": "",
+            "means": {one: found.means_of(one, MEASURE, queries) for one in main},
+            "enough": bool(queries.sum() >= min_support), "said": "",
         }  # fmt: skip
         if arm:
             moved = (found.arms[arm].column(MEASURE) - found.arms[against].column(MEASURE))[queries]
@@ -49,10 +53,9 @@ def rivals(found: Evaluation) -> tuple[str, str]:
     return "", ""
 
 
-def where_dense_helps(material: Material) -> list[Row]:
-    """Query classes in which dense adds to sparse: hybrid's gain over sparse, the largest first; and whether it is
+def where_dense_helps(found: Evaluation, min_support: int) -> list[Row]:
+    """Query classes, known when a query is typed, in which dense adds to sparse: hybrid's gain over sparse, the largest first; and whether it is
     more than chance. Those are the queries that should trigger dense retrieval where it is not asked for all."""
-    found = material.found
     if not {"hybrid", "sparse"} <= set(found.arms):
         return []
     gain = found.arms["hybrid"].column(MEASURE) - found.arms["sparse"].column(MEASURE)
@@ -62,7 +65,7 @@ def where_dense_helps(material: Material) -> list[Row]:
             "gain": mean_interval(gain[queries]), "p": float(permutation_p(gain[queries][:, None])[0]),
         }
         for group, name, queries in found.segments()
-        if queries.sum() >= material.limits.min_support
+        if queries.sum() >= min_support and (group in BY_TEXT or name in WORDING)
     ]  # fmt: skip
     corrected = holm(np.array([row["p"] for row in rows], np.float64)).tolist()
     for row, p in zip(rows, corrected, strict=True):

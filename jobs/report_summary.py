@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
+from jobs.comparisons import compare
 from jobs.display import printable
 from jobs.evaluation import digest
 from jobs.nights import alerts_of, as_rows, night_of
-from jobs.report_segments import segment_rows, where_dense_helps
 from jobs.report_tables import Material
 from models.complement import found_only_by
 from models.remarks import HEADLINE, remarks
@@ -37,20 +38,23 @@ def _figures(material: Material) -> dict[str, Any]:
                         for one in material.compared],
         "segments": found.segment_means(),
         "support": found.support(),
-        "segments_worst_first": [_plain(row) for row in segment_rows(material)],
-        "dense_triggers": [f"{row['group']}: {row['name']}" for row in where_dense_helps(material) if row["triggers"]],
+        "segments_worst_first": [_plain(row) for row in material.segments],
+        "dense_triggers": [f"{row['group']}: {row['name']}" for row in material.dense_helps if row["triggers"]],
         "found_only_by": found_only_by(found.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
         "variety": [vars(one) for one in material.variety],
         "cells": [{**vars(one), "means": {arm: {name: tuple(span) for name, span in means.items()}
                                           for arm, means in one.means.items()}} for one in material.cells],
         "second_view": _second(material),
         "queries": len(found.judgements),
+        "min_relevance": material.min_relevance,
+        "zero_gain": found.judgements.zero_gain,
+        "depth": found.depth,
         "qrels_digest": digest(material.judgements, ["query_id", "item_id", "relevance"]),
         "queries_without_relevant": found.judgements.queries_without_relevant,
         "split": rankings.facts["split"],
         "verdict": "pass" if verdict.passed else "stop",
         "reasons": verdict.reasons,
-        "remarks": remarks(found.means, said_of(material), simulated),
+        "remarks": remarks(found.means, said_of(material), simulated, _coverage(material)),
         "simulated": simulated,
         "index": {name: material.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
         "index_recall": rankings.facts["index_recall"],
@@ -83,6 +87,15 @@ def markdown(material: Material, summary: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _coverage(material: Material) -> dict[str, float]:
+    """Share of the queries that each of the shop's own rankings answers."""
+    facts = material.rankings.facts
+    return {
+        f"run_{stem}": one["judged_queries"] / max(1, facts["queries"])
+        for stem, one in facts.get("runs", {}).items()
+    }
+
+
 def said_of(material: Material) -> dict[tuple[str, str], str]:
     """(arm, against) -> better, worse or alike, by R@60."""
     return {
@@ -91,17 +104,26 @@ def said_of(material: Material) -> dict[tuple[str, str], str]:
 
 
 def _second(material: Material) -> dict[str, Any]:
-    """Means by the second view of relevance, and whether both views put the arms in one order."""
-    if material.second is None:
+    """Means by the second view of relevance, and the pairs of arms that both views put in another order, each by more
+    than chance."""
+    if (second := material.second) is None:
         return {}
-    arms = [arm for arm in material.own if arm in material.second.arms]
-    orders = [sorted(arms, key=lambda arm: -means[arm]["R@60"])
-              for means in (material.found.means, material.second.means)]  # fmt: skip
+    arms = [arm for arm in material.own if arm in second.arms and not arm.startswith("hybrid_")]
+    pairs = list(combinations(arms, 2))
+    views = [compare(view, pairs, ("R@60",)) for view in (material.found, second)]
+    turned = [
+        (one.arm, one.against)
+        for one, other in zip(*views, strict=True)
+        if {one.said, other.said} == {"better", "worse"}
+    ]
+    order = sorted(arms, key=lambda arm: -material.found.means[arm]["R@60"])
     return {
-        "measures": material.second.means,
-        "queries": len(material.second.judgements),
-        "alike": orders[0] == orders[1],
-        "orders": orders,
+        "intervals": {arm: {"R@60": tuple(second.intervals(arm)["R@60"])} for arm in arms},
+        "measures": second.means,
+        "queries": len(second.judgements),
+        "alike": not turned,
+        "turned": turned,
+        "arms": order,
     }
 
 
@@ -113,6 +135,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 def _cell(text: str) -> str:
     """A category's name, say: nothing in it may be read as a table or as markup."""
     plain = printable(text, 200)
-    for mark in "\\`*_|<>[]#":
+    for mark in "\\`*_|<>[]#&~":
         plain = plain.replace(mark, f"\\{mark}")
-    return plain
+    # a bare address, or a name that a chat would call, is neither here
+    return plain.replace("://", ":\u200b//").replace("@", "@\u200b").replace("www.", "www\u200b.")

@@ -17,6 +17,7 @@ from jobs.evaluation import Evaluation
 from jobs.lake import Partition
 from jobs.nights import Night
 from jobs.reading import Pinned, read_verdict
+from jobs.report_segments import MAIN
 from jobs.shown import Variety
 from models.evidence import Limits
 from models.measures import CONDENSED, MEASURES
@@ -34,7 +35,6 @@ ARMS = {
     "champion_dense": "in service now",
     "champion_sparse": "in service now",
 }
-MAIN = ("hybrid", "dense", "sparse")
 # R@100 and RR@100 stand in summary.json: at a depth of 100 they are what the curve ends at
 PLAIN = [name for name in MEASURES if name not in (*CONDENSED, "RR@100")]
 SEGMENT_MEASURES = ("R@60", "RR@60")
@@ -57,6 +57,8 @@ class Material:
     back: list[Ancestor]
     limits: Limits
     min_relevance: float
+    segments: list[dict[str, Any]]
+    dense_helps: list[dict[str, Any]]
     cells: list[Cell]
     variety: list[Variety]
     second: Evaluation | None = None
@@ -126,6 +128,10 @@ def data_of_the_day(material: Material) -> list[tuple[str, str]]:
     rows.append(("where they come from", said))
     if leaked := material.rankings.facts.get("leaked_queries"):
         rows.append(("queries that training saw under another spelling", f"{leaked:,}, not ranked"))
+    for stem, about_run in material.rankings.facts.get("runs", {}).items():
+        said = f"answers {about_run['judged_queries']:,} of {material.rankings.facts['queries']:,} queries"
+        said += f"; {about_run['unknown_items']:,} items that the catalogue does not have"
+        rows.append((f"run_{stem}", said))
     left_out = found.queries_without_relevant
     rows.append(("queries without a relevant item", f"{left_out:,}, left out of every mean"))
     return rows

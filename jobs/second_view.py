@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.evaluation import Evaluation, evaluate
+from jobs.judgements import least
 from jobs.reading import Pinned, read_table
 from jobs.scale import scale
 
@@ -34,7 +35,7 @@ def second_view(
         rows = read_table(second, ["query_id", "item_id", "relevance"])
         relevant, zero = scale(second, 0.0)
     rows = rows.filter(ranked)
-    queries = len(rows.filter(pc.field("relevance") >= relevant).column("query_id").unique())
+    queries = len(rows.filter(pc.field("relevance") >= least(relevant)).column("query_id").unique())
     if queries < FEWEST:
         log.warning("%s: judges %d of the ranked queries, too few for a second view", second.partition, queries)  # fmt: skip
         return None

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.columns import Rows, Strings, find, large, pick, strings, texts
+from jobs.display import printable
 from jobs.judgements import Judgements
 from models.slices import lengths, likely_typos, model_numbers, words_of
 from models.wording import brand_named, exact_matches, marks_left_out
@@ -16,7 +17,7 @@ from models.wording import brand_named, exact_matches, marks_left_out
 Mask = NDArray[np.bool_]
 Groups = dict[str, dict[str, Mask]]
 SEARCHED = ("head", "torso", "tail", "unseen")
-CATEGORIES = 12  # largest, by queries; the rest is `other`
+CATEGORIES = 12  # largest, by queries; the rest is `(other)`
 SEVERAL = 3  # top categories among the relevant items from which a query is ambiguous
 TITLES = 1_000_000  # of the catalogue, for its words: bounds time and memory
 SHOWN_TITLES = 50  # of a query's relevant items that are looked at for its words
@@ -79,7 +80,7 @@ def _titles(judgements: Judgements, items: pa.Table, row_of: Rows) -> list[list[
 def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups:
     """By the commonest top category among the relevant items, and by how many they lie in."""
     coded = large(items.column("category").chunks).fill_null("").dictionary_encode()
-    tops = [path.partition(" > ")[0] or "(none)" for path in texts(coded.dictionary)]
+    tops = [printable(path.partition(" > ")[0], 60) or "(none)" for path in texts(coded.dictionary)]
     names = sorted(set(tops))
     top_of = np.array([names.index(top) for top in tops], np.int64)
     code = top_of[coded.indices.to_numpy(zero_copy_only=False)]
@@ -98,7 +99,7 @@ def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups
     ]
     chosen = {names[place]: main == place for place in largest.tolist()}
     return {
-        "category": {**chosen, "other": (main >= 0) & ~np.isin(main, largest)},
+        "category": {**chosen, "(other)": (main >= 0) & ~np.isin(main, largest)},
         "breadth": {
             f"{SEVERAL} categories or more": several >= SEVERAL,
             f"fewer than {SEVERAL} categories": (several > 0) & (several < SEVERAL),

@@ -1,4 +1,5 @@
-"""What the lists show: how much of the index, how often the same product, how few sellers or categories."""
+"""What the lists show: how much of the index, how often the same product, how few categories and brands. (The input names no
+sellers.)"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, large, where
+from jobs.columns import Rows, Strings, find, large, where
 from models.complement import concentration, duplicates, index_behind
 
 TOP = 10
@@ -34,6 +35,9 @@ def variety(rankings: pa.Table, items: pa.Table, arms: list[str]) -> list[Variet
     names = {
         name: _codes(large(items.column(name).chunks)) for name in ("group_id", "category", "brand")
     }
+    # the code of an empty name: such places say nothing of how many names a list has
+    blank = {name: int(find([""], large(items.column(name).chunks).dictionary_encode().dictionary)[0])
+             for name in ("category", "brand")}  # fmt: skip
     found = []
     for arm in arms:
         rows = where(top, "arm", arm)
@@ -45,11 +49,15 @@ def variety(rankings: pa.Table, items: pa.Table, arms: list[str]) -> list[Variet
                 arm,
                 index_behind(item, len(ids)),
                 duplicates(query, names["group_id"][item]),
-                concentration(query, names["category"][item]),
-                concentration(query, names["brand"][item]),
+                concentration(*_named(query, names["category"][item], blank["category"])),
+                concentration(*_named(query, names["brand"][item], blank["brand"])),
             )
         )
     return found
+
+
+def _named(query: Rows, name: Rows, blank: int) -> tuple[Rows, Rows]:
+    return query[name != blank], name[name != blank]
 
 
 def _codes(values: Strings) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.columns import Strings, find, strings, where
+from jobs.judgements import least
 from jobs.reading import Pinned, read_table
 from models.cutoff import JudgedLists, compare_cutoffs
 from models.fusion import Ranked
@@ -37,7 +38,7 @@ def relevant_keys(
     qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings
 ) -> NDArray[np.int64]:
     """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
-    rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= min_relevance)
+    rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= least(min_relevance))
     query = find(strings(rows, "query_id"), strings(asked, "query_id"))
     item = find(strings(rows, "item_id"), ids)
     keys: NDArray[np.int64] = (query * len(ids) + item)[(query >= 0) & (item >= 0)]

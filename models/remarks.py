@@ -8,10 +8,13 @@ Means = Mapping[str, Mapping[str, float]]
 HEADLINE = "R@60"
 
 
-def remarks(means: Means, said: Mapping[tuple[str, str], str], simulated: bool) -> list[str]:
+def remarks(
+    means: Means, said: Mapping[tuple[str, str], str], simulated: bool, answered: Mapping[str, float] | None = None,
+) -> list[str]:  # fmt: skip
     """State what would mislead if it were left unsaid; empty when all is as hoped.
 
     means: arm -> measure -> mean over the evaluated queries. said: (arm, against) -> better, worse or alike, by R@60.
+    answered: share of the queries that each of the shop's own rankings has a list for.
     """
     found = []
     if simulated:
@@ -31,6 +34,17 @@ def remarks(means: Means, said: Mapping[tuple[str, str], str], simulated: bool) 
             found.append(
                 f"That hybrid beats its best arm may be chance: {HEADLINE} {value['hybrid']:.3f}, and"
                 f" {value[best]:.3f} for {best} alone."
+            )
+    for run, share in (answered or {}).items():
+        if share < 1:
+            found.append(
+                f"{run} answers {share:.0%} of the queries, and counts as 0 on the others."
+            )
+        best = "hybrid" if "hybrid" in value else "dense"
+        if best in value and run in value and value[run] >= value[best]:
+            found.append(
+                f"{best.capitalize()} does not beat the shop's own ranking: {HEADLINE} {value[best]:.3f}, and"
+                f" {value[run]:.3f} for {run}."
             )
     if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:
         found.append(

@@ -168,7 +168,9 @@ def test_a_check_says_from_which_loss_on_it_would_see_one() -> None:
         for arm, some in VALUES.items()
     }
     verdict = judge(replace(CHAMPION, values=noise), CHAMPION, LIMITS, SEGMENTS)
-    (check,) = [one for one in verdict.checks if one.name.startswith("dense R@60")]
+    (check,) = [
+        one for one in verdict.checks if one.name == "dense R@60 not worse than the champion"
+    ]
     assert "shows from -0.02" in check.expected, "1.65 x .3 / 20"
 
 
