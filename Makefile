@@ -21,7 +21,7 @@ demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged 
 	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
 
 test: $(VENV)/minilm ## Run the tests, two files at a time; ARGS="tests/jobs -k lake" for some, WORKERS=0 one by one
-	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --durations=25 $(ARGS)
+	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)
 
 lint: $(READY) ## Check format, code, SQL and types
 	@$(VENV)/bin/ruff format --check .

@@ -21,6 +21,26 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# files that take minutes, and start no JVM or carry no mark for it
+LONG = (
+    "test_serving.py",
+    "test_arms.py",
+    "test_embeddings.py",
+    "test_codes.py",
+    "test_quantiser.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: with several workers none of them is then left alone with the last one."""
+    long = {
+        item.path
+        for item in items
+        if item.get_closest_marker("slow") or item.get_closest_marker("spark")
+    }
+    items.sort(key=lambda item: item.path not in long and item.path.name not in LONG)
+
+
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty lake and an empty home, named by the environment as on any machine."""

@@ -82,6 +82,13 @@ def test_the_talks_worked_example() -> None:
     assert round(measured(qrels, lists, names=("RR@3",)).means()["RR@3"], 2) == 0.61
 
 
+@pytest.mark.parametrize(("rank", "value"), [(1, 1.0), (2, 0.63), (3, 0.5)])
+def test_the_talks_ndcg_values(rank: int, value: float) -> None:
+    # one relevant offer among three, moved down from the first place
+    lists = {"q": [f"x{n}" for n in range(rank - 1)] + ["a"]}
+    assert round(measured([("q", "a", 1.0)], lists).means()["nDCG@10"], 2) == value
+
+
 def test_by_hand() -> None:
     # two relevant items: one at rank 1, one never shown; grades 3 and 1
     found = measured([("q", "a", 3.0), ("q", "b", 1.0)], {"q": ["a", "x", "y"]}).means()
