@@ -35,17 +35,7 @@ def remarks(
                 f"That hybrid beats its best arm may be chance: {HEADLINE} {value['hybrid']:.3f}, and"
                 f" {value[best]:.3f} for {best} alone."
             )
-    for run, share in (answered or {}).items():
-        if share < 1:
-            found.append(
-                f"{run} answers {share:.0%} of the queries, and counts as 0 on the others."
-            )
-        best = "hybrid" if "hybrid" in value else "dense"
-        if best in value and run in value and value[run] >= value[best]:
-            found.append(
-                f"{best.capitalize()} does not beat the shop's own ranking: {HEADLINE} {value[best]:.3f}, and"
-                f" {value[run]:.3f} for {run}."
-            )
+    found += _own_engine(value, answered or {})
     if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:
         found.append(
             f"Dense does not beat sparse yet: {HEADLINE} {value['dense']:.3f} against"
@@ -56,4 +46,21 @@ def remarks(
             f"Hard negatives did not help: {HEADLINE} {value['dense']:.3f} after them,"
             f" {value['dense_in_batch']:.3f} before."
         )
+    return found
+
+
+def _own_engine(value: Mapping[str, float], answered: Mapping[str, float]) -> list[str]:
+    """Where we stand to what the shop shows today."""
+    found = []
+    for run, share in answered.items():
+        if share < 1:
+            found.append(
+                f"{run} answers {share:.0%} of the queries, and counts as 0 on the others."
+            )
+        best = "hybrid" if "hybrid" in value else "dense"
+        if best in value and run in value and value[run] >= value[best]:
+            found.append(
+                f"{best.capitalize()} does not beat the shop's own ranking: {HEADLINE} {value[best]:.3f}, and"
+                f" {value[run]:.3f} for {run}."
+            )
     return found

@@ -29,3 +29,10 @@ def test_a_lead_that_may_be_chance_is_said() -> None:
         remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False)
         == []
     )
+
+
+def test_the_shops_own_engine_is_the_baseline_that_counts() -> None:
+    said = remarks(means(dense=0.6, run_shop=0.7), {}, False, {"run_shop": 0.6})
+    assert said[0].startswith("run_shop answers 60% of the queries")
+    assert "Dense does not beat the shop's own ranking: R@60 0.600, and 0.700" in said[1]
+    assert remarks(means(dense=0.6, run_shop=0.5), {}, False, {"run_shop": 1.0}) == []
