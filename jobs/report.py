@@ -25,6 +25,7 @@ from jobs.report_page import render
 from jobs.report_summary import markdown, summarise
 from jobs.report_tables import Material
 from jobs.second_view import ACTS, AUTO
+from jobs.seed_noise import seed_noise
 from jobs.tracking import MlflowRun, mlflow_run
 from models.evidence import Limits
 
@@ -48,7 +49,8 @@ class Args:
     max_loss            loss that the gate tolerates per measure against the champion, absolute
     max_segment_loss    the same in a segment, beyond which a significant loss stops
     min_support       queries below which a segment is shown, and not judged
-    noise             spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
+    sweep             optional sweep of several seeds: how far trainings differ by their seed alone is the noise
+    noise             the same by hand: spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
     min_index_recall  overlap with exact search that the gate wants
     max_drop          fall of R@60 against the last week, or against a fresh index, from which somebody is told
     max_age_days      age of the index in service from which somebody is told
@@ -63,6 +65,7 @@ class Args:
     report: Partition
     pairs: Partition = NOWHERE
     second: Partition = NOWHERE
+    sweep: Partition = NOWHERE
     second_act: str = "auto"
     min_relevance: float = 0.0
     zero_gain: float = 0.0
@@ -92,20 +95,22 @@ class Args:
                 " an item that counts as relevant must gain something"
             )
 
-    @property
-    def limits(self) -> Limits:
-        """What the gate tolerates."""
+    def limits(self, noise: float) -> Limits:
+        """What the gate tolerates. noise: of seeds."""
         return Limits(
             margin=self.max_loss, segment_margin=self.max_segment_loss, min_support=self.min_support,
-            noise=self.noise, min_index_recall=self.min_index_recall, max_times=self.max_times,
+            noise=noise, min_index_recall=self.min_index_recall, max_times=self.max_times,
         )  # fmt: skip
 
 
 def main(args: Args) -> dict[str, Any]:
     """Measure, judge, and write the page."""
-    pairs, second = ([pin(one)] if one else [] for one in (args.pairs, args.second))
+    pairs, second, sweep = (
+        [pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep)
+    )
+    noise = args.noise or max(map(seed_noise, sweep), default=0.0)
     source = Sources(
-        pin(args.rankings), pin(args.index), pin(args.queries), pin(args.qrels), pin(args.items), pairs, second,
+        pin(args.rankings), pin(args.index), pin(args.queries), pin(args.qrels), pin(args.items), pairs, second, sweep,
     )  # fmt: skip
     source.check()
     rankings = source.rankings
@@ -115,7 +120,12 @@ def main(args: Args) -> dict[str, Any]:
     ):
         out.mlflow_run_id = tracked.id
         material = gather(
-            args.report, source, args.limits, args.min_relevance, args.zero_gain, args.second_act
+            args.report,
+            source,
+            args.limits(noise),
+            args.min_relevance,
+            args.zero_gain,
+            args.second_act,
         )
         found, verdict = material.found, material.verdict
         summary = summarise(material, args.max_drop, args.max_age_days)

@@ -29,7 +29,7 @@ from models.verdict import Verdict
 
 @dataclass(frozen=True)
 class Sources:
-    """Pinned inputs of a report; pairs and second hold at most one."""
+    """Pinned inputs of a report; pairs, second and sweep hold at most one."""
 
     rankings: Pinned
     index: Pinned
@@ -38,12 +38,13 @@ class Sources:
     items: Pinned
     pairs: list[Pinned]
     second: list[Pinned]
+    sweep: list[Pinned]
 
     @property
     def all(self) -> list[Pinned]:
         """Every input, as the manifest names them."""
         first = [self.rankings, self.index, self.queries, self.qrels, self.items]
-        return [*first, *self.pairs, *self.second]
+        return [*first, *self.pairs, *self.second, *self.sweep]
 
     def check(self) -> None:
         """Refuse to judge rankings by anything else than what they were made from.

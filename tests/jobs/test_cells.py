@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.cells import cells, without
-from jobs.lake import IMPRESSIONS, Partition
+from jobs.lake import IMPRESSIONS, SWEEP, Partition
 from jobs.publish import publish
 from jobs.reading import pin
 from jobs.second_view import second_view
+from jobs.seed_noise import seed_noise
 from jobs.shown import variety
 
 
@@ -112,3 +114,19 @@ def test_what_lists_show_by_hand() -> None:
     assert found.brand == 0, "no item has a brand: that says nothing of variety"
     # a and b fill four of five places: 80%; with c all: three of four items
     assert found.p90_frac == pytest.approx(3 / 4)
+
+
+def test_the_noise_of_seeds_by_hand(lake: Path) -> None:
+    """Three trainings with R@60 .60, .62, .64: s = .02, Student's half-width 4.303 s / sqrt(3)."""
+    at = SWEEP.at(ds="2026-01-31", study="seeds")
+    half = 4.302653 * 0.02 / 3**0.5
+    with publish(at, Args(at)) as out:
+        rows = {"measure": ["R@60", "R@60", "RR@60"], "slice": ["all", "head", "all"], "stage": ["star"] * 3,
+                "seeds": [3, 3, 3], "seeds_low": [0.62 - half, 0.0, 0.0], "seeds_high": [0.62 + half, 1.0, 1.0]}  # fmt: skip
+        pq.write_table(pa.table(rows), out.folder / "measures.parquet")
+    assert seed_noise(pin(at)) == pytest.approx(1.96 * 2**0.5 * 0.02, rel=1e-3)
+    lone = SWEEP.at(ds="2026-01-31", study="lone")
+    with publish(lone, Args(lone)) as out:
+        pq.write_table(pa.table({**rows, "seeds": [1, 1, 1]}), out.folder / "measures.parquet")
+    with pytest.raises(LookupError, match="no trial of several seeds"):
+        seed_noise(pin(lone))
