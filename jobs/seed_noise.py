@@ -35,4 +35,4 @@ def seed_noise(sweep: Pinned) -> float:
     half = (numbers(rows, "seeds_high") - numbers(rows, "seeds_low")) / 2
     spread = half * seeds**0.5 / stats.t.ppf((1 + LEVEL) / 2, seeds - 1)
     pooled = float(((seeds - 1) * spread**2).sum() / (seeds - 1).sum()) ** 0.5
-    return float(stats.norm.ppf((1 + LEVEL) / 2)) * 2**0.5 * pooled
+    return float(stats.norm.ppf((1 + LEVEL) / 2) * 2**0.5 * pooled)
