@@ -76,9 +76,13 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
         if served:
             curves["in service"] = ([day for day, _ in served], [value for _, value in served])
         made["nights"] = lines(curves, "days before tonight", MEASURE)
-    aged = sorted((float(one["age_days"]), one["kept"]) for one in nights if one["served"])
-    if len({age for age, _ in aged}) > 1:
-        made["age"] = lines({"": ([age for age, _ in aged], [kept for _, kept in aged])},
+    aged: dict[float, list[float]] = {}
+    for one in nights:
+        if one["served"]:
+            aged.setdefault(float(one["age_days"]), []).append(one["kept"])
+    if len(aged) > 1:
+        ages = sorted(aged)
+        made["age"] = lines({"": (ages, [float(np.mean(aged[age])) for age in ages])},
                             "age of the index in service, days", f"its {MEASURE} / a fresh one's")  # fmt: skip
     return made
 

@@ -74,6 +74,7 @@ def planted(
     smallest = min(large, key=lambda name: int(segments[name].sum()))
     rows = segments[smallest]
     rng = np.random.default_rng(1)
+    quarter = rng.random(len(rows)) < 0.25
 
     def moved(by: float, arms: tuple[str, ...] = ARMS) -> Callable[[Evidence], Evidence]:
         return lambda one: replace(one, values={
@@ -100,6 +101,8 @@ def planted(
         "loss of two points in dense alone": moved(-0.02, ("dense",)),
         f"a broken segment ({smallest}, {int(rows.sum())} queries): nothing found": lost(1.0, rows),
         "the same for half of its queries": lost(0.5, rows),
+        "a quarter of the segment's queries find nothing, paid back by the others": lambda one: replace(one, values={
+            arm: {name: paid_back(found, rows & quarter) for name, found in some.items()} for arm, some in values.items()}),
         "a broken segment, paid back by the others: no mean tells": lambda one: replace(one, values={
             arm: {name: paid_back(found, rows) for name, found in some.items()} for arm, some in values.items()}),
         "one query in fifty finds nothing": lost(0.02, np.ones(len(rows), np.bool_)),
