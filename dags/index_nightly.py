@@ -16,6 +16,7 @@ the report's gate lets it pass.
 - `embeddings_*`: "the file is damaged" names an earlier day's: start the day by hand with `rebuild`. Otherwise clear it;
   the other shards stand.
 - `index`: "fewer items": the catalogue shrank beyond `max_shrink_frac`; look at `items` first.
+- `approve` waits: somebody asked for a person's yes in the form. Answer under Required Actions; after 12 hours it is no.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 - all skipped: nothing was promoted yet. `towers_weekly` trains and promotes the first.
 

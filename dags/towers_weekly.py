@@ -11,6 +11,7 @@ run's day; the `bert` that the form names. All must have passed their data-quali
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `towers_in_batch`, `towers_star`: clear the task; training goes on from its last checkpoint.
 - `promote` green but nothing moved: the gate said no. The report gives the reasons; the old index stays in service.
+- `approve` waits: somebody asked for a person's yes in the form. Answer under Required Actions; after 12 hours it is no.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
 **By hand** the form takes another day, size or seed; towers of the same day are replaced, the champion's stay.
