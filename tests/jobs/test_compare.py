@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from jobs.compare import MEASURES
 from jobs.lake import INDEX, REPORT, Partition
 from jobs.nights import Night, alerts_of, earlier_nights, night_of
 from jobs.publish import publish
+from jobs.reading import pin
 
 Q = 200
 DIGEST = "d" * 40
@@ -90,14 +93,70 @@ def test_earlier_nights_are_read_and_never_later_ones(lake: Path) -> None:
         published(day, champion=served)
     published("2026-01-29", towers="2" * 16, lift=0.2)
     found = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
-    assert [(one.ds, one.towers[0]) for one in found] == [
-        ("2026-01-28", "1"),
-        ("2026-01-29", "1"),
-        ("2026-01-29", "2"),
-    ]
-    assert [one.age_days for one in found] == [8, 9, 0]
+    assert [(one.ds, one.towers[0]) for one in found] == [("2026-01-28", "1"), ("2026-01-29", "1")]
+    assert [one.age_days for one in found] == [8, 9]
     assert found[0].kept == pytest.approx(1.0)
-    assert found[2].now == pytest.approx(found[1].now + 0.1) and found[2].served == 0
+    other = earlier_nights(REPORT.at(ds="2026-01-30", towers="2" * 16))
+    assert [(one.ds, one.towers[0]) for one in other] == [("2026-01-28", "1"), ("2026-01-29", "2")]
+    assert other[1].now == pytest.approx(found[1].now + 0.1) and other[1].served == 0
+
+
+def test_of_two_reports_of_a_day_by_other_towers_the_last_written_counts(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour, towers in ((9, "3"), (11, "1"), (10, "2")):
+        stopped = datetime(2026, 2, 5, hour, tzinfo=UTC)
+        clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, zone, at=stopped: at)})
+        monkeypatch.setattr("jobs.seal.datetime", clock)
+        published("2026-01-29", towers=towers * 16)
+    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", towers="4" * 16))
+    assert found.towers == "1" * 16
+
+
+def _summary_of(report: Partition) -> Path:
+    pinned = pin(report)
+    return Path(pinned.uri) / "summary.json"
+
+
+DAMAGE = {
+    "changed": lambda at: _summary_of(at).write_text("{}"),
+    "gone": lambda at: _summary_of(at).unlink(),
+    "manifest changed": lambda at: (_summary_of(at).parent / "_manifest.json").write_text("{}"),
+    "manifest gone": lambda at: (_summary_of(at).parent / "_manifest.json").unlink(),
+    "pointer cut": lambda at: (Path(at.uri) / "_current.json").write_text('{"attempt"'),
+    "pointer empty": lambda at: (Path(at.uri) / "_current.json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_old_report_does_not_stop_tonights(
+    lake: Path, damage: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    published("2026-01-27")
+    bad = published("2026-01-28")
+    damage(bad)
+    found = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    assert [one.ds for one in found] == ["2026-01-27"]
+    assert f"{bad}: left out of the trend" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "null", "NaN", "\xff", '{"measures": {}}',
+     '{"measures": {"dense": {}}, "verdict": "pass", "queries": 9}',
+     '{"measures": {"dense": {"R@60": NaN}}, "verdict": "pass", "queries": 9}',
+     '{"measures": {"dense": {"R@60": null}}, "verdict": "pass", "queries": 9}'],
+)  # fmt: skip
+def test_a_report_of_older_code_is_left_out(
+    lake: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = REPORT.at(ds="2026-01-29", towers="1" * 16)
+    with publish(old, Args(old)) as out:
+        (out.folder / "summary.json").write_bytes(text.encode("latin-1"))
+    published("2026-01-29", towers="2" * 16)
+    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    assert found.towers == "2" * 16, "the day's other report stands for it"
+    assert f"{old}: left out of the trend" in caplog.text
 
 
 def night(ds: str, now: float, served: float = 0.0, age_days: int = 0) -> Night:
@@ -116,6 +175,35 @@ def test_alerts_by_hand() -> None:
     assert "of 15 days ago" in said
     (said,) = alerts_of([], night("2026-01-08", 0.6, served=0.5, age_days=2), 0.05, 14)
     assert "0.500 on today's queries, a fresh one 0.600" in said
+
+
+def days(values: list[float]) -> list[Night]:
+    """Nights from the first of January, the last of them tonight."""
+    first = date(2026, 1, 1)
+    return [night(str(first + timedelta(days=n)), one) for n, one in enumerate(values)]
+
+
+def test_slow_decay_is_told_by_hand() -> None:
+    """One point lost each night: the last week's median is never 5 points above tonight."""
+    *nights, tonight = days([0.6 - 0.01 * n for n in range(14)])
+    (said,) = alerts_of(nights, tonight, 0.05, 14)
+    # medians: of 0.60 to 0.54 it is 0.57, of 0.53 to 0.47 it is 0.50
+    assert "last 7 nights is 0.500, that of the 7 up to 2026-01-07 was 0.570" in said
+    assert alerts_of(nights, tonight, 0.08, 14) == []
+    assert alerts_of(nights[1:], tonight, 0.05, 14) == [], "thirteen nights hold no two weeks"
+
+
+def test_the_best_week_is_any_that_shares_no_night_with_the_last() -> None:
+    values = [0.5] * 3 + [0.9] * 3 + [0.6] * 7 + [0.52] * 7
+    *nights, tonight = days(values)
+    # windows with all three of 0.9 and four others have a median of 0.6 or less: no single peak counts
+    (said,) = alerts_of(nights, tonight, 0.05, 14)
+    assert "is 0.520, that of the 7 up to 2026-01-13 was 0.600" in said
+    *nights, tonight = days([0.6] * 6 + [0.52] * 8)
+    (said,) = alerts_of(nights, tonight, 0.05, 14)
+    assert "up to 2026-01-07 was 0.600" in said
+    *nights, tonight = days([0.52] * 7 + [0.9] * 3 + [0.52] * 4)
+    assert alerts_of(nights, tonight, 0.05, 14) == [], "three good nights are no week"
 
 
 def test_without_a_sparse_arm_dense_stands_for_the_night() -> None:
