@@ -69,3 +69,9 @@ def holm(p: Floats) -> Floats:
     found = np.empty(len(p))
     found[order] = steps.clip(max=1.0)
     return found
+
+
+def least_resamples(comparisons: int, alpha: float) -> int:
+    """Resamples from which a p of permutation_p can be below alpha after Holm's correction for so many comparisons."""
+    # the least p is 1 / (resamples + 1), and the first of Holm's steps takes it times all
+    return int(comparisons / alpha)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.significance import holm, permutation_p, worse_p
+from models.significance import holm, least_resamples, permutation_p, worse_p
 
 
 def test_all_signs_by_hand() -> None:
@@ -71,3 +71,16 @@ def test_a_loss_of_exactly_the_margin_is_none_beyond_it(n: int, margin: float) -
 def test_a_spread_that_is_small_and_true_does_not_make_rounding_significant() -> None:
     near = np.resize([-0.02 - 3e-11, -0.02 - 1e-11], 100)
     assert worse_p(near, 0.02) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3, 7, 30, 49, 50, 51, 333])
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.3])
+def test_with_the_least_resamples_and_no_fewer_a_p_can_be_small(
+    comparisons: int, alpha: float
+) -> None:
+    least = least_resamples(comparisons, alpha)
+
+    def corrected(resamples: int) -> float:
+        return float(holm(np.full(comparisons, 1 / (resamples + 1))).min())
+
+    assert corrected(least) < alpha <= corrected(least - 1) + 1e-12
