@@ -19,6 +19,7 @@ from jobs.lake import INDEX, REPORT, Partition
 from jobs.nights import Night, alerts_of, earlier_nights, night_of
 from jobs.publish import publish
 from jobs.reading import pin
+from models.significance import permutation_p
 
 Q = 200
 DIGEST = "d" * 40
@@ -33,7 +34,7 @@ class Args:
 
 def published(
     ds: str, lift: float = 0.0, digest: str = DIGEST, champion: str = "", towers: str = "1" * 16,
-    hostile: str = "typo",
+    hostile: str = "typo", **changed: object,
 ) -> Partition:  # fmt: skip
     """A report whose hybrid arm is `lift` better in the second half of the queries."""
     at = REPORT.at(ds=ds, towers=towers)
@@ -59,7 +60,8 @@ def published(
     with publish(at, Args(at)) as out:
         pq.write_table(pa.table(columns), out.folder / "measures.parquet")
         pq.write_table(pa.table(segments), out.folder / "segments.parquet")
-        told = {"queries": Q, "qrels_digest": digest, "measures": means, "verdict": "pass"}
+        told = {"queries": Q, "qrels_digest": digest, "measures": means, "verdict": "pass",
+                "min_relevance": 2.0, "zero_gain": 0.0, "depth": 100} | changed  # fmt: skip
         (out.folder / "summary.json").write_text(json.dumps(told))
         out.facts["champion"] = {"index": champion} if champion else {}
     return at
@@ -85,6 +87,104 @@ def test_reports_of_other_judgements_are_refused(lake: Path) -> None:
     old = published("2026-01-29", digest="")
     with pytest.raises(ValueError, match="expected the same"):
         compare.main(compare.Args(old, old))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"min_relevance": 3.0}, "differently: min_relevance 3.0 against 2.0; expected"),
+        ({"zero_gain": 1.0}, "differently: zero_gain 1.0 against 0.0; expected"),
+        ({"depth": 1000}, "differently: depth 1000 against 100; expected"),
+        ({"depth": None}, "depth not said, by older code against 100"),
+        ({"depth": 60, "zero_gain": 1.0}, "zero_gain 1.0 against 0.0; depth 60 against 100"),
+    ],
+)
+def test_reports_that_took_judgements_otherwise_are_refused(
+    lake: Path, changed: dict, said: str
+) -> None:
+    before, after = published("2026-01-30"), published("2026-01-31", **changed)
+    with pytest.raises(ValueError, match=said):
+        compare.main(compare.Args(before, after))
+
+
+def rewritten(report: Partition, change: Callable[[pa.Table], pa.Table]) -> Partition:
+    """The same report with other values, published anew."""
+    old = {name: pin(report).path(name) for name in ("measures.parquet", "segments.parquet", "summary.json")}  # fmt: skip
+    kept = {name: path.read_bytes() for name, path in old.items()}
+    with publish(report, Args(report)) as out:
+        for name, data in kept.items():
+            (out.folder / name).write_bytes(data)
+        path = out.folder / "measures.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
+    return report
+
+
+def column(table: pa.Table, name: str, change: Callable[[str], str]) -> pa.Table:
+    place = table.column_names.index(name)
+    return table.set_column(place, name, [[change(one) for one in table.column(name).to_pylist()]])
+
+
+def test_reports_whose_values_are_of_other_queries_are_refused(lake: Path) -> None:
+    before = published("2026-01-30")
+    other = rewritten(
+        published("2026-01-31"),
+        lambda table: column(table, "query_id", lambda one: one.replace("q007", "q777")),
+    )
+    with pytest.raises(ValueError, match="expected the same queries in both"):
+        compare.main(compare.Args(before, other, resamples=1000))
+    short = rewritten(published("2026-02-01"), lambda table: table.slice(1))
+    with pytest.raises(ValueError, match="arm 'dense' lacks 1 of 1,000 values"):
+        compare.main(compare.Args(before, short, resamples=1000))
+
+
+def test_the_order_of_rows_does_not_matter(lake: Path) -> None:
+    before, after = published("2026-01-30"), published("2026-01-31", lift=0.1)
+    turn = np.random.default_rng(5).permutation(2 * Q * len(MEASURES))
+    mixed = rewritten(published("2026-02-01", lift=0.1), lambda table: table.take(pa.array(turn)))
+    said = [compare.main(compare.Args(before, one, resamples=1000)) for one in (after, mixed)]
+    assert said[0]["better"] == said[1]["better"] == len(MEASURES)
+    same = compare.main(compare.Args(after, mixed, resamples=1000))
+    assert same["alike"] == 2 * len(MEASURES)
+
+
+def test_an_arm_is_shown_as_it_is_called(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = [
+        rewritten(
+            published(day),
+            lambda table: column(table, "arm", {"dense": "x[/]", "hybrid": "y[red]"}.__getitem__),
+        )
+        for day in ("2026-01-30", "2026-01-31")
+    ]
+    compare.main(compare.Args(*reports, resamples=1000))
+    shown = capsys.readouterr().err
+    assert "x[/]" in shown and "y[red]" in shown
+
+
+def test_where_the_page_is_to_stand_is_looked_at_first(lake: Path, tmp_path: Path) -> None:
+    absent = REPORT.at(ds="2026-01-31", towers="1" * 16)
+    with pytest.raises(ValueError, match="it is a folder"):
+        compare.main(compare.Args(absent, absent, str(tmp_path)))
+    page = tmp_path / "some" / "where" / "compare.html"
+    report = published("2026-01-31")
+    compare.main(compare.Args(report, report, str(page), resamples=1000))
+    assert page.is_file()
+    with pytest.raises(ValueError, match="expected 1,000 or more"):
+        compare.Args(report, report, resamples=999)
+
+
+def test_one_throw_of_the_coins_serves_all_measures_of_an_arm(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+
+    def watched(differences: np.ndarray, *rest: int) -> np.ndarray:
+        shapes.append(differences.shape)
+        return permutation_p(differences, *rest)
+
+    monkeypatch.setattr(compare, "permutation_p", watched)
+    report = published("2026-01-31")
+    compare.main(compare.Args(report, report, resamples=1000))
+    assert shapes == [(Q, len(MEASURES))] * 2 + [(Q // 2, 1)] * 2, "two arms, then two segments"
 
 
 def test_earlier_nights_are_read_and_never_later_ones(lake: Path) -> None:
