@@ -8,31 +8,42 @@ Both must have judged the same queries by the same judgements: means over others
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jobs.cli import run
-from jobs.columns import numbers, strings, where
+from jobs.columns import Strings, find, large, where
 from jobs.comparisons import ALPHA
 from jobs.display import printable
 from jobs.lake import Partition
+from jobs.measured import read_values, same_questions
 from jobs.reading import Pinned, pin
 from jobs.report_page import environment
-from models.intervals import Interval, mean_interval
+from models.intervals import Interval, mean_intervals
 from models.plots import forest
 from models.significance import holm, permutation_p
 
 Row = dict[str, Any]
+Floats = NDArray[np.float64]
 MEASURES = ("R@10", "R@60", "RR@60", "nDCG@10", "AP@100")
 SEGMENT_MEASURE, MIN_SUPPORT = "R@60", 30
+SAME = (
+    "qrels_digest",
+    "min_relevance",
+    "zero_gain",
+    "depth",
+)  # of two reports that can be compared
 
 
 @dataclass(frozen=True)
@@ -51,102 +62,83 @@ class Args:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.resamples < 100:
-            raise ValueError(f"resamples={self.resamples}: an interval wants 100 or more")
+        if self.resamples < 1000:
+            raise ValueError(f"resamples={self.resamples}: expected 1,000 or more, or no p could be small once corrected")  # fmt: skip
 
 
 def main(args: Args) -> dict[str, Any]:
     """Refuse what cannot be compared; compare the rest."""
+    page = Path(args.page)
+    if args.page:
+        if page.is_dir():
+            raise ValueError(f"page={args.page}: it is a folder; expected the name of an HTML file")
+        page.parent.mkdir(parents=True, exist_ok=True)
     before, after = (pin(one, even_stopped=True) for one in (args.before, args.after))
-    _same_questions(before, after)
-    values = [_values(one) for one in (before, after)]
-    arms = [arm for arm in values[1] if arm in values[0] and not arm.startswith("champion_")]
+    same_questions(before, after)
+    was, now = (read_values(one, MEASURES) for one in (before, after))
+    if not was.query_ids.equals(now.query_ids):
+        raise ValueError(
+            f"{after.partition}: values of {len(now.query_ids):,} queries, {before.partition} of {len(was.query_ids):,};"
+            " expected the same queries in both"
+        )
+    arms = [arm for arm in now.arms if arm in was.arms]
     if not arms:
         raise ValueError(
             f"{after.partition}: no arm that {before.partition} has too; expected one at least"
         )
-    rows = [
-        _row(arm, name, values[0][arm][name], values[1][arm][name], args)
-        for arm in arms
-        for name in MEASURES
-    ]
+    rows = [row for arm in arms for row in _rows(arm, MEASURES, was.arms[arm], now.arms[arm], args)]
     best = "hybrid" if "hybrid" in arms else arms[0]
-    segments = _segments(
-        after, values[0][best][SEGMENT_MEASURE], values[1][best][SEGMENT_MEASURE], args
-    )
+    segments = _segments(after, now.query_ids, was.arms[best], now.arms[best], args)
     for some in (rows, segments):
-        corrected = holm(np.array([row["p"] for row in some], np.float64)).tolist()
-        for row, p in zip(some, corrected, strict=True):
-            row |= {
-                "p": p,
-                "said": "alike" if p >= ALPHA else "better" if row["moved"].value > 0 else "worse",
-            }
+        _correct(some)
     _show(args, rows)
     if args.page:
         plot = forest([(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE], "difference, 95% interval")  # fmt: skip
-        page = environment().get_template("compare.html.j2").render(
+        html = environment().get_template("compare.html.j2").render(
             before=before, after=after, rows=rows, segments=sorted(segments, key=lambda row: row["moved"].value),
-            arm=best, plot_of=plot, queries=len(values[0][best][SEGMENT_MEASURE]),
+            arm=best, plot_of=plot, queries=len(now.query_ids),
         )  # fmt: skip
-        Path(args.page).write_text(page + "\n", "utf-8")
+        page.write_text(html + "\n", "utf-8")
     counts = {
         name: sum(row["said"] == name for row in rows) for name in ("better", "worse", "alike")
     }
     return {"before": str(args.before), "after": str(args.after), **counts, "page": args.page}
 
 
-def _same_questions(before: Pinned, after: Pinned) -> None:
-    """Refuse reports of other queries or judgements.
-
-    Raises:
-        ValueError: they are not the same, or a report is too old to say.
-    """
-    told = [json.loads(one.path("summary.json").read_bytes()) for one in (before, after)]
-    names = [one.get("qrels_digest", "not said: made by older code") for one in told]
-    if names[0] != names[1] or len(names[0]) != 40:
-        raise ValueError(
-            f"{after.partition}: judged by {told[1]['queries']:,} queries with judgements {names[1][:12]},"
-            f" {before.partition} by {told[0]['queries']:,} with {names[0][:12]}; expected the same: rank and judge"
-            " both by the qrels of one day"
-        )
-
-
-def _values(report: Pinned) -> dict[str, dict[str, np.ndarray]]:
-    """Arm -> measure -> values, in the order of query ids."""
-    rows = pq.read_table(report.path("measures.parquet"))
-    rows = rows.filter(np.isin(np.array(strings(rows, "measure")), MEASURES))
-    rows = rows.sort_by("query_id")
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for arm in map(str, rows.column("arm").unique().to_pylist()):
-        mine = where(rows, "arm", arm)
-        found[arm] = {name: numbers(where(mine, "measure", name), "value") for name in MEASURES}
-    return found
-
-
-def _row(arm: str, name: str, before: np.ndarray, after: np.ndarray, args: Args) -> Row:
-    moved = after - before
-    return {
-        "arm": arm, "measure": name, "before": float(before.mean()), "after": float(after.mean()),
-        "moved": mean_interval(moved, args.seed, args.resamples),
-        "p": float(permutation_p(moved[:, None], args.seed, args.resamples)[0]),
-    }  # fmt: skip
-
-
-def _segments(report: Pinned, before: np.ndarray, after: np.ndarray, args: Args) -> list[Row]:
-    """The same by segment, of those with enough queries."""
-    ids = sorted(set(strings(pq.read_table(report.path("measures.parquet"), columns=["query_id"]), "query_id")))  # fmt: skip
-    row_of = {name: row for row, name in enumerate(ids)}
-    members: dict[tuple[str, str], list[int]] = {}
-    for one in pq.read_table(report.path("segments.parquet")).to_pylist():
-        members.setdefault((one["group"], one["segment"]), []).append(row_of[one["query_id"]])
+def _rows(arm: str, names: Sequence[str], before: Floats, after: Floats, args: Args) -> list[Row]:
+    """A row for each of the measures, whose values are the columns of before and after [Q, len(names)]."""
+    spans = mean_intervals(after - before, args.seed, args.resamples)
+    p = permutation_p(after - before, args.seed, args.resamples)
     return [
         {
-            **_row(f"{group}: {name}", SEGMENT_MEASURE, before[rows], after[rows], args),
-            "queries": len(rows),
+            "arm": arm, "measure": name, "before": float(before[:, place].mean()), "after": float(after[:, place].mean()),
+            "moved": spans[place], "p": float(p[place]),
         }
-        for (group, name), rows in members.items()
-        if len(rows) >= MIN_SUPPORT
-    ]
+        for place, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def _correct(rows: list[Row]) -> None:
+    """Correct the p of a table for how many comparisons it holds, and say what may be said after it."""
+    corrected = holm(np.array([row["p"] for row in rows], np.float64)).tolist()
+    for row, p in zip(rows, corrected, strict=True):
+        said = "alike" if p >= ALPHA else "better" if row["moved"].value > 0 else "worse"
+        row |= {"p": p, "said": said}
+
+
+def _segments(report: Pinned, ids: Strings, before: Floats, after: Floats, args: Args) -> list[Row]:
+    """The same by segment, of those with enough queries."""
+    rows = pq.read_table(report.path("segments.parquet"))
+    counted = rows.group_by(["group", "segment"], use_threads=False).aggregate([([], "count_all")])
+    names, place, found = (SEGMENT_MEASURE,), [MEASURES.index(SEGMENT_MEASURE)], []
+    for one in counted.filter(pc.field("count_all") >= MIN_SUPPORT).to_pylist():
+        group, name = one["group"], one["segment"]
+        mine = where(where(rows, "group", group), "segment", name)
+        members = find(large(mine.column("query_id").chunks), ids)
+        was, now = (some[members][:, place] for some in (before, after))
+        (row,) = _rows(f"{group}: {name}", names, was, now, args)
+        found.append({**row, "queries": len(members)})
+    return found
 
 
 def _show(args: Args, rows: list[Row]) -> None:
@@ -159,7 +151,7 @@ def _show(args: Args, rows: list[Row]) -> None:
     for row in rows:
         span: Interval = row["moved"]
         hue = {"better": "green", "worse": "red", "alike": "dim"}[row["said"]]
-        table.add_row(printable(row["arm"], 40), row["measure"], f"{row['before']:.4f}", f"{row['after']:.4f}",
+        table.add_row(escape(printable(row["arm"], 40)), row["measure"], f"{row['before']:.4f}", f"{row['after']:.4f}",
                       f"{span.value:+.4f} ({span.low:+.4f}, {span.high:+.4f})", f"{row['p']:.4f}", f"[{hue}]{row['said']}[/]")  # fmt: skip
     Console(stderr=True, width=None if sys.stderr.isatty() else 130).print(table)
 

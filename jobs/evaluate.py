@@ -14,21 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jobs.bundle_files import write_json
 from jobs.cli import run
-from jobs.comparisons import Comparison, compare
+from jobs.columns import find, large, numbers
+from jobs.comparisons import ALPHA, Comparison, compare
 from jobs.display import printable
-from jobs.evaluation import Evaluation, evaluate
+from jobs.evaluation import Evaluation
+from jobs.judgements import Judgements, judge_items
 from jobs.trec import read_qrels, read_run
 from models.intervals import Interval, mean_intervals
+from models.judged import Judged, hits_of
 from models.measures import Measured, measure
+from models.significance import least_resamples
 
 SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
+# one judgement and no ranking: what asks a measure whether it is one
+_FIRST, _NONE = np.zeros(1, np.int64), np.zeros(0, np.int64)
+_JUDGED = Judged.of(1, 1, _FIRST, _FIRST, np.ones(1), np.ones(1, np.bool_))
+_NOTHING = (_JUDGED, hits_of(_JUDGED, _NONE, _NONE, _NONE))
 
 
 @dataclass(frozen=True)
@@ -53,45 +63,82 @@ class Args:
     out: str = ""
 
     def __post_init__(self) -> None:
-        names = [Path(one).stem for one in self.rankings.split(",")]
-        if len(set(names)) != len(names):
+        arms = [path.stem for path in self.paths]
+        if not all(arms):
+            raise ValueError(f"rankings={self.rankings!r}: a name is empty; expected files, separated by commas")  # fmt: skip
+        if len(set(arms)) != len(arms):
             raise ValueError(
                 f"rankings={self.rankings}: two files of one name; an arm is named by its file"
             )
-        if self.resamples < 100:
-            raise ValueError(f"resamples={self.resamples}: an interval wants 100 or more")
-        if not self.measures.split():
-            raise ValueError(f"measures: expected names such as {SHOWN}")
+        if not self.names or len(set(self.names)) != len(self.names):
+            raise ValueError(f"measures={self.measures!r}: expected names such as {SHOWN}, each once")  # fmt: skip
+        measure(*_NOTHING, self.names)  # a name that is none of a measure is told before any work
+        if not self.zero_gain < self.min_relevance:
+            raise ValueError(
+                f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
+                " an item that counts as relevant must gain something"
+            )
+        least = max(1000, least_resamples((len(arms) - 1) * len(self.names), ALPHA))
+        if self.resamples < least:
+            raise ValueError(
+                f"resamples={self.resamples}: expected {least:,} or more, or no p could be below {ALPHA:g}"
+                " once it is corrected for so many comparisons"
+            )
+
+    @property
+    def paths(self) -> list[Path]:
+        """The run files."""
+        return [Path(one.strip()) for one in self.rankings.split(",")]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The measures."""
+        return tuple(self.measures.split())
 
 
 def main(args: Args) -> dict[str, Any]:
     """Read, measure, compare, tell."""
-    parts = []
-    for path in map(Path, args.rankings.split(",")):
-        rows = read_run(path)
-        parts.append(rows.append_column("arm", pa.array([path.stem] * rows.num_rows)))
-    qrels = read_qrels(Path(args.qrels))
-    found = evaluate(pa.concat_tables(parts), qrels, args.min_relevance, args.zero_gain)
-    names = tuple(args.measures.split())
-    judged = found.judgements.judged
-    arms = {
-        arm: Measured(found.judgements.query_ids, names, measure(judged, hits, names))
-        for arm, hits in found.hits.items()
-    }
-    found = Evaluation(found.judgements, arms, found.hits, found.depth)
+    folder = Path(args.out)
+    if args.out:
+        folder.mkdir(parents=True, exist_ok=True)
+    judgements = judge_items(read_qrels(Path(args.qrels)), args.min_relevance, args.zero_gain)
+    arms, hits, answered, depth = {}, {}, {}, 0
+    for path in args.paths:
+        rows, arm = read_run(path), path.stem
+        answered[arm] = _answered(rows, judgements, path, args.qrels)
+        depth = max(depth, int(numbers(rows, "rank").max()))
+        hits[arm] = judgements.hits(rows)
+        values = measure(judgements.judged, hits[arm], args.names)
+        arms[arm] = Measured(judgements.query_ids, args.names, values)
+    found = Evaluation(judgements, arms, hits, depth)
     first, *others = arms
-    compared = compare(found, [(arm, first) for arm in others], names, args.resamples, args.seed)
+    pairs = [(arm, first) for arm in others]
+    compared = compare(found, pairs, args.names, args.resamples, args.seed)
     spans = {
         arm: mean_intervals(one.values, args.seed, args.resamples) for arm, one in arms.items()
     }
-    summary = _summary(found, spans, compared)
-    _show(found, spans, compared)
+    summary = {**_summary(found, spans, compared), "answered": answered}
+    _show(found, spans, compared, answered)
     if args.out:
-        folder = Path(args.out)
-        folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(found.table(), folder / "measures.parquet", compression="zstd")
         write_json(summary, folder / "summary.json")
-    return {"queries": len(found.judgements), "arms": summary["measures"]}
+    return {"queries": len(judgements), "answered": answered, "arms": summary["measures"]}
+
+
+def _answered(rows: pa.Table, judgements: Judgements, path: Path, qrels: str) -> int:
+    """How many of the judged queries a ranking answers; those that it leaves out count as 0 in every mean.
+
+    Raises:
+        ValueError: it answers none: then it is of other queries, or their ids are spelt otherwise.
+    """
+    asked, judged = large(rows.column("query_id").chunks).unique(), judgements.query_ids
+    count = int((find(judged, asked) >= 0).sum())
+    if not count:
+        raise ValueError(
+            f"{path}: none of its {len(asked):,} queries, such as {asked[0].as_py()!r}, is among the {len(judged):,}"
+            f" judged ones with a relevant item in {qrels}, such as {judged[0]!r}; expected ids of the same spelling"
+        )
+    return count
 
 
 def _summary(
@@ -108,25 +155,28 @@ def _summary(
     }
 
 
-def _show(found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison]) -> None:
+def _show(
+    found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison], answered: dict[str, int]
+) -> None:  # fmt: skip
     """The tables that a person reads; standard output keeps the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     missing = found.judgements.queries_without_relevant
     title = f"{len(found.judgements):,} queries ({missing:,} without a relevant item left out), 95% intervals"
     table = Table(title=title, title_justify="left")
     table.add_column("arm")
-    for name in found.names:
+    for name in ("answered", *found.names):
         table.add_column(name, justify="right")
     for arm, some in spans.items():
         table.add_row(
-            printable(arm, 40),
+            _plain(arm),
+            f"{answered[arm]:,}",
             *(f"{one.value:.4f} ±{(one.high - one.low) / 2:.4f}" for one in some),
         )
     console.print(table)
     if not compared:
         return
     table = Table(
-        title=f"against {printable(compared[0].against, 40)}; p by permutation, corrected (Holm)",
+        title=f"against {_plain(compared[0].against)}; p by permutation, corrected (Holm)",
         title_justify="left",
     )
     for name in ("arm", "measure", "difference", "95% interval", "p", "p corrected", ""):
@@ -134,9 +184,14 @@ def _show(found: Evaluation, spans: dict[str, list[Interval]], compared: list[Co
     for one in compared:
         low, high = one.difference.low, one.difference.high
         hue = {"better": "green", "worse": "red", "alike": "dim"}[one.said]
-        table.add_row(printable(one.arm, 40), one.measure, f"{one.difference.value:+.4f}", f"[{low:+.4f}, {high:+.4f}]".replace("[", "\\["),
+        table.add_row(_plain(one.arm), one.measure, f"{one.difference.value:+.4f}", escape(f"[{low:+.4f}, {high:+.4f}]"),
                       f"{one.p:.4f}", f"{one.p_holm:.4f}", f"[{hue}]{one.said}[/]")  # fmt: skip
     console.print(table)
+
+
+def _plain(arm: str) -> str:
+    """An arm as a cell: its file's name may hold what a terminal or rich would obey."""
+    return escape(printable(arm, 40))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import strings
+from jobs.columns import strings, texts
 from jobs.reading import Pinned, read_table
 from models.wording import words
 
 
 def judged_in(qrels: Pinned, split: str) -> set[str]:
     """Ids of the queries judged in a split."""
-    return set(strings(read_table(qrels, ["query_id"], pc.field("split") == split), "query_id"))
+    rows = read_table(qrels, ["query_id"], pc.field("split") == split)
+    return set(texts(rows.column("query_id").unique()))  # a query has many judgements
 
 
 def judged_queries(queries: Pinned, qrels: Pinned, split: str) -> pa.Table:

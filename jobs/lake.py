@@ -52,6 +52,16 @@ class Table:
         )
 
     @property
+    def root(self) -> str:
+        """The lake that holds the table: a trial reads the lake's tables and trains in its own."""
+        return (trials_root() if self.name in TRAINED else "") or lake_root()
+
+    @property
+    def uri(self) -> str:
+        """The folder below which its partitions lie."""
+        return f"{self.root}/{self.name}_v{self.version}"
+
+    @property
     def columns(self) -> dict[str, str]:
         """Column name -> Spark SQL type, in order; empty for tables that are files of another kind."""
         return COLUMNS.get(self.name, {})
@@ -117,12 +127,12 @@ class Partition:
         if any("{" in value for _, value in self.pairs):
             raise ValueError(f"{self} still holds a template; it was not rendered")
         folders = "/".join(f"{key}={value}" for key, value in self.pairs)
-        return f"{self.root}/{self.name}_v{self.table.version}/{folders}"
+        return f"{self.table.uri}/{folders}"
 
     @property
     def root(self) -> str:
-        """The lake that holds the partition: a trial reads the lake's tables and trains in its own."""
-        return (trials_root() if self.name in TRAINED else "") or lake_root()
+        """The lake that holds the partition."""
+        return self.table.root
 
     def having(self, **values: str) -> Partition:
         """The same address with some values replaced."""

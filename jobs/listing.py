@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyarrow import fs
 
 from jobs import store
+from jobs.keys import KEYS
 from jobs.lake import Partition, Table
 from jobs.reading import exists
 
@@ -14,20 +15,17 @@ def published(table: Table, first: str = "", before: str = "") -> list[Partition
     day_key, key = table.keys
     found = [
         table.at(**{day_key: ds, key: value})
-        for ds in _values(table, day_key)
+        for ds in _values(table.uri, day_key)
         if ds >= first and (not before or ds < before)
-        for value in _values(table, key, f"{day_key}={ds}")
+        for value in _values(f"{table.uri}/{day_key}={ds}", key)
     ]
     return [partition for partition in found if exists(partition)]
 
 
-def _values(table: Table, key: str, below: str = "") -> list[str]:
-    root = table.at(**dict.fromkeys(table.keys, "{{ any }}")).root
-    place = f"{root}/{table.name}_v{table.version}/{below}".rstrip("/")
+def _values(place: str, key: str) -> list[str]:
+    """Values of a key among the folders of a place; what somebody left there beside them is passed over."""
     system, path = store.filesystem(place)
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(
-        info.base_name.removeprefix(f"{key}=")
-        for info in found
-        if info.base_name.startswith(f"{key}=")
-    )
+    names = [info.base_name for info in found if not info.is_file and info.base_name.startswith(f"{key}=")]  # fmt: skip
+    is_valid, _ = KEYS[key]
+    return sorted(filter(is_valid, (name.removeprefix(f"{key}=") for name in names)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -14,9 +16,10 @@ from jobs.lake import REPORT, Partition
 from jobs.listing import published
 from jobs.reading import pin
 
+log = logging.getLogger(__name__)
 DAYS = 90
 MEASURE = "R@60"
-LAST = 7  # nights that today is held against
+LAST = 7  # nights that today is held against; of the last so many and the best so many, the medians are compared
 FEWEST = 3  # of them, below which nothing is said
 
 
@@ -40,14 +43,33 @@ class Night:
 
 
 def earlier_nights(report: Partition, days: int = DAYS) -> list[Night]:
-    """Reports of the days before, oldest first; never one of a later day, so that a backfill sees what it saw then."""
+    """One report of each day before, oldest first; never of a later day, so that a backfill sees what it saw then.
+
+    Of several of one day, that of tonight's towers counts, else the last that was written. A report that cannot be
+    read is left out, with a warning: an old one must not keep tonight's from being written.
+    """
     first = (date.fromisoformat(report.ds) - timedelta(days=days)).isoformat()
-    nights = []
+    best: dict[str, tuple[bool, str, Night]] = {}
     for one in published(REPORT, first, before=report.ds):
-        pinned = pin(one, even_stopped=True)
-        told = json.loads(pinned.path("summary.json").read_bytes())
-        nights.append(night_of(one, told, pinned.facts.get("champion") or {}))
-    return nights
+        try:
+            written_at, night = _read(one)
+        # whatever is wrong with it: damaged, of older code, half deleted
+        except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
+            log.warning("%s: left out of the trend: %s: %s", one, type(error).__name__, error)
+            continue
+        found = (night.towers == report.values["towers"], written_at, night)
+        best[one.ds] = max(best.get(one.ds, found), found, key=lambda some: some[:2])
+    return [night for _, _, night in best.values()]
+
+
+def _read(report: Partition) -> tuple[str, Night]:
+    """When a report was written, and its point of the trend."""
+    pinned = pin(report, even_stopped=True)
+    told = json.loads(pinned.path("summary.json").read_bytes())
+    night = night_of(report, told, pinned.facts.get("champion") or {})
+    if not math.isfinite(night.now) or not math.isfinite(night.served):
+        raise ValueError(f"{MEASURE} is {night.now}, expected a finite number")
+    return pinned.manifest.created_at, night
 
 
 def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) -> Night:
@@ -68,17 +90,19 @@ def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) 
 
 
 def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int) -> list[str]:  # fmt: skip
-    """What a person should be told: a fall against the last nights, an index in service too old or worn.
+    """What a person should be told: a fall against the last nights or, slowly, against the best week; an index in
+    service too old or worn.
 
     Other nights had other queries: a fall is a reason to look, and none to stop.
     """
     found = []
-    last = [one.now for one in nights if one.ds != tonight.ds][-LAST:]
+    last = [one.now for one in nights[-LAST:]]
     if len(last) >= FEWEST and (usual := float(np.median(last))) - tonight.now > max_drop:
         found.append(
             f"{MEASURE} fell to {tonight.now:.3f}; the median of the last {len(last)} nights is {usual:.3f}"
             f" (alert from {max_drop:g})"
         )
+    found += _decay([*nights, tonight], max_drop)
     if tonight.served and tonight.age_days > max_age_days:
         found.append(
             f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}"
@@ -89,6 +113,23 @@ def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_
             f" (alert from {max_drop:g})"
         )
     return found
+
+
+def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
+    """What is lost so slowly that the last nights hide it: their median against that of the best week before."""
+    if len(nights) < 2 * LAST:
+        return []
+    values = np.array([one.now for one in nights])
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(values, LAST), axis=1)
+    now, earlier = float(medians[-1]), medians[:-LAST]  # weeks that share no night with the last
+    best = int(np.flatnonzero(earlier == earlier.max())[-1])
+    if earlier[best] - now <= max_drop:
+        return []
+    said = (
+        f"{MEASURE} is in slow decay: the median of the last {LAST} nights is {now:.3f}, that of the {LAST} up to"
+        f" {nights[best + LAST - 1].ds} was {earlier[best]:.3f} (alert from {max_drop:g})"
+    )
+    return [said]
 
 
 def as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:

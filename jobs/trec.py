@@ -10,6 +10,7 @@ rank that the file states is not believed.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _SPACE = re.compile(r"\s")
 _RUN = ("query_id", "q0", "item_id", "rank", "score", "tag")
 _QRELS = ("query_id", "iteration", "item_id", "relevance")
 _NUMBERS = {"score": pa.float64(), "relevance": pa.float64()}
+_LINES_AT_ONCE = 1 << 16
 
 
 def rows_of(arm: str, query_ids: list[str], ranked: Ranked, item_ids: Strings) -> pa.Table:
@@ -44,7 +46,7 @@ def rows_of(arm: str, query_ids: list[str], ranked: Ranked, item_ids: Strings) -
 def write_trec(rows: pa.Table, path: Path) -> None:
     """Write a run file: query Q0 item rank score tag.
 
-    White space would end a field: inside an id it becomes %20. Scores are printed as float32, which
+    White space would end a field: inside an id it becomes %20, and is not turned back when read. Scores are printed as float32, which
     is what trec_eval reads: it then sees the same order, ties included.
     """
     columns = zip(
@@ -65,10 +67,13 @@ def write_trec(rows: pa.Table, path: Path) -> None:
 def read_run(path: Path) -> pa.Table:
     """Read a run file as rows query_id, item_id, rank (from 1), score, best first.
 
+    Ids are taken as they stand: NULL is an id like any other, and a %20, which write_trec puts for white space, stays
+    one, for nobody can tell whether it stood in the id from the start.
+
     Raises:
         ValueError: a line has other fields, a score is no number, or an item stands twice in a list; it says where.
     """
-    return in_order(_read(path, _RUN).select(["query_id", "item_id", "score"]), path)
+    return in_order(_read(path, _RUN, ["query_id", "item_id", "score"]), path)
 
 
 def in_order(rows: pa.Table, path: Path) -> pa.Table:
@@ -78,7 +83,7 @@ def in_order(rows: pa.Table, path: Path) -> pa.Table:
         ValueError: a score is not finite, or an item stands twice in a list.
     """
     narrow = pc.cast(rows.column("score"), pa.float32())
-    if not pc.all(pc.is_finite(narrow)).as_py():
+    if not pc.all(pc.is_finite(narrow), skip_nulls=False).as_py():
         raise ValueError(f"{path}: a score is not finite; expected numbers that order a list")
     rows = rows.set_column(2, "score", narrow)
     rows = rows.sort_by([("query_id", "ascending"), ("score", "descending"), ("item_id", "descending")])  # fmt: skip
@@ -94,55 +99,82 @@ def read_qrels(path: Path) -> pa.Table:
     """Read a qrels file as rows query_id, item_id, relevance.
 
     Raises:
-        ValueError: a line has other fields, or a grade is no number; it says where.
+        ValueError: a line has other fields, a grade is no finite number, or an item is judged twice; it says where.
     """
-    rows = _read(path, _QRELS).select(["query_id", "item_id", "relevance"])
+    rows = _read(path, _QRELS, ["query_id", "item_id", "relevance"])
+    if not pc.all(pc.is_finite(rows.column("relevance"))).as_py():
+        raise ValueError(f"{path}: a relevance is not finite; expected grades such as 0, 1, 2")
     once(rows, path)
     return rows
 
 
-def _read(path: Path, names: tuple[str, ...]) -> pa.Table:
+def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
     """Parse fields between single spaces or tabs, at the speed of Arrow; anything else line by line."""
     with path.open("rb") as file:
         head = b"".join(islice(file, 100))
-    if not head.strip():
-        raise ValueError(f"{path}: it is empty; expected lines of {' '.join(names)}")
-    types: dict[str, pa.DataType] = {name: _NUMBERS.get(name, pa.string()) for name in names}
-    gaps = {mark for mark in (b" ", b"\t") if mark in head}
+    types: dict[str, pa.DataType] = {name: _NUMBERS.get(name, pa.string()) for name in wanted}
+    gaps = [mark for mark in (" ", "\t") if mark.encode() in head]
     if len(gaps) == 1 and b"  " not in head:
-        delimiter = gaps.pop().decode()
         try:
-            return pyarrow.csv.read_csv(
+            # NULL, NA or nan may be the name of an item; of a number they are nothing
+            rows = pyarrow.csv.read_csv(
                 path,
                 pyarrow.csv.ReadOptions(column_names=list(names)),
-                pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
-                pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-            )
+                pyarrow.csv.ParseOptions(delimiter=gaps[0], quote_char=False),
+                pyarrow.csv.ConvertOptions(column_types=types, include_columns=wanted, null_values=[]),
+            )  # fmt: skip
+            if _tidy(rows, "\t" if gaps[0] == " " else " "):
+                return rows
         except pa.ArrowInvalid:
             pass  # the slow way finds the line, or reads what is merely untidy
     return _line_by_line(path, names, types)
 
 
+def _tidy(rows: pa.Table, other: str) -> bool:
+    """Whether no id is empty or holds the other kind of gap: then each gap was one between fields."""
+    ids = [column for column in rows.columns if pa.types.is_string(column.type)]
+    return all(pc.min(pc.binary_length(one)).as_py() for one in ids) and not any(
+        pc.any(pc.match_substring(one, other)).as_py() for one in ids
+    )
+
+
 def _line_by_line(path: Path, names: tuple[str, ...], types: dict[str, pa.DataType]) -> pa.Table:
-    rows: list[list[str]] = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            fields = line.split()
-            if not fields:
-                continue
-            if len(fields) != len(names):
-                raise ValueError(
-                    f"{path}: line {number:,} has {len(fields)} fields, expected {len(names)}:"
-                    f" {' '.join(names)}"
-                )
+    """Parse whatever stands between white space; only so many lines at once are Python's own strings."""
+    parts = []
+    with path.open("rb") as file:
+        lines = enumerate(file, 1)
+        while some := list(islice(lines, _LINES_AT_ONCE)):
+            parts.append(_parsed(some, path, names, types))
+    rows = pa.concat_tables(parts) if parts else None
+    if rows is None or not rows.num_rows:
+        raise ValueError(f"{path}: it is empty; expected lines of {' '.join(names)}")
+    return rows
+
+
+def _parsed(
+    lines: list[tuple[int, bytes]], path: Path, names: tuple[str, ...], types: dict[str, pa.DataType]
+) -> pa.Table:  # fmt: skip
+    rows = []
+    for number, line in lines:
+        # bytes end at the white space of ASCII alone, as in trec_eval
+        fields = (line.removeprefix(BOM_UTF8) if number == 1 else line).split()
+        if fields and len(fields) != len(names):
+            raise ValueError(
+                f"{path}: line {number:,} has {len(fields)} fields, expected {len(names)}:"
+                f" {' '.join(names)}"
+            )
+        if fields:
             rows.append(fields)
     columns: dict[str, object] = {}
-    for name, values in zip(names, zip(*rows, strict=True), strict=True):
-        column = pa.array(values, pa.string())
+    for name, kind in types.items():
+        values = [fields[names.index(name)] for fields in rows]
         try:
-            columns[name] = column.cast(types[name])
+            columns[name] = pa.array(values, pa.binary()).cast(pa.string()).cast(kind)
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{path}: {name} must be a number: {error}") from None
+            expected = "text in UTF-8" if pa.types.is_string(kind) else "a number"
+            raise ValueError(
+                f"{path}: lines {lines[0][0]:,} to {lines[-1][0]:,}: {name} must be {expected}: {error}"
+            ) from None
     return table_of(columns)
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 Floats = NDArray[np.float64]
 RESAMPLES = 10_000
 _SIGNS_AT_ONCE = 1 << 24
+_NO_SPREAD, _EXACT = 1e-12, 1e-9  # below them a difference is rounding
 
 
 def permutation_p(differences: Floats, seed: int = 0, resamples: int = RESAMPLES) -> Floats:
@@ -49,11 +50,14 @@ def permutation_p(differences: Floats, seed: int = 0, resamples: int = RESAMPLES
 def worse_p(differences: Floats, margin: float = 0.0) -> float:
     """One-sided p that the mean of differences [n] is -margin or more: small where the loss is beyond it.
 
-    Student's test, which holds for means of many queries whatever a query's values look like.
+    Student's test, which holds for means of many queries whatever a query's values look like. A loss of
+    exactly the margin is none beyond it, whatever the last bits of a mean say.
     """
     spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     above = float(differences.mean()) + margin
-    if not spread:
+    if abs(above) < _EXACT:
+        above = 0.0
+    if spread < _NO_SPREAD:
         return 0.0 if above < 0 and len(differences) > 1 else 1.0
     return float(stats.t.cdf(above / (spread / np.sqrt(len(differences))), len(differences) - 1))
 
@@ -74,3 +78,9 @@ def holm(p: Floats) -> Floats:
     found = np.empty(len(p))
     found[order] = steps.clip(max=1.0)
     return found
+
+
+def least_resamples(comparisons: int, alpha: float) -> int:
+    """Resamples from which a p of permutation_p can be below alpha after Holm's correction for so many comparisons."""
+    # the least p is 1 / (resamples + 1), and the first of Holm's steps takes it times all
+    return int(comparisons / alpha)

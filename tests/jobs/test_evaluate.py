@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import pytrec_eval
 
 from jobs.evaluate import Args, main
+from models import measures
 
 ITEMS = [f"i{n:03d}" for n in range(300)]
 
@@ -69,7 +71,7 @@ def test_from_the_command_line_with_nothing_but_files(
 ) -> None:
     old, new, qrels = files
     words = [sys.executable, "-m", "jobs.evaluate", "--rankings", f"{old},{new}", "--qrels", str(qrels),
-             "--measures", "R@60 RR@60 Success@1", "--resamples", "500"]  # fmt: skip
+             "--measures", "R@60 RR@60 Success@1", "--resamples", "1000"]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout.splitlines()[-1])["arms"]["old"]) == {
         "R@60",
@@ -85,12 +87,84 @@ def test_from_the_command_line_with_nothing_but_files(
         ({"measures": "MRR"}, "'MRR' is no measure"),
         ({"min_relevance": 9.0}, "on the scale of this data set"),
         ({"rankings": "a/x.trec,b/x.trec"}, "two files of one name"),
-        ({"resamples": 5}, "wants 100 or more"),
+        ({"measures": "R@10 R@10"}, "each once"),
+        ({"measures": " "}, "expected names such as"),
+        ({"min_relevance": 1.0, "zero_gain": 1.0}, "must gain something"),
+        ({"rankings": ""}, "a name is empty"),
+        ({"rankings": "a.trec,"}, "a name is empty"),
+        ({"rankings": "a.trec, ,b.trec"}, "a name is empty"),
+        ({"resamples": 999}, "expected 1,000 or more"),
+        ({"rankings": ",".join(f"{n}.trec" for n in range(12))}, "expected 1,320 or more"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(
     files: tuple[Path, Path, Path], change: dict, said: str
 ) -> None:
-    given = {"rankings": str(files[0]), "qrels": str(files[2]), "resamples": 200}
+    given = {"rankings": str(files[0]), "qrels": str(files[2]), "resamples": 1000}
     with pytest.raises(ValueError, match=said):
         main(Args(**{**given, **change}))
+
+
+def test_a_measure_that_is_none_is_told_before_any_file_is_read() -> None:
+    with pytest.raises(ValueError, match="'MRR' is no measure"):
+        Args("absent.trec", "absent.qrels", measures="R@10 MRR")
+
+
+def test_a_ranking_of_other_queries_is_refused_and_not_worth_0(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    old, _, qrels = files
+    other = tmp_path / "other.trec"
+    other.write_text(old.read_text().replace("q", "Q"))  # Q0 stays Q0
+    with pytest.raises(
+        ValueError, match="other.trec: none of its 80 queries, such as 'Q00'.*'q00'"
+    ):
+        main(Args(f"{old},{other}", str(qrels)))
+
+
+def test_how_many_judged_queries_each_arm_answers_is_told(
+    files: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, _, qrels = files
+    few = tmp_path / "few.trec"
+    kept = [line for line in old.read_text().splitlines() if line < "q07"]
+    few.write_text("\n".join([*kept, "strange Q0 i001 1 1 few"]) + "\n")
+    told = main(Args(f"{old},{few}", str(qrels), "R@60", out=str(tmp_path / "out")))
+    assert told["answered"] == {"old": told["queries"], "few": 7}
+    assert (
+        json.loads((tmp_path / "out" / "summary.json").read_text())["answered"] == told["answered"]
+    )
+    rows = [re.sub("[│┃]", " ", line).split() for line in capsys.readouterr().err.splitlines()]
+    assert any(row == ["arm", "answered", "R@60"] for row in rows)
+    assert next(row[:2] for row in rows if row[:1] == ["few"]) == ["few", "7"]
+
+
+def test_only_the_measures_that_were_asked_for_are_computed(
+    files: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("nobody asked for it")
+
+    for name in ("AP", "nDCG", "Success"):
+        monkeypatch.setitem(measures._KINDS, name, forbidden)
+    args = Args(f"{files[0]},{files[1]}", str(files[2]), "R@10 RR@10")
+    assert set(main(args)["arms"]["new"]) == {"R@10", "RR@10"}
+
+
+def test_an_arm_is_shown_as_its_file_is_called(
+    files: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = files[1].with_name("x[red]\x1b[31m[bold.trec")
+    files[1].rename(hostile)
+    main(Args(f"{hostile},{files[0]}", str(files[2]), "R@10", resamples=1000))
+    shown = capsys.readouterr().err
+    assert "x[red][31m[bold" in shown and "\x1b" not in shown
+    assert "against x[red][31m[bold;" in shown
+
+
+def test_where_it_is_to_be_written_is_looked_at_first(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(FileExistsError):
+        main(Args("absent.trec", str(files[2]), out=str(tmp_path / "taken")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,15 @@ def test_fields_may_be_apart_by_any_space(tmp_path: Path, gap: str) -> None:
         ("q 0 a one\n", "relevance must be a number"),
         ("q 0 a 1\nq 0 a 2\n", "'a' for 'q'; expected each once"),
         ("", "it is empty"),
+        ("\n \n", "it is empty"),
+        ("q 0 a NULL\n", "relevance must be a number.*'NULL'"),
+        ("q 0 a NA\n", "relevance must be a number"),
+        ("q 0 a nan\n", "relevance is not finite"),
+        ("q  0 a nan\n", "relevance is not finite"),
+        ("q 0 a 1e999\n", "relevance is not finite"),
+        ("q 0 a \n", "line 1 has 3 fields"),
+        ("q 0 b 1\n 0 a 1\n", "line 2 has 3 fields"),
+        ("q 0 b 1\n" * 100 + "q 0 a\tb 1\n", "line 101 has 5 fields"),
     ],
 )
 def test_a_broken_file_says_where(tmp_path: Path, text: str, said: str) -> None:
@@ -103,6 +113,43 @@ def test_a_broken_file_says_where(tmp_path: Path, text: str, said: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=said):
         read_qrels(path)
+
+
+@pytest.mark.parametrize("text", ["NULL", "nan", "", "N/A", "-inf", "one"])
+@pytest.mark.parametrize("gap", [" ", "\t", "  "])
+def test_a_score_that_is_no_number_is_refused_either_way(
+    tmp_path: Path, gap: str, text: str
+) -> None:
+    path = tmp_path / "run"
+    lines = (("q", "Q0", "a", "1", "2.5", "x"), ("q", "Q0", "b", "2", text, "x"))
+    path.write_text("\n".join(gap.join(line) for line in lines) + "\n")
+    with pytest.raises(ValueError, match="score|fields"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("gap", [" ", "  "])
+def test_an_id_may_be_called_null_or_nan(tmp_path: Path, gap: str) -> None:
+    path = tmp_path / "qrels"
+    names = ["NULL", "nan", "NA", '"quoted', "a%20b", "no\u00a0break", "1e5"]
+    lines = [gap.join((query, "0", item, "1")) for query in ("NULL", "nan") for item in names]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    rows = read_qrels(path)
+    assert rows.column("query_id").to_pylist() == ["NULL"] * 7 + ["nan"] * 7
+    assert rows.column("item_id").to_pylist() == names * 2
+    assert rows.schema.types[:2] == [pa.string(), pa.string()]
+
+
+def test_an_untidy_file_is_read_in_the_memory_of_arrow(tmp_path: Path) -> None:
+    """Lists of str, four fields a line, were some 70 MB here."""
+    path, n = tmp_path / "qrels", 200_000
+    path.write_text("".join(f"query-{row % 97}  0 item-{row:09d} {row % 3}\n" for row in range(n)))
+    tracemalloc.start()
+    rows = read_qrels(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows.num_rows == n and rows.column("relevance").to_pylist()[-1] == (n - 1) % 3
+    assert rows.column("item_id")[n - 1].as_py() == f"item-{n - 1:09d}"
+    assert peak < 40e6
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 
 from jobs import site
 from jobs.lake import PAIRS, REPORT, SWEEP
+from jobs.listing import published
 from jobs.publish import publish
 
 SPACE = "7f3a5c1e9b2d4a60"
@@ -100,3 +102,25 @@ def test_a_sweep_is_listed_and_shown(port: int) -> None:
     assert f'href="{address}/sweep.html"' in get(port, "/")[1]
     assert get(port, f"{address}/sweep.html")[:2] == (200, "<h1>Curves</h1>")
     assert get(port, f"{address}/report.html")[0] == 404
+
+
+def test_what_somebody_left_in_the_lake_is_passed_over(port: int, lake: Path) -> None:
+    days = lake / "report_v1"
+    before = published(REPORT)
+    for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/towers={SPACE}!", "tmp"):  # fmt: skip
+        shutil.copytree(days / "ds=2026-01-31" / f"towers={SPACE}", days / folder)
+    for name in ("ds=2026-01-30", "README", "ds=2026-01-31/towers=0123456789abcdef"):
+        (days / name).write_text("a file, and no folder")
+    assert published(REPORT) == before == [REPORT.at(ds="2026-01-31", towers=SPACE)]
+    assert get(port, "/")[0] == 200
+
+
+def test_in_a_trial_its_own_reports_are_listed(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_TRIALS", str(tmp_path / "trial"))
+    assert published(REPORT) == [] and len(published(SWEEP)) == 1
+    with publish(REPORT.at(ds="2026-01-30", towers=SPACE), Args()) as out:
+        (out.folder / "report.html").write_text("x")
+    assert [one.ds for one in published(REPORT)] == ["2026-01-30"]
+    assert (tmp_path / "trial" / "report_v1").is_dir() and REPORT.root != SWEEP.root

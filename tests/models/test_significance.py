@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.significance import holm, permutation_p, worse_p
+from models.significance import holm, least_resamples, permutation_p, worse_p
 
 
 def test_all_signs_by_hand() -> None:
@@ -54,3 +54,33 @@ def test_worse_is_students_test_against_the_margin() -> None:
 @pytest.mark.parametrize(("value", "p"), [(-0.5, 0.0), (0.0, 1.0), (-0.01, 1.0)])
 def test_differences_that_are_all_alike_need_no_test(value: float, p: float) -> None:
     assert worse_p(np.full(10, value), 0.02) == p
+
+
+@pytest.mark.parametrize("n", [3, 7, 10, 1000])
+@pytest.mark.parametrize("margin", [0.01, 0.03, 0.1, 0.3])
+def test_a_loss_of_exactly_the_margin_is_none_beyond_it(n: int, margin: float) -> None:
+    """0.7 - 0.6 and its like differ in the last bit from one query to the next."""
+    for base in (0.0, 0.1, 0.6, 0.7):
+        alike = np.full(n, base - margin) - base
+        assert worse_p(alike, margin) == 1.0
+        rough = alike + np.resize([1e-16, -1e-16, 3e-17], n)
+        assert worse_p(rough, margin) == 1.0
+        assert worse_p(rough - 0.001, margin) == 0.0, "a loss that is larger still is one"
+
+
+def test_a_spread_that_is_small_and_true_does_not_make_rounding_significant() -> None:
+    near = np.resize([-0.02 - 3e-11, -0.02 - 1e-11], 100)
+    assert worse_p(near, 0.02) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3, 7, 30, 49, 50, 51, 333])
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.3])
+def test_with_the_least_resamples_and_no_fewer_a_p_can_be_small(
+    comparisons: int, alpha: float
+) -> None:
+    least = least_resamples(comparisons, alpha)
+
+    def corrected(resamples: int) -> float:
+        return float(holm(np.full(comparisons, 1 / (resamples + 1))).min())
+
+    assert corrected(least) < alpha <= corrected(least - 1) + 1e-12
