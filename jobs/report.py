@@ -105,47 +105,52 @@ class Args:
 
 def main(args: Args) -> dict[str, Any]:
     """Measure, judge, and write the page."""
-    pairs, second, sweep = (
-        [pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep)
-    )
-    noise = args.noise or max(map(seed_noise, sweep), default=0.0)
-    source = Sources(
-        pin(args.rankings), pin(args.index), pin(args.queries), pin(args.qrels), pin(args.items), pairs, second, sweep,
-    )  # fmt: skip
+    source = _sources(args)
     source.check()
-    rankings = source.rankings
+    noise = args.noise or max(map(seed_noise, source.sweep), default=0.0)
     with (
         mlflow_run("report", args, source.all) as tracked,
         publish(args.report, args, source.all) as out,
     ):
         out.mlflow_run_id = tracked.id
-        material = gather(
-            args.report,
-            source,
-            args.limits(noise),
-            args.min_relevance,
-            args.zero_gain,
-            args.second_act,
-        )
-        found, verdict = material.found, material.verdict
+        given = args.limits(noise), args.min_relevance, args.zero_gain, args.second_act
+        material = gather(args.report, source, *given)
         summary = summarise(material, args.max_drop, args.max_age_days)
-        for name, table in (("measures", found.table()), ("segments", found.segment_table())):
-            pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd")
-        write_json(summary, out.folder / "summary.json")
-        write_json(verdict.to_dict(), out.folder / "verdict.json")
-        (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
-        (out.folder / "report.html").write_text(render(material, summary), "utf-8")
-        out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
-        out.facts["headline"] = {arm: round(found.means[arm]["R@60"], 4) for arm in material.main}
-        out.facts.update(compared=verdict.compared, champion=rankings.facts["champion"])
-        left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
-        leaked = int(rankings.facts.get("leaked_queries", 0))
-        reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
-        out.count("judged queries", kept + left_out + leaked, kept, reasons)
+        _write(out, material, summary)
+        _state(out, material, summary)
         _log(tracked, material, summary, out)
     tell_challenger(source.index, summary["verdict"], args.report)
     told = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
     return {"report": str(args.report), **told, "summary": markdown(material, summary)}
+
+
+def _sources(args: Args) -> Sources:
+    first = map(pin, (args.rankings, args.index, args.queries, args.qrels, args.items))
+    optional = ([pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep))
+    return Sources(*first, *optional)
+
+
+def _write(out: Attempt, material: Material, summary: dict[str, Any]) -> None:
+    """The page, the summary in two forms, the verdict, and the values of every query as tables."""
+    found = material.found
+    for name, table in (("measures", found.table()), ("segments", found.segment_table())):
+        pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd")
+    write_json(summary, out.folder / "summary.json")
+    write_json(material.verdict.to_dict(), out.folder / "verdict.json")
+    (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
+    (out.folder / "report.html").write_text(render(material, summary), "utf-8")
+
+
+def _state(out: Attempt, material: Material, summary: dict[str, Any]) -> None:
+    """What the manifest says: verdict, headline, whom it was compared with, and which queries were left out."""
+    found, facts = material.found, material.rankings.facts
+    out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
+    out.facts["headline"] = {arm: round(found.means[arm]["R@60"], 4) for arm in material.main}
+    out.facts.update(compared=material.verdict.compared, champion=facts["champion"])
+    left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
+    leaked = int(facts.get("leaked_queries", 0))
+    reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
+    out.count("judged queries", kept + left_out + leaked, kept, reasons)
 
 
 def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: Attempt) -> None:

@@ -128,7 +128,13 @@ def _docs(name: str) -> tuple[bytes, str]:
 
 def rows_of(table: Table, key: str) -> list[dict[str, str]]:
     """Published pages of a table, the latest day first, as the list of the front page shows them."""
-    return [_row(partition, key) for partition in reversed(published(table))]
+    rows = []
+    for partition in reversed(published(table)):
+        try:
+            rows.append(_row(partition, key))
+        except (LookupError, RuntimeError, OSError, ValueError) as error:
+            log.warning("%s: left out of the front page: %s", partition, error)
+    return rows
 
 
 def _row(partition: Partition, key: str) -> dict[str, str]:
