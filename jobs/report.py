@@ -125,9 +125,13 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def _sources(args: Args) -> Sources:
-    first = map(pin, (args.rankings, args.index, args.queries, args.qrels, args.items))
-    optional = ([pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep))
-    return Sources(*first, *optional)
+    rankings, index, queries, qrels, items = (
+        pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
+    )
+    pairs, second, sweep = (
+        [pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep)
+    )
+    return Sources(rankings, index, queries, qrels, items, pairs, second, sweep)
 
 
 def _write(out: Attempt, material: Material, summary: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from typing import Any
 
@@ -138,4 +139,5 @@ def _cell(text: str) -> str:
     for mark in "\\`*_|<>[]#&~":
         plain = plain.replace(mark, f"\\{mark}")
     # a bare address, or a name that a chat would call, is neither here
-    return plain.replace("://", ":\u200b//").replace("@", "@\u200b").replace("www.", "www\u200b.")
+    plain = re.sub(r"@(?=[A-Za-z])", "@\u200b", plain)
+    return plain.replace("://", ":\u200b//").replace("www.", "www\u200b.")
