@@ -1,0 +1,60 @@
+"""What shoppers and sellers typed, in a real browser: nothing of it runs, nothing is fetched."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs import compare
+from jobs.report_page import environment
+from tests.jobs.test_compare import published
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+HOSTILE = "</title><img src=x onerror=\"document.documentElement.id='owned'\"><script>document.documentElement.id='owned'</script>"
+
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH")
+
+
+def dom(page: Path, profile: Path) -> str:
+    """The page's DOM once the browser has run what it would run."""
+    words = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+             "--virtual-time-budget=2000", "--dump-dom", page.as_uri()]  # fmt: skip
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_the_browser_would_run_it_if_it_were_let(tmp_path: Path) -> None:
+    page = tmp_path / "bare.html"
+    page.write_text(
+        f"<!doctype html><html><head><title>x</title></head><body>{HOSTILE}</body></html>"
+    )
+    assert 'id="owned"' in dom(page, tmp_path / "profile")
+
+
+def test_a_hostile_segment_is_text_in_the_compare_page(lake: Path, tmp_path: Path) -> None:
+    page = tmp_path / "compare.html"
+    given = published("2026-01-30"), published("2026-01-31", lift=0.1, hostile=HOSTILE)
+    compare.main(compare.Args(*given, str(page), resamples=1_000))
+    found = dom(page, tmp_path / "profile")
+    assert "&lt;img src=x onerror" in found and 'id="owned"' not in found
+
+
+def test_a_hostile_query_is_text_in_an_example(tmp_path: Path) -> None:
+    shown = {
+        "title": HOSTILE,
+        "item_id": HOSTILE,
+        "mark": "relevant",
+        "grade": HOSTILE,
+        "alone": True,
+    }
+    example = {"query": HOSTILE, "why": HOSTILE, "segment": HOSTILE, "relevant": 1, "said": {"dense": HOSTILE},
+               "lists": {"dense": [shown]}}  # fmt: skip
+    page = tmp_path / "example.html"
+    body = environment().get_template("report_examples.html.j2").render(examples=[example])
+    page.write_text(f"<!doctype html><html><head><title>x</title></head><body>{body}</body></html>")
+    found = dom(page, tmp_path / "profile")
+    assert found.count("&lt;img src=x onerror") >= 6 and 'id="owned"' not in found
