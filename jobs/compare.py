@@ -28,8 +28,8 @@ from jobs.comparisons import ALPHA
 from jobs.display import printable
 from jobs.lake import Partition
 from jobs.measured import read_values, same_questions
+from jobs.pages import environment
 from jobs.reading import Pinned, pin
-from jobs.report_page import environment
 from models.intervals import Interval, mean_intervals
 from models.plots import forest
 from models.significance import holm, permutation_p

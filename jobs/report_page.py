@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from jobs.examples import choose_examples
+from jobs.pages import environment
 from jobs.report_index import family_rows, night_rows, tried
 from jobs.report_plots import plots
 from jobs.report_segments import rivals
@@ -23,7 +21,6 @@ from jobs.report_tables import (
 from models.cutoff import KEEP_FRAC
 from models.measures import CONDENSED
 
-TEMPLATES = Path(__file__).parent / "templates"
 CHECKS = {
     "soundness": "Is the index whole and its own?", "quality": "Is it better, or not worse?",
     "segments": "Did any segment break?", "cost": "What does it cost to serve?",
@@ -67,19 +64,6 @@ def render(material: Material, summary: dict[str, Any]) -> str:
         min_relevance=material.min_relevance,
     )
     return page + "\n"
-
-
-def environment() -> Environment:
-    """Templates in which every value is escaped."""
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["signed"] = lambda value: f"{value:+.3f}"
-    return made
 
 
 def _checks(material: Material) -> list[tuple[str, list[Any]]]:

@@ -14,17 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader
-
 from jobs.airflow_env import url
 from jobs.cli import run
 from jobs.lake import REPORT, SWEEP, Partition, Table
 from jobs.listing import published
+from jobs.pages import environment
 from jobs.reading import pin
 from jobs.tracking import home
 
 log = logging.getLogger(__name__)
-TEMPLATES = Path(__file__).parent / "templates"
 # the only files that are shown, by table: the page first
 SHOWN = {
     "report": ("report.html", "summary.json", "summary.md", "verdict.json"),
@@ -94,11 +92,14 @@ def page(path: str) -> tuple[bytes, str]:
         ValueError: the path is no address.
     """
     if path == "/":
-        environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-        html = environment.get_template("site.html.j2").render(
-            reports=rows_of(REPORT, "towers"),
-            sweeps=rows_of(SWEEP, "study"),
-            docs=(docs_folder() / "index.html").is_file(),
+        html = (
+            environment()
+            .get_template("site.html.j2")
+            .render(
+                reports=rows_of(REPORT, "towers"),
+                sweeps=rows_of(SWEEP, "study"),
+                docs=(docs_folder() / "index.html").is_file(),
+            )
         )
         return html.encode(), "text/html; charset=utf-8"
     if path.startswith("/data_docs/"):

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 SIZE_INCHES = (5.2, 3.0)
 _ROW_LETTERS = 50  # of a legend's names in one row; longer ones squeeze the picture
@@ -46,6 +47,18 @@ def _figure(scheme: Scheme) -> tuple[Figure, Axes]:
     axes.grid(axis="y", color=scheme.grid, linewidth=0.8)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _sideways(scheme: Scheme, names: Sequence[str]) -> tuple[Figure, Axes, NDArray[np.int64]]:
+    """A figure with a line for each name, the first on top, as tall as they need; and their heights."""
+    figure, axes = _figure(scheme)
+    figure.set_size_inches(SIZE_INCHES[0], max(SIZE_INCHES[1], 0.34 * len(names) + 0.9))
+    places = np.arange(len(names))[::-1]
+    axes.set_yticks(places, names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.grid(axis="x", color=scheme.grid, linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+    return figure, axes, places
 
 
 def _label(axes: Axes, scheme: Scheme, x: str, y: str) -> None:
@@ -150,17 +163,11 @@ def spread(groups: Sequence[str], series: Mapping[str, Sequence[float]], x: str)
     """Draw a dot for each series on a line for each group: names of any length stay legible, zero need not show."""
 
     def draw(scheme: Scheme) -> str:
-        figure, axes = _figure(scheme)
-        figure.set_size_inches(SIZE_INCHES[0], max(SIZE_INCHES[1], 0.36 * len(groups) + 0.9))
-        places = np.arange(len(groups))[::-1]
+        figure, axes, places = _sideways(scheme, groups)
         values = np.array(list(series.values()))
         axes.hlines(places, values.min(axis=0), values.max(axis=0), color=scheme.grid, linewidth=3)
         for (name, found), hue in zip(series.items(), scheme.hues, strict=False):
             axes.plot(found, places, "o", color=hue, label=name, markersize=6.5)
-        axes.set_yticks(places, groups)
-        axes.set_ylim(-0.6, len(groups) - 0.4)
-        axes.grid(axis="x", color=scheme.grid, linewidth=0.8)
-        axes.grid(axis="y", visible=False)
         _label(axes, scheme, x, "")
         return _data_uri(figure)
 
@@ -171,17 +178,12 @@ def forest(rows: Sequence[tuple[str, tuple[float, float, float]]], x: str) -> Pl
     """Draw intervals (value, low, high) under each other, each with its name, around a line at 0."""
 
     def draw(scheme: Scheme) -> str:
-        figure, axes = _figure(scheme)
-        figure.set_size_inches(SIZE_INCHES[0], max(SIZE_INCHES[1], 0.32 * len(rows) + 0.9))
-        for place, (_, (value, low, high)) in enumerate(reversed(rows)):
+        figure, axes, places = _sideways(scheme, [name for name, _ in rows])
+        for place, (_, (value, low, high)) in zip(places, rows, strict=True):
             hue = scheme.hues[4] if low <= 0 <= high else scheme.hues[2 if value > 0 else 1]
             axes.hlines(place, low, high, color=hue, linewidth=2)
             axes.plot([value], [place], "o", color=hue, markersize=5)
         axes.axvline(0, color=scheme.text, linewidth=0.8)
-        axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
-        axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.grid(axis="x", color=scheme.grid, linewidth=0.8)
-        axes.grid(axis="y", visible=False)
         _label(axes, scheme, x, "")
         return _data_uri(figure)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobs.pages import environment
 from jobs.sweeping.outcome import DIFFERENCE, RATIO, Row
 from jobs.sweeping.plots import HEADLINE, Findings, plots, short
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 # Allegro's talk: what STAR multiplied, and what a doubled batch added
 TALK_RATIO = {"R@60": 1.137, "RR@60": 1.358}
 TALK_DOUBLING = {"R@60": 0.025, "RR@60": 0.015}
@@ -48,14 +46,7 @@ def show(found: Findings) -> None:
 
 def render(found: Findings) -> str:
     """The page; every value is escaped by the template."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("sweep.html.j2").render(
+    page = environment().get_template("sweep.html.j2").render(
         found=found,
         headline=HEADLINE,
         stages=[stage for stage in ("in_batch", "star", RATIO, DIFFERENCE)

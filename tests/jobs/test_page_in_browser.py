@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import compare
-from jobs.report_page import environment
+from jobs.pages import environment
 from tests.jobs.test_compare import published
 
 BROWSER = next(
