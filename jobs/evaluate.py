@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -30,15 +29,10 @@ from jobs.evaluation import Evaluation
 from jobs.judgements import Judgements, judge_items
 from jobs.trec import read_qrels, read_run
 from models.intervals import Interval, mean_intervals
-from models.judged import Judged, hits_of
-from models.measures import Measured, measure
+from models.measures import Measured, check, measure
 from models.significance import least_resamples
 
 SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
-# one judgement and no ranking: what asks a measure whether it is one
-_FIRST, _NONE = np.zeros(1, np.int64), np.zeros(0, np.int64)
-_JUDGED = Judged.of(1, 1, _FIRST, _FIRST, np.ones(1), np.ones(1, np.bool_))
-_NOTHING = (_JUDGED, hits_of(_JUDGED, _NONE, _NONE, _NONE))
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ class Args:
             )
         if not self.names or len(set(self.names)) != len(self.names):
             raise ValueError(f"measures={self.measures!r}: expected names such as {SHOWN}, each once")  # fmt: skip
-        measure(*_NOTHING, self.names)  # a name that is none of a measure is told before any work
+        check(self.names)
         if not self.zero_gain < self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -45,10 +46,15 @@ class Evaluation:
         """Mean of one measure over the queries of a mask."""
         return float(self.arms[arm].column(name)[queries].mean())
 
-    def intervals(self, arm: str, queries: Mask | None = None) -> dict[str, Interval]:
-        """Measure -> mean with its 95% interval over queries, all of them or those of a mask."""
-        values = self.arms[arm].values if queries is None else self.arms[arm].values[queries]
-        return dict(zip(self.names, mean_intervals(values), strict=True))
+    def intervals(self, arm: str) -> dict[str, Interval]:
+        """Measure -> mean with its 95% interval over queries; drawn once for all who ask."""
+        if arm not in self._spans:
+            self._spans[arm] = dict(zip(self.names, mean_intervals(self.arms[arm].values), strict=True))  # fmt: skip
+        return self._spans[arm]
+
+    @cached_property
+    def _spans(self) -> dict[str, dict[str, Interval]]:
+        return {}
 
     def segments(self) -> Iterator[tuple[str, str, Mask]]:
         """(group, segment, queries [Q]) of every segment with any query."""

@@ -14,7 +14,6 @@ from jobs.evaluation import Evaluation, digest
 from jobs.reading import Pinned, read_verdict
 from models.evidence import ARMS, MEASURES, Evidence, Floats
 
-OURS = ("dense", "sparse", "hybrid")
 # what the day's index comes from; towers and earlier days were judged when they were made
 JUDGED_ROOMS = ("items", "impressions", "pairs", "queries", "qrels", "embeddings", "rankings")
 

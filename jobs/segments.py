@@ -32,8 +32,8 @@ def segments_of(
     learnt from; a query most of whose relevant items are not among them is one of new items.
     """
     at = find(judgements.query_ids, strings(queries, "query_id"))
-    texts, searched = strings(queries, "query"), strings(queries, "segment")
-    asked = [texts[row] if row >= 0 else "" for row in at]
+    typed, searched = strings(queries, "query"), strings(queries, "segment")
+    asked = [typed[row] if row >= 0 else "" for row in at]
     often = np.array([searched[row] if row >= 0 else "unseen" for row in at], np.str_)
     row_of = find(judgements.item_ids, large(items.column("item_id").chunks))
     found: Groups = {
@@ -81,8 +81,7 @@ def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups
     """By the commonest top category among the relevant items, and by how many they lie in."""
     coded = large(items.column("category").chunks).fill_null("").dictionary_encode()
     tops = [printable(path.partition(" > ")[0], 60) or "(none)" for path in texts(coded.dictionary)]
-    names = sorted(set(tops))
-    top_of = np.array([names.index(top) for top in tops], np.int64)
+    names, top_of = np.unique(np.array(tops, np.str_), return_inverse=True)
     code = top_of[coded.indices.to_numpy(zero_copy_only=False)]
     judged = judgements.judged
     row = row_of[(judged.keys % judged.n_items)[judged.relevant]]
@@ -97,7 +96,7 @@ def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups
     largest = np.argsort(-np.bincount(main[main >= 0], minlength=len(names)), kind="stable")[
         :CATEGORIES
     ]
-    chosen = {names[place]: main == place for place in largest.tolist()}
+    chosen = {str(names[place]): main == place for place in largest.tolist()}
     return {
         "category": {**chosen, "(other)": (main >= 0) & ~np.isin(main, largest)},
         "breadth": {

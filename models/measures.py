@@ -68,16 +68,30 @@ def measure(judged: Judged, hits: Hits, names: Sequence[str] = MEASURES) -> Floa
     Raises:
         ValueError: a name is none of a measure.
     """
-    found = [_NAME.fullmatch(name) for name in names]
-    if None in found:
-        strange = next(name for name, one in zip(names, found, strict=True) if one is None)
-        raise ValueError(f"{strange!r} is no measure: expected R, RR, nDCG, AP or Success@K")
+    found = _parsed(names)
     columns = [
         _KINDS[one[1]](judged, hits, hits.among_judged if one[3] else hits.rank, int(one[2]))
         for one in found
-        if one is not None
     ]
     return np.column_stack(columns) if columns else np.zeros((judged.n_queries, 0))
+
+
+def check(names: Sequence[str]) -> None:
+    """Refuse a name that is none of a measure.
+
+    Raises:
+        ValueError: there is one.
+    """
+    _parsed(names)
+
+
+def _parsed(names: Sequence[str]) -> list[re.Match[str]]:
+    found = []
+    for name in names:
+        if (one := _NAME.fullmatch(name)) is None:
+            raise ValueError(f"{name!r} is no measure: expected R, RR, nDCG, AP or Success@K")
+        found.append(one)
+    return found
 
 
 def recall_curve(judged: Judged, hits: Hits, depth: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from jobs.lake import (
     Partition,
 )
 from jobs.publish import publish
+from jobs.reading import pin
 from jobs.weights import write_towers
 from models.normalise import normalise_query, query_id
 from models.space import space_id
@@ -91,6 +93,14 @@ def opened(root: Path) -> Iterator[Shop]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         publish_tables()
         yield publish_towers()
+
+
+def copied(shop: Shop, to: Path, patch: pytest.MonkeyPatch) -> Shop:
+    """A copy of the lake, free to spoil. Manifests hold no absolute path, so a copy is as good."""
+    here = pin(shop.index).uri.partition("/index_v1")[0]
+    shutil.copytree(here, to / "lake")
+    patch.setenv("NIGHTSHELF_LAKE", str(to / "lake"))
+    return shop
 
 
 def titles() -> list[str]:

@@ -25,7 +25,7 @@ from models.fusion import first
 from models.normalise import normalise_query, query_id
 from models.votes import Vote, fuse, fuse_by_class
 from tests.jobs.building import build, embed
-from tests.jobs.shop import DS, Args, Shop, opened
+from tests.jobs.shop import DS, Args, Shop, copied, opened
 
 ASKED = ["red shoes", "acme blue lamp", "kubala saw 12"]
 HYBRIDS = ["hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore"]
@@ -41,11 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def changed(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A copy of the lake, free to change."""
-    here = pin(shop.index).uri.partition("/index_v1")[0]
-    shutil.copytree(here, tmp_path / "lake")
-    monkeypatch.setenv("NIGHTSHELF_LAKE", str(tmp_path / "lake"))
-    return shop
+    return copied(shop, tmp_path, monkeypatch)
 
 
 def rank(shop: Shop, **settings: Any) -> tuple[Pinned, dict[str, dict[str, list[str]]]]:

@@ -17,6 +17,7 @@ BROWSER = next(
 )
 HOSTILE = "</title><img src=x onerror=\"document.documentElement.id='owned'\"><script>document.documentElement.id='owned'</script>"
 
+# the same pages are checked as text in test_compare and test_serving: the browser only adds that nothing runs
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH")
 
 

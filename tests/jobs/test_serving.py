@@ -43,6 +43,7 @@ from tests.jobs.shop import (
     HOSTILE,
     Args,
     Shop,
+    copied,
     opened,
     publish_tables,
     publish_towers,
@@ -74,11 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def changed(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A copy of the lake, free to spoil. Manifests hold no absolute path, so a copy is as good."""
-    here = pin(shop.index).uri.partition("/index_v1")[0]
-    shutil.copytree(here, tmp_path / "lake")
-    monkeypatch.setenv("NIGHTSHELF_LAKE", str(tmp_path / "lake"))
-    return shop
+    return copied(shop, tmp_path, monkeypatch)
 
 
 def test_every_item_is_embedded_once_in_the_shard_of_its_id(shop: Shop) -> None:
