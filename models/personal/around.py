@@ -1,0 +1,80 @@
+"""What stands round some digits in a query, and what it says of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from models.personal import words
+
+Span = tuple[int, int, str]  # start, end, kind
+SEPARATORS = r"[ \-./()‐–—−]"
+_WORD = re.compile(r"[^\W_](?:[\w/]*[^\W_])?")
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands round digits: text of a whole query, start and end of the digits in it."""
+
+    text: str
+    start: int
+    end: int
+
+    @cached_property
+    def before(self) -> list[str]:
+        """Up to four words before, the nearest first, ending at the first that means something."""
+        found = []
+        for word in reversed(_WORD.findall(self.text[max(0, self.start - 60) : self.start])[-4:]):
+            found.append(word)
+            if word not in words.FILLERS:
+                break
+        return found
+
+    @cached_property
+    def rest(self) -> set[str]:
+        """The other words of the text; numbers are none."""
+        found = _WORD.findall(self.text[: self.start] + " " + self.text[self.end :])
+        return {word for word in found if not word.isdigit()}
+
+    @cached_property
+    def called(self) -> bool:
+        """Does the text say that these digits are dialled?"""
+        near = any(word in words.CALL for word in self.before)
+        return near or (not self.coded and not self.rest.isdisjoint(words.LEFT | words.NAMES))
+
+    @cached_property
+    def coded(self) -> bool:
+        """Does a word before say that they are of the trade, or are they glued to letters, as in ab-600?"""
+        glue = "-_/"
+        left = self.text[max(0, self.start - 2) : self.start]
+        right = self.text[self.end : self.end + 2]
+        glued = (left[-1:] in glue and left[:1].isalnum()) if len(left) == 2 else False
+        glued |= len(right) == 2 and right[0] in glue and right[1].isalnum()
+        return glued or any(word in words.CODE for word in self.before)
+
+    @cached_property
+    def alone(self) -> bool:
+        """Is there nothing else in the text?"""
+        return not self.coded and self.rest <= words.FILLERS | words.CALL
+
+    @cached_property
+    def measured(self) -> bool:
+        """Is a unit behind, or does a word say that something is measured?"""
+        after = _WORD.match(self.text, _skip(self.text, self.end))
+        return (after is not None and after[0] in words.UNITS) or any(
+            word.startswith(words.DIMENSIONS) for word in self.rest
+        )
+
+    @cached_property
+    def parts(self) -> bool:
+        """Is it of a trade that writes its numbers as phone numbers are written?"""
+        return any(word.startswith(words.PARTS) for word in self.rest)
+
+    def names(self, some: frozenset[str]) -> bool:
+        """Is one of these words in the text?"""
+        return not self.rest.isdisjoint(some)
+
+
+def _skip(text: str, at: int) -> int:
+    return at + (text[at : at + 1] in {" ", ")"})

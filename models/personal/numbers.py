@@ -1,0 +1,156 @@
+"""Numbers of people: which digits are a phone, a card, a PESEL, a NIP or an account, and which are a product's.
+
+Checksums decide where a scheme has a good one. A PESEL (checksum and date) is met by 1 in 140 of all numbers of its
+length, an IBAN by 1 in 97, so both are believed anywhere. A NIP is met by 1 in 11: ten digits in a row are believed
+only beside a word as `nip` or `faktura`, or 1 in 11 part numbers would go; so are ten digits grouped with spaces, as
+car makers group theirs. Dashes in a NIP's places, or PL before it, are believed as they are. After the word itself
+(`nip`, `pesel`) the checksum is not asked: a slip of one digit leaves the rest of someone's number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from models.personal import phones, schemes, words
+from models.personal.around import SEPARATORS, Around, Span
+
+Groups = list[tuple[int, int]]  # start and end of digits that stand together
+Sizes = tuple[int, ...]
+
+_CHAIN = re.compile(rf"(?<![^\W_])\(?(?:\+ ?)?\(?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])")
+_DIGITS = re.compile(r"[0-9]+")
+_ACCOUNT_HEAD = re.compile(r"(?<![^\W_])([a-z]{2})[ -]?[0-9]{2}")
+_NIP_WITH_COUNTRY = re.compile(r"(?<![^\W_])pl[ -]?[0-9](?:[ -]?[0-9]){9}(?![^\W_])")
+_NINE_DIGITS = re.compile(rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}")
+
+MOST_DIGITS = 26  # of an account
+OF_COMPANY = {(3, 3, 2, 2), (3, 2, 2, 3)}
+
+
+def with_country(text: str) -> Iterator[Span]:
+    """IBANs, and NIPs with their country before them."""
+    for found_nip in _NIP_WITH_COUNTRY.finditer(text):
+        if schemes.nip("".join(_DIGITS.findall(found_nip[0]))):
+            yield *found_nip.span(), "nip"
+    for head in _ACCOUNT_HEAD.finditer(text):
+        wanted, end, found = schemes.ACCOUNT.get(head[1], 0), head.start(), ""
+        while len(found) < wanted and end < len(text):
+            if text[end].isascii() and text[end].isalnum():
+                found += text[end]
+            elif text[end] not in " -" or not text[end - 1].isalnum():
+                break
+            end += 1
+        whole = len(found) == wanted > 0 and not text[end : end + 1].isalnum()
+        if whole and _NINE_DIGITS.search(text, head.start(), end) and schemes.iban(found):
+            yield head.start(), end, "iban"
+
+
+def numbers(text: str) -> Iterator[Span]:
+    """Cards, accounts, PESEL, NIP and phone numbers among chains of digits."""
+    for chain in _CHAIN.finditer(text):
+        groups = [one.span() for one in _DIGITS.finditer(text, *chain.span())]
+        if sum(end - start for start, end in groups) >= 9:
+            first = chain.start() + (chain[0][0] == "(" and ")" not in chain[0])
+            yield from _read(text, first, groups)
+
+
+def _read(text: str, first: int, groups: Groups) -> Iterator[Span]:
+    """first: where the chain begins, its plus or bracket included."""
+    left: Groups = []
+    row = 0
+    while row < len(groups):
+        some = [] if "+" in text[first : groups[row][0]] else groups[row:]
+        taken, kind = _checked(text, some)
+        if kind:
+            yield from _grouped(text, first, left)
+            yield groups[row][0], groups[row + taken - 1][1], kind
+            first = groups[row + taken][0] if row + taken < len(groups) else 0
+            left, row = [], row + taken
+        else:
+            left.append(groups[row])
+            row += 1
+    yield from _grouped(text, first, left)
+
+
+def _checked(text: str, groups: Groups) -> tuple[int, str]:
+    """How many of the first groups are a number whose scheme has a good check, and which kind; 0 and ``."""
+    digits, sizes = "", ()  # type: tuple[str, Sizes]
+    for taken, (start, end) in enumerate(groups, 1):
+        digits, sizes = digits + text[start:end], (*sizes, end - start)
+        if len(digits) > MOST_DIGITS:
+            break
+        around = Around(text, groups[0][0], end)
+        if len(digits) == MOST_DIGITS and schemes.iban("pl" + digits):
+            return taken, "iban"
+        if sizes in schemes.CARD_SIZES and _is_card(digits, sizes, around):
+            return taken, "card"
+        if sizes in {(11,), (6, 5)} and (schemes.pesel(digits) or "pesel" in around.before):
+            return taken, "pesel"
+    return 0, ""
+
+
+def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
+    if not (schemes.CARD_NUMBER.fullmatch(digits) and schemes.luhn(digits)):
+        return False
+    if around.names(words.CARD):
+        return True
+    # 13 digits are an article's number where its check holds; round groups are sizes
+    is_article = sizes == (13,) and schemes.ean(digits)
+    return not is_article and not (len(sizes) > 1 and _all_round(digits, sizes, "00"))
+
+
+def _all_round(digits: str, sizes: Sizes, endings: str) -> bool:
+    """Does every group end with one of these figures, or with these two?"""
+    at, ends = 0, []
+    for size in sizes:
+        at += size
+        ends.append(digits[at - 2 : at] if endings == "00" else digits[at - 1])
+    return all(end in endings for end in ends)
+
+
+def _grouped(text: str, first: int, groups: Groups) -> Iterator[Span]:
+    """A phone or a NIP in groups that no check speaks for: all of them, else those between slashes, else spaces."""
+    for parting in ("", "/", " "):
+        parts = _parted(text, groups, parting)
+        found = []
+        for part in parts:
+            start = first if part[0] == groups[0] else part[0][0]
+            kind, count = _kind(text, start, part)
+            if kind:
+                found.append((start, part[count - 1][1], kind))
+        if found:
+            yield from found
+            return
+
+
+def _parted(text: str, groups: Groups, parting: str) -> list[Groups]:
+    parts: list[Groups] = []
+    for row, group in enumerate(groups):
+        between = text[groups[row - 1][1] : group[0]] if row else parting
+        if not parts or (parting and parting in between):
+            parts.append([])
+        parts[-1].append(group)
+    return parts
+
+
+def _kind(text: str, first: int, groups: Groups) -> tuple[str, int]:
+    """Kind of the first groups and how many they are."""
+    digits = "".join(text[start:end] for start, end in groups)
+    sizes = tuple(end - start for start, end in groups)
+    around = Around(text, first, groups[-1][1])
+    if len(digits) == 10 and _is_nip(text, digits, sizes, groups, around):
+        return "nip", len(groups)
+    count = phones.phone(digits, sizes, "+" in text[first : groups[0][0]], around)
+    return ("phone", count) if count else ("", 0)
+
+
+def _is_nip(text: str, digits: str, sizes: Sizes, groups: Groups, around: Around) -> bool:
+    if "nip" in around.before:
+        return True
+    if not schemes.nip(digits):
+        return False
+    if around.names(words.COMPANY):
+        return True
+    dashed = text[groups[0][0] : groups[-1][1]].count("-") == len(sizes) - 1
+    return sizes in OF_COMPANY and (dashed or around.alone) and not around.coded

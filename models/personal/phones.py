@@ -1,0 +1,83 @@
+"""Which digits are dialled.
+
+A phone number has no checksum, and nine digits may as well be a part number. What speaks for a phone: +48 or 0048;
+a word as `tel` before it; a first name or `kontakt` in the text; the grouping of a Polish mobile (3-3-3) or landline
+(2-3-2-2) with a prefix that is in use; nothing else in the text. What speaks against: a unit behind it, nothing but
+round groups (600 300 200 are millimetres), a word as `oem` before it, car parts in the text. A bare valid number on
+its own is masked: privacy first, and a part number so lost is of a query that hardly k clients type. Nine
+digits in one block beside product words stay: there a part number is the likelier reading.
+"""
+
+from __future__ import annotations
+
+from models.personal import schemes
+from models.personal.around import Around
+
+Sizes = tuple[int, ...]
+
+BY_MOBILE = {(3, 3, 3), (3, 2, 2, 2), (3, 6)}
+BY_AREA = {(2, 3, 2, 2)}
+BY_TRUNK = {(1, 2, 3, 2, 2), (1, 2, 7), (3, 3, 2, 2), (3, 7)}
+SHORTEST, LONGEST = 9, 15  # digits of an international number, its country's included (E.164)
+
+
+def phone(digits: str, sizes: Sizes, plus: bool, around: Around) -> int:
+    """How many of the first groups are a phone number; 0 where they are none.
+
+    plus: a plus sign stands before them.
+    """
+    if plus:
+        wanted = 11 if digits.startswith("48") else 0
+        return _taken(sizes, wanted) or (len(sizes) if SHORTEST <= len(digits) <= LONGEST else 0)
+    if digits.startswith("0048"):
+        return _taken(sizes, 13) if _in_use(digits[4:13]) or around.called else 0
+    if _is_abroad(digits, sizes, around) or _is_national(digits, sizes, around):
+        return len(sizes)
+    # behind the word that says so, further figures may follow
+    return max(_taken(sizes, 9), _taken(sizes, 11)) if around.called and len(sizes) > 1 else 0
+
+
+def _taken(sizes: Sizes, wanted: int) -> int:
+    """How many groups hold so many digits together; 0 where none do."""
+    total = 0
+    for count, size in enumerate(sizes, 1):
+        total += size
+        if total == wanted:
+            return count
+    return 0
+
+
+def _in_use(digits: str) -> bool:
+    return digits[:2] in schemes.MOBILE or digits[:2] in schemes.LANDLINE
+
+
+def _is_abroad(digits: str, sizes: Sizes, around: Around) -> bool:
+    """An international number dialled with 00."""
+    if not (digits.startswith("00") and digits[2:].startswith(schemes.ABROAD)):
+        return False
+    # in one block they may be an article's number, padded
+    is_article = len(digits) in {13, 14} and len(sizes) == 1 and schemes.ean(digits)
+    return 11 <= len(digits) <= LONGEST and (around.called or not (is_article or around.coded))
+
+
+def _is_national(digits: str, sizes: Sizes, around: Around) -> bool:
+    if around.called and (len(digits) == 9 or (len(digits) == 10 and digits[0] == "0")):
+        return True
+    if around.coded:
+        return False
+    if len(digits) == 10 and digits[0] == "0" and digits[1:3] in schemes.LANDLINE:
+        return sizes in BY_TRUNK and not around.measured
+    if len(digits) == 11 and digits.startswith("48"):
+        digits, sizes = digits[2:], sizes[1:] if sizes[0] == 2 else ()
+    if len(digits) != 9 or not _in_use(digits):
+        return False
+    if around.called or (around.alone and not around.measured):
+        return True
+    return _customary(digits, sizes) and not around.measured and not around.parts
+
+
+def _customary(digits: str, sizes: Sizes) -> bool:
+    """Grouped as a Polish number is written, and not a list of sizes."""
+    if digits[:2] in schemes.MOBILE and sizes in BY_MOBILE:
+        return not all(digits[at] in "05" for at in (2, 5, 8))
+    return digits[:2] in schemes.LANDLINE and sizes in BY_AREA
