@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterator
 
 from models.personal import words
-from models.personal.around import Span
+from models.personal.around import NEAR, Span
 
+LONGEST_NAME = 80  # characters of a street's name
 _LETTER = r"[^\W\d_]"
 _NAME_WORD = rf"(?:{_LETTER}[^\W\d_'’.-]*(?:[.'’-]{_LETTER}+)*\.?)"
 _UNIT = rf"(?! ?(?:{'|'.join(sorted(words.UNITS - {'m', 'k', 'l'}))}|m(?! ?\.? ?[0-9]))(?![^\W_]))"
@@ -33,7 +34,7 @@ _CODE = re.compile(
     rf"(?P<town>{_NAME_WORD})?(?P<more>[ -]{_NAME_WORD})?"
 )
 _BEFORE_CODE = re.compile(
-    rf"(?<![^\W_])(?:{_NAME_WORD} ){{1,3}}[0-9]{{1,4}}[a-h]?(?P<flat>{_FLAT})?(?P<comma>,)? ?$"
+    rf"(?<![^\W_])(?:[0-9]{{1,4}} )?(?:{_NAME_WORD} ){{1,3}}[0-9]{{1,4}}[a-h]?(?P<flat>{_FLAT})?(?P<comma>,)? ?$"
 )
 _FEMININE = re.compile(r"(?:ska|cka|owa|na|ej|iego|icza) [0-9]")
 _SAID = re.compile(r"(?:kod(?: pocztowy)?|poczta|adres|zamieszkal[ya]|zam\.)[: ]{0,2}$")
@@ -57,15 +58,17 @@ def streets(text: str) -> Iterator[Span]:
 
 def _is_street(text: str, found: re.Match[str]) -> bool:
     word, dot, name, _, flat = found.groups()
-    if _GOODS.match(name):
+    if _GOODS.match(name) or len(name) > LONGEST_NAME:
         return False
     if word == "ul" and "." not in dot:
         return not _BEEHIVE.search(name)
     if word not in {"al", "os", "pl"}:
         return True
-    if text[: found.start()].rstrip(" -")[-1:].isdigit():  # 4 os. are persons
+    if any(one in name for one in words.KNOWN):
+        return True
+    if word == "os" and text[: found.start()].rstrip(" -")[-1:].isdigit():  # 4 os. are persons
         return False
-    if flat or any(one in name for one in words.KNOWN) or _names_town(text):
+    if flat or _names_town(text[max(0, found.start() - NEAR) : found.end() + NEAR]):
         return True
     return "." in dot and found.start() == 0 and not _CAR.search(name)
 
@@ -90,10 +93,13 @@ def codes(text: str) -> Iterator[Span]:
 def _code_end(found: re.Match[str], sure: bool) -> int:
     """Where the town behind a code ends, or the code where it is sure without one; 0 where it is no address."""
     town, more = found["town"], (found["more"] or "")[1:].rstrip(".")
-    if town and town not in words.UNITS and (sure or _is_town(town)):
+    two = town in words.HALF_TOWNS and more in words.SECOND
+    if town and town not in words.UNITS and (sure or two or _is_town(town)):
         return found.end() if more in words.SECOND else found.end("town")
     return found.end("code") if sure else 0
 
 
 def _is_town(word: str) -> bool:
-    return word in words.TOWNS or (len(word) > 4 and word.endswith(words.TOWN_ENDINGS))
+    return word.partition("-")[0] in words.TOWNS or (
+        len(word) > 4 and word.endswith(words.TOWN_ENDINGS)
+    )

@@ -10,6 +10,7 @@ from models.personal import words
 
 Span = tuple[int, int, str]  # start, end, kind
 SEPARATORS = r"[ \-./()‐–—−]"
+NEAR = 200  # characters on either side that are read: a query seldom has more, and a hostile one costs no more
 _WORD = re.compile(r"[^\W_](?:[\w/]*[^\W_])?")
 
 
@@ -33,8 +34,9 @@ class Around:
 
     @cached_property
     def rest(self) -> set[str]:
-        """The other words of the text; numbers are none."""
-        found = _WORD.findall(self.text[: self.start] + " " + self.text[self.end :])
+        """The other words, numbers left out."""
+        left = self.text[max(0, self.start - NEAR) : self.start]
+        found = _WORD.findall(f"{left} {self.text[self.end : self.end + NEAR]}")
         return {word for word in found if not word.isdigit()}
 
     @cached_property

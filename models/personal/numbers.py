@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from models.personal import phones, schemes, words
 from models.personal.around import SEPARATORS, Around, Span
@@ -21,18 +22,20 @@ Sizes = tuple[int, ...]
 _CHAIN = re.compile(rf"(?<![^\W_])\(?(?:\+ ?)?\(?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])")
 _DIGITS = re.compile(r"[0-9]+")
 _ACCOUNT_HEAD = re.compile(r"(?<![^\W_])([a-z]{2})[ -]?[0-9]{2}")
-_NIP_WITH_COUNTRY = re.compile(r"(?<![^\W_])pl[ -]?[0-9](?:[ -]?[0-9]){9}(?![^\W_])")
+_NIP_WITH_COUNTRY = re.compile(
+    r"(?<![^\W_])pl[ -]?[0-9](?:[ -]?[0-9]){9}(?![^\W_])(?![ -][0-9]{4})"
+)
 _NINE_DIGITS = re.compile(rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}")
 
 MOST_DIGITS = 26  # of an account
+SHORT = 4  # figures of a size or a year that may stand before a phone number
+LENGTHS = {11, *range(13, 20)}  # digits of a PESEL or a card
+OF_PESEL = {(11,), (6, 5)}
 OF_COMPANY = {(3, 3, 2, 2), (3, 2, 2, 3)}
 
 
 def with_country(text: str) -> Iterator[Span]:
     """IBANs, and NIPs with their country before them."""
-    for found_nip in _NIP_WITH_COUNTRY.finditer(text):
-        if schemes.nip("".join(_DIGITS.findall(found_nip[0]))):
-            yield *found_nip.span(), "nip"
     for head in _ACCOUNT_HEAD.finditer(text):
         wanted, end, found = schemes.ACCOUNT.get(head[1], 0), head.start(), ""
         while len(found) < wanted and end < len(text):
@@ -44,6 +47,9 @@ def with_country(text: str) -> Iterator[Span]:
         whole = len(found) == wanted > 0 and not text[end : end + 1].isalnum()
         if whole and _NINE_DIGITS.search(text, head.start(), end) and schemes.iban(found):
             yield head.start(), end, "iban"
+    for found_nip in _NIP_WITH_COUNTRY.finditer(text):
+        if schemes.nip("".join(_DIGITS.findall(found_nip[0]))):
+            yield *found_nip.span(), "nip"
 
 
 def numbers(text: str) -> Iterator[Span]:
@@ -60,7 +66,7 @@ def _read(text: str, first: int, groups: Groups) -> Iterator[Span]:
     left: Groups = []
     row = 0
     while row < len(groups):
-        some = [] if "+" in text[first : groups[row][0]] else groups[row:]
+        some = [] if "+" in text[first : groups[row][0]] else groups[row : row + MOST_DIGITS]
         taken, kind = _checked(text, some)
         if kind:
             yield from _grouped(text, first, left)
@@ -80,14 +86,21 @@ def _checked(text: str, groups: Groups) -> tuple[int, str]:
         digits, sizes = digits + text[start:end], (*sizes, end - start)
         if len(digits) > MOST_DIGITS:
             break
-        around = Around(text, groups[0][0], end)
         if len(digits) == MOST_DIGITS and schemes.iban("pl" + digits):
             return taken, "iban"
-        if sizes in schemes.CARD_SIZES and _is_card(digits, sizes, around):
-            return taken, "card"
-        if sizes in {(11,), (6, 5)} and (schemes.pesel(digits) or "pesel" in around.before):
-            return taken, "pesel"
+        if len(digits) in LENGTHS:
+            kind = _scheme(digits, sizes, Around(text, groups[0][0], end))
+            if kind:
+                return taken, kind
     return 0, ""
+
+
+def _scheme(digits: str, sizes: Sizes, around: Around) -> str:
+    """`pesel`, `card` or ``: grouped as usual, or in any way behind the word for it."""
+    if len(digits) == 11:
+        said = "pesel" in around.text and "pesel" in around.before
+        return "pesel" if said or (sizes in OF_PESEL and schemes.pesel(digits)) else ""
+    return "card" if _is_card(digits, sizes, around) else ""
 
 
 def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
@@ -95,6 +108,8 @@ def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
         return False
     if around.names(words.CARD):
         return True
+    if sizes not in schemes.CARD_SIZES:
+        return False
     # 13 digits are an article's number where its check holds; round groups are sizes
     is_article = sizes == (13,) and schemes.ean(digits)
     return not is_article and not (len(sizes) > 1 and _all_round(digits, sizes, "00"))
@@ -110,35 +125,57 @@ def _all_round(digits: str, sizes: Sizes, endings: str) -> bool:
 
 
 def _grouped(text: str, first: int, groups: Groups) -> Iterator[Span]:
-    """A phone or a NIP in groups that no check speaks for: all of them, else those between slashes, else spaces."""
-    for parting in ("", "/", " "):
-        parts = _parted(text, groups, parting)
-        found = []
-        for part in parts:
-            start = first if part[0] == groups[0] else part[0][0]
-            kind, count = _kind(text, start, part)
-            if kind:
-                found.append((start, part[count - 1][1], kind))
-        if found:
-            yield from found
-            return
+    """Phones and NIPs in groups that no check speaks for.
+
+    Looked for in all of them, else between slashes, else behind the first (`buty 42 600 123 456`), else between
+    spaces.
+    """
+    if groups:
+        yield from (
+            _among(text, first, [groups])
+            or _among(text, first, _parted(text, groups, "/"))
+            or _behind_first(text, groups)
+            or _among(text, first, _parted(text, groups, " "))
+        )
 
 
-def _parted(text: str, groups: Groups, parting: str) -> list[Groups]:
-    parts: list[Groups] = []
-    for row, group in enumerate(groups):
-        between = text[groups[row - 1][1] : group[0]] if row else parting
-        if not parts or (parting and parting in between):
+def _among(text: str, first: int, parts: list[Groups]) -> list[Span]:
+    found = []
+    for row, part in enumerate(parts):
+        start = part[0][0] if row else first
+        kind, count = _kind(text, start, part)
+        if kind:
+            found.append((start, part[count - 1][1], kind))
+    return found
+
+
+def _behind_first(text: str, groups: Groups) -> list[Span]:
+    head = text[slice(*groups[0])]
+    if len(groups) < 3 or len(head) > SHORT or head[0] == "0":
+        return []
+    start, end = groups[1][0], groups[-1][1]
+    return [(start, end, "phone")] if phones.is_plain(*_figures(text, start, groups[1:])) else []
+
+
+def _parted(text: str, groups: Groups, mark: str) -> list[Groups]:
+    """Groups cut where a mark stands between them."""
+    parts: list[Groups] = [groups[:1]]
+    for (_, end), group in pairwise(groups):
+        if mark in text[end : group[0]]:
             parts.append([])
         parts[-1].append(group)
     return parts
 
 
-def _kind(text: str, first: int, groups: Groups) -> tuple[str, int]:
-    """Kind of the first groups and how many they are."""
+def _figures(text: str, first: int, groups: Groups) -> tuple[str, Sizes, Around]:
     digits = "".join(text[start:end] for start, end in groups)
     sizes = tuple(end - start for start, end in groups)
-    around = Around(text, first, groups[-1][1])
+    return digits, sizes, Around(text, first, groups[-1][1])
+
+
+def _kind(text: str, first: int, groups: Groups) -> tuple[str, int]:
+    """Kind of the first groups and how many they are."""
+    digits, sizes, around = _figures(text, first, groups)
     if len(digits) == 10 and _is_nip(text, digits, sizes, groups, around):
         return "nip", len(groups)
     count = phones.phone(digits, sizes, "+" in text[first : groups[0][0]], around)

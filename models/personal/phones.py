@@ -73,11 +73,22 @@ def _is_national(digits: str, sizes: Sizes, around: Around) -> bool:
         return False
     if around.called or (around.alone and not around.measured):
         return True
-    return _customary(digits, sizes) and not around.measured and not around.parts
+    return is_plain(digits, sizes, around)
+
+
+def is_plain(digits: str, sizes: Sizes, around: Around) -> bool:
+    """Written as a Polish number is, and nothing that it stands in speaks against; or dialled with 00."""
+    if digits.startswith("0048") and len(digits) == 13:
+        return _in_use(digits[4:])
+    if around.coded or around.measured or around.parts:
+        return False
+    return _is_abroad(digits, sizes, around) or _customary(digits, sizes)
 
 
 def _customary(digits: str, sizes: Sizes) -> bool:
     """Grouped as a Polish number is written, and not a list of sizes."""
+    if len(digits) != 9:
+        return False
     if digits[:2] in schemes.MOBILE and sizes in BY_MOBILE:
         return not all(digits[at] in "05" for at in (2, 5, 8))
     return digits[:2] in schemes.LANDLINE and sizes in BY_AREA

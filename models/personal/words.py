@@ -30,7 +30,7 @@ FILLERS = _words(
 # what follows one of these is a number of the trade
 CODE = _words(
     "oem ref art artykul model kod ean gtin isbn sku pn sn p/n s/n serial seria seryjny kat katalogowy katalogowego"
-    " czesci czesc indeks index id symbol zam zamowienie zamowienia vin part oe upc imei regon krs bdo"
+    " czesci czesc indeks index id symbol vin part oe upc imei regon krs bdo"
 )
 # stems of a trade that writes nine-digit numbers in threes
 PARTS = (
@@ -55,30 +55,33 @@ NAMES = _words(
     " slawomir stanislaw sylwia szymon tadeusz teresa tomasz urszula wieslaw wojciech zbigniew zdzislaw zofia"
 )
 
-# towns of more than some 30,000 people; the first word of the name
+# towns of more than some 20,000 people; the first word of the name
 TOWNS = _words(
-    "augustow bedzin belchatow biala bialystok bielawa bielsko bilgoraj boleslawiec brodnica brzeg bydgoszcz bytom chelm"
-    " chojnice chorzow chrzanow ciechanow cieszyn czechowice czestochowa dabrowa debica elblag elk garwolin gdansk gdynia"
-    " gizycko gliwice glogow gniezno gorlice gorzow grodzisk grudziadz ilawa inowroclaw jaroslaw jarocin jaslo jastrzebie"
-    " jaworzno jelenia kalisz katowice kedzierzyn kielce kluczbork knurow kolo kolobrzeg konin koszalin koscian krakow"
-    " krasnik krosno krotoszyn kutno kwidzyn lebork legionowo legnica leszno lodz lomza lubartow lubin lublin lubon lukow"
-    " malbork marki mielec mikolow minsk mlawa mragowo myslowice nowy nysa olawa olesnica olsztyn opole ostroda ostroleka"
-    " ostrow ostrowiec oswiecim otwock pabianice piaseczno piekary pila piotrkow plock police poznan pruszcz pruszkow"
-    " przemysl pszczyna pulawy raciborz radom radomsko rawicz ruda rumia rybnik rzeszow sandomierz sanok siedlce"
-    " siemianowice sieradz skarzysko skawina skierniewice slupsk sochaczew sopot sosnowiec stalowa starachowice stargard"
-    " starogard suwalki swarzedz swidnica swidnik swiebodzice swietochlowice swinoujscie szczecin szczecinek tarnobrzeg"
-    " tarnow tarnowskie tczew tomaszow torun turek tychy walbrzych walcz warszawa wejherowo wieliczka wielun wlodawa"
-    " wloclawek wodzislaw wolomin wroclaw wrzesnia wyszkow zabki zabrze zakopane zamosc zary zawiercie zdunska zgierz"
-    " zgorzelec zielona zory zyrardow zywiec warszawie krakowie poznaniu wroclawiu gdansku lodzi"
+    "andrychow augustow bartoszyce bedzin belchatow bialystok bielawa bielsk bielsko bilgoraj bochnia boleslawiec"
+    " brodnica brzesko bydgoszcz bytom chelm chojnice chorzow chrzanow ciechanow cieszyn czechowice czestochowa debica"
+    " dzialdowo elblag elk garwolin gdansk gdansku gdynia gizycko gliwice glogow gniezno goleniow gorlice gorzow"
+    " gostyn grodzisk grudziadz gryfino gubin hajnowka ilawa inowroclaw jarocin jaroslaw jaslo jastrzebie jaworzno"
+    " jozefow kalisz katowice kedzierzyn ketrzyn kielce klodzko kluczbork knurow kolobrzeg konin koscian koszalin"
+    " krakow krakowie krasnik krosno krotoszyn kutno kwidzyn lebork legionowo legnica leszno lidzbark limanowa lodz"
+    " lodzi lomza luban lubartow lubin lublin lubon lukow malbork mielec mikolow milanowek minsk mlawa mragowo"
+    " myslowice nowogard nysa oborniki olawa olesnica olkusz olsztyn opole ostroda ostroleka ostrow ostrowiec oswiecim"
+    " otwock pabianice piaseczno piastow piekary piotrkow plock plonsk polkowice poznan poznaniu pruszcz pruszkow"
+    " przemysl pszczyna pulawy raciborz radom radomsko rawicz rumia rybnik rzeszow sandomierz sanok siedlce"
+    " siemianowice sieradz sierpc skarzysko skawina skierniewice slubice slupsk sochaczew sokolka sopot sosnowiec srem"
+    " starachowice stargard starogard strzegom sulejowek suwalki swarzedz swidnica swidnik swiebodzice swietochlowice"
+    " swinoujscie szczecin szczecinek tarnobrzeg tarnow tczew tomaszow torun trzebinia tychy wadowice wagrowiec"
+    " walbrzych warszawa warszawie wejherowo wieliczka wielun wloclawek wlodawa wodzislaw wolomin wroclaw wroclawiu"
+    " wrzesnia wyszkow zabkowice zabrze zagan zakopane zambrow zamosc zary zawiercie zgierz zgorzelec zory zyrardow"
+    " zywiec"
 )
+# first words of towns that mean something else as well: only with the second
+HALF_TOWNS = _words("biala dabrowa jelenia konstancin nowy ruda stalowa tarnowskie zdunska zielona")
 # endings that towns have and products hardly ever
 TOWN_ENDINGS = (
-    "wice",
+    "owice",
+    "ewice",
     "czyce",
     "szyce",
-    "owice",
-    "nice",
-    "lice",
     "owo",
     "ewo",
     "nsk",
@@ -95,8 +98,9 @@ KNOWN = (
     *("piastow", "kopernika", "sobieskiego", "chrobrego", "przyjazni", "centrum", "zlotej", "zlota", "slonecz"),
     *("grunwald", "wyzwolenia", "reymonta", "sikorskiego", "rynek", "unii", "kazimierz"),
 )  # fmt: skip
+# second words of towns
 SECOND = _words(
     "biala gora gorze slaski slaska slaskie slaskich sacz targ tomysl dwor zdroj wielkopolski wielkopolska swietokrzyski"
     " mazowiecki mazowiecka mazowieckie gdanski gdanskie podlaska podlaski trybunalski kozle lodzka lodzki bialostocki"
-    " opolskie opolski lubelski tarnowskie gory wola zagorz pomorski kujawski krajenskie mala duza"
+    " opolskie opolski lubelski tarnowskie gory wola zagorz pomorski kujawski krajenskie jeziorna gornicza tarnowska"
 )
