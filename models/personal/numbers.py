@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from models.personal import phones, schemes, words
 from models.personal.around import SEPARATORS, Around, Span
@@ -19,7 +19,9 @@ from models.personal.around import SEPARATORS, Around, Span
 Groups = list[tuple[int, int]]  # start and end of digits that stand together
 Sizes = tuple[int, ...]
 
-_CHAIN = re.compile(rf"(?<![^\W_])\(?(?:\+ ?)?\(?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])")
+_CHAIN = re.compile(
+    rf"(?:(?<![^\W_])|(?<=tel)|(?<=kom))\(?(?:\+ ?)?\(?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])"
+)
 _DIGITS = re.compile(r"[0-9]+")
 _ACCOUNT_HEAD = re.compile(r"(?<![^\W_])([a-z]{2})[ -]?[0-9]{2}")
 _NIP_WITH_COUNTRY = re.compile(
@@ -112,16 +114,12 @@ def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
         return False
     # 13 digits are an article's number where its check holds; round groups are sizes
     is_article = sizes == (13,) and schemes.ean(digits)
-    return not is_article and not (len(sizes) > 1 and _all_round(digits, sizes, "00"))
+    return not is_article and not (len(sizes) > 1 and _all_round(digits, sizes))
 
 
-def _all_round(digits: str, sizes: Sizes, endings: str) -> bool:
-    """Does every group end with one of these figures, or with these two?"""
-    at, ends = 0, []
-    for size in sizes:
-        at += size
-        ends.append(digits[at - 2 : at] if endings == "00" else digits[at - 1])
-    return all(end in endings for end in ends)
+def _all_round(digits: str, sizes: Sizes) -> bool:
+    """Does every group end in two zeros?"""
+    return all(digits[:end].endswith("00") for end in accumulate(sizes))
 
 
 def _grouped(text: str, first: int, groups: Groups) -> Iterator[Span]:
