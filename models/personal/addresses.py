@@ -4,7 +4,7 @@
 these words (`plac zabaw`, `ulica sezamkowa`; `ul` is a beehive, and its models end as `wielkopolski`, which no street
 does). `al`, `os` and `pl` are words of their own (aluminium, axle or persons, Poland): they need a flat number, a name
 that avenues, estates and squares have, or a town in the text. NN-NNN may be a zoom or a range: it needs a town known by
-name or ending, the words `kod pocztowy`, or a street before it. A street without such a word is found with a
+name or ending, a zero that no range has (05-820), the words `kod pocztowy`, or a street before it. A street without such a word is found with a
 postal code behind it only. Abroad: German street names.
 """
 
@@ -20,8 +20,8 @@ LONGEST_NAME = 80  # characters of a street's name
 _LETTER = r"[^\W\d_]"
 _NAME_WORD = rf"(?:{_LETTER}[^\W\d_'’.-]*(?:[.'’-]{_LETTER}+)*\.?)"
 _UNIT = rf"(?! ?(?:{'|'.join(sorted(words.UNITS - {'m', 'k', 'l'}))}|m(?! ?\.? ?[0-9]))(?![^\W_]))"
-_HOUSE = r"(?:nr\.? ?)?[0-9]{1,4} ?(?:[a-h](?![^\W_]))?(?![^\W_])"
-_FLAT = r"(?: ?[/\\] ?[0-9]{1,4} ?[a-h]?| ?,? ?(?:m|lok|lokal|mieszkanie|mieszk|miesz|apt)\.? ?[0-9]{1,4} ?[a-h]?)(?![^\W_])"
+_HOUSE = r"(?:nr\.? ?)?[0-9]{1,4}(?: ?[a-h](?![^\W_]))?(?![^\W_])"
+_FLAT = r"(?: ?[/\\] ?[0-9]{1,4} ?[a-h]?| ?,? ?(?:m|lok|lokalu?|miesz[a-z]*|apt)\.? ?[0-9]{1,4} ?[a-h]?)(?![^\W_])"
 _STREET = re.compile(
     rf"(?<![^\W_])(?<![.-])(ulica|ulicy|ul|aleja|aleje|alei|al|osiedle|osiedlu|os|placu|plac|pl)(\.? |\.)"
     rf"((?:[0-9]{{1,4}}(?:-?go|-?lecia)?\.? )?{_NAME_WORD}(?: {_NAME_WORD}){{0,4}}?),? ?({_HOUSE})({_FLAT})?{_UNIT}"
@@ -70,7 +70,9 @@ def _is_street(text: str, found: re.Match[str]) -> bool:
         return False
     if flat or _names_town(text[max(0, found.start() - NEAR) : found.end() + NEAR]):
         return True
-    return "." in dot and found.start() == 0 and not _CAR.search(name)
+    if "." not in dot or _CAR.search(name):
+        return False
+    return word != "al" or found.start() == 0
 
 
 def _names_town(text: str) -> bool:
@@ -93,6 +95,8 @@ def codes(text: str) -> Iterator[Span]:
 def _code_end(found: re.Match[str], sure: bool) -> int:
     """Where the town behind a code ends, or the code where it is sure without one; 0 where it is no address."""
     town, more = found["town"], (found["more"] or "")[1:].rstrip(".")
+    # no zoom or range is written 05-820 or 30-046
+    sure = sure or "0" in (found["code"][0], found["code"][-3])
     two = town in words.HALF_TOWNS and more in words.SECOND
     if town and town not in words.UNITS and (sure or two or _is_town(town)):
         return found.end() if more in words.SECOND else found.end("town")

@@ -42,8 +42,12 @@ class Around:
     @cached_property
     def called(self) -> bool:
         """Does the text say that these digits are dialled?"""
-        near = any(word in words.CALL for word in self.before)
-        return near or (not self.coded and not self.rest.isdisjoint(words.LEFT | words.NAMES))
+        near = any(word in words.CALL or word.startswith(words.CALL_STEMS) for word in self.before)
+        left = any(
+            word in words.LEFT | words.NAMES or word.startswith(words.CALL_STEMS)
+            for word in self.rest
+        )
+        return near or (left and not self.coded)
 
     @cached_property
     def coded(self) -> bool:
@@ -64,7 +68,7 @@ class Around:
     def measured(self) -> bool:
         """Is a unit behind, or does a word say that something is measured?"""
         after = _WORD.match(self.text, _skip(self.text, self.end))
-        return (after is not None and after[0] in words.UNITS) or any(
+        return (after is not None and after[0].partition("/")[0] in words.UNITS) or any(
             word.startswith(words.DIMENSIONS) for word in self.rest
         )
 
@@ -72,6 +76,19 @@ class Around:
     def parts(self) -> bool:
         """Is it of a trade that writes its numbers as phone numbers are written?"""
         return any(word.startswith(words.PARTS) for word in self.rest)
+
+    @cached_property
+    def sized(self) -> bool:
+        """Is something of it sold by its sizes in millimetres?"""
+        return any(word.startswith(words.SIZED) for word in self.rest)
+
+    @cached_property
+    def bracketed(self) -> bool:
+        """Do they begin with an area code in brackets?"""
+        return (
+            self.text[self.start : self.start + 1] == "("
+            and self.text[self.start + 3 : self.start + 4] == ")"
+        )
 
     def names(self, some: frozenset[str]) -> bool:
         """Is one of these words in the text?"""

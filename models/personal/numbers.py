@@ -20,7 +20,7 @@ Groups = list[tuple[int, int]]  # start and end of digits that stand together
 Sizes = tuple[int, ...]
 
 _CHAIN = re.compile(
-    rf"(?:(?<![^\W_])|(?<=tel)|(?<=kom))\(?(?:\+ ?)?\(?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])"
+    rf"(?:(?<![^\W_])|(?<=tel)|(?<=kom))(?:\(?\+ ?\(?|\()?[0-9]+(?:{SEPARATORS}{{1,3}}[0-9]+)*(?![^\W_])"
 )
 _DIGITS = re.compile(r"[0-9]+")
 _ACCOUNT_HEAD = re.compile(r"(?<![^\W_])([a-z]{2})[ -]?[0-9]{2}")

@@ -56,7 +56,7 @@ def _is_abroad(digits: str, sizes: Sizes, around: Around) -> bool:
     if not (digits.startswith("00") and digits[2:].startswith(schemes.ABROAD)):
         return False
     # in one block they may be an article's number, padded
-    is_article = len(digits) in {13, 14} and len(sizes) == 1 and schemes.ean(digits)
+    is_article = len(digits) == 13 and len(sizes) == 1 and schemes.ean(digits)
     return 11 <= len(digits) <= LONGEST and (around.called or not (is_article or around.coded))
 
 
@@ -67,11 +67,8 @@ def _is_national(digits: str, sizes: Sizes, around: Around) -> bool:
         return False
     if len(digits) == 10 and digits[0] == "0" and digits[1:3] in schemes.LANDLINE:
         return sizes in BY_TRUNK and not around.measured
-    if len(digits) == 11 and digits.startswith("48"):
-        digits, sizes = digits[2:], sizes[1:] if sizes[0] == 2 else ()
-    if len(digits) != 9 or not _in_use(digits):
-        return False
-    if around.called or (around.alone and not around.measured):
+    bare = digits[2:] if len(digits) == 11 and digits.startswith("48") else digits
+    if len(bare) == 9 and _in_use(bare) and around.alone and not around.measured:
         return True
     return is_plain(digits, sizes, around)
 
@@ -82,13 +79,25 @@ def is_plain(digits: str, sizes: Sizes, around: Around) -> bool:
         return _in_use(digits[4:])
     if around.coded or around.measured or around.parts:
         return False
-    return _is_abroad(digits, sizes, around) or _customary(digits, sizes)
+    if _is_abroad(digits, sizes, around):
+        return True
+    if len(digits) == 11 and digits.startswith("48") and sizes[0] == 2:
+        return _customary(digits[2:], sizes[1:])
+    return _customary(digits, sizes, around.bracketed) and not _is_size(digits, sizes, around)
 
 
-def _customary(digits: str, sizes: Sizes) -> bool:
-    """Grouped as a Polish number is written, and not a list of sizes."""
+def _is_size(digits: str, sizes: Sizes, around: Around) -> bool:
+    """Three sizes in millimetres end in 0 or 5; of some goods not all do."""
+    ending = sum(digits[at] in "05" for at in (2, 5, 8))
+    return sizes == (3, 3, 3) and ending >= (2 if around.sized else 3)
+
+
+def _customary(digits: str, sizes: Sizes, bracketed: bool = False) -> bool:
+    """Grouped as a Polish number is written."""
     if len(digits) != 9:
         return False
+    if bracketed:
+        return digits[:2] in schemes.LANDLINE
     if digits[:2] in schemes.MOBILE and sizes in BY_MOBILE:
-        return not all(digits[at] in "05" for at in (2, 5, 8))
+        return True
     return digits[:2] in schemes.LANDLINE and sizes in BY_AREA

@@ -17,11 +17,10 @@ CALL = _words(
     "tel telefon telefonu telefony telefonicznie kom komorka komorki komorkowy phone mobile mob gsm cell fon call"
     " dzwon dzwonic zadzwon zadzwonic oddzwon oddzwonic sms whatsapp viber signal blik kontakt kontaktu"
 )
+# the same, and anywhere in a text
+CALL_STEMS = ("zadzwon", "oddzwon", "dzwoni", "dzwoncie", "kontakt", "telefonicz")
 # anywhere in a text they say that someone leaves his number
-LEFT = _words(
-    "kontakt kontaktu kontaktowy dzwonic zadzwon zadzwonic dzwoncie oddzwon oddzwonic sms whatsapp viber"
-    " pan pani imie nazwisko"
-)
+LEFT = _words("sms whatsapp viber pan pani imie nazwisko")
 # between the word and its number, or beside a bare number, they say nothing
 FILLERS = _words(
     "nr numer do mnie moj moje na pod o to jest prosze kontaktowy prywatny lub i oraz albo fax my number is the me"
@@ -36,6 +35,12 @@ CODE = _words(
 PARTS = (
     *("filtr", "klock", "tarcz", "pompa", "pompy", "uszczel", "lozysk", "czujnik", "wtrysk", "sprzegl", "amortyz"),
     *("rozrusz", "alternat", "wahacz", "przegub", "turbo", "rozrzad", "reflektor", "chlodnic", "iveco", "bosch"),
+)  # fmt: skip
+# stems of what is sold by its sizes in millimetres
+SIZED = (
+    *("zmywar", "lodowk", "zamrazar", "pralk", "suszark", "piekarnik", "okap", "szaf", "zlew", "blat", "lozk", "materac"),
+    *("regal", "stol", "biurk", "komod", "karton", "drzwi", "okn", "panel", "polk", "lustr", "plyt", "dywan", "witryn"),
+    *("brodzik", "wann", "kabin", "umywal", "grzejnik", "rolet"),
 )  # fmt: skip
 UNITS = _words(
     "mm cm m mb km kg g dag l ml v kw ah mah wh hz mhz ghz szt sztuk sztuki gb tb rpm lm k px dpi cal cali zl pln eur"

@@ -17,6 +17,7 @@ from models.marketplace.queries import asked, texts
 from tests.models.personal_spellings import (
     FIRST,
     SECOND,
+    THIRD,
     article_number,
     digits,
     grouped,
@@ -70,15 +71,20 @@ def case(text: str, family: str, kind: str) -> Case:
 
 ROUND = {
     FIRST: ("{}", "{}", "buty nike 42 {}", "{} sukienka czerwona", "proszę o kontakt {}", "zamówienie {}", "laptop lenovo, {}"),
+    THIRD: ("{}", "{}", "mikrofalówka samsung {}", "{} odbiór w sklepie", "prosze wyslac na {}", "reklamacja - {}", "hej {} czekam",
+            "klocki dla 5 latka / {}", "[{}]", "KARMA DLA PSA 15 KG {}"),
     SECOND: ("{}", "{}", "szukam roweru dla dziecka {}", "{} kocham cię", "czy jest dostępny {}", "gdzie moja paczka {}",
              "kurtka zimowa xl; {}", "dane: {}", "- {} -", "Krzesło gamingowe ({})"),
 }  # fmt: skip
 CALLED = {
     FIRST: ("tel {}", "tel. {}", "telefon: {}", "kontakt {}", "nr tel {}", "buty 42 tel {}", "jan nowak {}", "zadzwoń {}"),
+    THIRD: ("telefon {}", "pod numer telefonu {}", "tel kom {}", "komórka {}", "{} - proszę dzwonić", "pan Stanisław {}", "magda {}",
+            "KONTAKT: {}", "nr telefonu {} rower", "zadzwońcie do mnie {}", "T: {}"),
     SECOND: ("mój numer telefonu {}", "proszę dzwonić {}", "kom. {}", "{} proszę o kontakt", "pani Halina {}", "numer do mnie {}",
              "tel:{}", "TELEFON KONTAKTOWY {}", "sms na {}", "oddzwońcie {}"),
 }  # fmt: skip
 BESIDE = {
+    THIRD: ("wózek dziecięcy {}", "{} kurtka męska"),
     FIRST: ("lodówka {}", "{} buty damskie"),
     SECOND: ("fotel biurowy {}", "{} plecak szkolny"),
 }
@@ -130,7 +136,7 @@ def pick(*some: str) -> Make:
 def hard(wording: str, each: int, seed: int = 7) -> Iterator[Case]:
     """`each` product queries of every family that looks like personal data."""
     rng = random.Random(f"hard {wording} {seed}")
-    for family, makers in (FAMILIES_FIRST if wording == FIRST else FAMILIES_SECOND).items():
+    for family, makers in FAMILIES[wording].items():
         for _ in range(each):
             text = rng.choice(makers)(rng)
             yield Case(text if rng.random() < 0.5 else text.lower(), family)
@@ -206,3 +212,30 @@ FAMILIES_SECOND: dict[str, tuple[Make, ...]] = {
     "zooms and ranges": (lambda r: f"obiektyw {of(r, '55-250 70-200 16-105')} {of(r, 'olympus tamron sony')}", lambda r: f"klocki 10-{n(r, 100, 200)} elementów", lambda r: f"pieluchy {n(r, 10, 20)}-{n(r, 100, 200)} sztuk", lambda r: f"termometr 20-{n(r, 100, 300)} stopni"),
     "@ in names": (lambda r: f"q@q gra {n(r, 10, 99)}", lambda r: f"cpu 8 rdzeni @ {n(r, 2, 5)}.{n(r, 1, 9)} ghz", pick("plakat @ symbol", "naklejka @work", "breloczek @ małpa 5 cm")),
 }  # fmt: skip
+
+FAMILIES_THIRD: dict[str, tuple[Make, ...]] = {
+    "ean": (lambda r: "gtin " + article_number(r, of(r, "590 3 50 88")), lambda r: f"{article_number(r, '590')} {article_number(r, '590')}",
+            lambda r: article_number(r, of(r, "54 57 93 61")), lambda r: f"mleko {article_number(r, '59', 8)}"),
+    "isbn": (lambda r: f"podręcznik isbn 83-{n(r, 10, 99)}-{n(r, 10000, 99999)}-{n(r, 0, 9)}", lambda r: f"{article_number(r, '97883')} harry potter"),
+    "sizes in mm and cm": (lambda r: f"łóżko {n(r, 80, 180)} {n(r, 190, 220)} {n(r, 100, 120)} cm", lambda r: f"komoda {n(r, 60, 79)}0 {n(r, 70, 99)}5 {n(r, 30, 50)}0",
+                           lambda r: f"profil {n(r, 500, 799)} {n(r, 500, 799)} {n(r, 500, 799)} mm stal", lambda r: f"worki {n(r, 500, 700)} x {n(r, 500, 900)} x {n(r, 100, 200)}"),
+    "memory and screens": (lambda r: f"{of(r, '64 128 256')} 512 1024 gb pendrive", lambda r: f"rtx {n(r, 3050, 4090)} 12 gb {n(r, 500, 850)} w", lambda r: f"projektor {n(r, 600, 799)} ansi 1024 768",
+                           lambda r: f"kamera 2560 1440 {n(r, 25, 60)} fps {n(r, 100, 180)} stopni"),
+    "tyres": (lambda r: f"dętka 26 1.95 2.125 {n(r, 40, 60)} mm", lambda r: f"{n(r, 155, 245)}/{n(r, 35, 80)} r{n(r, 13, 19)} {n(r, 75, 99)}h", lambda r: f"opony letnie {n(r, 155, 245)} {n(r, 35, 80)} {n(r, 13, 19)} {n(r, 75, 99)} {n(r, 2019, 2024)}"),
+    "part numbers": (lambda r: f"{n(r, 100, 999)}.{n(r, 100, 999)}.{n(r, 10, 99)} elring", lambda r: f"{n(r, 1, 9)} {n(r, 100, 999)} {n(r, 100, 999)} ford", lambda r: f"51 {n(r, 10, 99)} 7 {n(r, 100, 999)} {n(r, 100, 999)}",
+                     lambda r: f"8k0 {n(r, 100, 999)} {n(r, 100, 999)} ad", lambda r: f"{n(r, 10, 99)}-{n(r, 1000, 9999)}-{n(r, 10, 99)} walizka", lambda r: f"{n(r, 100, 999)}-{n(r, 10, 99)}-{n(r, 1000, 9999)} honda",
+                     lambda r: f"{n(r, 33, 57)}-{n(r, 100, 999)} wkład stożkowy", lambda r: f"{n(r, 1000, 9999)} {n(r, 100, 999)} {n(r, 100, 999)} sachs"),
+    "ten digits in a row": (lambda r: f"wycieraczki {digits(r, 10)}", lambda r: f"{digits(r, 10)} oryginał", lambda r: digits(r, 10, "12345")),
+    "eleven digits in a row": (lambda r: f"żarówka {digits(r, 11)}", lambda r: digits(r, 11, "13579")),
+    "twelve to nineteen digits in a row": (lambda r: f"paczka {digits(r, 14)}", lambda r: f"numer seryjny {digits(r, 15)}", lambda r: digits(r, 12), lambda r: f"imei 35{digits(r, 13)}", lambda r: digits(r, 18)),
+    "nine digits with a word of the trade": (lambda r: f"kat {mobile(r)}", lambda r: f"{mobile(r)}oem", lambda r: f"pompa wody {grouped(mobile(r), (3, 3, 3))}", lambda r: f"rozrusznik {mobile(r)}", lambda r: f"indeks: {mobile(r)}"),
+    "nine digits of a part beside a product": (lambda r: f"pasek klinowy {mobile(r)}", lambda r: f"{landline(r)} grzałka do pralki"),
+    "models": (lambda r: f"schleich {n(r, 10000, 99999)} {n(r, 10000, 99999)}", lambda r: f"kołki rozporowe {n(r, 6, 12)}x{n(r, 40, 100)} {n(r, 10, 100)} szt", lambda r: f"bosch gsr {n(r, 12, 18)}v-{n(r, 15, 60)} 06019{digits(r, 5)}",
+               lambda r: f"hp {n(r, 100, 999)} xl {n(r, 100, 999)} xl czarny", lambda r: f"nakrętka m{n(r, 4, 20)} din {n(r, 100, 999)} {n(r, 100, 1000)} sztuk", lambda r: f"lampa {n(r, 2700, 6500)}k {n(r, 400, 900)} lm 230v"),
+    "dates, years, prices": (lambda r: f"bilet {n(r, 10, 28)}-{n(r, 10, 12)}-2025 {n(r, 10, 22)}:30", lambda r: f"laptop do {n(r, 2, 6)} 000 {n(r, 100, 999)} zl", lambda r: f"klocki 2 3 4 5 6 lat {n(r, 2010, 2024)}", lambda r: f"kubek 1{n(r, 950, 999)} rocznik urodziny"),
+    "al, os, pl, ul as words": (lambda r: f"os przód {n(r, 15, 110)} mm dt swiss", lambda r: f"gra planszowa 2-{n(r, 4, 8)} os. wersja pl {n(r, 2015, 2024)}", lambda r: f"ul wielokorpusowy {n(r, 10, 12)} ramek", lambda r: f"menu pl samsung {n(r, 32, 65)}",
+                                lambda r: f"rura al {n(r, 10, 60)} mm", lambda r: f"plac zabaw domek {n(r, 2, 9)} huśtawki", lambda r: f"windows {n(r, 7, 11)} pl 64 bit", lambda r: f"drabina al. {n(r, 3, 12)} stopni", lambda r: f"ulica krokodyli schulz {n(r, 1990, 2020)}"),
+    "zooms and ranges": (lambda r: f"lornetka {n(r, 10, 30)}-{n(r, 30, 90)}0 zoom", lambda r: f"sony 16-{n(r, 100, 300)} g oss", lambda r: f"worki {n(r, 20, 60)}-{n(r, 100, 240)} litrów", lambda r: f"transformator 12-{n(r, 220, 250)} toroidalny"),
+    "@ in names": (lambda r: f"i{n(r, 3, 9)}-{n(r, 1000, 9999)} @ {n(r, 2, 5)}.{n(r, 10, 99)} GHz turbo", pick("perfumy @ischia", "kubek I @ work", "etui @mysz", "t-shirt 100% @")),
+}  # fmt: skip
+FAMILIES = {FIRST: FAMILIES_FIRST, SECOND: FAMILIES_SECOND, THIRD: FAMILIES_THIRD}

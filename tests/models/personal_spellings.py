@@ -10,7 +10,7 @@ import random
 import string
 from collections.abc import Callable
 
-FIRST, SECOND = "first", "second"
+FIRST, SECOND, THIRD = "first", "second", "third"
 
 MOBILE = ["45", "50", "51", "53", "57", "60", "66", "69", "72", "73", "78", "79", "88"]
 AREA = [
@@ -145,7 +145,7 @@ def spelt_phone(rng: random.Random, wording: str) -> tuple[str, str]:
             lambda: (f"48 {grouped(number, (3, 3, 3))}", "phone, grouped"),
         ],
     }
-    return rng.choice(made + more[wording])()
+    return rng.choice(made + more[SECOND if wording == THIRD else wording])()
 
 
 def spelt_abroad(rng: random.Random, wording: str) -> str:
@@ -180,7 +180,7 @@ def spelt_account(rng: random.Random, wording: str) -> str:
     abroad = {
         FIRST: (("DE", digits(rng, 18)), ("GB", letters + digits(rng, 14)), ("NL", letters + digits(rng, 10))),
         SECOND: (("CZ", digits(rng, 20)), ("FR", digits(rng, 23)), ("IE", letters + digits(rng, 14)), ("LT", digits(rng, 16))),
-    }[wording]  # fmt: skip
+    }[SECOND if wording == THIRD else wording]  # fmt: skip
     country, account = rng.choice((("PL", digits(rng, 24)),) * 4 + abroad)
     number = account_number(country, account)
     fours = " ".join(number[at : at + 4] for at in range(0, len(number), 4))
@@ -225,6 +225,7 @@ NICKS = {
 }
 HOSTS = {
     FIRST: ("wp.pl", "gmail.com", "o2.pl", "interia.pl", "firma-nowak.pl", "poczta.onet.pl"),
+    THIRD: ("vp.pl", "tlen.pl", "gazeta.pl", "protonmail.com", "gmx.de", "sp5.edu.pl", "seznam.cz", "firma.com.pl", "hotmail.com", "live.com"),
     SECOND: ("op.pl", "yahoo.co.uk", "t-online.de", "student.uw.edu.pl", "abc.tech", "icloud.com", "ukr.net", "outlook.com"),
 }  # fmt: skip
 
@@ -245,20 +246,36 @@ def spelt_mail(rng: random.Random, wording: str) -> str:
     ))  # fmt: skip
 
 
+PREFIXES = {
+    FIRST: ("ul. ", "ul.", "ulica ", "ul "),
+    SECOND: ("ul. ", "Ul.", "ulicy ", "na ulicy ", "UL "),
+    THIRD: ("ulica: ", "ul. ", "ul ", "mieszkam ul. ", "dostawa na ul. ", "Ulica "),
+}
+FLATS = {
+    FIRST: ("", "/{}", " m. {}", " m {}"),
+    SECOND: ("", "/{}", " lok. {}", " mieszkania {}"),
+    THIRD: ("", "/{}", " / {}", " m.{}", ", mieszkanie {}", " lok {}", " m {}"),
+}
 STREETS = {
     FIRST: ("Kwiatowa", "Marszałkowska", "Jana Pawła II", "3 Maja", "Długa", "Wojska Polskiego", "ks. Jerzego Popiełuszki",
             "Krakowskie Przedmieście", "Piłsudskiego", "Leśna"),
+    THIRD: ("Lipowa", "Ogrodowa", "Sienkiewicza", "Mikołaja Kopernika", "Dworcowa", "Stary Rynek", "ks. Ściegiennego", "Żwirki i Wigury",
+            "Powstańców Śląskich", "26 Kwietnia", "Nowy Świat", "płk. Kuklińskiego", "bł. Karoliny", "Wesoła", "Gdańska"),
     SECOND: ("Polna", "Świętokrzyska", "11 Listopada", "gen. Władysława Andersa", "Kilińskiego", "Zielone Wzgórze", "Wałowa",
              "św. Antoniego", "Obrońców Westerplatte", "1 Pułku Szwoleżerów", "Słoneczna", "Armii Ludowej", "Rybacka"),
 }  # fmt: skip
 AVENUES = {
     FIRST: ("al. Jerozolimskie", "al. Niepodległości", "al jana pawła ii", "os. Bohaterów Września", "os. Piastów", "pl. Wolności",
             "aleja Solidarności", "osiedle Tysiąclecia", "plac Grunwaldzki"),
+    THIRD: ("al. Wojska Polskiego", "al. Lipowa", "Aleje Ujazdowskie", "os. Kościuszkowskie", "os rusa", "os. Lecha", "pl. Teatralny",
+            "plac Zbawiciela", "pl wolności", "al kasztanowa", "osiedle Zwycięstwa", "aleja Piłsudskiego", "al. Tysiąclecia"),
     SECOND: ("al. Armii Krajowej", "Al. Wyzwolenia", "al grunwaldzka", "os. Złotej Jesieni", "os bolesława chrobrego", "pl. Szembeka",
              "aleja Róż", "osiedle Rusa", "plac Bankowy", "os. Oświecenia", "pl konstytucji"),
 }  # fmt: skip
 TOWNS = {
     FIRST: ("Warszawa", "Kraków", "Łódź", "Bielsko-Biała", "Nowy Sącz", "Piastów", "Gliwice", "Toruń", "Wejherowo"),
+    THIRD: ("Lublin", "Szczecin", "Białystok", "Ostrów Wielkopolski", "Kłodzko", "Marki", "Reda", "Tomaszów Lubelski", "Zgierz",
+            "Pilchowice", "Puszczykowo", "Grójec", "Dąbrowa Górnicza", "Koło", "Jastrzębie-Zdrój"),
     SECOND: ("Poznań", "Zielona Góra", "Ożarów Mazowiecki", "Świdnica", "Łomianki", "Rzeszów", "Jelenia Góra", "Kobyłka", "Żory",
              "Swarzędz", "Wieleń", "Gdynia", "Ruda Śląska", "Mosina"),
 }  # fmt: skip
@@ -267,29 +284,14 @@ TOWNS = {
 def spelt_address(rng: random.Random, wording: str) -> tuple[str, str]:
     """An address, its town not a secret; and the family."""
     house = str(rng.randint(1, 180)) + rng.choice(("", "", "", "a", "B"))
-    flat = rng.choice(
-        ("", f"/{rng.randint(1, 90)}", f" m. {rng.randint(1, 90)}", f" m {rng.randint(1, 90)}")
-    )
-    if wording == SECOND:
-        flat = rng.choice(
-            (
-                "",
-                f"/{rng.randint(1, 90)}",
-                f" lok. {rng.randint(1, 90)}",
-                f" mieszkania {rng.randint(1, 90)}",
-            )
-        )
+    flat = rng.choice(FLATS[wording]).format(rng.randint(1, 90))
     street, code = rng.choice(STREETS[wording]), f"{rng.randint(0, 99):02}-{rng.randint(1, 999):03}"
     town = rng.choice(TOWNS[wording])
-    prefix = rng.choice(
-        ("ul. ", "ul.", "ulica ", "ul ")
-        if wording == FIRST
-        else ("ul. ", "Ul.", "ulicy ", "na ulicy ", "UL ")
-    )
+    prefix = rng.choice(PREFIXES[wording])
     made = (
-        (f"«{prefix}{street} {house}{flat}»", "address, ul."),
-        (f"«{prefix}{street} {house}{flat}», «{code}» {town}", "address, ul."),
-        (f"{town} «{prefix}{street} {house}{flat}»", "address, ul."),
+        (f"{prefix}«{street} {house}{flat}»", "address, ul."),
+        (f"{prefix}«{street} {house}{flat}», «{code}» {town}", "address, ul."),
+        (f"{town} {prefix}«{street} {house}{flat}»", "address, ul."),
         (f"«{rng.choice(AVENUES[wording])} {house}{flat}»", "address, al. os. pl."),
         (f"«{rng.choice(AVENUES[wording])} {house}{flat}», {town}", "address, al. os. pl."),
         (f"«{code}» {town}", "address, code and town"),
