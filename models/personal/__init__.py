@@ -1,4 +1,10 @@
-"""Personal data in what people type: found and masked before anything is stored downstream."""
+"""Personal data in what people type: found and masked before anything is stored downstream.
+
+Left, and known to be left: nine digits in one block beside product words, ten in a row without `nip`, a street that
+has neither `ul.` nor a postal code, a postal code with a small town and nothing else, addresses abroad but for
+German streets, names of people, numbers glued to other words (`600123456buty`), a Visa of 13 digits that is an EAN as
+well, local numbers of other countries without their prefix.
+"""
 
 from models.personal.masks import KINDS, SUSPECT, is_only_personal, kinds_in, mask_personal
 

@@ -20,10 +20,10 @@ LONGEST_NAME = 80  # characters of a street's name
 _LETTER = r"[^\W\d_]"
 _NAME_WORD = rf"(?:{_LETTER}[^\W\d_'’.-]*(?:[.'’-]{_LETTER}+)*\.?)"
 _UNIT = rf"(?! ?(?:{'|'.join(sorted(words.UNITS - {'m', 'k', 'l'}))}|m(?! ?\.? ?[0-9]))(?![^\W_]))"
-_HOUSE = r"(?:nr\.? ?)?[0-9]{1,4}(?: ?[a-h](?![^\W_]))?(?![^\W_])"
+_HOUSE = r"(?:nr\.? ?)?[0-9]{1,3}(?: ?[a-h](?![^\W_]))?(?![^\W_])"
 _FLAT = r"(?: ?[/\\] ?[0-9]{1,4} ?[a-h]?| ?,? ?(?:m|lok|lokalu?|miesz[a-z]*|apt)\.? ?[0-9]{1,4} ?[a-h]?)(?![^\W_])"
 _STREET = re.compile(
-    rf"(?<![^\W_])(?<![.-])(ulica|ulicy|ul|aleja|aleje|alei|al|osiedle|osiedlu|os|placu|plac|pl)(\.? |\.)"
+    rf"(?<![^\W_])(?<![.-])(ulica|ulicy|ul|aleja|aleje|alei|al|osiedle|osiedlu|os|placu|plac|pl)([.:]? |[.:])"
     rf"((?:[0-9]{{1,4}}(?:-?go|-?lecia)?\.? )?{_NAME_WORD}(?: {_NAME_WORD}){{0,4}}?),? ?({_HOUSE})({_FLAT})?{_UNIT}"
 )
 _FOREIGN = re.compile(
@@ -42,7 +42,7 @@ _SAID = re.compile(r"(?:kod(?: pocztowy)?|poczta|adres|zamieszkal[ya]|zam\.)[: ]
 # what shops sell under the words for streets
 _GOODS = re.compile(r"zabaw|budowy|sezamkow|broni|targow|w |z ")
 _BEEHIVE = re.compile(
-    r"(?:[sc]ki|owy|ny)(?: |$)|dadan|langstrot|ramk|korpus|pszcz|apipol|drewn|styro|miod|odklad"
+    r"(?:[sc]ki|owy|ny)$|dadan|langstrot|ramk|korpus|pszcz|apipol|drewn|styro|miod|odklad"
 )
 _CAR = re.compile(r"przed|tyln|skret|naped|wahacz|kol[ao]|drzwi|skrzyn|most")
 

@@ -62,7 +62,7 @@ _TOPS = "(?:" + "|".join(map(_any_case, TOPS.split("|"))) + ")"
 SUSPECT = "|".join((
     f"[@{_HIDDEN}]",
     rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}",
-    rf"(?:^|{_NO_WORD}){_STREET}[. ][^0-9]{{0,{LONGEST_NAME + 4}}}[0-9]",
+    rf"(?:^|{_NO_WORD}){_STREET}[.: ][^0-9]{{0,{LONGEST_NAME + 4}}}[0-9]",
     r"[0-9]{2} ?- ?[0-9]{3}(?:[, ]|$)",
     rf"(?:{_any_case('stra')}(?:{_any_case('ss')}|[ßẞ])[Ee]|{_any_case('str')}\.|{_any_case('gasse')}) ?[0-9]",
     rf"[(\[{{<] ?{_one_of('at malpa a')} ?[)\]}}>]",

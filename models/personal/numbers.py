@@ -31,6 +31,7 @@ _NINE_DIGITS = re.compile(rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}")
 
 MOST_DIGITS = 26  # of an account
 SHORT = 4  # figures of a size or a year that may stand before a phone number
+TWO_ARTICLES = (13, 13)
 LENGTHS = {11, *range(13, 20)}  # digits of a PESEL or a card
 OF_PESEL = {(11,), (6, 5)}
 OF_COMPANY = {(3, 3, 2, 2), (3, 2, 2, 3)}
@@ -47,6 +48,8 @@ def with_country(text: str) -> Iterator[Span]:
                 break
             end += 1
         whole = len(found) == wanted > 0 and not text[end : end + 1].isalnum()
+        # words behind a short number are no account: a bank's code has four letters
+        whole &= 5 * sum(char.isdigit() for char in found) >= 3 * wanted
         if whole and _NINE_DIGITS.search(text, head.start(), end) and schemes.iban(found):
             yield head.start(), end, "iban"
     for found_nip in _NIP_WITH_COUNTRY.finditer(text):
@@ -88,7 +91,7 @@ def _checked(text: str, groups: Groups) -> tuple[int, str]:
         digits, sizes = digits + text[start:end], (*sizes, end - start)
         if len(digits) > MOST_DIGITS:
             break
-        if len(digits) == MOST_DIGITS and schemes.iban("pl" + digits):
+        if len(digits) == MOST_DIGITS and sizes != TWO_ARTICLES and schemes.iban("pl" + digits):
             return taken, "iban"
         if len(digits) in LENGTHS:
             kind = _scheme(digits, sizes, Around(text, groups[0][0], end))

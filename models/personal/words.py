@@ -33,7 +33,7 @@ CODE = _words(
 )
 # stems of a trade that writes nine-digit numbers in threes
 PARTS = (
-    *("filtr", "klock", "tarcz", "pompa", "pompy", "uszczel", "lozysk", "czujnik", "wtrysk", "sprzegl", "amortyz"),
+    *("filtr", "hamulc", "tarcz", "pompa", "pompy", "uszczel", "lozysk", "czujnik", "wtrysk", "sprzegl", "amortyz"),
     *("rozrusz", "alternat", "wahacz", "przegub", "turbo", "rozrzad", "reflektor", "chlodnic", "iveco", "bosch"),
 )  # fmt: skip
 # stems of what is sold by its sizes in millimetres
@@ -58,6 +58,7 @@ NAMES = _words(
     " maciej magdalena malgorzata marcin marek maria mariusz marta marzena mateusz michal mikolaj miroslaw monika natalia"
     " oleksandr olena patrycja patryk pawel piotr przemyslaw radoslaw rafal renata robert roman ryszard sebastian"
     " slawomir stanislaw sylwia szymon tadeusz teresa tomasz urszula wieslaw wojciech zbigniew zdzislaw zofia"
+    " ania asia basia bartek ela gosia jurek kasia kuba magda mirek ola olek tomek wojtek zosia"
 )
 
 # towns of more than some 20,000 people; the first word of the name
