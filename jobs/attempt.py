@@ -45,15 +45,18 @@ class Attempt:
         rows = conform(table, self.partition.table)
         pq.write_table(rows, self.folder / name, compression="zstd", write_page_checksum=True)
 
-    def write_spark(self, frame: DataFrame, by: Sequence[str], files: int = 1) -> None:
+    def write_spark(
+        self, frame: DataFrame, by: Sequence[str], files: int = 1, parted: bool = False
+    ) -> None:
         """Write a Spark frame as `files` Parquet files, hashed and sorted by `by`, so that a re-run makes
-        the same bytes whatever order the shuffle delivered."""
+        the same bytes whatever order the shuffle delivered. parted: it is hashed already, a file for each part."""
         if frame.columns != list(self.partition.table.columns):
             expected = list(self.partition.table.columns)
             raise ValueError(
                 f"{self.partition}: found columns {frame.columns}, expected {expected}"
             )
-        self._write_spark(frame.repartition(files, *by).sortWithinPartitions(*by), "", "part")
+        parts = frame if parted else frame.repartition(files, *by)
+        self._write_spark(parts.sortWithinPartitions(*by), "", "part")
 
     def quarantine(self, frame: DataFrame, by: Sequence[str]) -> None:
         """Set rejected rows aside, beside the data but never read as data."""

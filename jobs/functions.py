@@ -1,44 +1,82 @@
-"""The two functions of models.normalise that SQL texts call: NORMALISE_QUERY and SPLIT_OF, over Arrow batches."""
+"""The functions that SQL texts call beyond SQL: CLEAN_QUERY, NORMALISE_QUERY and SPLIT_OF, over Arrow batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from models import normalise
+from models import normalise, personal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# what a query becomes of which nothing is left but masks
+NOTHING_ELSE = "<personal>"
+Over = Callable[[pa.StringArray], pa.StringArray]
+
 
 def register_functions(spark: SparkSession) -> None:
     """Make the functions known to this session's SQL."""
+    import sys
+
     from pyspark import cloudpickle
     from pyspark.sql.pandas.functions import arrow_udf
 
     # by value: a cluster's workers need no copy of this code
-    cloudpickle.register_pickle_by_value(normalise)  # type: ignore[no-untyped-call]
-    for name, function in (
-        ("normalise_query", normalise.normalise_query),
-        ("split_of", normalise.split_of),
-    ):
-        over = arrow_udf(_over_distinct(function), "string")  # type: ignore[call-overload]
-        spark.udf.register(name, over)
+    for module in (normalise, personal, sys.modules[__name__]):
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+    for name, over in FUNCTIONS.items():
+        spark.udf.register(name, arrow_udf(over, "string"))  # type: ignore[call-overload]
 
 
-def _over_distinct(
-    function: Callable[[str], str],
-) -> Callable[[pa.StringArray], pa.StringArray]:
+def clean_queries(texts: pa.StringArray) -> pa.StringArray:
+    """Texts as typed -> personal data masked, one spelling; NOTHING_ELSE where only masks are left."""
+    coded = texts.dictionary_encode()
+    words = coded.dictionary
+    # few texts can hold anything personal at all: the rest is not looked at twice
+    suspect = pc.match_substring_regex(words, personal.SUSPECT).to_pylist()
+    typed = cast(list[str], words.to_pylist())
+    found = [
+        _cleaned(text) if doubt else normalise.normalise_query(text)
+        for text, doubt in zip(typed, suspect, strict=True)
+    ]
+    return _spread(coded, found)
+
+
+def _cleaned(text: str) -> str:
+    masked = personal.mask_personal(text)
+    return (
+        NOTHING_ELSE
+        if masked != text and personal.is_only_personal(masked)
+        else normalise.normalise_query(masked)
+    )
+
+
+def _over_distinct(function: Callable[[str], str]) -> Over:
     """A text -> text function over a batch: called once for each distinct text, NULL stays NULL."""
 
     def over(texts: pa.StringArray) -> pa.StringArray:
         coded = texts.dictionary_encode()
-        found = [function(text) for text in coded.dictionary.to_pylist() if text is not None]
-        plain = pa.DictionaryArray.from_arrays(coded.indices, pa.array(found, pa.string()))
-        return cast(pa.StringArray, plain.cast(pa.string()))
+        return _spread(
+            coded, [function(text) for text in cast(list[str], coded.dictionary.to_pylist())]
+        )
 
-    # Spark reads the kind of function off these, and cannot where they are text
-    over.__annotations__ = {"texts": pa.Array, "return": pa.Array}
     return over
+
+
+def _spread(coded: Any, found: list[str]) -> pa.StringArray:
+    plain = pa.DictionaryArray.from_arrays(coded.indices, pa.array(found, pa.string()))
+    return cast(pa.StringArray, plain.cast(pa.string()))
+
+
+FUNCTIONS: dict[str, Over] = {
+    "clean_query": clean_queries,
+    "normalise_query": _over_distinct(normalise.normalise_query),
+    "split_of": _over_distinct(normalise.split_of),
+}
+for _function in FUNCTIONS.values():
+    # Spark reads the kind of function off these, and cannot where they are text
+    _function.__annotations__ = {"texts": pa.Array, "return": pa.Array}

@@ -1,89 +1,113 @@
-"""UBI log of a day -> impressions.   python -m jobs.impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31"""
+"""UBI log of a day -> impressions, and what it adds to earlier days.
+
+python -m jobs.impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
+
+One pass over the log makes three partitions: `impressions` of the day; `late`, events and searches of the days before
+that this log brought; `searchers`, which stays in the raw zone and says in keyed hashes who typed what.
+"""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.storagelevel import StorageLevel
-
+from jobs import attribution
 from jobs.accounts import Tally, published
+from jobs.arrivals import Earlier, earlier, overlaid
 from jobs.attempt import Attempt
+from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.cli import run
+from jobs.days import time_zone
 from jobs.functions import register_functions
-from jobs.lake import Partition
+from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
 from jobs.publish import publish
 from jobs.reading import pin
+from jobs.scratch import Scratch, scratch
 from jobs.spark import spark_session, sql_text
 from jobs.ubi import read_log
+from jobs.window import before_day
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MAX_ORDINAL = 9_999
-MAX_QUERY_CHARS = 500
-# a client that was shown this much and clicked this share of it looks at nothing
-BOT_MIN_SHOWN = 50
-BOT_CLICK_FRAC = 0.9
-LINES_PER_FILE = 4_000_000
-
-ACTIONS = ("search", "impression", "click", "cart", "purchase")
-# what can be said against a line as it stands, and against a search once its events are joined to it
-SET_ASIDE = ("malformed", "missing_field", "bad_timestamp", "bad_position")
-LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *SET_ASIDE)
-SEARCH_REASONS = ("no_search", "bot", "empty_query", "query_too_long", "nothing_shown")
-ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS}
-ZERO_BASED = {"zero_based": "if(reason IS NULL AND ordinal = 0, application, NULL)"}
-# of a search that is kept, acts on items without any position are not
-LINES_USED = "if(reason IS NULL, lines - unplaced, lines)"
-LINE_SUMS = {"duplicate": "duplicates", "no_position": "if(reason IS NULL, unplaced, 0)"}
+ACT_REASONS = ("no_position",)
+LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
 
 
 @dataclass(frozen=True)
 class Args:
     """log          raw UBI files of the day: NDJSON, plain or bulk, or Parquet
     impressions  output; replaced
+    late         output: what the log adds to days before; that of the same day where it is not given
+    searchers    output, raw zone: who typed what, hashed; that of the same day where it is not given
     session_minutes  pause of a client that ends a session, for clients that send no session_id
     max_searches_per_minute  a client that searches more often within 60 s is a bot, all day
-    late_hours   how long after midnight (UTC) events still count for the day's searches
+    late_hours   how long after midnight events still count for the day's searches, in the day's own log
+    late_days    how many days before its own a log may still add to
+    min_searchers  a query typed by fewer people within searcher_days stays in the raw zone; 1: none does
+    searcher_days  days of searchers that are counted, the log's own included
     """
 
     log: Partition
     impressions: Partition
+    late: Partition = NOWHERE
+    searchers: Partition = NOWHERE
     session_minutes: int = 30
     max_searches_per_minute: int = 20
     late_hours: int = 6
+    late_days: int = 3
+    min_searchers: int = 5
+    searcher_days: int = 28
 
     def __post_init__(self) -> None:
-        if min(self.session_minutes, self.max_searches_per_minute) < 1 or self.late_hours < 0:
+        counts = (
+            self.session_minutes,
+            self.max_searches_per_minute,
+            self.min_searchers,
+            self.searcher_days,
+        )
+        if min(counts) < 1 or min(self.late_hours, self.late_days) < 0:
             raise ValueError(
-                "session_minutes and max_searches_per_minute start at 1, late_hours at 0"
+                "session_minutes, max_searches_per_minute, min_searchers and searcher_days start at 1, late_hours and"
+                " late_days at 0"
             )
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
-    log = pin(args.log)
-    with spark_session("impressions") as spark, publish(args.impressions, args, [log]) as out:
+    log, ds = pin(args.log), args.log.ds
+    before = earlier(ds, args.late_days)
+    known = before_day(SEARCHERS, ds, args.searcher_days - 1)
+    settings = attribution.Settings(
+        ds,
+        args.session_minutes,
+        args.max_searches_per_minute,
+        args.late_hours,
+        args.late_days,
+        args.min_searchers,
+    )
+    with (
+        spark_session("impressions") as spark,
+        publish(args.impressions, args, [log, *known.days]) as out,
+        publish(args.late or LATE.at(ds=ds), args, [log, *before.inputs]) as late,
+        publish(args.searchers or SEARCHERS.at(ds=ds), args, [log]) as searchers,
+        scratch(spark, out, "search_id", attribution.parts(log)) as tables,
+    ):
         register_functions(spark)
-        read_log(spark, log).createOrReplaceTempView("raw_lines")
-        judged = spark.sql(
-            sql_text("log_lines"),
-            args={"ds": args.log.ds, "late_hours": args.late_hours, "max_ordinal": MAX_ORDINAL},
-        )
-        lines = Tally(judged, LINE_REASONS, {"lines": "1"}, ACTION_SUMS, ZERO_BASED)
-        # kept on disk, by search: what follows reads it twice and joins by search without a shuffle
-        used = lines.frame.where("reason IS NULL OR raw IS NOT NULL").repartition("search_id")
-        used.localCheckpoint(
-            eager=True, storageLevel=StorageLevel.DISK_ONLY
-        ).createOrReplaceTempView("log_lines")
+        lines = attribution.log_lines(tables, read_log(spark, log), settings)
         _check_day(args.log, lines)
-        searches = _write(args, out, spark, lines)
+        attribution.visits(tables, settings)
+        searchers.write_spark(
+            spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"]
+        )
+        searches = attribution.admit(tables, settings, known)
+        attribution.place(spark, lines)
+        acts = _write(args, out, tables)
+        _account(out, lines, searches, acts)
+        _write_late(late, spark, ds, before)
         if any(lines[f"lines {reason}"] for reason in SET_ASIDE):
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
-        _account(out, lines, searches)
         _check_kept(args.impressions, searches)
     return published(out)
 
@@ -93,7 +117,7 @@ def _check_day(log: Partition, lines: Tally) -> None:
         used = {action: lines[action] for action in ACTIONS if lines[action]}
         raise ValueError(
             f"{log}: found 0 searches (lines not used: {lines.dropped('lines')}; used: {used}), expected UBI query "
-            f"records made on {log.ds} UTC; deliver the day again, or correct the date"
+            f"records made on {log.ds} ({time_zone()}); deliver the day again, or correct the date"
         )
 
 
@@ -101,45 +125,60 @@ def _check_kept(impressions: Partition, searches: Tally) -> None:
     if not searches.kept("searches"):
         raise ValueError(
             f"{impressions}: 0 searches kept (dropped: {searches.dropped('searches')}), expected one at least; are "
-            f"the events of the day's searches in the log, and are the bot rules right for this shop?"
+            f"the events of the day's searches in the log, and are the bot rules and min_searchers right for this shop?"
         )
 
 
-def _write(args: Args, out: Attempt, spark: SparkSession, lines: Tally) -> Tally:
-    shown = {
-        "salt": os.environ.get("NIGHTSHELF_SALT", ""),
-        "zero_based": lines.values("zero_based"),
-    }
-    spark.sql(sql_text("attributed"), args=shown).createOrReplaceTempView("attributed")
-    searches = spark.sql(
-        sql_text("searches"),
-        args={
-            "session_minutes": args.session_minutes,
-            "max_searches_per_minute": args.max_searches_per_minute,
-            "bot_min_shown": BOT_MIN_SHOWN,
-            "bot_click_frac": BOT_CLICK_FRAC,
-            "max_query_chars": MAX_QUERY_CHARS,
-        },
+def _write(args: Args, out: Attempt, tables: Scratch) -> Tally:
+    acts = Tally(
+        tables.spark.sql(sql_text("impressions")),
+        ACT_REASONS,
+        {"lines": "lines - duplicates"},
+        {"duplicate": "duplicates", "lines": "lines"},
     )
-    weights = {"searches": "if(searched_at IS NULL, 0, 1)", "lines": LINES_USED}
-    tally = Tally(searches, SEARCH_REASONS, weights, LINE_SUMS)
-    tally.frame.createOrReplaceTempView("searches")
-    files = 1 + lines.kept("lines") // LINES_PER_FILE
-    out.write_spark(spark.sql(sql_text("impressions")), by=["search_id", "item_id"], files=files)
-    return tally
+    kept = acts.frame.where("reason IS NULL").select(*args.impressions.table.columns)
+    out.write_spark(kept, by=["search_id", "item_id"], parted=True)
+    return acts
 
 
-def _account(out: Attempt, lines: Tally, searches: Tally) -> None:
-    dropped = lines.dropped("lines") | searches.dropped("lines")
-    dropped |= {name: searches[name] for name in LINE_SUMS if searches[name]}
-    total = lines.kept("lines") + sum(lines.dropped("lines").values())
-    out.count("log lines", total, searches.kept("lines"), dropped)
-    refused = searches.dropped("searches")
+def _account(out: Attempt, lines: Tally, searches: Tally, acts: Tally) -> None:
+    """Lines: of searches kept, one record each and the events that say something; all else has its reason."""
     kept = searches.kept("searches")
+    used = kept + acts.kept("lines")
+    dropped = lines.dropped("lines")
+    for reason, number in (searches.dropped("lines") | acts.dropped("lines")).items():
+        dropped[reason] = dropped.get(reason, 0) + number
+    if said_again := acts["duplicate"] + searches["records"] - kept:
+        dropped["duplicate"] = said_again
+    total = lines.kept("lines") + sum(lines.dropped("lines").values())
+    out.count("log lines", total, used, dropped)
+    refused = searches.dropped("searches")
     out.count("searches", kept + sum(refused.values()), kept, refused)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
     out.facts["zero_based_applications"] = lines.values("zero_based")
-    out.facts["bot_rule"] = {"min_shown": BOT_MIN_SHOWN, "click_frac": BOT_CLICK_FRAC}
+    out.facts["bot_rules"] = attribution.BOTS
+    out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
+
+
+def _write_late(out: Attempt, spark: SparkSession, ds: str, before: Earlier) -> None:
+    """What the log says of earlier days, laid over what they said themselves."""
+    waiting = spark.table("admitted").where(f"reason = 'no_search' OR day < DATE'{ds}'")
+    named = before.arrivals(spark).join(waiting.select("search_id"), "search_id", "left_semi")
+    overlaid(spark, named).createOrReplaceTempView("earlier")
+    found = spark.sql(sql_text("late"), args={"ds": ds})
+    days = {
+        f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted
+    }
+    tally = Tally(found, LATE_REASONS, {"lines": "lines"}, days)
+    kept = tally.frame.where("reason IS NULL").select(*out.partition.table.columns)
+    out.write_spark(kept, by=["search_id", "item_id"])
+    dropped = tally.dropped("lines")
+    out.count(
+        "late events", tally.kept("lines") + sum(dropped.values()), tally.kept("lines"), dropped
+    )
+    out.facts["days_changed"] = {
+        day: tally[f"day {day}"] for day in before.wanted if tally[f"day {day}"]
+    }
 
 
 if __name__ == "__main__":

@@ -151,10 +151,15 @@ LOG = Table("log", 1, ("ds",))
 LABELS = Table("labels", 1, ("ds",))
 TRUTH = Table("truth", 1, ("ds",))
 RUNS = Table("runs", 1, ("ds",))  # rankings of other engines, as files
+SEARCHERS = Table("searchers", 1, ("ds",))  # who typed what, in keyed hashes
 # The corridor.
 ITEMS = Table("items", 1, ("ds",))
 IMPRESSIONS = Table("impressions", 1, ("ds",))
-PAIRS = Table("pairs", 1, ("ds",))
+LATE = Table("late", 1, ("ds",))
+ACTS = Table("acts", 1, ("ds",))
+ASKED = Table("asked", 1, ("ds",))
+PROPENSITIES = Table("propensities", 1, ("ds",))
+PAIRS = Table("pairs", 2, ("ds",))
 QUERIES = Table("queries", 1, ("ds",))
 QRELS = Table("qrels", 1, ("ds",))
 BERT = Table("bert", 1, ("ds",))
@@ -173,8 +178,8 @@ REPORT = Table("report", 1, ("ds", "towers"))
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CATALOGUE, LOG, LABELS, TRUTH, RUNS, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
+        CATALOGUE, LOG, LABELS, TRUTH, RUNS, SEARCHERS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED, PROPENSITIES,
+        PAIRS, QUERIES, QRELS, BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
         SWEEP,
     )
 }  # fmt: skip

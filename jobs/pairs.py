@@ -1,13 +1,14 @@
-"""Impressions of a window, or judgements -> pairs.
+"""Acts of a window, or judgements -> pairs.
 
-python -m jobs.pairs --impressions impressions/ds=2026-01-31 --items items/ds=2026-01-31 \\
-    --queries queries/ds=2026-01-31 --pairs pairs/ds=2026-01-31
+python -m jobs.pairs --acts acts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
+    --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 python -m jobs.pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobs.accounts import Tally, published
 from jobs.cli import run
@@ -15,45 +16,63 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import pin
 from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import window
+from jobs.window import first_day, window
 
-REASONS = ("too_few_clicks", "item_ended", "query_unknown")
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+REASONS = ("too_few_clicks", "item_ended", "query_unknown", "off_topic")
+POSITIONS = 1_000
 JUDGED = ("not_relevant",)
 
 
 @dataclass(frozen=True)
 class Args:
     """pairs        output; replaced
-    impressions  last day of the window
-    items        catalogue of that day; pairs with items that have ended are dropped
+    acts         last day of the window
+    items        catalogue of that day; clicks on offers that have ended go to a living one of their product, or are dropped
     queries      queries of the same window; they give each pair its split
-    qrels        judgements, such as people's labels, in the place of all three: the relevant ones are the pairs
-    window_days  days of impressions, the last one included; days that are not published are left out
-    min_clicks   clicks that a pair needs within the window
-    eta          a place is looked at with probability 1 / position ** eta; its inverse weighs a click
-    max_weight   the most that one click may weigh
-    half_life_days  age at which a click counts half; 0: all count alike
+    propensities how likely each position is looked at: its inverse weighs what was done there; not given: the law of eta
+    qrels        judgements, such as people's labels, in the place of all these: the relevant ones are the pairs
+    window_days  days of acts, the last one included; days that are not published are left out
+    min_clicks   clicks that a query's product needs within the window, over all of its offers
+    eta          the law: a place is looked at with probability 1 / position ** eta
+    max_weight   the most that one click may be multiplied by for its position
+    cart_worth   what a cart is worth beyond its click, in clicks
+    purchase_worth  what a purchase is worth beyond its click and its cart
+    half_life_days  age at which what was done counts half; 0: all counts alike
+    topic_depth  levels of the category path that make a topic
+    min_topic_frac  a topic with less of a query's worth than this is another need (a case where telephones are asked for):
+                 its pairs are left out; 0: none are
+    topic_clicks clicks that a query needs before its topics are told apart
     """
 
     pairs: Partition
-    impressions: Partition = NOWHERE
+    acts: Partition = NOWHERE
     items: Partition = NOWHERE
     queries: Partition = NOWHERE
+    propensities: Partition = NOWHERE
     qrels: Partition = NOWHERE
     window_days: int = 28
     min_clicks: int = 1
     eta: float = 1.0
     max_weight: float = 20.0
+    cart_worth: float = 1.0
+    purchase_worth: float = 2.0
     half_life_days: float = 0.0
+    topic_depth: int = 2
+    min_topic_frac: float = 0.02
+    topic_clicks: int = 20
 
     def __post_init__(self) -> None:
-        clicks = [bool(one) for one in (self.impressions, self.items, self.queries)]
+        clicks = [bool(one) for one in (self.acts, self.items, self.queries)]
         if any(clicks) == bool(self.qrels) or any(clicks) != all(clicks):
-            raise ValueError("expected impressions, items and queries, or qrels instead of them")
-        if self.min_clicks < 1 or self.eta < 0 or self.max_weight < 1 or self.half_life_days < 0:
-            raise ValueError(
-                "expected min_clicks >= 1, eta >= 0, max_weight >= 1, half_life_days >= 0"
-            )
+            raise ValueError("expected acts, items and queries, or qrels instead of them")
+        lowest = {"min_clicks": 1, "eta": 0, "max_weight": 1, "half_life_days": 0, "cart_worth": 0, "purchase_worth": 0,
+                  "topic_depth": 1, "min_topic_frac": 0, "topic_clicks": 0}  # fmt: skip
+        for name, least in lowest.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")
 
 
 def main(args: Args) -> dict[str, str | int]:
@@ -62,35 +81,57 @@ def main(args: Args) -> dict[str, str | int]:
 
 
 def _from_clicks(args: Args) -> dict[str, str | int]:
-    days = window(args.impressions, args.window_days)
+    days = window(args.acts, args.window_days)
     items, queries = pin(args.items), pin(args.queries)
+    law = [pin(args.propensities)] if args.propensities else []
     with (
         spark_session("pairs") as spark,
-        publish(args.pairs, args, [*days.days, items, queries]) as out,
+        publish(args.pairs, args, [*days.days, items, queries, *law]) as out,
     ):
-        days.read(spark).createOrReplaceTempView("impressions")
-        read_spark(spark, items).select("item_id").createOrReplaceTempView("items")
+        days.read(spark).createOrReplaceTempView("acts")
+        offers = read_spark(spark, items).select("item_id", "group_id", "category")
+        offers.createOrReplaceTempView("items")
         read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
-        settings = {
-            "ds": args.impressions.ds,
-            "min_clicks": args.min_clicks,
-            "eta": args.eta,
-            "max_weight": args.max_weight,
-            "half_life_days": args.half_life_days,
-        }
-        counted = spark.sql(sql_text("pairs"), args=settings)
-        tally = Tally(counted, REASONS, {"clicks": "clicks"}, {"clicks": "clicks"})
+        likely = read_spark(spark, law[0]) if law else _by_law(spark, args.eta)
+        likely.select("position", "propensity").createOrReplaceTempView("propensities")
+        deepest = law[0].manifest.rows if law else POSITIONS
+        tally = Tally(
+            spark.sql(sql_text("pairs"), args=_settings(args, deepest)),
+            REASONS,
+            {"clicks": "clicks"},
+            {"clicks": "clicks"},
+        )
         kept = tally.frame.where("reason IS NULL").select(*args.pairs.table.columns)
         out.write_spark(kept, by=["query_id", "item_id"], files=days.files)
         dropped = tally.dropped("clicks")
-        out.count("clicked impressions", tally["clicks"], tally.kept("clicks"), dropped)
+        out.count("clicks", tally["clicks"], tally.kept("clicks"), dropped)
         out.facts["window"] = days.facts
         if not tally.kept("clicks"):
             raise ValueError(
-                f"{args.pairs}: 0 pairs of {tally['clicks']:,} clicked impressions (dropped: {dropped}); expected one "
-                f"at least; are {args.impressions}, {args.items} and {args.queries} of the same shop and window?"
+                f"{args.pairs}: 0 pairs of {tally['clicks']:,} clicks (dropped: {dropped}); expected one at least; are"
+                f" {args.acts}, {args.items} and {args.queries} of the same shop and window?"
             )
     return published(out)
+
+
+def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
+    names = (
+        "min_clicks", "max_weight", "cart_worth", "purchase_worth", "half_life_days", "topic_depth", "min_topic_frac",
+        "topic_clicks",
+    )  # fmt: skip
+    return {
+        **{name: getattr(args, name) for name in names},
+        "ds": args.acts.ds,
+        "first_day": first_day(args.acts.ds, args.window_days),
+        "max_position": deepest,
+    }
+
+
+def _by_law(spark: SparkSession, eta: float) -> DataFrame:
+    places = spark.range(1, POSITIONS + 1)
+    return places.selectExpr(
+        "CAST(id AS INT) AS position", f"POWER(CAST(id AS DOUBLE), -{eta}D) AS propensity"
+    )
 
 
 def _from_qrels(args: Args) -> dict[str, str | int]:

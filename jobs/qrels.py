@@ -1,4 +1,4 @@
-"""Labels, or clicks of the judged days -> qrels.   python -m jobs.qrels --impressions impressions/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
+"""Labels, or clicks of the judged days -> qrels.   python -m jobs.qrels --acts acts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import window
+from jobs.window import first_day, window
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,7 +26,7 @@ class Args:
     """queries      the queries that are known, with their split
     items        the catalogue that is searched; judgements of other items are dropped
     qrels        output; replaced
-    impressions  last judged day; read only where there are no labels
+    acts         last judged day; read only where there are no labels
     labels       judgements: relevance is theirs, the mean over spellings of one query
     judge_days   days of clicks, the last one included: 1 clicked, 2 put in the cart, 3 bought
     """
@@ -34,19 +34,19 @@ class Args:
     queries: Partition
     items: Partition
     qrels: Partition
-    impressions: Partition = NOWHERE
+    acts: Partition = NOWHERE
     labels: Partition = NOWHERE
     judge_days: int = 1
 
     def __post_init__(self) -> None:
-        if not self.impressions and not self.labels:
-            raise ValueError("expected impressions or labels")
+        if not self.acts and not self.labels:
+            raise ValueError("expected acts or labels")
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Grade items for queries, by the best evidence there is."""
     source = "labels" if args.labels else "clicks"
-    days = None if args.labels else window(args.impressions, args.judge_days)
+    days = None if args.labels else window(args.acts, args.judge_days)
     evidence = [pin(args.labels)] if days is None else days.days
     items, queries = pin(args.items), pin(args.queries)
     with (
@@ -58,13 +58,14 @@ def main(args: Args) -> dict[str, str | int]:
         if days is None:
             _label_rows(spark, evidence[0]).createOrReplaceTempView("label_rows")
         else:
-            days.read(spark).createOrReplaceTempView("impressions")
+            days.read(spark).createOrReplaceTempView("acts")
             out.facts["window"] = days.facts
         # the scale travels with the judgements: a click is worth 1, labels say it themselves
         scale = evidence[0].facts if days is None else {}
         out.facts["min_relevance"] = float(scale.get("min_relevance", 1.0))
         out.facts["zero_gain"] = float(scale.get("zero_gain", 0.0))
-        graded = spark.sql(sql_text(f"qrels_from_{source}"))
+        since = {} if days is None else {"first_day": first_day(args.acts.ds, args.judge_days)}
+        graded = spark.sql(sql_text(f"qrels_from_{source}"), args=since)
         tally = Tally(
             graded,
             REASONS,
@@ -73,7 +74,7 @@ def main(args: Args) -> dict[str, str | int]:
         )
         kept = tally.frame.where("reason IS NULL").select(*args.qrels.table.columns)
         out.write_spark(kept, by=["query_id", "item_id"])
-        _account(args, out, tally, "labels" if args.labels else "clicked impressions")
+        _account(args, out, tally, "labels" if args.labels else "clicks")
     return published(out)
 
 

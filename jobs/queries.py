@@ -1,6 +1,6 @@
-"""Impressions of a window, or labels, or both -> queries.
+"""Searches of a window, or labels, or both -> queries.
 
-python -m jobs.queries --impressions impressions/ds=2026-01-31 --queries queries/ds=2026-01-31
+python -m jobs.queries --asked asked/ds=2026-01-31 --queries queries/ds=2026-01-31
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from jobs.accounts import published
 from jobs.cli import run
 from jobs.functions import register_functions
-from jobs.lake import NOWHERE, Partition
+from jobs.lake import ASKED, NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
 from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import Window, window
+from jobs.window import Window, first_day, window
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,40 +26,44 @@ SPLITS = ("train", "dev", "test")
 @dataclass(frozen=True)
 class Args:
     """queries      output; replaced
-    impressions  last day of the window; empty: the labelled queries alone
+    asked        last day of the window; empty: the labelled queries alone
     labels       judged queries, to be added where nobody searched for them; their split is obeyed
-    window_days  days of impressions, the last one included; days that are not published are left out
+    window_days  days of searches, the last one included; days that are not published are left out
     head_frac    head: the most frequent queries, until they make this share of all searches
     torso_frac   torso: those after them, until this share; the rest, and what was searched once, is tail
     """
 
     queries: Partition
-    impressions: Partition = NOWHERE
+    asked: Partition = NOWHERE
     labels: Partition = NOWHERE
     window_days: int = 28
     head_frac: float = 0.5
     torso_frac: float = 0.8
 
     def __post_init__(self) -> None:
-        if not self.impressions and not self.labels:
-            raise ValueError("expected impressions, labels or both")
+        if not self.asked and not self.labels:
+            raise ValueError("expected asked, labels or both")
         if not 0 <= self.head_frac <= self.torso_frac <= 1:
             raise ValueError("expected 0 <= head_frac <= torso_frac <= 1")
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Count searches by query, place each in its segment, and give it its side for ever."""
-    days = window(args.impressions, args.window_days) if args.impressions else Window([], [], [])
+    days = window(args.asked, args.window_days) if args.asked else Window(ASKED, [])
     labels = [pin(args.labels)] if args.labels else []
     with (
         spark_session("queries") as spark,
         publish(args.queries, args, [*days.days, *labels]) as out,
     ):
         register_functions(spark)
-        days.read(spark).createOrReplaceTempView("impressions")
+        days.read(spark).createOrReplaceTempView("asked")
         _label_queries(spark, labels).createOrReplaceTempView("label_queries")
-        fractions = {"head_frac": args.head_frac, "torso_frac": args.torso_frac}
-        queries = spark.sql(sql_text("queries"), args=fractions)
+        settings = {
+            "head_frac": args.head_frac,
+            "torso_frac": args.torso_frac,
+            "first_day": first_day(args.queries.ds, args.window_days),
+        }
+        queries = spark.sql(sql_text("queries"), args=settings)
         out.write_spark(queries, by=["query_id"], files=days.files)
         out.facts["window"] = days.facts
     return published(out)

@@ -28,6 +28,7 @@ LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
+    "raw = '' AS is_blank",
     "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action",
     "record.application",
     "record.action_name",

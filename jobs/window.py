@@ -1,4 +1,4 @@
-"""The days of impressions that a table is made of: the last one and those before it, never a later one."""
+"""The days of a daily table that another table is made of: the last one and those before it, never a later one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.lake import IMPRESSIONS, Partition
+from jobs.lake import Partition, Table
 from jobs.reading import Pinned, pin, published_days, read_verdict
 from jobs.store import spark_uri
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Window:
     """Pinned days in order; missing: not published; stopped: set aside by their data-quality verdict."""
 
+    table: Table
     days: Sequence[Pinned]
-    missing: Sequence[str]
-    stopped: Sequence[str]
+    missing: Sequence[str] = ()
+    stopped: Sequence[str] = ()
 
     @property
     def facts(self) -> dict[str, list[str]]:
@@ -40,11 +41,22 @@ class Window:
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The rows of all its days; none where there is no day."""
+        columns = self.table.columns
         if not self.days:
-            columns = ", ".join(f"{name} {kind}" for name, kind in IMPRESSIONS.columns.items())
-            return spark.createDataFrame([], columns)
+            return spark.createDataFrame([], ", ".join(" ".join(one) for one in columns.items()))
         uris = [spark_uri(uri) for pinned in self.days for uri in pinned.files()]
-        return spark.read.parquet(*uris).select(*self.days[0].partition.table.columns)
+        return spark.read.parquet(*uris).select(*columns)
+
+
+def first_day(last: str, days: int) -> str:
+    """The first of so many days that end with the last.
+
+    Raises:
+        ValueError: less than one day.
+    """
+    if days < 1:
+        raise ValueError(f"a window of {days} days; expected 1 or more")
+    return (date.fromisoformat(last) - timedelta(days=days - 1)).isoformat()
 
 
 def window(last: Partition, days: int) -> Window:
@@ -54,16 +66,26 @@ def window(last: Partition, days: int) -> Window:
         LookupError: the last day is not published.
         RuntimeError: the last day was stopped by its verdict (an earlier one is left out, and said so).
     """
-    if days < 1:
-        raise ValueError(f"a window of {days} days; expected 1 or more")
+    start = first_day(last.ds, days)
     pinned_last = pin(last)
-    start = date.fromisoformat(last.ds) - timedelta(days=days - 1)
-    wanted = [(start + timedelta(days=n)).isoformat() for n in range(days)]
-    found = published_days(last.table, wanted[0], wanted[-1])
-    pinned = [pin(last.table.at(ds=day), even_stopped=True) for day in found if day != last.ds]
-    stopped = [p.partition.ds for p in pinned if read_verdict(p).get("verdict") == "stop"]
+    before = before_day(last.table, last.ds, days - 1)
+    found = {pinned.partition.ds for pinned in before.days} | set(before.stopped) | {last.ds}
+    wanted = [first_day(last.ds, days - n) for n in range(days)]
     return Window(
-        days=[*(p for p in pinned if p.partition.ds not in stopped), pinned_last],
-        missing=[day for day in wanted if day not in found],
-        stopped=stopped,
+        last.table,
+        days=[*before.days, pinned_last],
+        missing=[day for day in wanted if day not in found and day >= start],
+        stopped=before.stopped,
     )
+
+
+def before_day(table: Table, ds: str, days: int) -> Window:
+    """The published ones of so many days before ds; ds itself and later ones are never looked at."""
+    if days < 1:
+        return Window(table, [])
+    first, last = first_day(ds, days + 1), first_day(ds, 2)
+    pinned = [
+        pin(table.at(ds=day), even_stopped=True) for day in published_days(table, first, last)
+    ]
+    stopped = [p.partition.ds for p in pinned if read_verdict(p).get("verdict") == "stop"]
+    return Window(table, [p for p in pinned if p.partition.ds not in stopped], stopped=stopped)

@@ -1,16 +1,20 @@
--- Grain: one row per (search_id, item_id) shown, at the first of its positions. Input: searches.
+-- Grain: one row per (search_id, item_id) shown, at the first of its positions. Input: admitted,
+-- placed. reason says why an act is not kept: NULL for the impressions themselves.
 SELECT
-  s.search_id,
-  SHA1(s.query) AS query_id,
-  s.query,
-  s.session_id,
-  s.client_id,
-  i.item_id,
-  i.position,
-  i.is_click,
-  i.is_cart,
-  i.is_purchase,
-  s.searched_at
-FROM searches AS s
-  LATERAL VIEW EXPLODE(s.shown) AS i
-WHERE s.reason IS NULL
+  a.search_id,
+  a.query_id,
+  a.query,
+  a.session_id,
+  a.client_id,
+  p.item_id,
+  p.position,
+  p.is_click,
+  p.is_cart,
+  p.is_purchase,
+  a.searched_at,
+  p.lines,
+  p.duplicates,
+  CASE WHEN p.position IS NULL THEN 'no_position' END AS reason
+FROM admitted AS a
+INNER JOIN placed AS p ON a.search_id = p.search_id
+WHERE a.reason IS NULL

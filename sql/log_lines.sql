@@ -4,6 +4,7 @@ WITH typed AS (
     r.file,
     r.raw,
     r.malformed,
+    r.is_blank,
     r.is_bulk_action,
     COALESCE(r.application, '') AS application,
     -- the names that shops give to the same four acts; a record without one is a search
@@ -47,7 +48,7 @@ judged AS (
     t.occurred_at,
     t.ordinal,
     CASE
-      WHEN t.raw = '' THEN 'blank'
+      WHEN t.is_blank THEN 'blank'
       WHEN t.malformed THEN 'malformed'
       WHEN t.is_bulk_action THEN 'bulk_action'
       WHEN t.action IS NULL THEN 'other_action'
@@ -55,13 +56,11 @@ judged AS (
       WHEN t.action = 'search' AND t.user_query IS NULL THEN 'missing_field'
       WHEN t.action != 'search' AND t.item_id IS NULL THEN 'missing_field'
       WHEN t.occurred_at IS NULL THEN 'bad_timestamp'
-      WHEN t.occurred_at < CAST(:ds AS TIMESTAMP) THEN 'outside_day'
+      -- earlier days may be added to, as far back as events are waited for
+      WHEN t.occurred_at < CAST(:earliest AS TIMESTAMP) THEN 'outside_day'
       -- a search belongs to the day it was made in, its events may trail in after midnight
-      WHEN
-        t.occurred_at >= CAST(:ds AS TIMESTAMP) + MAKE_DT_INTERVAL(
-          1, CASE WHEN t.action = 'search' THEN 0 ELSE :late_hours END
-        )
-        THEN 'outside_day'
+      WHEN t.action = 'search' AND t.occurred_at >= CAST(:day_to AS TIMESTAMP) THEN 'outside_day'
+      WHEN t.occurred_at >= CAST(:latest AS TIMESTAMP) THEN 'outside_day'
       WHEN t.action = 'impression' AND t.ordinal IS NULL THEN 'bad_position'
     END AS reason
   FROM typed AS t

@@ -5,6 +5,8 @@ SELECT
   j.item_id,
   -- a judgement stands for one showing that was clicked
   1 AS clicks,
+  0 AS carts,
+  0 AS purchases,
   1 AS impressions,
   -- never zero: a pair without weight would silently leave the loss
   CAST(GREATEST(j.relevance - :zero_gain, 0.000001) AS FLOAT) AS weight,

@@ -1,11 +1,12 @@
--- Grain: one row per query_id searched or labelled. Input: impressions, label_queries.
+-- Grain: one row per query_id searched or labelled. Input: asked, label_queries.
 WITH seen AS (
   SELECT
-    i.query_id,
-    MIN(i.query) AS query,
-    COUNT(DISTINCT i.search_id) AS searches
-  FROM impressions AS i
-  GROUP BY i.query_id
+    a.query_id,
+    MIN(a.query) AS query,
+    SUM(a.searches) AS searches
+  FROM asked AS a
+  WHERE a.day >= CAST(:first_day AS DATE)
+  GROUP BY a.query_id
 ),
 
 labelled AS (

@@ -1,70 +1,75 @@
--- Grain: one row per search_id in the day's log; reason says why it is not kept. Input: attributed.
-WITH timed AS (
+-- Grain: one row per search_id in the day's log, with its record if there is one. Input: log_lines,
+-- days (the log's own day, and those before it that may still be added to).
+WITH records AS (
   SELECT
-    s.search_id,
-    s.query,
-    s.searched_at,
-    s.searched_s,
-    s.client_id,
-    s.session_id,
-    s.lines,
-    s.duplicates,
-    s.client_key,
-    s.shown,
-    s.unplaced,
-    SIZE(FILTER(s.shown, i -> i.is_seen)) AS seen,
-    SIZE(FILTER(s.shown, i -> i.is_seen AND i.is_click)) AS seen_and_clicked,
-    COUNT(s.searched_s) OVER (
-      PARTITION BY s.client_key ORDER BY s.searched_s ASC
-      RANGE BETWEEN 59 PRECEDING AND CURRENT ROW
-    ) AS last_minute,
-    s.searched_s - LAG(s.searched_s) OVER (
-      PARTITION BY s.client_key ORDER BY s.searched_s ASC
-    ) AS pause_s
-  FROM attributed AS s
+    l.search_id,
+    l.user_query,
+    l.occurred_at,
+    l.hit_ids,
+    -- an engine may record one search several times: the record with the longest answer speaks
+    ROW_NUMBER() OVER (
+      PARTITION BY l.search_id
+      ORDER BY
+        COALESCE(SIZE(l.hit_ids), 0) DESC, l.occurred_at ASC, l.user_query ASC,
+        ARRAY_JOIN(l.hit_ids, ' ') ASC
+    ) AS place
+  FROM log_lines AS l
+  WHERE l.reason IS NULL AND l.action = 'search'
 ),
 
-watched AS (
+lines AS (
   SELECT
-    t.search_id,
-    t.query,
-    t.searched_at,
-    t.client_id,
-    t.session_id,
-    t.lines,
-    t.duplicates,
-    t.client_key,
-    t.shown,
-    t.unplaced,
-    -- a session starts with a client's first search and after every long pause
-    MAX(
-      CASE WHEN t.pause_s IS NULL OR t.pause_s > 60 * :session_minutes THEN t.searched_s END
-    ) OVER (PARTITION BY t.client_key ORDER BY t.searched_s ASC) AS session_start_s,
-    MAX(t.last_minute) OVER (PARTITION BY t.client_key) AS busiest_minute,
-    SUM(t.seen) OVER (PARTITION BY t.client_key) AS client_seen,
-    SUM(t.seen_and_clicked) OVER (PARTITION BY t.client_key) AS client_clicked
-  FROM timed AS t
+    l.search_id,
+    MIN(l.client_id) AS client_id,
+    MIN(l.session_id) AS session_id,
+    COUNT(*) AS lines,
+    COUNT_IF(l.action = 'search') AS records,
+    COUNT_IF(l.action = 'impression') AS impressions,
+    COUNT_IF(l.action != 'search') AS events,
+    COUNT_IF(l.action NOT IN ('search', 'impression')) AS acts
+  FROM log_lines AS l
+  WHERE l.reason IS NULL
+  GROUP BY l.search_id
+),
+
+named AS (
+  SELECT
+    n.search_id,
+    n.lines,
+    n.records,
+    n.impressions,
+    n.events,
+    n.acts,
+    r.occurred_at AS searched_at,
+    r.hit_ids,
+    -- the raw ids of people go no further than this line
+    SHA2(CONCAT(:salt, n.client_id), 256) AS client_id,
+    SHA2(CONCAT(:salt, n.session_id), 256) AS session_id,
+    CLEAN_QUERY(r.user_query) AS query
+  FROM lines AS n
+  LEFT JOIN records AS r ON n.search_id = r.search_id AND r.place = 1
 )
 
 SELECT
-  w.search_id,
-  w.query,
-  w.searched_at,
-  w.client_id,
-  w.shown,
-  w.lines,
-  w.duplicates,
-  w.unplaced,
-  COALESCE(w.session_id, SHA1(CONCAT(w.client_key, '/', w.session_start_s))) AS session_id,
-  CASE
-    WHEN w.searched_at IS NULL THEN 'no_search'
-    -- a machine asks faster than people type, or clicks whatever it is shown
-    WHEN w.busiest_minute > :max_searches_per_minute THEN 'bot'
-    WHEN
-      w.client_seen >= :bot_min_shown AND w.client_clicked >= :bot_click_frac * w.client_seen
-      THEN 'bot'
-    WHEN w.query = '' THEN 'empty_query'
-    WHEN LENGTH(w.query) > :max_query_chars THEN 'query_too_long'
-    WHEN SIZE(w.shown) = 0 THEN 'nothing_shown'
-  END AS reason
-FROM watched AS w
+  n.search_id,
+  n.lines,
+  n.records,
+  n.impressions,
+  n.events,
+  n.acts,
+  n.searched_at,
+  n.hit_ids,
+  n.client_id,
+  n.session_id,
+  n.query,
+  d.day,
+  UNIX_SECONDS(n.searched_at) AS searched_s,
+  SHA1(n.query) AS query_id,
+  -- who asked, as far as that is known: a client, a visit, a single search
+  COALESCE(n.client_id, n.session_id, n.search_id) AS client_key,
+  -- without its key a rare query cannot be found again by guessing
+  SUBSTRING(SHA2(CONCAT(:salt, n.query), 256), 1, 16) AS query_key,
+  -- people whom nothing tells apart count as one
+  SUBSTRING(COALESCE(n.client_id, n.session_id, 'nobody'), 1, 16) AS searcher_key
+FROM named AS n
+LEFT JOIN days AS d ON n.searched_at >= d.day_from AND n.searched_at < d.day_to

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 from models.personal import words
 
@@ -22,7 +21,7 @@ class Around:
     start: int
     end: int
 
-    @cached_property
+    @property
     def before(self) -> list[str]:
         """Up to four words before, the nearest first, ending at the first that means something."""
         found = []
@@ -32,14 +31,14 @@ class Around:
                 break
         return found
 
-    @cached_property
+    @property
     def rest(self) -> set[str]:
         """The other words, numbers left out."""
         left = self.text[max(0, self.start - NEAR) : self.start]
         found = _WORD.findall(f"{left} {self.text[self.end : self.end + NEAR]}")
         return {word for word in found if not word.isdigit()}
 
-    @cached_property
+    @property
     def called(self) -> bool:
         """Does the text say that these digits are dialled?"""
         near = any(word in words.CALL or word.startswith(words.CALL_STEMS) for word in self.before)
@@ -49,7 +48,7 @@ class Around:
         )
         return near or (left and not self.coded)
 
-    @cached_property
+    @property
     def coded(self) -> bool:
         """Does a word before say that they are of the trade, or are they glued to letters, as in ab-600?"""
         glue = "-_/"
@@ -59,12 +58,12 @@ class Around:
         glued |= len(right) == 2 and right[0] in glue and right[1].isalnum()
         return glued or any(word in words.CODE for word in self.before)
 
-    @cached_property
+    @property
     def alone(self) -> bool:
         """Is there nothing else in the text?"""
         return not self.coded and self.rest <= words.FILLERS | words.CALL
 
-    @cached_property
+    @property
     def measured(self) -> bool:
         """Is a unit behind, or does a word say that something is measured?"""
         after = _WORD.match(self.text, _skip(self.text, self.end))
@@ -72,17 +71,17 @@ class Around:
             word.startswith(words.DIMENSIONS) for word in self.rest
         )
 
-    @cached_property
+    @property
     def parts(self) -> bool:
         """Is it of a trade that writes its numbers as phone numbers are written?"""
         return any(word.startswith(words.PARTS) for word in self.rest)
 
-    @cached_property
+    @property
     def sized(self) -> bool:
         """Is something of it sold by its sizes in millimetres?"""
         return any(word.startswith(words.SIZED) for word in self.rest)
 
-    @cached_property
+    @property
     def bracketed(self) -> bool:
         """Do they begin with an area code in brackets?"""
         return (

@@ -1,0 +1,112 @@
+"""Impressions of a day, and what it added to earlier days -> acts and asked, the daily aggregates.
+
+python -m jobs.acts --impressions impressions/ds=2026-01-31 --late late/ds=2026-01-31 --items items/ds=2026-01-31 \\
+    --acts acts/ds=2026-01-31 --asked asked/ds=2026-01-31
+
+A day is aggregated once. A window of any length is the sum of its days' rows, and what arrived late is booked by the
+day that brought it, as a difference: so a window that ends on a day gives for ever what it gave on that day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.accounts import Tally, published
+from jobs.arrivals import ROW, Earlier, overlaid, those_changed
+from jobs.cli import run
+from jobs.lake import Partition
+from jobs.publish import publish
+from jobs.reading import Pinned, pin
+from jobs.spark import read_spark, spark_session, sql_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+VOTER = "coalesce(client_id, session_id) AS voter"
+
+
+@dataclass(frozen=True)
+class Args:
+    """impressions  the day's; the days that `late` changes are read as well
+    late         what the day's log adds to earlier days
+    items        catalogue of the day; says which product a clicked offer belongs to
+    acts         output: what was shown and done by query, item and position; replaced
+    asked        output: searches by query; replaced
+    max_item_votes  queries of one person and day whose clicks on one item count: a click farm is few people and one item
+    """
+
+    impressions: Partition
+    late: Partition
+    items: Partition
+    acts: Partition
+    asked: Partition
+    max_item_votes: int = 3
+
+    def __post_init__(self) -> None:
+        if self.max_item_votes < 1:
+            raise ValueError(f"max_item_votes={self.max_item_votes}: expected 1 or more")
+        if len({one.ds for one in (self.impressions, self.late, self.acts, self.asked)}) != 1:
+            raise ValueError("impressions, late, acts and asked: expected one and the same day")
+
+
+def main(args: Args) -> dict[str, str | int]:
+    """Sum the day, and the differences that late events make to earlier ones."""
+    today, late, items = pin(args.impressions), pin(args.late), pin(args.items)
+    changed = those_changed(late)
+    with (
+        spark_session("acts") as spark,
+        publish(args.acts, args, [today, late, items, *changed.inputs]) as out,
+        publish(args.asked, args, [today, late]) as asked,
+    ):
+        read_spark(spark, items).select("item_id", "group_id").createOrReplaceTempView("items")
+        rows = _today(spark, today)
+        shown = rows.selectExpr(*ROW, "day", "1 AS sign")
+        if late.manifest.rows:
+            before, after = _differences(spark, late, changed)
+            shown = shown.unionByName(before.selectExpr(*ROW, "day", "-1 AS sign"))
+            shown = shown.unionByName(after.selectExpr(*ROW, "day", "1 AS sign"))
+        shown.createOrReplaceTempView("shown")
+        votes = spark.sql(sql_text("acts"), args={"max_item_votes": args.max_item_votes})
+        files = 1 + sum(entry.bytes for entry in today.entries()) // (256 << 20)
+        sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.acts.ds}', 1, 0)"}
+        tally = Tally(votes, (), {}, sums, {"days": "cast(day AS STRING)"})
+        out.write_spark(tally.frame, by=["query_id", "item_id", "position", "day"], files=files)
+        out.facts |= {
+            "clicks": tally["clicks"],
+            "days": tally.values("days"),
+            "late_rows": tally["late"],
+        }
+        _asked(spark, rows, late).createOrReplaceTempView("asked_searches")
+        asked.write_spark(spark.sql(sql_text("asked")), by=["query_id", "day"], files=files)
+    return published(out)
+
+
+def _today(spark: SparkSession, today: Pinned) -> DataFrame:
+    return read_spark(spark, today).selectExpr(*ROW, f"DATE'{today.partition.ds}' AS day")
+
+
+def _differences(
+    spark: SparkSession, late: Pinned, changed: Earlier
+) -> tuple[DataFrame, DataFrame]:
+    """The earlier days as they stood and as they stand now: of the people and items that late rows name.
+
+    A vote depends on all that a person did with an item that day, hence both; what did not change cancels out.
+    """
+    named = read_spark(spark, late).selectExpr("day", "item_id", VOTER).distinct()
+    key = ["day", "item_id", "voter"]
+    arrivals = changed.arrivals(spark).selectExpr("*", VOTER)
+    before = arrivals.join(named, key, "left_semi").select(*ROW, "day", "arrived")
+    new = read_spark(spark, late).selectExpr(*ROW, "day", f"DATE'{late.partition.ds}' AS arrived")
+    return overlaid(spark, before), overlaid(spark, before.unionByName(new))
+
+
+def _asked(spark: SparkSession, rows: DataFrame, late: Pinned) -> DataFrame:
+    """The searches that are new to their day."""
+    columns = ("search_id", "query_id", "query", "day")
+    new = read_spark(spark, late).where("is_new_search").select(*columns)
+    return rows.select(*columns).unionByName(new)
+
+
+if __name__ == "__main__":
+    run(Args, main)

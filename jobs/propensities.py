@@ -1,0 +1,132 @@
+"""Acts of a window -> propensities: how likely each position is looked at.
+
+python -m jobs.propensities --acts acts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
+
+Estimated from pairs that stood at several positions (models.propensity); where a shop's log has too few of them, by the
+law of `eta`, and the facts say so.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.accounts import published
+from jobs.attempt import Attempt
+from jobs.cli import run
+from jobs.lake import Partition
+from jobs.publish import publish
+from jobs.spark import spark_session, sql_text
+from jobs.window import Window, first_day, window
+from models.propensity import Propensities, estimate
+
+log = logging.getLogger(__name__)
+# of the sum of the window's clicks, so many are looked at: a sample of pairs by their hash
+HEX_STEPS = 0x10000
+
+
+@dataclass(frozen=True)
+class Args:
+    """acts          last day of the window
+    propensities  output; replaced
+    window_days   days of acts, the last one included; days that are not published are left out
+    positions     positions that are told apart; deeper ones count as the last
+    sample_clicks clicks that the estimate is made from at most, of a seeded sample of pairs: bounds its memory
+    eta           0: estimate; above: no estimate, a place is looked at with probability 1 / position ** eta
+    fallback_eta  the law where too little was clicked to estimate anything
+    """
+
+    acts: Partition
+    propensities: Partition
+    window_days: int = 28
+    positions: int = 100
+    sample_clicks: int = 2_000_000
+    eta: float = 0.0
+    fallback_eta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.positions < 2 or self.sample_clicks < 1 or min(self.eta, self.fallback_eta) < 0:
+            raise ValueError(
+                "expected positions >= 2, sample_clicks >= 1, eta and fallback_eta >= 0"
+            )
+
+
+def main(args: Args) -> dict[str, str | int]:
+    """Collect a sample of what was shown where, estimate, write one row per position."""
+    days = window(args.acts, args.window_days)
+    with publish(args.propensities, args, days.days) as out:
+        found = None if args.eta else _estimate(args, out, days)
+        eta = args.eta or args.fallback_eta
+        out.write_table(_by_law(args.positions, eta) if found is None else _rows(found))
+        out.facts |= {
+            "window": days.facts,
+            "method": "law" if found is None else "conditional",
+            "eta": eta if found is None else round(found.eta, 4),
+        }
+    return published(out)
+
+
+def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
+    clicks = sum(int(pinned.facts.get("clicks", 0)) for pinned in days.days)
+    share = min(1.0, args.sample_clicks / max(1, clicks))
+    settings = {
+        "first_day": first_day(args.acts.ds, args.window_days),
+        "max_position": args.positions,
+        "sample_below": f"{int(share * HEX_STEPS):04x}" if share < 1 else "g",
+    }
+    with spark_session("propensities") as spark:
+        days.read(spark).createOrReplaceTempView("acts")
+        rows = spark.sql(sql_text("exposures"), args=settings).toArrow()
+    out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}
+    columns = [
+        rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")
+    ]
+    positions, impressions, clicked = columns
+    try:
+        return estimate(_numbers(rows), positions, impressions, clicked, args.positions)
+    except ValueError as error:
+        log.warning(
+            "%s: %s; the law of eta=%g stands in", args.propensities, error, args.fallback_eta
+        )
+        out.facts["no_estimate"] = str(error)
+        return None
+
+
+def _numbers(rows: pa.Table) -> np.ndarray:
+    """One number for each (query_id, item_id), from 0."""
+    query, item = (
+        rows[name].combine_chunks().dictionary_encode() for name in ("query_id", "item_id")
+    )
+    codes = (
+        query.indices.to_numpy().astype(np.int64) * len(item.dictionary) + item.indices.to_numpy()
+    )
+    return np.unique(codes, return_inverse=True)[1]
+
+
+def _rows(found: Propensities) -> pa.Table:
+    return pa.Table.from_pydict(
+        {
+            "position": np.arange(1, len(found.propensity) + 1, dtype=np.int32),
+            "propensity": found.propensity,
+            "impressions": found.impressions,
+            "clicks": found.clicks,
+            "error": pa.array(found.error, mask=np.isnan(found.error)),
+        },
+    )
+
+
+def _by_law(positions: int, eta: float) -> pa.Table:
+    place = np.arange(1, positions + 1)
+    nothing = np.zeros(positions, np.int64)
+    error = pa.nulls(positions, pa.float64())
+    return pa.Table.from_pydict(
+        {"position": place.astype(np.int32), "propensity": place ** -float(eta), "impressions": nothing,
+         "clicks": nothing, "error": error}
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(Args, main)
