@@ -38,6 +38,28 @@ class Pool:
     lexical: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Aims:
+    """Which items can be pushed by which queries: items [A] ascending, queries [A] whose lists show them."""
+
+    items: Ints
+    queries: Ints
+
+
+def aims(made: Pool, results: int) -> Aims:
+    """Return what words lead to among the first `results` of each query; in a shop without any such, whatever is
+    in a pool."""
+    order = np.argsort(-np.where(made.lexical, made.scores, -1.0), axis=1, kind="stable")[
+        :, :results
+    ]
+    items = np.take_along_axis(made.items, order, axis=1)
+    found = np.take_along_axis(made.lexical, order, axis=1)
+    query, place = np.nonzero(found if found.any() else items >= 0)
+    item = items[query, place]
+    by_item = np.argsort(item, kind="stable")
+    return Aims(item[by_item], query[by_item])
+
+
 def pool(
     queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float],
     rng: np.random.Generator,
