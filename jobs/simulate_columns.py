@@ -6,11 +6,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Column: TypeAlias = "pa.Array[Any]"
+
+
+WORDS = pa.dictionary(pa.int32(), pa.string())  # repeated texts, each kept once beside its places
 
 
 def taken(values: Column, rows: Ints) -> Column:
@@ -19,9 +23,22 @@ def taken(values: Column, rows: Ints) -> Column:
     return values.take(where)
 
 
+def coded(values: Column, rows: Ints) -> Column:
+    """Return the text of each row as WORDS; null where the row is below 0.
+
+    For few values, as all are written, and no two alike: the writer of Parquet gives up a dictionary that repeats
+    itself, and what it then writes below nulls differs from time to time.
+    """
+    where: Column = pa.array(np.maximum(rows, 0).astype(np.int32), pa.int32(), mask=rows < 0)
+    made: Column = pa.DictionaryArray.from_arrays(where, values)
+    return made
+
+
 def worded(words: NDArray[np.object_], rows: Ints, given: Flags) -> Column:
-    """Return the word of each row; null where none is given."""
-    return taken(pa.array(words, pa.string()), np.where(given, rows, -1))
+    """Return the word of each row as WORDS; null where none is given."""
+    once: Any = pc.dictionary_encode(pa.array(words, pa.string()))
+    places = once.indices.to_numpy()[rows]
+    return coded(once.dictionary, np.where(given, places, -1))
 
 
 def texts(fixed: NDArray[np.bytes_]) -> Column:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.simulate_columns import Column, taken, texts, worded
+from jobs.simulate_columns import WORDS, Column, coded, taken, texts, worded
 from jobs.simulate_scene import Scene
 from models.simulation import Day, Share, as_records, milliseconds
 from models.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, Searches, iso
@@ -22,22 +23,36 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 QUERY, EVENT = 0, 1  # what a record is; from 2 on, the fault that it has
 _TEXT = pa.string()
-_ATTRIBUTES = pa.struct(
-    [
-        pa.field("session_id", _TEXT),
-        pa.field("client_id", _TEXT),
+_REPEATED = ("application", "action_name", "query_id", "client_id", "session_id", "user_query")
+
+
+def _schema(repeated: pa.DataType) -> pa.Schema:
+    inside = [
+        *(pa.field("session_id", repeated), pa.field("client_id", _TEXT)),
         pa.field("object", pa.struct([pa.field("object_id", _TEXT)])),
         pa.field("position", pa.struct([pa.field("ordinal", pa.int32())])),
     ]
-)
-SCHEMA = pa.schema(
-    {
-        **dict.fromkeys(("application", "action_name", "query_id", "client_id"), _TEXT),
-        **dict.fromkeys(("session_id", "user_query", "timestamp"), _TEXT),
+    others: dict[str, pa.DataType] = {
+        "timestamp": _TEXT,
         "query_response_hit_ids": pa.list_(_TEXT),
-        "event_attributes": _ATTRIBUTES,
+        "event_attributes": pa.struct(inside),
     }
-)
+    return pa.schema(dict.fromkeys(_REPEATED, repeated) | others)
+
+
+SCHEMA = _schema(_TEXT)  # as it is read
+_CODED = _schema(WORDS)  # as it is made, without a text for each row
+# no two stamps are alike, and a reader has to look at every row: a dictionary and statistics would cost for nothing
+_HOW: dict[str, Any] = {
+    "compression": "zstd",
+    "write_statistics": False,
+    "store_schema": False,
+    "use_dictionary": [
+        *_REPEATED, "query_response_hit_ids.list.element", "event_attributes.session_id",
+        "event_attributes.client_id", "event_attributes.object.object_id",
+        "event_attributes.position.ordinal",
+    ],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,9 +78,7 @@ class Records:
         self._people, self._midnight_ms = made.people, made.midnight_ms
         self._odd_item = len(made.shop.item_ids)
         self._ids: Column = pa.array([*made.shop.item_ids, "1"], _TEXT)
-        self._actions: list[Column] = [
-            pa.array([*dialect.actions, "click"], _TEXT) for dialect in DIALECTS
-        ]
+        self._actions = [list(dict.fromkeys([*d.actions, "click"])) for d in DIALECTS]
 
     def possible(self, part: Day) -> Day:
         """The part without faults that only a line of text can have."""
@@ -73,17 +86,17 @@ class Records:
 
     def made(self, part: Day, chosen: Share, number: int, said: Searches) -> pa.Table:
         """The records of a share, in order of delivery."""
-        dialect, rows = DIALECTS[number], self._rows(part, chosen, DIALECTS[number])
+        dialect, rows = DIALECTS[number], self._rows(part, chosen, number)
         asked, acted = rows.kinds == QUERY, rows.kinds == EVENT
         sent = said.sessions[rows.searches] != ""
         sessions = worded(said.sessions, rows.searches, acted & sent)
-        nothing = pa.nulls(len(asked), _TEXT)
+        nothing = worded(said.sessions, rows.searches, asked & False)
         outside, inside = (
             (nothing, sessions) if dialect.session_in_attributes else (sessions, nothing)
         )
         columns = [
-            pa.repeat(pa.scalar(dialect.application, _TEXT), len(asked)),
-            taken(self._actions[number], rows.actions),
+            coded(pa.array([dialect.application]), np.zeros_like(rows.kinds)),
+            coded(pa.array(self._actions[number], _TEXT), rows.actions),
             worded(said.ids, rows.searches, rows.kinds >= 0),
             worded(said.clients, rows.searches, asked | acted),
             outside,
@@ -92,16 +105,17 @@ class Records:
             self._hits(part, rows.searches, asked),
             self._attributes(inside, rows),
         ]
-        return pa.Table.from_arrays(columns, schema=SCHEMA)
+        return pa.Table.from_arrays(columns, schema=_CODED)
 
     def merged(self, batches: Sequence[pa.Table], order: Ints) -> pa.Table:
         """The records of several batches, in another order."""
-        return pa.concat_tables(batches).take(order)
+        whole = pa.concat_tables([batch.cast(SCHEMA) for batch in batches])
+        return whole.take(order).cast(_CODED)
 
     @contextmanager
     def sink(self, path: Path) -> Iterator[Callable[[pa.Table], None]]:
         """A file to write to."""
-        with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as file:
+        with pq.ParquetWriter(path, _CODED, **_HOW) as file:
             yield file.write_table
 
     @contextmanager
@@ -119,11 +133,11 @@ class Records:
 
             yield take
 
-    def _rows(self, part: Day, chosen: Share, dialect: Dialect) -> _Rows:
+    def _rows(self, part: Day, chosen: Share, number: int) -> _Rows:
         done, asked, of_event = part.done, chosen.searches, chosen.events
         broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
         search, place = done.searches[of_event], done.places[of_event]
-        clicked = np.where(fault == BAD_TIMESTAMP, len(dialect.actions), -1)
+        clicked = np.where(fault == BAD_TIMESTAMP, self._actions[number].index("click"), -1)
         on_item = np.where(fault == NO_USER_QUERY, -1, self._odd_item)
         none = np.full(len(asked), -1)
 
@@ -136,7 +150,7 @@ class Records:
             searches=laid(asked, search, broken),
             actions=laid(none, done.actions[of_event], clicked),
             items=laid(none, part.items[search, place], on_item),
-            ordinals=laid(none, place + dialect.first_ordinal, np.ones_like(fault)),
+            ordinals=laid(none, place + DIALECTS[number].first_ordinal, np.ones_like(fault)),
             seconds=np.concatenate(seconds)[chosen.order],
         )
 
@@ -164,4 +178,6 @@ class Records:
             pa.StructArray.from_arrays([ordinals], names=["ordinal"]),
         ]
         none = pa.array(rows.items < 0)
-        return pa.StructArray.from_arrays(parts, fields=list(_ATTRIBUTES), mask=none)
+        return pa.StructArray.from_arrays(
+            parts, fields=list(_CODED.field("event_attributes").type), mask=none
+        )

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.simulate_columns import Column, taken, worded
+from jobs.simulate_columns import WORDS, Column, coded, taken, worded
 from jobs.simulate_scene import Scene
 from models import personal
 from models.day_log import ACTIONS
@@ -37,13 +37,13 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 
 _EVENTS = _schema(
-    search_id=_TEXT,
+    search_id=WORDS,
     item_id=_TEXT,
     position=_COUNT,
-    action=_TEXT,
-    application=_TEXT,
+    action=WORDS,
+    application=WORDS,
     is_bot=_FLAG,
-    kind=_TEXT,
+    kind=WORDS,
     is_duplicate=_FLAG,
     is_late=_FLAG,
     delayed_days=_COUNT,
@@ -53,16 +53,16 @@ _SEARCHES = _schema(
     query=_TEXT,
     client_id=_TEXT,
     session_id=_TEXT,
-    application=_TEXT,
+    application=WORDS,
     is_bot=_FLAG,
-    kind=_TEXT,
+    kind=WORDS,
     results=_COUNT,
     delayed_days=_COUNT,
     skew_s=pa.float64(),
     target=_TEXT,
-    personal=_TEXT,
+    personal=WORDS,
     rare_clients=_COUNT,
-    made_from=_TEXT,
+    made_from=WORDS,
 )
 _KINDS, _ACTIONS = pa.array(KINDS), pa.array(ACTIONS)
 _APPLICATIONS = pa.array([dialect.application for dialect in DIALECTS])
@@ -100,13 +100,13 @@ class Truth:
         """Write a chunk's rows and count its faults."""
         done, robots = part.done, is_robot(part.kinds)
         columns = [
-            taken(pa.array(said.ids, _TEXT), done.searches),
+            coded(pa.array(said.ids, _TEXT), done.searches),
             taken(self._items, part.items[done.searches, done.places]),
             pa.array(done.places + 1, _COUNT),
-            taken(_ACTIONS, done.actions),
-            taken(_APPLICATIONS, part.dialects[done.searches]),
+            coded(_ACTIONS, done.actions),
+            coded(_APPLICATIONS, part.dialects[done.searches]),
             pa.array(robots[done.searches]),
-            taken(_KINDS, part.kinds[done.searches]),
+            coded(_KINDS, part.kinds[done.searches]),
             pa.array(done.duplicates),
             pa.array(done.late),
             pa.array(done.days, _COUNT),
@@ -126,14 +126,14 @@ class Truth:
             pa.array(people.typed(part.numbers), _TEXT),
             pa.array(said.clients, _TEXT),
             pa.array(said.sessions, _TEXT),
-            taken(_APPLICATIONS, part.dialects),
+            coded(_APPLICATIONS, part.dialects),
             pa.array(robots),
-            taken(_KINDS, part.kinds),
+            coded(_KINDS, part.kinds),
             pa.array((part.items >= 0).sum(axis=1), _COUNT),
             pa.array(part.waits, _COUNT),
             pa.array(people.skews[part.numbers]),
             taken(self._items, traffic.targets[traffic.clients[part.numbers]]),
-            taken(_PERSONAL, private),
+            coded(_PERSONAL, private),
             pa.array(clients, _COUNT, mask=clients < 1),
             worded(texts, np.arange(len(texts)), clients >= 0),
         ]
@@ -169,5 +169,12 @@ class Truth:
         return counts
 
     def _file(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
-        writer = pq.ParquetWriter(self._folder / name, schema, compression="zstd")
+        # without the Arrow schema WORDS read as plain texts
+        writer = pq.ParquetWriter(
+            self._folder / name,
+            schema,
+            compression="zstd",
+            write_statistics=False,
+            store_schema=False,
+        )
         return self._stack.enter_context(writer)

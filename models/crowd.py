@@ -27,7 +27,7 @@ class Crowd:
     def __post_init__(self) -> None:
         if self.searches < 1 or self.storm < 0:
             raise ValueError(f"{self}: expected 1 search or more, and a storm of 0 or more")
-        if not 0 <= self.bot_frac < 1 or self.zipf < 0:
+        if not (0 <= self.bot_frac < 1 and self.zipf >= 0):
             raise ValueError(f"{self}: expected bot_frac of 0 to below 1, zipf of 0 or more")
 
 

@@ -104,10 +104,10 @@ def result_lists(
 ) -> tuple[Ints, Floats]:
     """Return items and gains [S, results] shown for S searches; -1 and 0 where the list is shorter."""
     items, lexical = made.items[queries], made.lexical[queries]
-    scores = made.scores[queries] + _NOISE * rng.standard_normal(items.shape)
+    scores = made.scores[queries] + _NOISE * rng.standard_normal(items.shape, np.float32)
     takes_part = (items >= 0) & (lexical | (rng.random(items.shape) < LUCKY_FRAC))
     scores = np.where(takes_part, scores, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :results]
+    order = np.argsort(-scores, axis=1)[:, :results]
     shown = np.isfinite(np.take_along_axis(scores, order, axis=1))
     top = np.where(shown, np.take_along_axis(items, order, axis=1), -1)
     return top, np.where(shown, np.take_along_axis(made.gains[queries], order, axis=1), 0.0)

@@ -118,10 +118,10 @@ def within(groups: Ints, steps: Floats) -> Floats:
 
 
 def visits(clients: Ints, length: float, last: float, rng: np.random.Generator) -> Visits:
-    """Let clients [S, ascending from 0] search as people do: sessions of `length` searches on average, a human
-    gap between two searches of a session, and pauses that spread the sessions over the client's waking hours."""
-    first = np.diff(clients, prepend=-1) != 0
-    opens = first | (rng.random(len(clients)) < 1 / length)
+    """Let clients [S, ascending from 0] search as people do: sessions of about `length` searches and twice that at
+    most, a human gap between two searches of one, and pauses that spread them over the client's waking hours."""
+    nth = within(clients, np.ones(len(clients)))
+    opens = (nth % (2 * length) == 0) | (rng.random(len(clients)) < 1 / length)
     gaps = np.where(opens, 0.0, rng.exponential(GAP_S, len(clients)))
     pauses = np.where(opens, rng.exponential(1.0, len(clients)), 0.0)
     count = int(clients.max(initial=-1)) + 1

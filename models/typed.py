@@ -25,7 +25,8 @@ class Unusual:
     rare_frac: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.personal_frac, self.rare_frac) < 0 or self.personal_frac + self.rare_frac > 1:
+        least, both = min(self.personal_frac, self.rare_frac), self.personal_frac + self.rare_frac
+        if not 0 <= least <= both <= 1:
             raise ValueError(f"{self}: expected shares of 0 or more, 1 at most together")
 
 
