@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.marketplace.chance import bits, uniform
-from models.traffic import PERSON, Traffic
+from models.traffic import Traffic, is_robot
+from models.typed import Typed
 from models.ubi import Searches, hexed
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]
 _APP_FRAC = 0.35  # of clients; the rest come by the web
 _NO_SESSION_FRAC = 0.05  # sessions whose id is never sent
+MAX_SKEW_S = 900.0  # of a wrong clock, to either side
 
 
 def json_safe(texts: Iterable[str]) -> Words:
@@ -35,20 +37,25 @@ def ranking(seed: int, texts: Words) -> Ints:
 class Cast:
     """Names for a day's traffic. People keep theirs from day to day, robots and sessions do not.
 
-    dialects [S]: the application of each search, by its client (index into `ubi.DIALECTS`).
+    dialects [S]: the application of each search, by its client (index into `ubi.DIALECTS`); skews [S]: seconds by
+    which the client's clock is ahead, nearly always 0.
     """
 
-    def __init__(self, seed: int, ds: str, traffic: Traffic, texts: Words) -> None:
+    def __init__(
+        self, seed: int, ds: str, traffic: Traffic, texts: Words, asked: Typed,
+        skew_frac: float = 0.0,
+    ) -> None:  # fmt: skip
         self._seed, self._ds, self._traffic = seed, ds, traffic
-        self.queries = traffic.queries
-        self._texts = json_safe(texts)
-        robot = traffic.kinds != PERSON
+        self._texts, self._safe, self._typed = texts, json_safe(texts), asked
         person_names = hexed(bits(seed, "client", traffic.clients))
         robot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
-        self.clients = np.where(robot, robot_names, person_names)
+        self.clients = np.where(is_robot(traffic.kinds), robot_names, person_names)
         self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(
             np.int64
         )
+        wrong = uniform(seed, "wrong clock", traffic.clients) < skew_frac
+        ahead = MAX_SKEW_S * (2 * uniform(seed, "skew", traffic.clients) - 1)
+        self.skews = np.where(wrong, ahead, 0.0)
 
     def words(self, numbers: Ints) -> Searches:
         """Return ids, clients, sessions and texts of these searches, safe inside JSON strings."""
@@ -60,5 +67,9 @@ class Cast:
             ids=halves[0] + halves[1],
             clients=np.array("c-", dtype=object) + self.clients[numbers],
             sessions=np.where(unsent, "", names).astype(object),
-            texts=self._texts[self._traffic.queries[numbers]],
+            texts=self._typed.texts(numbers, self._safe[self._traffic.queries[numbers]]),
         )
+
+    def typed(self, numbers: Ints) -> Words:
+        """Return the texts of these searches as they were typed."""
+        return self._typed.texts(numbers, self._texts[self._traffic.queries[numbers]])

@@ -38,6 +38,28 @@ class Pool:
     lexical: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Aims:
+    """Which items can be pushed by which queries: items [A] ascending, queries [A] whose lists show them."""
+
+    items: Ints
+    queries: Ints
+
+
+def aims(made: Pool, results: int) -> Aims:
+    """Return what words lead to among the first `results` of each query; in a shop without any such, whatever is
+    in a pool."""
+    order = np.argsort(-np.where(made.lexical, made.scores, -1.0), axis=1, kind="stable")[
+        :, :results
+    ]
+    items = np.take_along_axis(made.items, order, axis=1)
+    found = np.take_along_axis(made.lexical, order, axis=1)
+    query, place = np.nonzero(found if found.any() else items >= 0)
+    item = items[query, place]
+    by_item = np.argsort(item, kind="stable")
+    return Aims(item[by_item], query[by_item])
+
+
 def pool(
     queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float],
     rng: np.random.Generator,
@@ -82,10 +104,10 @@ def result_lists(
 ) -> tuple[Ints, Floats]:
     """Return items and gains [S, results] shown for S searches; -1 and 0 where the list is shorter."""
     items, lexical = made.items[queries], made.lexical[queries]
-    scores = made.scores[queries] + _NOISE * rng.standard_normal(items.shape)
+    scores = made.scores[queries] + _NOISE * rng.standard_normal(items.shape, np.float32)
     takes_part = (items >= 0) & (lexical | (rng.random(items.shape) < LUCKY_FRAC))
     scores = np.where(takes_part, scores, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :results]
+    order = np.argsort(-scores, axis=1)[:, :results]
     shown = np.isfinite(np.take_along_axis(scores, order, axis=1))
     top = np.where(shown, np.take_along_axis(items, order, axis=1), -1)
     return top, np.where(shown, np.take_along_axis(made.gains[queries], order, axis=1), 0.0)

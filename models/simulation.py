@@ -1,18 +1,20 @@
 """A simulated day in chunks: searches, what they were shown, what was clicked, and the log lines it leaves."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.click_model import ClickModel
-from models.day_log import Events, act, delivered, events
+from models.day_log import Searchers, act, events
+from models.delivery import Delivered, Faults, delayed_searches, delivered
 from models.shop_engine import Pool, result_lists
-from models.traffic import PERSON, Traffic
+from models.traffic import Traffic
 from models.ubi import (
     DIALECTS,
     FAULTS,
+    TEXT_FAULTS,
     Dialect,
     Searches,
     broken_lines,
@@ -22,86 +24,108 @@ from models.ubi import (
 )
 
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Words = NDArray[np.object_]
 SEARCHES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Faults:
-    """What goes wrong on the way: shares of the events (malformed: extra lines, as a share of all lines)."""
-
-    duplicate_frac: float
-    late_frac: float
-    malformed_frac: float
-
-    def __post_init__(self) -> None:
-        for name in ("duplicate_frac", "late_frac", "malformed_frac"):
-            if not 0 <= getattr(self, name) <= 0.5:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 to 0.5")
-
-
-@dataclass(frozen=True)
 class Day:
-    """Part of a day. searches, dialects, bots, sent [S] and items [S, R] describe its searches; dialects index
-    DIALECTS; `done` are its events as delivered; broken [E_broken]: (search, fault of FAULTS) of planted lines."""
+    """Part of a day. numbers, dialects, kinds, seconds, waits [S] and items [S, R] describe its searches: dialects
+    index DIALECTS, kinds traffic.KINDS, waits are how many days later a search is delivered; `done` are its events as
+    delivered; broken [E_broken]: (search, fault of FAULTS) of planted lines."""
 
     numbers: Ints
     dialects: Ints
-    bots: Flags
-    seconds: NDArray[np.float64]
+    kinds: Ints
+    seconds: Floats
+    waits: Ints
     items: Ints
-    done: Events
+    done: Delivered
     broken: tuple[Ints, Ints]
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one application delivers of a part on one day: rows of its searches, of its events, of broken lines; and
+    order: all of these, one after the other, as they are delivered, at moments `when` (seconds, ascending)."""
+
+    searches: Ints
+    events: Ints
+    broken: Ints
+    order: Ints
+    when: Floats
+
+
 def day(
-    traffic: Traffic, dialects: Ints, pool: Pool, results: int, model: ClickModel, faults: Faults,
-    rng: np.random.Generator,
+    traffic: Traffic, dialects: Ints, skews: Floats, pool: Pool, results: int, model: ClickModel,
+    faults: Faults, day_s: float, rng: np.random.Generator,
 ) -> Iterator[Day]:  # fmt: skip
     """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk."""
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
         rows = np.arange(start, min(start + SEARCHES_AT_ONCE, len(traffic.queries)))
         items, gains = result_lists(pool, traffic.queries[rows], results, rng)
-        behaviour = act(model, gains, items >= 0, traffic.kinds[rows], rng)
-        made = events(traffic.seconds[rows], items >= 0, behaviour)
-        done = delivered(made, faults.duplicate_frac, faults.late_frac, rng)
+        clients = traffic.clients[rows]
+        who = Searchers(traffic.kinds[rows], traffic.rates[clients], traffic.targets[clients])
+        made = events(traffic.seconds[rows], items >= 0, act(model, gains, items, who, rng))
+        waits = delayed_searches(len(rows), faults, rng)
+        done = delivered(made, waits, skews[rows], faults, day_s, rng)
         lines = len(rows) + len(done.searches)
         searches = rng.integers(0, len(rows), rng.binomial(lines, faults.malformed_frac))
         yield Day(
             numbers=rows,
             dialects=dialects[rows],
-            bots=traffic.kinds[rows] != PERSON,
+            kinds=who.kinds,
             seconds=traffic.seconds[rows],
+            waits=waits,
             items=items,
             done=done,
             broken=(searches, rng.integers(0, len(FAULTS), len(searches))),
         )
 
 
-def lines(part: Day, number: int, said: Searches, item_ids: Words, midnight_ms: int) -> list[str]:
-    """Return the records that application DIALECTS[number] wrote of this part, in order of time.
+def as_records(part: Day) -> Day:
+    """Return the part without faults that only a line of text can have."""
+    searches, faults = part.broken
+    can = faults >= TEXT_FAULTS
+    return replace(part, broken=(searches[can], faults[can]))
+
+
+def share(part: Day, number: int, days: int) -> Share:
+    """Return what DIALECTS[number] delivers of this part `days` days later; broken lines come on the day itself."""
+    mine, done = part.dialects == number, part.done
+    searches = np.flatnonzero(mine & (part.waits == days))
+    of_event = np.flatnonzero(mine[done.searches] & (done.days == days))
+    broken = np.flatnonzero(mine[part.broken[0]]) if days == 0 else np.zeros(0, np.int64)
+    when = np.concatenate(
+        [part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]]]
+    )
+    order = np.argsort(when, kind="stable")
+    return Share(searches, of_event, broken, order, when[order])
+
+
+def lines(
+    part: Day, chosen: Share, number: int, said: Searches, item_ids: Words, midnight_ms: int
+) -> Words:
+    """Return the records of a share as DIALECTS[number] writes them, in order of delivery.
 
     said: the words of the part's searches; item_ids: JSON-safe, by row; midnight_ms since 1970, UTC.
     """
-    dialect, mine = DIALECTS[number], part.dialects == number
-    at = np.flatnonzero(mine)
-    done, hits = part.done, np.where(part.items < 0, "", item_ids[part.items])
-    of_event = np.flatnonzero(mine[done.searches])
-    search, place = done.searches[of_event], done.places[of_event]
-    of_fault = mine[part.broken[0]]
-    broken, fault = part.broken[0][of_fault], part.broken[1][of_fault]
-    asked = _some(said, at)
+    dialect, done, at = DIALECTS[number], part.done, chosen.searches
+    search, place = done.searches[chosen.events], done.places[chosen.events]
+    broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
+    hits = np.where(part.items[at] < 0, "", item_ids[part.items[at]])
+    asked = Searches(said.ids[at], said.clients[at], said.sessions[at], said.texts[at])
     texts = [
-        query_lines(dialect, asked, hits[at], _at(dialect, part.seconds[at], midnight_ms)),
+        query_lines(dialect, asked, hits, _at(dialect, part.seconds[at], midnight_ms)),
         event_lines(
             dialect,
             said,
             search,
-            done.actions[of_event],
+            done.actions[chosen.events],
             place,
-            hits[search, place],
-            _at(dialect, done.seconds[of_event], midnight_ms),
+            item_ids[part.items[search, place]],
+            _at(dialect, done.stamps[chosen.events], midnight_ms),
         ),
         broken_lines(
             dialect,
@@ -110,14 +134,14 @@ def lines(part: Day, number: int, said: Searches, item_ids: Words, midnight_ms: 
             _at(dialect, part.seconds[broken], midnight_ms),
         ),
     ]
-    when = np.concatenate([part.seconds[at], done.seconds[of_event], part.seconds[broken]])
-    written: list[str] = np.concatenate(texts)[np.argsort(when, kind="stable")].tolist()
+    written: Words = np.concatenate(texts)[chosen.order]
     return written
 
 
-def _at(dialect: Dialect, seconds: NDArray[np.float64], midnight_ms: int) -> Words:
-    return stamps(dialect, midnight_ms + (seconds * 1000).astype(np.int64))
+def milliseconds(seconds: Floats, midnight_ms: int) -> Ints:
+    """Return moments of the day as milliseconds since 1970."""
+    return midnight_ms + np.floor(seconds * 1000).astype(np.int64)
 
 
-def _some(said: Searches, rows: Ints) -> Searches:
-    return Searches(said.ids[rows], said.clients[rows], said.sessions[rows], said.texts[rows])
+def _at(dialect: Dialect, seconds: Floats, midnight_ms: int) -> Words:
+    return stamps(dialect, milliseconds(seconds, midnight_ms))

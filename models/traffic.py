@@ -1,5 +1,6 @@
-"""A day's searches: who searches what and when, people in sessions and robots in bursts."""
+"""Who searches: the kinds of shoppers and robots, and how a client's searches lie in a day."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,23 +9,25 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-PERSON, CLICKS_ALL, CLICKS_NONE = 0, 1, 2
-DAY_S = 86_400
-_LAST_S = DAY_S - 1_800  # what a late search leads to still falls on its day
-_MORE_FRAC = 0.5  # chance that a session goes on after a search: two searches on average
-_SESSIONS_PER_CLIENT = 1.4
-_GAP_S = 75.0  # between a person's searches, mean
-_BOT_GAP_S = 1.0
-_BOT_BURST = 200  # searches of one robot
-_NOBODY = np.zeros(0, np.int64)  # queries are drawn for all searches together
+# people first, robots from BURST_CLICKS on
+KINDS = (
+    *("person", "keen", "quiet"),
+    *("burst_clicks", "burst_silent", "metronome", "crawler", "clicker", "farm", "storm"),
+)
+PERSON, KEEN, QUIET = range(3)
+BURST_CLICKS, BURST_SILENT, METRONOME, CRAWLER, CLICKER, FARM, STORM = range(3, 10)
+
+DAY_S = 86_400.0
+GAP_S = 75.0  # between a person's searches, mean
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """S searches in order of time.
+    """S searches of C clients.
 
-    queries [S]: which query; clients, sessions [S]: numbers from 0; seconds [S] since midnight;
-    kinds [S]: PERSON, CLICKS_ALL or CLICKS_NONE.
+    queries [S]: which query, -1 where any may be drawn; clients, sessions [S]: numbers from 0; seconds [S] since
+    midnight; kinds [S] index KINDS. rates [C]: share of the places shown that a robot clicks at random; targets [C]:
+    the one item (row) that it clicks wherever it stands, -1: none.
     """
 
     queries: Ints
@@ -32,6 +35,61 @@ class Traffic:
     sessions: Ints
     seconds: Floats
     kinds: Ints
+    rates: Floats
+    targets: Ints
+
+
+@dataclass(frozen=True)
+class Visits:
+    """When each of K clients searches: clients, sessions [S] from 0, both ascending; seconds [S]."""
+
+    clients: Ints
+    sessions: Ints
+    seconds: Floats
+
+
+def last_s(day_s: float) -> float:
+    """The last moment to search at: what a late search leads to still falls on its day."""
+    return day_s - 1_800
+
+
+def is_robot(kinds: Ints) -> NDArray[np.bool_]:
+    """Return True where the kind is a robot's."""
+    return kinds >= BURST_CLICKS
+
+
+def of_kind(
+    kind: int, made: Visits, queries: Ints | int = -1, rates: Floats | float = 0.0,
+    targets: Ints | int = -1,
+) -> Traffic:  # fmt: skip
+    """Return visits as the traffic of one kind; one value stands for all searches, or all clients."""
+    searches, clients = len(made.clients), int(made.clients.max(initial=-1)) + 1
+    return Traffic(
+        queries=np.broadcast_to(np.asarray(queries, dtype=np.int64), (searches,)),
+        clients=made.clients,
+        sessions=made.sessions,
+        seconds=made.seconds,
+        kinds=np.full(searches, kind),
+        rates=np.broadcast_to(np.asarray(rates, dtype=np.float64), (clients,)),
+        targets=np.broadcast_to(np.asarray(targets, dtype=np.int64), (clients,)),
+    )
+
+
+def joined(parts: Sequence[Traffic]) -> Traffic:
+    """Put parts side by side: no client and no session of one is another's."""
+    clients = np.cumsum([0, *(len(part.rates) for part in parts)])
+    sessions = np.cumsum([0, *(int(part.sessions.max(initial=-1)) + 1 for part in parts)])
+    return Traffic(
+        queries=np.concatenate([part.queries for part in parts]),
+        clients=np.concatenate([c + part.clients for c, part in zip(clients, parts, strict=False)]),
+        sessions=np.concatenate(
+            [s + part.sessions for s, part in zip(sessions, parts, strict=False)]
+        ),
+        seconds=np.concatenate([part.seconds for part in parts]),
+        kinds=np.concatenate([part.kinds for part in parts]),
+        rates=np.concatenate([part.rates for part in parts]),
+        targets=np.concatenate([part.targets for part in parts]),
+    )
 
 
 def zipf_shares(size: int, exponent: float) -> Floats:
@@ -41,52 +99,36 @@ def zipf_shares(size: int, exponent: float) -> Floats:
     return shares
 
 
-def traffic(
-    ranking: Ints, searches: int, bot_frac: float, zipf: float, rng: np.random.Generator
-) -> Traffic:
-    """Draw a day of `searches` searches; `ranking` lists the queries, the most popular first.
-
-    bot_frac of the searches are made by robots, in bursts about a second apart, one session each; half of the
-    robots click everything that they are shown, half click nothing.
-    """
-    bots = round(searches * bot_frac)
-    people = _people(searches - bots, rng)
-    robots = _robots(bots, rng)
-    clients = np.concatenate([people.clients, robots.clients + people.clients.max(initial=-1) + 1])
-    sessions = np.concatenate(
-        [people.sessions, robots.sessions + people.sessions.max(initial=-1) + 1]
-    )
-    seconds = np.concatenate([people.seconds, robots.seconds])
-    kinds = np.concatenate([people.kinds, robots.kinds])
-    queries = ranking[rng.choice(len(ranking), searches, p=zipf_shares(len(ranking), zipf))]
-    order = np.argsort(seconds, kind="stable")
-    return Traffic(queries, clients[order], sessions[order], seconds[order], kinds[order])
+def dealt(searches: int, each: int) -> Ints:
+    """Return a client [S] for each search, ascending: about `each` searches a client, all within one."""
+    return np.sort(np.arange(searches) % max(1, -(-searches // each)))
 
 
-def _people(searches: int, rng: np.random.Generator) -> Traffic:
-    lengths = rng.geometric(1 - _MORE_FRAC, searches)  # at most one session per search
-    sessions = np.repeat(np.arange(searches), lengths)[:searches]
-    count = int(sessions.max(initial=-1)) + 1
-    client = rng.integers(0, max(1, int(count / _SESSIONS_PER_CLIENT)), count)
-    start = rng.beta(2.2, 1.7, count) * (_LAST_S - 1_200)  # quiet nights, busy evenings
-    seconds = start[sessions] + _within(sessions, rng.exponential(_GAP_S, searches))
-    seconds = np.minimum(seconds, _LAST_S)
-    return Traffic(_NOBODY, client[sessions], sessions, seconds, np.full(searches, PERSON))
-
-
-def _robots(searches: int, rng: np.random.Generator) -> Traffic:
-    count = max(2, -(-searches // _BOT_BURST))
-    robot = np.sort(np.arange(searches) % count)
-    start = rng.random(count) * (_LAST_S - 2 * _BOT_BURST * _BOT_GAP_S)
-    seconds = start[robot] + _within(robot, rng.uniform(0.6, 1.4, searches) * _BOT_GAP_S)
-    kinds = np.where(robot % 2 == 0, CLICKS_ALL, CLICKS_NONE)
-    return Traffic(_NOBODY, robot, robot, seconds, kinds)
-
-
-def _within(groups: Ints, steps: Floats) -> Floats:
-    """Sum the steps within each run of equal groups, from 0 at its first."""
-    if not len(groups):
-        return steps
+def running(groups: Ints, steps: Floats) -> Floats:
+    """Sum the steps within each stretch of equal groups, its first step included."""
     total = np.cumsum(steps)
-    first = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    return total - np.repeat(total[first], np.diff(np.r_[first, len(groups)]))
+    first = np.flatnonzero(np.diff(groups, prepend=-1))
+    before = (total - steps)[first]
+    return total - np.repeat(before, np.diff(np.append(first, len(groups))))
+
+
+def within(groups: Ints, steps: Floats) -> Floats:
+    """Sum the steps within each stretch of equal groups, from 0 at its first."""
+    return running(groups, np.where(np.diff(groups, prepend=-1) != 0, 0.0, steps))
+
+
+def visits(clients: Ints, length: float, last: float, rng: np.random.Generator) -> Visits:
+    """Let clients [S, ascending from 0] search as people do: sessions of about `length` searches and twice that at
+    most, a human gap between two searches of one, and pauses that spread them over the client's waking hours."""
+    nth = within(clients, np.ones(len(clients)))
+    opens = (nth % (2 * length) == 0) | (rng.random(len(clients)) < 1 / length)
+    gaps = np.where(opens, 0.0, rng.exponential(GAP_S, len(clients)))
+    pauses = np.where(opens, rng.exponential(1.0, len(clients)), 0.0)
+    count = int(clients.max(initial=-1)) + 1
+    wakes, hours = rng.uniform(0.2, 0.4, count) * last, rng.uniform(0.35, 0.55, count) * last
+    busy = np.bincount(clients, gaps, count)
+    # after the last session a day goes on as well, hence one pause more than there are sessions
+    idle = np.bincount(clients, pauses, count) + rng.exponential(1.0, count)
+    scale = np.maximum(hours - busy, 0.0) / idle
+    seconds = wakes[clients] + running(clients, gaps + pauses * scale[clients])
+    return Visits(clients, np.cumsum(opens) - 1, np.minimum(seconds, last))

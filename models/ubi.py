@@ -35,7 +35,17 @@ APP = Dialect(
     "query_response_object_ids", True,
 )  # fmt: skip
 DIALECTS = (WEB, APP)
+# the first two are faults of a line of text, which no record of columns can have
 FAULTS = ("truncated", "not_object", "no_action", "bad_timestamp", "no_user_query")
+TEXT_FAULTS = 2
+BAD_TIMESTAMP, NO_USER_QUERY = 3, 4
+# 00:00:00 to 23:59:59, and .000Z to .999Z
+_CLOCK = np.strings.slice(
+    np.datetime_as_string(np.arange(86_400).astype("datetime64[s]")), 11, 19
+).astype("S8")
+_THOUSANDTHS = np.strings.slice(
+    np.datetime_as_string(np.arange(1000).astype("datetime64[ms]"), timezone="UTC"), 19, 24
+).astype("S5")
 
 
 @dataclass(frozen=True)
@@ -52,9 +62,22 @@ def stamps(dialect: Dialect, milliseconds: Ints) -> Words:
     """Return timestamps [n] as JSON values, from milliseconds since 1970."""
     if dialect.epoch:
         return milliseconds.astype(np.str_).astype(object)
-    moments = np.datetime_as_string(milliseconds.astype("datetime64[ms]"), unit="ms")
-    quoted: Words = np.array('"', dtype=object) + moments.astype(object) + 'Z"'
+    moments = iso(milliseconds).astype(np.str_).astype(object)
+    quoted: Words = np.array('"', dtype=object) + moments + '"'
     return quoted
+
+
+def iso(milliseconds: Ints) -> NDArray[np.bytes_]:
+    """Return instants [n] as 2026-01-31T23:59:59.999Z, put together from tables: a day has few different times."""
+    days, rest = np.divmod(milliseconds, 86_400_000)
+    seconds, thousandths = np.divmod(rest, 1000)
+    first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
+    dates = np.datetime_as_string(np.arange(first, last + 1).astype("datetime64[D]"))
+    made = np.empty(len(days), dtype=[("date", "S11"), ("time", "S8"), ("rest", "S5")])
+    made["date"] = np.strings.add(dates, "T").astype("S11")[days - first]
+    made["time"] = _CLOCK[seconds]
+    made["rest"] = _THOUSANDTHS[thousandths]
+    return made.view("S24")
 
 
 def query_lines(dialect: Dialect, searches: Searches, hits: Words, at: Words) -> Words:

@@ -1,31 +1,29 @@
 """The simulated log: valid UBI, every planted fault counted, held-out queries never typed."""
 
-import gzip
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from jobs import marketplace, simulate
-from jobs.lake import CATALOGUE, LABELS, LOG, TRUTH
+from jobs import marketplace
+from jobs.lake import CATALOGUE, LABELS
 from jobs.publish import publish
 from jobs.reading import Pinned, pin, read_table
+from models.cast import ranking
+from models.invented import KINDS as PERSONAL
+from models.traffic import KINDS, is_robot
+from tests.jobs.simulated import APPLICATIONS, DS, records, simulated, truths
 
-DS = "2026-01-31"
 RATES = {"searches": 1500, "duplicate_frac": 0.03, "late_frac": 0.02, "malformed_frac": 0.01}
 
 
-def simulated(**settings: float) -> tuple[Pinned, Pinned]:
-    args = simulate.Args(
-        LABELS.at(ds=DS), CATALOGUE.at(ds=DS), LOG.at(ds=DS), TRUTH.at(ds=DS),
-        **RATES | settings,  # type: ignore[arg-type]
-    )  # fmt: skip
-    simulate.main(args)
-    return pin(args.log), pin(args.truth)
+def a_day(**settings: object) -> tuple[Pinned, Pinned]:
+    return simulated(**RATES | settings)
 
 
 @pytest.fixture
@@ -35,32 +33,14 @@ def shop(lake: Path) -> None:
     )
 
 
-def documents(log: Pinned, application: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """(readable records, unreadable lines) of one application, bulk action lines left out."""
-    good, bad = [], []
-    lines = gzip.decompress(log.path(f"{application}.ndjson.gz").read_bytes()).decode().splitlines()
-    for line in lines:
-        if line.startswith('{"index":'):
-            continue
-        try:
-            found = json.loads(line)
-        except json.JSONDecodeError:
-            found = None
-        if isinstance(found, dict):
-            good.append(found)
-        else:
-            bad.append(line)
-    return good, bad
-
-
 @pytest.mark.usefixtures("shop")
 def test_the_log_is_ubi_and_the_truth_counts_its_faults() -> None:
-    log, truth = simulated()
+    log, truth = a_day()
     counts = json.loads(truth.path("counts.json").read_text())
     seen: Counter[str] = Counter()
     events: Counter[tuple[object, ...]] = Counter()
     for application, first in (("shop-web", 1), ("shop-app", 0)):
-        good, bad = documents(log, application)
+        good, bad = records(log, application)
         seen["unreadable"] += len(bad)
         clean = []
         for record in good:
@@ -100,29 +80,130 @@ def test_the_log_is_ubi_and_the_truth_counts_its_faults() -> None:
 
 @pytest.mark.usefixtures("shop")
 def test_the_truth_knows_whose_each_event_is() -> None:
-    log, truth = simulated(bot_frac=0.1)
-    events = pq.read_table(truth.path("events.parquet")).to_pandas()
-    searches = pq.read_table(truth.path("searches.parquet")).to_pandas().set_index("search_id")
-    assert searches["is_bot"].sum() == 150
-    assert (searches["is_bot"].loc[events["search_id"]].to_numpy() == events["is_bot"]).all()
-    clicks = events[(events["action"] == "click") & ~events["is_duplicate"]]
-    by_bot = clicks.groupby("search_id").size()[
-        searches.index[searches["is_bot"]].intersection(clicks["search_id"])
-    ]
-    assert (by_bot == searches["results"].loc[by_bot.index]).all()  # all of it, or nothing
+    log, truth = a_day(searches=6000, bot_frac=0.4, storm_searches=300)
+    events, searches, counts = truths(truth)
+    assert searches["is_bot"].sum() == counts["bot_searches"] == 2400 + 300
+    assert len(searches) == counts["searches"] == 6300
+    robots = [kind for kind in KINDS if is_robot(KINDS.index(kind))]  # type: ignore[arg-type]
+    assert (searches["is_bot"] == searches["kind"].isin(robots)).all()
+    found = searches["kind"].value_counts()
+    assert {kind: counts[f"{kind}_searches"] for kind in KINDS} == found.to_dict()
+    for name in ("is_bot", "kind", "application"):
+        assert (searches[name].loc[events["search_id"]].to_numpy() == events[name]).all()
     assert set(searches["query"]) <= set(read_table(pin(LABELS.at(ds=DS)))["query"].to_pylist())
-    propensities = json.loads(truth.path("propensities.json").read_text())
-    assert propensities["4"] == pytest.approx(0.25)
+    assert not searches[["personal", "rare_clients", "made_from"]].notna().any(axis=None)
+    head = ranking(7, searches["query"].unique().astype(object))[0]
+    assert set(searches.loc[searches["kind"] == "storm", "query"]) == {
+        searches["query"].unique()[head]
+    }
+    assert searches["skew_s"].eq(0).all()
+    assert not events["delayed_days"].any()
     assert "propensities" not in json.dumps(log.facts)
-    shown = events[(events["action"] == "impression") & ~events["is_bot"] & ~events["is_duplicate"]]
-    people = clicks[~clicks["is_bot"]]
-    rate = people.groupby("position").size() / shown.groupby("position").size()
-    assert rate[1] > 2 * rate[4] > 4 * rate[15]  # attention falls with rank
+
+
+@pytest.mark.usefixtures("shop")
+def test_each_kind_clicks_as_its_kind_does() -> None:
+    events, searches, _ = truths(a_day(searches=6000, bot_frac=0.4, duplicate_frac=0.0)[1])
+    shown = events[events["action"] == "impression"].groupby("kind").size()
+    clicks = events[events["action"] == "click"]
+    rate = (clicks.groupby("kind").size() / shown).fillna(0.0)
+    assert rate["burst_clicks"] == 1
+    assert not rate[["burst_silent", "metronome", "quiet"]].any()
+    assert 0.01 < rate["crawler"] < 0.02
+    assert rate["person"] == pytest.approx(rate["keen"], rel=0.15)
+    client = searches["client_id"].loc[events["search_id"]].to_numpy()
+    price_bots = events[events["kind"] == "clicker"].assign(
+        client=client[events["kind"] == "clicker"]
+    )
+    of_each = price_bots.groupby(["client", "action"]).size().unstack()
+    assert (of_each["click"] / of_each["impression"]).between(0.6, 1).all()
+    # a farm clicks its target wherever it stands, and nothing else
+    target = searches["target"]
+    assert (target.notna() == (searches["kind"] == "farm")).all()
+    farm = events[events["kind"] == "farm"]
+    is_target = farm["item_id"] == target.loc[farm["search_id"]].to_numpy()
+    acted = farm["action"] != "impression"
+    assert is_target[acted].all()
+    assert (farm["action"] == "click").sum() == (is_target & ~acted).sum() > 100
+    assert farm.loc[acted, "position"].nunique() > 5
+    assert (farm["action"] == "add_to_cart").any()
+    assert not (farm["action"] == "purchase").any()
+
+
+def test_clicks_of_people_follow_the_propensities(lake: Path) -> None:
+    """Each query has three items of the best grade, of none, and between: the click rate of each by place."""
+    rows = [(f"but {n}", f"{kind}{copy}{n}", grade, None) for n in range(40) for copy in "abc"
+            for kind, grade in (("best", 3.0), ("half", 2.0), ("none", 0.0))]  # fmt: skip
+    labelled(rows, {key: f"but {key[5:]} {key[:4]}" for _, key, _, _ in rows})
+    _, truth = a_day(searches=20_000, results=8, eta=0.8, noise=0.1, bot_frac=0.3)
+    events, searches, _ = truths(truth)
+    propensities = json.loads(truth.path("propensities.json").read_text())
+    places = np.arange(1, 9)
+    assert [propensities[str(place)] for place in places] == pytest.approx(places**-0.8)
+    people = events[events["kind"].isin(["person", "keen"]) & ~events["is_duplicate"]]
+    own = people["item_id"].str[5:] == searches["query"].loc[people["search_id"]].str[4:].to_numpy()
+    grade = people["item_id"].str[:4].where(own, "none")
+    table = people.groupby([grade, "position", "action"]).size().unstack(fill_value=0)
+    attraction = {"best": 1.0, "half": 0.1 + 0.9 * 3 / 7, "none": 0.1}
+    chi2 = cells = 0.0
+    for (kind, place), row in table.iterrows():
+        expected, shown = attraction[kind] * propensities[str(place)], row["impression"]
+        if shown * expected >= 10 and expected < 1:
+            chi2 += (row["click"] - shown * expected) ** 2 / (shown * expected * (1 - expected))
+            cells += 1
+    assert cells == 23  # three grades at eight places, without the place where all click
+    assert chi2 < cells + 3.1 * (2 * cells) ** 0.5  # one in a thousand
+    at_top = table.loc[("best", 1)]
+    assert at_top["click"] == at_top["impression"]
+    # robots would bend it: their clicks do not fall with rank
+    robots = events[events["is_bot"]].groupby(["position", "action"]).size().unstack(fill_value=0)
+    rate = robots["click"] / robots["impression"]
+    assert rate[8] > 0.5 * rate[1]
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_only_few_type_is_marked_and_shown_like_its_query() -> None:
+    log, truth = a_day(personal_frac=0.05, rare_frac=0.1, malformed_frac=0.0)
+    events, searches, counts = truths(truth)
+    known = set(read_table(pin(LABELS.at(ds=DS)))["query"].to_pylist())
+    private, rare = searches["personal"].notna(), searches["rare_clients"].notna()
+    people = int((~searches["is_bot"]).sum())
+    assert private.sum() == counts["personal"] == round(0.05 * people)
+    assert rare.sum() == counts["rare"] == round(0.1 * people)
+    assert set(searches.loc[private, "personal"]) == set(PERSONAL)
+    planted = private | rare
+    assert (searches["made_from"].notna() == planted).all()
+    assert set(searches.loc[~planted, "query"]) | set(searches.loc[planted, "made_from"]) <= known
+    assert not set(searches.loc[planted, "query"]) & known
+    clients = searches.groupby("query")["client_id"].transform("nunique")
+    assert (clients[private] == 1).all()
+    assert (clients[rare] == searches.loc[rare, "rare_clients"]).all()
+    typed = {
+        record["query_id"]: record["user_query"]
+        for application in APPLICATIONS
+        for record in records(log, application)[0]
+        if "user_query" in record
+    }
+    assert typed == searches["query"].to_dict()
+    # shown what its query is shown: of queries that are typed often all items are known
+    shown = events[events["action"] == "impression"]
+    stands_for = searches["made_from"].fillna(searches["query"])
+    pairs = pd.DataFrame({
+        "query": stands_for.loc[shown["search_id"]].to_numpy(),
+        "item": shown["item_id"].to_numpy(),
+        "planted": planted.loc[shown["search_id"]].to_numpy(),
+    })  # fmt: skip
+    often = searches.loc[~planted, "query"].value_counts().gt(30)
+    pairs = pairs[pairs["query"].isin(often[often].index)]
+    plain = set(pairs.loc[~pairs["planted"], ["query", "item"]].itertuples(index=False))
+    theirs = list(pairs.loc[pairs["planted"], ["query", "item"]].itertuples(index=False))
+    assert len(theirs) > 300
+    assert np.mean([pair in plain for pair in theirs]) > 0.97
 
 
 @pytest.mark.usefixtures("shop")
 def test_same_seed_same_bytes_another_day_another_log() -> None:
-    one, other, third = simulated()[0], simulated()[0], simulated(seed=8)[0]
+    one, other, third = a_day()[0], a_day()[0], a_day(seed=8)[0]
     assert one.manifest.content_sha256 == other.manifest.content_sha256
     assert one.manifest.content_sha256 != third.manifest.content_sha256
 
@@ -151,11 +232,11 @@ def test_test_queries_are_never_typed_and_hostile_text_stays_text(lake: Path) ->
         ],
         {"a": "first thing", "b": "second thing"},
     )
-    log, truth = simulated(searches=300, malformed_frac=0.0)
+    log, truth = a_day(searches=300, malformed_frac=0.0)
     typed = {
         record["user_query"]
         for application in ("shop-web", "shop-app")
-        for record in documents(log, application)[0]
+        for record in records(log, application)[0]
         if "user_query" in record
     }
     assert typed == {hostile, "seen"}
@@ -166,13 +247,27 @@ def test_test_queries_are_never_typed_and_hostile_text_stays_text(lake: Path) ->
 def test_labels_of_another_shop_are_refused(lake: Path) -> None:
     labelled([("but", "a", 1.0, None)], {"z": "inny sklep"})
     with pytest.raises(LookupError, match=r"labels/ds=2026-01-31.*none is of an item of catalogue"):
-        simulated()
+        a_day()
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"searches": 0}, {"bot_frac": 1.0}, {"eta": -1.0}, {"noise": 2.0}, {"late_frac": 0.9}],
+    [
+        {"searches": 0},
+        {"bot_frac": 1.0},
+        {"eta": -1.0},
+        {"noise": 2.0},
+        {"late_frac": 0.9},
+        {"zipf": float("nan")},
+        {"personal_frac": 1.1},
+        {"delayed_frac": -0.1},
+        {"storm_searches": -1},
+        {"layout": "csv"},
+        {"before": "truth/ds=2026-01-31"},
+        {"before": "truth/ds=2026-01-27"},
+        {"before": "log/ds=2026-01-30"},
+    ],
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        simulated(**settings)
+        a_day(**settings)

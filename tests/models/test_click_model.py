@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.click_model import ClickModel, behave, gain
-from models.day_log import CART, CLICK, IMPRESSION, PURCHASE, act, delivered, events
-from models.traffic import CLICKS_ALL, CLICKS_NONE, PERSON
+from models.day_log import CART, CLICK, IMPRESSION, PURCHASE, Searchers, act, events
+from models.traffic import BURST_CLICKS, CRAWLER, FARM, KEEN, METRONOME, PERSON, QUIET
 
 
 def test_gain_is_that_of_graded_relevance() -> None:
@@ -49,21 +49,44 @@ def test_what_is_not_shown_is_not_clicked() -> None:
     assert not done.clicks[:, 1].any()
 
 
-def test_robots_click_all_or_nothing() -> None:
-    shown = np.array([[True, True, False]] * 3)
-    kinds = np.array([PERSON, CLICKS_ALL, CLICKS_NONE])
-    done = act(ClickModel(), np.ones((3, 3)), shown, kinds, np.random.default_rng(1))
-    assert done.clicks[1].tolist() == [True, True, False]
-    assert not done.clicks[2].any()
-    assert not (done.carts[1:].any() or done.purchases[1:].any())
+def who(kinds: list[int], rate: float = 0.0, target: int = -1) -> Searchers:
+    count = len(kinds)
+    return Searchers(np.array(kinds), np.full(count, rate), np.full(count, target))
+
+
+def test_each_kind_clicks_in_its_own_way() -> None:
+    items = np.array([[4, 7, -1]] * 7)
+    kinds = [PERSON, KEEN, QUIET, BURST_CLICKS, METRONOME, FARM, FARM]
+    searchers = Searchers(
+        np.array(kinds), np.array([0, 0, 0, 1.0, 0, 0, 0]), np.array([-1, -1, -1, -1, -1, 7, 9])
+    )
+    done = act(ClickModel(eta=0), np.ones((7, 3)), items, searchers, np.random.default_rng(1))
+    seen = [True, True, False]
+    # a farm clicks its target alone, and nothing where it is not shown
+    expected = [seen, seen, [False] * 3, seen, [False] * 3, [False, True, False], [False] * 3]
+    assert done.clicks.tolist() == expected
+    assert not done.carts[2:5].any()
+    assert not done.purchases[2:].any()
+
+
+def test_a_crawler_clicks_at_random_and_a_farm_fills_carts() -> None:
+    items, rng = np.tile(np.arange(20), (5000, 1)), np.random.default_rng(1)
+    crawled = act(
+        ClickModel(), np.ones((5000, 20)), items, who([CRAWLER] * 5000, rate=0.015), rng
+    ).clicks
+    assert crawled.mean() == pytest.approx(0.015, rel=0.05)
+    assert crawled.mean(axis=0) == pytest.approx(np.full(20, 0.015), abs=0.006)  # wherever it is
+    farmed = act(ClickModel(), np.ones((5000, 20)), items, who([FARM] * 5000, target=11), rng)
+    assert farmed.carts.sum() == pytest.approx(500, rel=0.15)
+    assert not (farmed.carts & ~farmed.clicks).any()
 
 
 def test_events_come_in_the_order_of_their_causes() -> None:
-    shown = np.ones((2000, 3), dtype=bool)
+    items = np.tile([5, 6, 7], (2000, 1))
     done = act(
-        ClickModel(), np.ones((2000, 3)), shown, np.zeros(2000, int), np.random.default_rng(1)
+        ClickModel(), np.ones((2000, 3)), items, who([PERSON] * 2000), np.random.default_rng(1)
     )
-    made = events(np.arange(2000) * 10.0, shown, done)
+    made = events(np.arange(2000) * 10.0, items >= 0, done)
     at = {
         action: dict(
             zip(
@@ -79,18 +102,3 @@ def test_events_come_in_the_order_of_their_causes() -> None:
     assert at[PURCHASE].keys() <= at[CART].keys() <= at[CLICK].keys() <= at[IMPRESSION].keys()
     for earlier, later in ((IMPRESSION, CLICK), (CLICK, CART), (CART, PURCHASE)):
         assert all(at[earlier][key] < when for key, when in at[later].items())
-
-
-def test_duplicates_and_late_events_at_the_chosen_rates() -> None:
-    shown = np.ones((20_000, 2), dtype=bool)
-    rng = np.random.default_rng(1)
-    done = act(ClickModel(), np.zeros((20_000, 2)), shown, np.zeros(20_000, int), rng)
-    made = events(np.full(20_000, 80_000.0), shown, done)
-    sent = delivered(made, duplicate_frac=0.05, late_frac=0.02, rng=rng)
-    assert sent.duplicates.sum() == len(sent.searches) - len(made.searches)
-    assert sent.duplicates.sum() / len(made.searches) == pytest.approx(0.05, rel=0.1)
-    assert sent.late.sum() / len(made.searches) == pytest.approx(0.02, rel=0.15)
-    assert not (sent.late & sent.duplicates).any()
-    assert (sent.seconds[sent.late] >= 30 * 3600).all()  # past midnight and six hours of grace
-    assert (sent.seconds[~sent.late] < 86_400).all()
-    assert (np.diff(sent.seconds) >= 0).all()

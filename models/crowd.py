@@ -1,0 +1,55 @@
+"""A day's searches together: shoppers, robots and a storm of them, and what each one asks for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.robots import robots, storm
+from models.shop_engine import Aims
+from models.shoppers import people
+from models.traffic import DAY_S, Traffic, joined, last_s, zipf_shares
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """searches of the day, of which bot_frac are robots' (models.robots says which) and the rest people's; storm
+    searches come on top. zipf: how unequal queries are; day_s: 23, 24 or 25 hours."""
+
+    searches: int
+    bot_frac: float = 0.02
+    zipf: float = 0.9
+    storm: int = 0
+    day_s: float = DAY_S
+
+    def __post_init__(self) -> None:
+        if self.searches < 1 or self.storm < 0:
+            raise ValueError(f"{self}: expected 1 search or more, and a storm of 0 or more")
+        if not (0 <= self.bot_frac < 1 and self.zipf >= 0):
+            raise ValueError(f"{self}: expected bot_frac of 0 to below 1, zipf of 0 or more")
+
+
+def traffic(ranking: Ints, aims: Aims, crowd: Crowd, rng: np.random.Generator) -> Traffic:
+    """Draw the day in order of time; `ranking` lists the queries, the most popular first."""
+    bots = round(crowd.searches * crowd.bot_frac)
+    last = last_s(crowd.day_s)
+    parts = [people(crowd.searches - bots, crowd.day_s, rng)]
+    if bots:
+        parts += robots(bots, len(ranking), aims, last, rng)
+    if crowd.storm:
+        parts.append(storm(crowd.storm, int(ranking[0]), last, rng))
+    made = joined(parts)
+    drawn = rng.choice(len(ranking), len(made.queries), p=zipf_shares(len(ranking), crowd.zipf))
+    queries = np.where(made.queries < 0, ranking[drawn], made.queries)
+    order = np.argsort(made.seconds, kind="stable")
+    return Traffic(
+        queries=queries[order],
+        clients=made.clients[order],
+        sessions=made.sessions[order],
+        seconds=made.seconds[order],
+        kinds=made.kinds[order],
+        rates=made.rates,
+        targets=made.targets,
+    )

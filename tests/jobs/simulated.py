@@ -1,0 +1,61 @@
+"""Simulated days for tests: made with few words, read back as plain records."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from jobs import simulate
+from jobs.lake import CATALOGUE, LABELS, LOG, TRUTH
+from jobs.reading import Pinned, pin
+
+DS = "2026-01-31"
+APPLICATIONS = ("shop-web", "shop-app")
+
+
+def simulated(ds: str = DS, **settings: object) -> tuple[Pinned, Pinned]:
+    """The log and the truth of a day of the shop of DS."""
+    args = simulate.Args(
+        LABELS.at(ds=DS), CATALOGUE.at(ds=DS), LOG.at(ds=ds), TRUTH.at(ds=ds), **settings  # type: ignore[arg-type]
+    )  # fmt: skip
+    simulate.main(args)
+    return pin(args.log), pin(args.truth)
+
+
+def truths(truth: Pinned) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Events, searches (by search_id) and counts."""
+    events, searches = (
+        pq.read_table(truth.path(f"{name}.parquet")).to_pandas() for name in ("events", "searches")
+    )
+    return (
+        events,
+        searches.set_index("search_id"),
+        json.loads(truth.path("counts.json").read_text()),
+    )
+
+
+def records(log: Pinned, application: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """(readable records, unreadable lines) of one application, bulk action lines left out."""
+    good, bad = [], []
+    lines = gzip.decompress(log.path(f"{application}.ndjson.gz").read_bytes()).decode().splitlines()
+    for line in lines:
+        if line.startswith('{"index":'):
+            continue
+        try:
+            found = json.loads(line)
+        except json.JSONDecodeError:
+            found = None
+        if isinstance(found, dict):
+            good.append(found)
+        else:
+            bad.append(line)
+    return good, bad
+
+
+def milliseconds(stamp: str | int) -> int:
+    """A stamp of either application as milliseconds since 1970."""
+    return stamp if isinstance(stamp, int) else round(pd.Timestamp(stamp).timestamp() * 1000)
