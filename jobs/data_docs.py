@@ -147,7 +147,7 @@ def _record_path(one: Record) -> Path:
 def _prune(keep: int) -> list[Record]:
     """Keep the newest `keep` partitions of each table, and of each only its last result."""
     kept: list[Record] = []
-    for folder in sorted((site() / "verdicts").iterdir()):
+    for folder in sorted((site() / "verdicts").glob("*")):
         paths = sorted(folder.glob("*.json"), reverse=True)  # names begin with the day
         for path in paths[keep:]:
             path.unlink()

@@ -42,7 +42,9 @@ def erase(found: dict[str, list[Path]], limits: Limits) -> None:
             path.unlink(missing_ok=True)
             store.delete_empty(str(path.parent), str(home()))
             fault_point("retention.home")
-    if found["data_docs"]:
+    if (
+        data_docs.site() / "index.html"
+    ).is_file():  # a killed try may have left it behind its pages
         data_docs.refresh()
     _shorten(home() / ALERTS, limits)
 

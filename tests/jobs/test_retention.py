@@ -274,6 +274,8 @@ def test_pages_results_and_stores_of_the_home_go_too(lake: Path) -> None:
     home = Path(os.environ["NIGHTSHELF_HOME"])
     (home / "demo.json").write_text("{}")
     assert len(found(401)) == 10
+    (home / "data_docs/index.html").write_text(ds(401))
+    killed("retention.home:3")
     retention.main(args())
     assert found(401) == []
     assert len(found(0)) == 10
@@ -282,6 +284,17 @@ def test_pages_results_and_stores_of_the_home_go_too(lake: Path) -> None:
     facts = pin(RETENTION.at(ds=DAY.isoformat())).facts
     assert "demo.json" in facts["not_covered"] and "mlflow" not in facts["not_covered"]
     assert facts["scanned"]["home/alerts.jsonl"]["files"] == 1
+
+
+def test_a_home_of_which_nothing_stays_is_cleared_too(lake: Path) -> None:
+    put_home()
+    home = Path(os.environ["NIGHTSHELF_HOME"])
+    (home / "data_docs/index.html").write_text(ds(0))
+    told = retention.main(retention.Args(RETENTION.at(ds="2026-08-31")))
+    # what is of no day stays while it is young
+    assert {path.relative_to(home).parts[0] for path in found(0)} == {"mlflow", "stores", "airflow"}
+    assert told["left"] == 0
+    assert ds(0) not in (home / "data_docs/index.html").read_text()
 
 
 def serve(back: int) -> Partition:
