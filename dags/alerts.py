@@ -83,8 +83,9 @@ def alert_of(context: Context) -> Line:
     reason = context.get("exception") or context.get("reason") or ""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "dag": getattr(dag_run, "dag_id", None),
-        "dag_run": getattr(dag_run, "run_id", None),
+        # where no task of the run is left, Airflow knows no more than these two
+        "dag": getattr(dag_run or context.get("dag"), "dag_id", None),
+        "dag_run": getattr(dag_run, "run_id", None) or context.get("run_id"),
         "partition_key": getattr(dag_run, "partition_key", None),
         "day": _day(context),
         "task": getattr(task, "task_id", None),

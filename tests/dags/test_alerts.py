@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
+from uuid import UUID
 
 import pytest
+from airflow.callbacks.callback_requests import DagCallbackRequest, DagRunContext
+from airflow.dag_processing import processor
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.api.datamodels._generated import DagRun, TaskInstance
 
 from dags import channels, operators
 from dags.alerts import MAX_CHARS, Alert, Told
@@ -73,6 +79,7 @@ def test_what_a_job_wants_to_be_told_is_a_line_that_did_not_fail(
 
 
 SECRET = "T000/B000/sEcReT"
+Received = tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]]
 
 
 @pytest.fixture
@@ -104,9 +111,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def both(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]]]:
+def both(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Received]:
     """Both channels set up: mails and messages received."""
     with mail_server() as (mail, mails), webhook() as (hook, messages):
         set_up(monkeypatch, mail_env(mail) | slack_env(hook))
@@ -131,9 +136,7 @@ def lines(home: Path) -> list[dict[str, object]]:
 REFUSED = "exit code 1, not tried again: items/ds=2026-01-31: rows 3, expected 10 to 20\nprice: 2 of 9 below 0"
 
 
-def test_mail_and_slack_get_what_a_person_on_call_needs(
-    home: Path, both: tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]]
-) -> None:
+def test_mail_and_slack_get_what_a_person_on_call_needs(home: Path, both: Received) -> None:
     mails, messages = both
     Alert()(context(JobRefused(REFUSED)))
     (mail,) = mails
@@ -173,7 +176,7 @@ def test_mail_and_slack_get_what_a_person_on_call_needs(
 )
 def test_what_anybody_typed_does_not_leave_the_house(
     home: Path,
-    both: tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]],
+    both: Received,
     error: BaseException,
 ) -> None:
     mails, messages = both
@@ -182,9 +185,7 @@ def test_what_anybody_typed_does_not_leave_the_house(
     assert "jan@" not in mails[0].as_string() and "jan@" not in json.dumps(messages[0][1])
 
 
-def test_what_a_job_says_is_no_markup_no_header_and_no_mention(
-    home: Path, both: tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]]
-) -> None:
+def test_what_a_job_says_is_no_markup_no_header_and_no_mention(home: Path, both: Received) -> None:
     mails, messages = both
     hostile = context(
         JobRefused("<!channel> <script>alert(1)</script> <https://evil|x> \x1b[31m\u202e")
@@ -203,7 +204,7 @@ def test_what_a_job_says_is_no_markup_no_header_and_no_mention(
 
 def test_what_a_job_wants_to_be_told_is_one_message(
     home: Path,
-    both: tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]],
+    both: Received,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mails, messages = both
@@ -302,6 +303,39 @@ def test_an_alert_names_the_day_of_the_partitions(
     assert lines(home)[0]["day"] == day
 
 
+@pytest.mark.parametrize("task_known", [True, False])
+def test_a_failed_run_is_told_by_what_the_dag_processor_knows(
+    tmp_path: Path, both: Received, home: Path, task_known: bool
+) -> None:
+    """Airflow's own call of a DAG's callback, which `airflow dags test` leaves out."""
+    (tmp_path / "tried.py").write_text(TRIED)
+    now = datetime(2026, 2, 1, 3, tzinfo=UTC)
+    dag_run = DagRun.model_construct(
+        dag_id="tried", run_id="r", logical_date=None, run_after=now, partition_key="2026-01-31", conf={},
+        data_interval_start=None, data_interval_end=None, start_date=now, run_type="manual", state="failed",
+        consumed_asset_events=[],
+    )  # fmt: skip
+    last = TaskInstance.model_construct(
+        id=UUID(int=1), task_id="broke", dag_id="tried", run_id="r", try_number=2, map_index=-1,
+        dag_version_id=UUID(int=2),
+    )  # fmt: skip
+    seen = DagRunContext.model_construct(dag_run=dag_run, last_ti=last if task_known else None)
+    request = DagCallbackRequest(
+        dag_id="tried", run_id="r", msg="task_failure", context_from_server=seen, filepath="tried.py",
+        bundle_name="dags", bundle_version=None,
+    )  # fmt: skip
+    processor._execute_dag_callbacks(DagBag(str(tmp_path)), request, MagicMock())
+    (line,) = lines(home)
+    assert (line["dag"], line["dag_run"], line["reason"]) == ("tried", "r", "task_failure")
+    mails, messages = both
+    subject = mails[0]["Subject"]
+    if task_known:
+        assert subject == "[nightshelf] tried.broke 2026-01-31 failed"
+    else:
+        assert subject == "[nightshelf] tried failed"
+    assert "task_failure" in str(messages[0][1]["text"])
+
+
 TRIED = """
 from datetime import timedelta
 from airflow.sdk import DAG
@@ -317,7 +351,7 @@ with DAG("tried", schedule=None, default_args=DEFAULTS | {"retries": 1, "retry_d
 
 @pytest.mark.slow
 def test_airflow_itself_tells_of_the_last_try_alone(
-    tmp_path: Path, home: Path, both: tuple[list[EmailMessage], list[tuple[str, dict[str, object]]]]
+    tmp_path: Path, home: Path, both: Received
 ) -> None:
     """`airflow dags test` with a database of its own: a task that fails twice is one alert, with a mail."""
     mails, messages = both
