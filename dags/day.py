@@ -7,6 +7,7 @@ for, which is all that `airflow dags test` and a trigger with nothing filled in 
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,9 @@ from airflow.sdk import Asset, Param
 
 from dags.alerts import Alert
 
-START = pendulum.datetime(2026, 1, 1, tz="UTC")
+# where a shop's day begins and ends
+TIME_ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE", "") or "UTC"
+START = pendulum.datetime(2026, 1, 1, tz=TIME_ZONE)
 KEY_FORMAT = "%Y-%m-%d"
 
 # One event for each day whose pairs, queries and qrels have passed their data-quality gate.

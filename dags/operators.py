@@ -35,8 +35,7 @@ class JobOperator(BaseOperator):
         """Run the command; see JobProcess.run for how it can fail. What the job wants somebody to be told is told."""
         self._process = _process([*self.argv, *self.more], context)
         found = self._process.run(self.log.info)
-        for said in cast("list[str]", found.get("alerts", [])):
-            tell(context, said)
+        tell(context, cast("list[str]", found.get("alerts", [])))
         return found
 
     def on_kill(self) -> None:

@@ -1,15 +1,16 @@
 """Daily: yesterday's search log becomes training pairs, queries and judgements.
 
-**Reads** `log/ds` and `catalogue/ds`, the impressions of the days before within the windows, `labels/ds` where
-people judge.
+**Reads** `log/ds` and `catalogue/ds`, of the days before the daily sums within the windows and what late events may still
+change, `labels/ds` where people judge. Never a later day: a backfill gives what the day itself gave.
 
-**Writes** `items`, `impressions`, `queries`, `pairs` and `qrels` of the day, a verdict beside each; then one event of
-`nightshelf_pairs`, which starts `index_nightly` for the same day.
+**Writes** `items`, `impressions` and `late` (what the log adds to earlier days), the daily sums `acts` and `asked`, then
+`propensities`, `queries`, `pairs` and `qrels` of the windows that end on the day, a verdict beside each; `searchers` in the raw
+zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
 
 **If red**
 
 - `wait`: the shop has not delivered. Publish the log and the catalogue, clear the task.
-- `expect_tables`, `expect_pairs`: the data would hurt training. The Data Docs name the expectation and why it stands.
+- `expect_tables`, `expect_acts`, `expect_pairs`: the data would hurt training. The Data Docs name the expectation and why it stands.
   Mend the input, clear the task that wrote the table. Nothing downstream has read it.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
@@ -28,34 +29,51 @@ from dags.day import (
     LABELS,
     PAIRS_READY,
     START,
+    TIME_ZONE,
     day_param,
     labels_param,
 )
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import job, wait_for
-from jobs.lake import CATALOGUE, IMPRESSIONS, ITEMS, LOG, PAIRS, QRELS, QUERIES
+from jobs.lake import (
+    ACTS,
+    ASKED,
+    CATALOGUE,
+    IMPRESSIONS,
+    ITEMS,
+    LATE,
+    LOG,
+    PAIRS,
+    PROPENSITIES,
+    QRELS,
+    QUERIES,
+    SEARCHERS,
+)
 
-WINDOW = form("pairs", "Training window", window_days={"minimum": 1, "maximum": 365}, min_clicks={"minimum": 1})  # fmt: skip
+SHOWN = form("impressions", "Log", late_days={"minimum": 0, "maximum": 14}, min_searchers={"minimum": 1}, searcher_days={"minimum": 1, "maximum": 90}, max_searches_per_minute={"minimum": 1})  # fmt: skip
+VOTED = form("acts", "Log", max_item_votes={"minimum": 1})
+WINDOW = form("pairs", "Training window", window_days={"minimum": 1, "maximum": 365}, min_clicks={"minimum": 1}, max_weight={"minimum": 1}, half_life_days={"minimum": 0}, min_topic_frac={"minimum": 0, "maximum": 1}, cart_worth={"minimum": 0}, purchase_worth={"minimum": 0})  # fmt: skip
 JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 log, catalogue = LOG.at(ds=DAY), CATALOGUE.at(ds=DAY)
-items, impressions = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY)
+items, impressions, late = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY), LATE.at(ds=DAY)
+acts, asked, propensities = ACTS.at(ds=DAY), ASKED.at(ds=DAY), PROPENSITIES.at(ds=DAY)
 queries, pairs, qrels = QUERIES.at(ds=DAY), PAIRS.at(ds=DAY), QRELS.at(ds=DAY)
 
 with DAG(
     "pairs_daily",
     # at midnight the key is the day that has just ended
     schedule=CronPartitionTimetable(
-        "0 0 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT
+        "0 0 * * *", timezone=TIME_ZONE, run_offset=-1, key_format=KEY_FORMAT
     ),
     start_date=START,
     catchup=False,
-    # days are independent: one that still waits for its log must not hold up the others
-    max_active_runs=3,
+    # days go in order: one adds to those before it, and counts who typed a query over all of them
+    max_active_runs=1,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],
-    params=day_param() | WINDOW | labels_param() | JUDGED,
+    params=day_param() | SHOWN | VOTED | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
     doc_md=__doc__,
 ) as dag:
@@ -64,42 +82,37 @@ with DAG(
     with TaskGroup("tables", prefix_group_id=False, tooltip="Raw files to clean tables") as tables:
         clean = [
             job("items", catalogue=catalogue, items=items),
-            job("impressions", log=log, impressions=impressions),
-        ]
+            job("impressions", log=log, impressions=impressions, late=late, searchers=SEARCHERS.at(ds=DAY), **templates(SHOWN)),
+        ]  # fmt: skip
         # nobody reads a table before its verdict is written
-        clean >> job("expect", "expect_tables", partitions=f"{items},{impressions}")
+        clean >> job("expect", "expect_tables", partitions=f"{items},{impressions},{late}")
+
+    with TaskGroup("daily", prefix_group_id=False, tooltip="The day's sums, once") as daily:
+        summed = job("acts", impressions=impressions, late=late, items=items, acts=acts, asked=asked, **templates(VOTED))  # fmt: skip
+        summed >> job("expect", "expect_acts", partitions=f"{acts},{asked}")
 
     with TaskGroup(
         "learning", prefix_group_id=False, tooltip="What is learnt from, and what judges it"
     ) as learning:
-        derived = [
-            job(
-                "pairs",
-                impressions=impressions,
-                items=items,
-                queries=queries,
-                pairs=pairs,
-                **templates(WINDOW),
-            ),
-            job(
-                "qrels",
-                impressions=impressions,
-                queries=queries,
-                items=items,
-                labels=LABELS,
-                qrels=qrels,
-                **templates(JUDGED),
-            ),
+        window_days = "{{ params.window_days }}"
+        known = [
+            job("queries", asked=asked, queries=queries, labels=LABELS, window_days=window_days),
+            job("propensities", acts=acts, propensities=propensities, window_days=window_days),
         ]
-        named = job(
-            "queries",
-            impressions=impressions,
-            queries=queries,
-            labels=LABELS,
-            window_days="{{ params.window_days }}",
-        )
-        gate = job("expect", "expect_pairs", partitions=f"{queries},{pairs},{qrels}")
-        named >> derived >> gate
+        derived = [
+            job("pairs", acts=acts, items=items, queries=queries, propensities=propensities, pairs=pairs, **templates(WINDOW)),
+            job("qrels", acts=acts, queries=queries, items=items, labels=LABELS, qrels=qrels, **templates(JUDGED)),
+        ]  # fmt: skip
+        gate = job("expect", "expect_pairs", partitions=f"{queries},{propensities},{pairs},{qrels}")
+        for one in known:
+            one >> derived
+        derived >> gate
 
     # hangs on the gate alone: a day that nobody checked must not start an index
-    wait >> tables >> learning >> AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
+    (
+        wait
+        >> tables
+        >> daily
+        >> learning
+        >> AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
+    )

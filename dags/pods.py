@@ -14,6 +14,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from dags.alerts import Told
+
 PROVIDER = "airflow.providers.cncf.kubernetes.operators.pod"
 STARTUP_S = 1_800  # a GPU node may have to be started first
 PASSED_ON = ("NIGHTSHELF_LAKE", "NIGHTSHELF_SPARK_MASTER", "MLFLOW_TRACKING_URI")
@@ -68,6 +70,7 @@ def _given(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, A
         **given,
         "container_resources": models.V1ResourceRequirements(limits=limits) if limits else None,
         "do_xcom_push": True,
+        "on_success_callback": Told(),
         # jobs.launch writes the result there; 99 is a job with nothing to do
         "skip_on_exit_code": 99,
         "startup_timeout_seconds": STARTUP_S,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ ROOT = Path(jobs.__file__).absolute().parent.parent
 NOTHING_TO_DO = 99  # the exit code that Airflow's own operators read as `skip`
 KILL_AFTER_S = 5.0
 TRACE = "Traceback (most recent call last)"
+# a line that begins a record of a job's log, as jobs/cli.py writes it; lines without go on with the one before
+RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?P<level>[A-Z]+) \S+: (?P<text>.*)")
 MAX_CHARS = 2_000
 
 
@@ -29,6 +32,29 @@ class JobRefused(AirflowFailException):
 
 class JobBroke(AirflowException):
     """The job was killed or met what nobody foresaw: perhaps it was the machine, so it is tried again."""
+
+
+class Said:
+    """What a job said last, and the whole of its last error: jobs.expect names a rule a line."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._error: list[str] = []
+        self._in_error = False
+
+    def hear(self, line: str) -> None:
+        """Take the next line."""
+        self._line = line or self._line
+        if record := RECORD.match(line):
+            self._in_error = record["level"] == "ERROR"
+            if self._in_error:
+                self._error = [record["text"]]
+        elif self._in_error and line:
+            self._error.append(line)
+
+    def last(self, traced: bool) -> str:
+        """The error, or where there is none, or it is a trace, the last line."""
+        return self._line if traced or not self._error else "\n".join(self._error)
 
 
 class JobProcess:
@@ -48,7 +74,7 @@ class JobProcess:
             AirflowSkipException: exit code 99, the job had nothing to do.
         """
         result: dict[str, object] = {}
-        said, traced = "", False
+        said, traced = Said(), False
         # a session of its own: a signal meant for the worker does not reach it, one for its group reaches all of it
         with subprocess.Popen(
             self.argv, cwd=ROOT, env=self.environment, start_new_session=True,
@@ -59,10 +85,10 @@ class JobProcess:
             for line in map(str.rstrip, self._child.stdout):
                 say(line)
                 traced = traced or TRACE in line
-                said = line or said
+                said.hear(line)
                 # looked for in every line: Spark and atexit hooks may speak after the job
                 result = json_object(line) or result
-        judge(self._child.returncode, said[:MAX_CHARS], traced)
+        judge(self._child.returncode, said.last(traced)[:MAX_CHARS], traced)
         return result
 
     def end(self) -> None:

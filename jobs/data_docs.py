@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,9 +122,19 @@ def build(
                 )
             _record_path(one).parent.mkdir(parents=True, exist_ok=True)
             _record_path(one).write_text(json.dumps(one, indent=1, ensure_ascii=False), "utf-8")
-        kept = _prune(keep)
-        index = site() / "index.html"
-        index.write_text(html("data_docs_index.html.j2", overview(kept)), "utf-8")
+        return _index(_prune(keep))
+
+
+def refresh() -> Path:
+    """Write the index anew, once jobs.retention took records away: pages without a record go too."""
+    with (home() / "data_docs.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return _index(_prune(sys.maxsize))
+
+
+def _index(kept: Sequence[Record]) -> Path:
+    index = site() / "index.html"
+    index.write_text(html("data_docs_index.html.j2", overview(kept)), "utf-8")
     return index
 
 
@@ -136,7 +147,7 @@ def _record_path(one: Record) -> Path:
 def _prune(keep: int) -> list[Record]:
     """Keep the newest `keep` partitions of each table, and of each only its last result."""
     kept: list[Record] = []
-    for folder in sorted((site() / "verdicts").iterdir()):
+    for folder in sorted((site() / "verdicts").glob("*")):
         paths = sorted(folder.glob("*.json"), reverse=True)  # names begin with the day
         for path in paths[keep:]:
             path.unlink()

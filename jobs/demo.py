@@ -18,7 +18,7 @@ from rich.console import Console
 
 from jobs.airflow_env import airflow, airflow_env, prepare
 from jobs.cli import run
-from jobs.lake import IMPRESSIONS, LABELS, LOG, PAIRS, QRELS, Partition
+from jobs.lake import ACTS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.stages import Ledger, Stage
 from jobs.summary import champion, show, write_summary
 from jobs.tracking import home
@@ -75,12 +75,17 @@ def stages(args: Args) -> list[Stage]:
     conf: dict[str, str | int] = {"ds": args.ds, "labels_ds": args.ds}
     # one hard negative per query and step: a third of the time of the default, four
     weekly = conf | {"preset": args.preset, "hard_negatives": 1}
-    impressions = "impressions --log log/ds={0} --impressions impressions/ds={0}"
+    past = [
+        "items --catalogue catalogue/ds={1} --items items/ds={0}",
+        "impressions --log log/ds={0} --impressions impressions/ds={0}",
+        "acts --impressions impressions/ds={0} --late late/ds={0} --items items/ds={0}"
+        + " --acts acts/ds={0} --asked asked/ds={0}",
+    ]
     return [
         _batch("shop", [line for ds in days for line in _shop(args, ds)],
                [LABELS.at(ds=args.ds), *(LOG.at(ds=ds) for ds in days)]),
-        _batch("history", [impressions.format(ds) for ds in days[:-1]],
-               [IMPRESSIONS.at(ds=ds) for ds in days[:-1]]),
+        _batch("history", [line.format(ds, _source(args, ds)) for ds in days[:-1] for line in past],
+               [ACTS.at(ds=ds) for ds in days[:-1]]),
         _dag("pairs_daily", conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
         _dag("towers_weekly", weekly, lambda: [*champion()]),
     ]  # fmt: skip
@@ -88,7 +93,7 @@ def stages(args: Args) -> list[Stage]:
 
 def _shop(args: Args, ds: str) -> list[str]:
     """The day's catalogue, labels and log. A labelled folder is one catalogue for all days."""
-    source = args.ds if args.data else ds
+    source = _source(args, ds)
     made = f"--catalogue catalogue/ds={source} --labels labels/ds={source}"
     lines = []
     if not args.data:
@@ -99,6 +104,11 @@ def _shop(args: Args, ds: str) -> list[str]:
         *lines,
         f"simulate {made} --log log/ds={ds} --truth truth/ds={ds} --searches {args.searches}",
     ]
+
+
+def _source(args: Args, ds: str) -> str:
+    """The day whose catalogue a day has."""
+    return args.ds if args.data else ds
 
 
 def _days(args: Args) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -70,7 +71,17 @@ def main(args: Args) -> dict[str, object]:
     return {
         "verdicts": {found["partition"]: found["verdict"] for found in records},
         "data_docs": str(index),
+        "alerts": alerts_of(records),
     }
+
+
+def alerts_of(records: Sequence[Record]) -> list[str]:
+    """What somebody should look at although nothing was stopped: counts alone."""
+    return [
+        f"{one['partition']}: {len(one['warns'])} warnings, {one['checks']} checks"
+        for one in records
+        if one["verdict"] == "warn"
+    ]
 
 
 def record(outcome: Outcome) -> Record:

@@ -29,6 +29,14 @@ POINTS = (
     "embeddings.encoded",
     "embeddings.written",
     "embeddings.checked",
+    "retention.planned",
+    "retention.pointer",
+    "retention.manifest",
+    "retention.attempt",
+    "retention.partition",
+    "retention.expired",
+    "retention.home",
+    "retention.proved",
 )
 _passed: Counter[str] = Counter()
 

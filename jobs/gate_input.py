@@ -15,7 +15,18 @@ from jobs.reading import Pinned, read_verdict
 from models.evidence import ARMS, MEASURES, Evidence, Floats
 
 # what the day's index comes from; towers and earlier days were judged when they were made
-JUDGED_ROOMS = ("items", "impressions", "pairs", "queries", "qrels", "embeddings", "rankings")
+JUDGED_ROOMS = (
+    "items",
+    "impressions",
+    "acts",
+    "asked",
+    "propensities",
+    "pairs",
+    "queries",
+    "qrels",
+    "embeddings",
+    "rankings",
+)
 
 
 def gate_input(

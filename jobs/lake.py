@@ -174,13 +174,15 @@ MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
 REPORT = Table("report", 1, ("ds", "towers"))
+# What was deleted, for good.
+RETENTION = Table("retention", 1, ("ds",))
 
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CATALOGUE, LOG, LABELS, TRUTH, RUNS, SEARCHERS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED, PROPENSITIES,
-        PAIRS, QUERIES, QRELS, BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
-        SWEEP,
+        PAIRS, QUERIES, QRELS, BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS,
+        REPORT, MEASURES, SWEEP, RETENTION,
     )
 }  # fmt: skip
 

@@ -14,8 +14,11 @@ from typing import Any
 MANIFEST = "_manifest.json"
 POINTER = "_current.json"
 VERDICT = "_verdict.json"
+# stands beside a manifest whose quarantine jobs.retention has deleted since
+EXPIRED = "_expired.json"
 # folders whose files are not rows of the table: rows that were rejected, rows that the day before had and this has not
-ASIDE = ("quarantine", "tombstones")
+QUARANTINE = "quarantine"
+ASIDE = (QUARANTINE, "tombstones")
 
 
 @dataclass(frozen=True)

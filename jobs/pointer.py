@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from jobs import store
+from jobs.expiry import expired
 from jobs.fault import fault_point
 from jobs.lake import Partition, lake_root
 from jobs.promotions import PROMOTED, Promotion, parse_name, render_name
@@ -104,7 +105,7 @@ def check_sizes(pinned: Pinned) -> None:
     """
     there = dict(store.list_files(pinned.uri))
     for entry in pinned.manifest.files:
-        if (found := there.get(entry.name)) != entry.bytes:
+        if (found := there.get(entry.name)) != entry.bytes and not expired(pinned.uri, entry):
             said = "is missing" if found is None else f"has {found:,} bytes"
             raise RuntimeError(
                 f"{pinned.partition}: bundle {pinned.bundle_id}: {entry.name} {said}, its manifest says"

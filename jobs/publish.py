@@ -7,9 +7,7 @@ which the next attempt removes. One writer at a time holds the partition's lock.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import secrets
 import tempfile
 import time
@@ -22,6 +20,7 @@ from jobs import store
 from jobs.attempt import Attempt
 from jobs.fault import fault_point
 from jobs.lake import Partition
+from jobs.lock import locked
 from jobs.prune import current, prune
 from jobs.reading import Pinned, attempt_uri
 from jobs.seal import seal
@@ -42,7 +41,7 @@ def publish(
         BlockingIOError: another process is writing the same partition; it passes, so Airflow tries again.
     """
     started = time.monotonic()
-    with _lock(partition), contextlib.ExitStack() as stack:
+    with locked(partition.uri, str(partition)), contextlib.ExitStack() as stack:
         prune(partition)
         attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         uri = attempt_uri(partition, attempt)
@@ -63,24 +62,3 @@ def publish(
                 store.delete_folder(uri)
             raise
         log.info("%s: %s published", partition, out.manifest.size())
-
-
-@contextlib.contextmanager
-def _lock(partition: Partition) -> Iterator[None]:
-    """One writer: an OS lock, which a killed process lets go. Object stores have none: there the DAG's
-    max_active_runs=1 keeps writers apart, and the pointer still makes the last one whole."""
-    if not store.is_local(partition.uri):
-        yield
-        return
-    path = store.local_path(partition.uri) / "_lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"{partition}: another process is writing this partition; wait for it or stop it"
-            ) from None
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyarrow import fs
 
 from jobs import store
+from jobs.expiry import refuse_expired
 from jobs.lake import Partition, Table, lake_root
 from jobs.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
 
@@ -94,10 +95,12 @@ class Pinned:
 
         Raises:
             RuntimeError: it is missing or differs.
+            LookupError: its days are over.
         """
         try:
             found = store.sha256(f"{self.uri}/{entry.name}")
         except FileNotFoundError:
+            refuse_expired(str(self.partition), self.uri, entry)
             found = "no such file"
         if found != entry.sha256:
             raise RuntimeError(

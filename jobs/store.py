@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import fs
@@ -58,6 +61,12 @@ def read_bytes(uri: str) -> bytes:
         return bytes(stream.read())
 
 
+def is_file(uri: str) -> bool:
+    """Whether there is such an object."""
+    system, path = filesystem(uri)
+    return bool(system.get_file_info(path).type == fs.FileType.File)
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Replace one object atomically: readers see the old bytes or the new, never a part."""
     if not is_local(uri):
@@ -99,10 +108,83 @@ def sha256(uri: str) -> str:
 
 
 def delete_folder(uri: str) -> None:
-    """Remove a folder and all in it; no error when it is absent."""
+    """Remove a folder and all in it; no error when it is absent. A link goes, and what it points at stays."""
+    if is_local(uri):
+        if local_path(uri).is_symlink():
+            local_path(uri).unlink()
+        elif local_path(uri).is_dir():
+            shutil.rmtree(local_path(uri))
+        return
     system, path = filesystem(uri)
     if system.get_file_info(path).type == fs.FileType.Directory:
         system.delete_dir(path)
+
+
+def delete_file(uri: str) -> None:
+    """Remove one object; no error when it is absent."""
+    system, path = filesystem(uri)
+    with contextlib.suppress(FileNotFoundError):
+        system.delete_file(path)
+
+
+def delete_empty(uri: str, root: str) -> None:
+    """Remove a folder where nothing is left in it, and those above it up to the root, which stays. An object
+    store has no folders of its own."""
+    if not is_local(uri):
+        return
+    folder, last = local_path(uri), local_path(root)
+    while folder != last and folder.is_relative_to(last):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:  # something is in it
+            return
+        folder = folder.parent
+
+
+def is_link(uri: str) -> bool:
+    """Whether a place is a link to another."""
+    return is_local(uri) and local_path(uri).is_symlink()
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file as it lies there. name: below the folder; changed_s: when it was last written."""
+
+    name: str
+    bytes: int
+    changed_s: float
+
+
+def walk(uri: str) -> Iterator[Found]:
+    """Every file below a folder, in no order; a link is one, and is not followed."""
+    if is_local(uri):
+        root = local_path(uri)
+        for folder, folders, files in os.walk(root):
+            links = [name for name in folders if (Path(folder) / name).is_symlink()]
+            for name in (*files, *links):
+                file = Path(folder) / name
+                with contextlib.suppress(FileNotFoundError):
+                    told = file.lstat()
+                    yield Found(str(file.relative_to(root)), told.st_size, told.st_mtime)
+        return
+    system, path = filesystem(uri)
+    for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True)):
+        if info.type == fs.FileType.File:
+            yield Found(info.path[len(path) :].lstrip("/"), info.size, (info.mtime_ns or 0) / 1e9)
+
+
+def folders(uri: str) -> list[str]:
+    """Names of the folders in a folder, sorted, links among them, broken ones too; none where it is absent."""
+    if is_local(uri):
+        if not local_path(uri).is_dir():
+            return []
+        with os.scandir(local_path(uri)) as entries:
+            return sorted(one.name for one in entries if one.is_symlink() or one.is_dir())
+    system, path = filesystem(uri)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
 
 def copy(source: str, target: str) -> None:

@@ -27,9 +27,11 @@ FRONT = [
     f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --truth truth/{DAY} --searches 1500",
     f"items --catalogue catalogue/{DAY} --items items/{DAY}",
     f"impressions --log log/{DAY} --impressions impressions/{DAY}",
-    f"queries --impressions impressions/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
-    f"pairs --impressions impressions/{DAY} {TABLES}",
-    f"qrels --impressions impressions/{DAY} --queries queries/{DAY} --items items/{DAY} --labels labels/{DAY} --qrels qrels/{DAY}",
+    f"acts --impressions impressions/{DAY} --late late/{DAY} --items items/{DAY} --acts acts/{DAY} --asked asked/{DAY}",
+    f"propensities --acts acts/{DAY} --propensities propensities/{DAY}",
+    f"queries --asked asked/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
+    f"pairs --acts acts/{DAY} --propensities propensities/{DAY} {TABLES}",
+    f"qrels --acts acts/{DAY} --queries queries/{DAY} --items items/{DAY} --labels labels/{DAY} --qrels qrels/{DAY}",
     f"expect --partitions items/{DAY},impressions/{DAY},queries/{DAY},pairs/{DAY},qrels/{DAY}",
 ]
 

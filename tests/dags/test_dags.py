@@ -23,6 +23,7 @@ DAGS = {
     "index_nightly",
     "pretrain_monthly",
     "refresh_towers",
+    "retention_daily",
     "rollback",
     "sweep",
 }

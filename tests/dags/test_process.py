@@ -39,6 +39,25 @@ def test_a_job_that_knows_what_is_wrong_is_not_tried_again() -> None:
         run("import sys; sys.stderr.write('unrecognised arguments\\n'); sys.exit(2)")
 
 
+def test_a_refusal_is_the_whole_of_the_last_error_whatever_is_said_after_it() -> None:
+    """jobs.expect names a rule a line; a JVM may warn when the job has ended."""
+    log = "2026-01-31 00:00:00,000 {} jobs.expect: {}"
+    lines = [
+        log.format("ERROR", "an earlier one"),
+        log.format("INFO", "checked"),
+        log.format("ERROR", "items/ds=2026-01-31: rows 3, expected 10 to 20"),
+        "pairs/ds=2026-01-31: weight 2 of 9 not above 0",
+        "nothing downstream may run on that",
+        log.format("WARNING", "a JVM says goodbye"),
+    ]
+    with pytest.raises(JobRefused) as refused:
+        run("import sys; sys.stderr.write(sys.argv[1]); sys.exit(1)", "\n".join(lines))
+    assert str(refused.value) == (
+        "exit code 1, not tried again: items/ds=2026-01-31: rows 3, expected 10 to 20\n"
+        "pairs/ds=2026-01-31: weight 2 of 9 not above 0\nnothing downstream may run on that"
+    )
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -10,11 +10,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pytest
 
-from jobs import store
+from jobs import lock, store
 from jobs.fault import POINTS
 from jobs.lake import LABELS, Partition
 from jobs.manifest import Accounting, Manifest
@@ -189,6 +190,30 @@ def test_replaced_versions_stay_for_their_readers_and_champions_longer(
     assert second.attempt not in attempts()
     assert third.attempt in attempts()
     assert read_table(read_pointer("champion"))["relevance"].to_pylist() == [1.0, 1.0]
+
+
+def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer opens the lock, jobs.retention removes it, the writer takes it: it must take the new one."""
+    path = store.local_path(DAY.uri) / "_lock"
+    real, taken = lock.fcntl.flock, []
+
+    def flock(file: IO[str], how: int) -> None:
+        if not taken:
+            path.unlink()
+        taken.append(file)
+        real(file, how)
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    with lock.locked(DAY.uri, str(DAY)):
+        assert len(taken) == 2
+        assert path.read_text() == str(os.getpid())
+        with (
+            pytest.raises(BlockingIOError, match="another process"),
+            lock.locked(DAY.uri, str(DAY)),
+        ):
+            pass
 
 
 def test_rows_without_a_reason_are_a_defect(lake: Path) -> None:

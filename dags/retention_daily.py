@@ -1,0 +1,52 @@
+"""Daily: delete what people typed when its days are over, and later what was made of it; then look everything through.
+
+**Reads** the names and ages of all files in the lake, in the lakes of trials and in the stores under NIGHTSHELF_HOME.
+
+**Writes** `retention` of the day: what was deleted, what `champion` holds beyond its days, what was looked through. The
+day is the one that ages count from. Which table holds what of people stands in `jobs/zones.py`.
+
+**If red** nothing is half-readable, and nothing was deleted whose days are not over.
+
+- `retention`: "being written": a job holds a partition whose days are over. It is tried again by itself; else clear it
+  when that job has ended.
+- `retention`: "files are left": its last lines name them. Files that Nightshelf did not put there are yours to move or
+  delete; then clear the task.
+- anything else: read its last line, clear it. It goes on where it was.
+
+It deletes for good, so it is paused until a person switches it on. **By hand** `dry_run` says what would go. On
+Kubernetes NIGHTSHELF_HOME must lie on a volume that all pods share, or its stores are not cleared.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, CronPartitionTimetable
+
+from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
+from dags.forms import form, templates
+from dags.runner import job
+from jobs.lake import RETENTION
+
+LIMITS = form(
+    "retention", "Limits", raw_days={"minimum": 1}, judged_days={"minimum": 1}, derived_days={"minimum": 1},
+    dry_run={"enum": [0, 1]},
+)  # fmt: skip
+
+with DAG(
+    "retention_daily",
+    # in the morning, when the night's readers are done; the key is the day that has just ended
+    schedule=CronPartitionTimetable(
+        "0 9 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT
+    ),
+    start_date=START,
+    catchup=False,
+    # two at a time would wait for each other's locks
+    max_active_runs=1,
+    # a lake of somebody who only looks around is not emptied behind their back
+    is_paused_upon_creation=True,
+    default_args=DEFAULTS,
+    on_failure_callback=DEFAULTS["on_failure_callback"],
+    params=day_param() | LIMITS,
+    tags=["etl", "tier-2"],
+    doc_md=__doc__,
+) as dag:
+    job("retention", retention=RETENTION.at(ds=DAY), **templates(LIMITS))

@@ -1,0 +1,1 @@
+"""What jobs.retention stands on: whose days are over, what is held all the same, how it goes, and the proof."""

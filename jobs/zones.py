@@ -1,0 +1,51 @@
+"""Which table holds what of people: the one place that says it. Standard library only, because DAG files import it.
+
+A zone says how long a day may stay (`jobs.retention`); a table that stands in none of them cannot be kept at all.
+"""
+
+from __future__ import annotations
+
+RAW, JUDGED, DERIVED, MODEL, CATALOGUE, RECORD = (
+    "raw", "judged", "derived", "model", "catalogue", "record",
+)  # fmt: skip
+
+ZONES: dict[str, tuple[str, ...]] = {
+    # as people typed it, with who and when
+    RAW: ("log", "truth", "searchers"),
+    # texts that people typed, chosen to be judged; without a client
+    JUDGED: ("labels", "runs"),
+    # days made of the log: masked, counted, hashed
+    DERIVED: (
+        "items", "impressions", "late", "acts", "asked", "propensities", "pairs", "queries", "qrels", "negatives",
+        "rankings", "measures", "sweep",
+    ),
+    # what was learnt and built; a moving name may hold it beyond its days
+    MODEL: ("bert", "towers", "embeddings", "quantiser", "codes", "index", "categories", "report"),
+    # the shop's own words
+    CATALOGUE: ("catalogue",),
+    # addresses and counts of what was deleted
+    RECORD: ("retention",),
+}  # fmt: skip
+
+# what is left of people's texts in a table of MODEL
+TYPED = {
+    "bert": "words of queries in the vocabulary",
+    "towers": "golden queries, words of queries in the vocabulary",
+    "quantiser": "vectors of canary queries",
+    "index": "golden queries, words of queries in the vocabulary",
+    "report": "queries as examples",
+}
+
+
+def zone_of(table: str) -> str:
+    """The zone of a table.
+
+    Raises:
+        LookupError: it has none yet.
+    """
+    for zone, tables in ZONES.items():
+        if table in tables:
+            return zone
+    raise LookupError(
+        f"{table}: in no zone of jobs/zones.py; say there what it holds of people, so that its days end"
+    )
