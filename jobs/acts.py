@@ -55,7 +55,7 @@ def main(args: Args) -> dict[str, str | int]:
     today, late, items = pin(args.impressions), pin(args.late), pin(args.items)
     changed = those_changed(late)
     with (
-        spark_session("acts") as spark,
+        spark_session("acts", [today, *changed.inputs]) as spark,
         publish(args.acts, args, [today, late, items, *changed.inputs]) as out,
         publish(args.asked, args, [today, late]) as asked,
     ):

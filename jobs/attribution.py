@@ -1,8 +1,8 @@
 """A day's log lines joined to the searches that caused them, view by view: what jobs.impressions is made of.
 
 Each function registers the view that it is named after; the SQL texts say what a view holds. What is read twice is kept
-on disk between, parted by search (jobs.scratch): lines once, then one slim row for each search. Only the windows over
-clients shuffle again, and these rows alone.
+on disk between (jobs.scratch): lines as they were parsed, then one slim row for each search. Windows over clients shuffle
+these rows alone, and of the events only search, item, place and act.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.accounts import Tally
 from jobs.days import bounds
-from jobs.reading import Pinned
 from jobs.salt import salt
 from jobs.scratch import Scratch
 from jobs.spark import sql_text
 from jobs.window import Window
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 MAX_ORDINAL = 9_999
 MAX_QUERY_CHARS = 500
@@ -34,7 +33,6 @@ BOTS: dict[str, float] = {
     "bot_click_frac": 0.5,
     "bot_silent_searches": 40,
 }
-BYTES_PER_PART = 64 << 20
 
 ACTIONS = ("search", "impression", "click", "cart", "purchase")
 MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
@@ -96,16 +94,6 @@ def log_lines(tables: Scratch, raw: DataFrame, settings: Settings) -> Tally:
     return tally
 
 
-def parts(log: Pinned) -> int:
-    """How many parts a log is worked on in, and files its impressions are: by its bytes as they would be unpacked, roughly.
-
-    Whatever the number of cores, so that a re-run makes the same files.
-    """
-    packed = (".gz", ".parquet")
-    sizes = [entry.bytes * (8 if entry.name.endswith(packed) else 1) for entry in log.entries()]
-    return 1 + sum(sizes) // BYTES_PER_PART
-
-
 def visits(tables: Scratch, settings: Settings) -> None:
     """Views searches and visits: one slim row per search, its session, and what is said against it."""
     spark = tables.spark
@@ -138,10 +126,17 @@ def admit(tables: Scratch, settings: Settings, known: Window) -> Tally:
     return tally
 
 
-def place(spark: SparkSession, lines: Tally) -> None:
-    """View placed: what was shown or acted on in each search, and where it stood."""
+def place(tables: Scratch, lines: Tally, of: DataFrame | None = None) -> None:
+    """View placed: what was shown or acted on in each search, and where it stood.
+
+    of: search_ids; from now on log_lines, searches and placed hold these alone.
+    """
+    if of is not None:
+        tables.narrow("log_lines", of, "search_id")
+        tables.narrow("searches", of, "search_id")
     applications = {"zero_based": lines.values("zero_based")}
-    spark.sql(sql_text("placed"), args=applications).createOrReplaceTempView("placed")
+    placed = tables.spark.sql(sql_text("placed"), args=applications)
+    placed.createOrReplaceTempView("placed")
 
 
 def _utc(instant: Any) -> str:

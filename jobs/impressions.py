@@ -9,7 +9,6 @@ that this log brought; `searchers`, which stays in the raw zone and says in keye
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from jobs import attribution
 from jobs.accounts import Tally, published
@@ -26,9 +25,6 @@ from jobs.scratch import Scratch, scratch
 from jobs.spark import spark_session, sql_text
 from jobs.ubi import read_log
 from jobs.window import before_day
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 ACT_REASONS = ("no_position",)
 LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
@@ -87,11 +83,11 @@ def main(args: Args) -> dict[str, str | int]:
         args.min_searchers,
     )
     with (
-        spark_session("impressions") as spark,
+        spark_session("impressions", [log]) as spark,
         publish(args.impressions, args, [log, *known.days]) as out,
         publish(args.late or LATE.at(ds=ds), args, [log, *before.inputs]) as late,
         publish(args.searchers or SEARCHERS.at(ds=ds), args, [log]) as searchers,
-        scratch(spark, out, "search_id", attribution.parts(log)) as tables,
+        scratch(spark, out) as tables,
     ):
         register_functions(spark)
         lines = attribution.log_lines(tables, read_log(spark, log), settings)
@@ -101,13 +97,13 @@ def main(args: Args) -> dict[str, str | int]:
             spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"]
         )
         searches = attribution.admit(tables, settings, known)
-        attribution.place(spark, lines)
+        attribution.place(tables, lines)
         acts = _write(args, out, tables)
         _account(out, lines, searches, acts)
-        _write_late(late, spark, ds, before)
         if any(lines[f"lines {reason}"] for reason in SET_ASIDE):
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
+        _write_late(late, tables, lines, before)
         _check_kept(args.impressions, searches)
     return published(out)
 
@@ -160,10 +156,13 @@ def _account(out: Attempt, lines: Tally, searches: Tally, acts: Tally) -> None:
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
 
-def _write_late(out: Attempt, spark: SparkSession, ds: str, before: Earlier) -> None:
+def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) -> None:
     """What the log says of earlier days, laid over what they said themselves."""
+    spark, ds = tables.spark, out.partition.ds
     waiting = spark.table("admitted").where(f"reason = 'no_search' OR day < DATE'{ds}'")
-    named = before.arrivals(spark).join(waiting.select("search_id"), "search_id", "left_semi")
+    names = waiting.select("search_id")
+    attribution.place(tables, lines, names)
+    named = before.arrivals(spark).join(names, "search_id", "left_semi")
     overlaid(spark, named).createOrReplaceTempView("earlier")
     found = spark.sql(sql_text("late"), args={"ds": ds})
     days = {

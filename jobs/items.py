@@ -75,7 +75,7 @@ def catalogue_rows(spark: SparkSession, catalogue: Pinned) -> DataFrame:
         frames.append(rows.select(*place, *fields))
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(catalogue, uris[0], columns)
-        frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS).select(*place, *fields))
+        frames.append(rawfiles.parquet_records(spark, uris, FIELDS).select(*place, *fields))
     for uri in files["csv"]:
         columns = rawfiles.csv_header(uri)
         _check_columns(catalogue, uri, columns)

@@ -85,7 +85,7 @@ def _from_clicks(args: Args) -> dict[str, str | int]:
     items, queries = pin(args.items), pin(args.queries)
     law = [pin(args.propensities)] if args.propensities else []
     with (
-        spark_session("pairs") as spark,
+        spark_session("pairs", days.days) as spark,
         publish(args.pairs, args, [*days.days, items, queries, *law]) as out,
     ):
         days.read(spark).createOrReplaceTempView("acts")

@@ -77,7 +77,7 @@ def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
         "max_position": args.positions,
         "sample_below": f"{int(share * HEX_STEPS):04x}" if share < 1 else "g",
     }
-    with spark_session("propensities") as spark:
+    with spark_session("propensities", days.days) as spark:
         days.read(spark).createOrReplaceTempView("acts")
         rows = spark.sql(sql_text("exposures"), args=settings).toArrow()
     out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}

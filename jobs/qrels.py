@@ -50,7 +50,7 @@ def main(args: Args) -> dict[str, str | int]:
     evidence = [pin(args.labels)] if days is None else days.days
     items, queries = pin(args.items), pin(args.queries)
     with (
-        spark_session("qrels") as spark,
+        spark_session("qrels", evidence) as spark,
         publish(args.qrels, args, [*evidence, items, queries]) as out,
     ):
         read_spark(spark, items).select("item_id").createOrReplaceTempView("items")

@@ -52,7 +52,7 @@ def main(args: Args) -> dict[str, str | int]:
     days = window(args.asked, args.window_days) if args.asked else Window(ASKED, [])
     labels = [pin(args.labels)] if args.labels else []
     with (
-        spark_session("queries") as spark,
+        spark_session("queries", days.days) as spark,
         publish(args.queries, args, [*days.days, *labels]) as out,
     ):
         register_functions(spark)

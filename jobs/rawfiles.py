@@ -11,7 +11,7 @@ import gzip
 import io
 from collections.abc import Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow.parquet as pq
 
@@ -20,6 +20,7 @@ from jobs.reading import Pinned
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 CORRUPT = "_corrupt"
 HEADER_BYTES = 1 << 20
@@ -105,14 +106,49 @@ def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
     return list(groups.values())
 
 
-def parquet_as_json(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
-    """Rows of Parquet files -> the same columns as `json_lines`, whatever the types of the file."""
+def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
+    """Rows of Parquet files -> the same columns as `json_lines`.
+
+    Columns that have the shape of `fields` are cast to text as they are, so that those nobody asks for are not even read;
+    of another shape, such as JSON kept as a string, they go through JSON, whatever the types of the file.
+    """
+    from pyspark.sql.types import StructType
+
     columns = spark.read.parquet(*[store.spark_uri(uri) for uri in uris])
-    return columns.selectExpr(*PLACE, "to_json(struct(*)) AS raw").selectExpr(
+    wanted = cast("StructType", StructType.fromDDL(fields))
+    shaped = _shaped(wanted, columns.schema)
+    raw = "to_json(struct(*)) AS raw"  # worked out for the rows alone that are set aside
+    if shaped:
+        return columns.selectExpr(*PLACE, raw, "false AS malformed", f"{shaped} AS record")
+    return columns.selectExpr(*PLACE, raw).selectExpr(
         *("file", "block", "line", "raw"),
         "false AS malformed",
         f"from_json(raw, '{fields}, {CORRUPT} STRING') AS record",
     )
+
+
+def _shaped(wanted: StructType, found: StructType, at: str = "") -> str:
+    """An expression of the wanted struct from columns that are there; empty when one has another shape."""
+    from pyspark.sql.types import ArrayType, AtomicType, StructType
+
+    there = {field.name.lower(): field for field in found.fields}
+    parts = []
+    for field in wanted.fields:
+        name, kind = f"{at}`{field.name}`", field.dataType
+        have = there[field.name].dataType if field.name in there else None
+        if have is None:
+            part = f"CAST(NULL AS {kind.simpleString()})"
+        elif isinstance(kind, StructType) and isinstance(have, StructType):
+            part = _shaped(kind, have, f"{name}.")
+        elif isinstance(kind, ArrayType):
+            plain = isinstance(have, ArrayType) and isinstance(have.elementType, AtomicType)
+            part = f"CAST({name} AS ARRAY<STRING>)" if plain else ""
+        else:
+            part = f"CAST({name} AS STRING)" if isinstance(have, AtomicType) else ""
+        if not part:
+            return ""
+        parts.append(f"'{field.name}', {part}")
+    return f"named_struct({', '.join(parts)})"
 
 
 def csv_header(uri: str) -> list[str]:

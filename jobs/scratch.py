@@ -1,7 +1,7 @@
-"""Tables that live as long as a job: worked out once, read several times, parted by one column as they lie.
+"""Tables that live as long as a job: worked out once, read several times.
 
 Files beside the attempt, on the lake's own storage: an executor that is lost takes nothing with it, and no memory holds
-them. What is parted by a column is grouped and joined by it without another shuffle.
+them.
 """
 
 from __future__ import annotations
@@ -20,38 +20,30 @@ FOLDER = "_tables"
 
 
 class Scratch:
-    """Keeps frames as bucketed tables under views of the same name."""
+    """Keeps frames as tables of files, each under a view of its name."""
 
-    def __init__(self, spark: SparkSession, out: Attempt, by: str, parts: int) -> None:
+    def __init__(self, spark: SparkSession, out: Attempt) -> None:
         self.spark = spark
-        self.parts = parts
         self._uri = f"{out.uri}/{FOLDER}"
-        self._by = by
-        self._stem = f"scratch_{out.uri.rsplit('-', 1)[-1]}"
-        self._names: list[str] = []
+        self._frames: dict[str, DataFrame] = {}
 
     def keep(self, frame: DataFrame, view: str) -> None:
         """Write the frame, then let the view of that name read it back."""
-        name = f"{self._stem}_{view}"
-        self._names.append(name)
-        writer = frame.repartition(self.parts, self._by).write.format("parquet")
-        writer = writer.option("path", store.spark_uri(f"{self._uri}/{view}"))
-        writer = writer.option("compression", "lz4_raw").bucketBy(self.parts, self._by)
-        writer.saveAsTable(name, mode="overwrite")
-        self.spark.table(name).createOrReplaceTempView(view)
+        uri = store.spark_uri(f"{self._uri}/{view}")
+        frame.write.mode("overwrite").option("compression", "lz4_raw").parquet(uri)
+        self._frames[view] = self.spark.read.schema(frame.schema).parquet(uri)
+        self._frames[view].createOrReplaceTempView(view)
 
-    def clear(self) -> None:
-        """Forget the tables and delete their files."""
-        for name in self._names:
-            self.spark.sql(f"DROP TABLE IF EXISTS {name}")
-        store.delete_folder(self._uri)
+    def narrow(self, view: str, to: DataFrame, by: str) -> None:
+        """Let the view show only rows whose column `by` is among those of another frame."""
+        self._frames[view].join(to, by, "left_semi").createOrReplaceTempView(view)
 
 
 @contextmanager
-def scratch(spark: SparkSession, out: Attempt, by: str, parts: int) -> Iterator[Scratch]:
+def scratch(spark: SparkSession, out: Attempt) -> Iterator[Scratch]:
     """Tables that are gone when the block ends."""
-    tables = Scratch(spark, out, by, parts)
+    tables = Scratch(spark, out)
     try:
         yield tables
     finally:
-        tables.clear()
+        store.delete_folder(f"{out.uri}/{FOLDER}")

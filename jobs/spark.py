@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,17 +40,24 @@ LOCAL_CONF: dict[str, bool | float | int | str | None] = {
     "spark.sql.shuffle.partitions": "8",
 }
 
+BYTES_PER_PART = 64 << 20
+LONG_BYTES = 1 << 30
+
 
 @contextmanager
-def spark_session(app: str) -> Iterator[SparkSession]:
+def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSession]:
     """A session for one job; an active one (jobs.batch keeps it warm between jobs) is used and left open.
+
+    reads: what it will read; shuffles are parted by the size of that, and a long job's code is compiled fully.
 
     NIGHTSHELF_SPARK_MASTER names the master. Under spark-submit the master is already set and kept.
     NIGHTSHELF_SPARK_MEMORY is the driver's heap on a local master (2g).
     """
     from pyspark.sql import SparkSession
 
+    size = _unpacked_bytes(reads)
     if (active := SparkSession.getActiveSession()) is not None:
+        _part_by_size(active, size)
         yield active
         return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -61,18 +68,33 @@ def spark_session(app: str) -> Iterator[SparkSession]:
     if master.startswith("local"):
         os.environ["JAVA_HOME"] = java_home()
         conf |= LOCAL_CONF
-        # a JVM that lives for one job never earns back its second compiler tier; a warm one halves its time
-        tier = "" if "NIGHTSHELF_WARM_SPARK" in os.environ else " -XX:TieredStopAtLevel=1"
+        # a JVM that lives for one short job never earns back its second compiler tier; a warm one halves its time
+        long = "NIGHTSHELF_WARM_SPARK" in os.environ or size > LONG_BYTES
+        tier = "" if long else " -XX:TieredStopAtLevel=1"
         conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier}"
         conf["spark.driver.memory"] = os.environ.get("NIGHTSHELF_SPARK_MEMORY", "2g")
     builder = SparkSession.builder.appName(f"nightshelf {app}").config(map=conf)
     session = (builder.master(master) if master else builder).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _part_by_size(session, size)
     try:
         yield session
     finally:
         if "NIGHTSHELF_WARM_SPARK" not in os.environ:
             session.stop()
+
+
+def _unpacked_bytes(reads: Iterable[Pinned]) -> int:
+    """What partitions hold once they are unpacked, roughly."""
+    packed = (".gz", ".parquet")
+    entries = (entry for pinned in reads for entry in pinned.entries())
+    return sum(entry.bytes * (8 if entry.name.endswith(packed) else 1) for entry in entries)
+
+
+def _part_by_size(session: SparkSession, size: int) -> None:
+    """Shuffle in parts of some 64 MiB, whatever the number of cores: memory is that of a part, a re-run the same."""
+    least = int(str(LOCAL_CONF["spark.sql.shuffle.partitions"]))
+    session.conf.set("spark.sql.shuffle.partitions", max(least, size // BYTES_PER_PART))
 
 
 def sql_text(name: str) -> str:

@@ -28,8 +28,8 @@ LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
-    "raw = '' AS is_blank",
-    "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action",
+    "is_blank",
+    "is_bulk_action",
     "record.application",
     "record.action_name",
     "trim(record.query_id) AS search_id",
@@ -55,10 +55,13 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
     files = rawfiles.by_kind(log, ("lines", "parquet"))
     frames = []
     if files["lines"]:
-        frames.append(rawfiles.json_lines(spark, files["lines"], FIELDS, BULK_ACTION))
+        read = rawfiles.json_lines(spark, files["lines"], FIELDS, BULK_ACTION)
+        bulk = "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action"
+        frames.append(read.selectExpr("*", "raw = '' AS is_blank", bulk))
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(log, uris, columns)
-        frames.append(rawfiles.parquet_as_json(spark, uris, FIELDS))
+        rows = rawfiles.parquet_records(spark, uris, FIELDS)
+        frames.append(rows.selectExpr("*", "false AS is_blank", "false AS is_bulk_action"))
     return rawfiles.union(frames).selectExpr(*LINE_COLUMNS)
 
 

@@ -34,6 +34,18 @@ said AS (
   FROM hits AS h
 ),
 
+parted AS (
+  -- by search, as all that is joined to it: one shuffle serves both
+  SELECT /*+ REPARTITION(search_id) */
+    s.search_id,
+    s.item_id,
+    s.ordinal,
+    s.action,
+    s.place,
+    s.is_event
+  FROM said AS s
+),
+
 items AS (
   SELECT
     s.search_id,
@@ -47,7 +59,7 @@ items AS (
     MAX(CASE WHEN s.action = 'purchase' THEN 1 ELSE 0 END) AS is_purchase,
     MAX(CASE WHEN s.action = 'answer' THEN 1 ELSE 0 END) AS is_answer,
     CAST(SUM(s.is_event) AS BIGINT) AS lines
-  FROM said AS s
+  FROM parted AS s
   WHERE s.item_id != ''
   GROUP BY s.search_id, s.item_id
 )
