@@ -24,12 +24,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Derived:
-    """One column; `reads` are the table's columns that it needs. large: they are vectors, never held at once."""
+    """One column; `reads` are the table's columns that it needs. whole: its value in a row follows from other rows.
+
+    per, of: how many different values of `of` the rows have that share a value of `per`; counted by groups.
+    """
 
     reads: tuple[str, ...]
     sql: str
     arrow: Callable[[pa.Table, Known], Any]  # a column: of Arrow, or of numpy
-    large: bool = False
+    whole: bool = False
+    per: str = ""
+    of: str = ""
 
 
 def chars(column: str) -> Derived:
