@@ -11,14 +11,15 @@ import pyarrow as pa
 from jobs.count_rows import View, unexpected
 from jobs.counts import UNIQUE, Count
 from jobs.derive import Derived
+from jobs.relations import RELATED
 from models.hashes import NULL, mix, start
 
 
 def by_keys(count: Count, derived: Mapping[str, Derived]) -> bool:
     """Whether the count needs the keys of all rows."""
-    return (
-        count.kind in (*UNIQUE, "distinct") or grouped(count, derived) is not None
-    ) and count.kind not in ("null", "orphans")
+    if count.kind in (*UNIQUE, *RELATED, "distinct"):
+        return True
+    return grouped(count, derived) is not None and count.kind != "null"
 
 
 def grouped(count: Count, derived: Mapping[str, Derived]) -> Derived | None:

@@ -23,6 +23,7 @@ from jobs.derive import Derived, Known
 from jobs.derived import DERIVED, known_of
 from jobs.manifest import FileEntry
 from jobs.reading import Pinned, read_table
+from jobs.relations import RELATED, partner_keys, related
 from jobs.streaming import file_batches
 
 BATCH_ROWS = 65_536
@@ -134,6 +135,11 @@ def _figures(plan: Plan, total: Partial) -> Figures:
                 if moments
                 else {}
             )
+        elif count.kind in RELATED:
+            theirs = partner_keys(plan.pinned, count, plan.seed)
+            if theirs is not None:
+                mine = np.concatenate(total.keys.get(count) or [np.zeros(0, np.uint64)])
+                found[count.name] = related(count, mine, theirs)
         elif by_keys(count, plan.derived):
             found[count.name] = answer(count, total.keys.get(count, []), plan.derived)
         elif count.kind == "bins":

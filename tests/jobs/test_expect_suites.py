@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs import suites
-from jobs.derived import computable, pandas_frame
-from jobs.file_schema import ddl, file_columns
-from jobs.quality import PROJECT, QUIET, check, columns_of, project
+from jobs.quality import PROJECT, QUIET, check, count, project
 from tests.jobs.suite_cases import NAMES, Case, cases, put, rules
 
 if TYPE_CHECKING:
@@ -48,11 +46,11 @@ def test_each_expectation_notices_its_case(
         for rule in context.suites.get(table).expectations
         if (rule.description or "").startswith(case["rule"])
     )
-    found = file_columns(pinned)
-    wanted = computable(pinned, columns_of([rule.configuration.to_json_dict()]), found)
-    frame = pandas_frame(pinned, wanted, ddl(found))
-    asset = context.data_sources.get("pandas").get_asset(table)
-    batch = asset.get_batch_definition("partition").get_batch({"dataframe": frame})
+    from jobs.counted import Batch
+
+    figures = count(pinned, [rule.configuration.to_json_dict()], "arrow")
+    asset = context.data_sources.get("counted").get_asset(table)
+    batch = asset.get_batch_definition("partition").get_batch({"dataframe": Batch(figures).frame()})
     result = batch.validate(rule, result_format=QUIET)
     assert not result.success
     assert not result.exception_info["raised_exception"], result.exception_info
