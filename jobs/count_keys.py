@@ -11,6 +11,7 @@ import pyarrow as pa
 from jobs.count_rows import View, unexpected
 from jobs.counts import UNIQUE, Count
 from jobs.derive import Derived
+from jobs.derive_keys import nulls, words
 from jobs.relations import RELATED
 from models.hashes import NULL, mix, start
 
@@ -32,6 +33,10 @@ def collect(count: Count, view: View, seed: int) -> np.ndarray:
     """Hashes of a batch: [N] of keys, or [R, 3] of runs of rows: group, value, how many rows."""
     if one := grouped(count, view.derived):
         return _runs(view, one, seed)
+    if count.kind == "distinct":  # a run of equal values counts once
+        values, _ = view.column(count.columns[0])
+        found = words(values, seed)
+        return found[~nulls(values)] if values.null_count else found
     hashes = start(view.rows.num_rows, seed)
     some = np.zeros(view.rows.num_rows, bool)
     for name in count.columns:

@@ -11,11 +11,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 ROWS = "rows"
+PER_ROW = "per_row "
+# figures that come of something else than the table's own rows
+BESIDE = (
+    "accounts",
+    "dropped_frac",
+    "fact",
+    "inputs_after_ds",
+    "newest_input_days_before",
+    "hours_after_inputs",
+    "rows_of",
+)
 # an expectation of the suites -> the metric of Great Expectations that it judges
 METRICS = {
     "expect_column_values_to_not_be_null": "column_values.nonnull",
@@ -90,10 +101,19 @@ def counts_of(expectations: Iterable[Mapping[str, Any]]) -> list[Count]:
             columns = columns_of(kwargs)
             found.append(count_of(metric, columns, kwargs))
             found += [Count("null", (name,)) for name in columns]
-        found += [Count.parse(name) for name in figures_of(kwargs)]
-    return list(dict.fromkeys(found))
+        found += [Count.parse(name.removeprefix(PER_ROW)) for name in figures_of(kwargs)]
+    means = [Count("null", one.columns) for one in found if one.kind == "mean"]
+    vectors = [replace(one, said="") if one.kind == "vectors" else one for one in found]
+    return [one for one in dict.fromkeys([*vectors, *means]) if one.kind not in BESIDE]
 
 
 def figures_of(kwargs: Mapping[str, Any]) -> list[str]:
     """The figures that an expectation names itself."""
     return [kwargs[name] for name in ("figure", "other") if kwargs.get(name)]
+
+
+def per_row(figures: Mapping[str, float], named: Iterable[str]) -> dict[str, float]:
+    """Those of the named figures that are another one's share of the rows: `per_row orphans item_id items`."""
+    rows = figures[ROWS]
+    of = {name: name.removeprefix(PER_ROW) for name in named if name.startswith(PER_ROW)}
+    return {name: figures[one] / rows for name, one in of.items() if rows and one in figures}

@@ -59,9 +59,10 @@ def arms_missing() -> Derived:
     """How many of the partition's arms have no ranking for the row's query."""
 
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
-        arms = _codes(rows, ["arm"])
-        per_query = pd.Series(arms).groupby(_codes(rows, ["query_id"])).transform("nunique")
-        return (len(np.unique(arms)) - per_query).to_numpy()
+        codes = pd.Series(_codes(rows, ["arm"]))
+        arms = codes.where(codes > 0)  # 0 is no arm
+        per_query = arms.groupby(_codes(rows, ["query_id"])).transform("nunique")
+        return (arms.nunique() - per_query).to_numpy()
 
     all_arms = "(SELECT COUNT(DISTINCT arm) FROM checked)"
     per_query = "SIZE(COLLECT_SET(arm) OVER (PARTITION BY query_id))"
@@ -92,7 +93,9 @@ def repeated(column: str) -> Derived:
         again = pd.DataFrame({"owner": owner, "value": values.to_pandas()}).duplicated()
         return np.bincount(owner[again.to_numpy()], minlength=rows.num_rows)
 
-    return Derived((column,), f"SIZE({column}) - SIZE(ARRAY_DISTINCT({column}))", arrow)
+    return Derived(
+        (column,), f"COALESCE(SIZE({column}) - SIZE(ARRAY_DISTINCT({column})), 0)", arrow
+    )
 
 
 def lowest(column: str) -> Derived:
@@ -130,7 +133,8 @@ def fingerprint(column: str) -> Derived:
 
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
         direction = np.random.default_rng(0).standard_normal(1 << 14)
-        return _sums(rows, column, lambda floats, place: floats * direction[place])
+        along = _sums(rows, column, lambda floats, place: floats * direction[place])
+        return np.nan_to_num(along, nan=np.inf) + pc.list_value_length(rows[column]).to_numpy()
 
     return Derived((column,), f"XXHASH64({column})", arrow)
 

@@ -100,7 +100,7 @@ def _say(value: float, unit: str) -> str:
         return f"{100 * value:.4g}%"
     if unit == "psi":
         return f"a shift of {value:.3g}"
-    return f"{value:,}" if isinstance(value, int) or value.is_integer() else f"{value:,.4g}"
+    return f"{int(value):,}" if value == int(value) else f"{value:,.4g}"
 
 
 def _figure(value: object) -> int | float | None:

@@ -154,7 +154,11 @@ RUNS = Table("runs", 1, ("ds",))  # rankings of other engines, as files
 # The corridor.
 ITEMS = Table("items", 1, ("ds",))
 IMPRESSIONS = Table("impressions", 1, ("ds",))
-PAIRS = Table("pairs", 1, ("ds",))
+LATE = Table("late", 1, ("ds",))  # what a log adds to earlier days
+ACTS = Table("acts", 1, ("ds",))
+ASKED = Table("asked", 1, ("ds",))
+PROPENSITIES = Table("propensities", 1, ("ds",))
+PAIRS = Table("pairs", 2, ("ds",))
 QUERIES = Table("queries", 1, ("ds",))
 QRELS = Table("qrels", 1, ("ds",))
 BERT = Table("bert", 1, ("ds",))
@@ -173,7 +177,8 @@ REPORT = Table("report", 1, ("ds", "towers"))
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CATALOGUE, LOG, LABELS, TRUTH, RUNS, ITEMS, IMPRESSIONS, PAIRS, QUERIES, QRELS,
+        CATALOGUE, LOG, LABELS, TRUTH, RUNS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED,
+        PROPENSITIES, PAIRS, QUERIES, QRELS,
         BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
         SWEEP,
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.count_sql import figures_spark
 from jobs.counting import Figures, Plan, figures_here
-from jobs.counts import ROWS, Count, counts_of, figures_of
+from jobs.counts import ROWS, Count, counts_of, figures_of, per_row
 from jobs.derived import DERIVED, SCHEMA, computable
 from jobs.file_schema import ddl, file_columns, spark_reads
 from jobs.findings import Finding, finding_of, keep_counts
@@ -144,7 +144,8 @@ def count(pinned: Pinned, expectations: Sequence[dict[str, Any]], engine: str) -
     else:
         figures = figures_here(plan)
     named = [name for one in expectations for name in figures_of(one["kwargs"])]
-    return figures | _of_schema(of_schema, ddl(found), figures[ROWS]) | _beside(pinned, named)
+    figures |= _of_schema(of_schema, ddl(found), figures[ROWS])
+    return figures | per_row(figures, named) | _beside(pinned, named)
 
 
 def _of_schema(counts: Sequence[Count], found: str, rows: float) -> Figures:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pyarrow as pa
 
 from jobs.counts import Count
 from jobs.derive_keys import words
@@ -37,15 +40,22 @@ def partner_keys(pinned: Pinned, count: Count, seed: int) -> np.ndarray | None:
     other = partner(pinned, count.said)
     if other is None:
         return None
-    column = count.columns[0]
+    columns = list(count.columns)
     shard = pinned.partition.values.get("shard")
     if shard and other.partition.name == "items":
         number, shards = (int(word) for word in shard.split("of"))
-        parts = [mine.column(column) for mine, _ in of_shard(other, (column,), number, shards)]
+        parts = [mine for mine, _ in of_shard(other, columns, number, shards)]
     else:
-        parts = [batch.column(0) for batch in record_batches(other, [column], BATCH_ROWS)]
-    found = [mix(start(len(part), seed), words(part, seed)) for part in parts]
+        parts = list(record_batches(other, columns, BATCH_ROWS))
+    found = [_keys(part, columns, seed) for part in parts]
     return np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+
+
+def _keys(part: pa.RecordBatch, columns: Sequence[str], seed: int) -> np.ndarray:
+    hashes = start(len(part), seed)
+    for column in columns:
+        hashes = mix(hashes, words(part.column(column), seed))
+    return hashes
 
 
 def related(count: Count, mine: np.ndarray, theirs: np.ndarray) -> int:

@@ -35,10 +35,52 @@ DDL: dict[str, str] = {
         is_purchase BOOLEAN
         searched_at TIMESTAMP COMMENT 'UTC'
     """,
+    "late": """
+        day DATE COMMENT 'of the search, before that of the partition'
+        is_new BOOLEAN COMMENT 'the row was not known; else what was known of it stands in was_*'
+        was_click BOOLEAN
+        was_cart BOOLEAN
+        was_purchase BOOLEAN
+        search_id STRING
+        query_id STRING
+        query STRING
+        session_id STRING
+        client_id STRING
+        item_id STRING
+        position INT
+        is_click BOOLEAN
+        is_cart BOOLEAN
+        is_purchase BOOLEAN
+        searched_at TIMESTAMP
+    """,
+    "acts": """
+        day DATE COMMENT 'of the searches: that of the partition, or an earlier one to which late events add'
+        query_id STRING
+        item_id STRING
+        position INT
+        impressions INT
+        clicks INT COMMENT 'votes: one for each client'
+        carts INT
+        purchases INT
+    """,
+    "asked": """
+        day DATE
+        query_id STRING
+        query STRING COMMENT 'normalised'
+        searches INT
+    """,
+    "propensities": """
+        position INT
+        propensity DOUBLE COMMENT '1 at the top'
+        impressions BIGINT
+        clicks BIGINT
+    """,
     "pairs": """
         query_id STRING
         item_id STRING
         clicks INT
+        carts INT
+        purchases INT
         impressions INT
         weight FLOAT COMMENT 'position-debiased clicks, > 0'
         last_day DATE
