@@ -68,7 +68,8 @@ class View:
 
     def _run(self, name: str) -> tuple[Any, np.ndarray]:
         if name not in self._runs:
-            encoded = pc.run_end_encode(self.rows[name].combine_chunks())
+            encode: Any = pc.call_function
+            encoded = encode("run_end_encode", [self.rows[name].combine_chunks()])
             ends = encoded.run_ends.to_numpy()
             self._runs[name] = encoded.values, np.diff(ends, prepend=0)
         return self._runs[name]
@@ -128,7 +129,7 @@ def bins(values: Any, runs: np.ndarray | None, count: Count) -> np.ndarray:
         size = len(edges) + 1
     else:
         size = int(count.kwargs["hashed"])
-        coded = values.dictionary_encode()
+        coded: Any = values.dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
         of = [zlib.crc32((text or "").encode()) % size for text in coded.dictionary.to_pylist()]
         place = np.array([*of, 0])[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]

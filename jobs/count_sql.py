@@ -31,9 +31,9 @@ def figures_spark(spark: SparkSession, plan: Plan) -> Figures:
     plain = [count for count in plan.counts if not by_keys(count, plan.derived)]
     frame = rows.selectExpr(*_columns(plan, plain))
     asked = {name: sql for count in plain for name, sql in _row_sql(count, plan).items()}
-    found: Figures = frame.agg(*[f.coalesce(f.expr(sql), f.lit(0)).alias(str(n))
-                                 for n, sql in enumerate(asked.values())]).first().asDict()  # fmt: skip
-    figures: Figures = dict(zip(asked, found.values(), strict=True))
+    row: Any = frame.agg(*[f.coalesce(f.expr(sql), f.lit(0)).alias(str(n))
+                                 for n, sql in enumerate(asked.values())]).first()  # fmt: skip
+    figures: Figures = dict(zip(asked, row, strict=True))
     for count in plan.counts:
         if by_keys(count, plan.derived):
             answer = _by_keys(spark, rows.selectExpr(*_columns(plan, [count])), count, plan)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 from great_expectations.datasource.fluent.pandas_datasource import PandasDatasource
-from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 
 from jobs.counts import ROWS, columns_of, count_of
 
@@ -74,4 +74,4 @@ def _unique_frac(figures: Mapping[str, float], column: str) -> float | None:
     return figures[f"distinct {column}"] / given if given else None
 
 
-PandasDatasource.execution_engine_override = CountedEngine
+PandasDatasource.execution_engine_override = CountedEngine  # type: ignore[misc]

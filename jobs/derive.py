@@ -124,7 +124,7 @@ def none_of(column: str) -> Derived:
     return Derived(
         (column,),
         f"CAST({column} = 0 AS INT)",
-        lambda rows, _: pc.cast(pc.equal(rows[column], 0), pa.int32()),
+        lambda rows, _: pc.cast(pc.equal(rows[column], pa.scalar(0)), pa.int32()),
     )
 
 
@@ -149,7 +149,7 @@ def levels(column: str) -> Derived:
     """How many steps a path such as A > B > C has; 0 when it is empty."""
 
     def arrow(rows: pa.Table, known: Known) -> Any:
-        some = pc.cast(pc.not_equal(rows[column], ""), pa.int32())
+        some = pc.cast(pc.not_equal(rows[column], pa.scalar("")), pa.int32())
         return pc.add(pc.count_substring(rows[column], " > "), some)
 
     steps = f"SIZE(SPLIT({column}, ' > '))"
@@ -183,7 +183,7 @@ def at_top(column: str, position: str) -> Derived:
 
     def arrow(rows: pa.Table, known: Known) -> Any:
         return pc.if_else(
-            pc.equal(rows[position], 1), rows[column], pa.scalar(None, rows[column].type)
+            pc.equal(rows[position], pa.scalar(1)), rows[column], pa.scalar(None, rows[column].type)
         )
 
     return Derived((column, position), f"IF({position} = 1, {column}, NULL)", arrow)

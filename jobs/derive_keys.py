@@ -45,4 +45,5 @@ def _numbers(column: Any) -> np.ndarray:
     values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
     if values.dtype.kind == "f":
         values = (values.astype(np.float64) + 0.0).view(np.int64)  # -0.0 is 0.0
-    return values.astype(np.int64).view(np.uint64)
+    found: np.ndarray = values.astype(np.int64).view(np.uint64)
+    return found

@@ -21,7 +21,7 @@ def start(rows: int, seed: int = 0) -> np.ndarray:
 
 def mix(hashes: np.ndarray, words: np.ndarray) -> np.ndarray:
     """hashes [N] with one 64-bit word [N] more in each."""
-    mixed = hashes ^ words
+    mixed: np.ndarray = hashes ^ words
     mixed *= _MIX
     mixed ^= mixed >> _SHIFT
     mixed *= _ODD
