@@ -63,6 +63,7 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "purchased": flag("is_purchase"),
         "days_before_ds": days_before_ds("searched_at"),
         "queries_of_search": distinct_per("query_id", "search_id"),
+        "query_garbled": garbled("query"),
         "hour": hour("searched_at"),
         "cart_without_click": without("is_cart", "is_click"),
     },
