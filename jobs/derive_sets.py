@@ -134,8 +134,9 @@ def fingerprint(column: str) -> Derived:
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
         direction = np.random.default_rng(0).standard_normal(1 << 14)
         along = _sums(rows, column, lambda floats, place: floats * direction[place])
-        found: np.ndarray = np.nan_to_num(along, nan=np.inf)
-        return found + pc.list_value_length(rows[column]).to_numpy()
+        sizes = pc.list_value_length(rows[column]).to_numpy()
+        found: np.ndarray = np.nan_to_num(along, nan=np.inf) + sizes
+        return found
 
     return Derived((column,), f"XXHASH64({column})", arrow)
 

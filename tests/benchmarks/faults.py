@@ -1,7 +1,7 @@
 """ROOM=faults: corruptions planted into clean tables, through the real suites with 28 days of history.
 
 One JSON line for each corruption: what noticed it, and how badly. Then the totals, and how many of the clean days raised a
-false alarm. --markdown prints the same as a table.
+false alarm. --markdown prints the same as a table; --seed=1 makes another shop.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ class Bench:
         }
 
 
-def main(markdown: bool = False) -> None:
+def main(markdown: bool = False, seed: int = 0) -> None:
     """Print one line for each corruption and the totals."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"NIGHTSHELF_LAKE": f"{folder}/lake", "NIGHTSHELF_HOME": f"{folder}/var"}
-        bench, shop = Bench(), Shop()
+        bench, shop = Bench(), Shop(seed)
         alarms: Counter[str] = Counter()
         false_alarms = 0
         for number in range(HISTORY_DAYS + CLEAN_DAYS):
@@ -137,4 +137,7 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
 
 
 if __name__ == "__main__":
-    main("--markdown" in sys.argv[1:])
+    seeds = [
+        int(word.removeprefix("--seed=")) for word in sys.argv[1:] if word.startswith("--seed=")
+    ]
+    main("--markdown" in sys.argv[1:], *seeds[:1])
