@@ -119,25 +119,16 @@ def without(column: str, other: str) -> Derived:
     return Derived((column, other), f"CAST({column} AND NOT {other} AS INT)", arrow)
 
 
-def none_of(column: str) -> Derived:
-    """1 where a count is 0, else 0."""
-    return Derived(
-        (column,),
-        f"CAST({column} = 0 AS INT)",
-        lambda rows, _: pc.cast(pc.equal(rows[column], pa.scalar(0)), pa.int32()),
-    )
-
-
-def added(*columns: str) -> Derived:
-    """The sum of some counts of a row."""
+def none_of(*columns: str) -> Derived:
+    """1 where none of some flags is set, else 0."""
 
     def arrow(rows: pa.Table, known: Known) -> Any:
-        total = rows[columns[0]]
+        some = rows[columns[0]]
         for column in columns[1:]:
-            total = pc.add(total, rows[column])
-        return total
+            some = pc.or_(some, rows[column])
+        return pc.cast(pc.invert(some), pa.int32())
 
-    return Derived(columns, " + ".join(columns), arrow)
+    return Derived(columns, f"CAST(NOT ({' OR '.join(columns)}) AS INT)", arrow)
 
 
 def hour(column: str) -> Derived:

@@ -11,7 +11,6 @@ from jobs.counts import Count
 from jobs.derive import (
     Derived,
     Known,
-    added,
     at_top,
     chars,
     clean,
@@ -70,15 +69,15 @@ DERIVED: dict[str, dict[str, Derived]] = {
     "late": {
         "days_before_ds": days_before_ds("day"),
         "query_chars": chars("query"),
-        "click_withdrawn": without("was_click", "is_click"),
-        "cart_withdrawn": without("was_cart", "is_cart"),
-        "purchase_withdrawn": without("was_purchase", "is_purchase"),
+        "known_of_new_search": without("is_new_search", "is_new"),
+        "says_nothing": none_of("is_new", "is_click", "is_cart", "is_purchase"),
     },
     "acts": {
         "days_before_ds": days_before_ds("day"),
         "impressions_of_ds": of_ds("impressions", "day"),
         "clicks_of_ds": of_ds("clicks", "day"),
-        "acts": added("impressions", "clicks", "carts", "purchases"),
+        "carts_of_ds": of_ds("carts", "day"),
+        "purchases_of_ds": of_ds("purchases", "day"),
     },
     "asked": {
         "days_before_ds": days_before_ds("day"),
@@ -92,8 +91,6 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "is_train": equals("split", "train"),
         "is_test": equals("split", "test"),
         "splits_of_query": distinct_per("split", "query_id"),
-        "acts": added("clicks", "carts", "purchases"),
-        "not_clicked": none_of("clicks"),
     },
     "queries": {
         "is_tail": equals("segment", "tail"),

@@ -151,10 +151,11 @@ LOG = Table("log", 1, ("ds",))
 LABELS = Table("labels", 1, ("ds",))
 TRUTH = Table("truth", 1, ("ds",))
 RUNS = Table("runs", 1, ("ds",))  # rankings of other engines, as files
+SEARCHERS = Table("searchers", 1, ("ds",))  # who typed what, in keyed hashes
 # The corridor.
 ITEMS = Table("items", 1, ("ds",))
 IMPRESSIONS = Table("impressions", 1, ("ds",))
-LATE = Table("late", 1, ("ds",))  # what a log adds to earlier days
+LATE = Table("late", 1, ("ds",))
 ACTS = Table("acts", 1, ("ds",))
 ASKED = Table("asked", 1, ("ds",))
 PROPENSITIES = Table("propensities", 1, ("ds",))
@@ -173,14 +174,15 @@ MEASURES = Table("measures", 1, ("ds", "towers"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
 RANKINGS = Table("rankings", 1, ("ds", "towers"))
 REPORT = Table("report", 1, ("ds", "towers"))
+# What was deleted, for good.
+RETENTION = Table("retention", 1, ("ds",))
 
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CATALOGUE, LOG, LABELS, TRUTH, RUNS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED,
-        PROPENSITIES, PAIRS, QUERIES, QRELS,
-        BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS, REPORT, MEASURES,
-        SWEEP,
+        CATALOGUE, LOG, LABELS, TRUTH, RUNS, SEARCHERS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED, PROPENSITIES,
+        PAIRS, QUERIES, QRELS, BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS,
+        REPORT, MEASURES, SWEEP, RETENTION,
     )
 }  # fmt: skip
 

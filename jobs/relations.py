@@ -21,13 +21,14 @@ RELATED = ("orphans", "missing")
 
 def partner(pinned: Pinned, table: str) -> Pinned | None:
     """The other table's version that the manifest names, else the current one of the same keys; None: there is none."""
-    for source in pinned.manifest.inputs:
-        if source.partition.startswith(f"{table}/"):
-            at = Partition.parse(source.partition)
-            try:
-                return pin(at, source.attempt, even_stopped=True)
-            except FileNotFoundError:  # pruned since
-                return pin(at, even_stopped=True) if exists(at) else None
+    sources = [one for one in pinned.manifest.inputs if one.partition.startswith(f"{table}/")]
+    sources.sort(key=lambda one: Partition.parse(one.partition).ds, reverse=True)
+    if sources:  # of a window of days the last one
+        at = Partition.parse(sources[0].partition)
+        try:
+            return pin(at, sources[0].attempt, even_stopped=True)
+        except FileNotFoundError:  # pruned since
+            return pin(at, even_stopped=True) if exists(at) else None
     mine = pinned.partition.values
     if set(TABLES[table].keys) - set(mine):
         return None

@@ -25,8 +25,8 @@ DDL: dict[str, str] = {
     "impressions": """
         search_id STRING
         query_id STRING COMMENT 'sha1 of the normalised text'
-        query STRING COMMENT 'normalised'
-        session_id STRING
+        query STRING COMMENT 'normalised, personal data masked; typed by so many people as the setting asks for'
+        session_id STRING COMMENT 'hashed'
         client_id STRING COMMENT 'hashed'
         item_id STRING
         position INT COMMENT 'from 1, left to right and down'
@@ -36,11 +36,6 @@ DDL: dict[str, str] = {
         searched_at TIMESTAMP COMMENT 'UTC'
     """,
     "late": """
-        day DATE COMMENT 'of the search, before that of the partition'
-        is_new BOOLEAN COMMENT 'the row was not known; else what was known of it stands in was_*'
-        was_click BOOLEAN
-        was_cart BOOLEAN
-        was_purchase BOOLEAN
         search_id STRING
         query_id STRING
         query STRING
@@ -48,41 +43,50 @@ DDL: dict[str, str] = {
         client_id STRING
         item_id STRING
         position INT
-        is_click BOOLEAN
+        is_click BOOLEAN COMMENT 'as it stands from now on, what was known before included'
         is_cart BOOLEAN
         is_purchase BOOLEAN
         searched_at TIMESTAMP
+        day DATE COMMENT 'of the search: an earlier one than ds'
+        is_new BOOLEAN COMMENT 'the day did not show the item in this search yet'
+        is_new_search BOOLEAN COMMENT 'the day did not have the search yet'
     """,
     "acts": """
-        day DATE COMMENT 'of the searches: that of the partition, or an earlier one to which late events add'
+        day DATE COMMENT 'of the searches; earlier than ds: what arrived late, as a difference to what stood before'
         query_id STRING
         item_id STRING
+        group_id STRING COMMENT 'product of the offer, where it was clicked and is known'
         position INT
         impressions INT
-        clicks INT COMMENT 'votes: one for each client'
+        clicks INT COMMENT 'one a person, query and item'
         carts INT
         purchases INT
     """,
     "asked": """
-        day DATE
+        day DATE COMMENT 'of the searches; earlier than ds: searches that arrived late'
         query_id STRING
-        query STRING COMMENT 'normalised'
+        query STRING
         searches INT
     """,
     "propensities": """
         position INT
-        propensity DOUBLE COMMENT '1 at the top'
-        impressions BIGINT
+        propensity DOUBLE COMMENT 'how likely it is looked at, against the first: 1 there'
+        impressions BIGINT COMMENT 'of the pairs that it is estimated from'
         clicks BIGINT
+        error DOUBLE COMMENT 'standard error of the propensity; null: not estimated here but drawn on'
+    """,
+    "searchers": """
+        query_key STRING COMMENT 'keyed hash of the query'
+        searcher_key STRING COMMENT 'keyed hash of who typed it; as many of a query as make it common'
     """,
     "pairs": """
         query_id STRING
         item_id STRING
-        clicks INT
+        clicks INT COMMENT 'one a person, item and day; those of ended offers of the product included'
         carts INT
         purchases INT
         impressions INT
-        weight FLOAT COMMENT 'position-debiased clicks, > 0'
+        weight FLOAT COMMENT 'what was done there, against how likely its place is looked at; > 0'
         last_day DATE
         split STRING COMMENT 'train, dev or test, of the query'
     """,

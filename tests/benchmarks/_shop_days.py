@@ -157,7 +157,8 @@ class Shop:
             clicks=("is_click", "sum"), carts=("is_cart", "sum"), purchases=("is_purchase", "sum"),
             impressions=("position", "size"), weight=("position", "mean"), last_day=("last_day", "max"),
         ).reset_index()  # fmt: skip
-        kept = found[(found["clicks"] + found["carts"] > 0) & found["item_id"].isin(alive)]
+        found["clicks"] = found[["clicks", "carts"]].max(axis=1)  # as good as a click
+        kept = found[(found["clicks"] > 0) & found["item_id"].isin(alive)]
         weight = kept["clicks"].clip(lower=1) * kept["weight"] ** 0.7
         return kept.assign(
             weight=weight, last_day=kept["last_day"].dt.date, split=kept["query_id"].map(split_of)
@@ -168,7 +169,7 @@ def _acts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
     grouped = shown.groupby(["query_id", "item_id", "position"])
     found = grouped.agg(impressions=("is_click", "size"), clicks=("is_click", "sum"), carts=("is_cart", "sum"),
                         purchases=("is_purchase", "sum")).reset_index()  # fmt: skip
-    return found.assign(day=day)
+    return found.assign(day=day, group_id=None)
 
 
 def _asked(shown: pd.DataFrame, day: date) -> pd.DataFrame:

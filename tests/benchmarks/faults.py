@@ -32,7 +32,7 @@ HISTORY_DAYS, CLEAN_DAYS = 28, 30
 # what each table is made of, in the order in which they are made
 INPUTS = {"items": "catalogue", "impressions": "log", "acts": "impressions", "asked": "impressions",
           "queries": "impressions", "pairs": "queries", "embeddings": "items"}  # fmt: skip
-UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicked impressions"}
+UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicks"}
 
 
 @dataclass(frozen=True)
