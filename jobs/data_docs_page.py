@@ -37,6 +37,7 @@ class Record(TypedDict):
     manifest_sha256: str
     created_at: str
     data_docs: str
+    figures: dict[str, float]
 
 
 def overview(records: Sequence[Record]) -> dict[str, Any]:

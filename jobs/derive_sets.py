@@ -21,12 +21,11 @@ BATCH_ROWS = 65_536
 
 def distinct_per(column: str, per: str) -> Derived:
     """How many different values of `column` the rows with the same `per` have."""
+    return Derived((column, per), "", _by_groups, per=per, of=column)
 
-    def arrow(rows: pa.Table, known: Known) -> np.ndarray:
-        values = pd.Series(_codes(rows, [column]))
-        return values.groupby(_codes(rows, [per])).transform("nunique").to_numpy()
 
-    return Derived((column, per), f"SIZE(COLLECT_SET({column}) OVER (PARTITION BY {per}))", arrow)
+def _by_groups(rows: pa.Table, known: Known) -> Any:
+    raise NotImplementedError("counted by groups: see jobs.count_keys")
 
 
 def rank_gap() -> Derived:
@@ -38,7 +37,7 @@ def rank_gap() -> Derived:
         return gap.to_numpy()
 
     per = f"OVER (PARTITION BY {', '.join(RANKING)})"
-    return Derived((*RANKING, "rank"), f"MAX(rank) {per} - COUNT(1) {per}", arrow)
+    return Derived((*RANKING, "rank"), f"MAX(rank) {per} - COUNT(1) {per}", arrow, whole=True)
 
 
 def score_rise() -> Derived:
@@ -51,20 +50,23 @@ def score_rise() -> Derived:
         return ordered.groupby("ranking")["score"].diff().fillna(0.0).sort_index().to_numpy()
 
     per = f"OVER (PARTITION BY {', '.join(RANKING)} ORDER BY rank)"
-    return Derived((*RANKING, "rank", "score"), f"COALESCE(score - LAG(score) {per}, 0D)", arrow)
+    return Derived(
+        (*RANKING, "rank", "score"), f"COALESCE(score - LAG(score) {per}, 0D)", arrow, whole=True
+    )
 
 
 def arms_missing() -> Derived:
     """How many of the partition's arms have no ranking for the row's query."""
 
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
-        arms = _codes(rows, ["arm"])
-        per_query = pd.Series(arms).groupby(_codes(rows, ["query_id"])).transform("nunique")
-        return (len(np.unique(arms)) - per_query).to_numpy()
+        codes = pd.Series(_codes(rows, ["arm"]))
+        arms = codes.where(codes > 0)  # 0 is no arm
+        per_query = arms.groupby(_codes(rows, ["query_id"])).transform("nunique")
+        return (arms.nunique() - per_query).to_numpy()
 
     all_arms = "(SELECT COUNT(DISTINCT arm) FROM checked)"
     per_query = "SIZE(COLLECT_SET(arm) OVER (PARTITION BY query_id))"
-    return Derived(("arm", "query_id"), f"{all_arms} - {per_query}", arrow)
+    return Derived(("arm", "query_id"), f"{all_arms} - {per_query}", arrow, whole=True)
 
 
 def size(column: str) -> Derived:
@@ -91,7 +93,9 @@ def repeated(column: str) -> Derived:
         again = pd.DataFrame({"owner": owner, "value": values.to_pandas()}).duplicated()
         return np.bincount(owner[again.to_numpy()], minlength=rows.num_rows)
 
-    return Derived((column,), f"SIZE({column}) - SIZE(ARRAY_DISTINCT({column}))", arrow)
+    return Derived(
+        (column,), f"COALESCE(SIZE({column}) - SIZE(ARRAY_DISTINCT({column})), 0)", arrow
+    )
 
 
 def lowest(column: str) -> Derived:
@@ -112,7 +116,7 @@ def norm(column: str) -> Derived:
         lengths: np.ndarray = np.nan_to_num(np.sqrt(squares), nan=np.inf)
         return lengths
 
-    return Derived((column,), f"SQRT(AGGREGATE({column}, 0D, (s, x) -> s + x * x))", arrow, True)
+    return Derived((column,), f"SQRT(AGGREGATE({column}, 0D, (s, x) -> s + x * x))", arrow)
 
 
 def dim_difference(column: str) -> Derived:
@@ -121,7 +125,6 @@ def dim_difference(column: str) -> Derived:
         (column,),
         f"SIZE({column}) - known_dim",
         lambda rows, known: pc.subtract(pc.list_value_length(rows[column]), known.dim),
-        large=True,
     )
 
 
@@ -130,9 +133,12 @@ def fingerprint(column: str) -> Derived:
 
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
         direction = np.random.default_rng(0).standard_normal(1 << 14)
-        return _sums(rows, column, lambda floats, place: floats * direction[place])
+        along = _sums(rows, column, lambda floats, place: floats * direction[place])
+        sizes = pc.list_value_length(rows[column]).to_numpy()
+        found: np.ndarray = np.nan_to_num(along, nan=np.inf) + sizes
+        return found
 
-    return Derived((column,), f"XXHASH64({column})", arrow, True)
+    return Derived((column,), f"XXHASH64({column})", arrow)
 
 
 def _sums(

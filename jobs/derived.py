@@ -6,24 +6,27 @@ Great Expectations prints what it finds unescaped, so what it is not given it ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-
+from jobs.counts import Count
 from jobs.derive import (
     Derived,
     Known,
+    at_top,
     chars,
     clean,
     days_before_ds,
     equals,
     flag,
+    garbled,
     given,
+    hour,
+    levels,
+    none_of,
+    of_ds,
     only_where,
+    without,
 )
 from jobs.derive_sets import (
-    BATCH_ROWS,
     arms_missing,
     dim_difference,
     distinct_per,
@@ -37,17 +40,10 @@ from jobs.derive_sets import (
     size,
     size_difference,
 )
-from jobs.reading import Pinned, read_table
-from jobs.streaming import record_batches
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+from jobs.reading import Pinned
 
 # the one column that every table is given: names and types of the files' columns, in order
 SCHEMA = "columns_and_types"
-# where a Spark expression looks when it needs the whole table
-VIEW = "checked"
-
 DERIVED: dict[str, dict[str, Derived]] = {
     "items": {
         "title_chars": chars("title"),
@@ -55,6 +51,8 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "has_title": given("title"),
         "has_category": given("category"),
         "has_brand": given("brand"),
+        "category_levels": levels("category"),
+        "title_garbled": garbled("title"),
     },
     "impressions": {
         "query_chars": chars("query"),
@@ -64,13 +62,38 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "purchased": flag("is_purchase"),
         "days_before_ds": days_before_ds("searched_at"),
         "queries_of_search": distinct_per("query_id", "search_id"),
+        "query_garbled": garbled("query"),
+        "hour": hour("searched_at"),
+        "cart_without_click": without("is_cart", "is_click"),
     },
+    "late": {
+        "days_before_ds": days_before_ds("day"),
+        "query_chars": chars("query"),
+        "known_of_new_search": without("is_new_search", "is_new"),
+        "says_nothing": none_of("is_new", "is_click", "is_cart", "is_purchase"),
+    },
+    "acts": {
+        "days_before_ds": days_before_ds("day"),
+        "impressions_of_ds": of_ds("impressions", "day"),
+        "clicks_of_ds": of_ds("clicks", "day"),
+        "carts_of_ds": of_ds("carts", "day"),
+        "purchases_of_ds": of_ds("purchases", "day"),
+    },
+    "asked": {
+        "days_before_ds": days_before_ds("day"),
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "searches_of_ds": of_ds("searches", "day"),
+    },
+    "propensities": {"top_propensity": at_top("propensity", "position")},
     "pairs": {
         "days_before_ds": days_before_ds("last_day"),
         "is_train": equals("split", "train"),
+        "is_test": equals("split", "test"),
         "splits_of_query": distinct_per("split", "query_id"),
     },
     "queries": {
+        "is_tail": equals("segment", "tail"),
         "searches_if_unseen": only_where("searches", "segment", "unseen"),
         "query_chars": chars("query"),
         "query_is_clean": clean("query"),
@@ -103,79 +126,19 @@ DERIVED: dict[str, dict[str, Derived]] = {
 }
 
 
-def computable(pinned: Pinned, wanted: Sequence[str], found: dict[str, str]) -> list[str]:
-    """The wanted columns that can be had: all of them, unless the files' columns are not the table's."""
+def computable(pinned: Pinned, counts: Sequence[Count], found: dict[str, str]) -> list[Count]:
+    """The counts that can be had: all of them, unless the files' columns are not the table's."""
     contract = pinned.partition.table.columns
-    derived = DERIVED[pinned.partition.name]
+    derived = DERIVED.get(pinned.partition.name, {})
     return [
-        name
-        for name in wanted
-        if name == SCHEMA
-        or all(
+        count
+        for count in counts
+        if all(
             found.get(column) == contract[column]
+            for name in count.columns
             for column in (derived[name].reads if name in derived else (name,))
         )
     ]
-
-
-def pandas_frame(pinned: Pinned, wanted: Sequence[str], schema: str) -> pd.DataFrame:
-    """The wanted columns on one machine."""
-    derived, known = DERIVED[pinned.partition.name], known_of(pinned)
-    plain = [name for name in wanted if name not in derived and name != SCHEMA]
-    small = {name: derived[name] for name in wanted if name in derived and not derived[name].large}
-    large = {name: derived[name] for name in wanted if name in derived and derived[name].large}
-    reads = [column for one in small.values() for column in one.reads]
-    rows = read_table(pinned, columns=list(dict.fromkeys([*plain, *reads])))
-    table = _with(rows.select(plain), rows, small, known)
-    if large:
-        for name, values in _by_batches(pinned, large, known).items():
-            table = table.append_column(name, values)
-    frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True)
-    return frame.assign(**{SCHEMA: schema}) if SCHEMA in wanted else frame
-
-
-def _by_batches(
-    pinned: Pinned, made: dict[str, Derived], known: Known
-) -> dict[str, pa.ChunkedArray[Any]]:
-    reads = list(dict.fromkeys(column for one in made.values() for column in one.reads))
-    parts = []
-    for batch in record_batches(pinned, reads, BATCH_ROWS):
-        rows = pa.Table.from_batches([batch])
-        parts.append(_with(rows, rows, made, known).select(list(made)))
-    whole = pa.concat_tables(parts)
-    return {name: whole[name] for name in made}
-
-
-def _with(table: pa.Table, rows: pa.Table, made: dict[str, Derived], known: Known) -> pa.Table:
-    """The table with columns that are made of other rows."""
-    for name, one in made.items():
-        values = one.arrow(rows, known)
-        found = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
-        table = table.append_column(name, found)
-    return table
-
-
-def spark_frame(
-    spark: SparkSession, pinned: Pinned, wanted: Sequence[str], schema: str
-) -> DataFrame:
-    """The wanted columns on Spark."""
-    from pyspark.sql import functions
-
-    from jobs.spark import read_spark
-
-    derived, known = DERIVED[pinned.partition.name], known_of(pinned)
-    rows = read_spark(spark, pinned).withColumns(
-        {"known_ds": functions.lit(known.ds), "known_dim": functions.lit(known.dim)}
-    )
-    rows.createOrReplaceTempView(VIEW)
-    frame = rows.selectExpr(
-        *(
-            f"{derived[name].sql} AS {name}" if name in derived else name
-            for name in wanted
-            if name != SCHEMA
-        )
-    )
-    return frame.withColumn(SCHEMA, functions.lit(schema)) if SCHEMA in wanted else frame
 
 
 def known_of(pinned: Pinned) -> Known:

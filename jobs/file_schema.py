@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import store
+from jobs.manifest import FileEntry
 from jobs.reading import Pinned
 
 
@@ -22,11 +23,12 @@ def file_columns(pinned: Pinned) -> dict[str, str]:
         RuntimeError: two files of the partition differ.
     """
     found: dict[str, dict[str, str]] = {}
-    for uri in pinned.files():
-        if uri.endswith(".parquet"):
-            system, path = store.filesystem(uri)
-            schema = pq.read_schema(path, filesystem=system)
-            found[uri] = {field.name: _spell(field.type) for field in schema}
+    for entry in pinned.entries():
+        if entry.name.endswith(".parquet"):
+            schema = _schema(pinned, entry)
+            found[f"{pinned.uri}/{entry.name}"] = {
+                field.name: _spell(field.type) for field in schema
+            }
     if not found:
         raise LookupError(
             f"{pinned.partition}: it lists no Parquet file; run {pinned.manifest.job} again"
@@ -45,9 +47,18 @@ def spark_reads(pinned: Pinned) -> bool:
     """Whether Spark can read the files: vectors in fp16 it refuses (PARQUET_TYPE_ILLEGAL, Spark 4.1)."""
     for entry in pinned.entries():
         if entry.name.endswith(".parquet"):
-            system, path = store.filesystem(f"{pinned.uri}/{entry.name}")
-            return "halffloat" not in str(pq.read_schema(path, filesystem=system))
+            return "halffloat" not in str(_schema(pinned, entry))
     return True
+
+
+def _schema(pinned: Pinned, entry: FileEntry) -> pa.Schema:
+    """A file's own schema; whoever counts its rows checks all of it, so here only what cannot be read is checked."""
+    system, path = store.filesystem(f"{pinned.uri}/{entry.name}")
+    try:
+        return pq.read_schema(path, filesystem=system)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        pinned.check(entry)
+        raise
 
 
 def _spell(kind: pa.DataType) -> str:

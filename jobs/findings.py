@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
 
 COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")  # fmt: skip
+BANDS = ("observed_value", "low", "high", "history_days")
 
 NOTHING = "no figure: no rows, or a column that is not there"
 
@@ -47,6 +48,11 @@ def finding_of(
     column = config.kwargs.get("column")
     if column == SCHEMA and not result.success:
         found = schema
+    elif named := config.kwargs.get("figure"):
+        share = (named.startswith("mean ") and named.split()[1] in derived) or "_frac " in named
+        found = _compared(
+            result.result, "psi" if "max_psi" in config.kwargs else "%" if share else ""
+        )
     else:
         # a derived column is never a quantity to be averaged, only a flag: its mean is a share
         share = "mean" in config.type and column in derived or "proportion" in config.type
@@ -74,6 +80,29 @@ def _found(result: dict[str, Any], success: bool, share: bool) -> str:
     return f"{100 * value:.4g}%" if share else f"{value:.4g}"
 
 
+def _compared(result: dict[str, Any], unit: str) -> str:
+    """A figure and the range it was expected in; the first days of a table have no history to be compared with."""
+    value, low, high, days = (_figure(result.get(name)) for name in BANDS)
+    said = [] if value is None else [_say(value, unit)]
+    if low is not None or high is not None:
+        ends = [_say(end, unit) for end in (low, high) if end is not None]
+        word = "" if len(ends) == 2 else "at least " if high is None else "at most "
+        said.append(f"expected {word}{' to '.join(ends)}")
+        if days:
+            said.append(f"by {days:,} earlier days" if days > 1 else "by 1 earlier day")
+    elif days is not None:
+        said.append(f"no history yet ({days:,} earlier days)")
+    return ", ".join(said) or "not stated, nothing to compare"
+
+
+def _say(value: float, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * value:.4g}%"
+    if unit == "psi":
+        return f"a shift of {value:.3g}"
+    return f"{int(value):,}" if value == int(value) else f"{value:,.4g}"
+
+
 def _figure(value: object) -> int | float | None:
     """A finite number as Python's own, nothing else."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
@@ -86,7 +115,7 @@ def keep_counts(
 ) -> None:
     """Take out whatever may be a value of the data, and say what was checked."""
     for one, finding in zip(result.results, findings, strict=True):
-        figures = {name: _figure(one.result.get(name)) for name in (*COUNTS, "observed_value")}
+        figures = {name: _figure(one.result.get(name)) for name in (*COUNTS, *BANDS)}
         one.result = {name: value for name, value in figures.items() if value is not None}
         one.meta = {"found": finding.found}
         one.exception_info = {

@@ -13,15 +13,21 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.derived import DERIVED, SCHEMA, computable, pandas_frame, spark_frame
+from jobs.count_sql import figures_spark
+from jobs.counting import Figures, Plan, figures_here
+from jobs.counts import ROWS, Count, counts_of, figures_of, per_row
+from jobs.derived import DERIVED, SCHEMA, computable
 from jobs.file_schema import ddl, file_columns, spark_reads
 from jobs.findings import Finding, finding_of, keep_counts
+from jobs.history import history
+from jobs.manifest_figures import manifest_figures
 from jobs.reading import Pinned
+from jobs.relations import rows_of
 from jobs.spark import spark_session
 from jobs.tracking import home
 
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parent.parent / "great_expectations"
-ENGINES = ("pandas", "spark")
 # how every checkpoint reports: counts, and not one of the values that failed
 QUIET = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
@@ -52,6 +57,7 @@ class Outcome:
     findings: tuple[Finding, ...]
     suite_sha256: str
     key: ValidationResultIdentifier
+    figures: Figures = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -85,6 +91,8 @@ def project() -> AbstractDataContext:
     warnings.filterwarnings("ignore", module="great_expectations")
     import great_expectations
 
+    import jobs.figure_rules  # noqa: F401  the suites name its expectations, and judge figures
+
     return great_expectations.get_context(
         mode="file",
         context_root_dir=PROJECT,
@@ -98,31 +106,24 @@ def suite_file(table: str) -> Path:
 
 
 def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outcome:
-    """Run the table's checkpoint on this version, with Spark from `spark_rows` rows up if it can read them."""
+    """Run the table's checkpoint on this version, counted by Spark from `spark_rows` rows up if it can read them."""
     started = time.monotonic()
     table = pinned.partition.name
     suite = suite_file(table).read_bytes()
     expectations = json.loads(suite)["expectations"]
-    wanted = columns_of(expectations)
-    found = file_columns(pinned)
-    schema = ddl(found)
-    wanted = computable(pinned, wanted, found)
-    if pinned.manifest.rows < spark_rows or not spark_reads(pinned):
-        engine = "pandas"
-        key, result = _run(context, pinned, engine, pandas_frame(pinned, wanted, schema))
-    else:
-        engine = "spark"
-        with spark_session(f"expect {table}") as spark:
-            frame = spark_frame(spark, pinned, wanted, schema).persist()
-            key, result = _run(context, pinned, engine, frame)
-            frame.unpersist()
+    schema = ddl(file_columns(pinned))
+    engine = "spark" if pinned.manifest.rows >= spark_rows and spark_reads(pinned) else "arrow"
+    figures = count(pinned, expectations, engine)
+    key, result = _run(context, pinned, figures)
     order = [one["description"] for one in expectations]
     results: list[Any] = result.results
     results.sort(key=lambda one: order.index(one.expectation_config.description))
-    findings = tuple(finding_of(one, schema, DERIVED[table]) for one in results)
+    findings = tuple(finding_of(one, schema, DERIVED.get(table, {})) for one in results)
     keep_counts(result, findings, pinned)
     context.validation_results_store.set(key, result)
-    outcome = Outcome(pinned, engine, findings, hashlib.sha256(suite).hexdigest(), key)
+    digest = hashlib.sha256(suite).hexdigest()
+    kept = {name: value for name, value in figures.items() if SCHEMA not in name}
+    outcome = Outcome(pinned, engine, findings, digest, key, kept)
     log.info(
         "%s: %s, %d expectations on %s rows by %s in %.2f s",
         pinned.partition, outcome.verdict, len(findings), f"{pinned.manifest.rows:,}", engine,
@@ -131,25 +132,49 @@ def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outc
     return outcome
 
 
-def columns_of(expectations: Sequence[dict[str, Any]]) -> list[str]:
-    """Every column that one of the expectations names."""
-    found: list[str] = []
-    for expectation in expectations:
-        kwargs = expectation["kwargs"]
-        named = [kwargs.get(name) for name in ("column", "column_A", "column_B")]
-        found += [*(name for name in named if name), *kwargs.get("column_list", ())]
-    return list(dict.fromkeys(found)) or [SCHEMA]
+def count(pinned: Pinned, expectations: Sequence[dict[str, Any]], engine: str) -> Figures:
+    """Every figure that these expectations are judged by."""
+    found = file_columns(pinned)
+    counts = counts_of(expectations)
+    of_schema = [one for one in counts if SCHEMA in one.columns]
+    plan = Plan(pinned, tuple(computable(pinned, [one for one in counts if one not in of_schema], found)))  # fmt: skip
+    if engine == "spark":
+        with spark_session(f"expect {pinned.partition.name}") as spark:
+            figures = figures_spark(spark, plan)
+    else:
+        figures = figures_here(plan)
+    named = [name for one in expectations for name in figures_of(one["kwargs"])]
+    figures |= _of_schema(of_schema, ddl(found), figures[ROWS])
+    return figures | per_row(figures, named) | _beside(pinned, named)
+
+
+def _of_schema(counts: Sequence[Count], found: str, rows: float) -> Figures:
+    """Columns and types are the same for every row."""
+    return {one.name: 0 if one.kind == "null" or found in one.kwargs["value_set"] else rows
+            for one in counts}  # fmt: skip
+
+
+def _beside(pinned: Pinned, named: Sequence[str]) -> Figures:
+    """Figures that no row tells: of the manifest, and of other tables."""
+    figures = manifest_figures(pinned, named)
+    for name in named:
+        kind, _, table = name.partition(" ")
+        if kind == "rows_of" and (rows := rows_of(pinned, table)) is not None:
+            figures[name] = rows
+    return figures
 
 
 def _run(
-    context: AbstractDataContext, pinned: Pinned, engine: str, frame: object
+    context: AbstractDataContext, pinned: Pinned, figures: Figures
 ) -> tuple[ValidationResultIdentifier, ExpectationSuiteValidationResult]:
     """One checkpoint; the same version of a partition always has the same page, so that links hold."""
     import great_expectations
 
+    from jobs.counted import Batch
+
     created = datetime.fromisoformat(pinned.manifest.created_at).astimezone(UTC)
-    checked = context.checkpoints.get(f"{pinned.partition.name}_{engine}").run(
-        batch_parameters={"dataframe": frame},
+    checked = context.checkpoints.get(pinned.partition.name).run(
+        batch_parameters={"dataframe": Batch(figures, history(pinned.partition)).frame()},
         run_id=great_expectations.RunIdentifier(run_name=page_name(pinned), run_time=created),
     )
     ((key, result),) = checked.run_results.items()

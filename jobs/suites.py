@@ -19,7 +19,7 @@ import yaml
 from jobs import cli
 from jobs.derived import SCHEMA
 from jobs.file_schema import ddl
-from jobs.quality import ENGINES, PROJECT, QUIET
+from jobs.quality import PROJECT, QUIET
 from jobs.tables import COLUMNS
 
 log = logging.getLogger(__name__)
@@ -49,26 +49,21 @@ def main(args: Args) -> dict[str, object]:
 def project_files() -> dict[str, str]:
     """Name -> text of every generated file of the project."""
     tables = [name for name in COLUMNS if (PROJECT / "rules" / f"{name}.yaml").exists()]
-    sources = yaml.safe_load((PROJECT / "great_expectations.yml").read_text("utf-8"))[
-        "fluent_datasources"
-    ]
+    sources = yaml.safe_load((PROJECT / "great_expectations.yml").read_text("utf-8"))
+    source = sources["fluent_datasources"]["counted"]
     found = {}
     for table in tables:
         found[f"expectations/{table}.json"] = _json(suite(table))
-        for engine in ENGINES:
-            name = f"{table}_{engine}"
-            found[f"validation_definitions/{name}.json"] = _json(
-                _validation(table, engine, sources[engine])
-            )
-            found[f"checkpoints/{name}.json"] = _json(
-                {
-                    "actions": [],
-                    "id": _id("checkpoint", name),
-                    "name": name,
-                    "result_format": QUIET,
-                    "validation_definitions": [{"id": _id("validation", name), "name": name}],
-                }
-            )
+        found[f"validation_definitions/{table}.json"] = _json(_validation(table, source))
+        found[f"checkpoints/{table}.json"] = _json(
+            {
+                "actions": [],
+                "id": _id("checkpoint", table),
+                "name": table,
+                "result_format": QUIET,
+                "validation_definitions": [{"id": _id("validation", table), "name": table}],
+            }
+        )
     return found
 
 
@@ -106,18 +101,17 @@ def _expectation(table: str, rule: Json) -> Json:
     }
 
 
-def _validation(table: str, engine: str, source: Json) -> Json:
-    name = f"{table}_{engine}"
+def _validation(table: str, source: Json) -> Json:
     asset = source["assets"][table]
     batch = asset["batch_definitions"]["partition"]
     return {
         "data": {
             "asset": {"id": asset["id"], "name": table},
             "batch_definition": {"id": batch["id"], "name": "partition"},
-            "datasource": {"id": source["id"], "name": engine},
+            "datasource": {"id": source["id"], "name": "counted"},
         },
-        "id": _id("validation", name),
-        "name": name,
+        "id": _id("validation", table),
+        "name": table,
         "suite": {"id": _id("suite", table), "name": table},
     }
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from jobs.counted import Batch
 from jobs.lake import TABLES, Partition
 from jobs.publish import publish
 from jobs.quality import suite_file
@@ -18,9 +19,13 @@ from jobs.reading import Pinned, pin
 from jobs.schema import arrow_schema
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
-NAMES = ("items", "impressions", "pairs", "queries", "qrels", "negatives", "embeddings", "rankings")  # fmt: skip
+NAMES = ("items", "impressions", "late", "acts", "asked", "propensities", "pairs", "queries", "qrels", "negatives", "embeddings", "rankings")  # fmt: skip
 VALUES = {"ds": "2026-01-31", "towers": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
+AGO = {
+    True: (7, 14, 21),
+    False: (1, 2, 3),
+}  # days of history: of the same weekday, or the last ones
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,39 @@ def cases(table: str) -> list[Case]:
 
 
 def rules(table: str) -> list[str]:
+    return [one["description"] for one in expectations(table)]
+
+
+def expectations(table: str) -> list[Case]:
     suite = json.loads(suite_file(table).read_text("utf-8"))
-    return [expectation["description"] for expectation in suite["expectations"]]
+    found: list[Case] = suite["expectations"]
+    return found
+
+
+def of_figures(expectation: Case) -> bool:
+    """Whether it judges a figure by name, and not rows: its case follows from its own limits."""
+    return "figure" in expectation["kwargs"]
+
+
+def outside(expectation: Case) -> Batch:
+    """Figures just outside what is expected, with the history that it is judged by."""
+    kwargs = expectation["kwargs"]
+    figure = kwargs["figure"]
+    if "max_psi" in kwargs:  # everything moved from one bin to another
+        before = {f"{figure} 0": 1000.0, f"{figure} 1": 0.0}
+        return Batch({f"{figure} 0": 0.0, f"{figure} 1": 1000.0}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]])  # fmt: skip
+    if "other" in kwargs:
+        return Batch({figure: 100, kwargs["other"]: 101})
+    if "days" not in kwargs:
+        high = kwargs.get("max_value")
+        return Batch({figure: high + 0.01 if high is not None else kwargs["min_value"] - 0.01})
+    before = {figure: 100.0}
+    room = 100 * max(kwargs.get("floor_frac", 0), kwargs.get("floor", 0) / 100)
+    low, high = kwargs.get("min_ratio", 0), kwargs.get("max_ratio")
+    value = (
+        100 + room + 0.01 if "mads" in kwargs else 100 * high + 0.01 if high else 100 * low - 0.01
+    )
+    return Batch({figure: value}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]])
 
 
 def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:
@@ -83,6 +119,7 @@ def put(table: str, case: Case) -> Pinned:
     columns = {field.name: [_value(row[field.name]) for row in rows] for field in schema}
     with publish(partition(table), Args(str(case))) as out:
         out.facts["dim"] = 2
+        out.count({"items": "catalogue rows"}.get(table, "log lines"), len(rows), len(rows), {})
         pq.write_table(pa.table(columns, schema=schema), out.folder / "part-00000.parquet")
     return pin(partition(table), even_stopped=True)
 

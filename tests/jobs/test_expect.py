@@ -103,7 +103,8 @@ def test_columns_that_are_not_the_tables_stop_and_are_named(lake: Path) -> None:
     assert first in str(error.value)
     assert first.startswith("columns and types are query_id STRING, item_id STRING, clicks INT")
     assert (
-        "found query_id STRING, item_id STRING, clicks INT, impressions INT, last_day DATE" in first
+        "found query_id STRING, item_id STRING, clicks INT, carts INT, purchases INT, impressions INT, last_day DATE"
+        in first
     )
 
 
@@ -221,7 +222,7 @@ def test_the_command_says_what_it_must_and_no_more(lake: Path) -> None:
     )
     assert json.loads(passed.stdout)["verdicts"] == {"pairs/ds=2026-01-31": "pass"}
     (line,) = passed.stderr.splitlines()  # no bars, no notices of libraries
-    assert "pairs/ds=2026-01-31: pass, 20 expectations on 4 rows by pandas" in line
+    assert "pairs/ds=2026-01-31: pass, 45 expectations on 4 rows by arrow" in line
     stopped = subprocess.run(
         [*words, str(partition("queries"))], capture_output=True, text=True, check=False
     )

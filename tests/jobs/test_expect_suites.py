@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs import suites
-from jobs.derived import computable, pandas_frame
-from jobs.file_schema import ddl, file_columns
-from jobs.quality import PROJECT, QUIET, check, columns_of, project
-from tests.jobs.suite_cases import NAMES, Case, cases, put, rules
+from jobs.counted import Batch
+from jobs.quality import PROJECT, QUIET, check, count, project
+from tests.jobs.suite_cases import NAMES, Case, cases, expectations, of_figures, outside, put, rules
 
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.abstract_data_context import (
@@ -48,20 +47,43 @@ def test_each_expectation_notices_its_case(
         for rule in context.suites.get(table).expectations
         if (rule.description or "").startswith(case["rule"])
     )
-    found = file_columns(pinned)
-    wanted = computable(pinned, columns_of([rule.configuration.to_json_dict()]), found)
-    frame = pandas_frame(pinned, wanted, ddl(found))
-    asset = context.data_sources.get("pandas").get_asset(table)
-    batch = asset.get_batch_definition("partition").get_batch({"dataframe": frame})
+
+    figures = count(pinned, [rule.configuration.to_json_dict()], "arrow")
+    asset = context.data_sources.get("counted").get_asset(table)
+    batch = asset.get_batch_definition("partition").get_batch({"dataframe": Batch(figures).frame()})
     result = batch.validate(rule, result_format=QUIET)
     assert not result.success
     assert not result.exception_info["raised_exception"], result.exception_info
 
 
+def judged(context: AbstractDataContext, table: str, description: str, batch: Batch) -> bool:
+    """What Great Expectations says of one expectation."""
+    rule = next(r for r in context.suites.get(table).expectations if r.description == description)
+    asset = context.data_sources.get("counted").get_asset(table)
+    given = asset.get_batch_definition("partition").get_batch({"dataframe": batch.frame()})
+    result = given.validate(rule, result_format=QUIET)
+    assert not result.exception_info["raised_exception"], result.exception_info
+    return bool(result.success)
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_each_expectation_of_a_figure_has_its_limits(
+    context: AbstractDataContext, table: str
+) -> None:
+    for one in filter(of_figures, expectations(table)):
+        batch = outside(one)
+        assert not judged(context, table, one["description"], batch), one
+        if batch.history:  # the same figures, with nothing to compare them with
+            assert judged(context, table, one["description"], Batch(batch.figures)), one
+            usual = Batch(batch.history[0][1], batch.history)
+            assert judged(context, table, one["description"], usual), one
+
+
 @pytest.mark.parametrize("table", NAMES)
 def test_no_expectation_is_without_a_case(table: str) -> None:
     said = [case["rule"] for case in cases(table)]
-    assert [rule for rule in rules(table) if not any(rule.startswith(word) for word in said)] == []
+    of_rows = [one["description"] for one in expectations(table) if not of_figures(one)]
+    assert [rule for rule in of_rows if not any(rule.startswith(word) for word in said)] == []
     assert [word for word in said if not any(rule.startswith(word) for rule in rules(table))] == []
 
 

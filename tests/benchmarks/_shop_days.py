@@ -1,0 +1,185 @@
+"""A shop's days for the fault bench: seeded, with a weekly season, noise, growth and a catalogue that changes a little."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from jobs.embedding.shards import shard_of
+from jobs.lake import TABLES
+from jobs.schema import arrow_schema
+
+FIRST = date(2026, 1, 5)  # a Monday
+SEASON = (1.0, 0.95, 0.97, 1.02, 1.15, 1.45, 1.35)
+WINDOW_DAYS = 7
+SEARCHES, QUERIES, CLIENTS, ITEMS, DIM = 1200, 1500, 700, 1200, 16
+TOWERS, SHARD = "0123456789abcdef", "0of2"
+WORDS = ["buty", "damskie", "męskie", "kubek", "lampa", "rower", "kabel", "usb", "czarny", "biały", "żółty", "mała", "duża", "zestaw", "sukienka", "torba", "kurtka", "słuchawki"]  # fmt: skip
+PATHS = ("Sport > Buty > Damskie", "Sport > Buty > Męskie", "Sport > Rowery", "Dom > Kuchnia > Kubki", "Dom > Lampy",
+         "Moda > Sukienki", "Moda > Torby > Małe", "Moda > Kurtki", "Elektronika > Kable > USB", "Elektronika > Audio")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a job would publish: its rows, what it dropped, what it measured and how old its inputs are."""
+
+    rows: pa.Table
+    dropped: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    inputs_age_days: int = 0
+
+    def having(self, rows: pa.Table) -> Delivered:
+        """The same of other rows."""
+        return replace(self, rows=rows)
+
+
+Day = dict[str, Delivered]
+Make = Callable[[int], Day]
+
+
+def day_of(number: int) -> str:
+    """The bench's days count from 0."""
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
+def sha1(text: str) -> str:
+    """40 hexadecimal digits."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def split_of(query_id: str) -> str:
+    """The side of a query, by its hash."""
+    place = int(query_id[:8], 16) % 100
+    return "train" if place < 80 else "dev" if place < 90 else "test"
+
+
+class Shop:
+    """Makes days in order; each follows from the seed and its number alone, the windows from those before it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.seed = seed
+        self.texts = [" ".join(rng.choice(WORDS, rng.integers(1, 4))) + f" {n}" for n in range(QUERIES)]  # fmt: skip
+        self.query_ids = [sha1(text) for text in self.texts]
+        self.catalogue = self._catalogue(rng, ITEMS * 2)
+        # the mean vector is not zero: real towers' never is
+        vectors = rng.standard_normal((ITEMS * 2, DIM)) + rng.standard_normal(DIM) * 0.4
+        self.vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        self.window: list[pd.DataFrame] = []
+
+    def _catalogue(self, rng: np.random.Generator, n: int) -> pd.DataFrame:
+        place = rng.choice(len(PATHS), n, p=np.arange(len(PATHS), 0, -1) / 55)
+        titles = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) + f" {k}" for k in range(n)]
+        brands = np.where(rng.random(n) < 0.7, rng.choice(["Alfa", "Beta", "Gamma"], n), "")
+        return pd.DataFrame({
+            "item_id": [f"i{k}" for k in range(n)], "title": titles, "category": np.array(PATHS)[place], "brand": brands,
+            "attributes": [[("kolor", "czarny")]] * n, "price": np.round(np.exp(rng.normal(3 + place / 4, 0.6)), 2),
+            "group_id": [f"g{k // 2 if k % 5 == 0 else k}" for k in range(n)],
+            "text": [f"{title} {brand}" for title, brand in zip(titles, brands, strict=True)],
+        }).assign(content_hash=lambda frame: frame["text"].map(sha1))  # fmt: skip
+
+    def make(self, number: int) -> Day:
+        """The tables of one day."""
+        rng = np.random.default_rng([self.seed, number])
+        alive = np.arange(number * 2, ITEMS + number * 3)  # some end every day, more begin
+        shown = self._impressions(rng, number, alive)
+        self.window = [*self.window, shown][-WINDOW_DAYS:]
+        window = pd.concat(self.window)
+        queries = self._queries(window)
+        lines = int(len(shown) * 1.06)
+        dropped = {"duplicate": int(lines * rng.normal(0.01, 0.001)), "bot": int(lines * rng.normal(0.05, 0.004)),
+                   "malformed": int(lines * rng.uniform(0.0005, 0.0015))}  # fmt: skip
+        ids = self.catalogue["item_id"].to_numpy()[alive]
+        mine = alive[shard_of(pa.array(ids), 2) == 0]
+        day = date.fromisoformat(day_of(number))
+        return {
+            "items": Delivered(_table("items", self.catalogue.iloc[alive]), {"duplicate": 3}),
+            "impressions": Delivered(_table("impressions", shown), dropped),
+            "acts": Delivered(_table("acts", _acts(shown, day))),
+            "asked": Delivered(_table("asked", _asked(shown, day))),
+            "queries": Delivered(_table("queries", queries)),
+            "pairs": Delivered(_table("pairs", self._pairs(window, set(ids))), {"item_ended": 20}),
+            "embeddings": Delivered(self.embedded(mine), facts={"dim": DIM}),
+        }
+
+    def embedded(self, items: np.ndarray) -> pa.Table:
+        """Vectors of some items."""
+        rows = self.catalogue.iloc[items][["item_id", "content_hash"]]
+        vectors = self.vectors[items]
+        return _table("embeddings", rows.assign(embedding=list(vectors)))
+
+    def _impressions(
+        self, rng: np.random.Generator, number: int, alive: np.ndarray
+    ) -> pd.DataFrame:
+        season = SEASON[number % 7] * (1 + 0.002 * number) * np.exp(rng.normal(0, 0.04))
+        n, places = int(SEARCHES * season), 10
+        zipf = 1 / np.arange(1, QUERIES + 1) ** 0.8
+        query = rng.choice(QUERIES, n, p=zipf / zipf.sum())
+        client = rng.choice(CLIENTS, n)
+        hours = np.clip(rng.normal(15, 4.5, n), 0, 23.99)
+        at = pd.Timestamp(day_of(number), tz="UTC") + pd.to_timedelta(hours * 3600, unit="s").round(
+            "s"
+        )
+        row, position = np.repeat(np.arange(n), places), np.tile(np.arange(1, places + 1), n)
+        item = alive[(query[row] * 37 + position * 11 + rng.integers(0, 3, len(row))) % len(alive)]
+        click = rng.random(len(row)) < 0.22 / position**0.7
+        cart = click & (rng.random(len(row)) < 0.3) | (rng.random(len(row)) < 0.0005)
+        buy = cart & (rng.random(len(row)) < 0.4)
+        hashed = np.array([sha1(f"client {k}")[:32] for k in range(CLIENTS)], object)[client]
+        known = np.where(client % 10 == 0, None, hashed)
+        frame = pd.DataFrame({
+            "search_id": np.array([f"s{number}-{k}" for k in range(n)], object)[row],
+            "query_id": np.array(self.query_ids, object)[query][row], "query": np.array(self.texts, object)[query][row],
+            "session_id": np.array([f"v{number}-{k}" for k in client], object)[row], "client_id": known[row],
+            "item_id": self.catalogue["item_id"].to_numpy()[item], "position": position, "is_click": click,
+            "is_cart": cart, "is_purchase": buy, "searched_at": at[row],
+        })  # fmt: skip
+        return frame.sort_values(["search_id", "item_id", "position"], ignore_index=True)
+
+    def _queries(self, window: pd.DataFrame) -> pd.DataFrame:
+        counts = window.groupby(["query_id", "query"])["search_id"].nunique().rename("searches").reset_index()  # fmt: skip
+        ordered = counts.sort_values("searches", ascending=False)["searches"].cumsum() / counts["searches"].sum()  # fmt: skip
+        share = ordered.reindex(counts.index)
+        segment = np.where(share < 0.5, "head", np.where(share < 0.8, "torso", "tail"))
+        return counts.assign(segment=segment, split=counts["query_id"].map(split_of))
+
+    def _pairs(self, window: pd.DataFrame, alive: set[str]) -> pd.DataFrame:
+        keys = ["query_id", "item_id"]
+        last = window["searched_at"].where(window["is_click"] | window["is_cart"])
+        found = window.assign(last_day=last).groupby(keys).agg(
+            clicks=("is_click", "sum"), carts=("is_cart", "sum"), purchases=("is_purchase", "sum"),
+            impressions=("position", "size"), weight=("position", "mean"), last_day=("last_day", "max"),
+        ).reset_index()  # fmt: skip
+        found["clicks"] = found[["clicks", "carts"]].max(axis=1)  # as good as a click
+        kept = found[(found["clicks"] > 0) & found["item_id"].isin(alive)]
+        weight = kept["clicks"].clip(lower=1) * kept["weight"] ** 0.7
+        return kept.assign(
+            weight=weight, last_day=kept["last_day"].dt.date, split=kept["query_id"].map(split_of)
+        )
+
+
+def _acts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
+    grouped = shown.groupby(["query_id", "item_id", "position"])
+    found = grouped.agg(impressions=("is_click", "size"), clicks=("is_click", "sum"), carts=("is_cart", "sum"),
+                        purchases=("is_purchase", "sum")).reset_index()  # fmt: skip
+    return found.assign(day=day, group_id=None)
+
+
+def _asked(shown: pd.DataFrame, day: date) -> pd.DataFrame:
+    found = shown.groupby(["query_id", "query"])["search_id"].nunique().rename("searches")
+    return found.reset_index().assign(day=day)
+
+
+def _table(name: str, frame: pd.DataFrame) -> pa.Table:
+    schema = arrow_schema(TABLES[name])
+    arrays = [pa.array(frame[field.name].tolist(), from_pandas=True).cast(field.type)
+              if field.name not in ("attributes", "embedding")
+              else pa.array(frame[field.name].tolist(), field.type) for field in schema]  # fmt: skip
+    return pa.table(arrays, schema=schema)

@@ -1,0 +1,143 @@
+"""ROOM=faults: corruptions planted into clean tables, through the real suites with 28 days of history.
+
+One JSON line for each corruption: what noticed it, and how badly. Then the totals, and how many of the clean days raised a
+false alarm. --markdown prints the same as a table; --seed=1 makes another shop.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from jobs import expect, store
+from jobs.lake import TABLES, Partition
+from jobs.manifest import VERDICT
+from jobs.publish import publish
+from jobs.quality import check, project
+from jobs.reading import Pinned, exists, pin
+from tests.benchmarks._corruptions import Corruption, of_log
+from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
+from tests.benchmarks._shop_days import SHARD, TOWERS, Day, Delivered, Shop, day_of
+
+HISTORY_DAYS, CLEAN_DAYS = 28, 30
+# what each table is made of, in the order in which they are made
+INPUTS = {"items": "catalogue", "impressions": "log", "acts": "impressions", "asked": "impressions",
+          "queries": "impressions", "pairs": "queries", "embeddings": "items"}  # fmt: skip
+UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicks"}
+
+
+@dataclass(frozen=True)
+class Args:
+    """note  what is published"""
+
+    note: str = ""
+
+
+def at(table: str, ds: str) -> Partition:
+    """The partition of a day."""
+    known = {"ds": ds, "towers": TOWERS, "shard": SHARD}
+    return TABLES[table].at(**{key: known[key] for key in TABLES[table].keys})
+
+
+def deliver(table: str, ds: str, given: Delivered) -> Pinned:
+    """Publish rows as a job would."""
+    source = at(INPUTS[table], (date.fromisoformat(ds) - timedelta(days=given.inputs_age_days)).isoformat())  # fmt: skip
+    if not exists(source):
+        with publish(source, Args()) as raw:
+            (raw.folder / "raw.ndjson").write_text("{}")
+    with publish(at(table, ds), Args(), [pin(source, even_stopped=True)]) as out:
+        pq.write_table(given.rows, out.folder / "part-00000.parquet")
+        out.facts |= given.facts
+        if unit := UNITS.get(table):
+            n = given.rows.num_rows
+            out.count(unit, n + sum(given.dropped.values()), n, given.dropped)
+    return pin(at(table, ds), even_stopped=True)
+
+
+class Bench:
+    """A lake of clean days, judged one after another."""
+
+    def __init__(self) -> None:
+        self.context = project()
+
+    def judge(self, pinned: Pinned) -> dict[str, Any]:
+        """The verdict as jobs.expect writes it."""
+        found: dict[str, Any] = dict(expect.record(check(self.context, pinned, 10**9)))
+        return found
+
+    def keep(self, pinned: Pinned) -> dict[str, Any]:
+        """Judge, and write the verdict beside the data."""
+        found = self.judge(pinned)
+        store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found).encode())
+        return found
+
+    def clean(self, ds: str, day: Day) -> list[dict[str, Any]]:
+        """All tables of a clean day."""
+        return [self.keep(deliver(table, ds, given)) for table, given in day.items()]
+
+    def plant(self, ds: str, day: Day, one: Corruption) -> dict[str, Any]:
+        """One corruption, and what came of it; then the clean table again."""
+        found = self.judge(deliver(one.table, ds, one.spoil(day[one.table], day)))
+        deliver(one.table, ds, day[one.table])
+        noticed = found["stops"] or found["warns"]
+        return {
+            "table": one.table,
+            "corruption": one.name,
+            "dose": one.dose,
+            "detected": {"pass": "no"}.get(found["verdict"], found["verdict"]),
+            "by": noticed[0].partition(" [")[0] if noticed else "",
+            "rules": len(found["stops"]) + len(found["warns"]),
+        }
+
+
+def main(markdown: bool = False, seed: int = 0) -> None:
+    """Print one line for each corruption and the totals."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"NIGHTSHELF_LAKE": f"{folder}/lake", "NIGHTSHELF_HOME": f"{folder}/var"}
+        bench, shop = Bench(), Shop(seed)
+        alarms: Counter[str] = Counter()
+        false_alarms = 0
+        for number in range(HISTORY_DAYS + CLEAN_DAYS):
+            verdicts = bench.clean(day_of(number), shop.make(number))
+            said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]  # fmt: skip
+            if number >= HISTORY_DAYS:
+                false_alarms += bool(said)
+                alarms.update(said)
+        last = HISTORY_DAYS + CLEAN_DAYS
+        ds, day = day_of(last), shop.make(last)
+        bench.clean(ds, day)
+        every = [*of_log(), *of_items(), *of_pairs(), *of_vectors()]
+        lines = [bench.plant(ds, day, one) for one in every]
+        noticed = sum(one["detected"] != "no" for one in lines)
+        total = {"corruptions": len({(one.table, one.name) for one in every}), "planted": len(every), "detected": noticed,
+                 "detection_rate": round(noticed / len(every), 3), "stopped": sum(one["detected"] == "stop" for one in lines),
+                 "clean_days": CLEAN_DAYS, "days_with_false_alarm": false_alarms,
+                 "false_alarm_rate": round(false_alarms / CLEAN_DAYS, 3), "false_alarms_by": dict(alarms)}  # fmt: skip
+        tell(lines, total, markdown)
+
+
+def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> None:
+    """JSON lines, or a table and the totals below it."""
+    if markdown:
+        rows = ["| table | corruption | dose | detected | by |", "|---|---|---|---|---|"]
+        rows += [f"| {one['table']} | {one['corruption']} | {one['dose']} | {one['detected']} | {one['by']} |" for one in lines]  # fmt: skip
+        sys.stdout.write("\n".join([*rows, "", json.dumps(total)]) + "\n")
+    else:
+        sys.stdout.write("".join(json.dumps(one) + "\n" for one in [*lines, total]))
+
+
+if __name__ == "__main__":
+    seeds = [
+        int(word.removeprefix("--seed=")) for word in sys.argv[1:] if word.startswith("--seed=")
+    ]
+    main("--markdown" in sys.argv[1:], *seeds[:1])

@@ -1,0 +1,255 @@
+"""Figures that no row tells: history, other tables, the manifest; bands and hashes by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from jobs import expect, reading, store
+from jobs.count_vectors import Moments
+from jobs.counting import Plan, figures_here
+from jobs.counts import Count
+from jobs.data_docs import site
+from jobs.history import history
+from jobs.lake import EMBEDDINGS, IMPRESSIONS, ITEMS, PAIRS, QUERIES, Partition
+from jobs.manifest import VERDICT, Source
+from jobs.manifest_figures import manifest_figures
+from jobs.publish import publish
+from jobs.quality import count
+from models.bands import ratio_band, robust_band, stability_index
+from models.hashes import text_words
+from tests.jobs.suite_cases import Args, expectations, partition, put
+
+LAST = "2026-01-31"
+SECRET = "tajne-haslo"
+
+
+def test_a_ratio_band_is_of_the_median() -> None:
+    assert ratio_band([100, 200, 1000], 0.5, 2) == (100, 400)
+
+
+def test_a_robust_band_is_a_median_and_its_deviations() -> None:
+    # median 12; deviations 2, 1, 0, 1, 88: their median 1, so one robust sigma is 1.4826
+    low, high = robust_band([10, 11, 12, 13, 100], mads=2, floor=0, floor_frac=0)
+    assert (low, high) == pytest.approx((12 - 2.9652, 12 + 2.9652))
+    assert robust_band([5, 5, 5], mads=6, floor=0.5, floor_frac=0.2) == (4, 6)  # a calm week: 20%
+    assert robust_band([5, 5, 5], mads=6, floor=2, floor_frac=0.2) == (
+        3,
+        7,
+    )  # or the floor, if wider
+
+
+def test_the_stability_index_is_zero_for_the_same_and_known_for_another() -> None:
+    assert stability_index([[10, 20], [100, 200]], [1000, 2000]) == pytest.approx(0, abs=1e-4)
+    # (0.5 - 0.25) ln 2 + (0.5 - 0.75) ln(2/3), with so many rows that half a row does not count
+    expected = 0.25 * math.log(2) - 0.25 * math.log(2 / 3)
+    assert stability_index([[1e9, 3e9]], [1e9, 1e9]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_hashes_are_of_the_text_and_not_of_its_place() -> None:
+    texts = ["", "a", "ab", "łódka", "x" * 40, "ab", "b", "a"]
+    raw = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, raw)])
+    found = text_words(offsets, np.frombuffer(b"".join(raw), np.uint8))
+    assert len(set(found.tolist())) == len(set(texts))
+    assert found[1] == found[7]
+    assert found[2] == found[5]
+    alone = text_words(np.array([0, 40]), np.frombuffer(b"x" * 40, np.uint8))
+    assert alone[0] == found[4]
+
+
+def verdict(table: str, ds: str, figures: dict[str, float], word: str = "pass") -> None:
+    """Publish an earlier day and its verdict."""
+    at = Partition.parse(f"{table}/ds={ds}")
+    with publish(at, Args(ds)) as out:
+        out.write_table(reading.read_table(reading.pin(partition(table), even_stopped=True)))
+    pinned = reading.pin(at)
+    record = {"verdict": word, "stops": [], "manifest_sha256": pinned.manifest_sha256, "figures": figures}  # fmt: skip
+    store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(record).encode())
+
+
+def before(days: int) -> str:
+    return (date.fromisoformat(LAST) - timedelta(days=days)).isoformat()
+
+
+def test_history_is_of_earlier_days_that_did_not_stop(lake: Path) -> None:
+    put("queries", {})
+    verdict("queries", before(-1), {"rows": 1})  # tomorrow: a backfill must not see it
+    verdict("queries", before(1), {"rows": 2})
+    verdict("queries", before(2), {"rows": 3}, "stop")
+    verdict("queries", before(7), {"rows": 4}, "warn")
+    verdict("queries", before(28), {"rows": 5})
+    verdict("queries", before(29), {"rows": 6})
+    assert [(ago, dict(found)) for ago, found in history(partition("queries"))] == [
+        (1, {"rows": 2}),
+        (7, {"rows": 4}),
+        (28, {"rows": 5}),
+    ]
+
+
+def test_history_is_of_the_version_that_was_judged(lake: Path) -> None:
+    put("queries", {})
+    verdict("queries", before(1), {"rows": 2})
+    with publish(QUERIES.at(ds=before(1)), Args("again")) as out:  # made again, not judged yet
+        out.write_table(reading.read_table(reading.pin(partition("queries"))))
+    assert history(partition("queries")) == []
+
+
+def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> None:
+    put("asked", {})
+    for ago in (7, 14, 21, 28):
+        verdict("asked", before(ago), {"rows": 30})
+    for ago in (1, 2, 3):  # other weekdays have other habits
+        verdict("asked", before(ago), {"rows": 3})
+    with pytest.raises(RuntimeError) as error:
+        expect.main(expect.Args(str(partition("asked"))))
+    assert "rows are 30% to 300% of those of the same weekday" in str(error.value)
+    assert "found 3, expected 9 to 90, by 4 earlier days; most of the day is missing" in str(error.value)  # fmt: skip
+    page = (site() / json.loads(store.read_bytes(f"{reading.pin(partition('asked'), even_stopped=True).uri}/{VERDICT}"))["data_docs"]).read_text("utf-8")  # fmt: skip
+    assert "3, expected 9 to 90, by 4 earlier days" in page
+
+
+def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> None:
+    put("asked", {})
+    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
+        "asked/ds=2026-01-31": "pass"
+    }
+    (page,) = site().glob("validations/asked/*/*/*.html")
+    assert "3, no history yet (0 earlier days)" in page.read_text("utf-8")
+
+
+def test_orphans_are_counted_against_the_version_that_was_read(lake: Path) -> None:
+    """pairs name 3 queries; one is gone from the newer version of queries, which they were not made of."""
+    put("queries", {})
+    old = reading.pin(partition("queries"))
+    rows = reading.read_table(reading.pin(put("pairs", {}).partition))
+    with publish(QUERIES.at(ds=LAST), Args("newer")) as out:
+        out.write_table(reading.read_table(old).slice(1))
+    names = ("orphans query_id queries", "orphans query_id,split queries", "missing query_id queries")  # fmt: skip
+    counts = tuple(Count.parse(name) for name in names)
+
+    def figures(inputs: list[reading.Pinned]) -> list[float]:
+        with publish(PAIRS.at(ds=LAST), Args(str(inputs)), inputs) as out:
+            out.write_table(rows)
+        found = figures_here(Plan(reading.pin(PAIRS.at(ds=LAST)), counts))
+        return [found[name] for name in names]
+
+    assert figures([old]) == [0, 0, 2]
+    assert figures([]) == [2, 2, 2]  # both pairs of the first query; the current version has 4
+
+
+def test_a_pair_with_another_split_than_its_query_stops(lake: Path) -> None:
+    put("queries", {})
+    put("pairs", {"row": {"query_id": "c" * 40}})  # its query is for the test, the row says train
+    with pytest.raises(RuntimeError, match="every pair has the split of its query"):
+        expect.main(expect.Args(str(partition("pairs"))))
+
+
+def test_vectors_of_another_shard_are_orphans_and_its_own_items_missing(lake: Path) -> None:
+    ids = [f"i{n}" for n in range(40)]
+    good = reading.read_table(reading.pin(put("items", {}).partition)).slice(0, 1)
+    rows = pa.concat_tables([good] * 40).set_column(0, "item_id", pa.array(ids))
+    with publish(ITEMS.at(ds=LAST), Args()) as out:
+        out.write_table(rows)
+    from jobs.embedding.shards import shard_of
+
+    mine = shard_of(pa.array(ids), 2) == 0
+    at = EMBEDDINGS.at(ds=LAST, towers="0123456789abcdef", shard="0of2")
+    counts = (Count.parse("orphans item_id items"), Count.parse("missing item_id items"))
+    for chosen, expected in ((mine, (0, 0)), (~mine, (int((~mine).sum()), int(mine.sum())))):
+        names = np.array(ids)[chosen].tolist()
+        vectors = pa.array([[0.6, 0.8]] * len(names), pa.list_(pa.float32()))
+        table = pa.table({"item_id": names, "content_hash": ["a" * 40] * len(names), "embedding": vectors})  # fmt: skip
+        with publish(at, Args(str(expected))) as out:
+            out.write_table(table)
+        found = figures_here(Plan(reading.pin(at), counts))
+        assert (found["orphans item_id items"], found["missing item_id items"]) == expected
+
+
+def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake: Path) -> None:
+    with publish(ITEMS.at(ds=before(2)), Args()) as out:
+        (out.folder / "x.txt").write_text("x")
+    with publish(IMPRESSIONS.at(ds=LAST), Args(), [reading.pin(ITEMS.at(ds=before(2)))]) as out:
+        (out.folder / "x.txt").write_text("x")
+        out.count("log lines", 100, 60, {"bot": 30, "malformed": 10})
+        out.facts["drift"] = {"stop": 2, "warn": True, "names": ["x"]}
+    wanted = ["fact drift.stop", "fact drift.warn", "fact drift.names", "fact other", "dropped_frac log_lines blank",
+              "dropped_frac searches bot"]  # fmt: skip
+    found = manifest_figures(reading.pin(IMPRESSIONS.at(ds=LAST)), wanted)
+    assert 0 <= found.pop("hours_after_inputs") < 1
+    assert found == {
+        "accounts": 1,
+        "dropped_frac log_lines": 0.4,
+        "dropped_frac log_lines bot": 0.3,
+        "dropped_frac log_lines malformed": 0.1,
+        "dropped_frac log_lines blank": 0.0,
+        "inputs_after_ds": 0,
+        "newest_input_days_before": 2,
+        "fact drift.stop": 2,
+    }
+
+
+def test_schema_drift_that_the_job_stated_stops(lake: Path) -> None:
+    rows = reading.read_table(put("impressions", {}))
+    with publish(IMPRESSIONS.at(ds=LAST), Args()) as out:
+        out.write_table(rows)
+        out.count("log lines", 5, 5, {})
+        out.facts["drift"] = {"stop": 1, "warn": 0}
+    with pytest.raises(RuntimeError, match="drifted so that it must stop .*found 1, expected at most 0"):  # fmt: skip
+        expect.main(expect.Args(str(partition("impressions"))))
+
+
+def test_moments_of_vectors_by_hand_and_by_parts() -> None:
+    vectors = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [-1.0, 0.0, 0.5]]
+    kind = pa.list_(pa.float32())
+    whole = Moments.of(pa.array(vectors, kind)).figures()
+    # inner products of the three pairs: 0.25, -0.75, 0.25
+    assert whole["mean_cosine"] == pytest.approx(-0.25 / 3)
+    assert whole["constant_dims"] == 1
+    parts = Moments.of(pa.array(vectors[:1], kind)).joined(Moments.of(pa.array(vectors[1:], kind)))
+    assert parts.figures() == pytest.approx(whole)
+    broken = [[float("nan"), 0.0, 0.0], None, [1.0, 2.0], vectors[0]]
+    found = Moments.of(pa.array(broken, kind)).figures()
+    assert (found["not_finite"], found["other_dim"]) == (1, 2)
+
+
+def test_nothing_that_somebody_typed_is_a_figure(lake: Path) -> None:
+    """A value planted into every text of every table reaches no result, page or figure, failed or not."""
+    from tests.jobs.suite_cases import NAMES, spoil
+
+    for table in NAMES:
+        texts = {f.name: SECRET for f in spoil(table, {})[1] if pa.types.is_string(f.type)}
+        put(table, {"row": texts, "again": texts})
+    names = ",".join(str(partition(table)) for table in NAMES)
+    with pytest.raises(RuntimeError) as error:
+        expect.main(expect.Args(names))
+    assert SECRET not in str(error.value)
+    files = [*site().parent.rglob("*"), *lake.rglob(VERDICT)]
+    texts_written = [path.read_text("utf-8") for path in files if path.is_file()]
+    assert len(texts_written) > 3 * len(NAMES)
+    assert not any(SECRET in text for text in texts_written)
+
+
+def test_figures_are_kept_in_the_verdict(lake: Path) -> None:
+    pinned = put("asked", {})
+    expect.main(expect.Args(str(partition("asked"))))
+    found = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))["figures"]
+    assert found["rows"] == 3
+    assert found["mean searches"] == pytest.approx(14 / 3)
+    again = count(pinned, expectations("asked"), "arrow")
+    assert found == pytest.approx({n: value for n, value in again.items() if n in found})
+    assert not any("columns_and_types" in name for name in found)
+
+
+def test_a_replaced_input_is_newer_than_what_was_made_of_it(lake: Path) -> None:
+    pinned = put("asked", {})
+    soon = datetime.now(UTC) + timedelta(hours=2)
+    source = Source(f"log/ds={LAST}", f"{soon:%Y%m%dT%H%M%S}-abcdef", "0" * 64, "0" * 64)
+    pinned.manifest.inputs.append(source)
+    assert manifest_figures(pinned, [])["hours_after_inputs"] == pytest.approx(-2, abs=0.1)
