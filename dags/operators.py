@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
 from dags.alerts import tell
@@ -16,6 +16,10 @@ from dags.process import JobProcess
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+
+# another cluster is another connection, as Airflow's Spark connections are written: host spark://name, and its port
+SPARK_CONN = "nightshelf_spark"
+MASTER = "NIGHTSHELF_SPARK_MASTER"
 
 
 class JobOperator(BaseOperator):
@@ -82,7 +86,22 @@ class ReadySensor(BaseSensorOperator):
 
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:
-    return JobProcess(argv, context_to_airflow_vars(context, in_env_var_format=True))
+    said = context_to_airflow_vars(context, in_env_var_format=True)
+    if master := spark_master():
+        said[MASTER] = master
+        argv = [
+            master if argv[at - 1 : at] == ["--master"] else word for at, word in enumerate(argv)
+        ]
+    return JobProcess(argv, said)
+
+
+def spark_master() -> str:
+    """The Spark master that the connection `nightshelf_spark` names; empty where there is no such connection."""
+    try:
+        found = Connection.get(SPARK_CONN)
+    except AirflowNotFoundException:
+        return ""
+    return f"{found.host}:{found.port}" if found.port else str(found.host or "")
 
 
 class ListOperator(BaseOperator):

@@ -1,0 +1,133 @@
+"""Our side of ROOM=pairs: the jobs in one process, and what each took. Prints one JSON line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs import acts, expect, impressions, items, pairs, propensities, queries
+from jobs.lake import (
+    ACTS,
+    ASKED,
+    CATALOGUE,
+    IMPRESSIONS,
+    ITEMS,
+    LATE,
+    LOG,
+    PAIRS,
+    PROPENSITIES,
+    QUERIES,
+)
+from jobs.reading import pin, read_table
+from jobs.spark import spark_session
+
+COLUMNS = ("query_id", "item_id", "clicks", "carts", "purchases", "impressions", "weight")
+
+
+def main(ds: str) -> None:
+    """Run the chain, then the checks; count the lines."""
+    os.environ["NIGHTSHELF_WARM_SPARK"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        defaults = f"spark.eventLog.enabled true\nspark.eventLog.dir file://{folder}\nspark.eventLog.compress false\n"
+        (Path(folder) / "spark-defaults.conf").write_text(defaults, "utf-8")
+        os.environ["SPARK_CONF_DIR"] = folder
+        with spark_session("pairs") as spark:
+            found = _chain(ds)
+            spark.stop()
+        found["straggler"] = straggler(Path(folder))
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _chain(ds: str) -> dict[str, Any]:
+    log, shown, late, sums = LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ACTS.at(ds=ds)
+    offers, asked, named = ITEMS.at(ds=ds), ASKED.at(ds=ds), QUERIES.at(ds=ds)
+    law, out = PROPENSITIES.at(ds=ds), PAIRS.at(ds=ds)
+    items.main(items.Args(CATALOGUE.at(ds=ds), offers))
+    steps: dict[str, Callable[[], object]] = {
+        "impressions": lambda: impressions.main(impressions.Args(log, shown)),
+        "acts": lambda: acts.main(acts.Args(shown, late, offers, sums, asked)),
+        "propensities": lambda: propensities.main(propensities.Args(sums, law)),
+        "queries": lambda: queries.main(queries.Args(named, asked)),
+        "pairs": lambda: pairs.main(pairs.Args(out, sums, offers, named, law)),
+    }
+    started, cpu = time.monotonic(), cpu_s()
+    by_job = {name: timed(step) for name, step in steps.items()}
+    seconds, cpu = time.monotonic() - started, cpu_s() - cpu
+    checked = timed(lambda: expect.main(expect.Args(f"{shown},{sums},{named},{out}")))
+    lines = next(row for row in pin(shown).manifest.accounting if row.unit == "log lines")
+    return {
+        "seconds": round(seconds, 1), "cpu_s": round(cpu), "by_job": by_job, "lines": lines.rows_in,
+        "gx_frac": round(checked / seconds, 3), "peak_mib": peak_mib(), "digest": digest(read_table(pin(out), COLUMNS)),
+    }  # fmt: skip
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Wall seconds."""
+    started = time.monotonic()
+    step()
+    return round(time.monotonic() - started, 1)
+
+
+def digest(rows: pa.Table) -> str:
+    """One digest of pairs in any order, weights to four digits."""
+    weight = pc.round(pc.cast(rows["weight"], pa.float64()), 4)
+    plain = rows.set_column(rows.column_names.index("weight"), "weight", weight)
+    ordered = plain.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
+    found = hashlib.sha256()
+    for name in ordered.column_names:
+        found.update(f"{name}{ordered[name].to_pylist()}".encode())
+    return found.hexdigest()
+
+
+def peak_mib() -> int:
+    """Highest resident memory of this process and of all that it started."""
+    me = psutil.Process()
+    return sum(_high_water(one.pid) for one in (me, *me.children(recursive=True))) >> 10
+
+
+def _high_water(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text("utf-8")
+    return int(text.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in text else 0
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and of all that it started."""
+    me = psutil.Process()
+    times = [one.cpu_times() for one in (me, *me.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
+
+
+def straggler(folder: Path) -> dict[str, Any]:
+    """The stage of four tasks or more whose longest task exceeds its median by most, of tasks above two seconds."""
+    stages: dict[tuple[str, int], list[float]] = {}
+    for path in folder.rglob("*"):
+        if (
+            path.is_file()
+            and path.name not in ("spark-defaults.conf",)
+            and not path.name.startswith("appstatus")
+        ):
+            for line in path.read_text("utf-8").splitlines():
+                if '"SparkListenerTaskEnd"' in line:
+                    event = json.loads(line)
+                    took = event["Task Info"]["Finish Time"] - event["Task Info"]["Launch Time"]
+                    stages.setdefault((path.name, event["Stage ID"]), []).append(took / 1000)
+    many = [sorted(tasks) for tasks in stages.values() if len(tasks) >= 4 and max(tasks) > 2]
+    worst = max(many, key=lambda tasks: tasks[-1] / median(tasks), default=[1.0])
+    return {"longest_s": round(worst[-1], 1), "median_s": round(median(worst), 1),
+            "ratio": round(worst[-1] / max(median(worst), 1e-3), 2), "stages": len(many)}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
