@@ -114,7 +114,7 @@ def without(column: str, other: str) -> Derived:
     """1 where one flag is set and another is not, else 0."""
 
     def arrow(rows: pa.Table, known: Known) -> Any:
-        return pc.cast(pc.and_not(rows[column], rows[other]), pa.int32())
+        return pc.cast(pc.and_not_kleene(rows[column], rows[other]), pa.int32())
 
     return Derived((column, other), f"CAST({column} AND NOT {other} AS INT)", arrow)
 
@@ -125,7 +125,7 @@ def none_of(*columns: str) -> Derived:
     def arrow(rows: pa.Table, known: Known) -> Any:
         some = rows[columns[0]]
         for column in columns[1:]:
-            some = pc.or_(some, rows[column])
+            some = pc.or_kleene(some, rows[column])
         return pc.cast(pc.invert(some), pa.int32())
 
     return Derived(columns, f"CAST(NOT ({' OR '.join(columns)}) AS INT)", arrow)

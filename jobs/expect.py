@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Args:
     """partitions  what to check, separated by commas; each of a table that has a suite
-    spark_rows  rows from which Spark counts instead of this machine (which needs 10 bytes a row and 0.4 GB)
+    spark_rows  rows from which Spark counts instead of this machine (which needs 0.5 GB and 30 bytes a row)
     keep        partitions of one table whose results stay in the Data Docs, newest days first
     """
 

@@ -27,7 +27,7 @@ from jobs.findings import Finding, finding_of, keep_counts
 from jobs.history import history
 from jobs.manifest_figures import manifest_figures
 from jobs.reading import Pinned
-from jobs.relations import rows_of
+from jobs.relations import RELATED, partner, rows_of
 from jobs.spark import spark_session
 from jobs.tracking import home
 
@@ -137,6 +137,7 @@ def count(pinned: Pinned, expectations: Sequence[dict[str, Any]], engine: str) -
     found = file_columns(pinned)
     counts = counts_of(expectations)
     of_schema = [one for one in counts if SCHEMA in one.columns]
+    counts = [one for one in counts if one.kind not in RELATED or partner(pinned, one.said)]
     plan = Plan(pinned, tuple(computable(pinned, [one for one in counts if one not in of_schema], found)))  # fmt: skip
     if engine == "spark":
         with spark_session(f"expect {pinned.partition.name}") as spark:
