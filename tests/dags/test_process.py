@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags import operators
 from dags.process import JobBroke, JobProcess, JobRefused, job_environment
 
 
@@ -155,3 +157,14 @@ def runs(pid: str) -> bool:
         return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_connection_says_which_cluster_jobs_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    show = [sys.executable, "-c", "import json, os, sys; print(json.dumps({'env': os.environ.get('NIGHTSHELF_SPARK_MASTER'), 'argv': sys.argv[1:]}))"]  # fmt: skip
+    submit = [*show, "--master", "local[*]", "--name", "local[*]"]
+    monkeypatch.delenv("NIGHTSHELF_SPARK_MASTER", raising=False)
+    assert operators._process(submit, {}).run(print)["env"] is None
+    monkeypatch.setenv("AIRFLOW_CONN_NIGHTSHELF_SPARK", '{"conn_type": "spark", "host": "spark://big", "port": 7077}')  # fmt: skip
+    found = operators._process(submit, {}).run(print)
+    assert found["env"] == "spark://big:7077"
+    assert found["argv"] == ["--master", "spark://big:7077", "--name", "local[*]"]
