@@ -74,9 +74,13 @@ class PageView:
 
 
 def _row(config: Any) -> dict[str, Any]:
-    named = config.kwargs.get("column") or ", ".join(
-        config.kwargs.get("column_list", ())
-        or [config.kwargs[key] for key in ("column_A", "column_B") if key in config.kwargs]
+    named = (
+        config.kwargs.get("column")
+        or config.kwargs.get("figure")
+        or ", ".join(
+            config.kwargs.get("column_list", ())
+            or [config.kwargs[key] for key in ("column_A", "column_B") if key in config.kwargs]
+        )
     )
     return {"rule": config.description, "column": named, "kind": config.type,
             "on_fail": config.meta["on_fail"], "why": config.meta["why"]}  # fmt: skip
