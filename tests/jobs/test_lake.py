@@ -62,7 +62,7 @@ def test_no_partition_is_false_and_templates_only_stand_in_dags() -> None:
 
 def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
-    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
+    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v2/ds=2026-01-31"
     assert EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="1of2").having(shard="0of2").uri == (
         f"s3://lake/embeddings_v2/ds=2026-01-31/towers={SPACE}/shard=0of2"
     )
@@ -72,7 +72,7 @@ def test_a_trial_trains_apart_and_reads_the_lake(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
     assert trial() == ""
     monkeypatch.setenv("NIGHTSHELF_TRIALS", "s3://trials/a/")
-    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v1/ds=2026-01-31"
+    assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v2/ds=2026-01-31"
     towers = TOWERS.at(ds="2026-01-31", step="star")
     assert towers.uri == "s3://trials/a/towers_v1/ds=2026-01-31/step=star"
     assert set(TRAINED) <= set(TABLES)
