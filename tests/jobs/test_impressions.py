@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from io import BytesIO
@@ -23,7 +24,12 @@ from tests.jobs.ubi_records import DS, Deliver, act, dropped, ndjson, random_log
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 
-def test_one_log_in_every_dialect(deliver: Deliver) -> None:
+def hashed(name: str) -> str:
+    return hashlib.sha256(f"pepper{name}".encode()).hexdigest()
+
+
+def test_one_log_in_every_dialect(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_SALT", "pepper")
     bulk = ndjson(
         {"index": {"_index": "ubi_queries", "_id": "1"}},
         search("s1", application="web", client_id="anna"),
@@ -74,8 +80,9 @@ def test_one_log_in_every_dialect(deliver: Deliver) -> None:
     assert dropped(manifest) == {"bulk_action": 2, "blank": 1}
     assert manifest.facts["zero_based_applications"] == ["demo"]
     by_search = {row["search_id"]: row for row in rows}
-    assert by_search["s1"]["session_id"] == "t1"
-    assert by_search["s2"]["session_id"] == "t2"
+    assert by_search["s1"]["session_id"] == hashed("t1")
+    assert by_search["s2"]["session_id"] == hashed("t2")
+    assert by_search["s2"]["client_id"] == hashed("bert")
     assert by_search["s2"]["searched_at"] == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert all("anna" not in str(row) and "bert" not in str(row) for row in rows)
 
@@ -149,7 +156,7 @@ def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({"log.ndjson": b""}, r"log/ds=2026-01-31: found 0 searches .* made on 2026-01-31 UTC"),
+        ({"log.ndjson": b""}, r"log/ds=2026-01-31: found 0 searches .* made on 2026-01-31 \(UTC\)"),
         (
             {"log.ndjson": ndjson(search("s", timestamp="2026-01-27T23:59:59Z"))},
             r"found 0 searches \(lines not used: \{'outside_day': 1\}.*correct the date",
