@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from jobs.lake import Table
 
-_ARROW: dict[str, pa.DataType] = {
+# Spark SQL type -> Arrow type
+ARROW: dict[str, pa.DataType] = {
     "STRING": pa.string(),
     "DOUBLE": pa.float64(),
     "FLOAT": pa.float32(),
@@ -24,7 +25,7 @@ _ARROW: dict[str, pa.DataType] = {
 
 def arrow_schema(table: Table) -> pa.Schema:
     """The table's columns as Arrow fields, in order."""
-    return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in table.columns.items()])
+    return pa.schema([pa.field(name, ARROW[kind]) for name, kind in table.columns.items()])
 
 
 def conform(data: pa.Table, table: Table) -> pa.Table:

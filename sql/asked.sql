@@ -1,5 +1,5 @@
--- Grain: one row per (day, query_id) searched. Input: asked_searches (search_id, query_id, query and
--- day of each search that is new to its day).
+-- Grain: one row per (day, query_id) searched. Input: asked_searches (search_id, query_id, query
+-- and day of each search that is new to its day).
 SELECT
   s.day,
   s.query_id,

@@ -1,5 +1,5 @@
--- Grain: one row per (query_id, item_id, position) of the window, of a sample of the pairs that were
--- clicked and stood at more than one position. Input: acts.
+-- Grain: one row per (query_id, item_id, position) of the window, of a sample of the pairs that
+-- were clicked and stood at more than one position. Input: acts.
 WITH summed AS (
   SELECT
     a.query_id,

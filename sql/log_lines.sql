@@ -24,7 +24,7 @@ WITH typed AS (
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- a date first: a bare time of day would be cast to today's
-      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP)
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
       WHEN LENGTH(r.timestamp) = 13 THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
     END AS occurred_at,
     CASE

@@ -1,5 +1,5 @@
--- Grain: one row per (search_id, item_id) as its day stands after what arrived late. Input: arrivals
--- (rows of impressions and of late, each with the day of the log that brought it).
+-- Grain: one row per (search_id, item_id) as its day stands after what arrived late. Input:
+-- arrivals (rows of impressions and of late, each with the day of the log that brought it).
 WITH ranked AS (
   SELECT
     a.search_id,

@@ -107,6 +107,7 @@ weighed AS (
     m.impressions,
     m.worth_e6,
     m.last_day,
+    m.topic,
     m.is_lost,
     SUM(m.clicks) OVER (PARTITION BY m.query_id, m.group_id) AS group_clicks,
     SUM(m.clicks) OVER (PARTITION BY m.query_id) AS query_clicks,
@@ -133,7 +134,10 @@ SELECT
     WHEN q.query_id IS NULL THEN 'query_unknown'
     -- a case is clicked now and then where telephones are asked for
     WHEN
-      w.query_clicks >= :topic_clicks AND w.topic_e6 < :min_topic_frac * w.query_e6
+      w.query_clicks >= :topic_clicks
+      AND w.topic_e6 < :min_topic_frac * w.query_e6
+      -- an item that nobody has put anywhere may be one
+      AND w.topic != ''
       THEN 'off_topic'
   END AS reason
 FROM weighed AS w

@@ -1,4 +1,4 @@
--- Grain: one row per (query_id, item_id) clicked on the judged days. Input: acts, items and queries.
+-- Grain: one row per (query_id, item_id) clicked on the judged days. Input: acts, items, queries.
 -- reason says why a judgement is not kept: NULL for the qrels themselves.
 WITH graded AS (
   SELECT

@@ -17,19 +17,34 @@ WITH records AS (
   WHERE l.reason IS NULL AND l.action = 'search'
 ),
 
-lines AS (
+items AS (
   SELECT
     l.search_id,
+    l.item_id,
     MIN(l.client_id) AS client_id,
     MIN(l.session_id) AS session_id,
     COUNT(*) AS lines,
     COUNT_IF(l.action = 'search') AS records,
     COUNT_IF(l.action = 'impression') AS impressions,
-    COUNT_IF(l.action != 'search') AS events,
     COUNT_IF(l.action NOT IN ('search', 'impression')) AS acts
   FROM log_lines AS l
   WHERE l.reason IS NULL
-  GROUP BY l.search_id
+  GROUP BY l.search_id, l.item_id
+),
+
+lines AS (
+  SELECT
+    i.search_id,
+    MIN(i.client_id) AS client_id,
+    MIN(i.session_id) AS session_id,
+    CAST(SUM(i.lines) AS BIGINT) AS lines,
+    CAST(SUM(i.records) AS BIGINT) AS records,
+    CAST(SUM(i.lines - i.records) AS BIGINT) AS events,
+    -- items: a click made ten times, or delivered twice, is no more eager than one
+    COUNT_IF(i.impressions > 0) AS impressions,
+    COUNT_IF(i.acts > 0) AS acts
+  FROM items AS i
+  GROUP BY i.search_id
 ),
 
 named AS (

@@ -26,7 +26,7 @@ FRONT = [
     f"marketplace --catalogue catalogue/{DAY} --labels labels/{DAY} --items 600 --queries 300",
     f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --truth truth/{DAY} --searches 1500",
     f"items --catalogue catalogue/{DAY} --items items/{DAY}",
-    f"impressions --log log/{DAY} --impressions impressions/{DAY}",
+    f"impressions --log log/{DAY} --impressions impressions/{DAY} --min_searchers 2",
     f"acts --impressions impressions/{DAY} --late late/{DAY} --items items/{DAY} --acts acts/{DAY} --asked asked/{DAY}",
     f"propensities --acts acts/{DAY} --propensities propensities/{DAY}",
     f"queries --asked asked/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
@@ -137,7 +137,7 @@ def test_no_held_out_query_is_in_what_is_learnt_from(shop: Path) -> None:
     ("line", "output", "fault"),
     [
         (FRONT[3], f"impressions/{DAY}", "publish.files_written"),  # Spark has written all its files
-        (FRONT[5], f"pairs/{DAY}", "publish.before_pointer"),  # the manifest stands, nothing points at it
+        (FRONT[7], f"pairs/{DAY}", "publish.before_pointer"),  # the manifest stands, nothing points at it
         (f"{TRAIN} --towers towers/{DAY}/step=in_batch", f"towers/{DAY}/step=in_batch", "towers.step:5"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.impressions import Args, main
-from jobs.lake import IMPRESSIONS, LOG, Partition
+from jobs.lake import IMPRESSIONS, LATE, LOG, SEARCHERS, Partition
 from jobs.manifest import Manifest
 from jobs.reading import dataset, pin
 from models.normalise import normalise_query
@@ -23,7 +24,12 @@ from tests.jobs.ubi_records import DS, Deliver, act, dropped, ndjson, random_log
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 
-def test_one_log_in_every_dialect(deliver: Deliver) -> None:
+def hashed(name: str) -> str:
+    return hashlib.sha256(f"pepper{name}".encode()).hexdigest()
+
+
+def test_one_log_in_every_dialect(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_SALT", "pepper")
     bulk = ndjson(
         {"index": {"_index": "ubi_queries", "_id": "1"}},
         search("s1", application="web", client_id="anna"),
@@ -74,8 +80,9 @@ def test_one_log_in_every_dialect(deliver: Deliver) -> None:
     assert dropped(manifest) == {"bulk_action": 2, "blank": 1}
     assert manifest.facts["zero_based_applications"] == ["demo"]
     by_search = {row["search_id"]: row for row in rows}
-    assert by_search["s1"]["session_id"] == "t1"
-    assert by_search["s2"]["session_id"] == "t2"
+    assert by_search["s1"]["session_id"] == hashed("t1")
+    assert by_search["s2"]["session_id"] == hashed("t2")
+    assert by_search["s2"]["client_id"] == hashed("bert")
     assert by_search["s2"]["searched_at"] == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert all("anna" not in str(row) and "bert" not in str(row) for row in rows)
 
@@ -149,10 +156,29 @@ def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({"log.ndjson": b""}, r"log/ds=2026-01-31: found 0 searches .* made on 2026-01-31 UTC"),
+        ({"log.ndjson": b""}, r"log/ds=2026-01-31: found 0 searches .* made on 2026-01-31 \(UTC\)"),
         (
-            {"log.ndjson": ndjson(search("s", timestamp="2026-01-30T10:00:00Z"))},
+            {"log.ndjson": ndjson(search("s", timestamp="2026-01-27T23:59:59Z"))},
             r"found 0 searches \(lines not used: \{'outside_day': 1\}.*correct the date",
+        ),
+        (  # of a day that may be added to, and nothing of its own
+            {
+                "log.ndjson": ndjson(
+                    search("s", timestamp="2026-01-30T10:00:00Z", query_response_hit_ids=["a"])
+                )
+            },
+            r"impressions/ds=2026-01-31: 0 searches kept \(dropped: \{'earlier_day': 1\}\)",
+        ),
+        (
+            {
+                "log.ndjson": ndjson(
+                    *(
+                        search(f"s{n}", client_id=f"c{n}", query_response_hit_ids=["a"])
+                        for n in range(4)
+                    )
+                )
+            },
+            r"0 searches kept \(dropped: \{'rare_query': 4\}\).*are the bot rules and min_searchers right",
         ),
         (
             {"log.ndjson": ndjson(search("s"))},
@@ -164,9 +190,10 @@ def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
 def test_no_day(deliver: Deliver, files: dict[str, bytes], expected: str) -> None:
     log = deliver(f"log/ds={DS}", files)
     with pytest.raises(ValueError, match=expected):
-        main(Args(log, IMPRESSIONS.at(ds=DS)))
-    with pytest.raises(LookupError, match="not published"):
-        pin(IMPRESSIONS.at(ds=DS))
+        main(Args(log, IMPRESSIONS.at(ds=DS), min_searchers=5 if "rare_query" in expected else 1))
+    for table in (IMPRESSIONS, LATE, SEARCHERS):
+        with pytest.raises(LookupError, match="not published"):
+            pin(table.at(ds=DS))
 
 
 def test_missing_column(deliver: Deliver) -> None:

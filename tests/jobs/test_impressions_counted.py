@@ -14,6 +14,7 @@ import pytest
 
 from jobs.lake import Partition
 from jobs.reading import pin
+from tests.jobs.simulated import truths
 from tests.jobs.ubi_records import DS, Deliver, Record, dropped, ndjson, random_log, run, shown
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
@@ -26,39 +27,43 @@ def by_hand(
 ) -> tuple[dict[tuple[str, str], tuple[int, bool]], Counter[str]]:
     """The same rules in dictionaries and loops: (search, item) -> position, clicked; reason -> lines."""
     lost: Counter[str] = Counter()
-    once = {json.dumps(record, sort_keys=True): record for record in records}
-    lost["duplicate"] = len(records) - len(once)
-    searches = {r["query_id"]: r for r in once.values() if "action_name" not in r}
+    lines: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        lines[record["query_id"]].append(record)
+    searches = {r["query_id"]: r for r in records if "action_name" not in r}
+    bots = robots(searches, limit)
+    rows: dict[tuple[str, str], tuple[int, bool]] = {}
+    for name, group in lines.items():
+        events = [record for record in group if "action_name" in record]
+        reason = "no_search" if name not in searches else "nothing_shown" if not events else ""
+        if name in searches and searches[name]["client_id"] in bots:
+            reason = "bot_rate"
+        if reason:
+            lost[reason] += len(group)
+            continue
+        said = set()
+        for record in events:
+            item = record["event_attributes"]["object"]["object_id"]
+            said.add((item, record["action_name"]))
+            place = record["event_attributes"]["position"]["ordinal"] + 1
+            position, clicked = rows.get((name, item), (place, False))
+            rows[name, item] = (min(position, place), clicked or record["action_name"] == "click")
+        # what a line says again: the search, or the same act on the same item
+        lost["duplicate"] += len(group) - 1 - len(said)
+    return rows, +lost
+
+
+def robots(searches: dict[str, Record], limit: int) -> set[str]:
+    """Clients that searched more than `limit` times within 60 seconds."""
     times = defaultdict(list)
     for record in searches.values():
-        times[record["client_id"]].append(
-            int(datetime.fromisoformat(record["timestamp"]).timestamp())
-        )
-    bots = {
+        stamp = int(datetime.fromisoformat(record["timestamp"]).timestamp())
+        times[record["client_id"]].append(stamp)
+    return {
         client
         for client, stamps in times.items()
         if any(sum(at - 59 <= other <= at for other in stamps) > limit for at in stamps)
     }
-    lines: dict[str, list[Record]] = defaultdict(list)
-    for record in once.values():
-        lines[record["query_id"]].append(record)
-    rows: dict[tuple[str, str], tuple[int, bool]] = {}
-    for name, group in lines.items():
-        events = [record for record in group if "action_name" in record]
-        if name not in searches:
-            lost["no_search"] += len(group)
-        elif searches[name]["client_id"] in bots:
-            lost["bot"] += len(group)
-        elif not events:
-            lost["nothing_shown"] += 1
-        for record in (
-            events if name in searches and searches[name]["client_id"] not in bots else []
-        ):
-            key = (name, record["event_attributes"]["object"]["object_id"])
-            place = record["event_attributes"]["position"]["ordinal"] + 1
-            position, clicked = rows.get(key, (place, False))
-            rows[key] = (min(position, place), clicked or record["action_name"] == "click")
-    return rows, +lost
 
 
 def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
@@ -66,7 +71,7 @@ def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
     log = deliver(f"log/ds={DS}", {"log.ndjson": ndjson(*records)})
     rows, manifest = run(log, max_searches_per_minute=10)
     expected, lost = by_hand(records, limit=10)
-    assert lost["bot"] > 50
+    assert lost["bot_rate"] > 50
     assert shown(rows) == expected
     assert dropped(manifest) == dict(lost)
 
@@ -79,18 +84,22 @@ def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
     }
     marketplace.main(marketplace.Args(to["catalogue"], to["labels"], items=300, queries=60))
     simulate.main(simulate.Args(**to, searches=800, bot_frac=0.4))
-    truth = json.loads(pin(to["truth"]).path("counts.json").read_text())
+    events, searches, truth = truths(pin(to["truth"]))
     rows, manifest = run(to["log"])
     lost = dropped(manifest)
     assert manifest.simulated
-    assert lost["duplicate"] == truth["duplicates"]
+    kept = {row["search_id"] for row in rows}
+    repeated = events[events["is_duplicate"] & ~events["is_late"]]
+    assert lost["duplicate"] == repeated["search_id"].isin(kept).sum() > 0
     assert lost["outside_day"] == truth["late"]
     unreadable = ("malformed", "missing_field", "bad_timestamp")
     assert sum(lost.get(reason, 0) for reason in unreadable) == truth["malformed"]
-    # robots that are neither fast nor click everything go through; people do not go out
+    # robots that behave like people go through; people do not go out
+    out = dropped(manifest, "searches")
+    assert all(reason.startswith("bot_") for reason in out)
     fast = truth["burst_clicks_searches"] + truth["burst_silent_searches"]
-    assert dropped(manifest, "searches").keys() == {"bot"}
-    assert fast <= dropped(manifest, "searches")["bot"] <= truth["bot_searches"]
+    assert fast <= sum(out.values()) <= truth["bot_searches"]
+    assert set(searches[~searches["is_bot"]].index) <= kept
     assert len(rows) > 1000
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import pytest
 
 from jobs import pairs, qrels, queries
 from jobs.cli import parse
-from jobs.lake import IMPRESSIONS, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition
+from jobs.lake import ACTS, ASKED, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition, Table
 from jobs.publish import publish
 from jobs.reading import pin, read_table
 from jobs.schema import arrow_schema
 from jobs.window import window
-from models.normalise import normalise_query, query_id, split_of
+from models.normalise import query_id, split_of
 from tests.conftest import Delivery
 
 LAST = "2026-01-31"
@@ -37,31 +37,59 @@ def put(lake: Path) -> Put:
     return write
 
 
-def seen(search: str, query: str, item: str, day: str, *acts: str, position: int = 1) -> Row:
-    text = normalise_query(query)
-    return {
-        "search_id": search, "query_id": query_id(text), "query": text, "item_id": item,
-        "position": position, "searched_at": datetime.fromisoformat(day).replace(tzinfo=UTC),
-        **{f"is_{act}": act in acts for act in ("click", "cart", "purchase")},
+def act(
+    query: str,
+    item: str,
+    day: str,
+    clicks: int = 0,
+    cart: int = 0,
+    bought: int = 0,
+    position: int = 1,
+    ds: str = "",
+) -> tuple[str, Row]:
+    """(ds, row of acts): shown once more than clicked; ds: of the log that brought it, where it is a later day's."""
+    row = {
+        "day": date.fromisoformat(day), "query_id": query_id(query), "item_id": item, "group_id": item, "position": position,
+        "impressions": 0 if ds else clicks + 1, "clicks": clicks, "carts": cart, "purchases": bought,
     }  # fmt: skip
+    return ds or day, row
+
+
+def typed(query: str, day: str, searches: int = 1, ds: str = "") -> tuple[str, Row]:
+    """(ds, row of asked)."""
+    row = {
+        "day": date.fromisoformat(day),
+        "query_id": query_id(query),
+        "query": query,
+        "searches": searches,
+    }
+    return ds or day, row
+
+
+def by_day(put: Put, table: Table, rows: list[tuple[str, Row]]) -> None:
+    for ds in sorted({ds for ds, _ in rows}):
+        put(table.at(ds=ds), [row for day, row in rows if day == ds])
 
 
 @pytest.fixture
 def shop(put: Put) -> None:
-    """Three days of impressions around a missing one, two items, one of them new, and labels."""
-    put(
-        IMPRESSIONS.at(ds="2026-01-28"),
-        [seen("s1", "Buty", "a", "2026-01-28", "click", position=2)],
-    )
-    put(IMPRESSIONS.at(ds="2026-01-30"), [
-        seen("s2", "buty", "a", "2026-01-30", "click"), seen("s2", "buty", "ended", "2026-01-30", "click"),
+    """Three days of acts around a missing one, two items, one of them new, and labels."""
+    by_day(put, ACTS, [
+        act("buty", "a", "2026-01-28", clicks=1, position=2),
+        act("buty", "a", "2026-01-30", clicks=1),
+        act("buty", "ended", "2026-01-30", clicks=1),
+        act("buty", "a", LAST),
+        act("buty", "b", LAST, clicks=1, bought=1),
+        # what came late on the last day belongs to the day before, and so does not count for the judged one
+        act("buty", "b", "2026-01-30", clicks=1, ds=LAST),
+        act("kubek", "b", LAST, clicks=1, cart=1),
+        # a later day is never read
+        act("jutro", "a", "2026-02-01", clicks=1),
     ])  # fmt: skip
-    put(IMPRESSIONS.at(ds=LAST), [
-        seen("s3", "buty", "a", LAST), seen("s3", "buty", "b", LAST, "click", "purchase"),
-        seen("s4", "kubek", "b", LAST, "cart"),
+    by_day(put, ASKED, [
+        typed("buty", "2026-01-28"), typed("buty", "2026-01-30"), typed("buty", LAST), typed("kubek", LAST),
+        typed("jutro", "2026-02-01"),
     ])  # fmt: skip
-    # a later day is never read
-    put(IMPRESSIONS.at(ds="2026-02-01"), [seen("s5", "jutro", "a", "2026-02-01", "click")])
     put(ITEMS.at(ds=LAST), [{"item_id": "a"}, {"item_id": "b"}])
     put(LABELS.at(ds=LAST), [
         {"query": "Buty", "item_id": "a", "relevance": 1.0, "split": "test"},
@@ -72,22 +100,22 @@ def shop(put: Put) -> None:
 
 
 def make_queries(**settings: Any) -> dict[str, Row]:
-    queries.main(queries.Args(QUERIES.at(ds=LAST), IMPRESSIONS.at(ds=LAST), **settings))
+    queries.main(queries.Args(QUERIES.at(ds=LAST), ASKED.at(ds=LAST), **settings))
     return {row["query"]: row for row in read_table(pin(QUERIES.at(ds=LAST))).to_pylist()}
 
 
 def test_window_reads_what_is_published_and_never_a_later_day(put: Put) -> None:
     for day in ("2026-01-28", "2026-01-30", LAST, "2026-02-01"):
-        put(IMPRESSIONS.at(ds=day), [seen("s", "q", "a", day)])
-    found = window(IMPRESSIONS.at(ds=LAST), 4)
+        put(ASKED.at(ds=day), [typed("q", day)[1]])
+    found = window(ASKED.at(ds=LAST), 4)
     assert found.facts == {
         "days_read": ["2026-01-28", "2026-01-30", LAST], "days_missing": ["2026-01-29"], "days_stopped": [],
     }  # fmt: skip
-    assert window(IMPRESSIONS.at(ds=LAST), 1).facts["days_read"] == [LAST]
-    with pytest.raises(LookupError, match="impressions/ds=2026-01-29: not published"):
-        window(IMPRESSIONS.at(ds="2026-01-29"), 4)
+    assert window(ASKED.at(ds=LAST), 1).facts["days_read"] == [LAST]
+    with pytest.raises(LookupError, match="asked/ds=2026-01-29: not published"):
+        window(ASKED.at(ds="2026-01-29"), 4)
     with pytest.raises(ValueError, match="a window of 0 days"):
-        window(IMPRESSIONS.at(ds=LAST), 0)
+        window(ASKED.at(ds=LAST), 0)
 
 
 @pytest.mark.spark
@@ -122,7 +150,7 @@ def test_labels_with_an_unknown_split_are_refused(put: Put) -> None:
 def test_pairs_and_qrels() -> None:
     make_queries(labels=LABELS.at(ds=LAST))
     at = {
-        "impressions": IMPRESSIONS.at(ds=LAST),
+        "acts": ACTS.at(ds=LAST),
         "items": ITEMS.at(ds=LAST),
         "queries": QUERIES.at(ds=LAST),
     }
@@ -133,14 +161,10 @@ def test_pairs_and_qrels() -> None:
     rows = read_table(pin(PAIRS.at(ds=LAST))).to_pylist()
     shoe, mug = query_id("buty"), query_id("kubek")
     assert {(row["query_id"], row["item_id"]): (row["clicks"], row["weight"]) for row in rows} == {
-        (shoe, "a"): (2, 3.0), (shoe, "b"): (1, 1.0), (mug, "b"): (1, 1.0),
+        (shoe, "a"): (2, 3.0), (shoe, "b"): (2, 4.0), (mug, "b"): (1, 2.0),
     }  # fmt: skip
     (account,) = pin(PAIRS.at(ds=LAST)).manifest.accounting
-    assert (account.unit, account.rows_in, account.dropped) == (
-        "clicked impressions",
-        5,
-        {"item_ended": 1},
-    )
+    assert (account.unit, account.rows_in, account.dropped) == ("clicks", 6, {"item_ended": 1})
     # by clicks of the last day
     qrels.main(qrels.Args(**at, qrels=QRELS.at(ds=LAST)))
     rows = read_table(pin(QRELS.at(ds=LAST))).to_pylist()
@@ -163,11 +187,9 @@ def test_pairs_and_qrels() -> None:
 def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
     make_queries()
     items = put(ITEMS.at(ds=LAST), [{"item_id": "other"}])
-    args = pairs.Args(
-        PAIRS.at(ds=LAST), IMPRESSIONS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST)
-    )
+    args = pairs.Args(PAIRS.at(ds=LAST), ACTS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST))
     with pytest.raises(
-        ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 5 .*'item_ended': 5.*same shop"
+        ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 6 clicks .*'item_ended': 6.*same shop"
     ):
         pairs.main(args)
     with pytest.raises(LookupError):
@@ -181,13 +203,16 @@ def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
         (["--pairs", "pairs/ds=.."], "'..' is not a day as YYYY-MM-DD"),
         (["--pairs", "pairs/ds=2026-02-30"], "is not a day as YYYY-MM-DD"),
         (["--pairs", "qrels/ds=2026-01-31"], "is of table qrels, expected pairs"),
-        (["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"], "expected min_clicks >= 1"),
+        (
+            ["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"],
+            "min_clicks=0: expected 1 or more",
+        ),
     ],
 )
 def test_wrong_command_lines(
     flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("impressions", "items", "queries")]
+    inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("acts", "items", "queries")]
     with pytest.raises(SystemExit) as stop:
         parse(pairs.Args, [*inputs, *flags])
     assert stop.value.code == 2

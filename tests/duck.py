@@ -1,0 +1,70 @@
+"""DuckDB as a second reader of the SQL texts: an engine that has no code in common with Spark.
+
+The texts are Spark's; only `:name` becomes `$name`. Names that DuckDB lacks are macros, and what SQL cannot say at all is
+the very functions that Spark calls (jobs.functions).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import PythonUDFType
+from duckdb.sqltypes import VARCHAR
+
+from jobs.functions import FUNCTIONS, Over
+from jobs.spark import sql_text
+
+MACROS = (
+    "array_join(items, mark) AS array_to_string(items, mark)",
+    # NULL in, NULL out; DuckDB's own skips NULLs
+    "concat(a, b) AS a || b, (a, b, c) AS a || b || c",
+    "datediff(later, earlier) AS date_diff('day', earlier, later)",
+    "element_at(items, place) AS items[place]",
+    "explode(items) AS unnest(items)",
+    # no text gets into DuckDB that is not valid
+    "make_valid_utf8(txt) AS txt",
+    "sequence(first, last) AS generate_series(first, last)",
+    "sha2(txt, bits) AS CASE WHEN bits = 256 THEN sha256(txt) ELSE error('sha256 alone') END",
+    "size(items) AS len(items)",
+    "substring_index(txt, mark, parts) AS array_to_string(string_split(txt, mark)[1:parts], mark)",
+    "timestamp_millis(ms) AS CAST(epoch_ms(ms) AS TIMESTAMPTZ)",
+    "unix_seconds(moment) AS CAST(floor(epoch(moment)) AS BIGINT)",
+)
+
+
+def connect(threads: int = 1, memory: str = "") -> duckdb.DuckDBPyConnection:
+    """An engine in memory that understands every text of sql/ but items.sql."""
+    engine = duckdb.connect()
+    engine.execute(f"SET threads = {threads}")
+    if memory:
+        engine.execute(f"SET memory_limit = '{memory}'")
+    engine.execute("SET TimeZone = 'UTC'")
+    # as Spark has it
+    engine.execute("SET default_null_order = 'NULLS_FIRST_ON_ASC_LAST_ON_DESC'")
+    engine.execute("CREATE TYPE timestamp_ltz AS TIMESTAMPTZ")
+    for macro in MACROS:
+        engine.execute(f"CREATE MACRO {macro}")
+    for name, over in FUNCTIONS.items():
+        engine.create_function(name, _whole(over), [VARCHAR], VARCHAR, type=PythonUDFType.ARROW)
+    return engine
+
+
+def _whole(over: Over) -> Any:
+    """DuckDB hands over chunks, and reads the types of arguments off their annotations: none here."""
+    return lambda texts: over(texts.combine_chunks())
+
+
+def rows_of(
+    engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any] | None = None
+) -> pa.Table:
+    """The rows of sql/<name>.sql over the engine's views, as Arrow."""
+    rows: pa.Table = engine.sql(bound(name), params=settings or {}).to_arrow_table()
+    return rows
+
+
+def bound(name: str) -> str:
+    """The text of sql/<name>.sql with DuckDB's marks for parameters."""
+    return re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql_text(name))

@@ -1,0 +1,199 @@
+"""The ETL once more on DuckDB: the SQL texts over the same raw lines, with nothing else of the jobs.
+
+Lines are taken apart by DuckDB's own JSON functions, days by the calendar, and a day's differences are made of all that
+its days before hold, not only of the people and items that came late.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.attribution import BOTS
+from jobs.lake import TABLES
+from tests import duck
+
+RAW = """
+WITH parsed AS (
+  SELECT file, raw, CASE WHEN json_valid(raw) AND json_type(raw) = 'OBJECT' THEN raw::JSON END AS r
+  FROM lines
+)
+SELECT
+  file, raw, raw = '' AS is_blank, raw != '' AND r IS NULL AS malformed,
+  r IS NOT NULL AND (r->'$.index') IS NOT NULL AS is_bulk_action,
+  r->>'$.application' AS application, r->>'$.action_name' AS action_name,
+  trim(r->>'$.query_id') AS search_id,
+  coalesce(nullif(r->>'$.client_id', ''), nullif(r->>'$.event_attributes.client_id', '')) AS client_id,
+  coalesce(nullif(r->>'$.session_id', ''), nullif(r->>'$.event_attributes.session_id', '')) AS session_id,
+  r->>'$.user_query' AS user_query, r->>'$.timestamp' AS timestamp,
+  coalesce(r->'$.query_response_hit_ids', r->'$.query_response_object_ids')::VARCHAR[] AS hit_ids,
+  trim(r->>'$.event_attributes.object.object_id') AS item_id,
+  r->>'$.event_attributes.position.ordinal' AS ordinal
+FROM parsed
+"""
+DAYS = """
+CREATE TABLE days AS
+SELECT day::DATE AS day, day::TIMESTAMPTZ AS day_from, (day + INTERVAL 1 DAY)::TIMESTAMPTZ AS day_to
+FROM (SELECT unnest(generate_series($ds::TIMESTAMP - to_days($back::INT), $ds::TIMESTAMP, INTERVAL 1 DAY)) AS day)
+"""
+ROW = ", ".join(TABLES["impressions"].columns)
+WAITING = "SELECT search_id FROM admitted WHERE reason = 'no_search' OR day < $ds::DATE"
+
+
+@dataclass
+class Days:
+    """A shop's days in order: `day` adds one. Tables by name and ds, as Arrow."""
+
+    items: pa.Table
+    salt: str
+    min_searchers: int
+    late_days: int = 3
+    max_item_votes: int = 3
+    found: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
+
+    def day(self, ds: str, files: Iterable[Path]) -> None:
+        """Impressions, late, searchers, acts and asked of one day's log."""
+        with duck.connect() as engine:
+            self._attribute(engine, ds, files)
+            self._place(engine, ds)
+            self._sum(engine, ds)
+
+    def window(self, name: str, last: str, days: int = 28) -> pa.Table:
+        """A daily table of all days up to the last."""
+        first = (date.fromisoformat(last) - timedelta(days=days - 1)).isoformat()
+        return self._all(name, first, last)
+
+    def _attribute(self, engine: duckdb.DuckDBPyConnection, ds: str, files: Iterable[Path]) -> None:
+        engine.register("lines", lines(files))
+        engine.execute(f"CREATE TABLE raw_lines AS {RAW}")
+        engine.execute(DAYS, {"ds": ds, "back": self.late_days})
+        last = datetime.fromisoformat(ds).replace(tzinfo=UTC)
+        self._keep(engine, "log_lines", {
+            "max_ordinal": 9_999,
+            "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
+            "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),
+            "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
+        })  # fmt: skip
+        self._keep(engine, "searches", {"salt": self.salt})
+        rules = {
+            "session_minutes": 30,
+            "max_searches_per_minute": 20,
+            "max_query_chars": 500,
+            **BOTS,
+        }
+        self._keep(engine, "visits", rules)
+        people = {"min_searchers": self.min_searchers}
+        self.found["searchers", ds] = duck.rows_of(engine, "searchers", people)
+        engine.register("searchers", self.window("searchers", ds))
+        self._keep(engine, "common_queries", people)
+        self._keep(engine, "admitted", {"ds": ds})
+
+    def _place(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
+        zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
+        self._keep(
+            engine, "placed", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]}
+        )
+        kept = duck.rows_of(engine, "impressions")
+        self.found["impressions", ds] = without_reason(kept, "impressions")
+        self._overlay(engine, "earlier", ds, include=False, only=WAITING)
+        self.found["late", ds] = without_reason(duck.rows_of(engine, "late", {"ds": ds}), "late")
+
+    def _sum(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
+        engine.register("items", self.items)
+        engine.register("today", self.found["impressions", ds])
+        engine.register("brought", self.found["late", ds])
+        for name, include in (("before", False), ("after", True)):
+            self._overlay(
+                engine,
+                name,
+                ds,
+                include,
+                only="SELECT search_id FROM arrivals",
+                days="SELECT day FROM brought",
+            )
+        engine.execute(f"""
+            CREATE TABLE shown AS
+            SELECT {ROW}, $ds::DATE AS day, 1 AS sign FROM today
+            UNION ALL SELECT {ROW}, day, -1 FROM before UNION ALL SELECT {ROW}, day, 1 FROM after
+        """, {"ds": ds})  # fmt: skip
+        self.found["acts", ds] = duck.rows_of(
+            engine, "acts", {"max_item_votes": self.max_item_votes}
+        )
+        engine.execute(f"""
+            CREATE VIEW asked_searches AS
+            SELECT search_id, query_id, query, DATE '{ds}' AS day FROM today
+            UNION ALL SELECT search_id, query_id, query, day FROM brought WHERE is_new_search
+        """)
+        self.found["asked", ds] = duck.rows_of(engine, "asked")
+
+    def _overlay(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        name: str,
+        ds: str,
+        include: bool,
+        only: str,
+        days: str = "",
+    ) -> None:
+        """View `name`: the days before ds as they stood, with what ds itself brought or without."""
+        parts = []
+        for (table, day), rows in self.found.items():
+            if (
+                table not in ("impressions", "late")
+                or day > ds
+                or (day == ds and (table != "late" or not include))
+            ):
+                continue
+            if day < str(date.fromisoformat(ds) - timedelta(days=self.late_days)):
+                continue
+            engine.register(f"{table}_{day.replace('-', '_')}", rows)
+            of_day = f"DATE '{day}'" if table == "impressions" else "day"
+            parts.append(
+                f"SELECT {ROW}, {of_day} AS day, DATE '{day}' AS arrived FROM {table}_{day.replace('-', '_')}"
+            )
+        none = f"SELECT {ROW}, DATE '{ds}' AS day, DATE '{ds}' AS arrived FROM impressions_none"
+        engine.register("impressions_none", self.found["impressions", ds].slice(0, 0))
+        engine.execute("CREATE OR REPLACE TABLE arrivals AS " + " UNION ALL ".join([*parts, none]))
+        given = {"ds": ds} if "$ds" in only else {}
+        engine.execute(f"DELETE FROM arrivals WHERE search_id NOT IN ({only})", given)
+        if days:
+            engine.execute(f"DELETE FROM arrivals WHERE day NOT IN ({days})")
+        engine.register(f"{name}_rows", duck.rows_of(engine, "overlaid"))
+        engine.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
+
+    def _keep(
+        self, engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, object]
+    ) -> None:
+        engine.register(f"{name}_rows", duck.rows_of(engine, name, settings))
+        engine.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
+
+    def _all(self, name: str, first: str, last: str) -> pa.Table:
+        parts = [
+            rows
+            for (table, ds), rows in self.found.items()
+            if table == name and first <= ds <= last
+        ]
+        return pa.concat_tables(parts, promote_options="permissive")
+
+
+def lines(files: Iterable[Path]) -> pa.Table:
+    """file, raw of every line."""
+    found: Sequence[tuple[str, str]] = [
+        (path.name, line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
+    ]
+    return pa.table({"file": [name for name, _ in found], "raw": [raw for _, raw in found]})
+
+
+def without_reason(rows: pa.Table, name: str) -> pa.Table:
+    """The rows that are kept, with the table's own columns."""
+    kept = rows.filter(pc.is_null(rows["reason"]))
+    return kept.select(list(TABLES[name].columns))

@@ -1,0 +1,28 @@
+"""What the tests of the whole ETL look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.lake import TABLES, Table
+from jobs.reading import pin, published_days
+
+# all that is made of a log and is no raw zone
+DERIVED = [TABLES[name] for name in ("impressions", "late", "acts", "asked", "queries", "pairs", "qrels", "propensities")]  # fmt: skip
+
+
+def texts_of(tables: Iterable[Table]) -> str:
+    """Every text in every column of every data file of the tables, and all that their manifests say."""
+    found: list[str] = []
+    for table in tables:
+        for ds in published_days(table, "0000", "9999"):
+            pinned = pin(table.at(ds=ds))
+            found.append(pinned.manifest.to_json().decode())
+            for uri in pinned.files():
+                for column in pq.read_table(uri).columns:
+                    if pa.types.is_string(column.type):
+                        found += filter(None, column.unique().to_pylist())
+    return "\n".join(found)
