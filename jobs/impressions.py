@@ -19,6 +19,7 @@ from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.cli import run
 from jobs.days import time_zone
 from jobs.functions import register_functions
+from jobs.inspection import inspect
 from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
 from jobs.publish import publish
 from jobs.reading import pin
@@ -46,6 +47,9 @@ class Args:
     late_days    how many days before its own a log may still add to
     min_searchers  a query typed by fewer people within searcher_days stays in the raw zone; 1: none does
     searcher_days  days of searchers that are counted, the log's own included
+    max_bad_file_frac  damaged files are set aside; more than this share of the log's bytes stops the day
+    max_rejected_frac  lines that cannot be read are set aside; more than this share of them stops the day
+    accept_drift  1: what has changed in the log's fields was looked at and is right, so nothing of it stops
     """
 
     log: Partition
@@ -58,6 +62,9 @@ class Args:
     late_days: int = 3
     min_searchers: int = 5
     searcher_days: int = 28
+    max_bad_file_frac: float = 0.05
+    max_rejected_frac: float = 0.05
+    accept_drift: int = 0
 
     def __post_init__(self) -> None:
         counts = (
@@ -71,11 +78,16 @@ class Args:
                 "session_minutes, max_searches_per_minute, min_searchers and searcher_days start at 1, late_hours and"
                 " late_days at 0"
             )
+        fracs = (self.max_bad_file_frac, self.max_rejected_frac)
+        if not 0 <= min(fracs) <= max(fracs) <= 1 or self.accept_drift not in (0, 1):
+            raise ValueError("max_bad_file_frac, max_rejected_frac: 0 to 1; accept_drift: 0 or 1")
 
 
-def main(args: Args) -> dict[str, str | int]:
+def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
-    log, ds = pin(args.log), args.log.ds
+    ds = args.log.ds
+    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
+    log = delivery.whole
     before = earlier(ds, args.late_days)
     known = before_day(SEARCHERS, ds, args.searcher_days - 1)
     settings = attribution.Settings(
@@ -95,7 +107,8 @@ def main(args: Args) -> dict[str, str | int]:
     ):
         register_functions(spark)
         lines = attribution.log_lines(tables, read_log(spark, log), settings)
-        _check_day(args.log, lines)
+        _check_day(args, lines)
+        delivery.tell(out)
         attribution.visits(tables, settings)
         searchers.write_spark(
             spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"]
@@ -109,15 +122,31 @@ def main(args: Args) -> dict[str, str | int]:
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
         _check_kept(args.impressions, searches)
-    return published(out)
+    return {**published(out), "alerts": delivery.alerts}
 
 
-def _check_day(log: Partition, lines: Tally) -> None:
+def _check_day(args: Args, lines: Tally) -> None:
+    log = args.log
     if not lines["search"]:
         used = {action: lines[action] for action in ACTIONS if lines[action]}
         raise ValueError(
             f"{log}: found 0 searches (lines not used: {lines.dropped('lines')}; used: {used}), expected UBI query "
             f"records made on {log.ds} ({time_zone()}); deliver the day again, or correct the date"
+        )
+    lost = {
+        reason: number for reason, number in lines.dropped("lines").items() if reason in SET_ASIDE
+    }
+    said = (
+        lines.kept("lines")
+        + sum(lines.dropped("lines").values())
+        - lines["lines blank"]
+        - lines["lines bulk_action"]
+    )
+    if sum(lost.values()) > args.max_rejected_frac * said:
+        raise ValueError(
+            f"{log}: {sum(lost.values()) / said:.1%} of the lines cannot be used ({lost} of {said:,}), expected "
+            f"{args.max_rejected_frac:.1%} at most; mend the export and deliver the day again, or let it pass with "
+            f"--max_rejected_frac 1 and look at them with jobs.replay"
         )
 
 
