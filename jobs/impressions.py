@@ -17,7 +17,7 @@ from jobs.arrivals import Earlier, earlier, overlaid
 from jobs.attempt import Attempt
 from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.cli import run
-from jobs.days import time_zone
+from jobs.day_checks import check_kept, check_lines
 from jobs.functions import register_functions
 from jobs.inspection import inspect
 from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
@@ -107,7 +107,7 @@ def main(args: Args) -> dict[str, object]:
     ):
         register_functions(spark)
         lines = attribution.log_lines(tables, read_log(spark, log), settings)
-        _check_day(args, lines)
+        check_lines(args.log, lines, args.max_rejected_frac)
         delivery.tell(out)
         attribution.visits(tables, settings)
         searchers.write_spark(
@@ -121,41 +121,8 @@ def main(args: Args) -> dict[str, object]:
         if any(lines[f"lines {reason}"] for reason in SET_ASIDE):
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
-        _check_kept(args.impressions, searches)
+        check_kept(args.impressions, searches)
     return {**published(out), "alerts": delivery.alerts}
-
-
-def _check_day(args: Args, lines: Tally) -> None:
-    log = args.log
-    if not lines["search"]:
-        used = {action: lines[action] for action in ACTIONS if lines[action]}
-        raise ValueError(
-            f"{log}: found 0 searches (lines not used: {lines.dropped('lines')}; used: {used}), expected UBI query "
-            f"records made on {log.ds} ({time_zone()}); deliver the day again, or correct the date"
-        )
-    lost = {
-        reason: number for reason, number in lines.dropped("lines").items() if reason in SET_ASIDE
-    }
-    said = (
-        lines.kept("lines")
-        + sum(lines.dropped("lines").values())
-        - lines["lines blank"]
-        - lines["lines bulk_action"]
-    )
-    if sum(lost.values()) > args.max_rejected_frac * said:
-        raise ValueError(
-            f"{log}: {sum(lost.values()) / said:.1%} of the lines cannot be used ({lost} of {said:,}), expected "
-            f"{args.max_rejected_frac:.1%} at most; mend the export and deliver the day again, or let it pass with "
-            f"--max_rejected_frac 1 and look at them with jobs.replay"
-        )
-
-
-def _check_kept(impressions: Partition, searches: Tally) -> None:
-    if not searches.kept("searches"):
-        raise ValueError(
-            f"{impressions}: 0 searches kept (dropped: {searches.dropped('searches')}), expected one at least; are "
-            f"the events of the day's searches in the log, and are the bot rules and min_searchers right for this shop?"
-        )
 
 
 def _write(args: Args, out: Attempt, tables: Scratch) -> Tally:

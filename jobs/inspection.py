@@ -69,13 +69,8 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
         ValueError: more of the bytes are damaged than may be.
     """
     entries = pinned.entries()
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        scans = list(pool.map(lambda entry: scan(pinned.check(entry)), entries))
-    aside = [
-        {"name": entry.name, "bytes": entry.bytes, "reason": one.flaw}
-        for entry, one in zip(entries, scans, strict=True)
-        if one.flaw
-    ]
+    scans = _scans(pinned)
+    aside = _aside(entries, scans)
     _check(pinned, aside, max_bad_file_frac)
     names = {one["name"] for one in aside}
     kept = [entry for entry in pinned.manifest.files if entry.name not in names]
@@ -89,6 +84,24 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
     for text in result.alerts:
         log.warning("%s", text)
     return result
+
+
+def damaged(pinned: Pinned) -> list[dict[str, Any]]:
+    """Name, bytes and reason of each damaged file of a raw partition."""
+    return _aside(pinned.entries(), _scans(pinned))
+
+
+def _scans(pinned: Pinned) -> list[Scan]:
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda entry: scan(pinned.check(entry)), pinned.entries()))
+
+
+def _aside(entries: Sequence[FileEntry], scans: Sequence[Scan]) -> list[dict[str, Any]]:
+    return [
+        {"name": entry.name, "bytes": entry.bytes, "reason": one.flaw}
+        for entry, one in zip(entries, scans, strict=True)
+        if one.flaw
+    ]
 
 
 def _earlier(output: Partition) -> list[tuple[str, Profile]]:

@@ -89,15 +89,21 @@ class Rows:
         if not self._head:
             self._head = _dicts(batch.slice(0, HEAD))
             batch = batch.slice(HEAD)
-        if self._last is not None and self._last.num_rows and self._between.offer():
-            self._between.add(_dicts(self._last.slice(0, RUN)))
+        if self._last is not None:
+            self._draw(self._last)
         self._last = batch
+
+    def _draw(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows and self._between.offer():
+            self._between.add(_dicts(batch.slice(0, RUN)))
 
     def close(self) -> list[dict[str, Any]]:
         """The sample."""
-        last = self._last
-        tail = [] if last is None else _dicts(last.slice(max(0, last.num_rows - TAIL)))
-        return self._head + self._between.all() + tail
+        if self._last is None:
+            return self._head
+        before = max(0, self._last.num_rows - TAIL)
+        self._draw(self._last.slice(0, before))
+        return self._head + self._between.all() + _dicts(self._last.slice(before))
 
 
 def _dicts(rows: pa.RecordBatch) -> list[dict[str, Any]]:

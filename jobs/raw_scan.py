@@ -84,7 +84,7 @@ def unpacked(stream: BinaryIO) -> Iterator[bytes]:
                 piece = member.decompress(packed, CHUNK_BYTES)
             except zlib.error:
                 raise FlawError("damaged: its gzip stream cannot be unpacked") from None
-            waiting = member.unused_data if member.eof else member.unconsumed_tail
+            waiting = member.unused_data or member.unconsumed_tail
             yield piece
         waiting = waiting or stream.read(CHUNK_BYTES)
 

@@ -98,10 +98,7 @@ def list_files(uri: str) -> Iterator[tuple[str, int]]:
 
 
 def sha256(uri: str) -> str:
-    """SHA-256 of an object as it lies there, read in chunks.
-
-    Not as pyarrow would unpack a name that ends in .gz: a file cut short could not even be landed then.
-    """
+    """SHA-256 of an object as it lies there, in chunks; pyarrow would unpack a .gz, and fail on one cut short."""
     system, path = filesystem(uri)
     digest = hashlib.sha256()
     with system.open_input_stream(path, compression=None) as stream:
