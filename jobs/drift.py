@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from jobs.drift_fields import ENOUGH, NEW_FRAC, expected, field_findings, low_and_high
+from jobs.drift_fields import ENOUGH, GONE, NEW_FRAC, expected, field_findings, low_and_high
 from jobs.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
 from jobs.log_profile import ACTS, OTHER, Profile
 
 DAYS = 3  # earlier days that are compared with
 NEW_ACTION_FRAC, FORM_FRAC = 0.005, 0.05
-FALLEN, GONE = 0.7, 0.1
+FALLEN = 0.7
 ALIKE = 0.5
 ORDINALS = 100  # places seen before the lowest is one that can be relied on
 MAX_SENTENCES = 40

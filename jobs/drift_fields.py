@@ -10,6 +10,7 @@ from jobs.log_profile import OTHER, Profile
 
 ENOUGH = 20  # records that a share must stand for before its absence says anything
 NEW_FRAC, TYPE_FRAC = 0.01, 0.05
+MOSTLY, GONE = 0.9, 0.1
 # what is needed is missed sooner than what is only there at times
 FALLEN = {"needed": 0.7, "read": 0.5, "unread": 0.5}
 ALIKE = 0.25
@@ -67,7 +68,7 @@ def _names(
     # what is needed first: it has the first choice among the new names
     for old in sorted(paths, key=lambda one: (shape.case(kind, one) != "needed", one)):
         case, (low, _) = shape.case(kind, old), before[old]
-        if low * records < ENOUGH or now[old] >= FALLEN[case] * low:
+        if low * records < _enough(low, now[old]) or now[old] >= FALLEN[case] * low:
             continue
         if name := _successor(old, new, fields, days, low - now[old], now):
             new.discard(name)
@@ -77,6 +78,16 @@ def _names(
             yield "missing_field", case, f"{who}: {old} is in {now[old]:.1%} of the records, {low:.1%} before"  # fmt: skip
     for path in sorted(new):
         yield "new_field", "unread", f"{who}: {path} is new, in {now[path]:.1%} of the records"
+
+
+def _enough(low: float, now: float) -> int:
+    """Records that a share must have stood for before its fall says anything.
+
+    Some ten records follow from one search, and a field that only some searches have comes with all of them at once.
+    """
+    if low >= MOSTLY:
+        return ENOUGH
+    return 3 * ENOUGH if now < GONE * low else 10 * ENOUGH
 
 
 def _successor(
