@@ -44,8 +44,7 @@ def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) ->
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
     # a name that begins with _ is never data: what engines leave there may still be written to
     listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
-    delivered = out.partition.name in DELIVERED
-    files = [_entry(out.uri, name, size, delivered) for name, size in listed]
+    files = [_entry(out, name, size) for name, size in listed]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
@@ -90,7 +89,8 @@ def _job_name(args: DataclassInstance) -> str:
     return f"jobs.{Path(sys.argv[0]).stem}" if module == "__main__" else module
 
 
-def _entry(uri: str, name: str, size: int, delivered: bool) -> FileEntry:
+def _entry(out: Attempt, name: str, size: int) -> FileEntry:
+    uri = out.uri
     if store.is_local(uri):
         path = store.local_path(uri) / name
         store.fsync(path)
@@ -101,7 +101,7 @@ def _entry(uri: str, name: str, size: int, delivered: bool) -> FileEntry:
         try:
             rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
         except (pa.ArrowException, OSError):
-            if not delivered:
+            if out.partition.name not in DELIVERED:
                 raise
     folder = name.partition("/")[0]
     role = folder if folder in ASIDE else "data"
