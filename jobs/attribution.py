@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobs import rawfiles
 from jobs.accounts import Tally
 from jobs.days import bounds
 from jobs.salt import salt
@@ -37,7 +38,7 @@ BOTS: dict[str, float] = {
 ACTIONS = ("search", "impression", "click", "cart", "purchase")
 MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 # what can be said against a line as it stands, against a search, and against an act on an item
-SET_ASIDE = ("malformed", "missing_field", "bad_timestamp", "bad_position")
+SET_ASIDE = ("line_too_long", "malformed", "missing_field", "bad_timestamp", "bad_position")
 LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *SET_ASIDE)
 SEARCH_REASONS = (
     "no_search", "outside_day", "earlier_day", "bot_rate", "bot_regular", "bot_breadth", "bot_clicks_all", "bot_silent",
@@ -75,6 +76,7 @@ class Settings:
         days = self.days()
         return {
             "max_ordinal": MAX_ORDINAL,
+            "max_line_bytes": rawfiles.MAX_LINE_BYTES,
             "earliest": _utc(days[0][1]),
             "day_to": _utc(days[-1][2]),
             "latest": _utc(days[-1][2] + timedelta(hours=self.late_hours)),

@@ -16,8 +16,9 @@ from jobs.arrivals import Earlier, earlier, overlaid
 from jobs.attempt import Attempt
 from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.cli import run
-from jobs.days import time_zone
+from jobs.day_checks import check_kept, check_lines
 from jobs.functions import register_functions
+from jobs.inspection import inspect
 from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
 from jobs.publish import publish
 from jobs.reading import pin
@@ -42,6 +43,9 @@ class Args:
     late_days    how many days before its own a log may still add to
     min_searchers  a query typed by fewer people within searcher_days stays in the raw zone; 1: none does
     searcher_days  days of searchers that are counted, the log's own included
+    max_bad_file_frac  damaged files are set aside; more than this share of the log's bytes stops the day
+    max_rejected_frac  lines that cannot be read are set aside; more than this share of them stops the day
+    accept_drift  1: what has changed in the log's fields was looked at and is right, so nothing of it stops
     """
 
     log: Partition
@@ -54,6 +58,9 @@ class Args:
     late_days: int = 3
     min_searchers: int = 5
     searcher_days: int = 28
+    max_bad_file_frac: float = 0.05
+    max_rejected_frac: float = 0.05
+    accept_drift: int = 0
 
     def __post_init__(self) -> None:
         counts = (
@@ -67,11 +74,16 @@ class Args:
                 "session_minutes, max_searches_per_minute, min_searchers and searcher_days start at 1, late_hours and"
                 " late_days at 0"
             )
+        fracs = (self.max_bad_file_frac, self.max_rejected_frac)
+        if not 0 <= min(fracs) <= max(fracs) <= 1 or self.accept_drift not in (0, 1):
+            raise ValueError("max_bad_file_frac, max_rejected_frac: 0 to 1; accept_drift: 0 or 1")
 
 
-def main(args: Args) -> dict[str, str | int]:
+def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
-    log, ds = pin(args.log), args.log.ds
+    ds = args.log.ds
+    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
+    log = delivery.whole
     before = earlier(ds, args.late_days)
     known = before_day(SEARCHERS, ds, args.searcher_days - 1)
     settings = attribution.Settings(
@@ -91,7 +103,8 @@ def main(args: Args) -> dict[str, str | int]:
     ):
         register_functions(spark)
         lines = attribution.log_lines(tables, read_log(spark, log), settings)
-        _check_day(args.log, lines)
+        check_lines(args.log, lines, args.max_rejected_frac)
+        delivery.tell(out)
         attribution.visits(tables, settings)
         searchers.write_spark(
             spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"]
@@ -104,25 +117,8 @@ def main(args: Args) -> dict[str, str | int]:
             rejected = spark.table("log_lines").where("raw IS NOT NULL")
             out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
         _write_late(late, tables, lines, before)
-        _check_kept(args.impressions, searches)
-    return published(out)
-
-
-def _check_day(log: Partition, lines: Tally) -> None:
-    if not lines["search"]:
-        used = {action: lines[action] for action in ACTIONS if lines[action]}
-        raise ValueError(
-            f"{log}: found 0 searches (lines not used: {lines.dropped('lines')}; used: {used}), expected UBI query "
-            f"records made on {log.ds} ({time_zone()}); deliver the day again, or correct the date"
-        )
-
-
-def _check_kept(impressions: Partition, searches: Tally) -> None:
-    if not searches.kept("searches"):
-        raise ValueError(
-            f"{impressions}: 0 searches kept (dropped: {searches.dropped('searches')}), expected one at least; are "
-            f"the events of the day's searches in the log, and are the bot rules and min_searchers right for this shop?"
-        )
+        check_kept(args.impressions, searches)
+    return {**published(out), "alerts": delivery.alerts}
 
 
 def _write(args: Args, out: Attempt, tables: Scratch) -> Tally:

@@ -9,6 +9,7 @@ from jobs import rawfiles
 from jobs.accounts import Tally, published
 from jobs.attempt import Attempt
 from jobs.cli import run
+from jobs.inspection import inspect
 from jobs.lake import Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
@@ -30,15 +31,24 @@ class Args:
     """catalogue  raw files: Parquet, CSV or NDJSON; item_id and title required; category, brand, attributes, price,
         group_id optional
     items      output; replaced
+    max_bad_file_frac  damaged files are set aside; more than this share of the catalogue's bytes stops the day
+    accept_drift  1: what has changed in the catalogue's columns was looked at and is right, so nothing of it stops
     """
 
     catalogue: Partition
     items: Partition
+    max_bad_file_frac: float = 0.05
+    accept_drift: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_bad_file_frac <= 1 or self.accept_drift not in (0, 1):
+            raise ValueError("max_bad_file_frac: 0 to 1; accept_drift: 0 or 1")
 
 
-def main(args: Args) -> dict[str, str | int]:
+def main(args: Args) -> dict[str, object]:
     """Read every row, keep the last of each item_id, and set aside what is no item."""
-    catalogue = pin(args.catalogue)
+    delivery = inspect(pin(args.catalogue), args.items, args.max_bad_file_frac, args.accept_drift)
+    catalogue = delivery.whole
     with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
         catalogue_rows(spark, catalogue).createOrReplaceTempView("catalogue_rows")
         judged = spark.sql(sql_text("items"))
@@ -55,9 +65,10 @@ def main(args: Args) -> dict[str, str | int]:
         _check(args, tally)
         if dropped:
             _set_aside(out, judged)
+        delivery.tell(out)
         out.facts["text_template"] = TEXT_TEMPLATE
         out.facts["repairs"] = {name: tally[name] for name in mended if tally[name]}
-    return published(out)
+    return {**published(out), "alerts": delivery.alerts}
 
 
 def catalogue_rows(spark: SparkSession, catalogue: Pinned) -> DataFrame:

@@ -12,8 +12,6 @@ with query (as typed), item_id, and score or rank. The file's name becomes the a
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +21,6 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from jobs import store
 from jobs.attempt import Attempt
@@ -33,10 +30,10 @@ from jobs.lake import LABELS, NOWHERE, Partition
 from jobs.progress import progress
 from jobs.publish import publish
 from jobs.schema import arrow_schema
+from jobs.sources import LINES, LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
 
-LINES = (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz")
 ENDINGS = {
-    "log": (*LINES, ".parquet"),
+    "log": LOG_ENDINGS,
     "catalogue": (*LINES, ".csv", ".csv.gz", ".parquet"),
     "labels": (".csv", ".csv.gz", ".parquet"),
     "runs": RUN_ENDINGS,
@@ -74,7 +71,9 @@ def main(args: Args) -> dict[str, object]:
     """Find the files, copy them, publish."""
     target = args.target
     sources = find(args.files)
-    _check(sources, target, args.files)
+    refuse_others(sources, ENDINGS[target.name], target.name, args.files)
+    if target.name == "runs":
+        stems([source.rsplit("/", 1)[-1] for source in sources])
     with publish(target, args) as out:
         if target.name == "labels":
             out.write_table(pa.concat_tables([_labels(source) for source in sources]))
@@ -84,51 +83,9 @@ def main(args: Args) -> dict[str, object]:
     return {"partition": str(target), "files": len(sources)}
 
 
-def find(pattern: str) -> list[str]:
-    """The files that a path, folder or pattern names, sorted.
-
-    Raises:
-        FileNotFoundError: none.
-    """
-    system, path = store.filesystem(pattern)
-    wild = re.search(r"[*?\[]", pattern)
-    kind = fs.FileType.NotFound if wild else system.get_file_info(path).type
-    if kind == fs.FileType.File:
-        return [pattern]
-    folder = pattern[: wild.start()].rpartition("/")[0] if wild else pattern.rstrip("/")
-    if wild and not folder:
-        folder = "/" if pattern.startswith("/") else "."
-    wanted = pattern[len(folder) :].lstrip("/") if wild and folder != "." else "*"
-    wanted = pattern.removeprefix("./") if folder == "." else wanted
-    depth = wanted.count("/")
-    # a star does not cross folders: that is what people expect of a shell's pattern
-    found = [
-        f"{folder}/{name}"
-        for name, _ in store.list_files(folder)
-        if name.count("/") == depth and fnmatch.fnmatchcase(name, wanted)
-    ]
-    if not found:
-        raise FileNotFoundError(f"{pattern}: found no file; expected a file, a folder or a pattern")
-    return found
-
-
-def _check(sources: Sequence[str], target: Partition, pattern: str) -> None:
-    endings = ENDINGS[target.name]
-    if odd := [source for source in sources if not source.lower().endswith(endings)]:
-        names = ", ".join(name.rsplit("/", 1)[-1] for name in odd[:5])
-        raise ValueError(
-            f"{pattern}: found {len(odd)} files of another kind ({names}), expected for {target.name} "
-            f"{' '.join(endings)}; narrow the pattern or convert them"
-        )
-    if target.name == "runs":
-        stems([source.rsplit("/", 1)[-1] for source in sources])
-
-
 def _copy(out: Attempt, sources: Sequence[str]) -> None:
     """Copy each file and compare checksums; names that meet from several folders get a number."""
-    names = [
-        re.sub(r"[^\w.-]", "_", source.rsplit("/", 1)[-1], flags=re.ASCII) for source in sources
-    ]
+    names = [plain_name(source) for source in sources]
     met = Counter(names)
     with progress("land", len(sources), "files") as advance:
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
@@ -137,12 +94,7 @@ def _copy(out: Attempt, sources: Sequence[str]) -> None:
                 if met[name] == 1 and not name.startswith(("_", "."))
                 else f"{number:05d}{name}"
             )
-            copy = out.folder / unique
-            store.copy(source, str(copy))
-            if store.sha256(source) != store.sha256(str(copy)):
-                raise RuntimeError(
-                    f"{source}: changed while it was copied; run again when it is complete"
-                )
+            copy_checked(source, str(out.folder / unique))
             advance(1)
 
 

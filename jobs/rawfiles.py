@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CORRUPT = "_corrupt"
 HEADER_BYTES = 1 << 20
+# no record is so long: a line of it is set aside unparsed
+MAX_LINE_BYTES = 1 << 20
+LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
 # where a row stands: later files, blocks and lines were delivered later
 PLACE = (
     "_metadata.file_name AS file",
@@ -64,24 +67,25 @@ def json_lines(
     """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
 
     Taken as well: a byte order mark, and `index<TAB>json`. Every leaf of `fields` should be STRING: then a number,
-    a string or an object in its place reads as its text, and one odd value does not lose the line.
+    a string or an object in its place reads as its text, and one odd value does not lose the line. A line that is no
+    UTF-8, or longer than MAX_LINE_BYTES, is malformed: read all the same, its text would be another than was typed.
     """
     lines = spark.read.text([store.spark_uri(uri) for uri in uris]).selectExpr(
         *PLACE,
-        "CASE WHEN startswith(value, '{') THEN value"
+        f"CASE WHEN startswith(value, '{{') OR octet_length(value) > {MAX_LINE_BYTES} THEN value"
         r" ELSE regexp_replace(value, '^\\x{FEFF}?\\s*(?:[\\w.-]+\\t\\s*)?', '') END AS raw",
     )
     return (
         _spread(spark, lines, uris)
         .selectExpr(
             *("file", "block", "line", "raw"),
-            f"CASE WHEN NOT ({skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
+            f"CASE WHEN NOT ({LONG} OR {skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
             f" map('columnNameOfCorruptRecord', '{CORRUPT}')) END AS record",
         )
         .selectExpr(  # `}{`: two records torn onto one line, of which the parser would read the first alone
             *("file", "block", "line", "raw"),
             f"raw != '' AND (record.{CORRUPT} IS NOT NULL OR NOT startswith(raw, '{{')"
-            " OR contains(raw, '}{')) AS malformed",
+            f" OR contains(raw, '}}{{') OR {LONG} OR NOT is_valid_utf8(raw)) AS malformed",
             "record",
         )
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import store
@@ -28,6 +29,9 @@ from jobs.manifest import (
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# what a shop delivers lands as it is: a damaged file among others is set aside by the job that reads it
+DELIVERED = ("log", "catalogue")
+
 
 def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) -> Manifest:
     """Publish what the attempt's folder holds.
@@ -40,7 +44,7 @@ def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) ->
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
     # a name that begins with _ is never data: what engines leave there may still be written to
     listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
-    files = [_entry(out.uri, name, size) for name, size in listed]
+    files = [_entry(out, name, size) for name, size in listed]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
@@ -85,7 +89,8 @@ def _job_name(args: DataclassInstance) -> str:
     return f"jobs.{Path(sys.argv[0]).stem}" if module == "__main__" else module
 
 
-def _entry(uri: str, name: str, size: int) -> FileEntry:
+def _entry(out: Attempt, name: str, size: int) -> FileEntry:
+    uri = out.uri
     if store.is_local(uri):
         path = store.local_path(uri) / name
         store.fsync(path)
@@ -93,7 +98,11 @@ def _entry(uri: str, name: str, size: int) -> FileEntry:
     system, root = store.filesystem(uri)
     rows = None
     if name.endswith(".parquet"):
-        rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
+        try:
+            rows = pq.read_metadata(f"{root}/{name}", filesystem=system).num_rows
+        except (pa.ArrowException, OSError):
+            if out.partition.name not in DELIVERED:
+                raise
     folder = name.partition("/")[0]
     role = folder if folder in ASIDE else "data"
     return FileEntry(name, size, store.sha256(f"{uri}/{name}"), rows, role)

@@ -49,6 +49,7 @@ judged AS (
     t.ordinal,
     CASE
       WHEN t.is_blank THEN 'blank'
+      WHEN t.malformed AND OCTET_LENGTH(t.raw) > :max_line_bytes THEN 'line_too_long'
       WHEN t.malformed THEN 'malformed'
       WHEN t.is_bulk_action THEN 'bulk_action'
       WHEN t.action IS NULL THEN 'other_action'
@@ -81,7 +82,8 @@ SELECT
   CASE WHEN j.reason IS NOT NULL THEN j.file END AS file,
   -- what people typed stays in the raw zone, but for as much as it takes to mend a rejected line
   CASE
-    WHEN j.reason IN ('malformed', 'missing_field', 'bad_timestamp', 'bad_position')
+    WHEN
+      j.reason IN ('line_too_long', 'malformed', 'missing_field', 'bad_timestamp', 'bad_position')
       THEN SUBSTRING(MAKE_VALID_UTF8(j.raw), 1, 500)
   END AS raw
 FROM judged AS j

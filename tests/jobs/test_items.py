@@ -76,7 +76,9 @@ def test_every_format_means_the_same(deliver: Deliver, name: str) -> None:
     assert attributes == SHOE["attributes"]
     assert text == item_text(row["title"], row["category"], row["brand"], attributes)
     assert len(digest) == 40
-    assert manifest.facts == {"text_template": TEXT_TEMPLATE, "repairs": {}}
+    assert manifest.facts["text_template"] == TEXT_TEMPLATE
+    assert manifest.facts["repairs"] == {}
+    assert manifest.facts["drift"]["stop"] == 0
 
 
 def test_what_is_no_item_is_counted(deliver: Deliver) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import land, store
+from jobs import land, sources, store
 from jobs.lake import CATALOGUE, LABELS, LOG
 from jobs.reading import exists, pin, read_table
 
@@ -38,10 +38,10 @@ def test_files_are_copied_as_they_are(exports: Path) -> None:
 def test_a_folder_a_file_and_a_pattern(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(exports)
     for pattern, count in (("a", 2), ("a/", 2), ("a/events.ndjson", 1), ("[ab]/e*", 2), ("*/*", 3)):
-        assert len(land.find(pattern)) == count, pattern
-        assert len(land.find(f"{exports}/{pattern}")) == count, pattern
-    assert land.find("*.csv") == ["./items.csv"]
-    assert land.find(f"file://{exports}/*.csv") == [f"file://{exports}/items.csv"]
+        assert len(sources.find(pattern)) == count, pattern
+        assert len(sources.find(f"{exports}/{pattern}")) == count, pattern
+    assert sources.find("*.csv") == ["./items.csv"]
+    assert sources.find(f"file://{exports}/*.csv") == [f"file://{exports}/items.csv"]
 
 
 def test_odd_names_become_plain_ones(exports: Path) -> None:

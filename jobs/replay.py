@@ -1,0 +1,117 @@
+"""A day whose delivery was damaged: what was set aside, and how it is made good.
+
+python -m jobs.replay --impressions impressions/ds=2026-01-31                                what was set aside, counted
+python -m jobs.replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
+python -m jobs.replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  lands what was mended
+
+A mended file takes the place of a damaged one of its name; any other lies beside the old ones under a name of its own.
+The raw partition is replaced at once, and the day is remade by the command or the DAG that the last lines name.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from dataclasses import dataclass
+
+from jobs.attribution import SET_ASIDE
+from jobs.cli import run
+from jobs.inspection import damaged
+from jobs.lake import LOG, NOWHERE, Partition
+from jobs.mending import land_mended, readers, whole_sources
+from jobs.publish import publish
+from jobs.reading import exists, pin
+from jobs.rejected import Rejected, rejected, samples
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Args:
+    """impressions  the day whose lines or files were set aside; it need not be published, where they were too many
+    log          the day's raw files; that of the same day where it is not given
+    show         texts of each reason that are shown; they hold what people typed
+    mended       files to land: one, a folder or a pattern, as for jobs.land
+    """
+
+    impressions: Partition
+    log: Partition = NOWHERE
+    show: int = 0
+    mended: str = ""
+
+    def __post_init__(self) -> None:
+        if self.show < 0:
+            raise ValueError("show starts at 0")
+
+    @property
+    def raw(self) -> Partition:
+        """The raw partition."""
+        return self.log or LOG.at(ds=self.impressions.ds)
+
+
+def main(args: Args) -> dict[str, object]:
+    """Count, show where asked to, land where asked to, say how to go on."""
+    found = _found(args)
+    log.info("%s:\n%s", args.impressions, found.table())
+    if found.is_expired:
+        log.warning(
+            "%s: its rejected lines were deleted by jobs.retention, their days are over; deliver the lines anew, from the shop's own",
+            args.impressions,
+        )  # fmt: skip
+    elif args.show and exists(args.impressions):
+        for text in samples(pin(args.impressions, even_stopped=True), args.show):
+            log.info("%s", text)
+    counts: dict[str, int] = {}
+    for (reason, _), number in found.lines.items():
+        counts[reason] = counts.get(reason, 0) + number
+    told: dict[str, object] = {
+        "partition": str(args.impressions),
+        "rejected": counts,
+        "files_set_aside": [one["name"] for one in found.files],
+        "expired": int(found.is_expired),
+    }
+    return told | (_mend(args) if args.mended else {})
+
+
+def _found(args: Args) -> Rejected:
+    if exists(args.impressions):
+        return rejected(pin(args.impressions, even_stopped=True), SET_ASIDE)
+    return Rejected({}, damaged(pin(args.raw)), is_expired=False)
+
+
+def _mend(args: Args) -> dict[str, object]:
+    """Publish the raw partition anew and say what is made of it."""
+    sources = whole_sources(args.mended)
+    with publish(args.raw, args) as out:
+        mended = land_mended(out, sources)
+    days = readers(args.impressions)
+    again = _commands(args, days)
+    log.info("%s: %d files added, %d of them in place of damaged ones; make the day anew:\n%s", args.raw, len(mended.added), len(mended.replaced), "\n".join(again))  # fmt: skip
+    log.info("later days that were made of it: %s", ", ".join(days) or "none")
+    return {
+        "log": str(args.raw),
+        "added": mended.added,
+        "replaced": mended.replaced,
+        "known": mended.known,
+        "commands": again,
+        "later_days": days,
+    }
+
+
+def _commands(args: Args, days: list[str]) -> list[str]:
+    """The job with the settings it had, and the DAG for the day and those that were made of it."""
+    ds = args.impressions.ds
+    given = {"log": str(args.raw), "impressions": str(args.impressions)}
+    if exists(args.impressions):
+        given = pin(args.impressions, even_stopped=True).manifest.args | given
+    words = [word for name, value in given.items() if value != "" for word in (f"--{name}", str(value))]  # fmt: skip
+    job = shlex.join(["python", "-m", "jobs.impressions", *words])
+    dag = f"airflow dags trigger pairs_daily --conf {shlex.quote(json.dumps({'ds': ds}))}"
+    if days:
+        dag = f"airflow backfill create --dag-id pairs_daily --from-date {ds} --to-date {days[-1]} --reprocess-behavior completed"
+    return [job, dag]
+
+
+if __name__ == "__main__":
+    run(Args, main)

@@ -1,0 +1,74 @@
+"""Files of a shop's own: found by a path, a folder or a pattern, and copied as they are."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+
+from pyarrow import fs
+
+from jobs import store
+
+LINES = (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz")
+LOG_ENDINGS = (*LINES, ".parquet")
+
+
+def find(pattern: str) -> list[str]:
+    """The files that a path, folder or pattern names, sorted.
+
+    Raises:
+        FileNotFoundError: none.
+    """
+    system, path = store.filesystem(pattern)
+    wild = re.search(r"[*?\[]", pattern)
+    kind = fs.FileType.NotFound if wild else system.get_file_info(path).type
+    if kind == fs.FileType.File:
+        return [pattern]
+    folder = pattern[: wild.start()].rpartition("/")[0] if wild else pattern.rstrip("/")
+    if wild and not folder:
+        folder = "/" if pattern.startswith("/") else "."
+    wanted = pattern[len(folder) :].lstrip("/") if wild and folder != "." else "*"
+    wanted = pattern.removeprefix("./") if folder == "." else wanted
+    depth = wanted.count("/")
+    # a star does not cross folders: that is what people expect of a shell's pattern
+    found = [
+        f"{folder}/{name}"
+        for name, _ in store.list_files(folder)
+        if name.count("/") == depth and fnmatch.fnmatchcase(name, wanted)
+    ]
+    if not found:
+        raise FileNotFoundError(f"{pattern}: found no file; expected a file, a folder or a pattern")
+    return found
+
+
+def refuse_others(sources: Sequence[str], endings: tuple[str, ...], table: str, pattern: str) -> None:  # fmt: skip
+    """Say which files are of a kind that the table does not take.
+
+    Raises:
+        ValueError: one is.
+    """
+    if odd := [source for source in sources if not source.lower().endswith(endings)]:
+        names = ", ".join(name.rsplit("/", 1)[-1] for name in odd[:5])
+        raise ValueError(
+            f"{pattern}: found {len(odd)} files of another kind ({names}), expected for {table} "
+            f"{' '.join(endings)}; narrow the pattern or convert them"
+        )
+
+
+def plain_name(source: str) -> str:
+    """The last part of a path in letters that every engine takes as they are."""
+    return re.sub(r"[^\w.-]", "_", source.rsplit("/", 1)[-1], flags=re.ASCII)
+
+
+def copy_checked(source: str, target: str) -> str:
+    """Copy a file and compare checksums; its sha256.
+
+    Raises:
+        RuntimeError: it was still being written.
+    """
+    store.copy(source, target)
+    found = store.sha256(target)
+    if store.sha256(source) != found:
+        raise RuntimeError(f"{source}: changed while it was copied; run again when it is complete")
+    return found
