@@ -164,7 +164,7 @@ def test_a_connection_says_which_cluster_jobs_use(monkeypatch: pytest.MonkeyPatc
     submit = [*show, "--master", "local[*]", "--name", "local[*]"]
     monkeypatch.delenv("NIGHTSHELF_SPARK_MASTER", raising=False)
     assert operators._process(submit, {}).run(print)["env"] is None
-    monkeypatch.setenv("AIRFLOW_CONN_NIGHTSHELF_SPARK", '{"conn_type": "spark", "host": "spark://big", "port": 7077}')  # fmt: skip
+    monkeypatch.setenv(f"AIRFLOW_CONN_{operators.SPARK_CONN.upper()}", '{"conn_type": "spark", "host": "spark://big", "port": 7077}')  # fmt: skip
     found = operators._process(submit, {}).run(print)
     assert found["env"] == "spark://big:7077"
     assert found["argv"] == ["--master", "spark://big:7077", "--name", "local[*]"]
