@@ -152,7 +152,9 @@ def bots(share: float) -> Fault:
         few = given.rows.slice(0, 50)
         n = int(given.rows.num_rows * share / few.num_rows)
         parts = [put(few, "search_id", pc.binary_join_element_wise(few["search_id"], str(k), "b")) for k in range(n)]  # fmt: skip
-        storm = put(put(pa.concat_tables(parts), "client_id", "b0" * 16), "is_click", False)
+        storm = put(pa.concat_tables(parts), "client_id", "b0" * 16)
+        for act in ("is_click", "is_cart", "is_purchase"):
+            storm = put(storm, act, False)
         return given.having(pa.concat_tables([given.rows, storm]))
 
     return spoil

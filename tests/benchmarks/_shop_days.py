@@ -28,16 +28,20 @@ PATHS = ("Sport > Buty > Damskie", "Sport > Buty > Męskie", "Sport > Rowery", "
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a job would publish: its rows, what it dropped, what it measured and how old its inputs are."""
+    """What a job would publish: its rows, what it dropped, what it measured and how old its inputs are.
+
+    kept  rows that its accounts speak of; a fault that the job does not notice leaves them as they were
+    """
 
     rows: pa.Table
     dropped: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     inputs_age_days: int = 0
+    kept: int = 0
 
     def having(self, rows: pa.Table) -> Delivered:
-        """The same of other rows."""
-        return replace(self, rows=rows)
+        """The same of other rows, unknown to the job."""
+        return replace(self, rows=rows, kept=self.kept or self.rows.num_rows)
 
 
 Day = dict[str, Delivered]

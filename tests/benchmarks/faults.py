@@ -58,7 +58,7 @@ def deliver(table: str, ds: str, given: Delivered) -> Pinned:
         pq.write_table(given.rows, out.folder / "part-00000.parquet")
         out.facts |= given.facts
         if unit := UNITS.get(table):
-            n = given.rows.num_rows
+            n = given.kept or given.rows.num_rows
             out.count(unit, n + sum(given.dropped.values()), n, given.dropped)
     return pin(at(table, ds), even_stopped=True)
 
@@ -94,7 +94,7 @@ class Bench:
             "corruption": one.name,
             "dose": one.dose,
             "detected": {"pass": "no"}.get(found["verdict"], found["verdict"]),
-            "by": noticed[0].partition(" [")[0] if noticed else "",
+            "by": [text.partition(" [")[0] for text in noticed[:3]],
             "rules": len(found["stops"]) + len(found["warns"]),
         }
 
@@ -130,7 +130,7 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
     """JSON lines, or a table and the totals below it."""
     if markdown:
         rows = ["| table | corruption | dose | detected | by |", "|---|---|---|---|---|"]
-        rows += [f"| {one['table']} | {one['corruption']} | {one['dose']} | {one['detected']} | {one['by']} |" for one in lines]  # fmt: skip
+        rows += [f"| {one['table']} | {one['corruption']} | {one['dose']} | {one['detected']} | {'; '.join(one['by'])} |" for one in lines]  # fmt: skip
         sys.stdout.write("\n".join([*rows, "", json.dumps(total)]) + "\n")
     else:
         sys.stdout.write("".join(json.dumps(one) + "\n" for one in [*lines, total]))
