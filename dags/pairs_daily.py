@@ -12,10 +12,12 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 - `wait`: the shop has not delivered. Publish the log and the catalogue, clear the task.
 - `expect_tables`, `expect_acts`, `expect_pairs`: the data would hurt training. The Data Docs name the expectation and why it stands.
   Mend the input, clear the task that wrote the table. Nothing downstream has read it.
+- `items`, `impressions` that name files or fields: a delivery is damaged or has changed. `python -m jobs.replay` shows what was
+  set aside and lands what was mended; where the change is right, run the day with `accept_drift` once.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
 **By hand** fill in `ds`; for past days
-`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31`.
+`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31 --max-active-runs 1`: one day adds to those before.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ from jobs.lake import (
     SEARCHERS,
 )
 
-SHOWN = form("impressions", "Log", late_days={"minimum": 0, "maximum": 14}, min_searchers={"minimum": 1}, searcher_days={"minimum": 1, "maximum": 90}, max_searches_per_minute={"minimum": 1})  # fmt: skip
+SHOWN = form("impressions", "Log", late_days={"minimum": 0, "maximum": 14}, min_searchers={"minimum": 1}, searcher_days={"minimum": 1, "maximum": 90}, max_searches_per_minute={"minimum": 1}, max_rejected_frac={"minimum": 0, "maximum": 1})  # fmt: skip
+DELIVERED = form("impressions", "Log", accept_drift={"enum": [0, 1]}, max_bad_file_frac={"minimum": 0, "maximum": 1})  # fmt: skip
 VOTED = form("acts", "Log", max_item_votes={"minimum": 1})
 WINDOW = form("pairs", "Training window", window_days={"minimum": 1, "maximum": 365}, min_clicks={"minimum": 1}, max_weight={"minimum": 1}, half_life_days={"minimum": 0}, min_topic_frac={"minimum": 0, "maximum": 1}, cart_worth={"minimum": 0}, purchase_worth={"minimum": 0})  # fmt: skip
 JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
@@ -73,7 +76,7 @@ with DAG(
     max_active_runs=1,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],
-    params=day_param() | SHOWN | VOTED | WINDOW | labels_param() | JUDGED,
+    params=day_param() | SHOWN | DELIVERED | VOTED | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
     doc_md=__doc__,
 ) as dag:
@@ -81,8 +84,9 @@ with DAG(
 
     with TaskGroup("tables", prefix_group_id=False, tooltip="Raw files to clean tables") as tables:
         clean = [
-            job("items", catalogue=catalogue, items=items),
-            job("impressions", log=log, impressions=impressions, late=late, searchers=SEARCHERS.at(ds=DAY), **templates(SHOWN)),
+            job("items", catalogue=catalogue, items=items, **templates(DELIVERED)),
+            job("impressions", log=log, impressions=impressions, late=late, searchers=SEARCHERS.at(ds=DAY),
+                **templates(SHOWN), **templates(DELIVERED)),
         ]  # fmt: skip
         # nobody reads a table before its verdict is written
         clean >> job("expect", "expect_tables", partitions=f"{items},{impressions},{late}")
