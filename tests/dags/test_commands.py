@@ -112,7 +112,7 @@ def test_a_run_says_its_day_in_one_of_three_ways(
 ) -> None:
     task = load("pairs_daily").get_task("items")
     found = rendered(task, params, key, logical)
-    assert found.argv[-4:] == ["--catalogue", f"catalogue/ds={day}", "--items", f"items/ds={day}"]
+    assert found.argv[3:7] == ["--catalogue", f"catalogue/ds={day}", "--items", f"items/ds={day}"]
 
 
 @pytest.mark.parametrize(
