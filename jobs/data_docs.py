@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.data_docs_page import WORST_FIRST, Record, html, overview
+from jobs.data_docs_page import html
 from jobs.lake import Partition
+from jobs.quality_page.page import overview
+from jobs.quality_page.record import WORST_FIRST, Record
+from jobs.quality_page.told import alerts_file, told
 from jobs.tracking import home
 
 if TYPE_CHECKING:
@@ -134,7 +137,8 @@ def refresh() -> Path:
 
 def _index(kept: Sequence[Record]) -> Path:
     index = site() / "index.html"
-    index.write_text(html("data_docs_index.html.j2", overview(kept)), "utf-8")
+    values = overview(kept, told(alerts_file()))
+    index.write_text(html("data_docs_index.html.j2", values), "utf-8")
     return index
 
 
