@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Args:
     """partitions  what to check, separated by commas; each of a table that has a suite
     spark_rows  rows from which Spark counts instead of this machine (which needs 10 bytes a row and 0.4 GB)
-    keep        partitions of one table whose results stay in the Data Docs, newest days first
+    keep        days of one table whose results stay in the Data Docs, the newest
     """
 
     partitions: str

@@ -10,7 +10,7 @@ from jobs.lake import Partition
 from jobs.quality_page.days import Board
 from jobs.quality_page.record import Record
 
-MOST_LINES = 30  # of a table; older days are on their partitions' pages
+MOST_LINES = 21  # of a table; older days are on their partitions' pages
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jobs.lake import Partition
 from jobs.quality_page.days import Board
-from jobs.quality_page.drawing import change
+from jobs.quality_page.words import against, change, exact
 from jobs.quality_page.record import WORST_FIRST, Record
 from jobs.quality_page.told import Told
 from jobs.quality_page.usual import Series
@@ -27,7 +27,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Day:
-    """A day with something wrong."""
+    """A day with something wrong. notes: figures out of their usual range that no rule judges."""
 
     day: str
     sentence: str
@@ -35,6 +35,7 @@ class Day:
     missing: Sequence[str]
     alerts: Sequence[Told]
     cards: Sequence[Card]
+    notes: Sequence[str]
 
 
 def sentence(board: Board, day: str) -> str:
@@ -56,17 +57,27 @@ def sentence(board: Board, day: str) -> str:
 
 
 def verdict(board: Board, day: str) -> str:
-    """The worst of a day; a missing table weighs as a stop."""
+    """The worst of a day; a missing table weighs as a stop, a task that failed as a warning."""
     found = [cell[0]["verdict"] for (_, ds), cell in board.cells.items() if ds == day]
+    found += ["warn"] if any(one.failed for one in board.alerts.get(day, ())) else []
     return "stop" if board.missing(day) else min([*found, "pass"], key=WORST_FIRST.index)
 
 
-def attention(board: Board, rows: Mapping[str, Series]) -> list[Day]:
-    """Days with a stop, a warning, a hole or an alert. rows: table -> its rows a day, with their band."""
-    return [found for day in reversed(board.days) if (found := _day(board, day, rows))]
+def attention(board: Board, rows: Mapping[str, Series], rates: Sequence[Series]) -> list[Day]:
+    """Days with a stop, a warning, a hole, an alert or a strange rate. rows: table -> its rows a day."""
+    notes = {day: _notes(day, rates) for day in board.days}
+    return [found for day in reversed(board.days) if (found := _day(board, day, rows, notes[day]))]
 
 
-def _day(board: Board, day: str, rows: Mapping[str, Series]) -> Day | None:
+def _notes(day: str, rates: Sequence[Series]) -> list[str]:
+    return [
+        f"{one.name}: {exact(one.values[day], one.kind)}{against(one, day)}"
+        for one in rates
+        if day in one.values and not one.judged and one.outside(day)
+    ]
+
+
+def _day(board: Board, day: str, rows: Mapping[str, Series], notes: Sequence[str]) -> Day | None:
     cards = [
         Card(one, _numbers(one, rows))
         for word in WORST_FIRST[:2]
@@ -76,9 +87,10 @@ def _day(board: Board, day: str, rows: Mapping[str, Series]) -> Day | None:
     ]
     missing = board.missing(day)
     alerts = [one for one in board.alerts.get(day, ()) if not _repeats(one, cards)]
-    if not (cards or missing or alerts):
+    if not (cards or missing or alerts or notes):
         return None
-    return Day(day, sentence(board, day), verdict(board, day), missing, alerts[:MOST_ALERTS], cards)
+    worst = verdict(board, day)
+    return Day(day, sentence(board, day), worst, missing, alerts[:MOST_ALERTS], cards, notes)
 
 
 def _repeats(alert: Told, cards: Sequence[Card]) -> bool:

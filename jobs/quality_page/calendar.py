@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 
 from jobs.quality_page.days import Board
-from jobs.quality_page.drawing import said
+from jobs.quality_page.words import said
 from jobs.quality_page.record import Record
 
+# what later logs added is marked from this share of the day's rows on: a little comes every day
+LATE_FRAC = 0.01
 SIGNS = {"pass": "✓", "warn": "!", "stop": "×", "missing": "–", "failed": "×", "none": ""}
 
 
 @dataclass(frozen=True)
 class Field:
-    """One day of one table. late: days of later logs that added to it."""
+    """One day of one table. late: later logs added much to it."""
 
     verdict: str
     sign: str
@@ -38,7 +40,7 @@ def months(days: Sequence[str]) -> Months:
     """What stands over the columns."""
     counted = Counter(day[:7] for day in days)
     names = [(f"{date.fromisoformat(month + '-01'):%B %Y}", span) for month, span in counted.items()]  # fmt: skip
-    names = [(name if span >= 7 else name[:3] if span >= 3 else "", span) for name, span in names]
+    names = [(name if span >= 12 else name[:3] if span >= 3 else "", span) for name, span in names]
     mondays = [date.fromisoformat(day).weekday() == 0 for day in days]
     numbers = [(str(int(day[8:])) if monday else "", monday) for day, monday in zip(days, mondays, strict=True)]  # fmt: skip
     return Months(names, numbers)
@@ -67,7 +69,8 @@ def _field(board: Board, table: str, day: str, added: dict[str, list[tuple[str, 
         words = [f"{rows:,} rows added by the log of {ds}" for ds, rows in later]
         title = ", ".join([_title(cell), *words])
         worst = cell[0]["verdict"]
-        return Field(worst, SIGNS[worst], title, cell[0]["data_docs"], monday, bool(later))
+        is_late = sum(rows for _, rows in later) > LATE_FRAC * cell[0]["rows"]
+        return Field(worst, SIGNS[worst], title, cell[0]["data_docs"], monday, is_late)
     if not board.is_missing(table, day):
         return Field("none", "", "", "", monday)
     if any(alert.failed for alert in board.alerts.get(day, ())):

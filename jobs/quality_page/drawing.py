@@ -8,10 +8,14 @@ from datetime import date
 
 from jobs.quality_page.drops import Stack
 from jobs.quality_page.usual import Series
+from jobs.quality_page.words import against, exact, said
 
 WIDTH, HEIGHT = 360.0, 132.0
 LEFT, RIGHT, TOP, BOTTOM = 6.0, 354.0, 24.0, 110.0
-SHORT = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+LETTER = 6.0  # how wide one is
+HEADROOM = (
+    1.6  # a band that reaches far over every value is cut, or the values would be a flat line
+)
 MOST_WIDE = 22.0  # of a bar, where there are few days
 
 
@@ -63,29 +67,12 @@ class Bars:
     ticks: Sequence[Place]
 
 
-def said(value: float, kind: str) -> str:
-    """1234567 -> 1.23M, .0312 -> 3.12%, 7.5 -> 7.5 h."""
-    if kind == "share":
-        return f"{100 * value:.3g}%"
-    if kind == "hours":
-        return f"{value:.3g} h" if abs(value) < 1000 else f"{value:,.0f} h"
-    for size, mark in SHORT:
-        if abs(value) >= size:
-            return f"{value / size:.3g}{mark}"
-    return f"{value:.3g}"
-
-
-def change(now: float, usual: float) -> str:
-    """-12% of what is usual; empty where nothing is."""
-    return f"{100 * (now - usual) / usual:+.0f}%".replace("-", "−") if usual else ""
-
-
 def chart(series: Series, days: Sequence[str]) -> Chart:
     """A line with its band; days without a value are gaps, and marked on the axis."""
     known = [day for day in days if day in series.values]
     values = [series.values[day] for day in known]
     ends = [end for day in known for end in series.bands.get(day, ()) if abs(end) != float("inf")]
-    low, high = _range(values, ends, series.kind)
+    low, high = _range(values, ends)
     place = {day: (_x(number, len(days)), _y(series.values.get(day, low), low, high))
              for number, day in enumerate(days)}  # fmt: skip
     last = known[-1]
@@ -96,7 +83,7 @@ def chart(series: Series, days: Sequence[str]) -> Chart:
     return Chart(
         name=series.name,
         label=said(series.values[last], series.kind),
-        newest=f"{last}{_against(series, last)}",
+        newest=f"{last}{against(series, last)}",
         note="" if series.judged else "no rule judges it",
         top=said(high, series.kind),
         foot=said(low, series.kind),
@@ -127,42 +114,39 @@ def bars(stack: Stack, days: Sequence[str]) -> Bars:
 
 
 def ticks(days: Sequence[str]) -> list[Place]:
-    """Mondays as lines; the first of them in a month, or the first day, has the month's name."""
+    """Mondays as lines, with their number; the first of a month, or the first day, has the month's name."""
     found: list[Place] = []
     named: set[str] = set()
     for number, day in enumerate(days):
         at = date.fromisoformat(day)
         if at.weekday() and number:
             continue
-        month = "" if day[:7] in named or number > len(days) - 3 else f"{at.day} {at:%b}"
+        month = f"{at.day} {at:%b}" if day[:7] not in named else str(at.day)
+        month = month if number < len(days) - 2 else ""
         named.add(day[:7])
         found.append(Place(round(_x(number, len(days)), 1), 0, "week", month))
-    if len(found) > 1 and found[1].x - found[0].x < 40 and found[1].title:
-        found[0] = Place(found[0].x, 0, "week", "")
-    return found
+    return list(_apart(found))
 
 
-def _against(series: Series, day: str) -> str:
-    low, high = series.bands.get(day, (0.0, float("inf")))
-    words = f"{said(low, series.kind)} to {said(high, series.kind)}" if high < float("inf") else ""
-    if not words:
-        return f", at least {said(low, series.kind)}" if low > 0 else ""
-    return f", usual {words}"
+def _apart(found: Sequence[Place]) -> Iterator[Place]:
+    """Words that would run into those before them, or the first into a month's, are left out."""
+    free = LEFT
+    for number, one in enumerate(found):
+        following = found[number + 1].x if number == 0 and len(found) > 1 else RIGHT
+        room = one.x >= free and one.x + LETTER * len(one.title) < following + LETTER
+        free = one.x + LETTER * (len(one.title) + 1) if room and one.title else free
+        yield one if room else Place(one.x, one.y, one.kind, "")
 
 
 def _dot(series: Series, day: str, place: dict[str, tuple[float, float]]) -> Place:
     kind = "out" if series.outside(day) else "in"
-    title = f"{day}: {_exact(series.values[day], series.kind)}{_against(series, day)}"
+    title = f"{day}: {exact(series.values[day], series.kind)}{against(series, day)}"
     return Place(round(place[day][0], 1), round(place[day][1], 1), kind, title)
 
 
-def _exact(value: float, kind: str) -> str:
-    return f"{value:,.0f}" if kind == "count" else said(value, kind)
-
-
-def _range(values: Sequence[float], ends: Sequence[float], kind: str) -> tuple[float, float]:
-    high = max([*values, *ends])
-    low = min([*values, *ends]) if kind != "count" else 0.0
+def _range(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float]:
+    high = max([*values, *(min(end, HEADROOM * max(values)) for end in ends)])
+    low = min([*values, *ends])
     low = min(low, 0.0) if low < 0.35 * high else low
     return (low, high) if high > low else (low, low + (abs(low) or 1.0))
 

@@ -22,7 +22,8 @@ def overview(records: Sequence[Record], alerts: Mapping[str, Sequence[Told]]) ->
     days = board.days
     shown = [one for (_, day), cell in board.cells.items() if day in set(days) for one in cell]
     rows = {series.name: series for series in volumes(board)}
-    wanted = attention(board, rows)
+    figures = list(rates(board))
+    wanted = attention(board, rows, figures)
     last = days[-1] if days else ""
     return {
         "days": days,
@@ -39,7 +40,7 @@ def overview(records: Sequence[Record], alerts: Mapping[str, Sequence[Told]]) ->
         "months": months(days),
         "fields": fields(board),
         "volumes": [chart(one, days) for one in rows.values() if one.values],
-        "rates": [chart(one, days) for one in rates(board)],
+        "rates": [chart(one, days) for one in figures],
         "stacks": [bars(one, days) for one in stacks(board)],
         "aside": set_aside(board),
         "late": late(board),

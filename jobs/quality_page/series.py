@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from jobs.lake import TABLES, Partition
 from jobs.quality_page.days import Board
 from jobs.quality_page.record import Record
-from jobs.quality_page.usual import UNJUDGED, Rule, Series, bands_of, rules_of
+from jobs.quality_page.usual import INFINITE, UNJUDGED, Rule, Series, bands_of, rules_of
 
 SECONDS_PER_HOUR, HOURS_PER_DAY = 3600, 24
 T = TypeVar("T")
@@ -67,15 +67,15 @@ def _ready(one: Record) -> float | None:
 
 LINES = "dropped_frac log_lines"
 RATES = (
-    Wanted("click rate of what was shown", "share", "impressions", _figure("mean clicked"), "mean clicked"),
-    Wanted("cart rate of what was shown", "share", "impressions", _figure("mean carted"), "mean carted"),
+    Wanted("click rate", "share", "impressions", _figure("mean clicked"), "mean clicked"),
+    Wanted("cart rate", "share", "impressions", _figure("mean carted"), "mean carted"),
     Wanted("log lines dropped", "share", "impressions", _figure(LINES), LINES),
-    Wanted("searches withheld as rare", "share", "impressions", _dropped("searches", "rare_query"), floor=0.02),
-    Wanted("searches with masked texts", "count", "impressions", _masked, floor=10),
+    Wanted("rare queries withheld", "share", "impressions", _dropped("searches", "rare_query"), floor=0.02),
+    Wanted("masked texts", "count", "impressions", _masked, floor=10),
     Wanted("tail queries", "share", "queries", _figure("mean is_tail"), "mean is_tail"),
-    Wanted("late events that counted", "count", "late", _kept("late events"), floor=20),
-    Wanted("earlier days that they changed", "count", "late", _changed, floor=1),
-    Wanted("hours from the day's end until published", "hours", "impressions", _ready, floor=6),
+    Wanted("late events", "count", "late", _kept("late events"), floor=20),
+    Wanted("days they changed", "count", "late", _changed, floor=1),
+    Wanted("day's end to published", "hours", "impressions", _ready, floor=3),
 )  # fmt: skip
 
 
@@ -106,8 +106,12 @@ def _series(board: Board, wanted: Wanted) -> Series:
                 stopped.add(day)
     rules = rules_of(wanted.table, wanted.figure) if wanted.figure else ()
     judged: tuple[Rule, ...] = rules or ({**UNJUDGED, "floor": wanted.floor},)
-    bands = bands_of(values, judged, frozenset(stopped))
-    return Series(wanted.name, wanted.kind, _shown(values, board), _shown(bands, board), bool(rules))
+    bands = bands_of(
+        values, judged, frozenset(stopped), -INFINITE if wanted.kind == "hours" else 0.0
+    )
+    return Series(
+        wanted.name, wanted.kind, _shown(values, board), _shown(bands, board), bool(rules)
+    )
 
 
 def _shown(values: Mapping[str, T], board: Board) -> dict[str, T]:

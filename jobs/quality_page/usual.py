@@ -19,7 +19,7 @@ INFINITE = float("inf")
 Rule = Mapping[str, Any]
 Band = tuple[float, float]
 # for figures that no suite judges: what is far from the last four weeks is marked all the same
-UNJUDGED: Rule = {"mads": 6.0, "floor_frac": 0.25, "days": 28, "min_days": 3}
+UNJUDGED: Rule = {"mads": 6.0, "floor_frac": 0.25, "days": 28, "min_days": 7}
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,27 @@ def rules_of(table: str, figure: str) -> tuple[Rule, ...]:
 
 
 def bands_of(
-    values: Mapping[str, float], rules: Sequence[Rule], stopped: frozenset[str] = frozenset()
+    values: Mapping[str, float],
+    rules: Sequence[Rule],
+    stopped: frozenset[str] = frozenset(),
+    least_of: float = -INFINITE,
 ) -> dict[str, Band]:
-    """Day -> (low, high) that no rule objects to; days without enough history have none. `stopped` are no history."""
-    found = {day: _band(day, values, rules, stopped) for day in values}
+    """Day -> (low, high) that no rule objects to; days without enough history have none.
+
+    stopped: days that are no history; least_of: what the figure cannot fall below, such as 0.
+    """
+    found = {day: _band(day, values, rules, stopped, least_of) for day in values}
     return {day: band for day, band in found.items() if band is not None}
 
 
 def _band(
-    day: str, values: Mapping[str, float], rules: Sequence[Rule], stopped: frozenset[str]
+    day: str,
+    values: Mapping[str, float],
+    rules: Sequence[Rule],
+    stopped: frozenset[str],
+    least_of: float,
 ) -> Band | None:
-    low, high, judged = -INFINITE, INFINITE, False
+    low, high, judged = least_of, INFINITE, False
     for rule in rules:
         before = _before(day, values, rule, stopped)
         if len(before) < rule.get("min_days", 2):

@@ -61,13 +61,15 @@ def shop(number: int, seed: int = 5) -> dict[tuple[str, str], Record]:
             for shard in shards:
                 one = record(table, ds, rows=rows, keys={"shard": shard})
                 found[(table, ds) if shard[0] == "0" else (f"{table} {shard}", ds)] = one
-        found["impressions", ds] |= _log(busy, rng, ds)  # type: ignore[operator]
+        found["impressions", ds] |= _log(busy, rng, ds)  # type: ignore[typeddict-item]
         found["queries", ds]["figures"] = {"mean is_tail": float(rng.normal(0.74, 0.004))}
         late = found["late", ds]
         late["accounts"] = [account("late events", late["rows"] + 40, no_search=30, said_before=10)]
         late["stated"] = late["stated"] | {"days_changed": {(date.fromisoformat(ds) - timedelta(days=1)).isoformat(): late["rows"]}}  # fmt: skip
         found["pairs", ds]["accounts"] = [account("clicks", 41_000, few_clicks=15_800, off_topic=310, test=820)]  # fmt: skip
-        found["items", ds]["accounts"] = [account("catalogue rows", 48_300, no_title=120, again=180)]
+        found["items", ds]["accounts"] = [
+            account("catalogue rows", 48_300, no_title=120, again=180)
+        ]
     return found
 
 
@@ -111,7 +113,7 @@ def with_faults(found: dict[tuple[str, str], Record]) -> tuple[list[Record], lis
     for table in ("acts", "asked", "propensities", "pairs", "queries", "qrels", "embeddings", "embeddings 1of2", "rankings"):  # fmt: skip
         del found[table, tripled]
     one = found["impressions", damaged]
-    one |= {"verdict": "warn", "rows": round(one["rows"] * 0.52), "warns": ["rows are 60% to 170% of those of the same weekday (median of 28 days) [expect_figure_to_be_near_its_history]: found 39,900; a quieter day than any of its weekday", "no column or type of the log drifted [expect_figure_to_be_between]: found 1; a new or renamed field may carry what another has lost"]}  # type: ignore[assignment]  # fmt: skip
+    one |= {"verdict": "warn", "rows": round(one["rows"] * 0.52), "warns": ["rows are 60% to 170% of those of the same weekday (median of 28 days) [expect_figure_to_be_near_its_history]: found 39,900; a quieter day than any of its weekday", "no column or type of the log drifted [expect_figure_to_be_between]: found 1; a new or renamed field may carry what another has lost"]}  # fmt: skip
     one["accounts"][0] = account("log lines", 52_000, malformed=4_870, missing_field=210, rare_query=3_600, duplicate=560)  # fmt: skip
     one["figures"] |= {"dropped_frac log_lines": (4_870 + 210 + 3_600 + 560) / 52_000}
     one["stated"] = one["stated"] | {"aside": 5_080, "files": {"the gzip stream ends too early": 1}, "drift": {"stop": 0, "warn": 1}, "findings": ["warn: shop, click: event_attributes.basket is new, in 4.1% of the records"]}  # fmt: skip
@@ -144,7 +146,7 @@ def write(home: Path, records: Sequence[Record], alerts: Sequence[Mapping[str, A
         folder = home / "data_docs" / "verdicts" / one["partition"].partition("/")[0]
         folder.mkdir(parents=True, exist_ok=True)
         ds = one["partition"].split("/")[1]
-        (folder / f"{ds},{number}.json").write_text(json.dumps(one), "utf-8")
+        (folder / f"{ds},number={number}.json").write_text(json.dumps(one), "utf-8")
         suite = home / "data_docs" / "expectations" / f"{folder.name}.html"
         suite.parent.mkdir(parents=True, exist_ok=True)
         suite.write_text("<!doctype html><title>suite</title>", "utf-8")
