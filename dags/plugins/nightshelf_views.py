@@ -89,15 +89,14 @@ class Pages:
         from airflow.api_fastapi.app import get_auth_manager
         from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
         from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+        from airflow.api_fastapi.core_api.security import resolve_user_from_token
 
         try:
-            given = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-            token = SimpleCookie(given.decode("latin-1"))[COOKIE_NAME_JWT_TOKEN].value
-            user = await get_auth_manager().get_user_from_token(token)
+            user = await resolve_user_from_token(token_of(scope, COOKIE_NAME_JWT_TOKEN))
         except (KeyError, CookieError):
             return 401
         except Exception as error:
-            if type(error).__module__.partition(".")[0] != "jwt":
+            if not hasattr(error, "status_code"):  # anything but a refusal
                 raise
             return 401
         allowed = get_auth_manager().is_authorized_view(access_view=AccessView.WEBSITE, user=user)
@@ -114,6 +113,20 @@ class Pages:
             return error.code, b"no such page"
         except OSError:
             return 502, b"the reports' site does not answer: python -m jobs.site"
+
+
+def token_of(scope: Message, cookie: str) -> str:
+    """What the request was given by Airflow's login: in a header, as scripts send it, or in its cookie.
+
+    Raises:
+        KeyError: neither.
+        CookieError: cookies that are none.
+    """
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    kind, _, token = headers.get(b"authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return token
+    return str(SimpleCookie(headers.get(b"cookie", ""))[cookie].value)
 
 
 SITE = os.environ.get("NIGHTSHELF_SITE_URL", "")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from jobs.lake import Partition
 from jobs.quality_page.days import Board
-from jobs.quality_page.words import against, change, exact
 from jobs.quality_page.record import WORST_FIRST, Record
 from jobs.quality_page.told import Told
 from jobs.quality_page.usual import Series
+from jobs.quality_page.words import against, change, exact
 
 MOST_DAYS = 14  # that are spelled out; the calendar has the others
 MOST_ALERTS = 4  # of a day

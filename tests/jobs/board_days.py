@@ -35,7 +35,7 @@ def record(table: str, ds: str, **changes: Any) -> Record:
     """A record that passed, with changes; stated takes those of its own."""
     keys = {"ds": ds, "towers": SPACE, "step": "star", "shard": "0of1"} | changes.pop("keys", {})
     partition = TABLES[table].at(**{key: keys[key] for key in TABLES[table].keys})
-    rows = changes.get("rows", ROWS[table])
+    rows = changes.get("rows", ROWS.get(table, 100))
     following = date.fromisoformat(ds) + timedelta(days=1)
     stated = QUIET | {"published_at": f"{following}T01:10:00+00:00"} | changes.pop("stated", {})
     name = ",".join(f"{key}={value}" for key, value in partition.pairs)
