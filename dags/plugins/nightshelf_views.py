@@ -125,7 +125,7 @@ def token_of(scope: Message, cookie: str) -> str:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     kind, _, token = headers.get(b"authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        return token
+        return str(token)
     return str(SimpleCookie(headers.get(b"cookie", ""))[cookie].value)
 
 

@@ -14,7 +14,9 @@ MAX_FINDINGS = 20
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
-_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|„[^”\n]*”|“[^”\n]*”|«[^»\n]*»")
+# from the first mark to the last, for a text may hold marks itself; one that is never closed hides the rest
+_QUOTED = re.compile(r"(?<!\w)'.*'(?!\w)|\".*\"|`.*`|„.*[”“]|“.*”|«.*»")
+_OPEN = re.compile(r"(?:(?<!\w)'|[\"`„“«]).*")
 
 
 class Account(TypedDict):
@@ -98,7 +100,7 @@ def stated_of(manifest: Manifest) -> Stated:
 def plain(text: str) -> str:
     """The first line of a text, cut, without what stands in quotation marks: that may have been typed by somebody."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    shown = _QUOTED.sub("…", _CONTROL.sub(" ", first)).strip()
+    shown = _OPEN.sub("…", _QUOTED.sub("…", _CONTROL.sub(" ", first))).strip()
     return shown if len(shown) <= MAX_CHARS else f"{shown[:MAX_CHARS]}…"
 
 

@@ -20,6 +20,7 @@ from jobs.quality_page.days import Board
 from jobs.quality_page.drawing import bars, chart
 from jobs.quality_page.drops import stacks
 from jobs.quality_page.page import overview
+from jobs.quality_page.record import plain
 from jobs.quality_page.series import rates, volumes
 from jobs.quality_page.told import Told, alerts_file, told
 from jobs.quality_page.usual import bands_of
@@ -182,6 +183,22 @@ def test_nothing_that_somebody_typed_and_nothing_hostile_is_on_the_page(lake: Pa
     for typed in ("TYPED", "buty do biegania", "second line", "not sent"):
         assert typed not in page
     assert "pairs: found …" in page and "its log says why" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a column 'x' of the log's", "a column … of the log's"),
+        ("found 'it's \"odd\"' here", "found … here"),
+        ('found "one" and "two" of 5', "found … of 5"),
+        ("found 'never closed", "found …"),
+        ("\n\n the days' sum\nnext", "the days' sum"),
+        ("a\u202eb\x1b[31m", "a b [31m"),
+        ("x" * 300, "x" * 240 + "…"),
+    ],
+)
+def test_what_stands_in_quotation_marks_is_not_shown(text: str, shown: str) -> None:
+    assert plain(text) == shown
 
 
 def test_every_link_leads_somewhere(lake: Path) -> None:
