@@ -25,6 +25,7 @@ from jobs.quality_page.series import rates, volumes
 from jobs.quality_page.told import Told, alerts_file, told
 from jobs.quality_page.usual import bands_of
 from jobs.reading import pin, read_table
+from jobs.tracking import quality_pages
 from tests.jobs.board_days import account, alert, days, record, shop, with_faults, write
 from tests.jobs.suite_cases import Args, partition, put
 
@@ -247,3 +248,11 @@ def test_an_alert_of_a_day_without_verdict_reaches_the_site(lake: Path, newer: b
     os.utime(alerts_file(), (time.time() + shift, time.time() + shift))
     data_docs.refresh_if_older()
     assert ("found 0 searches" in index.read_text("utf-8")) is newer
+
+
+def test_an_mlflow_run_names_the_pages_of_its_inputs(lake: Path) -> None:
+    pinned = [put("pairs", {}), put("queries", {})]
+    assert quality_pages(pinned) == {}  # nobody has looked at them
+    expect.main(expect.Args(str(partition("pairs"))))
+    (name,) = found = quality_pages(pinned)
+    assert name == "data_quality.pairs" and (home() / found[name]).is_file()
