@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from dags.channels import send
+from dags.channels import public, send
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -27,6 +27,8 @@ OURS = (AirflowFailException, AirflowSensorTimeout)
 class Alert(BaseNotifier):
     """Appends to $NIGHTSHELF_HOME/alerts.jsonl: when, what failed, why, where its log is; then mail and Slack.
 
+    `reason` may quote the data; `public` does not, and the overview of data quality shows it alone.
+
     Airflow calls it after a task's last try, and when a run has failed.
     """
 
@@ -36,9 +38,9 @@ class Alert(BaseNotifier):
         shown = str(told or context.get("reason") or "")
         if isinstance(told, BaseException) and not isinstance(told, OURS):
             shown = f"{type(told).__name__}; its log says more"
-        line = alert_of(context)
+        line = {**alert_of(context), "public": public(shown)}
         _append(line)
-        _send({**line, "public": shown})
+        _send(line)
 
 
 class Told(BaseNotifier):
@@ -55,7 +57,7 @@ def tell(context: Context, said: Sequence[str]) -> None:
     """Lines of a task that did not fail, and has something that a person should look at; one message for all."""
     line = {**alert_of(context), "failed": False}
     for text in said:
-        _append({**line, "reason": text[:MAX_CHARS]})
+        _append({**line, "reason": text[:MAX_CHARS], "public": public(text)})
     if said:
         _send({**line, "public": "\n".join(said)})
 

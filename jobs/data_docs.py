@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.data_docs_page import WORST_FIRST, Record, html, overview
+from jobs.data_docs_page import html
 from jobs.lake import Partition
+from jobs.quality_page.page import overview
+from jobs.quality_page.record import WORST_FIRST, Record
+from jobs.quality_page.told import alerts_file, told
 from jobs.tracking import home
 
 if TYPE_CHECKING:
@@ -136,9 +139,17 @@ def refresh() -> Path:
         return _index(_prune(sys.maxsize))
 
 
+def refresh_if_older() -> None:
+    """The same, where an alert was written since: a day that failed has no verdict that would do it."""
+    index, alerts = site() / "index.html", alerts_file()
+    if index.is_file() and alerts.is_file() and alerts.stat().st_mtime > index.stat().st_mtime:
+        refresh()
+
+
 def _index(kept: Sequence[Record]) -> Path:
     index = site() / "index.html"
-    index.write_text(html("data_docs_index.html.j2", overview(kept)), "utf-8")
+    values = overview(kept, told(alerts_file()))
+    index.write_text(html("data_docs_index.html.j2", values), "utf-8")
     return index
 
 
@@ -149,13 +160,16 @@ def _record_path(one: Record) -> Path:
 
 
 def _prune(keep: int) -> list[Record]:
-    """Keep the newest `keep` partitions of each table, and of each only its last result."""
+    """Keep the newest `keep` days of each table, and of each partition only its last result."""
     kept: list[Record] = []
     for folder in sorted((site() / "verdicts").glob("*")):
-        paths = sorted(folder.glob("*.json"), reverse=True)  # names begin with the day
-        for path in paths[keep:]:
-            path.unlink()
-        kept += [json.loads(path.read_text("utf-8")) for path in paths[:keep]]
+        paths = sorted(folder.glob("*.json"), reverse=True)
+        days = sorted({_day(path) for path in paths}, reverse=True)[:keep]
+        for path in paths:
+            if _day(path) in days:
+                kept.append(json.loads(path.read_text("utf-8")))
+            else:
+                path.unlink()
     pages = {site() / one["data_docs"] for one in kept}
     for root, suffix in ((site() / "validations", ".html"), (home() / "validations", ".json")):
         wanted = {root / path.relative_to(site() / "validations").with_suffix(suffix) for path in pages}  # fmt: skip
@@ -164,6 +178,11 @@ def _prune(keep: int) -> list[Record]:
                 path.unlink()
                 _remove_empty(path.parent, root)
     return kept
+
+
+def _day(path: Path) -> str:
+    """The day that a record is named after: ds=2026-01-31,towers=....json."""
+    return path.stem.partition(",")[0]
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

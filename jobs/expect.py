@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs import cli, data_docs, store
-from jobs.data_docs_page import Record
 from jobs.lake import Partition
 from jobs.manifest import VERDICT
 from jobs.quality import Outcome, check, project, suite_file
+from jobs.quality_page.record import Record, accounts_of, stated_of
 from jobs.reading import pin
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Args:
     """partitions  what to check, separated by commas; each of a table that has a suite
     spark_rows  rows from which Spark counts instead of this machine (which needs 0.5 GB and 30 bytes a row)
-    keep        partitions of one table whose results stay in the Data Docs, newest days first
+    keep        days of one table whose results stay in the Data Docs, the newest
     """
 
     partitions: str
@@ -101,6 +101,8 @@ def record(outcome: Outcome) -> Record:
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "data_docs": data_docs.page(outcome.key),
         "figures": outcome.figures,
+        "accounts": accounts_of(pinned.manifest),
+        "stated": stated_of(pinned.manifest),
     }
 
 

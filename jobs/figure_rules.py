@@ -11,7 +11,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from jobs.counted import EVERYTHING, Batch
-from models.bands import ratio_band, robust_band, stability_index
+from models.bands import stability_index, usual_band
 
 WEEK = 7
 Found = dict[str, Any]
@@ -108,10 +108,9 @@ class ExpectFigureToBeNearItsHistory(_AgainstHistory):
         value, before = batch.figures.get(self.figure), self.before(batch, self.figure)
         if value is None or len(before) < self.min_days:
             return _no_history(value, before)
-        if self.mads is not None:
-            low, high = robust_band(before, self.mads, self.floor, self.floor_frac)
-        else:
-            low, high = ratio_band(before, self.min_ratio or 0.0, self.max_ratio or float("inf"))
+        low, high = usual_band(
+            before, self.min_ratio, self.max_ratio, self.mads, self.floor, self.floor_frac
+        )
         return _within(value, low, high, len(before))
 
 

@@ -11,16 +11,15 @@ import mimetypes
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from jobs import data_docs
 from jobs.airflow_env import url
 from jobs.cli import run
 from jobs.lake import REPORT, SWEEP, Partition, Table
 from jobs.listing import published
 from jobs.pages import environment
 from jobs.reading import pin
-from jobs.tracking import home
 
 log = logging.getLogger(__name__)
 # the only files that are shown, by table: the page first
@@ -98,11 +97,12 @@ def page(path: str) -> tuple[bytes, str]:
             .render(
                 reports=rows_of(REPORT, "towers"),
                 sweeps=rows_of(SWEEP, "study"),
-                docs=(docs_folder() / "index.html").is_file(),
+                docs=(data_docs.site() / "index.html").is_file(),
             )
         )
         return html.encode(), "text/html; charset=utf-8"
     if path.startswith("/data_docs/"):
+        data_docs.refresh_if_older()
         return _docs(path.removeprefix("/data_docs/") or "index.html")
     address, _, name = path.strip("/").rpartition("/")
     partition = Partition.parse(address)
@@ -114,13 +114,8 @@ def page(path: str) -> tuple[bytes, str]:
     return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
 
 
-def docs_folder() -> Path:
-    """Where `jobs.expect` writes the Data Docs."""
-    return home() / "data_docs"
-
-
 def _docs(name: str) -> tuple[bytes, str]:
-    folder = docs_folder().resolve()
+    folder = data_docs.site().resolve()
     file = (folder / name).resolve()
     if not file.is_relative_to(folder) or not file.is_file():
         raise LookupError(f"/data_docs/{name}: no such page; python -m jobs.expect writes them")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.manifest import code_version
-from jobs.reading import Pinned
+from jobs.reading import Pinned, read_verdict
 from jobs.seal import spelled
 
 if TYPE_CHECKING:
@@ -108,6 +108,16 @@ def _experiment_id(client: MlflowClient, room: str) -> str:
         return _experiment_id(client, room)
 
 
+def quality_pages(inputs: Sequence[Pinned]) -> dict[str, str]:
+    """data_quality.pairs -> data_docs/..., the page of what was found on that input, relative to the reports' site."""
+    found: dict[str, str] = {}
+    for pinned in inputs:
+        page = read_verdict(pinned).get("data_docs")
+        if page:  # of several partitions of a table, such as shards, the first
+            found.setdefault(f"data_quality.{pinned.partition.name}", f"data_docs/{page}")
+    return found
+
+
 @contextmanager
 def mlflow_run(
     room: str, args: DataclassInstance, inputs: Sequence[Pinned] = (), name: str = ""
@@ -131,7 +141,8 @@ def mlflow_run(
         experiment = _experiment_id(api, room)
     run_id = api.create_run(experiment, tags=tags).info.run_id
     params = [Param(key, str(value)) for key, value in spelled(args).items()]
-    api.log_batch(run_id, params=params, tags=[RunTag("room", room)])
+    checked = [RunTag(name, page) for name, page in quality_pages(inputs).items()]
+    api.log_batch(run_id, params=params, tags=[RunTag("room", room), *checked])
     api.log_inputs(run_id, [
         DatasetInput(
             Dataset(str(pinned.partition), pinned.manifest_sha256[:32], "local",

@@ -29,6 +29,20 @@ def robust_band(
     return middle - half, middle + half
 
 
+def usual_band(
+    history: Sequence[float],
+    least: float | None = None,
+    most: float | None = None,
+    mads: float | None = None,
+    floor: float = 0.0,
+    floor_frac: float = 0.0,
+) -> tuple[float, float]:
+    """(low, high) as a rule on history has it: robust where it states `mads`, multiples of the median otherwise."""
+    if mads is not None:
+        return robust_band(history, mads, floor, floor_frac)
+    return ratio_band(history, least or 0.0, float("inf") if most is None else most)
+
+
 def stability_index(history: Sequence[Sequence[float]], found: Sequence[float]) -> float:
     """Population stability index of counts by bin against the mean of earlier days' shares; each day weighs the same.
 

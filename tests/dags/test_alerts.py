@@ -41,6 +41,8 @@ def test_a_failure_is_one_line_with_all_that_is_needed(
     Alert()({"dag_run": context["dag_run"], "reason": "timed out"})
     lines = (tmp_path / "var" / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     first, second = map(json.loads, lines)
+    # what the overview of data quality may show: of an error that nobody foresaw, its kind
+    assert (first["public"], second["public"]) == ("ValueError; its log says more", "timed out")
     assert (first["dag"], first["task"], first["try_number"]) == ("pairs_daily", "pairs", 3)
     assert first["partition_key"] == "2026-01-31"
     assert first["reason"].startswith('0 rows\nof "5"') and len(first["reason"]) == MAX_CHARS
@@ -55,8 +57,9 @@ def test_the_menu_links_what_is_there_and_nothing_else() -> None:
     spec.loader.exec_module(module)
     assert module.views("", "") == []
     found = module.views("http://localhost:8090", "http://localhost:5000")
-    assert [view["name"] for view in found] == ["Reports", "Data Docs", "MLflow"]
-    assert found[1]["href"] == "http://localhost:8090/data_docs/index.html"
+    assert [view["name"] for view in found] == ["Data quality", "Reports", "MLflow"]
+    assert found[0]["href"] == "/nightshelf/data-quality/index.html"
+    assert found[1]["href"] == "http://localhost:8090/"
     assert len({view.get("url_route", view["name"]) for view in found}) == 3
 
 

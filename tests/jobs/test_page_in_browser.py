@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import compare
+from jobs import compare, data_docs
 from jobs.pages import environment
+from tests.jobs.board_days import account, alert, shop, with_faults, write
 from tests.jobs.test_compare import published
 
 BROWSER = next(
@@ -59,3 +60,16 @@ def test_a_hostile_query_is_text_in_an_example(tmp_path: Path) -> None:
     page.write_text(f"<!doctype html><html><head><title>x</title></head><body>{body}</body></html>")
     found = dom(page, tmp_path / "profile")
     assert found.count("&lt;img src=x onerror") >= 6 and 'id="owned"' not in found
+
+
+def test_the_overview_of_data_quality_runs_nothing_and_is_styled(
+    lake: Path, tmp_path: Path
+) -> None:
+    records, alerts = with_faults(shop(14))
+    records[-1] |= {"verdict": "stop", "stops": [HOSTILE]}
+    records[0]["accounts"] = [account(HOSTILE, 10, **{HOSTILE: 1})]
+    write(data_docs.site().parent, records, [*alerts, alert("2026-01-30", "pairs", HOSTILE)])
+    page = data_docs.refresh()
+    found = dom(page, tmp_path / "profile")
+    assert "&lt;img src=x onerror" in found and 'id="owned"' not in found
+    assert found.count("<svg") > 15 and 'class="q failed"' in found

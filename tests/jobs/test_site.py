@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import site
+from jobs import data_docs, site
 from jobs.lake import PAIRS, REPORT, SWEEP
 from jobs.listing import published
 from jobs.publish import publish
@@ -38,10 +38,10 @@ def port(lake: Path) -> Iterator[int]:
         (out.folder / "sweep.html").write_text("<h1>Curves</h1>", encoding="utf-8")
     with publish(PAIRS.at(ds="2026-01-31"), Args()) as out:
         (out.folder / "report.html").write_text("no report", encoding="utf-8")
-    site.docs_folder().mkdir(parents=True)
-    (site.docs_folder() / "index.html").write_text("docs", encoding="utf-8")
-    (site.docs_folder().parent / "passwords.json").write_text("secret", encoding="utf-8")
-    (site.docs_folder() / "link").symlink_to(site.docs_folder().parent / "passwords.json")
+    data_docs.site().mkdir(parents=True)
+    (data_docs.site() / "index.html").write_text("docs", encoding="utf-8")
+    (data_docs.site().parent / "passwords.json").write_text("secret", encoding="utf-8")
+    (data_docs.site() / "link").symlink_to(data_docs.site().parent / "passwords.json")
     with ThreadingHTTPServer(("127.0.0.1", 0), site.Pages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
