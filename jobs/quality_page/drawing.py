@@ -47,23 +47,15 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A day of a stack: its parts as (y, height, number of the reason)."""
-
-    x: float
-    title: str
-    parts: Sequence[tuple[float, float, int]]
-
-
-@dataclass(frozen=True)
 class Bars:
-    """A stack of reasons a day, as shares of what came in."""
+    """A stack of reasons a day, as shares of what came in: one path for each reason, and what a day says."""
 
     name: str
     wide: float
     top: str
     reasons: Sequence[tuple[str, str]]
-    bars: Sequence[Bar]
+    paths: Sequence[str]
+    days: Sequence[Place]
     ticks: Sequence[Place]
 
 
@@ -98,19 +90,22 @@ def chart(series: Series, days: Sequence[str]) -> Chart:
 def bars(stack: Stack, days: Sequence[str]) -> Bars:
     """A stack a day, as high as its reasons' share of the rows that came in."""
     high = max((sum(parts) for parts in stack.shares.values()), default=0.0) or 1.0
-    wide = min((RIGHT - LEFT) / len(days) * 0.82, MOST_WIDE)
-    found = []
+    wide = round(min((RIGHT - LEFT) / len(days) * 0.82, MOST_WIDE), 1)
+    paths: list[list[str]] = [[] for _ in stack.reasons]
+    said_of = []
     for number, day in enumerate(days):
         if day in stack.shares:
-            at, parts = 0.0, []
-            for reason, share in enumerate(stack.shares[day]):
+            x, at = round(_x(number, len(days)) - wide / 2, 1), 0.0
+            for path, share in zip(paths, stack.shares[day], strict=True):
                 top, foot = _y(at + share, 0, high), _y(at, 0, high)
-                if share:
-                    parts.append((round(top, 1), round(max(foot - top, 0.4), 1), reason))
+                path += (
+                    [f"M{x} {top:.1f}h{wide}v{max(foot - top, 0.4):.1f}h-{wide}z"] if share else []
+                )
                 at += share
-            found.append(Bar(round(_x(number, len(days)) - wide / 2, 1), stack.titles[day], parts))
+            said_of.append(Place(x, TOP, "day", stack.titles[day]))
     reasons = [(name, f"{stack.totals[name]:,}") for name in stack.reasons]
-    return Bars(stack.name, round(wide, 1), said(high, "share"), reasons, found, ticks(days))
+    drawn = ["".join(path) for path in paths]
+    return Bars(stack.name, wide, said(high, "share"), reasons, drawn, said_of, ticks(days))
 
 
 def ticks(days: Sequence[str]) -> list[Place]:

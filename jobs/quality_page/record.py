@@ -49,7 +49,7 @@ class Stated(TypedDict):
 
 
 class Record(TypedDict):
-    """`_verdict.json`; accounts and stated are absent from those of older versions."""
+    """`_verdict.json`; figures, accounts and stated are absent from those of older versions."""
 
     partition: str
     verdict: str
@@ -63,7 +63,7 @@ class Record(TypedDict):
     manifest_sha256: str
     created_at: str
     data_docs: str
-    figures: dict[str, float]
+    figures: NotRequired[dict[str, float]]
     accounts: NotRequired[list[Account]]
     stated: NotRequired[Stated]
 

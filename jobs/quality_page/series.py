@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
 
 
 def _figure(name: str) -> Read:
-    return lambda one: one["figures"].get(name)
+    return lambda one: one.get("figures", {}).get(name)
 
 
 def _dropped(unit: str, reason: str) -> Read:

@@ -160,11 +160,11 @@ def test_drops_are_shares_of_what_came_in(lake: Path) -> None:
     assert len(searches.reasons) == 8 and searches.totals["other reasons"] == 5 + 4 + 3 + 2
     assert (bots.shares["2026-01-31"], bots.totals) == ([0.1, 0.05], {"bot_rate": 20, "bot_silent": 10})  # fmt: skip
     assert lines.titles["2026-01-31"] == "2026-01-31: of 1,000 log lines: malformed 150 (15.00%), bot_rate 50 (5.00%)"  # fmt: skip
-    (bar,) = bars(lines, ["2026-01-31"]).bars
-    assert [height for _, height, _ in bar.parts] == [
-        64.5,
-        21.5,
-    ]  # of 86: three quarters, a quarter
+    # 86 high: three quarters from the foot, at 110, and a quarter over it
+    assert [path[path.index(" ") :] for path in bars(lines, ["2026-01-31"]).paths] == [
+        " 45.5h22.0v64.5h-22.0z",
+        " 24.0h22.0v21.5h-22.0z",
+    ]
 
 
 def test_nothing_that_somebody_typed_and_nothing_hostile_is_on_the_page(lake: Path) -> None:
