@@ -24,8 +24,9 @@ from jobs.manifest import VERDICT
 from jobs.publish import publish
 from jobs.quality import check, project
 from jobs.reading import Pinned, exists, pin
-from tests.benchmarks._corruptions import Corruption, of_log
+from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
+from tests.benchmarks._corruptions_log import of_log
 from tests.benchmarks._shop_days import SHARD, TOWERS, Day, Delivered, Shop, day_of
 
 HISTORY_DAYS, CLEAN_DAYS = 28, 30
