@@ -40,7 +40,11 @@ def _dropped(manifest: Manifest) -> dict[str, float]:
         name = f"dropped_frac {one.unit.replace(' ', '_')}"
         found[name] = sum(one.dropped.values()) / max(one.rows_in, 1)
         for reason, rows in one.dropped.items():
-            found[f"{name} {reason}"] = rows / max(one.rows_in, 1)
+            # bot_rate, bot_silent, ...: each by itself, and together
+            names = {reason, reason.partition("_")[0]} if reason.startswith("bot_") else {reason}
+            for each in names:
+                at = f"{name} {each}"
+                found[at] = found.get(at, 0.0) + rows / max(one.rows_in, 1)
     return found
 
 

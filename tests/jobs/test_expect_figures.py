@@ -177,7 +177,7 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
         (out.folder / "x.txt").write_text("x")
     with publish(IMPRESSIONS.at(ds=LAST), Args(), [reading.pin(ITEMS.at(ds=before(2)))]) as out:
         (out.folder / "x.txt").write_text("x")
-        out.count("log lines", 100, 60, {"bot": 30, "malformed": 10})
+        out.count("log lines", 100, 60, {"bot_rate": 20, "bot_silent": 10, "malformed": 10})
         out.facts["drift"] = {"stop": 2, "warn": True, "names": ["x"]}
     wanted = ["fact drift.stop", "fact drift.warn", "fact drift.names", "fact other", "dropped_frac log_lines blank",
               "dropped_frac searches bot"]  # fmt: skip
@@ -186,7 +186,9 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
     assert found == {
         "accounts": 1,
         "dropped_frac log_lines": 0.4,
-        "dropped_frac log_lines bot": 0.3,
+        "dropped_frac log_lines bot": pytest.approx(0.3),
+        "dropped_frac log_lines bot_rate": 0.2,
+        "dropped_frac log_lines bot_silent": 0.1,
         "dropped_frac log_lines malformed": 0.1,
         "dropped_frac log_lines blank": 0.0,
         "inputs_after_ds": 0,
