@@ -87,7 +87,7 @@ def load(path: Path) -> Any:
 def comparable(value: Any) -> Any:
     """Numbers and times as plain values."""
     if isinstance(value, float | decimal.Decimal):
-        return round(float(value), 5)
+        return float(f"{value:.6g}")
     if isinstance(value, datetime.datetime):
         return value.replace(tzinfo=None).isoformat()
     if isinstance(value, datetime.date):
