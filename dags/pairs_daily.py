@@ -1,23 +1,21 @@
 """Daily: yesterday's search log becomes training pairs, queries and judgements.
 
-**Reads** `log/ds` and `catalogue/ds`, of the days before the daily sums within the windows and what late events may still
-change, `labels/ds` where people judge. Never a later day: a backfill gives what the day itself gave.
+**Reads** `log/ds`, `catalogue/ds`, `labels/ds` where people judge, and days before within the windows. Never a later day.
 
-**Writes** `items`, `impressions` and `late` (what the log adds to earlier days), the daily sums `acts` and `asked`, then
-`propensities`, `queries`, `pairs` and `qrels` of the windows that end on the day, a verdict beside each; `searchers` in the raw
+**Writes** `items`, `impressions`, `late` (what the log adds to earlier days), the daily sums `acts` and `asked`, then
+`propensities`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `searchers` in the raw
 zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
 
 **If red**
 
-- `wait`: the shop has not delivered. Publish the log and the catalogue, clear the task.
-- `expect_tables`, `expect_acts`, `expect_pairs`: the data would hurt training. The Data Docs name the expectation and why it stands.
-  Mend the input, clear the task that wrote the table. Nothing downstream has read it.
-- `items`, `impressions` that name files or fields: a delivery is damaged or has changed. `python -m jobs.replay` shows what was
-  set aside and lands what was mended; where the change is right, run the day with `accept_drift` once.
+- `wait`: the shop has not delivered. Publish log and catalogue, clear the task.
+- `expect_tables`, `expect_acts`, `expect_pairs`: the data would hurt training; the Data Docs say why. Mend the input, clear the
+  task that wrote the table. Nothing downstream has read it.
+- `items`, `impressions` name files or fields: `jobs.replay` lands what was mended; a change that is right wants `accept_drift`.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
-**By hand** fill in `ds`; for past days
-`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31 --max-active-runs 1`: one day adds to those before.
+**By hand** fill in `ds`; for past days, one after another,
+`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31 --max-active-runs 1`.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
         _check_columns(log, uris, columns)
         rows = rawfiles.parquet_records(spark, uris, FIELDS)
         frames.append(rows.selectExpr("*", "false AS is_blank", "false AS is_bulk_action"))
-    return rawfiles.union(frames).selectExpr(*LINE_COLUMNS)
+    # columns first: records of files that are read in different ways have different fields
+    return rawfiles.union([frame.selectExpr(*LINE_COLUMNS) for frame in frames])
 
 
 def _check_columns(log: Pinned, uris: list[str], columns: list[str]) -> None:

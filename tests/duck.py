@@ -26,6 +26,7 @@ MACROS = (
     "explode(items) AS unnest(items)",
     # no text gets into DuckDB that is not valid
     "make_valid_utf8(txt) AS txt",
+    "octet_length(txt) AS strlen(txt)",
     "sequence(first, last) AS generate_series(first, last)",
     "sha2(txt, bits) AS CASE WHEN bits = 256 THEN sha256(txt) ELSE error('sha256 alone') END",
     "size(items) AS len(items)",

@@ -52,7 +52,7 @@ def publish_learning() -> None:
     rows += [(QUERY_IDS[0], "gone", "train"), (query_id(SECRET), ITEM_IDS[0], "test")]
     _publish(PAIRS.at(ds=DS), {
         "query_id": [row[0] for row in rows], "item_id": [row[1] for row in rows],
-        "clicks": [1] * len(rows), "impressions": [1] * len(rows), "weight": [1.0] * len(rows),
+        "clicks": [1] * len(rows), "carts": [0] * len(rows), "purchases": [0] * len(rows), "impressions": [1] * len(rows), "weight": [1.0] * len(rows),
         "last_day": [datetime.date(2026, 1, 31)] * len(rows), "split": [row[2] for row in rows],
     })  # fmt: skip
 

@@ -114,7 +114,7 @@ def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
         b'{"query_id": "half", "user_query": "\\ud800buty", "timestamp": "2026-01-31T10:00:00Z"}\n',
     ]
     log = deliver(f"log/ds={DS}", {"log.ndjson": ndjson(*good) + b"".join(bad)})
-    rows, manifest = run(log)
+    rows, manifest = run(log, max_rejected_frac=1.0)
     assert {row["search_id"]: row["query"] for row in rows} == {
         name: normalise_query(query) for name, query in queries.items()
     }

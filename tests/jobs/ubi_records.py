@@ -19,7 +19,7 @@ Deliver = Callable[[str, dict[str, bytes]], Partition]
 Record = dict[str, Any]
 
 
-def run(log: Partition, **settings: int) -> tuple[list[Record], Manifest]:
+def run(log: Partition, **settings: Any) -> tuple[list[Record], Manifest]:
     """The published rows, and the manifest that says what became of the rest; rare queries stay unless a test says so."""
     out = IMPRESSIONS.at(ds=log.ds)
     result = main(Args(log, out, **{"min_searchers": 1, **settings}))  # type: ignore[arg-type]
