@@ -22,7 +22,7 @@ from jobs import expect, store
 from jobs.lake import TABLES, Partition
 from jobs.manifest import VERDICT
 from jobs.publish import publish
-from jobs.quality import check, project
+from jobs.quality import check, count, project, suite_file
 from jobs.reading import Pinned, exists, pin
 from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
@@ -81,6 +81,14 @@ class Bench:
         store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found).encode())
         return found
 
+    def remember(self, ds: str, day: Day) -> None:
+        """All tables of a clean day as history: counted, and passed unseen."""
+        for table, given in day.items():
+            pinned = deliver(table, ds, given)
+            suite = json.loads(suite_file(table).read_text("utf-8"))["expectations"]
+            found = {"verdict": "pass", "manifest_sha256": pinned.manifest_sha256, "figures": count(pinned, suite, "arrow")}  # fmt: skip
+            store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found).encode())
+
     def clean(self, ds: str, day: Day) -> list[dict[str, Any]]:
         """All tables of a clean day."""
         return [self.keep(deliver(table, ds, given)) for table, given in day.items()]
@@ -108,12 +116,13 @@ def main(markdown: bool = False, seed: int = 0) -> None:
         bench, shop = Bench(), Shop(seed)
         alarms: Counter[str] = Counter()
         false_alarms = 0
-        for number in range(HISTORY_DAYS + CLEAN_DAYS):
+        for number in range(HISTORY_DAYS):
+            bench.remember(day_of(number), shop.make(number))
+        for number in range(HISTORY_DAYS, HISTORY_DAYS + CLEAN_DAYS):
             verdicts = bench.clean(day_of(number), shop.make(number))
             said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]  # fmt: skip
-            if number >= HISTORY_DAYS:
-                false_alarms += bool(said)
-                alarms.update(said)
+            false_alarms += bool(said)
+            alarms.update(said)
         last = HISTORY_DAYS + CLEAN_DAYS
         ds, day = day_of(last), shop.make(last)
         bench.clean(ds, day)
