@@ -1,6 +1,6 @@
 """Rows counted batch by batch: nulls, sums, rows that are not as expected, bins.
 
-A log is sorted by search, so the texts of a search stand in runs: a text is looked at once for each run, not for each row.
+A log is sorted by search, so the texts and times of a search stand in runs: each is looked at once for a run, not for a row.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class View:
 
     def _column(self, name: str) -> tuple[Any, np.ndarray | None]:
         reads = (name,) if name in self.rows.column_names else self.derived[name].reads
-        if len(reads) == 1 and pa.types.is_string(self.rows[reads[0]].type):
+        kind = self.rows[reads[0]].type
+        if len(reads) == 1 and (pa.types.is_string(kind) or pa.types.is_timestamp(kind)):
             values, runs = self._run(reads[0])
             if name == reads[0]:
                 return values, runs

@@ -1,14 +1,15 @@
 """A partition's figures: every count of its suite in one pass over its files, on this machine or on Spark.
 
-Here the files are read side by side, batch by batch: memory is a few batches and 8 bytes a row for each key that must
+Here batches are counted side by side while the next are read: memory is a few batches and 8 bytes a row for each key that must
 be unique. Spark answers the same from SQL, for partitions that one machine should not read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,9 @@ from jobs.count_vectors import Moments
 from jobs.counts import ROWS, UNIQUE, Count
 from jobs.derive import Derived, Known
 from jobs.derived import DERIVED, known_of
-from jobs.manifest import FileEntry
 from jobs.reading import Pinned, read_table
 from jobs.relations import RELATED, partner_keys, related
-from jobs.streaming import file_batches
+from jobs.streaming import record_batches
 
 BATCH_ROWS = 65_536
 Figures = dict[str, float]
@@ -85,11 +85,8 @@ class Plan:
 def figures_here(plan: Plan) -> Figures:
     """Name -> figure, counted on this machine."""
     total = Partial()
-    counts = plan.needing(whole=False)
-    files = [one for one in plan.pinned.entries() if one.name.endswith(".parquet")]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for part in pool.map(lambda entry: _of_file(plan, counts, entry), files):
-            total.add(part)
+    for part in _parts(plan, plan.needing(whole=False)):
+        total.add(part)
     if whole := plan.needing(whole=True):
         rows = read_table(plan.pinned, columns=plan.reads(whole))
         total.add(_of_batch(plan, whole, rows))
@@ -101,15 +98,21 @@ def figures_here(plan: Plan) -> Figures:
     return found
 
 
-def _of_file(plan: Plan, counts: Sequence[Count], entry: FileEntry) -> Partial:
-    total = Partial()
+def _parts(plan: Plan, counts: Sequence[Count]) -> Iterator[Partial]:
+    """What each batch adds, in their order; one is read while others are counted, so that no file is left alone."""
     reads = plan.reads(counts)
     if not reads:  # nothing but the number of rows is asked for
-        plan.pinned.check(entry)
-        return Partial({Count(ROWS): entry.rows or 0})
-    for batch in file_batches(plan.pinned, entry, reads, BATCH_ROWS):
-        total.add(_of_batch(plan, counts, pa.Table.from_batches([batch])))
-    return total
+        yield Partial({Count(ROWS): plan.pinned.manifest.rows})
+        return
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Partial]] = deque()
+        for batch in record_batches(plan.pinned, reads, BATCH_ROWS):
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+            rows = pa.Table.from_batches([batch])
+            waiting.append(pool.submit(_of_batch, plan, counts, rows))
+        yield from (one.result() for one in waiting)
 
 
 def _of_batch(plan: Plan, counts: Sequence[Count], rows: pa.Table) -> Partial:

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs import store
-from jobs.manifest import FileEntry
 from jobs.reading import Pinned
 
 
@@ -21,17 +20,12 @@ def record_batches(
     Each file is checked against the manifest when its turn comes. Local ones are mapped into memory, so
     that their pages can go whenever somebody else needs the place.
     """
-    for entry in pinned.entries(role):
-        if entry.name.endswith(".parquet"):
-            yield from file_batches(pinned, entry, columns, rows)
-
-
-def file_batches(
-    pinned: Pinned, entry: FileEntry, columns: Sequence[str], rows: int
-) -> Iterator[pa.RecordBatch]:
-    """The same of one file."""
-    system, path = store.filesystem(pinned.check(entry))
+    system, _ = store.filesystem(pinned.uri)
     if isinstance(system, fs.LocalFileSystem):
         system = fs.LocalFileSystem(use_mmap=True)
-    with system.open_input_file(path) as source, pq.ParquetFile(source) as file:
-        yield from file.iter_batches(rows, columns=list(columns))
+    for entry in pinned.entries(role):
+        if not entry.name.endswith(".parquet"):
+            continue
+        _, path = store.filesystem(pinned.check(entry))
+        with system.open_input_file(path) as source, pq.ParquetFile(source) as file:
+            yield from file.iter_batches(rows, columns=list(columns))
