@@ -77,6 +77,7 @@ class Days:
         last = datetime.fromisoformat(ds).replace(tzinfo=UTC)
         self._keep(engine, "log_lines", {
             "max_ordinal": 9_999,
+            "max_line_bytes": 1 << 20,
             "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
             "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),
             "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
