@@ -20,7 +20,7 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
+from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup, cross_downstream
 
 from dags.day import (
     DAY,
@@ -106,8 +106,7 @@ with DAG(
             job("qrels", acts=acts, queries=queries, items=items, labels=LABELS, qrels=qrels, **templates(JUDGED)),
         ]  # fmt: skip
         gate = job("expect", "expect_pairs", partitions=f"{queries},{propensities},{pairs},{qrels}")
-        for one in known:
-            one >> derived
+        cross_downstream(known, derived)
         derived >> gate
 
     # hangs on the gate alone: a day that nobody checked must not start an index

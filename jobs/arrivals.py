@@ -8,9 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.lake import IMPRESSIONS, LATE
+from jobs.rawfiles import union
 from jobs.reading import Pinned
 from jobs.spark import read_spark, sql_text
-from jobs.window import Window, before_day, first_day
+from jobs.window import Window, before_day, span
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,21 +43,18 @@ class Earlier:
             for table, days in ((IMPRESSIONS, self.impressions), (LATE, self.late))
             for pinned in days.days
         ]
-        found = (
-            self.impressions.read(spark).selectExpr(
-                *ROW, "DATE'1970-01-01' AS day", "DATE'1970-01-01' AS arrived"
-            )
-            if not frames
-            else frames[0]
+        none = Window(IMPRESSIONS, []).read(spark)
+        return union(
+            [
+                none.selectExpr(*ROW, "CAST(NULL AS DATE) AS day", "CAST(NULL AS DATE) AS arrived"),
+                *frames,
+            ]
         )
-        for frame in frames[1:]:
-            found = found.unionByName(frame)
-        return found
 
 
 def earlier(ds: str, days: int) -> Earlier:
     """What is published of the days before ds; those that were stopped by their verdict are left out."""
-    wanted = [first_day(ds, back + 1) for back in range(days, 0, -1)]
+    *wanted, _ = span(ds, days + 1)
     return Earlier(before_day(IMPRESSIONS, ds, days), before_day(LATE, ds, days), wanted)
 
 

@@ -76,7 +76,12 @@ class View:
         return self._runs[name]
 
     def _made(self, name: str, rows: pa.Table) -> Any:
-        values = self.derived[name].arrow(rows, self.known)
+        make = self.derived[name].arrow
+        if make is None:
+            raise LookupError(
+                f"{name}: counted by groups (jobs.count_keys), no column is made of it"
+            )
+        values = make(rows, self.known)
         return _number(values if isinstance(values, pa.ChunkedArray) else pa.array(values))
 
 

@@ -31,7 +31,8 @@ class Derived:
 
     reads: tuple[str, ...]
     sql: str
-    arrow: Callable[[pa.Table, Known], Any]  # a column: of Arrow, or of numpy
+    # a column: of Arrow, or of numpy; None: counted by groups, never made
+    arrow: Callable[[pa.Table, Known], Any] | None
     whole: bool = False
     per: str = ""
     of: str = ""

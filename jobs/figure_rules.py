@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,9 +43,9 @@ class _FigureExpectation(BatchExpectation):
     ) -> Found:
         return self.judge(metrics[EVERYTHING])
 
+    @abstractmethod
     def judge(self, batch: Batch) -> Found:
         """Success, and what was found."""
-        raise NotImplementedError
 
 
 class ExpectFigureToBeBetween(_FigureExpectation):

@@ -24,7 +24,7 @@ from jobs.window import Window, first_day, window
 from models.propensity import Propensities, estimate
 
 log = logging.getLogger(__name__)
-# of the sum of the window's clicks, so many are looked at: a sample of pairs by their hash
+# the sample of pairs goes by four hexadecimal digits of their hash
 HEX_STEPS = 0x10000
 
 
@@ -34,7 +34,7 @@ class Args:
     propensities  output; replaced
     window_days   days of acts, the last one included; days that are not published are left out
     positions     positions that are told apart; deeper ones count as the last
-    sample_clicks clicks that the estimate is made from at most, of a seeded sample of pairs: bounds its memory
+    sample_clicks clicks that the estimate is made from at most, of a sample of pairs by hash: bounds its memory
     eta           0: estimate; above: no estimate, a place is looked at with probability 1 / position ** eta
     fallback_eta  the law where too little was clicked to estimate anything
     """
@@ -43,7 +43,7 @@ class Args:
     propensities: Partition
     window_days: int = 28
     positions: int = 100
-    sample_clicks: int = 2_000_000
+    sample_clicks: int = 500_000
     eta: float = 0.0
     fallback_eta: float = 1.0
 

@@ -10,15 +10,27 @@ import contextlib
 import os
 import secrets
 
+from jobs.lake import lake_root
+from jobs.store import is_local
 from jobs.tracking import home
 
 FILE = "salt"
 
 
 def salt() -> str:
-    """The secret; made on first use, readable by its owner alone."""
+    """The secret; made on first use, readable by its owner alone.
+
+    Raises:
+        ValueError: none is stated, and the lake is one that other machines share: each would make its own, and no
+            person would be the same on two of them.
+    """
     if stated := os.environ.get("NIGHTSHELF_SALT", ""):
         return stated
+    if not is_local(lake_root()):
+        raise ValueError(
+            f"NIGHTSHELF_SALT is not set, and the lake at {lake_root()} is shared; set the same secret on every machine"
+            " that runs jobs.impressions"
+        )
     path = home() / FILE
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

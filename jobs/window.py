@@ -48,15 +48,21 @@ class Window:
         return spark.read.parquet(*uris).select(*columns)
 
 
-def first_day(last: str, days: int) -> str:
-    """The first of so many days that end with the last.
+def span(last: str, days: int) -> list[str]:
+    """So many days that end with the last, in order.
 
     Raises:
         ValueError: less than one day.
     """
     if days < 1:
         raise ValueError(f"a window of {days} days; expected 1 or more")
-    return (date.fromisoformat(last) - timedelta(days=days - 1)).isoformat()
+    end = date.fromisoformat(last)
+    return [(end - timedelta(days=back)).isoformat() for back in range(days - 1, -1, -1)]
+
+
+def first_day(last: str, days: int) -> str:
+    """The first of them."""
+    return span(last, days)[0]
 
 
 def window(last: Partition, days: int) -> Window:
@@ -66,26 +72,21 @@ def window(last: Partition, days: int) -> Window:
         LookupError: the last day is not published.
         RuntimeError: the last day was stopped by its verdict (an earlier one is left out, and said so).
     """
-    start = first_day(last.ds, days)
-    pinned_last = pin(last)
+    wanted = span(last.ds, days)
+    pinned = pin(last)
     before = before_day(last.table, last.ds, days - 1)
-    found = {pinned.partition.ds for pinned in before.days} | set(before.stopped) | {last.ds}
-    wanted = [first_day(last.ds, days - n) for n in range(days)]
-    return Window(
-        last.table,
-        days=[*before.days, pinned_last],
-        missing=[day for day in wanted if day not in found and day >= start],
-        stopped=before.stopped,
-    )
+    read = [*before.days, pinned]
+    found = {one.partition.ds for one in read} | set(before.stopped)
+    missing = [day for day in wanted if day not in found]
+    return Window(last.table, read, missing, before.stopped)
 
 
 def before_day(table: Table, ds: str, days: int) -> Window:
     """The published ones of so many days before ds; ds itself and later ones are never looked at."""
     if days < 1:
         return Window(table, [])
-    first, last = first_day(ds, days + 1), first_day(ds, 2)
-    pinned = [
-        pin(table.at(ds=day), even_stopped=True) for day in published_days(table, first, last)
-    ]
+    *before, _ = span(ds, days + 1)
+    found = published_days(table, before[0], before[-1])
+    pinned = [pin(table.at(ds=day), even_stopped=True) for day in found]
     stopped = [p.partition.ds for p in pinned if read_verdict(p).get("verdict") == "stop"]
     return Window(table, [p for p in pinned if p.partition.ds not in stopped], stopped=stopped)

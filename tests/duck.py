@@ -36,9 +36,11 @@ MACROS = (
 )
 
 
-def connect(threads: int = 1, memory: str = "") -> duckdb.DuckDBPyConnection:
-    """An engine in memory that understands every text of sql/ but items.sql."""
-    engine = duckdb.connect()
+def connect(
+    threads: int = 1, memory: str = "", path: str = ":memory:"
+) -> duckdb.DuckDBPyConnection:
+    """An engine that understands every text of sql/ but items.sql; path: a file that it may spill beside."""
+    engine = duckdb.connect(path)
     engine.execute(f"SET threads = {threads}")
     if memory:
         engine.execute(f"SET memory_limit = '{memory}'")

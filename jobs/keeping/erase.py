@@ -43,7 +43,7 @@ def doomed(place: Place, limits: Limits, holds: Holds) -> Doomed | None:
     gone = [
         found
         for found in store.walk(place.uri)
-        if (over and _unheld(found.name, held, pointed)) or (raw and _aside(found.name))
+        if (over and _unheld(found.name, held, pointed)) or (raw and limits.holds_raw(found.name))
     ]
     if not gone and (held or not over):
         return None
@@ -96,8 +96,12 @@ def _unpublish(place: Place, held: dict[str, str]) -> None:
 
 
 def _expire(uri: str) -> None:
-    """Take a version's rejected lines away; a reader of them is told that nothing is damaged."""
-    if QUARANTINE not in store.folders(uri):
+    """Take a version's raw lines away; a reader of rejected ones is told that nothing is damaged."""
+    folders = store.folders(uri)
+    for name in folders:
+        if name.startswith("_"):
+            store.delete_folder(f"{uri}/{name}")
+    if QUARANTINE not in folders:
         return
     store.write_bytes(f"{uri}/{EXPIRED}", json.dumps({"roles": [QUARANTINE]}).encode())
     fault_point("retention.expired")
@@ -139,10 +143,6 @@ def _unheld(name: str, held: dict[str, str], pointed: str) -> bool:
     if name in (LOCK, POINTER):
         return name == POINTER and pointed not in held
     return not (name.startswith("attempts/") and name.split("/")[1] in held)
-
-
-def _aside(name: str) -> bool:
-    return name.startswith("attempts/") and f"/{QUARANTINE}/" in name
 
 
 def _parent(uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from jobs.manifest import QUARANTINE
 from jobs.zones import CATALOGUE, DERIVED, JUDGED, MODEL, RAW, RECORD, zone_of
 
 
@@ -32,6 +33,15 @@ class Limits:
     def raw_over(self, day: str) -> bool:
         """The same of raw lines, wherever they lie."""
         return day < self._first(self.raw_days)
+
+    @staticmethod
+    def holds_raw(name: str) -> bool:
+        """Whether a file of a partition, by its name there, holds raw lines: rejected ones, or what a killed job left.
+
+        Spark's own folder and jobs.scratch begin with _; the job deletes them when it ends.
+        """
+        folders = name.split("/")[2:-1]  # attempts/<version>/...
+        return any(one == QUARANTINE or one.startswith("_") for one in folders)
 
     def written_over(self, changed_s: float, days: int) -> bool:
         """The same of a file that belongs to no day, by when it was written."""

@@ -15,7 +15,7 @@ from jobs.keeping.limits import Limits
 from jobs.keeping.places import KNOWN, trials_folder
 from jobs.lake import lake_root
 from jobs.lock import LOCK
-from jobs.manifest import POINTER, QUARANTINE
+from jobs.manifest import POINTER
 from jobs.tracking import home
 
 _DAY = r"ds=(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -67,7 +67,7 @@ def _over_in_lake(file: store.Found, limits: Limits, holds: Holds) -> bool:
     of = _IN_TABLE.match(file.name)
     if of is None or of["table"] not in KNOWN:  # what nobody of the house put there, by its age
         return limits.written_over(file.changed_s, limits.raw_days)
-    if _rejected(of) and limits.raw_over(of["day"]):
+    if limits.holds_raw(of["rest"] or "") and limits.raw_over(of["day"]):
         return True
     return limits.over(of["table"], of["day"]) and not _is_held(of, holds)
 
@@ -75,7 +75,9 @@ def _over_in_lake(file: store.Found, limits: Limits, holds: Holds) -> bool:
 def _over_in_trials(file: store.Found, limits: Limits) -> bool:
     of = _IN_TABLE.match(file.name)
     if of is not None and of["table"] in KNOWN:
-        return limits.over(of["table"], of["day"]) or (_rejected(of) and limits.raw_over(of["day"]))
+        return limits.over(of["table"], of["day"]) or (
+            limits.holds_raw(of["rest"] or "") and limits.raw_over(of["day"])
+        )
     study = _STUDY.match(file.name)
     if study is not None:
         return limits.over("sweep", study["day"])
@@ -85,10 +87,6 @@ def _over_in_trials(file: store.Found, limits: Limits) -> bool:
 def _over_by_name(name: str, limits: Limits) -> bool:
     of = _NAMED.match(name)
     return of is not None and of["table"] in KNOWN and limits.over(of["table"], of["day"])
-
-
-def _rejected(of: re.Match[str]) -> bool:
-    return f"/{QUARANTINE}/" in f"/{of['rest'] or ''}"
 
 
 def _is_held(of: re.Match[str], holds: Holds) -> bool:

@@ -199,6 +199,19 @@ def test_an_expired_quarantine_breaks_no_reader(lake: Path) -> None:
         young.files("quarantine")
 
 
+def test_raw_lines_that_a_killed_job_left_go_with_the_raw_days(lake: Path) -> None:
+    fill(31)
+    attempts = Path(IMPRESSIONS.at(ds=ds(31)).uri) / "attempts"
+    for name in ("_tables/log_lines/part-0.parquet", "_spark/part-1.parquet"):
+        left = attempts / "20260101T000000-dead" / name
+        left.parent.mkdir(parents=True)
+        left.write_bytes(parquet(typed_by(31)))
+    retention.main(args())
+    assert found(31) == []
+    # the table itself has its own days
+    assert pin(IMPRESSIONS.at(ds=ds(31))).files()
+
+
 def test_lineage_says_what_is_no_longer_kept(lake: Path) -> None:
     fill(31)
     retention.main(args())
