@@ -105,6 +105,6 @@ def test_the_suite_reads_either(both: list[Pinned]) -> None:
 
 
 def test_fp16_is_checked_here_however_large_for_spark_refuses_it(lake: Path) -> None:
-    made = shard(0, np.float16, ["a", "b"], vectors(2, 0))
+    made = shard(0, np.float16, [f"i{row:02d}" for row in range(20)], vectors(20, 0))
     name = str(made.partition)
     assert expect.main(expect.Args(name, spark_rows=1))["verdicts"] == {name: "pass"}
