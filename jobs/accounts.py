@@ -17,7 +17,8 @@ EMPTY_RULE = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 class Tally:
     """Sums over a frame with a column `reason`, taken in the same pass that writes it.
 
-    frame    the frame to go on with; the sums are known when it was written
+    frame    the frame to go on with; the sums are known when it was written. No shuffle may stand between it and
+             the files: stages before a shuffle run again where an executor is lost, and would be summed twice
     weights  prefix -> SQL expression: what is summed per reason, such as rows or log lines
     sums     name -> SQL expression, summed over all rows
     sets     name -> SQL expression: its distinct values, few by nature

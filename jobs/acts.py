@@ -23,6 +23,8 @@ from jobs.spark import read_spark, spark_session, sql_text
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+BYTES_PER_PART = 64 << 20
+KEY = ("query_id", "item_id", "position", "day")
 VOTER = "coalesce(client_id, session_id) AS voter"
 
 
@@ -68,10 +70,11 @@ def main(args: Args) -> dict[str, str | int]:
             shown = shown.unionByName(after.selectExpr(*ROW, "day", "1 AS sign"))
         shown.createOrReplaceTempView("shown")
         votes = spark.sql(sql_text("acts"), args={"max_item_votes": args.max_item_votes})
-        files = 1 + sum(entry.bytes for entry in today.entries()) // (256 << 20)
+        files = 1 + sum(entry.bytes for entry in today.entries()) // BYTES_PER_PART
         sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.acts.ds}', 1, 0)"}
-        tally = Tally(votes, (), {}, sums, {"days": "cast(day AS STRING)"})
-        out.write_spark(tally.frame, by=["query_id", "item_id", "position", "day"], files=files)
+        parts = votes.repartition(files, *KEY)
+        tally = Tally(parts, (), {}, sums, {"days": "cast(day AS STRING)"})
+        out.write_spark(tally.frame, by=KEY, parted=True)
         out.facts |= {
             "clicks": tally["clicks"],
             "days": tally.values("days"),

@@ -28,6 +28,7 @@ from jobs.ubi import read_log
 from jobs.window import before_day
 
 ACT_REASONS = ("no_position",)
+KEY = ("search_id", "item_id")
 LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
 
 
@@ -129,7 +130,7 @@ def _write(args: Args, out: Attempt, tables: Scratch) -> Tally:
         {"duplicate": "duplicates", "lines": "lines"},
     )
     kept = acts.frame.where("reason IS NULL").select(*args.impressions.table.columns)
-    out.write_spark(kept, by=["search_id", "item_id"], parted=True)
+    out.write_spark(kept, by=KEY, parted=True)
     return acts
 
 
@@ -164,9 +165,9 @@ def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) ->
     days = {
         f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted
     }
-    tally = Tally(found, LATE_REASONS, {"lines": "lines"}, days)
+    tally = Tally(found.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, days)
     kept = tally.frame.where("reason IS NULL").select(*out.partition.table.columns)
-    out.write_spark(kept, by=["search_id", "item_id"])
+    out.write_spark(kept, by=KEY, parted=True)
     dropped = tally.dropped("lines")
     out.count(
         "late events", tally.kept("lines") + sum(dropped.values()), tally.kept("lines"), dropped

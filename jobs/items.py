@@ -56,10 +56,13 @@ def main(args: Args) -> dict[str, object]:
             f"{name} mended": f"if(reason IS NULL AND {name}_mended, 1, 0)"
             for name in ("price", "attributes")
         }
-        tally = Tally(judged, REASONS, {"rows": "1"}, {"rows": "1", **mended})
-        kept = tally.frame.where("reason IS NULL").select(*args.items.table.columns)
-        size = sum(entry.bytes for entry in catalogue.entries())
-        out.write_spark(kept, by=["item_id"], files=1 + size // BYTES_PER_FILE)
+        columns = list(args.items.table.columns)
+        files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
+        parts = judged.select(*columns, "reason", "price_mended", "attributes_mended")
+        parts = parts.repartition(files, "item_id")
+        tally = Tally(parts, REASONS, {"rows": "1"}, {"rows": "1", **mended})
+        kept = tally.frame.where("reason IS NULL").select(*columns)
+        out.write_spark(kept, by=["item_id"], parted=True)
         dropped = tally.dropped("rows")
         out.count("catalogue rows", tally["rows"], tally.kept("rows"), dropped)
         _check(args, tally)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REASONS = ("too_few_clicks", "item_ended", "query_unknown", "off_topic")
 POSITIONS = 1_000
 JUDGED = ("not_relevant",)
+KEY = ("query_id", "item_id")
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,11 @@ def _from_clicks(args: Args) -> dict[str, str | int]:
         likely = read_spark(spark, law[0]) if law else _by_law(spark, args.eta)
         likely.select("position", "propensity").createOrReplaceTempView("propensities")
         deepest = law[0].manifest.rows if law else POSITIONS
-        tally = Tally(
-            spark.sql(sql_text("pairs"), args=_settings(args, deepest)),
-            REASONS,
-            {"clicks": "clicks"},
-            {"clicks": "clicks"},
-        )
+        found = spark.sql(sql_text("pairs"), args=_settings(args, deepest))
+        parts = found.repartition(days.files, *KEY)
+        tally = Tally(parts, REASONS, {"clicks": "clicks"}, {"clicks": "clicks"})
         kept = tally.frame.where("reason IS NULL").select(*args.pairs.table.columns)
-        out.write_spark(kept, by=["query_id", "item_id"], files=days.files)
+        out.write_spark(kept, by=KEY, parted=True)
         dropped = tally.dropped("clicks")
         out.count("clicks", tally["clicks"], tally.kept("clicks"), dropped)
         out.facts["window"] = days.facts
@@ -140,9 +138,10 @@ def _from_qrels(args: Args) -> dict[str, str | int]:
     with spark_session("pairs") as spark, publish(args.pairs, args, [qrels]) as out:
         read_spark(spark, qrels).createOrReplaceTempView("qrels")
         judged = spark.sql(sql_text("pairs_from_qrels"), args={"ds": args.pairs.ds, **scale})
-        tally = Tally(judged, JUDGED, {"judged": "clicks"}, {"judged": "clicks"})
+        parts = judged.repartition(1, *KEY)
+        tally = Tally(parts, JUDGED, {"judged": "clicks"}, {"judged": "clicks"})
         kept = tally.frame.where("reason IS NULL").select(*args.pairs.table.columns)
-        out.write_spark(kept, by=["query_id", "item_id"])
+        out.write_spark(kept, by=KEY, parted=True)
         dropped = tally.dropped("judged")
         out.count("judgements", tally["judged"], tally.kept("judged"), dropped)
         out.facts |= scale

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 REASONS = ("no_relevance", "item_ended", "query_unknown")
+KEY = ("query_id", "item_id")
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def main(args: Args) -> dict[str, str | int]:
         since = {} if days is None else {"first_day": first_day(args.acts.ds, args.judge_days)}
         graded = spark.sql(sql_text(f"qrels_from_{source}"), args=since)
         tally = Tally(
-            graded,
+            graded.repartition(1, *KEY),
             REASONS,
             {"judged": "judgements"},
             {"all": "judgements + unreadable", "unreadable": "unreadable"},
         )
         kept = tally.frame.where("reason IS NULL").select(*args.qrels.table.columns)
-        out.write_spark(kept, by=["query_id", "item_id"])
+        out.write_spark(kept, by=KEY, parted=True)
         _account(args, out, tally, "labels" if args.labels else "clicks")
     return published(out)
 

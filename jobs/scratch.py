@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FOLDER = "_tables"
+# written once and read at once: a dictionary of every text costs more than the bytes that it saves
+FAST = {"compression": "lz4_raw", "parquet.enable.dictionary": "false"}
 
 
 class Scratch:
@@ -30,7 +32,7 @@ class Scratch:
     def keep(self, frame: DataFrame, view: str) -> None:
         """Write the frame, then let the view of that name read it back."""
         uri = store.spark_uri(f"{self._uri}/{view}")
-        frame.write.mode("overwrite").option("compression", "lz4_raw").parquet(uri)
+        frame.write.mode("overwrite").options(**FAST).parquet(uri)
         self._frames[view] = self.spark.read.schema(frame.schema).parquet(uri)
         self._frames[view].createOrReplaceTempView(view)
 

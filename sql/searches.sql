@@ -17,26 +17,31 @@ WITH records AS (
   WHERE l.reason IS NULL AND l.action = 'search'
 ),
 
-items AS (
-  SELECT
+said AS (
+  -- by search: one shuffle serves the counts of items and of searches
+  SELECT /*+ REPARTITION(search_id) */
     l.search_id,
     l.item_id,
-    MIN(l.client_id) AS client_id,
-    MIN(l.session_id) AS session_id,
-    COUNT(*) AS lines,
-    COUNT_IF(l.action = 'search') AS records,
-    COUNT_IF(l.action = 'impression') AS impressions,
-    COUNT_IF(l.action NOT IN ('search', 'impression')) AS acts
+    l.action
   FROM log_lines AS l
   WHERE l.reason IS NULL
-  GROUP BY l.search_id, l.item_id
+),
+
+items AS (
+  SELECT
+    s.search_id,
+    s.item_id,
+    COUNT(*) AS lines,
+    COUNT_IF(s.action = 'search') AS records,
+    COUNT_IF(s.action = 'impression') AS impressions,
+    COUNT_IF(s.action NOT IN ('search', 'impression')) AS acts
+  FROM said AS s
+  GROUP BY s.search_id, s.item_id
 ),
 
 lines AS (
   SELECT
     i.search_id,
-    MIN(i.client_id) AS client_id,
-    MIN(i.session_id) AS session_id,
     CAST(SUM(i.lines) AS BIGINT) AS lines,
     CAST(SUM(i.records) AS BIGINT) AS records,
     CAST(SUM(i.lines - i.records) AS BIGINT) AS events,
@@ -45,6 +50,25 @@ lines AS (
     COUNT_IF(i.acts > 0) AS acts
   FROM items AS i
   GROUP BY i.search_id
+),
+
+names AS (
+  SELECT DISTINCT
+    l.search_id,
+    l.client_id,
+    l.session_id
+  FROM log_lines AS l
+  WHERE l.reason IS NULL
+),
+
+people AS (
+  -- of distinct names: the least of texts is found by sorting, and lines are many
+  SELECT
+    p.search_id,
+    MIN(p.client_id) AS client_id,
+    MIN(p.session_id) AS session_id
+  FROM names AS p
+  GROUP BY p.search_id
 ),
 
 named AS (
@@ -58,10 +82,11 @@ named AS (
     r.occurred_at AS searched_at,
     r.hit_ids,
     -- the raw ids of people go no further than this line
-    SHA2(CONCAT(:salt, n.client_id), 256) AS client_id,
-    SHA2(CONCAT(:salt, n.session_id), 256) AS session_id,
+    SHA2(CONCAT(:salt, p.client_id), 256) AS client_id,
+    SHA2(CONCAT(:salt, p.session_id), 256) AS session_id,
     CLEAN_QUERY(r.user_query) AS query
   FROM lines AS n
+  INNER JOIN people AS p ON n.search_id = p.search_id
   LEFT JOIN records AS r ON n.search_id = r.search_id AND r.place = 1
 )
 

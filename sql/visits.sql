@@ -95,7 +95,6 @@ SELECT
   s.query_key,
   s.searcher_key,
   s.client_id,
-  s.hit_ids,
   COALESCE(s.session_id, SHA1(CONCAT(s.client_key, '/', t.session_start_s))) AS session_id,
   CASE
     WHEN s.records = 0 THEN 'no_search'

@@ -29,7 +29,7 @@ SELECT
   trim(query_id) AS search_id,
   coalesce(nullif(client_id, ''), nullif(event_attributes.client_id, '')) AS client_id,
   coalesce(nullif(session_id, ''), nullif(event_attributes.session_id, '')) AS session_id,
-  user_query, timestamp, coalesce(query_response_hit_ids, query_response_object_ids) AS hit_ids,
+  user_query, timestamp, query_response_hit_ids AS hit_ids,
   trim(event_attributes.object.object_id) AS item_id, CAST(event_attributes.position.ordinal AS VARCHAR) AS ordinal
 FROM read_parquet([{files}], union_by_name = TRUE)
 """

@@ -109,24 +109,26 @@ def cpu_s() -> float:
     return sum(one.user + one.system for one in times)
 
 
-def straggler(folder: Path) -> dict[str, Any]:
-    """The stage of four tasks or more whose longest task exceeds its median by most, of tasks above two seconds."""
-    stages: dict[tuple[str, int], list[float]] = {}
-    for path in folder.rglob("*"):
-        if (
-            path.is_file()
-            and path.name not in ("spark-defaults.conf",)
-            and not path.name.startswith("appstatus")
-        ):
-            for line in path.read_text("utf-8").splitlines():
-                if '"SparkListenerTaskEnd"' in line:
-                    event = json.loads(line)
-                    took = event["Task Info"]["Finish Time"] - event["Task Info"]["Launch Time"]
-                    stages.setdefault((path.name, event["Stage ID"]), []).append(took / 1000)
-    many = [sorted(tasks) for tasks in stages.values() if len(tasks) >= 4 and max(tasks) > 2]
-    worst = max(many, key=lambda tasks: tasks[-1] / median(tasks), default=[1.0])
-    return {"longest_s": round(worst[-1], 1), "median_s": round(median(worst), 1),
-            "ratio": round(worst[-1] / max(median(worst), 1e-3), 2), "stages": len(many)}  # fmt: skip
+def straggler(folder: Path) -> dict[str, float]:
+    """Longest task / median task of the worst stage, by seconds and by rows; stages of four tasks or more, of which
+    one took two seconds, that read a shuffle: how files are split says nothing of skew."""
+    stages: dict[tuple[str, int], list[tuple[float, int]]] = {}
+    for path in folder.rglob("events_*"):
+        for line in path.read_text("utf-8").splitlines():
+            if '"SparkListenerTaskEnd"' not in line:
+                continue
+            event = json.loads(line)
+            rows = event["Task Metrics"]["Shuffle Read Metrics"]["Total Records Read"]
+            if rows:
+                took = event["Task Info"]["Finish Time"] - event["Task Info"]["Launch Time"]
+                stages.setdefault((path.name, event["Stage ID"]), []).append((took / 1000, rows))
+    many = [tasks for tasks in stages.values() if len(tasks) >= 4 and max(tasks)[0] > 2]
+    return {"stages": len(many), "seconds": _worst(many, 0), "rows": _worst(many, 1)}
+
+
+def _worst(stages: list[list[tuple[float, int]]], of: int) -> float:
+    ratios = [max(one[of] for one in tasks) / median(one[of] for one in tasks) for tasks in stages]
+    return round(max(ratios, default=1.0), 2)
 
 
 if __name__ == "__main__":

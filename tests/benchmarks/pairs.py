@@ -5,7 +5,7 @@
 The log is simulated, in Parquet, with robots, late and doubled events, a head query that everybody types and a storm of
 searches for it. Each side is a process of its own and starts from the log's files; it ends with impressions, acts, queries
 and pairs in files. Their digests must be equal. One JSON line a size: log lines a second of both, their peak memory, the
-share that Great Expectations adds to ours, the longest task against the median of its stage; at the end the slope.
+share that Great Expectations adds to ours, the longest task against the median of its stage (time, rows); at the end the slope.
 """
 
 from __future__ import annotations
