@@ -69,13 +69,19 @@ def main(args: Args) -> dict[str, str | int]:
     return published(out)
 
 
+def sample(clicks: int, sample_clicks: int) -> tuple[float, str]:
+    """What share of the pairs is looked at, and the four digits that their hashes must stay below."""
+    share = min(1.0, sample_clicks / max(1, clicks))
+    return share, f"{int(share * HEX_STEPS):04x}" if share < 1 else "g"
+
+
 def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
     clicks = sum(int(pinned.facts.get("clicks", 0)) for pinned in days.days)
-    share = min(1.0, args.sample_clicks / max(1, clicks))
+    share, below = sample(clicks, args.sample_clicks)
     settings = {
         "first_day": first_day(args.acts.ds, args.window_days),
         "max_position": args.positions,
-        "sample_below": f"{int(share * HEX_STEPS):04x}" if share < 1 else "g",
+        "sample_below": below,
     }
     with spark_session("propensities", days.days) as spark:
         days.read(spark).createOrReplaceTempView("acts")

@@ -63,10 +63,11 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "")
     conf = dict(CONF)
-    if not master and "SPARK_ENV_LOADED" not in os.environ:
-        master = "local[*]"
-    if master.startswith("local"):
+    submitted = "SPARK_ENV_LOADED" in os.environ
+    if not submitted:
+        master = master or "local[*]"
         os.environ["JAVA_HOME"] = java_home()
+    if master.startswith("local"):
         conf |= LOCAL_CONF
         # a JVM that lives for one short job never earns back its second compiler tier; a warm one halves its time
         long = "NIGHTSHELF_WARM_SPARK" in os.environ or size > LONG_BYTES

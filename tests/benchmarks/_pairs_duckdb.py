@@ -88,7 +88,9 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     keep(engine, "asked", {})
     export(engine, "acts", folder)
     since = {"first_day": first_day(ds, pairs.Args.window_days)}
-    sampled = {"max_position": propensities.Args.positions, "sample_below": "g", **since}
+    clicks = engine.execute("SELECT SUM(clicks) FROM acts").fetchall()[0][0]
+    below = propensities.sample(int(clicks), propensities.Args.sample_clicks)[1]
+    sampled = {"max_position": propensities.Args.positions, "sample_below": below, **since}
     rows = duck.rows_of(engine, "exposures", sampled)
     keys = (rows["query_id"].to_numpy() + rows["item_id"].to_numpy()).astype(str)
     numbers = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]  # fmt: skip
