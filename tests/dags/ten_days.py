@@ -83,8 +83,13 @@ def _cut_off(log: Partition, folder: Path) -> None:
 def _ended(env: dict[str, str]) -> dict[str, str]:
     words = airflow("dags", "list-runs", "pairs_daily", "--output", "json")
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    runs = json.loads(done.stdout[done.stdout.index("[") :])
-    return {run.get("run_id", ""): run["state"] for run in runs if run["state"] in ("success", "failed")}  # fmt: skip
+    # warnings stand before it
+    runs = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[{")))
+    return {
+        run["run_id"]: run["state"]
+        for run in runs
+        if run["run_id"].startswith("backfill") and run["state"] in ("success", "failed")
+    }
 
 
 if __name__ == "__main__":
