@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dags.operators import SPARK_CONN
 from jobs.airflow_env import ROOT, airflow, airflow_env, prepare
 from jobs.lake import Partition
 from jobs.reading import pin
@@ -60,7 +61,7 @@ def test_another_connection_and_the_same_partitions_though_a_worker_dies(
         blow = threading.Thread(target=_strike, args=(cluster, cluster_lake, struck), daemon=True)
         blow.start()
         connection = {"conn_type": "spark", "host": "spark://127.0.0.1", "port": cluster.port}
-        _day({"AIRFLOW_CONN_NIGHTSHELF_SPARK": json.dumps(connection), "SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1"})  # fmt: skip
+        _day({f"AIRFLOW_CONN_{SPARK_CONN.upper()}": json.dumps(connection), "SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1"})  # fmt: skip
         state = cluster.state()
     assert struck.is_set(), "the job was done before its worker died"
     assert state["aliveworkers"] == 1
