@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from jobs.quality_page.record import plain
 from jobs.tracking import home
 
 MOST_BYTES = 8 << 20  # of a file that grew for years, the newest part
+RUN_FAILED = "task_failure"  # Airflow's word for it
 _NAME = re.compile(r"\w[\w.-]{0,60}")
 
 
@@ -43,9 +44,16 @@ def told(path: Path) -> Mapping[str, Sequence[Told]]:
         if alert is not None:
             found.setdefault(day, {})[alert.task, alert.text] = alert
     return {
-        day: sorted(alerts.values(), key=lambda one: one.at, reverse=True)
+        day: sorted(_without_echoes(alerts.values()), key=lambda one: one.at, reverse=True)
         for day, alerts in found.items()
     }
+
+
+def _without_echoes(alerts: Iterable[Told]) -> list[Told]:
+    """A run that fails tells of its last task once more; where the task itself said why, that is enough."""
+    known = list(alerts)
+    said = {one.task for one in known if one.failed and one.text != RUN_FAILED}
+    return [one for one in known if one.text != RUN_FAILED or one.task not in said]
 
 
 def _told(one: dict[str, Any]) -> Told | None:

@@ -250,6 +250,18 @@ def test_an_alert_of_a_day_without_verdict_reaches_the_site(lake: Path, newer: b
     assert ("found 0 searches" in index.read_text("utf-8")) is newer
 
 
+def test_a_run_that_failed_repeats_no_task_that_said_why(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.jsonl"
+    said = [
+        alert("2026-01-31", "impressions", "found 0 searches"),
+        alert("2026-01-31", "impressions", "task_failure"),
+        alert("2026-01-30", "pairs", "task_failure"),
+    ]
+    file.write_text("".join(json.dumps(one) + "\n" for one in said))
+    shown = {day: [one.text for one in alerts] for day, alerts in told(file).items()}
+    assert shown == {"2026-01-31": ["found 0 searches"], "2026-01-30": ["task_failure"]}
+
+
 def test_an_mlflow_run_names_the_pages_of_its_inputs(lake: Path) -> None:
     pinned = [put("pairs", {}), put("queries", {})]
     assert quality_pages(pinned) == {}  # nobody has looked at them
