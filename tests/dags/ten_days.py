@@ -72,8 +72,11 @@ def _deliver(number: int, ds: str) -> None:
 
 def _cut_off(log: Partition, folder: Path) -> None:
     """The day's lines in files, packed, of which one ends in its middle."""
-    entries = [entry.name for entry in pin(log).entries()]
-    lines = [line for name in entries for line in pin(log).path(name).read_bytes().splitlines(True)]  # fmt: skip
+    lines = [
+        line
+        for entry in pin(log).entries()
+        for line in gzip.decompress(pin(log).path(entry.name).read_bytes()).splitlines(True)
+    ]
     for number in range(FILES):
         packed = gzip.compress(b"".join(lines[number::FILES]))
         kept = packed[: len(packed) // 2] if number == CUT_OFF else packed
