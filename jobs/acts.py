@@ -18,12 +18,11 @@ from jobs.cli import run
 from jobs.lake import Partition
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
-from jobs.spark import read_spark, spark_session, sql_text
+from jobs.spark import BYTES_PER_PART, read_spark, spark_session, sql_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-BYTES_PER_PART = 64 << 20
 KEY = ("query_id", "item_id", "position", "day")
 VOTER = "coalesce(client_id, session_id) AS voter"
 

@@ -63,8 +63,7 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "")
     conf = dict(CONF)
-    submitted = "SPARK_ENV_LOADED" in os.environ
-    if not submitted:
+    if "SPARK_ENV_LOADED" not in os.environ:
         master = master or "local[*]"
         os.environ["JAVA_HOME"] = java_home()
     if master.startswith("local"):

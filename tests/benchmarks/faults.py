@@ -6,6 +6,7 @@ false alarm. --markdown prints the same as a table; --seed=1 makes another shop.
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -147,7 +148,7 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
 
 
 if __name__ == "__main__":
-    seeds = [
-        int(word.removeprefix("--seed=")) for word in sys.argv[1:] if word.startswith("--seed=")
-    ]
-    main("--markdown" in sys.argv[1:], *seeds[:1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="a table instead of JSON lines")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another shop")
+    main(**vars(parser.parse_args()))

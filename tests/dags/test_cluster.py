@@ -31,6 +31,7 @@ spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
 spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
 """
 FORM = {"ds": DS, "labels_ds": DS, "min_searchers": 2}
+JOBS_ON_SPARK = ("items", "impressions", "acts", "propensities", "queries", "pairs", "qrels")
 MADE = ("items", "impressions", "late", "acts", "asked", "propensities", "queries", "pairs", "qrels")  # fmt: skip
 # lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
 MIDDLE = f"impressions_v1/ds={DS}/attempts/*/_tables/searches/*.parquet"
@@ -72,12 +73,9 @@ def test_another_connection_and_the_same_partitions_though_a_worker_dies(
     assert {table: _made(table) for table in MADE} == expected
 
 
-JOBS_ON_SPARK = ("items", "impressions", "acts", "propensities", "queries", "pairs", "qrels")
-
-
 def _batch(lines: str) -> None:
     command = [sys.executable, "-m", "jobs.batch", "--commands", "-"]
-    subprocess.run(command, input=lines, cwd=ROOT, text=True, check=True)  # fmt: skip
+    subprocess.run(command, input=lines, cwd=ROOT, text=True, check=True)
 
 
 def _commands() -> list[str]:
