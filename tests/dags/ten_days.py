@@ -44,7 +44,7 @@ def main() -> None:
     subprocess.run(airflow("backfill", "create", *words), env=env, check=True)
     while (left := len(DAYS) - len(ended := _ended(env))) > 0:
         sys.stderr.write(f"{left} runs to go\n")
-        time.sleep(20)
+        time.sleep(60)
     for day, state in sorted(ended.items()):
         sys.stdout.write(f"{day} {state}\n")
     sys.stdout.write(f"{url('site')}/data_docs/index.html\n")

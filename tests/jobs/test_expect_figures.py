@@ -115,6 +115,17 @@ def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> Non
     assert "3, expected 9 to 90, by 4 earlier days" in page
 
 
+def test_a_tripled_day_warns_before_its_weekday_has_a_history(lake: Path) -> None:
+    put("asked", {})
+    for ago in (1, 2):
+        verdict("asked", before(ago), {"rows": 1})
+    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
+        str(partition("asked")): "warn"
+    }
+    said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
+    assert "rows are 40% to 250% of the last 7 days' median" in said
+
+
 def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> None:
     put("asked", {})
     assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
