@@ -16,6 +16,7 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 
 **By hand** fill in `ds`; for past days, one after another,
 `airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31 --max-active-runs 1`.
+Days go one at a time: a run that `wait`s for its log holds up yours. Mark it failed, and clear it when the log is there.
 """
 
 from __future__ import annotations

@@ -101,6 +101,7 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "is_test": equals("split", "test"),
     },
     "qrels": {
+        "is_label": equals("source", "labels"),
         "is_test": equals("split", "test"),
         "splits_of_query": distinct_per("split", "query_id"),
     },

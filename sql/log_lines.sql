@@ -27,9 +27,12 @@ WITH typed AS (
       WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
       WHEN LENGTH(r.timestamp) = 13 THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
     END AS occurred_at,
-    CASE
-      WHEN TRY_CAST(r.ordinal AS INT) BETWEEN 0 AND :max_ordinal THEN TRY_CAST(r.ordinal AS INT)
-    END AS ordinal
+    -- a whole number that somebody's export made a float of is still one
+    TRY_CAST(
+      CASE
+        WHEN r.ordinal LIKE '%.0' THEN SUBSTRING(r.ordinal, 1, LENGTH(r.ordinal) - 2) ELSE r.ordinal
+      END AS INT
+    ) AS place
   FROM raw_lines AS r
 ),
 
@@ -46,7 +49,7 @@ judged AS (
     t.user_query,
     t.hit_ids,
     t.occurred_at,
-    t.ordinal,
+    CASE WHEN t.place BETWEEN 0 AND :max_ordinal THEN t.place END AS ordinal,
     CASE
       WHEN t.is_blank THEN 'blank'
       WHEN t.malformed AND OCTET_LENGTH(t.raw) > :max_line_bytes THEN 'line_too_long'
@@ -62,7 +65,9 @@ judged AS (
       -- a search belongs to the day it was made in, its events may trail in after midnight
       WHEN t.action = 'search' AND t.occurred_at >= CAST(:day_to AS TIMESTAMP) THEN 'outside_day'
       WHEN t.occurred_at >= CAST(:latest AS TIMESTAMP) THEN 'outside_day'
-      WHEN t.action = 'impression' AND t.ordinal IS NULL THEN 'bad_position'
+      WHEN
+        t.action = 'impression' AND COALESCE(t.place NOT BETWEEN 0 AND :max_ordinal, TRUE)
+        THEN 'bad_position'
     END AS reason
   FROM typed AS t
 )

@@ -71,7 +71,11 @@ class Learning:
         )
 
     def negatives(self, mined: Pinned) -> Ragged:
-        """Mined item rows of each query row; items that left the catalogue are left out."""
+        """Mined item rows of each query row; items that left the catalogue are left out.
+
+        Raises:
+            ValueError: fewer than half of them are still there.
+        """
         table = read_table(mined, ["query_id", "item_ids"])
         query = _rows(table, "query_id", self.query_ids)
         lists = table.column("item_ids").combine_chunks()
@@ -79,6 +83,11 @@ class Learning:
         items = lists.flatten()
         assert isinstance(items, pa.StringArray)
         item = rows_of(items, self.item_ids)
+        if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
+            raise ValueError(
+                f"{mined.partition}: of {len(item):,} mined items {known:,} are in {self.items.partition}, expected half or"
+                " more; mine negatives of that catalogue (jobs.negatives)"
+            )
         owner = np.repeat(query, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
         kept = (item >= 0) & (owner >= 0)
         order = np.argsort(owner[kept], kind="stable")

@@ -132,3 +132,27 @@ def later(days: float) -> Callable[[pd.Series], Any]:
 def garbled(texts: pd.Series) -> list[str]:
     """UTF-8 read as Windows-1252."""
     return [text.encode().decode("cp1252", "replace") for text in texts]
+
+
+def again(times: int) -> Fault:
+    """The searches of the day came several times, under ids of their own."""
+
+    def spoil(given: Delivered, day: Day) -> Delivered:
+        parts = [put(given.rows, "search_id", pc.binary_join_element_wise(given.rows["search_id"], str(n), "x"))
+                 for n in range(times)]  # fmt: skip
+        return given.having(pa.concat_tables(parts))
+
+    return spoil
+
+
+def to_train(share: float) -> Fault:
+    """Test queries' rows called training rows."""
+
+    def spoil(given: Delivered, day: Day) -> Delivered:
+        queries = np.array(given.rows["query_id"].to_pylist())
+        test = np.unique(queries[np.array(given.rows["split"].to_pylist()) == "test"])
+        chosen = test[: max(1, round(share * len(test)))]
+        hit = np.isin(queries, chosen)
+        return given.having(put(given.rows, "split", "train", hit))
+
+    return spoil

@@ -18,6 +18,7 @@ from tests.benchmarks._corruptions import (
     put,
     some,
     swapped,
+    to_train,
     values,
 )
 from tests.benchmarks._shop_days import DIM, Day, Delivered, Shop
@@ -70,19 +71,6 @@ def other_shard(given: Delivered, day: Day) -> Delivered:
     mine = set(given.rows["item_id"].to_pylist())
     theirs = [int(name[1:]) for name in day["items"].rows["item_id"].to_pylist() if name not in mine]  # fmt: skip
     return given.having(Shop().embedded(np.array(theirs)))
-
-
-def to_train(share: float) -> Fault:
-    """Test queries' rows called training rows."""
-
-    def spoil(given: Delivered, day: Day) -> Delivered:
-        queries = np.array(given.rows["query_id"].to_pylist())
-        test = np.unique(queries[np.array(given.rows["split"].to_pylist()) == "test"])
-        chosen = test[: max(1, round(share * len(test)))]
-        hit = np.isin(queries, chosen)
-        return given.having(put(given.rows, "split", "train", hit))
-
-    return spoil
 
 
 def of_items() -> list[Corruption]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from tests.benchmarks._corruptions import (
     Corruption,
     Fault,
+    again,
     doubled,
     garbled,
     kept,
@@ -24,17 +25,6 @@ from tests.benchmarks._corruptions import (
     values,
 )
 from tests.benchmarks._shop_days import Day, Delivered
-
-
-def again(times: int) -> Fault:
-    """The searches of the day came several times, under ids of their own."""
-
-    def spoil(given: Delivered, day: Day) -> Delivered:
-        parts = [put(given.rows, "search_id", pc.binary_join_element_wise(given.rows["search_id"], str(n), "x"))
-                 for n in range(times)]  # fmt: skip
-        return given.having(pa.concat_tables(parts))
-
-    return spoil
 
 
 def bots(share: float) -> Fault:

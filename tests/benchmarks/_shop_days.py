@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -13,8 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jobs.embedding.shards import shard_of
-from jobs.lake import TABLES
-from jobs.schema import arrow_schema
+from tests.benchmarks import _shop_tables as tables
 
 FIRST = date(2026, 1, 5)  # a Monday
 SEASON = (1.0, 0.95, 0.97, 1.02, 1.15, 1.45, 1.35)
@@ -45,7 +43,6 @@ class Delivered:
 
 
 Day = dict[str, Delivered]
-Make = Callable[[int], Day]
 
 
 def day_of(number: int) -> str:
@@ -56,12 +53,6 @@ def day_of(number: int) -> str:
 def sha1(text: str) -> str:
     """40 hexadecimal digits."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def split_of(query_id: str) -> str:
-    """The side of a query, by its hash."""
-    place = int(query_id[:8], 16) % 100
-    return "train" if place < 80 else "dev" if place < 90 else "test"
 
 
 class Shop:
@@ -96,20 +87,26 @@ class Shop:
         shown = self._impressions(rng, number, alive)
         self.window = [*self.window, shown][-WINDOW_DAYS:]
         window = pd.concat(self.window)
-        queries = self._queries(window)
         lines = int(len(shown) * 1.06)
         dropped = {"duplicate": int(lines * rng.normal(0.01, 0.001)), "bot": int(lines * rng.normal(0.05, 0.004)),
                    "malformed": int(lines * rng.uniform(0.0005, 0.0015))}  # fmt: skip
         ids = self.catalogue["item_id"].to_numpy()[alive]
         mine = alive[shard_of(pa.array(ids), 2) == 0]
         day = date.fromisoformat(day_of(number))
+        # another stream, so that a table more leaves the others as they were
+        more = np.random.default_rng([self.seed, number, 1])
+        learnt = tables.pairs(window, set(ids))
+        found = {
+            "late": tables.late(self.window[-2] if number else shown, day, more),
+            "acts": tables.acts(shown, day), "asked": tables.asked(shown, day),
+            "queries": tables.queries(window), "propensities": tables.propensities(window, more),
+            "qrels": tables.qrels(learnt), "negatives": tables.negatives(learnt, alive, more),
+        }  # fmt: skip
         return {
-            "items": Delivered(_table("items", self.catalogue.iloc[alive]), {"duplicate": 3}),
-            "impressions": Delivered(_table("impressions", shown), dropped),
-            "acts": Delivered(_table("acts", _acts(shown, day))),
-            "asked": Delivered(_table("asked", _asked(shown, day))),
-            "queries": Delivered(_table("queries", queries)),
-            "pairs": Delivered(_table("pairs", self._pairs(window, set(ids))), {"item_ended": 20}),
+            "items": Delivered(tables.table("items", self.catalogue.iloc[alive]), {"duplicate": 3}),
+            "impressions": Delivered(tables.table("impressions", shown), dropped),
+            **{name: Delivered(tables.table(name, frame)) for name, frame in found.items()},
+            "pairs": Delivered(tables.table("pairs", learnt), {"item_ended": 20}),
             "embeddings": Delivered(self.embedded(mine), facts={"dim": DIM}),
         }
 
@@ -117,7 +114,7 @@ class Shop:
         """Vectors of some items."""
         rows = self.catalogue.iloc[items][["item_id", "content_hash"]]
         vectors = self.vectors[items]
-        return _table("embeddings", rows.assign(embedding=list(vectors)))
+        return tables.table("embeddings", rows.assign(embedding=list(vectors)))
 
     def _impressions(
         self, rng: np.random.Generator, number: int, alive: np.ndarray
@@ -146,44 +143,3 @@ class Shop:
             "is_cart": cart, "is_purchase": buy, "searched_at": at[row],
         })  # fmt: skip
         return frame.sort_values(["search_id", "item_id", "position"], ignore_index=True)
-
-    def _queries(self, window: pd.DataFrame) -> pd.DataFrame:
-        counts = window.groupby(["query_id", "query"])["search_id"].nunique().rename("searches").reset_index()  # fmt: skip
-        ordered = counts.sort_values("searches", ascending=False)["searches"].cumsum() / counts["searches"].sum()  # fmt: skip
-        share = ordered.reindex(counts.index)
-        segment = np.where(share < 0.5, "head", np.where(share < 0.8, "torso", "tail"))
-        return counts.assign(segment=segment, split=counts["query_id"].map(split_of))
-
-    def _pairs(self, window: pd.DataFrame, alive: set[str]) -> pd.DataFrame:
-        keys = ["query_id", "item_id"]
-        last = window["searched_at"].where(window["is_click"] | window["is_cart"])
-        found = window.assign(last_day=last).groupby(keys).agg(
-            clicks=("is_click", "sum"), carts=("is_cart", "sum"), purchases=("is_purchase", "sum"),
-            impressions=("position", "size"), weight=("position", "mean"), last_day=("last_day", "max"),
-        ).reset_index()  # fmt: skip
-        found["clicks"] = found[["clicks", "carts"]].max(axis=1)  # as good as a click
-        kept = found[(found["clicks"] > 0) & found["item_id"].isin(alive)]
-        weight = kept["clicks"].clip(lower=1) * kept["weight"] ** 0.7
-        return kept.assign(
-            weight=weight, last_day=kept["last_day"].dt.date, split=kept["query_id"].map(split_of)
-        )
-
-
-def _acts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
-    grouped = shown.groupby(["query_id", "item_id", "position"])
-    found = grouped.agg(impressions=("is_click", "size"), clicks=("is_click", "sum"), carts=("is_cart", "sum"),
-                        purchases=("is_purchase", "sum")).reset_index()  # fmt: skip
-    return found.assign(day=day, group_id=None)
-
-
-def _asked(shown: pd.DataFrame, day: date) -> pd.DataFrame:
-    found = shown.groupby(["query_id", "query"])["search_id"].nunique().rename("searches")
-    return found.reset_index().assign(day=day)
-
-
-def _table(name: str, frame: pd.DataFrame) -> pa.Table:
-    schema = arrow_schema(TABLES[name])
-    arrays = [pa.array(frame[field.name].tolist(), from_pandas=True).cast(field.type)
-              if field.name not in ("attributes", "embedding")
-              else pa.array(frame[field.name].tolist(), field.type) for field in schema]  # fmt: skip
-    return pa.table(arrays, schema=schema)

@@ -26,14 +26,21 @@ from jobs.publish import publish
 from jobs.quality import check, count, project, suite_file
 from jobs.reading import Pinned, exists, pin
 from tests.benchmarks._corruptions import Corruption
+from tests.benchmarks._corruptions_judged import (
+    of_judgements,
+    of_late,
+    of_negatives,
+    of_propensities,
+)
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
 from tests.benchmarks._corruptions_log import of_log
 from tests.benchmarks._shop_days import SHARD, TOWERS, Day, Delivered, Shop, day_of
 
 HISTORY_DAYS, CLEAN_DAYS = 28, 30
 # what each table is made of, in the order in which they are made
-INPUTS = {"items": "catalogue", "impressions": "log", "acts": "impressions", "asked": "impressions",
-          "queries": "impressions", "pairs": "queries", "embeddings": "items"}  # fmt: skip
+INPUTS = {"items": "catalogue", "impressions": "log", "late": "log", "acts": "impressions", "asked": "impressions",
+          "queries": "impressions", "propensities": "acts", "qrels": "queries", "negatives": "queries", "pairs": "queries",
+          "embeddings": "items"}  # fmt: skip
 UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicks"}
 
 
@@ -127,7 +134,16 @@ def main(markdown: bool = False, seed: int = 0) -> None:
         last = HISTORY_DAYS + CLEAN_DAYS
         ds, day = day_of(last), shop.make(last)
         bench.clean(ds, day)
-        every = [*of_log(), *of_items(), *of_pairs(), *of_vectors()]
+        every = [
+            *of_log(),
+            *of_late(),
+            *of_items(),
+            *of_pairs(),
+            *of_propensities(),
+            *of_judgements(),
+            *of_negatives(),
+            *of_vectors(),
+        ]
         lines = [bench.plant(ds, day, one) for one in every]
         noticed = sum(one["detected"] != "no" for one in lines)
         total = {"corruptions": len({(one.table, one.name) for one in every}), "planted": len(every), "detected": noticed,

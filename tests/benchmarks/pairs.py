@@ -4,8 +4,8 @@
 
 The log is simulated, in Parquet, with robots, late and doubled events, a head query that everybody types and a storm of
 searches for it. Each side is a process of its own and starts from the log's files; it ends with impressions, acts, queries
-and pairs in files. Their digests must be equal. One JSON line a size: log lines a second of both, their peak memory, the
-share that Great Expectations adds to ours, the longest task against the median of its stage (time, rows); at the end the slope.
+and pairs in files. Their digests must be equal. One JSON line a size: log lines a second of both, their peak memory, the share
+that Great Expectations adds to ours and what memory it needs, the longest task against the median of its stage (time, rows); at the end the slope.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _size(folder: Path, events: int, memory: str) -> tuple[dict[str, Any], dict[
          "two cores, wall")  # fmt: skip
     found = {
         name: ours[name]
-        for name in ("seconds", "peak_mib", "cpu_s", "by_job", "gx_frac", "straggler")
+        for name in ("seconds", "peak_mib", "cpu_s", "by_job", "gx_frac", "gx_peak_mib", "straggler")
     }
     line = {"name": f"of that, {lines:,} lines", **found, "peer_seconds": peer["seconds"],
             "peer_peak_mib": peer["peak_mib"], "peer_cpu_s": peer["cpu_s"],

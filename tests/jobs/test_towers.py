@@ -9,13 +9,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs import negatives, towers
 from jobs.lake import NEGATIVES
+from jobs.publish import publish
 from jobs.reading import pin, read_table
+from jobs.schema import arrow_schema
 from jobs.tracking import client
+from jobs.training.learning import read_learning
 from jobs.weights import check_golden, load_towers
 from models.encode import encode_items
 from models.normalise import query_id
@@ -99,6 +103,20 @@ def test_the_corridor_of_training(classroom: Path) -> None:
     with pytest.raises(ValueError, match="has space id"):
         wrong = NEGATIVES.at(ds=DS, towers="0" * 16)
         negatives.main(negatives.Args(towers=IN_BATCH, **TABLES, negatives=wrong))
+
+
+def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
+    learning = read_learning(*(pin(TABLES[name]) for name in ("pairs", "queries", "items")))
+    mined = NEGATIVES.at(ds=DS, towers="0" * 16)
+    for gone in (2, 3):  # of four; half may have left since
+        lists = [[*ITEM_IDS[: 4 - gone], *(f"gone {n}" for n in range(gone))]]
+        rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, "ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4]}  # fmt: skip
+        with publish(mined, towers.Args(**TABLES, towers=IN_BATCH)) as out:
+            out.write_table(pa.table(rows, schema=arrow_schema(NEGATIVES)))
+        if gone == 2:
+            assert len(learning.negatives(pin(mined)).values) == 2
+    with pytest.raises(ValueError, match=r"of 4 mined items 1 are in items/ds=.*expected half"):
+        learning.negatives(pin(mined))
 
 
 def check_negatives(found: TwoTower) -> None:
