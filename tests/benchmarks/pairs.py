@@ -73,7 +73,15 @@ def _size(folder: Path, events: int, memory: str) -> tuple[dict[str, Any], dict[
          "two cores, wall")  # fmt: skip
     found = {
         name: ours[name]
-        for name in ("seconds", "peak_mib", "cpu_s", "by_job", "gx_frac", "gx_peak_mib", "straggler")
+        for name in (
+            "seconds",
+            "peak_mib",
+            "cpu_s",
+            "by_job",
+            "gx_frac",
+            "gx_peak_mib",
+            "straggler",
+        )
     }
     line = {"name": f"of that, {lines:,} lines", **found, "peer_seconds": peer["seconds"],
             "peer_peak_mib": peer["peak_mib"], "peer_cpu_s": peer["cpu_s"],
