@@ -112,9 +112,10 @@ def cpu_s() -> float:
 
 
 def straggler(folder: Path) -> dict[str, float]:
-    """Longest task / median task of the worst stage, by seconds and by rows; stages of four tasks or more, of which
-    one took two seconds, that read a shuffle: how files are split says nothing of skew."""
-    stages: dict[tuple[str, int], list[tuple[float, int]]] = {}
+    """Longest task / median task of the worst stage, by rows and by seconds; the latter also without the first task of
+    each core, in which the stage's code is compiled. Of stages of four tasks or more, of which one took two seconds,
+    that read a shuffle: how files are split says nothing of skew."""
+    stages: dict[tuple[str, int], list[tuple[int, float, int]]] = {}
     for path in folder.rglob("events_*"):
         for line in path.read_text("utf-8").splitlines():
             if '"SparkListenerTaskEnd"' not in line:
@@ -122,15 +123,25 @@ def straggler(folder: Path) -> dict[str, float]:
             event = json.loads(line)
             rows = event["Task Metrics"]["Shuffle Read Metrics"]["Total Records Read"]
             if rows:
-                took = event["Task Info"]["Finish Time"] - event["Task Info"]["Launch Time"]
-                stages.setdefault((path.name, event["Stage ID"]), []).append((took / 1000, rows))
-    many = [tasks for tasks in stages.values() if len(tasks) >= 4 and max(tasks)[0] > 2]
-    return {"stages": len(many), "seconds": _worst(many, 0), "rows": _worst(many, 1)}
+                launched, ended = (
+                    event["Task Info"][f"{word} Time"] for word in ("Launch", "Finish")
+                )
+                task = launched, (ended - launched) / 1000, rows
+                stages.setdefault((path.name, event["Stage ID"]), []).append(task)
+    many = [sorted(tasks) for tasks in stages.values() if len(tasks) >= 4]
+    many = [tasks for tasks in many if max(took for _, took, _ in tasks) > 2]
+    return {
+        "stages": len(many),
+        "rows": _worst([[rows for _, _, rows in tasks] for tasks in many]),
+        "seconds": _worst([[took for _, took, _ in tasks] for tasks in many]),
+        "seconds_later": _worst(
+            [[took for _, took, _ in tasks[os.cpu_count() :]] for tasks in many]
+        ),
+    }
 
 
-def _worst(stages: list[list[tuple[float, int]]], of: int) -> float:
-    ratios = [max(one[of] for one in tasks) / median(one[of] for one in tasks) for tasks in stages]
-    return round(max(ratios, default=1.0), 2)
+def _worst(stages: list[list[float]]) -> float:
+    return round(max((max(tasks) / median(tasks) for tasks in stages if tasks), default=1.0), 2)
 
 
 if __name__ == "__main__":
