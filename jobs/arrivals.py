@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.lake import IMPRESSIONS, LATE
-from jobs.rawfiles import union
+from jobs.raw.files import union
 from jobs.reading import Pinned
 from jobs.spark import read_spark, sql_text
 from jobs.window import Window, before_day, span

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobs import rawfiles
 from jobs.accounts import Tally
 from jobs.days import bounds
+from jobs.raw import files as rawfiles
 from jobs.salt import salt
 from jobs.scratch import Scratch
 from jobs.spark import sql_text

@@ -24,12 +24,12 @@ from rich.table import Table
 
 from jobs.cli import run
 from jobs.columns import Strings, find, large, where
-from jobs.comparisons import ALPHA
 from jobs.display import printable
 from jobs.lake import Partition
-from jobs.measured import read_values, same_questions
 from jobs.pages import environment
 from jobs.reading import Pinned, pin
+from jobs.reporting.comparisons import ALPHA
+from jobs.reporting.measured import read_values, same_questions
 from models.intervals import Interval, mean_intervals
 from models.plots import forest
 from models.significance import holm, permutation_p

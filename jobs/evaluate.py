@@ -23,10 +23,10 @@ from rich.table import Table
 from jobs.bundle_files import write_json
 from jobs.cli import run
 from jobs.columns import find, large, numbers
-from jobs.comparisons import ALPHA, Comparison, compare
 from jobs.display import printable
-from jobs.evaluation import Evaluation
 from jobs.judgements import Judgements, judge_items
+from jobs.reporting.comparisons import ALPHA, Comparison, compare
+from jobs.reporting.evaluation import Evaluation
 from jobs.trec import read_qrels, read_run
 from models.intervals import Interval, mean_intervals
 from models.measures import Measured, check, measure

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from jobs import cli, data_docs, store
+from jobs import cli, store
+from jobs.checks import data_docs
+from jobs.checks.quality import Outcome, check, project, suite_file
 from jobs.lake import Partition
 from jobs.manifest import VERDICT
-from jobs.quality import Outcome, check, project, suite_file
 from jobs.quality_page.record import Record, accounts_of, stated_of
 from jobs.reading import pin
 

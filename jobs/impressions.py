@@ -18,13 +18,13 @@ from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.cli import run
 from jobs.day_checks import check_kept, check_lines
 from jobs.functions import register_functions
-from jobs.inspection import inspect
 from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
 from jobs.publish import publish
+from jobs.raw.inspection import inspect
+from jobs.raw.ubi import read_log
 from jobs.reading import pin
 from jobs.scratch import Scratch, scratch
 from jobs.spark import spark_session, sql_text
-from jobs.ubi import read_log
 from jobs.window import before_day
 
 ACT_REASONS = ("no_position",)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs import rawfiles
 from jobs.accounts import Tally, published
 from jobs.attempt import Attempt
 from jobs.cli import run
-from jobs.inspection import inspect
 from jobs.lake import Partition
 from jobs.publish import publish
+from jobs.raw import files as rawfiles
+from jobs.raw.inspection import inspect
 from jobs.reading import Pinned, pin
 from jobs.spark import spark_session, sql_text
 from models.text import TEXT_TEMPLATE

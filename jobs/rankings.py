@@ -22,11 +22,11 @@ from jobs.external import read_runs
 from jobs.health import catalogue_health, recall
 from jobs.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
 from jobs.lake import NOWHERE, Partition
-from jobs.learnt import learnt_queries
 from jobs.publish import publish
 from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
 from jobs.reader import Bundle
 from jobs.reading import Pinned, pin
+from jobs.reporting.learnt import learnt_queries
 from jobs.rival import in_service, rival_arms
 from jobs.scale import scale
 from jobs.speed import latency_ms

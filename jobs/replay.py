@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 from jobs.attribution import SET_ASIDE
 from jobs.cli import run
-from jobs.inspection import damaged
 from jobs.lake import LOG, NOWHERE, Partition
-from jobs.mending import land_mended, readers, whole_sources
 from jobs.publish import publish
+from jobs.raw.inspection import damaged
+from jobs.raw.mending import land_mended, readers, whole_sources
+from jobs.raw.rejected import Rejected, rejected, samples
 from jobs.reading import exists, pin
-from jobs.rejected import Rejected, rejected, samples
 
 log = logging.getLogger(__name__)
 

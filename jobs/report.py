@@ -20,12 +20,12 @@ from jobs.lake import NOWHERE, Partition
 from jobs.publish import publish
 from jobs.reading import pin
 from jobs.registry import tell_challenger
-from jobs.report_material import Sources, gather
-from jobs.report_page import render
-from jobs.report_summary import markdown, summarise
-from jobs.report_tables import Material
-from jobs.second_view import ACTS, AUTO
-from jobs.seed_noise import seed_noise
+from jobs.reporting.material import Sources, gather
+from jobs.reporting.page import render
+from jobs.reporting.second_view import ACTS, AUTO
+from jobs.reporting.seed_noise import seed_noise
+from jobs.reporting.summary import markdown, summarise
+from jobs.reporting.tables import Material
 from jobs.tracking import MlflowRun, mlflow_run
 from models.evidence import Limits
 

@@ -23,12 +23,12 @@ from jobs.lake import Partition
 from jobs.progress import progress
 from jobs.publish import publish
 from jobs.reading import Pinned, pin
-from jobs.simulate_input import read_shop
-from jobs.simulate_lines import Lines
-from jobs.simulate_log import Layout, Log, days_after
-from jobs.simulate_records import Records
-from jobs.simulate_scene import Plan, Scene, length_s, scene
-from jobs.simulate_truth import Truth
+from jobs.simulating.input import read_shop
+from jobs.simulating.lines import Lines
+from jobs.simulating.log import Layout, Log, days_after
+from jobs.simulating.records import Records
+from jobs.simulating.scene import Plan, Scene, length_s, scene
+from jobs.simulating.truth import Truth
 from models.click_model import ClickModel
 from models.crowd import Crowd
 from models.delivery import Faults

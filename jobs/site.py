@@ -13,8 +13,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from jobs import data_docs
 from jobs.airflow_env import url
+from jobs.checks import data_docs
 from jobs.cli import run
 from jobs.lake import REPORT, SWEEP, Partition, Table
 from jobs.listing import published

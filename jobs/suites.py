@@ -17,9 +17,9 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 from jobs import cli
-from jobs.derived import SCHEMA
-from jobs.file_schema import ddl
-from jobs.quality import PROJECT, QUIET
+from jobs.checks.derived import SCHEMA
+from jobs.checks.file_schema import ddl
+from jobs.checks.quality import PROJECT, QUIET
 from jobs.tables import COLUMNS
 
 log = logging.getLogger(__name__)

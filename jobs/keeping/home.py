@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs import data_docs, store
+from jobs import store
+from jobs.checks import data_docs
 from jobs.fault import fault_point
 from jobs.keeping.limits import Limits
 from jobs.keeping.places import KNOWN

@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from jobs import expect, store
+from jobs.checks.quality import check, count, project, suite_file
 from jobs.lake import TABLES, Partition
 from jobs.manifest import VERDICT
 from jobs.publish import publish
-from jobs.quality import check, count, project, suite_file
 from jobs.reading import Pinned, exists, pin
 from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_judged import (

@@ -16,7 +16,8 @@ from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.core_api import security
 
 from dags.process import ROOT
-from jobs import data_docs, site
+from jobs import site
+from jobs.checks import data_docs
 
 COOKIE = b"theme=dark; _token=good"
 

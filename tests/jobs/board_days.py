@@ -138,7 +138,7 @@ def alert(day: str, task: str, public: str, failed: bool = True) -> dict[str, An
 
 
 def write(home: Path, records: Sequence[Record], alerts: Sequence[Mapping[str, Any]]) -> None:
-    """Lay them where jobs.data_docs keeps them, each with a page to lead to."""
+    """Lay them where jobs.checks.data_docs keeps them, each with a page to lead to."""
     for number, one in enumerate(records):
         page = home / "data_docs" / one["data_docs"]
         page.parent.mkdir(parents=True, exist_ok=True)

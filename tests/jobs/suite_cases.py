@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from jobs.counted import Batch
+from jobs.checks.counted import Batch
+from jobs.checks.quality import suite_file
 from jobs.lake import TABLES, Partition
 from jobs.publish import publish
-from jobs.quality import suite_file
 from jobs.reading import Pinned, pin
 from jobs.schema import arrow_schema
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import data_docs, expect, store
-from jobs.data_docs_page import html
+from jobs import expect, store
+from jobs.checks import data_docs
+from jobs.checks.data_docs_page import html
 from jobs.manifest import VERDICT
 from jobs.publish import publish
 from jobs.quality_page.attention import attention, sentence

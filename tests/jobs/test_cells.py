@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.cells import cells, without
 from jobs.lake import IMPRESSIONS, SWEEP, Partition
 from jobs.publish import publish
 from jobs.reading import pin
-from jobs.second_view import second_view
-from jobs.seed_noise import seed_noise
-from jobs.shown import variety
+from jobs.reporting.cells import cells, without
+from jobs.reporting.second_view import second_view
+from jobs.reporting.seed_noise import seed_noise
+from jobs.reporting.shown import variety
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import pytest
 from jobs import compare
 from jobs.compare import MEASURES
 from jobs.lake import INDEX, REPORT, Partition
-from jobs.nights import Night, alerts_of, earlier_nights, night_of
 from jobs.publish import publish
 from jobs.reading import pin
+from jobs.reporting.nights import Night, alerts_of, earlier_nights, night_of
 from models.significance import permutation_p
 
 Q = 200

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.comparisons import compare, pairs_of
-from jobs.evaluation import digest, evaluate
 from jobs.judgements import judge_items
-from jobs.segments import segments_of
+from jobs.reporting.comparisons import compare, pairs_of
+from jobs.reporting.evaluation import digest, evaluate
+from jobs.reporting.query_segments import segments_of
 from jobs.trec import read_qrels, read_run, rows_of, write_trec
 from models.fusion import Ranked
 

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 import pytest
 
 from jobs import expect, reading, store
+from jobs.checks.data_docs import site
+from jobs.checks.quality import PROJECT
 from jobs.cli import parse
-from jobs.data_docs import site
 from jobs.lake import PAIRS
 from jobs.manifest import VERDICT
 from jobs.publish import publish
-from jobs.quality import PROJECT
 from tests.jobs.suite_cases import partition, put
 
 HOSTILE = "<script>alert(1)</script>"

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pytest
 
 from jobs import expect, reading
-from jobs.count_sql import figures_spark
-from jobs.counting import BATCH_ROWS, Plan, figures_here
-from jobs.counts import Count, counts_of
-from jobs.derive import Known
-from jobs.derive_sets import fingerprint, norm, repeated
-from jobs.derived import computable
-from jobs.file_schema import file_columns
+from jobs.checks.count_sql import figures_spark
+from jobs.checks.counting import BATCH_ROWS, Plan, figures_here
+from jobs.checks.counts import Count, counts_of
+from jobs.checks.derive import Known
+from jobs.checks.derive_sets import fingerprint, norm, repeated
+from jobs.checks.derived import computable
+from jobs.checks.file_schema import file_columns
+from jobs.checks.quality import suite_file
 from jobs.lake import IMPRESSIONS
 from jobs.publish import publish
-from jobs.quality import suite_file
 from tests.jobs.suite_cases import NAMES, Args, Case, cases, partition, put, spoil
 
 if TYPE_CHECKING:

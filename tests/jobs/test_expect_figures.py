@@ -12,16 +12,16 @@ import pyarrow as pa
 import pytest
 
 from jobs import expect, reading, store
-from jobs.count_vectors import Moments
-from jobs.counting import Plan, figures_here
-from jobs.counts import Count
-from jobs.data_docs import site
-from jobs.history import history
+from jobs.checks.count_vectors import Moments
+from jobs.checks.counting import Plan, figures_here
+from jobs.checks.counts import Count
+from jobs.checks.data_docs import site
+from jobs.checks.history import history
+from jobs.checks.manifest_figures import manifest_figures
+from jobs.checks.quality import count
 from jobs.lake import EMBEDDINGS, IMPRESSIONS, ITEMS, PAIRS, QUERIES, Partition
 from jobs.manifest import VERDICT, Source
-from jobs.manifest_figures import manifest_figures
 from jobs.publish import publish
-from jobs.quality import count
 from models.bands import ratio_band, robust_band, stability_index
 from models.hashes import text_words
 from tests.jobs.suite_cases import Args, expectations, partition, put

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs import suites
-from jobs.counted import Batch
-from jobs.quality import PROJECT, QUIET, check, count, project
+from jobs.checks.counted import Batch
+from jobs.checks.quality import PROJECT, QUIET, check, count, project
 from tests.jobs.suite_cases import NAMES, Case, cases, expectations, of_figures, outside, put, rules
 
 if TYPE_CHECKING:

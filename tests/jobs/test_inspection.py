@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobs.inspection import Inspection, inspect
 from jobs.lake import IMPRESSIONS, ITEMS, Partition
 from jobs.manifest import VERDICT
 from jobs.publish import publish
+from jobs.raw.inspection import Inspection, inspect
 from jobs.reading import pin
 from tests.conftest import Delivery
 from tests.jobs.ubi_records import Deliver, Record, act, ndjson, search

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import compare, data_docs
+from jobs import compare
+from jobs.checks import data_docs
 from jobs.pages import environment
 from tests.jobs.board_days import account, alert, shop, with_faults, write
 from tests.jobs.test_compare import published

@@ -11,7 +11,7 @@ import pytest
 from jobs import marketplace
 from jobs.lake import CATALOGUE, LABELS
 from jobs.reading import Pinned
-from jobs.simulate_records import SCHEMA
+from jobs.simulating.records import SCHEMA
 from tests.jobs.simulated import APPLICATIONS, DS, records, simulated, truths
 
 FAULTS = {"searches": 700, "delayed_frac": 0.05, "redelivered_frac": 0.05, "skew_frac": 0.1,

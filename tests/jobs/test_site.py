@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import data_docs, site
+from jobs import site
+from jobs.checks import data_docs
 from jobs.lake import PAIRS, REPORT, SWEEP
 from jobs.listing import published
 from jobs.publish import publish

@@ -1,0 +1,147 @@
+"""The rows as the checks see them: ids, numbers and derived columns, never a text that somebody typed.
+
+Great Expectations prints what it finds unescaped, so what it is not given it cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.checks.counts import Count
+from jobs.checks.derive import (
+    Derived,
+    Known,
+    at_top,
+    chars,
+    clean,
+    days_before_ds,
+    equals,
+    flag,
+    garbled,
+    given,
+    hour,
+    levels,
+    none_of,
+    of_ds,
+    only_where,
+    without,
+)
+from jobs.checks.derive_sets import (
+    arms_missing,
+    dim_difference,
+    distinct_per,
+    fingerprint,
+    highest,
+    lowest,
+    norm,
+    rank_gap,
+    repeated,
+    score_rise,
+    size,
+    size_difference,
+)
+from jobs.reading import Pinned
+
+# the one column that every table is given: names and types of the files' columns, in order
+SCHEMA = "columns_and_types"
+DERIVED: dict[str, dict[str, Derived]] = {
+    "items": {
+        "title_chars": chars("title"),
+        "text_chars": chars("text"),
+        "has_title": given("title"),
+        "has_category": given("category"),
+        "has_brand": given("brand"),
+        "category_levels": levels("category"),
+        "title_garbled": garbled("title"),
+    },
+    "impressions": {
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "clicked": flag("is_click"),
+        "carted": flag("is_cart"),
+        "purchased": flag("is_purchase"),
+        "days_before_ds": days_before_ds("searched_at"),
+        "queries_of_search": distinct_per("query_id", "search_id"),
+        "query_garbled": garbled("query"),
+        "hour": hour("searched_at"),
+        "cart_without_click": without("is_cart", "is_click"),
+    },
+    "late": {
+        "days_before_ds": days_before_ds("day"),
+        "query_chars": chars("query"),
+        "known_of_new_search": without("is_new_search", "is_new"),
+        "says_nothing": none_of("is_new", "is_click", "is_cart", "is_purchase"),
+    },
+    "acts": {
+        "days_before_ds": days_before_ds("day"),
+        "impressions_of_ds": of_ds("impressions", "day"),
+        "clicks_of_ds": of_ds("clicks", "day"),
+        "carts_of_ds": of_ds("carts", "day"),
+        "purchases_of_ds": of_ds("purchases", "day"),
+    },
+    "asked": {
+        "days_before_ds": days_before_ds("day"),
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "searches_of_ds": of_ds("searches", "day"),
+    },
+    "propensities": {"top_propensity": at_top("propensity", "position")},
+    "pairs": {
+        "days_before_ds": days_before_ds("last_day"),
+        "is_train": equals("split", "train"),
+        "is_test": equals("split", "test"),
+        "splits_of_query": distinct_per("split", "query_id"),
+    },
+    "queries": {
+        "is_tail": equals("segment", "tail"),
+        "searches_if_unseen": only_where("searches", "segment", "unseen"),
+        "query_chars": chars("query"),
+        "query_is_clean": clean("query"),
+        "is_train": equals("split", "train"),
+        "is_test": equals("split", "test"),
+    },
+    "qrels": {
+        "is_label": equals("source", "labels"),
+        "is_test": equals("split", "test"),
+        "splits_of_query": distinct_per("split", "query_id"),
+    },
+    "negatives": {
+        "n_items": size("item_ids"),
+        "ranks_less_items": size_difference("ranks", "item_ids"),
+        "scores_less_items": size_difference("scores", "item_ids"),
+        "items_repeated": repeated("item_ids"),
+        "lowest_rank": lowest("ranks"),
+        "lowest_score": lowest("scores"),
+        "highest_score": highest("scores"),
+    },
+    "embeddings": {
+        "norm": norm("embedding"),
+        "dim_difference": dim_difference("embedding"),
+        "fingerprint": fingerprint("embedding"),
+    },
+    "rankings": {
+        "rank_gap": rank_gap(),
+        "score_rise": score_rise(),
+        "arms_missing": arms_missing(),
+    },
+}
+
+
+def computable(pinned: Pinned, counts: Sequence[Count], found: dict[str, str]) -> list[Count]:
+    """The counts that can be had: all of them, unless the files' columns are not the table's."""
+    contract = pinned.partition.table.columns
+    derived = DERIVED.get(pinned.partition.name, {})
+    return [
+        count
+        for count in counts
+        if all(
+            found.get(column) == contract[column]
+            for name in count.columns
+            for column in (derived[name].reads if name in derived else (name,))
+        )
+    ]
+
+
+def known_of(pinned: Pinned) -> Known:
+    """What the partition says of itself."""
+    return Known(pinned.partition.ds, int(pinned.facts.get("dim", 0)))

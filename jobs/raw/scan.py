@@ -1,0 +1,155 @@
+"""One raw file looked through once before Spark reads it: is it whole, and what do some of its records look like.
+
+A file is whole or it is set aside, never read as far as it goes: what a cut-off gzip still gives depends on where it
+was cut, so the day would be another after every delivery of it, and nobody would miss the rest.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs import store
+from jobs.raw.sample import Lines, Rows, cut_off
+
+CHUNK_BYTES = 1 << 20
+MAX_LINE_BYTES = 64 << 20
+HOLE = bytes(512)
+BATCH_ROWS = 20_000
+# below either, lines that are no UTF-8 are rejected one by one
+BAD_LINES, BAD_LINES_FRAC = 10, 0.1
+OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
+GZIP = b"\x1f\x8b"
+
+
+class FlawError(ValueError):
+    """What is wrong with a file, in words without a byte of it."""
+
+
+@dataclass
+class Scan:
+    """flaw: why the file cannot be read; empty when it is whole. lines, rows: a sample, of text or of Parquet."""
+
+    flaw: str = ""
+    lines: list[bytes] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def scan(uri: str) -> Scan:
+    """Read a file to its end. A file whose name no reader knows is left to the job, which refuses it."""
+    system, path = store.filesystem(uri)
+    name = uri.lower()
+    found = Scan()
+    try:
+        with system.open_input_stream(path, compression=None) as stream:
+            if name.endswith(".parquet"):
+                found.rows = _parquet(uri)
+            elif name.endswith(".gz"):
+                found.lines = _text(unpacked(cast(BinaryIO, stream)), as_json=".csv" not in name)
+            else:
+                found.lines = _text(_chunks(cast(BinaryIO, stream)), as_json=".csv" not in name)
+    except FlawError as flaw:
+        found.flaw = str(flaw)
+    return found
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def unpacked(stream: BinaryIO) -> Iterator[bytes]:
+    """The content of a gzip file, of any number of members, a piece at a time however well it is packed.
+
+    Raises:
+        FlawError: it is cut off, damaged, or something else stands behind it.
+    """
+    waiting = stream.read(CHUNK_BYTES)
+    if not waiting:
+        raise FlawError("empty, without so much as a gzip header")
+    while waiting:
+        if not waiting.startswith(GZIP[: len(waiting)]):
+            raise FlawError("bytes that are no gzip where a gzip stream was expected")
+        member = zlib.decompressobj(31)
+        while not member.eof:
+            packed = waiting or stream.read(CHUNK_BYTES)
+            if not packed:
+                raise FlawError("cut off: its gzip stream does not reach its end")
+            try:
+                piece = member.decompress(packed, CHUNK_BYTES)
+            except zlib.error:
+                raise FlawError("damaged: its gzip stream cannot be unpacked") from None
+            waiting = member.unused_data or member.unconsumed_tail
+            yield piece
+        waiting = waiting or stream.read(CHUNK_BYTES)
+
+
+def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
+    """A sample of the lines, when there is nothing wrong with the file as a whole."""
+    sample, total, bad, rest = Lines(), 0, 0, b""
+    for number, piece in enumerate(pieces):
+        if number == 0 and piece.startswith(OTHER_ENCODINGS):
+            raise FlawError("UTF-16, expected UTF-8")
+        if HOLE in piece:
+            raise FlawError("a hole: 512 NULs and more in a row")
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise FlawError(
+                f"a line of more than {MAX_LINE_BYTES >> 20} MiB; its line ends are lost"
+            )
+        if newline:
+            total += whole.count(b"\n") + 1
+            bad += _bad_lines(whole)
+            sample.block(whole)
+    if rest.endswith(b"\0"):
+        raise FlawError("ends in NULs")
+    if as_json and cut_off(rest):
+        raise FlawError("cut off in the middle of a line")
+    if rest:
+        total, bad = total + 1, bad + _bad_lines(rest)
+        sample.block(rest)
+    if bad > BAD_LINES and bad > BAD_LINES_FRAC * total:
+        raise FlawError(f"not UTF-8: {bad:,} of {total:,} lines")
+    return sample.close()
+
+
+def _bad_lines(block: bytes) -> int:
+    """How many lines are no UTF-8."""
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return sum(not _is_utf8(line) for line in block.split(b"\n"))
+    return 0
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parquet(uri: str) -> list[dict[str, Any]]:
+    """A sample of the rows. Pages are checked against their checksums, where the writer wrote any, and unpacked."""
+    system, path = store.filesystem(uri)
+    try:
+        file = pq.ParquetFile(path, filesystem=system, page_checksum_verification=True)
+    except (pa.ArrowException, OSError):
+        raise FlawError("no Parquet footer that can be read") from None
+    sample, rows = Rows(), 0
+    with file:
+        try:
+            for batch in file.iter_batches(BATCH_ROWS):
+                rows += batch.num_rows
+                sample.batch(batch)
+        except (pa.ArrowException, OSError):
+            raise FlawError(f"a damaged page, behind row {rows:,}") from None
+        if rows != file.metadata.num_rows:
+            raise FlawError(f"{rows:,} rows, its footer says {file.metadata.num_rows:,}")
+    return sample.close()

@@ -1,0 +1,83 @@
+"""Pairs of arms, compared on the same queries: difference, interval, p, corrected for how many comparisons there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobs.reporting.evaluation import Evaluation
+from models.intervals import Interval, mean_intervals
+from models.significance import RESAMPLES, holm, permutation_p
+
+MEASURES = ("R@60", "RR@60", "nDCG@10")
+ALPHA = 0.05
+SINGLE = ("dense", "sparse")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """arm less `against`, in the mean over queries. p: by permutation; p_holm: corrected within the table."""
+
+    arm: str
+    against: str
+    measure: str
+    after: float
+    before: float
+    difference: Interval
+    p: float
+    p_holm: float
+
+    @property
+    def said(self) -> str:
+        """better, worse or alike: what may be said after the correction."""
+        if self.p_holm >= ALPHA:
+            return "alike"
+        return "better" if self.difference.value > 0 else "worse"
+
+
+def compare(
+    found: Evaluation,
+    pairs: Sequence[tuple[str, str]],
+    measures: Sequence[str] = MEASURES,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare each pair (arm, against) by each measure."""
+    places = [found.names.index(name) for name in measures]
+    rows = []
+    for arm, against in pairs:
+        after, before = (found.arms[one].values[:, places] for one in (arm, against))
+        spans = mean_intervals(after - before, seed, resamples)
+        p = permutation_p(after - before, seed, resamples)
+        rows += [
+            (arm, against, name, after[:, column].mean(), before[:, column].mean(), spans[column], p[column])
+            for column, name in enumerate(measures)
+        ]  # fmt: skip
+    corrected = holm(np.array([row[-1] for row in rows], np.float64))
+    return [
+        Comparison(arm, against, name, float(after), float(before), span, float(p), float(fair))
+        for (arm, against, name, after, before, span, p), fair in zip(rows, corrected, strict=True)
+    ]
+
+
+def pairs_of(found: Evaluation) -> list[tuple[str, str]]:
+    """Which arms are worth comparing: with the best single arm, with step 1, with the shop's own, with the champion."""
+    arms = list(found.arms)
+    pairs: list[tuple[str, str]] = []
+    if "dense" in arms:
+        others = [arm for arm in ("sparse", "dense_in_batch") if arm in arms]
+        pairs += [("dense", arm) for arm in others]
+    if "hybrid" in arms and (single := best_single(found)):
+        pairs.append(("hybrid", single))
+    for run in (arm for arm in arms if arm.startswith("run_")):
+        pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]
+    pairs += [(arm, f"champion_{arm}") for arm in ("hybrid", "dense") if f"champion_{arm}" in arms and arm in arms]  # fmt: skip
+    return pairs
+
+
+def best_single(found: Evaluation, name: str = "R@60") -> str:
+    """The better of dense and sparse; empty where neither is there."""
+    arms = [arm for arm in SINGLE if arm in found.arms]
+    return max(arms, key=lambda arm: found.means[arm][name]) if arms else ""

@@ -1,0 +1,113 @@
+"""The report's plots, each for light and dark."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from jobs.ancestry import Ancestor
+from jobs.reporting.index import front_plot
+from jobs.reporting.tables import Material
+from models.measures import recall_curve
+from models.plots import Plot, forest, lines, spread
+
+CURVES = "curves.parquet"
+MEASURE = "R@60"
+GROUPS = ("searched", "wording", "length", "items")
+FEWEST = 5  # queries of a segment that is drawn
+
+
+def plots(
+    material: Material, choice: dict[str, Any], nights: list[dict[str, Any]]
+) -> dict[str, Plot]:
+    """All plots that there is something to show in, by name."""
+    found = material.found
+    places = np.arange(1.0, found.depth + 1).tolist()
+    curves = {
+        arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist())
+        for arm in material.main
+    }
+    made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
+    made |= _segments(material) | _nights(nights)
+    compared = [one for one in material.compared if one.measure == MEASURE]
+    if compared:
+        made["compared"] = forest(
+            [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
+            f"difference of {MEASURE}, 95% interval",
+        )  # fmt: skip
+    if tuning := _tuning(material.index.facts):
+        made["tuning"] = tuning
+    for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
+        if trained := training_curves(material.back, name):
+            made[f"training {name}"] = lines(trained, "training step", label)
+    front = front_plot(choice)
+    return made | ({"front": front} if front is not None else {})
+
+
+def _segments(material: Material) -> dict[str, Plot]:
+    """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
+    found, made = material.found, {}
+    for group in GROUPS:
+        some = {
+            name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST
+        }
+        if len(some) > 1:
+            made[f"segments {group}"] = spread(
+                [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
+                {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in material.main},
+                MEASURE,
+            )  # fmt: skip
+    return made
+
+
+def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
+    """R@60 night by night, and what an index in service keeps of a fresh one's as it ages."""
+    made: dict[str, Plot] = {}
+    if len(nights) > 1:
+        last = date.fromisoformat(nights[-1]["ds"])
+        days = [float((date.fromisoformat(one["ds"]) - last).days) for one in nights]
+        curves = {"judged that night": (days, [one["now"] for one in nights])}
+        served = [
+            (day, one["served"]) for day, one in zip(days, nights, strict=True) if one["served"]
+        ]
+        if served:
+            curves["in service"] = ([day for day, _ in served], [value for _, value in served])
+        made["nights"] = lines(curves, "days before tonight", MEASURE)
+    aged: dict[float, list[float]] = {}
+    for one in nights:
+        if one["served"]:
+            aged.setdefault(float(one["age_days"]), []).append(one["kept"])
+    if len(aged) > 1:
+        ages = sorted(aged)
+        made["age"] = lines({"": (ages, [float(np.mean(aged[age])) for age in ages])},
+                            "age of the index in service, days", f"its {MEASURE} / a fresh one's")  # fmt: skip
+    return made
+
+
+def _tuning(facts: dict[str, Any]) -> Plot | None:
+    curve = [(value, recall) for value, recall in facts["curve"] if value]
+    if len(curve) < 2:
+        return None
+    xs, ys = [float(value) for value, _ in curve], [recall for _, recall in curve]
+    value = int(facts["search"][facts["dial"]])
+    label = {"nprobe": "lists visited (nprobe)"}.get(facts["dial"], facts["dial"])
+    mark = [(value, facts["recall"], f"chosen: {value}")]
+    return lines({"index": (xs, ys)}, label, "recall against exact", mark, log_x=True)
+
+
+def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
+    """One curve per trained towers, the first step first: (step of training, value) where known."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    towers = [one.pinned for one in back if one.room == "towers" and one.pinned is not None]
+    for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
+        if any(entry.name == CURVES for entry in pinned.manifest.files):
+            rows = pq.read_table(pinned.path(CURVES)).to_pylist()
+            points = [(row["step"], row[name]) for row in rows if row[name] is not None]
+            curves[pinned.partition.values["step"]] = (
+                [x for x, _ in points],
+                [y for _, y in points],
+            )
+    return {step: curve for step, curve in curves.items() if curve[0]}

@@ -1,0 +1,183 @@
+"""The simulated log as Parquet: the same records in columns, straight from arrays, without a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from jobs.simulating.columns import WORDS, Column, coded, taken, texts, worded
+from jobs.simulating.scene import Scene
+from models.simulation import Day, Share, as_records, milliseconds
+from models.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, Searches, iso
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+QUERY, EVENT = 0, 1  # what a record is; from 2 on, the fault that it has
+_TEXT = pa.string()
+_REPEATED = ("application", "action_name", "query_id", "client_id", "session_id", "user_query")
+
+
+def _schema(repeated: pa.DataType) -> pa.Schema:
+    inside = [
+        *(pa.field("session_id", repeated), pa.field("client_id", _TEXT)),
+        pa.field("object", pa.struct([pa.field("object_id", _TEXT)])),
+        pa.field("position", pa.struct([pa.field("ordinal", pa.int32())])),
+    ]
+    others: dict[str, pa.DataType] = {
+        "timestamp": _TEXT,
+        "query_response_hit_ids": pa.list_(_TEXT),
+        "event_attributes": pa.struct(inside),
+    }
+    return pa.schema(dict.fromkeys(_REPEATED, repeated) | others)
+
+
+SCHEMA = _schema(_TEXT)  # as it is read
+_CODED = _schema(WORDS)  # as it is made, without a text for each row
+# no two stamps are alike, and a reader has to look at every row: a dictionary and statistics would cost for nothing
+_HOW: dict[str, Any] = {
+    "compression": "zstd",
+    "write_statistics": False,
+    "store_schema": False,
+    "use_dictionary": [
+        *_REPEATED, "query_response_hit_ids.list.element", "event_attributes.session_id",
+        "event_attributes.client_id", "event_attributes.object.object_id",
+        "event_attributes.position.ordinal",
+    ],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What each record of a share is, in order of delivery. kinds: QUERY, EVENT, or a fault; searches: rows of the
+    part; actions: of the dialect's, after them a plain click, -1 without; items: rows, -1 without; ordinals."""
+
+    kinds: Ints
+    searches: Ints
+    actions: Ints
+    items: Ints
+    ordinals: Ints
+    seconds: NDArray[np.float64]
+
+
+class Records:
+    """The layout `parquet`: a batch is an Arrow table of SCHEMA. Ordinals, action names and where the session stands
+    are each application's own, as in its lines; the result list has one name."""
+
+    suffix = "parquet"
+
+    def __init__(self, made: Scene) -> None:
+        self._people, self._midnight_ms = made.people, made.midnight_ms
+        self._odd_item = len(made.shop.item_ids)
+        self._ids: Column = pa.array([*made.shop.item_ids, "1"], _TEXT)
+        self._actions = [list(dict.fromkeys([*d.actions, "click"])) for d in DIALECTS]
+
+    def possible(self, part: Day) -> Day:
+        """The part without faults that only a line of text can have."""
+        return as_records(part)
+
+    def made(self, part: Day, chosen: Share, number: int, said: Searches) -> pa.Table:
+        """The records of a share, in order of delivery."""
+        dialect, rows = DIALECTS[number], self._rows(part, chosen, number)
+        asked, acted = rows.kinds == QUERY, rows.kinds == EVENT
+        sent = said.sessions[rows.searches] != ""
+        sessions = worded(said.sessions, rows.searches, acted & sent)
+        nothing = worded(said.sessions, rows.searches, asked & False)
+        outside, inside = (
+            (nothing, sessions) if dialect.session_in_attributes else (sessions, nothing)
+        )
+        columns = [
+            coded(pa.array([dialect.application]), np.zeros_like(rows.kinds)),
+            coded(pa.array(self._actions[number], _TEXT), rows.actions),
+            worded(said.ids, rows.searches, rows.kinds >= 0),
+            worded(said.clients, rows.searches, asked | acted),
+            outside,
+            worded(self._people.typed(part.numbers), rows.searches, asked),
+            self._stamps(dialect, rows),
+            self._hits(part, rows.searches, asked),
+            self._attributes(inside, rows),
+        ]
+        return pa.Table.from_arrays(columns, schema=_CODED)
+
+    def merged(self, batches: Sequence[pa.Table], order: Ints) -> pa.Table:
+        """The records of several batches, in another order."""
+        whole = pa.concat_tables([batch.cast(SCHEMA) for batch in batches])
+        return whole.take(order).cast(_CODED)
+
+    @contextmanager
+    def sink(self, path: Path) -> Iterator[Callable[[pa.Table], None]]:
+        """A file to write to."""
+        with pq.ParquetWriter(path, _CODED, **_HOW) as file:
+            yield file.write_table
+
+    @contextmanager
+    def source(self, path: Path, number: int) -> Iterator[Callable[[int], pa.Table]]:
+        """The records in a file, to be taken some at a time."""
+        with pq.ParquetFile(path) as file:
+            batches, held = file.iter_batches(), SCHEMA.empty_table()
+
+            def take(records: int) -> pa.Table:
+                nonlocal held
+                while held.num_rows < records and (batch := next(batches, None)) is not None:
+                    held = pa.concat_tables([held, pa.Table.from_batches([batch], SCHEMA)])
+                found, held = held.slice(0, records), held.slice(records)
+                return found
+
+            yield take
+
+    def _rows(self, part: Day, chosen: Share, number: int) -> _Rows:
+        done, asked, of_event = part.done, chosen.searches, chosen.events
+        broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
+        search, place = done.searches[of_event], done.places[of_event]
+        clicked = np.where(fault == BAD_TIMESTAMP, self._actions[number].index("click"), -1)
+        on_item = np.where(fault == NO_USER_QUERY, -1, self._odd_item)
+        none = np.full(len(asked), -1)
+
+        def laid(of_query: Ints, of_event: Ints, of_fault: Ints) -> Ints:
+            return np.concatenate([of_query, of_event, of_fault])[chosen.order]
+
+        seconds = [part.seconds[asked], done.stamps[of_event], part.seconds[broken]]
+        return _Rows(
+            kinds=laid(none + 1 + QUERY, np.full(len(search), EVENT), fault),
+            searches=laid(asked, search, broken),
+            actions=laid(none, done.actions[of_event], clicked),
+            items=laid(none, part.items[search, place], on_item),
+            ordinals=laid(none, place + DIALECTS[number].first_ordinal, np.ones_like(fault)),
+            seconds=np.concatenate(seconds)[chosen.order],
+        )
+
+    def _stamps(self, dialect: Dialect, rows: _Rows) -> Column:
+        at = milliseconds(rows.seconds, self._midnight_ms)
+        made = pa.array(at).cast(_TEXT) if dialect.epoch else texts(iso(at))
+        odd = rows.kinds == BAD_TIMESTAMP
+        return pc.if_else(pa.array(odd), "yesterday", made) if odd.any() else made
+
+    def _hits(self, part: Day, searches: Ints, asked: Flags) -> Column:
+        listed = part.items[searches[asked]]
+        lengths = np.zeros(len(asked), dtype=np.int32)
+        lengths[asked] = (listed >= 0).sum(axis=1)
+        ends = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+        values = taken(self._ids, listed[listed >= 0])
+        return pa.ListArray.from_arrays(pa.array(ends), values, mask=pa.array(~asked))
+
+    def _attributes(self, sessions: Column, rows: _Rows) -> Column:
+        items = taken(self._ids, rows.items)
+        ordinals = pa.array(rows.ordinals.astype(np.int32))
+        parts = [
+            sessions,
+            pa.nulls(len(rows.items), _TEXT),
+            pa.StructArray.from_arrays([items], names=["object_id"]),
+            pa.StructArray.from_arrays([ordinals], names=["ordinal"]),
+        ]
+        none = pa.array(rows.items < 0)
+        return pa.StructArray.from_arrays(
+            parts, fields=list(_CODED.field("event_attributes").type), mask=none
+        )
