@@ -100,7 +100,7 @@ def _say(value: float, unit: str) -> str:
         return f"{100 * value:.4g}%"
     if unit == "psi":
         return f"a shift of {value:.3g}"
-    return f"{int(value):,}" if value == int(value) else f"{value:,.4g}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _figure(value: object) -> int | float | None:

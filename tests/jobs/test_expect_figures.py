@@ -126,6 +126,15 @@ def test_a_tripled_day_warns_before_its_weekday_has_a_history(lake: Path) -> Non
     assert "rows are 40% to 250% of the last 7 days' median" in said
 
 
+def test_large_numbers_are_written_out(lake: Path) -> None:
+    put("asked", {})
+    for ago, rows in ((1, 50_001), (2, 50_002)):
+        verdict("asked", before(ago), {"rows": rows})
+    expect.main(expect.Args(str(partition("asked"))))
+    said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
+    assert "found 3, expected 20,001 to 125,004, by 2 earlier days" in said
+
+
 def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> None:
     put("asked", {})
     assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
