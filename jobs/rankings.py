@@ -27,9 +27,8 @@ from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
 from jobs.reader import Bundle
 from jobs.reading import Pinned, pin
 from jobs.reporting.learnt import learnt_queries
-from jobs.rival import in_service, rival_arms
+from jobs.rival import compared_speed, in_service, rival_arms
 from jobs.scale import scale
-from jobs.speed import latency_ms
 from jobs.tracking import mlflow_run
 from jobs.trec import rows_of, write_trec
 from jobs.vectors import exact_rankings, pin_shards
@@ -103,14 +102,16 @@ def main(args: Args) -> dict[str, Any]:
         bundle = load_bundle(index)
         ranked = bundle_arms(bundle, texts, args.depth, args.pool)
         arms = {name: (first(found, args.depth), bundle.item_ids) for name, found in ranked.items()}
-        arms |= rival_arms(champion, texts, args.depth, args.pool, out)
+        rivals = [load_bundle(one) for one in champion]
+        arms |= rival_arms(rivals, texts, args.depth, args.pool)
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
         judged = Lists(asked, ranked["dense"])
         arms |= _external(runs, bundle, judged, (queries, qrels), args, out)
         _write(out, arms, strings(asked, "query_id"))
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
-        out.facts.update(recall(bundle, texts, shards), latency_ms=latency_ms(bundle, texts))
+        out.facts.update(recall(bundle, texts, shards))
+        out.facts.update(compared_speed(bundle, rivals, champion, texts))
         out.facts.update(
             space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
         )

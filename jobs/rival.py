@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.attempt import Attempt
-from jobs.bundle import load_bundle
 from jobs.lake import Partition
 from jobs.pointer import has_pointer, read_pointer
 from jobs.ranked_arms import Arm
+from jobs.reader import Bundle
 from jobs.reading import Pinned, pin
 from jobs.speed import latency_ms
 
@@ -21,19 +20,25 @@ def in_service(index: Partition) -> Pinned:
     return pin(index)
 
 
-def rival_arms(
-    served: list[Pinned], texts: Sequence[str], depth: int, pool: int, out: Attempt
-) -> dict[str, Arm]:
-    """The arms of the index in service, and the fact which one it was."""
-    out.facts["champion"] = {}
-    arms: dict[str, Arm] = {}
-    for one in served:  # at most one
-        bundle = load_bundle(one)
-        found = bundle.rank(texts, depth, pool)
-        arms.update({f"champion_{name}": (made, bundle.item_ids) for name, made in found.items()})
-        # timed in the same process as the challenger: another night's milliseconds are another machine's
-        out.facts["champion"] = {**_named(one), "latency_ms": latency_ms(bundle, texts)}
-    return arms
+def rival_arms(rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
+    """The arms of the index in service."""
+    return {
+        f"champion_{name}": (made, bundle.item_ids)
+        for bundle in rivals  # at most one
+        for name, made in bundle.rank(texts, depth, pool).items()
+    }
+
+
+def compared_speed(
+    bundle: Bundle, rivals: Sequence[Bundle], served: list[Pinned], texts: Sequence[str]
+) -> dict[str, Any]:
+    """Facts of the rankings: how fast the index is, and which one is in service, and how fast that is.
+
+    They are timed by one process, in turns: another night's milliseconds are another machine's.
+    """
+    ours, *theirs = latency_ms([bundle, *rivals], texts)
+    named = [_named(one) | {"latency_ms": ms} for one, ms in zip(served, theirs, strict=True)]
+    return {"latency_ms": ours, "champion": named[0] if named else {}}
 
 
 def _named(served: Pinned) -> dict[str, Any]:

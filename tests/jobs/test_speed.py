@@ -1,0 +1,96 @@
+"""The clock of the gate: an index is as slow as it is, whatever the machine does meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pytest
+
+from jobs import speed
+from jobs.reader import Bundle
+from jobs.speed import ROUNDS, WARM_UP, latency_ms
+
+QUERIES = [str(ms) for ms in range(1, 41)]
+
+
+@dataclass
+class Clock:
+    """Seconds that pass only while an index searches; load: times as long as it would, by the number of the search."""
+
+    load: Callable[[int], float] = lambda _: 1.0
+    now: float = 0.0
+    searches: int = 0
+
+
+@dataclass(frozen=True)
+class Index:
+    """A search takes as many milliseconds as the query says, times its own slowness."""
+
+    clock: Clock
+    times: float = 1.0
+
+    def encode(self, texts: list[str]) -> str:
+        return texts[0]
+
+    def dense(self, text: str, depth: int) -> str:
+        self.clock.now += self.times * float(text) / 1000 * self.clock.load(self.clock.searches)
+        self.clock.searches += 1
+        return text
+
+    def shown(self, found: str) -> None:
+        pass
+
+    def answer(self, text: str, depth: int) -> None:
+        self.shown(self.dense(self.encode([text]), depth))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    found = Clock()
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: found.now)
+    yield found
+
+
+def p99s(*indexes: Index) -> list[float]:
+    return [ms["search_p99_ms"] for ms in latency_ms(cast("list[Bundle]", indexes), QUERIES)]
+
+
+def test_quantiles_of_what_each_query_takes(clock: Clock) -> None:
+    (found,) = latency_ms(cast("list[Bundle]", [Index(clock)]), QUERIES)
+    wanted = np.arange(1, 41)
+    assert found["search_p50_ms"] == pytest.approx(np.percentile(wanted, 50))
+    assert found["search_p99_ms"] == pytest.approx(np.percentile(wanted, 99))
+    assert found["answer_p99_ms"] == found["search_p99_ms"]
+    assert found["encode_p99_ms"] == 0
+
+
+def test_a_slower_index_is_seen(clock: Clock) -> None:
+    champion, challenger = p99s(Index(clock), Index(clock, times=2))
+    assert challenger == pytest.approx(2 * champion)
+
+
+@pytest.mark.parametrize("struck", range(0, 2 * ROUNDS * len(QUERIES), 7))
+def test_a_pause_of_the_machine_is_not_the_indexs(clock: Clock, struck: int) -> None:
+    clock.load = lambda search: 1000.0 if search == 2 * WARM_UP + struck else 1.0
+    champion, challenger = p99s(Index(clock), Index(clock))
+    assert challenger == pytest.approx(champion)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_busy_machine_is_not_the_indexs(clock: Clock, seed: int) -> None:
+    """A quarter of all searches are interrupted, each for as long as a core is lent to somebody else."""
+    struck = np.random.default_rng(seed).random(10_000) < 0.25
+    clock.load = lambda search: 4.0 if struck[search] else 1.0
+    champion, challenger = p99s(Index(clock), Index(clock))
+    assert challenger <= 1.5 * champion
+
+
+@pytest.mark.parametrize("begins", range(0, 2 * ROUNDS * len(QUERIES), 20))
+@pytest.mark.parametrize("lasts", [100, 200, 10_000])
+def test_a_machine_that_slows_down_does_so_for_both(clock: Clock, begins: int, lasts: int) -> None:
+    clock.load = lambda search: 3.0 if begins <= search - 2 * WARM_UP < begins + lasts else 1.0
+    champion, challenger = p99s(Index(clock), Index(clock))
+    assert challenger == pytest.approx(champion)
