@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Args:
     """partitions  what to check, separated by commas; each of a table that has a suite
-    spark_rows  rows from which Spark counts instead of this machine (which needs 0.5 GB and 30 bytes a row)
+    spark_rows  rows from which Spark counts instead of this machine (which needs 0.5 GB and some 42 bytes a row)
     keep        days of one table whose results stay in the Data Docs, the newest
     """
 
