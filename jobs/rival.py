@@ -20,7 +20,9 @@ def in_service(index: Partition) -> Pinned:
     return pin(index)
 
 
-def rival_arms(rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
+def rival_arms(
+    rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int
+) -> dict[str, Arm]:
     """The arms of the index in service."""
     return {
         f"champion_{name}": (made, bundle.item_ids)
