@@ -111,7 +111,7 @@ def main(args: Args) -> dict[str, Any]:
         _write(out, arms, strings(asked, "query_id"))
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards))
-        out.facts.update(compared_speed(bundle, rivals, champion, texts))
+        out.facts.update(compared_speed(bundle, rivals, texts))
         out.facts.update(
             space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
         )

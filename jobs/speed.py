@@ -17,12 +17,13 @@ TIMED_QUERIES, WARM_UP, ROUNDS, DEPTH = 200, 10, 5, 100
 def latency_ms(
     bundles: Sequence[Bundle], queries: Sequence[str], depth: int = DEPTH
 ) -> list[dict[str, float]]:
-    """For each bundle p50 and p99 in milliseconds over single queries, FAISS on one thread: encode, search, answer.
+    """For each bundle {encode,search,answer}_{p50,p99}_ms, over single queries, FAISS on one thread.
 
     answer is end to end, from text to the hits that are shown, with their titles; the encoder has the threads that
     it was opened with. Up to 200 queries, spread over those given, after ten to warm up. Each is asked five times,
     of all bundles in turns, and its least time counts: other work on the machine only ever adds, and must not look
-    like an index that is slower than the one beside it.
+    like an index that is slower than the one beside it (Python's timeit says why the least, under `Timer.repeat`).
+    What other work costs a service is not in these figures.
     """
     rows = np.linspace(0, len(queries) - 1, min(TIMED_QUERIES, len(queries))).astype(int)
     asked = [queries[row] for row in rows]
@@ -36,11 +37,12 @@ def latency_ms(
 
 
 def _turn(bundles: Sequence[Bundle], text: str, depth: int) -> list[tuple[float, float, float]]:
-    """Each bundle is asked the same, one right after the other."""
+    """Seconds [bundles, stages]: each is asked the same, one right after the other."""
     return [_timed(one, text, depth) for one in bundles]
 
 
 def _quantiles(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Of seconds [Q, stages], in milliseconds."""
     stages = dict(zip(("encode", "search", "answer"), 1000 * seconds.T, strict=True))
     return {
         f"{stage}_p{percent}_ms": float(np.percentile(found, percent))

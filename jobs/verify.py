@@ -28,7 +28,7 @@ from jobs.pointer import read_pointer
 from jobs.query_encoder import open_encoder
 from jobs.reader import Bundle, open_bundle
 from jobs.reading import Pinned, pin, read_table
-from jobs.speed import latency_ms
+from jobs.speed import ROUNDS, latency_ms
 
 log = logging.getLogger(__name__)
 STAGES = {"encode": "encode", "search": "search", "answer": "end to end"}
@@ -140,7 +140,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
         table.add_row(said, *(f"{value:.2f}" for value in at))
     console.print(table)
     held = f"{found['resident_bytes'] / 1e6:,.0f} MB resident"
-    console.print(Text(f"{found['timed_on']}; {held}", "dim"))
+    timed = f"{found['timed_on']}, the least of {ROUNDS} turns each"
+    console.print(Text(f"{timed}; {held}", "dim"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from jobs.lake import Partition
 from jobs.reading import pin
 from tests.jobs.simulated import truths
 from tests.jobs.ubi_records import DS, Deliver, Record, dropped, ndjson, random_log, run, shown
+from tests.real_data import DATA, needs
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
-DATA = Path(os.environ.get("NIGHTSHELF_DATA", Path(__file__).parents[3] / "shared" / "data"))
-SAMPLE = DATA / "ubi-sample" / "ubi_queries_events.ndjson.gz"
+UBI = "ubi-sample/ubi_queries_events.ndjson.gz"
+SAMPLE = DATA / UBI
 
 
 def by_hand(
@@ -103,7 +103,7 @@ def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
     assert len(rows) > 1000
 
 
-@pytest.mark.skipif(not SAMPLE.is_file(), reason=f"no {SAMPLE.name} below NIGHTSHELF_DATA")
+@needs(UBI)
 @pytest.mark.parametrize("ds", ["2024-12-14", "2025-01-24"])
 def test_real_format_sample(deliver: Deliver, ds: str) -> None:
     records = [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]

@@ -1,7 +1,6 @@
 """Labelled data sets in three layouts: made-up files, broken rows, and the real one where it is at hand."""
 
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +10,9 @@ import pytest
 from jobs import labelled
 from jobs.lake import CATALOGUE, LABELS
 from jobs.reading import Pinned, pin, read_table
+from tests.real_data import DATA, needs
 
 DS = "2026-01-31"
-DATA = Path(os.environ.get("NIGHTSHELF_DATA", Path(__file__).resolve().parents[3] / "shared/data"))
 
 
 def taken(folder: Path, locale: str = "us") -> tuple[Pinned, Pinned]:
@@ -187,9 +186,7 @@ def test_files_without_one_usable_row_are_refused(folder: Path) -> None:
         taken(folder)
 
 
-@pytest.mark.skipif(
-    not (DATA / "homedepot").is_dir(), reason="no homedepot data: NIGHTSHELF_DATA names its folder"
-)
+@needs("homedepot")
 def test_home_depot_is_taken_whole(lake: Path) -> None:
     catalogue, labels = taken(DATA / "homedepot")
     assert catalogue.manifest.rows == 54_667

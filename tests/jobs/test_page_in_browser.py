@@ -20,7 +20,9 @@ BROWSER = next(
 HOSTILE = "</title><img src=x onerror=\"document.documentElement.id='owned'\"><script>document.documentElement.id='owned'</script>"
 
 # the same pages are checked as text in test_compare and test_serving: the browser only adds that nothing runs
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH")
+pytestmark = pytest.mark.skipif(
+    not BROWSER, reason="no chromium on PATH, and pip has none: apt-get install chromium"
+)
 
 
 def dom(page: Path, profile: Path) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs
 
 from jobs import retention, store
@@ -468,8 +469,7 @@ def test_a_link_of_a_trial_goes_and_what_it_points_at_stays(lake: Path, tmp_path
 @pytest.fixture
 def bucket(lake: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The lake as an object store: no locks, no rename, no links, folders that come with their files."""
-    local = pytest.importorskip("fsspec.implementations.local")
-    system = fs.PyFileSystem(fs.FSSpecHandler(local.LocalFileSystem(auto_mkdir=True)))
+    system = fs.PyFileSystem(fs.FSSpecHandler(LocalFileSystem(auto_mkdir=True)))
     real = store.filesystem
 
     def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
