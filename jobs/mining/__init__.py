@@ -1,1 +1,0 @@
-"""What mining stands on: the catalogue as vectors in files, search that goes on where it was killed, its account."""
