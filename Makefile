@@ -18,7 +18,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base
-	@$(PYTHON) -m jobs.demo --data "$(DATA)" --preset "$(PRESET)"
+	@$(PYTHON) -m jobs demo --data "$(DATA)" --preset "$(PRESET)"
 
 test: $(VENV)/minilm ## Run the tests, two files at a time; ARGS="tests/jobs -k lake" for some, WORKERS=0 one by one
 	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)
@@ -36,10 +36,10 @@ bench: $(VENV)/bench ## Measure us against our peers, one JSON line each; ROOM=t
 	@for room in $(ROOMS); do $(PYTHON) -m tests.benchmarks.$$room || exit; done
 
 up: $(READY) ## Start Airflow, MLflow and the reports on localhost
-	@$(PYTHON) -m jobs.up --action start
+	@$(PYTHON) -m jobs up --action start
 
 down: $(READY) ## Stop what `make up` started
-	@$(PYTHON) -m jobs.up --action stop
+	@$(PYTHON) -m jobs up --action stop
 
 lock: ## Resolve setup.cfg into requirements.lock, old pins kept; UPGRADE=1 takes the newest that fit
 	@python=$$($(FIND_PYTHON)); "$${python:?Python 3.11 not found}" -m venv --clear var/lock

@@ -70,7 +70,7 @@ def _send(alert: Line) -> None:
 
 
 def _append(line: Line) -> None:
-    """O_APPEND keeps lines of concurrent tasks whole; the lock keeps them out while jobs.retention shortens the file."""
+    """O_APPEND keeps lines of concurrent tasks whole; the lock keeps them out while jobs.privacy.retention shortens the file."""
     path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:

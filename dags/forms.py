@@ -16,6 +16,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from jobs.lake.commands import module_of
+
 JSON_TYPES = {"int": "integer", "float": "number", "str": "string"}
 Limits = dict[str, Any]  # JSON schema
 
@@ -37,7 +39,7 @@ def fields(job: str) -> dict[str, Field]:
     Raises:
         LookupError: there is no such job, or it has no class Args.
     """
-    return _fields(f"jobs.{job}", "Args")
+    return _fields(module_of(job), "Args")
 
 
 def _fields(module: str, name: str) -> dict[str, Field]:
@@ -80,7 +82,7 @@ def form(job: str, section: str, **limits: Limits) -> dict[str, Param]:
         LookupError: the job has no such field with a default.
     """
     if strange := limits.keys() - fields(job).keys():
-        raise LookupError(f"jobs.{job}: Args has no {', '.join(sorted(strange))} with a default")
+        raise LookupError(f"{job}: Args has no {', '.join(sorted(strange))} with a default")
     return {name: _param(fields(job)[name], section, schema) for name, schema in limits.items()}
 
 

@@ -31,7 +31,7 @@ from dags.day import DAY, DEFAULTS, PAIRS_READY, START, date_param, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from dags.steps import SERVING, SHARDS, Towers, embed, judge
-from jobs.lake import ITEMS, QRELS, QUERIES
+from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
 PINNED = {
     "towers_ds": date_param(

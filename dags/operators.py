@@ -49,7 +49,7 @@ class JobOperator(BaseOperator):
 
 
 class ReadySensor(BaseSensorOperator):
-    """Waits for `python -m jobs.ready` to report nothing missing; between two looks it holds no worker."""
+    """Waits for `python -m jobs ready` to report nothing missing; between two looks it holds no worker."""
 
     template_fields: Sequence[str] = ("argv",)
     ui_color = "#f2ead9"

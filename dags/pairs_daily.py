@@ -11,7 +11,7 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 - `wait`: the shop has not delivered. Publish log and catalogue, clear the task.
 - `expect_tables`, `expect_acts`, `expect_pairs`: the data would hurt training; the Data Docs say why. Mend the input, clear the
   task that wrote the table. Nothing downstream has read it.
-- `items`, `impressions` name files or fields: `jobs.replay` lands what was mended; a change that is right wants `accept_drift`.
+- `items`, `impressions` name files or fields: `jobs.ingest.replay` lands what was mended; a change that is right wants `accept_drift`.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
 **By hand** fill in `ds`; for past days, one after another,
@@ -37,7 +37,7 @@ from dags.day import (
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import job, wait_for
-from jobs.lake import (
+from jobs.lake.partitions import (
     ACTS,
     ASKED,
     CATALOGUE,

@@ -26,7 +26,7 @@ def pod_spec(name: str, words: Sequence[str], gpu: bool) -> dict[str, object]:
     return {
         "name": f"nightshelf-{name}",
         "image": os.environ.get("NIGHTSHELF_IMAGE", "nightshelf:latest"),
-        "cmds": ["python", "-m", "jobs.launch"],
+        "cmds": ["python", "-m", "jobs"],
         "arguments": [name, *words],
         "env_vars": {key: os.environ[key] for key in PASSED_ON if key in os.environ},
         "pod_template_file": os.environ.get("NIGHTSHELF_POD_TEMPLATE") or None,
@@ -35,7 +35,7 @@ def pod_spec(name: str, words: Sequence[str], gpu: bool) -> dict[str, object]:
 
 
 def pod(name: str, words: Sequence[str], gpu: bool, *, task_id: str, pool: str) -> BaseOperator:
-    """The pod operator of a job; its result comes back through the file that jobs.launch writes.
+    """The pod operator of a job; its result comes back through the file that jobs/__main__.py writes.
 
     Raises:
         RuntimeError: the provider is not installed.
@@ -71,7 +71,7 @@ def _given(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, A
         "container_resources": models.V1ResourceRequirements(limits=limits) if limits else None,
         "do_xcom_push": True,
         "on_success_callback": Told(),
-        # jobs.launch writes the result there; 99 is a job with nothing to do
+        # jobs/__main__.py writes the result there; 99 is a job with nothing to do
         "skip_on_exit_code": 99,
         "startup_timeout_seconds": STARTUP_S,
         # a pod that outlives a lost worker is found again and not started twice

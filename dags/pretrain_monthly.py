@@ -26,7 +26,7 @@ from airflow.sdk import DAG, CronPartitionTimetable
 from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from jobs.lake import BERT, ITEMS, QUERIES
+from jobs.lake.partitions import BERT, ITEMS, QUERIES
 
 MODEL = form(
     "pretrain", "Model", start={}, hidden={"minimum": 1}, layers={"minimum": 1}, heads={"minimum": 1},

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 import jobs
 
-# Where `python -m jobs.pairs` finds its module and its SQL.
+# Where `python -m jobs pairs` finds its module and its SQL.
 ROOT = Path(jobs.__file__).absolute().parent.parent
 NOTHING_TO_DO = 99  # the exit code that Airflow's own operators read as `skip`
 KILL_AFTER_S = 5.0
@@ -35,7 +35,7 @@ class JobBroke(AirflowException):
 
 
 class Said:
-    """What a job said last, and the whole of its last error: jobs.expect names a rule a line."""
+    """What a job said last, and the whole of its last error: jobs.quality.expect names a rule a line."""
 
     def __init__(self) -> None:
         self._line = ""

@@ -24,7 +24,7 @@ from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, judge
-from jobs.lake import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
+from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form(
     "refresh", "Refresh", epochs={"minimum": 1}, batch_size={"minimum": 1}, depth={"minimum": 1},

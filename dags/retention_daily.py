@@ -24,7 +24,7 @@ from airflow.sdk import DAG, CronPartitionTimetable
 from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
 from dags.forms import form, templates
 from dags.runner import job
-from jobs.lake import RETENTION
+from jobs.lake.partitions import RETENTION
 
 LIMITS = form(
     "retention", "Limits", raw_days={"minimum": 1}, judged_days={"minimum": 1}, derived_days={"minimum": 1},

@@ -17,7 +17,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags.operators import JobOperator, ReadySensor
 from dags.pods import pod, pods
-from jobs.lake import Partition
+from jobs.lake.partitions import Partition
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
 ENGINES = ("process", "torchrun", "spark")
@@ -29,7 +29,7 @@ SPARK_JOBS = frozenset(
 # codes and the quantiser take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
 GPU_JOBS = "pretrain,towers,negatives,refresh,embeddings"
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
-LAUNCHER = "jobs/launch.py"
+LAUNCHER = "jobs/__main__.py"
 Value = Partition | str | int
 
 
@@ -99,10 +99,10 @@ def start(name: str) -> list[str]:
     executors, as NIGHTSHELF_TRAINER and NIGHTSHELF_ENCODER say."""
     if engine(name) == "torchrun":
         how = os.environ.get("NIGHTSHELF_TORCHRUN", "--standalone --nproc-per-node=auto")
-        return ["torchrun", *shlex.split(how), "-m", f"jobs.{name}"]
+        return ["torchrun", *shlex.split(how), "-m", "jobs", name]
     if engine(name) == "spark" and not on_executors(name):
-        return ["python", "-m", "jobs.spark_trainer", name]
-    return ["python", "-m", f"jobs.{name}"]
+        return ["python", "-m", "jobs.towers.spark_launcher", name]
+    return ["python", "-m", "jobs", name]
 
 
 def engine(name: str) -> str:

@@ -11,7 +11,7 @@ from dags.approval import Approval, approve_param
 from dags.day import DAY, result
 from dags.forms import form, templates
 from dags.runner import job
-from jobs.lake import (
+from jobs.lake.partitions import (
     CODES,
     EMBEDDINGS,
     IMPRESSIONS,
@@ -65,7 +65,7 @@ SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param
 
 @dataclass(frozen=True)
 class Towers:
-    """Towers as a task names them: templates of what `jobs.pin` printed."""
+    """Towers as a task names them: templates of what `jobs.serving.pin` printed."""
 
     pinned_by: str
 

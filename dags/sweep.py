@@ -14,8 +14,8 @@ and negatives of the trials live apart, below NIGHTSHELF_TRIALS: the nightly lak
 - `trials`, all: the last lines name the command that failed and its log.
 - `sweep`: no trial went well.
 
-**By hand** the form says what varies: `batch_size=256,1024;r_min=0,10,100`, the flags of jobs.towers and
-jobs.negatives by their own names. A study that was ended goes on where it was under the same name and settings.
+**By hand** the form says what varies: `batch_size=256,1024;r_min=0,10,100`, the flags of jobs.towers.train and
+jobs.towers.mine by their own names. A study that was ended goes on where it was under the same name and settings.
 On Kubernetes NIGHTSHELF_HOME and NIGHTSHELF_TRIALS must lie on a volume that all pods share.
 """
 
@@ -27,7 +27,7 @@ from dags.day import DAY, DEFAULTS, START, day_param
 from dags.forms import form, templates
 from dags.operators import ListOperator
 from dags.runner import Value, job, job_each, wait_for
-from jobs.lake import ITEMS, PAIRS, QRELS, QUERIES, SWEEP
+from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, SWEEP
 
 STUDY = {
     "study": Param("by_hand", type="string", pattern="^[a-z0-9][a-z0-9_]{0,62}$", section="Study",

@@ -34,7 +34,7 @@ from dags.forms import form, templates
 from dags.recipe import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, embed, judge
-from jobs.lake import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
+from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
 JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.lake import Partition
-from jobs.publish import publish
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,7 +54,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One warm session for all tests of a process; the jobs under test use it and leave it open."""
-    from jobs.spark import spark_session
+    from jobs.platform.spark import spark_session
 
     os.environ["NIGHTSHELF_WARM_SPARK"] = "1"
     with spark_session("tests") as session:

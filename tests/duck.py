@@ -1,7 +1,7 @@
 """DuckDB as a second reader of the SQL texts: an engine that has no code in common with Spark.
 
 The texts are Spark's; only `:name` becomes `$name`. Names that DuckDB lacks are macros, and what SQL cannot say at all is
-the very functions that Spark calls (jobs.functions).
+the very functions that Spark calls (jobs.platform.spark_udfs).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 from duckdb.sqltypes import VARCHAR
 
-from jobs.functions import FUNCTIONS, Over
-from jobs.spark import sql_text
+from jobs.platform.spark import sql_text
+from jobs.platform.spark_udfs import FUNCTIONS, Over
 
 MACROS = (
     "array_join(items, mark) AS array_to_string(items, mark)",

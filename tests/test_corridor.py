@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake import Partition
-from jobs.pointer import read_pointer
-from jobs.reading import pin, read_table
-from jobs.registry import MODEL
-from jobs.tracking import client
+from jobs.lake.alias import read_pointer
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin, read_table
+from jobs.platform.registry import MODEL
+from jobs.platform.tracking import client
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = "ds=2026-01-31"
@@ -51,7 +51,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def batch(*lines: str) -> list[dict[str, object]]:
     """Run the commands as a person would, in one process; what each printed."""
-    command = [sys.executable, "-m", "jobs.batch", "--commands", "-"]
+    command = [sys.executable, "-m", "jobs", "batch", "--commands", "-"]
     done = subprocess.run(
         command, input="\n".join(lines), cwd=ROOT, text=True, capture_output=True, check=False
     )
@@ -63,7 +63,7 @@ def batch(*lines: str) -> list[dict[str, object]]:
 def killed(line: str, fault: str) -> None:
     name, *argv = line.split()
     env = {**os.environ, "NIGHTSHELF_FAULT": fault}
-    done = subprocess.run([sys.executable, "-m", f"jobs.{name}", *argv], cwd=ROOT, env=env, capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "jobs", name, *argv], cwd=ROOT, env=env, capture_output=True, check=False)  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
 

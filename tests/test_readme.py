@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python -m (jobs\.\w+ --.*)", README)))
 # for tests and for one process's own use
 INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_WARM_SPARK"}
-# names that jobs.airflow_env puts together
+# names that jobs.local.airflow_env puts together
 PORTS = {f"NIGHTSHELF_{service}_PORT" for service in ("AIRFLOW", "MLFLOW", "SITE")}
 
 

@@ -112,7 +112,7 @@ class Pages:
         except HTTPError as error:
             return error.code, b"no such page"
         except OSError:
-            return 502, b"the reports' site does not answer: python -m jobs.site"
+            return 502, b"the reports' site does not answer: python -m jobs site"
 
 
 def token_of(scope: Message, cookie: str) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import faiss
 import pyarrow.parquet as pq
 
-from jobs import bundle_files as files
-from jobs.columns import large
-from jobs.lookalikes import prepare
-from jobs.reading import Pinned
+from jobs.bundle import files
+from jobs.bundle.near_duplicates import prepare
+from jobs.lake.arrow import large
+from jobs.lake.read import Pinned
 
 
 def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from jobs import store
-from jobs.bundle_files import CONFIG, GOLDEN, QUERY_TOWER, TOKENIZER, WEIGHTS
-from jobs.query_encoder import Encoder, OnnxEncoder, session
-from models.config import TowerConfig
-from models.encode import encode_queries
-from models.onnx_graph import Places
-from models.query_graph import query_graph
-from models.towers import TwoTower
+from jobs.bundle.files import CONFIG, GOLDEN, QUERY_TOWER, TOKENIZER, WEIGHTS
+from jobs.bundle.query_encoder import Encoder, OnnxEncoder, session
+from jobs.lake import storage as store
+from models.towers.config import TowerConfig
+from models.towers.encode import encode_queries
+from models.towers.onnx_graph import Places
+from models.towers.onnx_query_tower import query_graph
+from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
 MOST_APART = 1e-4

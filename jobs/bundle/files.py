@@ -12,12 +12,12 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.columns import Strings, table_of
-from jobs.reading import Pinned
+from jobs.lake.arrow import Strings, table_of
+from jobs.lake.read import Pinned
 from models.ann.families import parts
 
 if TYPE_CHECKING:
-    from models.sparse import SparseIndex
+    from models.sparse.bm25 import SparseIndex
 
 # raised when a reader of the old files could no longer read the new ones, or the other way round;
 # 2 has query_tower.onnx, without which only torch can read a bundle
@@ -127,7 +127,7 @@ def read_sparse(pinned: Pinned) -> SparseIndex:
     """Read the sparse arm back, each file checked; nothing in it is unpickled, and arrays stay on disk
     until they are looked at."""
     # bm25s takes a second, which the dense arm alone need not wait
-    from models.sparse import SparseIndex
+    from models.sparse.bm25 import SparseIndex
 
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
     arrays = {

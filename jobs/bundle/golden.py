@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.bundle_files import GOLDEN
-from jobs.reading import Pinned
+from jobs.bundle.files import GOLDEN
+from jobs.lake.read import Pinned
 
 LEAST_COSINE = 0.999  # other devices round otherwise; other weights are far off
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.reader import Bundle
+from jobs.bundle.reader import Bundle
 from models.ann.search import one_thread
 
 TIMED_QUERIES, WARM_UP, ROUNDS, DEPTH = 200, 10, 5, 100

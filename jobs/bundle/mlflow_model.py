@@ -15,11 +15,11 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from jobs.lake import Partition
-from jobs.reading import pin
-from jobs.weights import load_towers
-from models.encode import encode_queries
-from models.normalise import normalise_query
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from models.text.normalise import normalise_query
+from models.towers.encode import encode_queries
 
 
 class QueryTower(PythonModel):

@@ -9,13 +9,20 @@ import faiss
 import numpy as np
 import pyarrow.compute as pc
 
-from jobs.columns import Rows, Strings, pick, strings, texts
-from jobs.reading import Pinned, read_table
+from jobs.lake.arrow import Rows, Strings, pick, strings, texts
+from jobs.lake.read import Pinned, read_table
 from models.ann.families import parts
-from models.ann.lookalikes import KEEP_ALL, Collapse, VectorsOf, collapse, fit_collapse, groups_of
-from models.batches import Known
-from models.fusion import Ranked
-from models.normalise import normalise_query
+from models.ann.near_duplicates import (
+    KEEP_ALL,
+    Collapse,
+    VectorsOf,
+    collapse,
+    fit_collapse,
+    groups_of,
+)
+from models.fusion.ranked_lists import Ranked
+from models.text.normalise import normalise_query
+from models.training.batches import Known
 
 OFF, AUTO = "off", "auto"
 

@@ -12,12 +12,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from jobs.bundle_files import CONFIG, QUERY_TOWER, TOKENIZER, WEIGHTS
-from jobs.reading import Pinned
-from models.config import TowerConfig
-from models.normalise import normalise_query
-from models.tokens import pad_id, settle, token_store
-from models.trigrams import trigram_ids
+from jobs.bundle.files import CONFIG, QUERY_TOWER, TOKENIZER, WEIGHTS
+from jobs.lake.read import Pinned
+from models.text.normalise import normalise_query
+from models.text.tokens import pad_id, settle, token_store
+from models.text.trigrams import trigram_ids
+from models.towers.config import TowerConfig
 
 Vectors = NDArray[np.float32]
 

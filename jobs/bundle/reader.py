@@ -1,9 +1,9 @@
 """The reader, which an online service imports: a bundle in, ranked items out. No torch, no Spark, no MLflow behind it.
 
-    from jobs.pointer import read_pointer
-    from jobs.reader import open_bundle
+    from jobs.lake.alias import read_pointer
+    from jobs.bundle.reader import open_bundle
 
-    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.copied
+    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.lake.copied
     for hit in bundle.answer("tenisówki pikachu"):
         hit.item_id, hit.title, hit.score
 
@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, Any
 import faiss
 import numpy as np
 
-from jobs import bundle_files as files
-from jobs.bundle_parts import parts
-from jobs.columns import Strings, pick, texts
-from jobs.golden import check_vectors
-from jobs.lookalikes import without_lookalikes
-from jobs.query_encoder import Encoder, Vectors, open_encoder
-from jobs.reading import Pinned
+from jobs.bundle import files
+from jobs.bundle.bundle_parts import parts
+from jobs.bundle.golden import check_vectors
+from jobs.bundle.near_duplicates import without_lookalikes
+from jobs.bundle.query_encoder import Encoder, Vectors, open_encoder
+from jobs.lake.arrow import Strings, pick, texts
+from jobs.lake.read import Pinned
+from models.ann.cutoff import Cutoff
 from models.ann.search import ask
-from models.cutoff import Cutoff
-from models.fusion import Ranked, first, trec_order
-from models.normalise import normalise_query
-from models.votes import Vote, classes_of, fuse, fuse_by_class
+from models.fusion.ranked_lists import Ranked, first, trec_order
+from models.fusion.votes import Vote, classes_of, fuse, fuse_by_class
+from models.text.normalise import normalise_query
 
 if TYPE_CHECKING:
-    from models.sparse import SparseIndex
+    from models.sparse.bm25 import SparseIndex
 
 
 DEPTH = 100
@@ -187,7 +187,7 @@ def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
     if not pinned.has(files.QUERY_TOWER):
         raise LookupError(
             f"{pinned.partition}: bundle {pinned.bundle_id} has no {files.QUERY_TOWER}, it is older than that;"
-            " build the index again, or load it with torch (jobs.bundle)"
+            " build the index again, or load it with torch (jobs.bundle.torch_reader)"
         )
     encoder = open_encoder(pinned, threads)
     bundle = Bundle(pinned, encoder, **parts(pinned, lists))

@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from jobs.bundle_parts import parts
-from jobs.columns import find
-from jobs.reader import Bundle
-from jobs.reading import Pinned
-from jobs.weights import check_golden, load_towers
+from jobs.bundle.bundle_parts import parts
+from jobs.bundle.reader import Bundle
+from jobs.bundle.tower_files import check_golden, load_towers
+from jobs.lake.arrow import find
+from jobs.lake.read import Pinned
 from models.ann.families import parts as parts_of
-from models.encode import encode_items, encode_queries
-from models.towers import TwoTower
+from models.towers.encode import encode_items, encode_queries
+from models.towers.two_tower import TwoTower
 
 # codes of a few bits keep some eight tenths of a vector's direction; a stranger's text shares next to none of it
 LEAST_OWN_COSINE = 0.5
@@ -31,7 +31,7 @@ class Judged(Bundle):
 
 
 def load_bundle(pinned: Pinned) -> Judged:
-    """Load a bundle, and refuse it unless all its parts belong together; see `jobs.reader.open_bundle`.
+    """Load a bundle, and refuse it unless all its parts belong together; see `jobs.bundle.reader.open_bundle`.
 
     Here the space id is that of the weights themselves, and golden items are encoded too.
 

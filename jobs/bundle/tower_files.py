@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from jobs.bundle_files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS
-from jobs.golden import check_vectors
-from jobs.reading import Pinned
-from models.encode import encode_items, encode_queries
-from models.space import space_id
-from models.towers import TwoTower
+from jobs.bundle.files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS
+from jobs.bundle.golden import check_vectors
+from jobs.lake.read import Pinned
+from models.towers.encode import encode_items, encode_queries
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
 
 
 def write_towers(

@@ -1,6 +1,6 @@
 """Impressions of a day, and what it added to earlier days -> acts and asked, the daily aggregates.
 
-python -m jobs.acts --impressions impressions/ds=2026-01-31 --late late/ds=2026-01-31 --items items/ds=2026-01-31 \\
+python -m jobs click_counts --impressions impressions/ds=2026-01-31 --late late/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --acts acts/ds=2026-01-31 --asked asked/ds=2026-01-31
 
 A day is aggregated once. A window of any length is the sum of its days' rows, and what arrived late is booked by the
@@ -12,13 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounts import Tally, published
-from jobs.arrivals import ROW, Earlier, overlaid, those_changed
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.spark import BYTES_PER_PART, read_spark, spark_session, sql_text
+from jobs.ingest.late_events import ROW, Earlier, overlaid, those_changed
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.row_counts import Tally, published
+from jobs.platform.spark import BYTES_PER_PART, read_spark, spark_session, sql_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -108,7 +107,3 @@ def _asked(spark: SparkSession, rows: DataFrame, late: Pinned) -> DataFrame:
     columns = ("search_id", "query_id", "query", "day")
     new = read_spark(spark, late).where("is_new_search").select(*columns)
     return rows.select(*columns).unionByName(new)
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import strings, texts
-from jobs.reading import Pinned, read_table
-from models.wording import words
+from jobs.lake.arrow import strings, texts
+from jobs.lake.read import Pinned, read_table
+from models.evaluation.wording import words
 
 
 def judged_in(qrels: Pinned, split: str) -> set[str]:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import Rows, Strings, find, large, numbers, pick, texts
-from models.judged import Hits, Judged, hits_of
+from jobs.lake.arrow import Rows, Strings, find, large, numbers, pick, texts
+from models.evaluation.qrels import Hits, Judged, hits_of
 
 
 @dataclass(frozen=True)

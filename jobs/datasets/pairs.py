@@ -1,8 +1,8 @@
 """Acts of a window, or judgements -> pairs.
 
-python -m jobs.pairs --acts acts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
+python -m jobs pairs --acts acts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
-python -m jobs.pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
+python -m jobs pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounts import Tally, published
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import first_day, window
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.lake.windows import first_day, window
+from jobs.platform.row_counts import Tally, published
+from jobs.platform.spark import read_spark, spark_session, sql_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -151,7 +150,3 @@ def _from_qrels(args: Args) -> dict[str, str | int]:
                 f" {scale['min_relevance']} or more; is that the scale of {args.qrels}?"
             )
     return published(out)
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -1,8 +1,8 @@
 """Acts of a window -> propensities: how likely each position is looked at.
 
-python -m jobs.propensities --acts acts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
+python -m jobs propensities --acts acts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
 
-Estimated from pairs that stood at several positions (models.propensity); where a shop's log has too few of them, by the
+Estimated from pairs that stood at several positions (models.clicks.propensity); where a shop's log has too few of them, by the
 law of `eta`, and the facts say so.
 """
 
@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from jobs.accounts import published
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.spark import spark_session, sql_text
-from jobs.window import Window, first_day, window
-from models.propensity import Propensities, estimate
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.windows import Window, first_day, window
+from jobs.platform.row_counts import published
+from jobs.platform.spark import spark_session, sql_text
+from models.clicks.propensity import Propensities, estimate
 
 log = logging.getLogger(__name__)
 # the sample of pairs goes by four hexadecimal digits of their hash
@@ -132,7 +131,3 @@ def _by_law(positions: int, eta: float) -> pa.Table:
         {"position": place.astype(np.int32), "propensity": place ** -float(eta), "impressions": nothing,
          "clicks": nothing, "error": error}
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -1,19 +1,18 @@
-"""Labels, or clicks of the judged days -> qrels.   python -m jobs.qrels --acts acts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
+"""Labels, or clicks of the judged days -> qrels.   python -m jobs qrels --acts acts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounts import Tally, published
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.functions import register_functions
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import first_day, window
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.lake.windows import first_day, window
+from jobs.platform.row_counts import Tally, published
+from jobs.platform.spark import read_spark, spark_session, sql_text
+from jobs.platform.spark_udfs import register_functions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -97,7 +96,3 @@ def _account(args: Args, out: Attempt, tally: Tally, unit: str) -> None:
             f"{args.qrels}: 0 judgements of {tally['all']:,} {unit} (dropped: {dropped}); expected one at least; "
             f"are {args.items} and {args.queries} of the same shop?"
         )
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -1,6 +1,6 @@
 """Searches of a window, or labels, or both -> queries.
 
-python -m jobs.queries --asked asked/ds=2026-01-31 --queries queries/ds=2026-01-31
+python -m jobs queries --asked asked/ds=2026-01-31 --queries queries/ds=2026-01-31
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounts import published
-from jobs.cli import run
-from jobs.functions import register_functions
-from jobs.lake import ASKED, NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.spark import read_spark, spark_session, sql_text
-from jobs.window import Window, first_day, window
+from jobs.lake.partitions import ASKED, NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.lake.windows import Window, first_day, window
+from jobs.platform.row_counts import published
+from jobs.platform.spark import read_spark, spark_session, sql_text
+from jobs.platform.spark_udfs import register_functions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -86,7 +85,3 @@ def _label_queries(spark: SparkSession, labels: list[Pinned]) -> DataFrame:
         )
     named = rows.selectExpr("normalise_query(query) AS query", "split")
     return named.selectExpr("sha1(query) AS query_id", "query", "split")
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.reading import Pinned
+from jobs.lake.read import Pinned
 
 
 def scale(qrels: Pinned, min_relevance: float, zero_gain: float = 0.0) -> tuple[float, float]:

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings
-from jobs.embedding.census import Census, census_of_shard
-from jobs.lake import Partition
-from jobs.reading import Pinned
+from jobs.embeddings.id_check import Census, census_of_shard
+from jobs.lake.arrow import Strings
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 
 log = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]

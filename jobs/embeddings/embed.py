@@ -1,9 +1,9 @@
 """Items -> unit vectors of the item tower, one shard at a time; what did not change is taken over from an earlier day.
 
-python -m jobs.embeddings --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=star \\
+python -m jobs embeddings --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=star \\
     --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
-python -m jobs.embeddings ... --previous embeddings/ds=2026-01-30/towers=7f3a5c1e9b2d4a60/shard=0of2
-torchrun --nproc-per-node=8 -m jobs.embeddings ...
+python -m jobs embeddings ... --previous embeddings/ds=2026-01-30/towers=7f3a5c1e9b2d4a60/shard=0of2
+torchrun --nproc-per-node=8 -m jobs embeddings ...
 
 Memory: the towers, the ids and content hashes of the shard's items today and on the earlier day, and six chunks.
 """
@@ -13,27 +13,26 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs import store
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.embedding.census import census_of_items
-from jobs.embedding.delta import Delta, check_address, since
-from jobs.embedding.engines import ENGINES, by_processes, by_spark, unseen
-from jobs.embedding.outcome import account, check, seconds, write_ended
-from jobs.embedding.threads import Clock
-from jobs.embedding.work import Done, Settings, Work, named, packed
-from jobs.embedding.writer import STORAGES
-from jobs.lake import NOWHERE, Partition, lake_root, trials_root
-from jobs.progress import Advance, progress
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.tracking import mlflow_run
-from jobs.training.processes import device, processes
-from jobs.weights import load_towers
-from models.precision import PRECISIONS
-from models.space import items_space, space_id
-from models.team import Team
-from models.towers import TwoTower
+from jobs.bundle.tower_files import load_towers
+from jobs.embeddings.delta import Delta, check_address, since
+from jobs.embeddings.engines import ENGINES, by_processes, by_spark, unseen
+from jobs.embeddings.id_check import census_of_items
+from jobs.embeddings.outcome import account, check, seconds, write_ended
+from jobs.embeddings.prefetch import Clock
+from jobs.embeddings.shard_task import Done, Settings, Work, named, packed
+from jobs.embeddings.writer import STORAGES
+from jobs.lake import storage as store
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition, lake_root, trials_root
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.distributed import device, processes
+from jobs.platform.progress import Advance, progress
+from jobs.platform.tracking import mlflow_run
+from models.towers.precision import PRECISIONS
+from models.towers.space_id import items_space, space_id
+from models.towers.two_tower import TwoTower
+from models.training.distributed import Team
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +164,3 @@ def _same_space(args: Args, towers: TwoTower) -> None:
             f"{args.embeddings}: {args.towers} has space id {found}, the address says {expected};"
             f" write to towers={found}"
         )
-
-
-if __name__ == "__main__":
-    run(Args, main)

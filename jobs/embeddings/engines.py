@@ -9,13 +9,13 @@ from functools import cache
 import pyarrow as pa
 import torch
 
-from jobs import store
-from jobs.embedding.share import Share, do
-from jobs.embedding.work import Done, Work, pinned
-from jobs.progress import Advance
-from jobs.weights import load_towers
-from models.team import Team
-from models.towers import TwoTower
+from jobs.bundle.tower_files import load_towers
+from jobs.embeddings.shard_task import Done, Work, pinned
+from jobs.embeddings.worker import Share, do
+from jobs.lake import storage as store
+from jobs.platform.progress import Advance
+from models.towers.two_tower import TwoTower
+from models.training.distributed import Team
 
 ENGINES = ("process", "spark")
 # what lies there is never read as data: an attempt that Spark gave up may still write while others seal
@@ -46,7 +46,7 @@ def by_spark(work: Work, tasks: int, advance: Advance) -> list[Done]:
     A task writes files that no other attempt of it writes. Those of the attempts that Spark counted are
     moved into place, all others are removed.
     """
-    from jobs.spark import spark_session
+    from jobs.platform.spark import spark_session
 
     def shares(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:

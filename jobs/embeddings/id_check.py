@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.columns import Strings, large
-from jobs.embedding.shards import of_shard, utf8
-from jobs.reading import Pinned
-from jobs.streaming import record_batches
+from jobs.embeddings.sharding import of_shard, utf8
+from jobs.lake import storage as store
+from jobs.lake.arrow import Strings, large
+from jobs.lake.read import Pinned
+from jobs.lake.streaming import record_batches
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.attempt import Attempt
-from jobs.columns import Strings, table_of
-from jobs.embedding.census import Census, digest, ids_on_disk, repeated
-from jobs.embedding.delta import Delta
-from jobs.embedding.work import Done, total
-from jobs.fault import fault_point
-from jobs.lake import Partition
-from jobs.reading import Pinned
+from jobs.embeddings.delta import Delta
+from jobs.embeddings.id_check import Census, digest, ids_on_disk, repeated
+from jobs.embeddings.shard_task import Done, total
+from jobs.lake.arrow import Strings, table_of
+from jobs.lake.attempt import Attempt
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 
 TOMBSTONES = "tombstones"
 ENDED = f"{TOMBSTONES}/ended.parquet"

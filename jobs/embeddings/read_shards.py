@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, large, texts
-from jobs.lake import Partition
-from jobs.reading import Pinned, pin
-from jobs.streaming import record_batches
-from jobs.training.processes import device
-from models.fusion import Ranked, trec_order
-from models.nearest import nearest
+from jobs.lake.arrow import Strings, large, texts
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
+from jobs.lake.streaming import record_batches
+from jobs.platform.distributed import device
+from models.ann.exact import nearest
+from models.fusion.ranked_lists import Ranked, trec_order
 
 Vectors = NDArray[np.float32]
 BATCH_ROWS = 16_384  # vectors in memory at a time: 25 MB of 384 dimensions

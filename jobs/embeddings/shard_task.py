@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from jobs.embedding.delta import Delta, Mask
-from jobs.lake import Partition
-from jobs.reading import Pinned, pin
+from jobs.embeddings.delta import Delta, Mask
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
 
 
 @dataclass(frozen=True)

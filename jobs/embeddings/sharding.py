@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.columns import Strings
-from jobs.reading import Pinned
-from jobs.streaming import record_batches
+from jobs.lake.arrow import Strings
+from jobs.lake.read import Pinned
+from jobs.lake.streaming import record_batches
 
 READ_ROWS = 65_536  # rows of items in memory at a time
 _BASE = np.uint64(0x9E3779B97F4A7C15)

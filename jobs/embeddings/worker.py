@@ -14,17 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from jobs.columns import Strings, texts
-from jobs.embedding.shards import of_shard
-from jobs.embedding.threads import Behind, Clock, ahead
-from jobs.embedding.work import Done, Work, pinned
-from jobs.embedding.writer import Parts
-from jobs.fault import fault_point
-from jobs.progress import Advance
-from jobs.vectors import Embedded, shard_batches
-from models.encode import encode_store, rectangles, token_budget
-from models.texts import TextStore
-from models.towers import TwoTower
+from jobs.embeddings.prefetch import Behind, Clock, ahead
+from jobs.embeddings.read_shards import Embedded, shard_batches
+from jobs.embeddings.shard_task import Done, Work, pinned
+from jobs.embeddings.sharding import of_shard
+from jobs.embeddings.writer import Parts
+from jobs.lake.arrow import Strings, texts
+from jobs.lake.fault import fault_point
+from jobs.platform.progress import Advance
+from models.text.text_store import TextStore
+from models.towers.encode import encode_store, rectangles, token_budget
+from models.towers.two_tower import TwoTower
 
 COLUMNS = ("item_id", "content_hash", "text")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.columns import table_of
-from jobs.fault import fault_point
-from jobs.lake import EMBEDDINGS
-from jobs.schema import conform
-from jobs.vectors import Embedded
+from jobs.embeddings.read_shards import Embedded
+from jobs.lake import storage as store
+from jobs.lake.arrow import table_of
+from jobs.lake.arrow_schema import conform
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import EMBEDDINGS
 
 STORAGES: dict[str, type[np.floating[Any]]] = {"fp16": np.float16, "fp32": np.float32}
 # the norm of a unit vector kept in fp32, and of one that was rounded to fp16

@@ -1,1 +1,1 @@
-"""What jobs.report stands on: measured arms, segments and cells, comparisons, earlier nights, and the page."""
+"""What jobs.evaluation.report stands on: measured arms, segments and cells, comparisons, earlier nights, and the page."""

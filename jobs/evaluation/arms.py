@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import Rows, Strings, find, large, numbers, pick
-from jobs.reader import Bundle
-from jobs.reading import Pinned, read_table
-from jobs.tuning import relevant_keys
-from models.fusion import Ranked, first
-from models.votes import Vote, fuse
-from models.voting import Fitted, fit_votes
+from jobs.bundle.reader import Bundle
+from jobs.index.tuning_queries import relevant_keys
+from jobs.lake.arrow import Rows, Strings, find, large, numbers, pick
+from jobs.lake.read import Pinned, read_table
+from models.fusion.fit import Fitted, fit_votes
+from models.fusion.ranked_lists import Ranked, first
+from models.fusion.votes import Vote, fuse
 
 Arm = tuple[Ranked, Strings]
 

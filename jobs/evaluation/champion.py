@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.lake import Partition
-from jobs.pointer import has_pointer, read_pointer
-from jobs.ranked_arms import Arm
-from jobs.reader import Bundle
-from jobs.reading import Pinned, pin
-from jobs.speed import latency_ms
+from jobs.bundle.latency import latency_ms
+from jobs.bundle.reader import Bundle
+from jobs.evaluation.arms import Arm
+from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
 
 
 def in_service(index: Partition) -> Pinned:

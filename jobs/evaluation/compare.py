@@ -1,6 +1,6 @@
 """Two reports beside each other: which arms and segments moved, and whether by more than chance.
 
-python -m jobs.compare --before report/ds=2026-01-30/towers=7f3a5c1e9b2d4a60 \\
+python -m jobs compare --before report/ds=2026-01-30/towers=7f3a5c1e9b2d4a60 \\
     --after report/ds=2026-01-31/towers=0c9be2d4f1a86375 --page compare.html
 
 Both must have judged the same queries by the same judgements: means over others are not compared, however near.
@@ -22,17 +22,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.cli import run
-from jobs.columns import Strings, find, large, where
-from jobs.display import printable
-from jobs.lake import Partition
-from jobs.pages import environment
-from jobs.reading import Pinned, pin
-from jobs.reporting.comparisons import ALPHA
-from jobs.reporting.measured import read_values, same_questions
-from models.intervals import Interval, mean_intervals
-from models.plots import forest
-from models.significance import holm, permutation_p
+from jobs.evaluation.comparisons import ALPHA
+from jobs.evaluation.published_values import read_values, same_questions
+from jobs.lake.arrow import Strings, find, large, where
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
+from jobs.platform.display import printable
+from jobs.platform.html import environment
+from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.plots import forest
+from models.evaluation.significance import holm, permutation_p
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -94,7 +93,7 @@ def main(args: Args) -> dict[str, Any]:
     _show(args, rows)
     if args.page:
         plot = forest([(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE], "difference, 95% interval")  # fmt: skip
-        html = environment().get_template("compare.html.j2").render(
+        html = environment().get_template("evaluation/compare.html.j2").render(
             before=before, after=after, rows=rows, segments=sorted(segments, key=lambda row: row["moved"].value),
             arm=best, plot_of=plot, queries=len(now.query_ids),
         )  # fmt: skip
@@ -154,7 +153,3 @@ def _show(args: Args, rows: list[Row]) -> None:
         table.add_row(escape(printable(row["arm"], 40)), row["measure"], f"{row['before']:.4f}", f"{row['after']:.4f}",
                       f"{span.value:+.4f} ({span.low:+.4f}, {span.high:+.4f})", f"{row['p']:.4f}", f"[{hue}]{row['said']}[/]")  # fmt: skip
     Console(stderr=True, width=None if sys.stderr.isatty() else 130).print(table)
-
-
-if __name__ == "__main__":
-    run(Args, main)

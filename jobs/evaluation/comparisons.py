@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.reporting.evaluation import Evaluation
-from models.intervals import Interval, mean_intervals
-from models.significance import RESAMPLES, holm, permutation_p
+from jobs.evaluation.measures import Evaluation
+from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.significance import RESAMPLES, holm, permutation_p
 
 MEASURES = ("R@60", "RR@60", "nDCG@10")
 ALPHA = 0.05

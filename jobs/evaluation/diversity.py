@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, find, large, where
-from models.complement import concentration, duplicates, index_behind
+from jobs.lake.arrow import Rows, Strings, find, large, where
+from models.evaluation.complement import concentration, duplicates, index_behind
 
 TOP = 10
 

@@ -1,7 +1,7 @@
 """TREC files alone: measures with intervals, and which differences are more than chance. Nothing of a lake is needed.
 
-python -m jobs.evaluate --rankings engine.trec,challenger.trec --qrels qrels.trec
-python -m jobs.evaluate --rankings a.trec,b.trec --qrels qrels.trec --measures "R@60 RR@60 nDCG@10" --out evaluation
+python -m jobs evaluate --rankings engine.trec,challenger.trec --qrels qrels.trec
+python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --measures "R@60 RR@60 nDCG@10" --out evaluation
 
 The first ranking is what the others are compared with. With --out: measures.parquet (a row per arm, query and measure,
 to join later outcomes to) and summary.json.
@@ -20,17 +20,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.bundle_files import write_json
-from jobs.cli import run
-from jobs.columns import find, large, numbers
-from jobs.display import printable
-from jobs.judgements import Judgements, judge_items
-from jobs.reporting.comparisons import ALPHA, Comparison, compare
-from jobs.reporting.evaluation import Evaluation
-from jobs.trec import read_qrels, read_run
-from models.intervals import Interval, mean_intervals
-from models.measures import Measured, check, measure
-from models.significance import least_resamples
+from jobs.bundle.files import write_json
+from jobs.datasets.judgements import Judgements, judge_items
+from jobs.evaluation.comparisons import ALPHA, Comparison, compare
+from jobs.evaluation.measures import Evaluation
+from jobs.lake.arrow import find, large, numbers
+from jobs.platform.display import printable
+from jobs.platform.trec import read_qrels, read_run
+from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.measures import Measured, check, measure
+from models.evaluation.significance import least_resamples
 
 SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
 
@@ -186,7 +185,3 @@ def _show(
 def _plain(arm: str) -> str:
     """An arm as a cell: its file's name may hold what a terminal or rich would obey."""
     return escape(printable(arm, 40))
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import find, numbers, strings
-from jobs.display import printable
-from jobs.reporting.evaluation import Evaluation
+from jobs.evaluation.measures import Evaluation
+from jobs.lake.arrow import find, numbers, strings
+from jobs.platform.display import printable
 
 SHOWN_ITEMS = 5
 # (arm, other, why where arm leads, why where other does)

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ancestry import Ancestor
-from jobs.columns import where
-from jobs.reading import Pinned, read_verdict
-from jobs.reporting.evaluation import Evaluation, digest
-from models.evidence import ARMS, MEASURES, Evidence, Floats
+from jobs.evaluation.measures import Evaluation, digest
+from jobs.lake.ancestry import Ancestor
+from jobs.lake.arrow import where
+from jobs.lake.read import Pinned, read_verdict
+from models.evaluation.evidence import ARMS, MEASURES, Evidence, Floats
 
 # what the day's index comes from; towers and earlier days were judged when they were made
 JUDGED_ROOMS = (

@@ -7,24 +7,24 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ancestry import Ancestor, ancestry, each
-from jobs.lake import Partition
-from jobs.reading import Pinned, read_table
-from jobs.reporting.cells import cells
-from jobs.reporting.comparisons import compare, pairs_of
-from jobs.reporting.evaluation import Evaluation, evaluate
-from jobs.reporting.gate_input import gate_input
-from jobs.reporting.learnt import learnt_items
-from jobs.reporting.nights import earlier_nights
-from jobs.reporting.query_segments import segments_of
-from jobs.reporting.second_view import second_view
-from jobs.reporting.segments import segment_rows, where_dense_helps
-from jobs.reporting.shown import variety
-from jobs.reporting.tables import Material
-from jobs.scale import scale
-from models.evidence import Limits
-from models.gate import judge
-from models.verdict import Verdict
+from jobs.datasets.scale import scale
+from jobs.evaluation.comparisons import compare, pairs_of
+from jobs.evaluation.diversity import variety
+from jobs.evaluation.gate_evidence import gate_input
+from jobs.evaluation.history import earlier_nights
+from jobs.evaluation.measures import Evaluation, evaluate
+from jobs.evaluation.query_segments import segments_of
+from jobs.evaluation.second_relevance import second_view
+from jobs.evaluation.seen_unseen import cells
+from jobs.evaluation.segment_tables import segment_rows, where_dense_helps
+from jobs.evaluation.tables import Material
+from jobs.evaluation.training_exposure import learnt_items
+from jobs.lake.ancestry import Ancestor, ancestry, each
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, read_table
+from models.evaluation.evidence import Limits
+from models.evaluation.gate import judge
+from models.evaluation.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from jobs.lake import REPORT, Partition
-from jobs.listing import published
-from jobs.reading import pin
+from jobs.lake.listing import published
+from jobs.lake.partitions import REPORT, Partition
+from jobs.lake.read import pin
 
 log = logging.getLogger(__name__)
 DAYS = 90

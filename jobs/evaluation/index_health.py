@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from jobs.bundle import Judged, own_vector_frac
-from jobs.columns import find, strings
-from jobs.columns import texts as texts_of
-from jobs.reading import Pinned, read_table
-from jobs.vectors import exact_rankings
+from jobs.bundle.torch_reader import Judged, own_vector_frac
+from jobs.embeddings.read_shards import exact_rankings
+from jobs.lake.arrow import find, strings
+from jobs.lake.arrow import texts as texts_of
+from jobs.lake.read import Pinned, read_table
 from models.ann.families import parts
-from models.recall import overlap
+from models.evaluation.recall import overlap
 
 CANARIES = 256
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobs.ancestry import Ancestor
-from jobs.indexing.quantisers import FRONT
-from jobs.reading import Pinned
-from models.plots import Plot, lines
+from jobs.index.trained_index import FRONT
+from jobs.lake.ancestry import Ancestor
+from jobs.lake.read import Pinned
+from models.evaluation.plots import Plot, lines
 
 Row = dict[str, Any]
 CURVES = 4  # families in the plot: more would hide each other

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.columns import numbers, table_of, where
-from jobs.judgements import Judgements, judge_items
-from models.intervals import Interval, mean_intervals
-from models.judged import Hits
-from models.measures import Measured, measure, measures_for
+from jobs.datasets.judgements import Judgements, judge_items
+from jobs.lake.arrow import numbers, table_of, where
+from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.measures import Measured, measure, measures_for
+from models.evaluation.qrels import Hits
 
 Mask = NDArray[np.bool_]
 Groups = Mapping[str, Mapping[str, Mask]]

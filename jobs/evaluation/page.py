@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.pages import environment
-from jobs.reporting.examples import choose_examples
-from jobs.reporting.index import family_rows, night_rows, tried
-from jobs.reporting.plots import plots
-from jobs.reporting.segments import rivals
-from jobs.reporting.tables import (
+from jobs.evaluation.examples import choose_examples
+from jobs.evaluation.index_section import family_rows, night_rows, tried
+from jobs.evaluation.plots import plots
+from jobs.evaluation.segment_tables import rivals
+from jobs.evaluation.tables import (
     PLAIN,
     Material,
     arm_rows,
@@ -18,8 +17,9 @@ from jobs.reporting.tables import (
     lineage_rows,
     stage_rows,
 )
-from models.cutoff import KEEP_FRAC
-from models.measures import CONDENSED
+from jobs.platform.html import environment
+from models.ann.cutoff import KEEP_FRAC
+from models.evaluation.measures import CONDENSED
 
 CHECKS = {
     "soundness": "Is the index whole and its own?", "quality": "Is it better, or not worse?",
@@ -32,7 +32,7 @@ def render(material: Material, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
     pages = environment()
     facts, choice = material.index.facts, tried(material.back)
-    page = pages.get_template("report.html.j2").render(
+    page = pages.get_template("evaluation/report.html.j2").render(
         report=material.report,
         summary=summary,
         verdict=material.verdict,

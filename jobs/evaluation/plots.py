@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.ancestry import Ancestor
-from jobs.reporting.index import front_plot
-from jobs.reporting.tables import Material
-from models.measures import recall_curve
-from models.plots import Plot, forest, lines, spread
+from jobs.evaluation.index_section import front_plot
+from jobs.evaluation.tables import Material
+from jobs.lake.ancestry import Ancestor
+from models.evaluation.measures import recall_curve
+from models.evaluation.plots import Plot, forest, lines, spread
 
 CURVES = "curves.parquet"
 MEASURE = "R@60"

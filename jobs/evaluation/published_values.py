@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, large, numbers, where
-from jobs.reading import Pinned
-from jobs.reporting.evaluation import arms_in
+from jobs.evaluation.measures import arms_in
+from jobs.lake.arrow import Strings, find, large, numbers, where
+from jobs.lake.read import Pinned
 
 Floats = NDArray[np.float64]
 # what two reports must have alike to be compared

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, find, large, pick, strings, texts
-from jobs.display import printable
-from jobs.judgements import Judgements
-from models.slices import lengths, likely_typos, model_numbers, words_of
-from models.wording import brand_named, exact_matches, marks_left_out
+from jobs.datasets.judgements import Judgements
+from jobs.lake.arrow import Rows, Strings, find, large, pick, strings, texts
+from jobs.platform.display import printable
+from models.evaluation.query_slices import lengths, likely_typos, model_numbers, words_of
+from models.evaluation.wording import brand_named, exact_matches, marks_left_out
 
 Mask = NDArray[np.bool_]
 Groups = dict[str, dict[str, Mask]]

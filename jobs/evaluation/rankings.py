@@ -1,6 +1,6 @@
 """Bundle and held-out queries -> what each arm shows: dense, sparse, hybrids, the champion, other engines.
 
-python -m jobs.rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
+python -m jobs rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 """
@@ -14,28 +14,27 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.attempt import Attempt
-from jobs.bundle import load_bundle
-from jobs.cli import run
-from jobs.columns import strings
-from jobs.external import read_runs
-from jobs.health import catalogue_health, recall
-from jobs.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.ranked_arms import Arm, Lists, bundle_arms, external_arms
-from jobs.reader import Bundle
-from jobs.reading import Pinned, pin
-from jobs.reporting.learnt import learnt_queries
-from jobs.rival import compared_speed, in_service, rival_arms
-from jobs.scale import scale
-from jobs.tracking import mlflow_run
-from jobs.trec import rows_of, write_trec
-from jobs.vectors import exact_rankings, pin_shards
-from jobs.weights import load_towers
-from models.encode import encode_queries
-from models.fusion import first
-from models.normalise import normalise_query
+from jobs.bundle.reader import Bundle
+from jobs.bundle.torch_reader import load_bundle
+from jobs.bundle.tower_files import load_towers
+from jobs.datasets.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
+from jobs.datasets.scale import scale
+from jobs.embeddings.read_shards import exact_rankings, pin_shards
+from jobs.evaluation.arms import Arm, Lists, bundle_arms, external_arms
+from jobs.evaluation.champion import compared_speed, in_service, rival_arms
+from jobs.evaluation.index_health import catalogue_health, recall
+from jobs.evaluation.training_exposure import learnt_queries
+from jobs.ingest.external_runs import read_runs
+from jobs.lake.arrow import strings
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.tracking import mlflow_run
+from jobs.platform.trec import rows_of, write_trec
+from models.fusion.ranked_lists import first
+from models.text.normalise import normalise_query
+from models.towers.encode import encode_queries
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +169,3 @@ def _write(out: Attempt, arms: dict[str, Arm], query_ids: list[str]) -> None:
     for arm, table in zip(arms, tables, strict=True):
         write_trec(table, out.folder / f"{arm}.trec")
     out.count("queries", len(query_ids), len(query_ids), {})
-
-
-if __name__ == "__main__":
-    run(Args, main)

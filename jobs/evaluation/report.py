@@ -1,6 +1,6 @@
 """Rankings and judgements -> measures, the gate's verdict, and a page that a person can decide on.
 
-python -m jobs.report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
+python -m jobs report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
@@ -13,21 +13,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from jobs.attempt import Attempt
-from jobs.bundle_files import write_json
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.registry import tell_challenger
-from jobs.reporting.material import Sources, gather
-from jobs.reporting.page import render
-from jobs.reporting.second_view import ACTS, AUTO
-from jobs.reporting.seed_noise import seed_noise
-from jobs.reporting.summary import markdown, summarise
-from jobs.reporting.tables import Material
-from jobs.tracking import MlflowRun, mlflow_run
-from models.evidence import Limits
+from jobs.bundle.files import write_json
+from jobs.evaluation.gather import Sources, gather
+from jobs.evaluation.page import render
+from jobs.evaluation.second_relevance import ACTS, AUTO
+from jobs.evaluation.seed_noise import seed_noise
+from jobs.evaluation.summary import markdown, summarise
+from jobs.evaluation.tables import Material
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.registry import tell_challenger
+from jobs.platform.tracking import MlflowRun, mlflow_run
+from models.evaluation.evidence import Limits
 
 FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
@@ -163,7 +162,3 @@ def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: A
     tracked.tags({"verdict": summary["verdict"]})
     for name in FILES:
         tracked.artifact(out.folder / name)
-
-
-if __name__ == "__main__":
-    run(Args, main)

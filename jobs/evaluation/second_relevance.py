@@ -7,10 +7,10 @@ import logging
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.judgements import least
-from jobs.reading import Pinned, read_table
-from jobs.reporting.evaluation import Evaluation, evaluate
-from jobs.scale import scale
+from jobs.datasets.judgements import least
+from jobs.datasets.scale import scale
+from jobs.evaluation.measures import Evaluation, evaluate
+from jobs.lake.read import Pinned, read_table
 
 log = logging.getLogger(__name__)
 ACTS = {"click": ("is_click", "is_cart", "is_purchase"), "cart": ("is_cart", "is_purchase"), "purchase": ("is_purchase",)}  # fmt: skip

@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import stats
 
-from jobs.columns import numbers
-from jobs.reading import Pinned
-from models.intervals import LEVEL
+from jobs.lake.arrow import numbers
+from jobs.lake.read import Pinned
+from models.evaluation.intervals import LEVEL
 
 MEASURE = "R@60"
 
@@ -29,7 +29,7 @@ def seed_noise(sweep: Pinned) -> float:
     )  # fmt: skip
     if not rows.num_rows:
         raise LookupError(
-            f"{sweep.partition}: no trial of several seeds; expected one at least: python -m jobs.sweep --seeds 3"
+            f"{sweep.partition}: no trial of several seeds; expected one at least: python -m jobs sweep --seeds 3"
         )
     seeds = numbers(rows, "seeds")
     half = (numbers(rows, "seeds_high") - numbers(rows, "seeds_low")) / 2

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.columns import Strings
-from jobs.judgements import least
-from jobs.reporting.evaluation import evaluate
-from models.intervals import Interval
+from jobs.datasets.judgements import least
+from jobs.evaluation.measures import evaluate
+from jobs.lake.arrow import Strings
+from models.evaluation.intervals import Interval
 
 MEASURES = ("R@60", "RR@60")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jobs.reporting.evaluation import Evaluation
-from models.intervals import mean_interval
-from models.significance import holm, permutation_p
+from jobs.evaluation.measures import Evaluation
+from models.evaluation.intervals import mean_interval
+from models.evaluation.significance import holm, permutation_p
 
 Row = dict[str, Any]
 MEASURE = "R@60"

@@ -6,13 +6,13 @@ import re
 from itertools import combinations
 from typing import Any
 
-from jobs.display import printable
-from jobs.reporting.comparisons import compare
-from jobs.reporting.evaluation import digest
-from jobs.reporting.nights import alerts_of, as_rows, night_of
-from jobs.reporting.tables import Material
-from models.complement import found_only_by
-from models.remarks import HEADLINE, remarks
+from jobs.evaluation.comparisons import compare
+from jobs.evaluation.history import alerts_of, as_rows, night_of
+from jobs.evaluation.measures import digest
+from jobs.evaluation.tables import Material
+from jobs.platform.display import printable
+from models.evaluation.caveats import HEADLINE, remarks
+from models.evaluation.complement import found_only_by
 
 SHOWN = ("R@10", "R@60", "RR@60", "nDCG@10")
 DEPTH = 60

@@ -9,19 +9,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.ancestry import Ancestor
-from jobs.columns import strings
-from jobs.lake import Partition
-from jobs.reading import Pinned, read_verdict
-from jobs.reporting.cells import Cell
-from jobs.reporting.comparisons import Comparison
-from jobs.reporting.evaluation import Evaluation
-from jobs.reporting.nights import Night
-from jobs.reporting.segments import MAIN
-from jobs.reporting.shown import Variety
-from models.evidence import Limits
-from models.measures import CONDENSED, MEASURES
-from models.verdict import Verdict
+from jobs.evaluation.comparisons import Comparison
+from jobs.evaluation.diversity import Variety
+from jobs.evaluation.history import Night
+from jobs.evaluation.measures import Evaluation
+from jobs.evaluation.seen_unseen import Cell
+from jobs.evaluation.segment_tables import MAIN
+from jobs.lake.ancestry import Ancestor
+from jobs.lake.arrow import strings
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, read_verdict
+from models.evaluation.evidence import Limits
+from models.evaluation.measures import CONDENSED, MEASURES
+from models.evaluation.verdict import Verdict
 
 ARMS = {
     "hybrid": "dense and sparse, fused",

@@ -6,9 +6,9 @@ import logging
 
 import pyarrow.compute as pc
 
-from jobs.ancestry import ancestry, each
-from jobs.columns import Strings, large, strings, where
-from jobs.reading import Pinned, read_table
+from jobs.lake.ancestry import ancestry, each
+from jobs.lake.arrow import Strings, large, strings, where
+from jobs.lake.read import Pinned, read_table
 
 log = logging.getLogger(__name__)
 

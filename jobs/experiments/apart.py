@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs import store
-from jobs.display import printable
-from jobs.lake import Partition, lake_root
-from jobs.reading import pin
+from jobs.lake import storage as store
+from jobs.lake.partitions import Partition, lake_root
+from jobs.lake.read import pin
+from jobs.platform.display import printable
 
 
 def last_line(path: Path) -> str:

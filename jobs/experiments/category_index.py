@@ -1,6 +1,6 @@
 """An option beside `index`: one index per top category and a router that says where to search, against a single index.
 
-python -m jobs.categories --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs categories --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --categories categories/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
@@ -19,24 +19,23 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs.category_index import CategoryIndex, bytes_of, sizes, write_categories
-from jobs.category_trial import Trial, judge_categories, judge_single, verdict
-from jobs.cli import run
-from jobs.columns import strings
-from jobs.display import printable
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin, read_table
-from jobs.tracking import mlflow_run
-from jobs.tuning import tuning_queries
-from jobs.vectors import pin_shards, read_vectors
-from jobs.weights import load_towers
+from jobs.bundle.tower_files import load_towers
+from jobs.embeddings.read_shards import pin_shards, read_vectors
+from jobs.experiments.category_index_files import CategoryIndex, bytes_of, sizes, write_categories
+from jobs.experiments.category_index_trial import Trial, judge_categories, judge_single, verdict
+from jobs.index.tuning_queries import tuning_queries
+from jobs.lake.arrow import strings
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.platform.display import printable
+from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
+from models.ann.exact import nearest, pieces
 from models.ann.families import families
 from models.ann.routing import Vectors, centroids, divided
-from models.encode import encode_queries
-from models.nearest import nearest, pieces
-from models.space import items_space, space_id
+from models.towers.encode import encode_queries
+from models.towers.space_id import items_space, space_id
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +177,3 @@ def _show(args: Args, made: CategoryIndex, trials: tuple[Trial, Trial], told: st
     said = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])
     more = f", and {len(largest) - 8} more" if len(largest) > 8 else ""
     console.print(f"{len(largest)} categories: {said}{more}", markup=False, highlight=False)
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -10,12 +10,12 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.bundle_files import write_index, write_json
-from jobs.columns import Strings, numbers, table_of
-from jobs.reading import Pinned
+from jobs.bundle.files import write_index, write_json
+from jobs.lake.arrow import Strings, numbers, table_of
+from jobs.lake.read import Pinned
 from models.ann.by_category import Part, search
 from models.ann.routing import Choice, Router, Rows, Vectors, own
-from models.fusion import Ranked
+from models.fusion.ranked_lists import Ranked
 
 FORMAT = 1
 ABOUT_FILE, ITEMS_FILE, CENTROIDS_FILE = "categories.json", "items.parquet", "centroids.npy"
@@ -73,7 +73,7 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
     if about.get("format") != FORMAT:
         raise RuntimeError(
             f"{pinned.partition}: format {about.get('format')}, this code reads {FORMAT};"
-            " run jobs.categories again with this code"
+            " run jobs.experiments.category_index again with this code"
         )
     items = pq.read_table(pinned.path(ITEMS_FILE))
     category = numbers(items, "category").astype(np.int64)
@@ -84,7 +84,7 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
         if index.ntotal != len(rows) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise RuntimeError(
                 f"{pinned.partition}: part {number} holds {index.ntotal:,} items, {ITEMS_FILE} says"
-                f" {len(rows):,}; expected as many, by inner product: run jobs.categories again"
+                f" {len(rows):,}; expected as many, by inner product: run jobs.experiments.category_index again"
             )
         parts.append(Part(one["name"], one["factory"], index, rows, one["settings"]))
     if about["space_id"] != pinned.partition.values["towers"]:

@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from jobs.category_index import CategoryIndex
+from jobs.experiments.category_index_files import CategoryIndex
 from models.ann.by_category import compared_frac
 from models.ann.families import parts
-from models.ann.points import Exam, least, measured
+from models.ann.operating_points import Exam, least, measured
 from models.ann.routing import Rows, Vectors, searched_frac
 from models.ann.search import one_thread
 from models.ann.tuning import build
-from models.fusion import Ranked
-from models.recall import overlap
+from models.evaluation.recall import overlap
+from models.fusion.ranked_lists import Ranked
 
 SINGLES, WARM_UP = 200, 8
 Half = tuple[Vectors, Rows]

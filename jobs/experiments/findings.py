@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.lake import Partition
-from jobs.reading import Pinned
-from jobs.sweeping.outcome import Outcome, Row, Trial
-from jobs.sweeping.page import render
-from jobs.sweeping.plots import Findings
-from jobs.sweeping.work import Sweeping
-from jobs.tracking import MlflowRun, client
+from jobs.experiments.plots import Findings
+from jobs.experiments.report import render
+from jobs.experiments.results import Outcome, Row, Trial
+from jobs.experiments.worker import Sweeping
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+from jobs.platform.tracking import MlflowRun, client
 
 
 def gather(

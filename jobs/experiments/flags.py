@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from jobs.lake import NOWHERE, Partition
+from jobs.lake.commands import module_of
+from jobs.lake.partitions import NOWHERE, Partition
 
 JOBS = ("towers", "negatives")
 STEPS = ("in_batch", "star")
@@ -90,18 +91,18 @@ def _known(job: str, flag: str, name: str) -> str:
     hint = (
         f"; did you mean {' or '.join(near)}?" if near else f"; they have {', '.join(everything)}"
     )
-    whose = "jobs.towers and jobs.negatives have" if job in JOBS and "." not in name else f"jobs.{job} has"  # fmt: skip
+    whose = "towers and negatives have" if job in JOBS and "." not in name else f"{job} has"  # fmt: skip
     raise ValueError(f"{name}: {whose} no flag {flag}{hint}")
 
 
 @cache
 def _fields(job: str) -> dict[str, type]:
-    return get_type_hints(importlib.import_module(f"jobs.{job}").Args)
+    return get_type_hints(importlib.import_module(module_of(job)).Args)
 
 
 def _accepted(job: str, flags: Mapping[str, Value]) -> None:
     """Let the job's own Args check the values, with no partition given."""
-    args = importlib.import_module(f"jobs.{job}").Args
+    args = importlib.import_module(module_of(job)).Args
     empty = {
         field.name: NOWHERE
         for field in dataclasses.fields(args)
@@ -114,4 +115,4 @@ def _accepted(job: str, flags: Mapping[str, Value]) -> None:
         args(**{**empty, **given})
     except ValueError as error:
         spelled = " ".join(f"{name}={value}" for name, value in flags.items())
-        raise ValueError(f"jobs.{job} refuses {spelled}: {error}") from error
+        raise ValueError(f"{job} refuses {spelled}: {error}") from error

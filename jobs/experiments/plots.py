@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.lake import Partition
-from jobs.sweeping.flags import Setting, Value, target_of
-from jobs.sweeping.outcome import RATIO, Row, Slope, Trial
-from jobs.sweeping.settings import Dimension
-from models.intervals import Interval
-from models.plots import Plot, lines, spans
+from jobs.experiments.flags import Setting, Value, target_of
+from jobs.experiments.results import RATIO, Row, Slope, Trial
+from jobs.experiments.search_space import Dimension
+from jobs.lake.partitions import Partition
+from models.evaluation.intervals import Interval
+from models.evaluation.plots import Plot, lines, spans
 
 HEADLINE = ("R@60", "RR@60")
 LINES = 5  # curves in one picture, as many as there are hues

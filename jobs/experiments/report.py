@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.pages import environment
-from jobs.sweeping.outcome import DIFFERENCE, RATIO, Row
-from jobs.sweeping.plots import HEADLINE, Findings, plots, short
+from jobs.experiments.plots import HEADLINE, Findings, plots, short
+from jobs.experiments.results import DIFFERENCE, RATIO, Row
+from jobs.platform.html import environment
 
 # Allegro's talk: what STAR multiplied, and what a doubled batch added
 TALK_RATIO = {"R@60": 1.137, "RR@60": 1.358}
@@ -46,7 +46,7 @@ def show(found: Findings) -> None:
 
 def render(found: Findings) -> str:
     """The page; every value is escaped by the template."""
-    page = environment().get_template("sweep.html.j2").render(
+    page = environment().get_template("experiments/sweep.html.j2").render(
         found=found,
         headline=HEADLINE,
         stages=[stage for stage in ("in_batch", "star", RATIO, DIFFERENCE)

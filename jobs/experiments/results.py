@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.columns import numbers, strings
-from jobs.lake import Partition
-from jobs.reading import pin
-from jobs.sweeping.apart import within
-from jobs.sweeping.flags import Value
-from models.intervals import (
+from jobs.experiments.apart import within
+from jobs.experiments.flags import Value
+from jobs.lake.arrow import numbers, strings
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from models.evaluation.intervals import (
     Interval,
     over_seeds,
     ratio_span,
@@ -25,7 +25,7 @@ from models.intervals import (
     slope_interval,
     span,
 )
-from models.slices import named
+from models.evaluation.query_slices import named
 
 MEASURED = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
 SLICED = ("segment", "typo", "model_number", "length")

@@ -1,4 +1,4 @@
-"""The language of a sweep: flags of jobs.towers and jobs.negatives by their own names, and what they range over.
+"""The language of a sweep: flags of jobs.towers.train and jobs.towers.mine by their own names, and what they range over.
 
 `batch_size=256,1024;temperature=0.03..0.1~;r_min=0,10,100;star=continue,restart`
 
@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.lake import Partition
-from jobs.sweeping.flags import RESTART, Setting, Target, Value, target_of
+from jobs.experiments.flags import RESTART, Setting, Target, Value, target_of
+from jobs.lake.partitions import Partition
 
 
 @dataclass(frozen=True)
@@ -127,5 +127,5 @@ def _typed(name: str, target: Target, text: str) -> Value:
     try:
         value: Value = target.kind(text)
     except ValueError:
-        raise ValueError(f"{name}={text!r}: expected {target.kind.__name__}, as jobs.{target.job} has it") from None  # fmt: skip
+        raise ValueError(f"{name}={text!r}: expected {target.kind.__name__}, as {target.job} has it") from None  # fmt: skip
     return value

@@ -20,9 +20,9 @@ from optuna import distributions
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from jobs.sweeping.flags import Value
-from jobs.sweeping.settings import Dimension, grid, parse_point, point_name
-from jobs.tracking import home
+from jobs.experiments.flags import Value
+from jobs.experiments.search_space import Dimension, grid, parse_point, point_name
+from jobs.platform.tracking import home
 
 log = logging.getLogger(__name__)
 SAMPLERS = ("grid", "random", "tpe")

@@ -1,10 +1,10 @@
-"""Experiments as one command: flags of jobs.towers and jobs.negatives over what they range, every trial judged.
+"""Experiments as one command: flags of jobs.towers.train and jobs.towers.mine over what they range, every trial judged.
 
-python -m jobs.sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
+python -m jobs sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\
     --space "batch_size=256,1024,4096;r_min=0,10,100" --fixed "epochs=4;preset=tiny" --seeds 3
 
-The language of `space` and `fixed` stands in jobs.sweeping.settings. A trial is the real commands (towers, measure,
+The language of `space` and `fixed` stands in jobs.experiments.search_space. A trial is the real commands (towers, measure,
 negatives, towers, measure) in lakes of their own, below NIGHTSHELF_TRIALS or NIGHTSHELF_HOME/trials. Killed, the same
 command goes on; several may run at once and share the work.
 """
@@ -17,19 +17,18 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.seal import spelled
-from jobs.sweeping.findings import gather, track, write
-from jobs.sweeping.flags import flags_of
-from jobs.sweeping.page import show
-from jobs.sweeping.settings import grid, parse_fixed, parse_space
-from jobs.sweeping.study import NEXT, SAMPLERS, Plan, Study
-from jobs.sweeping.work import Question, Sweeping, study_folder
-from models.measures import MEASURES
+from jobs.experiments.findings import gather, track, write
+from jobs.experiments.flags import flags_of
+from jobs.experiments.report import show
+from jobs.experiments.search_space import grid, parse_fixed, parse_space
+from jobs.experiments.study import NEXT, SAMPLERS, Plan, Study
+from jobs.experiments.worker import Question, Sweeping, study_folder
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.lake.seal import spelled
+from jobs.platform.progress import progress
+from models.evaluation.measures import MEASURES
 
 PHASES = ("", "plan", "work", "publish")
 
@@ -137,7 +136,7 @@ def _words(args: Args, points: list[str]) -> list[list[str]]:
 def _work(args: Args, sweeping: Sweeping) -> str:
     """Take trials until none is left, or the one asked for; returns the last error."""
     study, started, error = sweeping.study, time.monotonic(), ""
-    command = [sys.executable, "-m", "jobs.sweep", *_words(replace(args, retry="off"), [""])[0]]
+    command = [sys.executable, "-m", "jobs", "sweep", *_words(replace(args, retry="off"), [""])[0]]
     null = subprocess.DEVNULL
     helpers = [subprocess.Popen(command, stdin=null, stdout=null) for _ in range(args.workers - 1)]
     again = {one.point for one in sweeping.trials() if one.error} if args.retry == "on" else set()
@@ -177,7 +176,3 @@ def _publish(args: Args, sweeping: Sweeping, inputs: list[Pinned]) -> dict[str, 
         "sweep": str(args.sweep), "trials": len(trials), "failed": failed, "left": left,
         "best": best.point, args.objective: round(best.objective, 5), "freed_bytes": freed,
     }  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs.fault import fault_point
-from jobs.lake import MEASURES, NEGATIVES, TOWERS, Partition
-from jobs.reading import exists, pin
-from jobs.sweeping.apart import bring, last_line, within
-from jobs.sweeping.flags import Value
+from jobs.experiments.apart import bring, last_line, within
+from jobs.experiments.flags import Value
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import MEASURES, NEGATIVES, TOWERS, Partition
+from jobs.lake.read import exists, pin
 
 log = logging.getLogger(__name__)
 Flags = Mapping[str, Value]
@@ -129,7 +129,7 @@ class Bench:
         Raises:
             CommandFailed: it ended badly, or took longer than the limit.
         """
-        command = [sys.executable, "-m", f"jobs.{job}", *argv]
+        command = [sys.executable, "-m", "jobs", job, *argv]
         path = root / "command.log"
         log.info("%s: %s", root.name, " ".join(argv))
         # the child holds the lock too: outliving us, it keeps others from doing the same beside it
@@ -141,12 +141,12 @@ class Bench:
                 code = process.wait(self.limit_s or None)
             except subprocess.TimeoutExpired:
                 _end(process)
-                raise CommandFailed(f"jobs.{job}: stopped after {self.limit_s:.0f} s, the limit") from None  # fmt: skip
+                raise CommandFailed(f"{job}: stopped after {self.limit_s:.0f} s, the limit") from None  # fmt: skip
             except BaseException:
                 _end(process)
                 raise
         if code:
-            raise CommandFailed(f"jobs.{job}: exit code {code}: {last_line(path)} (log: {path})")
+            raise CommandFailed(f"{job}: exit code {code}: {last_line(path)} (log: {path})")
 
 
 @contextlib.contextmanager

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial
 
-from jobs import store
-from jobs.display import printable
-from jobs.lake import Partition, trials_root
-from jobs.reading import Pinned
-from jobs.sweeping.apart import facts_of
-from jobs.sweeping.flags import Value, flags_of
-from jobs.sweeping.outcome import Trial
-from jobs.sweeping.settings import parse_point
-from jobs.sweeping.study import Claim, Study
-from jobs.sweeping.trials import Bench, Made
-from jobs.tracking import MlflowRun, client, home, mlflow_run
+from jobs.experiments.apart import facts_of
+from jobs.experiments.flags import Value, flags_of
+from jobs.experiments.results import Trial
+from jobs.experiments.search_space import parse_point
+from jobs.experiments.study import Claim, Study
+from jobs.experiments.trial_commands import Bench, Made
+from jobs.lake import storage as store
+from jobs.lake.partitions import Partition, trials_root
+from jobs.lake.read import Pinned
+from jobs.platform.display import printable
+from jobs.platform.tracking import MlflowRun, client, home, mlflow_run
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

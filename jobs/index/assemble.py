@@ -8,10 +8,10 @@ from pathlib import Path
 
 import faiss
 
-from jobs.indexing.choice import GB
-from jobs.indexing.merging import Merged
-from jobs.indexing.ondisk import can_stand_on_disk, fill_on_disk
-from jobs.indexing.quantisers import Quantiser
+from jobs.index.merge_shards import Merged
+from jobs.index.ondisk import can_stand_on_disk, fill_on_disk
+from jobs.index.settings import GB
+from jobs.index.trained_index import Quantiser
 from models.ann.codes import fill, widths
 from models.ann.drift import imbalance
 

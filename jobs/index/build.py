@@ -1,6 +1,6 @@
 """Codes of all shards -> the bundle: one tuned FAISS index, the sparse index, ids, towers and facts, as one.
 
-python -m jobs.index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
     --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
@@ -14,33 +14,32 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jobs import bundle_files as files
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.columns import Strings, strings
-from jobs.fault import fault_point
-from jobs.guard import guard_size
-from jobs.indexing.arms import Arms, Asked, fit_arms, write_sparse
-from jobs.indexing.assembly import assemble
-from jobs.indexing.catalogue import write_catalogue
-from jobs.indexing.coding import Shard
-from jobs.indexing.merging import Merged, pin_codes
-from jobs.indexing.quantisers import Quantiser
-from jobs.indexing.sources import Sources, check_space
-from jobs.indexing.trial import examine
-from jobs.lake import NOWHERE, Partition
-from jobs.lookalikes import AUTO, fit_lookalikes, threshold_of
-from jobs.publish import publish
-from jobs.query_tower import write_query_tower
-from jobs.reading import pin
-from jobs.scale import scale
-from jobs.tracking import mlflow_run
-from jobs.tuning import relevant_keys, tuning_queries
-from jobs.vectors import pin_shards
-from jobs.weights import load_towers
-from models.cutoff import CHOICES, FITTED
-from models.encode import encode_queries
-from models.towers import TwoTower
+from jobs.bundle import files
+from jobs.bundle.export_onnx import write_query_tower
+from jobs.bundle.near_duplicates import AUTO, fit_lookalikes, threshold_of
+from jobs.bundle.tower_files import load_towers
+from jobs.datasets.scale import scale
+from jobs.embeddings.read_shards import pin_shards
+from jobs.index.assemble import assemble
+from jobs.index.catalogue import write_catalogue
+from jobs.index.guard import guard_size
+from jobs.index.hybrid import Arms, Asked, fit_arms, write_sparse
+from jobs.index.inputs import Sources, check_space
+from jobs.index.merge_shards import Merged, pin_codes
+from jobs.index.search_parameters import examine
+from jobs.index.shard_codes import Shard
+from jobs.index.trained_index import Quantiser
+from jobs.index.tuning_queries import relevant_keys, tuning_queries
+from jobs.lake.arrow import Strings, strings
+from jobs.lake.attempt import Attempt
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.tracking import mlflow_run
+from models.ann.cutoff import CHOICES, FITTED
+from models.towers.encode import encode_queries
+from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
 SHOWN = ("factory", "search", "recall", "items", "lists")
@@ -68,7 +67,7 @@ class Args(Arms):
     disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
                     holds a block of them in memory
     max_shrink_frac  share of the items in service that may be missing before the job stops
-    seed            of the sampled items that jobs.verify checks
+    seed            of the sampled items that jobs.serving.verify checks
     """
 
     codes: Partition
@@ -169,7 +168,3 @@ def _asked(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> Asked
     ]
     judged = [relevant_keys(one, -math.inf, rows, ids) for one in source.qrels]
     return Asked(found, encode_queries(towers, found), relevant, judged)
-
-
-if __name__ == "__main__":
-    run(Args, main)

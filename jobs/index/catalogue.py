@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from jobs import bundle_files as files
-from jobs.attempt import Attempt
-from jobs.columns import Strings, large, pick
-from jobs.columns import texts as as_list
-from jobs.reading import Pinned, read_table
-from models.analysis import GUESSED_TEXTS, guess_language
+from jobs.bundle import files
+from jobs.lake.arrow import Strings, large, pick
+from jobs.lake.arrow import texts as as_list
+from jobs.lake.attempt import Attempt
+from jobs.lake.read import Pinned, read_table
+from models.text.analyser import GUESSED_TEXTS, guess_language
 
 CANARIES = 64
 

@@ -1,6 +1,6 @@
 """One shard of embeddings -> its items' lists and codes; yesterday's are taken over where nothing changed.
 
-python -m jobs.codes --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs codes --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
     --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
     --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
 """
@@ -11,15 +11,14 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.cli import run
-from jobs.indexing.coding import Coder, Shard
-from jobs.indexing.quantisers import Quantiser
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.tracking import mlflow_run
-from jobs.training.processes import device
-from jobs.vectors import catalogue
+from jobs.embeddings.read_shards import catalogue
+from jobs.index.shard_codes import Coder, Shard
+from jobs.index.trained_index import Quantiser
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.distributed import device
+from jobs.platform.tracking import mlflow_run
 from models.ann.codes import widths
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,3 @@ def _usable(previous: list[Pinned], quantiser: Quantiser) -> Shard | None:
             return Shard.open(one)
         log.info("%s: of another quantiser; every item is coded anew", one.partition)
     return None
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.lake import Partition
+from jobs.lake.partitions import Partition
 
 
 def guard_size(now: int, before: int, max_shrink_frac: float, partition: Partition) -> float:

@@ -9,18 +9,18 @@ from typing import Any
 import faiss
 import numpy as np
 
-from jobs import bundle_files as files
-from jobs.attempt import Attempt
-from jobs.columns import Rows, Strings, pick, texts
-from jobs.indexing.trial import Held
-from jobs.tuning import POOL, end_lists, fusion_facts
-from models.analysis import LANGUAGES
+from jobs.bundle import files
+from jobs.index.search_parameters import Held
+from jobs.index.tuning_queries import POOL, end_lists, fusion_facts
+from jobs.lake.arrow import Rows, Strings, pick, texts
+from jobs.lake.attempt import Attempt
 from models.ann.search import ask
-from models.bm25 import fit_bm25
-from models.encode import Vectors
-from models.sparse import K1, B, SparseIndex, build_sparse, count_terms
-from models.votes import classes_of
-from models.voting import Fitted, fit_votes
+from models.fusion.fit import Fitted, fit_votes
+from models.fusion.votes import classes_of
+from models.sparse.bm25 import K1, B, SparseIndex, build_sparse, count_terms
+from models.sparse.fit_bm25 import fit_bm25
+from models.text.analyser import LANGUAGES
+from models.towers.encode import Vectors
 
 ON, OFF = "on", "off"
 

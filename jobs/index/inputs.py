@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.lake import Partition
-from jobs.reading import Pinned
-from jobs.vectors import catalogue
-from models.space import items_space, space_id
-from models.towers import TwoTower
+from jobs.embeddings.read_shards import catalogue
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+from models.towers.space_id import items_space, space_id
+from models.towers.two_tower import TwoTower
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Pinned inputs of jobs.index; qrels and previous hold at most one."""
+    """Pinned inputs of jobs.index.build; qrels and previous hold at most one."""
 
     codes: list[Pinned]
     quantiser: Pinned
@@ -43,7 +43,7 @@ class Sources:
         if first.facts["quantiser_id"] != self.quantiser.facts["quantiser_id"]:
             raise RuntimeError(
                 f"{first.partition}: coded by quantiser {first.facts['quantiser_id']},"
-                f" {self.quantiser.partition} is {self.quantiser.facts['quantiser_id']}; run jobs.codes again"
+                f" {self.quantiser.partition} is {self.quantiser.facts['quantiser_id']}; run jobs.index.codes again"
             )
         wanted = self.items.manifest.content_sha256
         for one, found in (

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, large
-from jobs.indexing.coding import Shard
-from jobs.lake import Partition
-from jobs.reading import Pinned, pin
+from jobs.index.shard_codes import Shard
+from jobs.lake.arrow import Rows, Strings, large
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
 from models.ann.codes import Block
 
 ENTRIES = 1 << 18  # entries of a block in memory
@@ -36,7 +36,7 @@ def pin_codes(first: Partition) -> list[Pinned]:
             if one.facts[name] != pinned[0].facts[name]:
                 raise RuntimeError(
                     f"{one.partition}: {name} {one.facts[name][:16]}, unlike {first} with"
-                    f" {pinned[0].facts[name][:16]}; run jobs.codes on this shard again"
+                    f" {pinned[0].facts[name][:16]}; run jobs.index.codes on this shard again"
                 )
     return pinned
 

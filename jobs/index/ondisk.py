@@ -14,7 +14,7 @@ from typing import IO
 import faiss
 import numpy as np
 
-from jobs.bundle_files import LISTS_FILE
+from jobs.bundle.files import LISTS_FILE
 from models.ann.codes import Block, adopt, once
 from models.ann.families import parts, plain
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, large
-from jobs.reading import Pinned
-from jobs.vectors import shard_batches
+from jobs.embeddings.read_shards import shard_batches
+from jobs.lake.arrow import Strings, large
+from jobs.lake.read import Pinned
 
 Vectors = NDArray[np.float32]
 

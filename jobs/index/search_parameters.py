@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings
-from jobs.indexing.assembly import Assembled
-from jobs.indexing.sources import Sources
-from jobs.vectors import exact_rankings
-from models.ann.points import Exam, least, least_k_factor, measured
+from jobs.embeddings.read_shards import exact_rankings
+from jobs.index.assemble import Assembled
+from jobs.index.inputs import Sources
+from jobs.lake.arrow import Rows, Strings
+from models.ann.operating_points import Exam, least, least_k_factor, measured
 from models.ann.search import settle
-from models.batches import Known
+from models.training.batches import Known
 
 log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""How an index is chosen: settings of jobs.quantiser, and what they mean to the models."""
+"""How an index is chosen: settings of jobs.index.train, and what they mean to the models."""
 
 from __future__ import annotations
 

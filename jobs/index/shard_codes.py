@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.columns import Rows, Strings, large, pick, table_of
-from jobs.fault import fault_point
-from jobs.progress import progress
-from jobs.reading import Pinned, read_table
-from jobs.vectors import shard_batches
+from jobs.embeddings.read_shards import shard_batches
+from jobs.lake.arrow import Rows, Strings, large, pick, table_of
+from jobs.lake.fault import fault_point
+from jobs.lake.read import Pinned, read_table
+from jobs.platform.progress import progress
 from models.ann.codes import encode, lists_of, widths
 
 ITEMS, OFFSETS, ROWS, CODES, REFINE = (

@@ -1,6 +1,6 @@
 """Embeddings and real queries -> the quantiser: which index to build, chosen and trained, still empty.
 
-python -m jobs.quantiser --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs trained_index --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --queries queries/ds=2026-01-31 \\
     --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
@@ -15,16 +15,15 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.indexing.choice import Choice
-from jobs.indexing.lesson import Lesson
-from jobs.indexing.quantisers import KEPT_FIGURES, Quantiser, learn
-from jobs.lake import NOWHERE, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.tracking import mlflow_run
-from jobs.vectors import pin_shards
+from jobs.embeddings.read_shards import pin_shards
+from jobs.index.settings import Choice
+from jobs.index.trained_index import KEPT_FIGURES, Quantiser, learn
+from jobs.index.tuning_sample import Lesson
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.tracking import mlflow_run
 from models.ann.drift import aged, figures
 
 log = logging.getLogger(__name__)
@@ -100,7 +99,3 @@ def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[st
         out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
         log.info("%s: kept that of %s: %s", args.quantiser, kept["trained_on"], json.dumps(asdict(now)))  # fmt: skip
     return reasons
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -14,15 +14,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.attempt import Attempt
-from jobs.bundle_files import write_index, write_json
-from jobs.fault import fault_point
-from jobs.indexing.choice import Choice
-from jobs.indexing.lesson import Lesson
-from jobs.indexing.sample import sampled
-from jobs.progress import progress
-from jobs.reading import Pinned
-from jobs.training.processes import device
+from jobs.bundle.files import write_index, write_json
+from jobs.index.sample import sampled
+from jobs.index.settings import Choice
+from jobs.index.tuning_sample import Lesson
+from jobs.lake.attempt import Attempt
+from jobs.lake.fault import fault_point
+from jobs.lake.read import Pinned
+from jobs.platform.distributed import device
+from jobs.platform.progress import progress
 from models.ann.drift import Figures, figures, held_out
 from models.ann.families import families, scaled
 from models.ann.train import sample_size, train

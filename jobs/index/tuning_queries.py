@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, strings, where
-from jobs.judgements import least
-from jobs.reading import Pinned, read_table
-from models.cutoff import JudgedLists, compare_cutoffs
-from models.fusion import Ranked
-from models.voting import Fitted
+from jobs.datasets.judgements import least
+from jobs.lake.arrow import Strings, find, strings, where
+from jobs.lake.read import Pinned, read_table
+from models.ann.cutoff import JudgedLists, compare_cutoffs
+from models.fusion.fit import Fitted
+from models.fusion.ranked_lists import Ranked
 
 POOL = 200
 
@@ -60,7 +60,7 @@ def end_lists(
 ) -> dict[str, Any]:
     """The facts `cutoff`, which ships, and `cutoffs`, a row for each rule that was compared.
 
-    cutoff: one of models.cutoff's CHOICES. relevant: keys of `relevant_keys`; without them the knee stays.
+    cutoff: one of models.ann.cutoff's CHOICES. relevant: keys of `relevant_keys`; without them the knee stays.
     """
     judged = None
     if relevant is not None:

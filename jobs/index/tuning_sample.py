@@ -10,18 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, strings
-from jobs.indexing.choice import Choice
-from jobs.indexing.sample import sampled, total
-from jobs.reading import Pinned, read_table
-from jobs.scale import scale
-from jobs.training.processes import device
-from jobs.tuning import tuning_queries
-from jobs.weights import load_towers
-from models.ann.points import Exam
-from models.batches import Known
-from models.encode import encode_queries
-from models.nearest import nearest, pieces
+from jobs.bundle.tower_files import load_towers
+from jobs.datasets.scale import scale
+from jobs.index.sample import sampled, total
+from jobs.index.settings import Choice
+from jobs.index.tuning_queries import tuning_queries
+from jobs.lake.arrow import Strings, find, strings
+from jobs.lake.read import Pinned, read_table
+from jobs.platform.distributed import device
+from models.ann.exact import nearest, pieces
+from models.ann.operating_points import Exam
+from models.towers.encode import encode_queries
+from models.training.batches import Known
 
 Vectors = NDArray[np.float32]
 

@@ -1,7 +1,7 @@
-"""A day's log lines joined to the searches that caused them, view by view: what jobs.impressions is made of.
+"""A day's log lines joined to the searches that caused them, view by view: what jobs.ingest.impressions is made of.
 
 Each function registers the view that it is named after; the SQL texts say what a view holds. What is read twice is kept
-on disk between (jobs.scratch): lines as they were parsed, then one slim row for each search. Windows over clients shuffle
+on disk between (jobs.platform.temp_tables): lines as they were parsed, then one slim row for each search. Windows over clients shuffle
 these rows alone, and of the events only search, item, place and act.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobs.accounts import Tally
-from jobs.days import bounds
-from jobs.raw import files as rawfiles
-from jobs.salt import salt
-from jobs.scratch import Scratch
-from jobs.spark import sql_text
-from jobs.window import Window
+from jobs.ingest import spark_readers as rawfiles
+from jobs.ingest.salt import salt
+from jobs.lake.days import bounds
+from jobs.lake.windows import Window
+from jobs.platform.row_counts import Tally
+from jobs.platform.spark import sql_text
+from jobs.platform.temp_tables import Scratch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,7 +51,7 @@ MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a day's attribution goes by; see jobs.impressions."""
+    """What a day's attribution goes by; see jobs.ingest.impressions."""
 
     ds: str
     session_minutes: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jobs.accounts import Tally
-from jobs.attribution import ACTIONS, SET_ASIDE
-from jobs.days import time_zone
-from jobs.lake import Partition
+from jobs.ingest.attribution import ACTIONS, SET_ASIDE
+from jobs.lake.days import time_zone
+from jobs.lake.partitions import Partition
+from jobs.platform.row_counts import Tally
 
 
 def check_lines(log: Partition, lines: Tally, max_rejected_frac: float) -> None:
@@ -28,7 +28,7 @@ def check_lines(log: Partition, lines: Tally, max_rejected_frac: float) -> None:
         raise ValueError(
             f"{log}: {sum(rejected.values()) / records:.1%} of its {records:,} records cannot be read ({rejected}), "
             f"expected {max_rejected_frac:.1%} at most; mend the export and deliver the day again, or let it pass "
-            f"with --max_rejected_frac 1 and look at them with jobs.replay"
+            f"with --max_rejected_frac 1 and look at them with jobs.ingest.replay"
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pyarrow import fs
 
-from jobs import store
+from jobs.lake import storage as store
 
 LINES = (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz")
 LOG_ENDINGS = (*LINES, ".parquet")

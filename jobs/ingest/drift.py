@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from jobs.raw.drift_fields import ENOUGH, GONE, NEW_FRAC, expected, field_findings, low_and_high
-from jobs.raw.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
-from jobs.raw.profile import ACTS, OTHER, Profile
+from jobs.ingest.drift_fields import ENOUGH, GONE, NEW_FRAC, expected, field_findings, low_and_high
+from jobs.ingest.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
+from jobs.ingest.profile import ACTS, OTHER, Profile
 
 DAYS = 3  # earlier days that are compared with
 NEW_ACTION_FRAC, FORM_FRAC = 0.005, 0.05

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from jobs.raw.drift_rules import READ_FORMS, Shape
-from jobs.raw.profile import OTHER, Profile
+from jobs.ingest.drift_rules import READ_FORMS, Shape
+from jobs.ingest.profile import OTHER, Profile
 
 ENOUGH = 20  # records that a share must stand for before its absence says anything
 NEW_FRAC, TYPE_FRAC = 0.01, 0.05

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.columns import pick, table_of, texts
-from jobs.reading import Pinned
-from jobs.trec import in_order, once, read_run
-from models.normalise import normalise_query, query_id
+from jobs.lake.arrow import pick, table_of, texts
+from jobs.lake.read import Pinned
+from jobs.platform.trec import in_order, once, read_run
+from models.text.normalise import normalise_query, query_id
 
 RUN_ENDINGS = (".trec", ".run", ".txt", ".parquet")
 _STEM = re.compile(r"[a-z0-9_]{1,63}")

@@ -1,6 +1,6 @@
 """UBI log of a day -> impressions, and what it adds to earlier days.
 
-python -m jobs.impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
+python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
 One pass over the log makes three partitions: `impressions` of the day; `late`, events and searches of the days before
 that this log brought; `searchers`, which stays in the raw zone and says in keyed hashes who typed what.
@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs import attribution
-from jobs.accounts import Tally, published
-from jobs.arrivals import Earlier, earlier, overlaid
-from jobs.attempt import Attempt
-from jobs.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
-from jobs.cli import run
-from jobs.day_checks import check_kept, check_lines
-from jobs.functions import register_functions
-from jobs.lake import LATE, NOWHERE, SEARCHERS, Partition
-from jobs.publish import publish
-from jobs.raw.inspection import inspect
-from jobs.raw.ubi import read_log
-from jobs.reading import pin
-from jobs.scratch import Scratch, scratch
-from jobs.spark import spark_session, sql_text
-from jobs.window import before_day
+from jobs.ingest import attribution
+from jobs.ingest.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
+from jobs.ingest.day_checks import check_kept, check_lines
+from jobs.ingest.inspect import inspect
+from jobs.ingest.late_events import Earlier, earlier, overlaid
+from jobs.ingest.ubi import read_log
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import LATE, NOWHERE, SEARCHERS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.lake.windows import before_day
+from jobs.platform.row_counts import Tally, published
+from jobs.platform.spark import spark_session, sql_text
+from jobs.platform.spark_udfs import register_functions
+from jobs.platform.temp_tables import Scratch, scratch
 
 ACT_REASONS = ("no_position",)
 KEY = ("search_id", "item_id")
@@ -175,7 +174,3 @@ def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) ->
     out.facts["days_changed"] = {
         day: tally[f"day {day}"] for day in before.wanted if tally[f"day {day}"]
     }
-
-
-if __name__ == "__main__":
-    run(Args, main)

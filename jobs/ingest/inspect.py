@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobs.attempt import Attempt
-from jobs.lake import Partition
-from jobs.manifest import FileEntry
-from jobs.raw.drift import DAYS, drift, findings
-from jobs.raw.drift_rules import CATALOGUE, LOG
-from jobs.raw.profile import Profile, Record, items_profile, log_profile, parsed
-from jobs.raw.sample import HEAD
-from jobs.raw.scan import Scan, scan
-from jobs.reading import Pinned
-from jobs.window import before_day
+from jobs.ingest.drift import DAYS, drift, findings
+from jobs.ingest.drift_rules import CATALOGUE, LOG
+from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
+from jobs.ingest.sample import HEAD
+from jobs.ingest.scan import Scan, scan
+from jobs.lake.attempt import Attempt
+from jobs.lake.manifest import FileEntry
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+from jobs.lake.windows import before_day
 
 log = logging.getLogger(__name__)
 LOOK_BACK_DAYS = 14
@@ -120,8 +120,8 @@ def _check(pinned: Pinned, aside: Sequence[dict[str, Any]], max_bad_file_frac: f
     more = f"; and {len(aside) - NAMED} more" if len(aside) > NAMED else ""
     raise ValueError(
         f"{pinned.partition}: {len(aside)} of {len(entries)} files, {bad / max(1, total):.1%} of the bytes, are damaged"
-        f" ({names}{more}), expected {max_bad_file_frac:.1%} at most; deliver them again, with jobs.land or, those alone,"
-        f" with jobs.replay --mended"
+        f" ({names}{more}), expected {max_bad_file_frac:.1%} at most; deliver them again, with jobs.ingest.land or, those alone,"
+        f" with jobs.ingest.replay --mended"
     )
 
 

@@ -1,20 +1,19 @@
-"""Catalogue as delivered -> items.   python -m jobs.items --catalogue catalogue/ds=2026-01-31 --items items/ds=2026-01-31"""
+"""Catalogue as delivered -> items.   python -m jobs items --catalogue catalogue/ds=2026-01-31 --items items/ds=2026-01-31"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounts import Tally, published
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.raw import files as rawfiles
-from jobs.raw.inspection import inspect
-from jobs.reading import Pinned, pin
-from jobs.spark import spark_session, sql_text
-from models.text import TEXT_TEMPLATE
+from jobs.ingest import spark_readers as rawfiles
+from jobs.ingest.inspect import inspect
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.row_counts import Tally, published
+from jobs.platform.spark import spark_session, sql_text
+from models.text.item_text import TEXT_TEMPLATE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -119,7 +118,3 @@ def _set_aside(out: Attempt, judged: DataFrame) -> None:
     out.quarantine(
         judged.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"]
     )
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -1,7 +1,7 @@
 """A shop's own files -> the raw zone: copied as they are, with checksums; exactly one target.
 
-python -m jobs.land --files 'exports/2026-01-31/*.ndjson.gz' --log log/ds=2026-01-31
-python -m jobs.land --files s3://shop/items.parquet --catalogue catalogue/ds=2026-01-31
+python -m jobs land --files 'exports/2026-01-31/*.ndjson.gz' --log log/ds=2026-01-31
+python -m jobs land --files s3://shop/items.parquet --catalogue catalogue/ds=2026-01-31
 
 Labels are the one table that is read on the way in: CSV or Parquet with query, item_id, relevance and perhaps split
 become the table's own columns.
@@ -22,15 +22,21 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.external import RUN_ENDINGS, stems
-from jobs.lake import LABELS, NOWHERE, Partition
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.schema import arrow_schema
-from jobs.sources import LINES, LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
+from jobs.ingest.delivered_files import (
+    LINES,
+    LOG_ENDINGS,
+    copy_checked,
+    find,
+    plain_name,
+    refuse_others,
+)
+from jobs.ingest.external_runs import RUN_ENDINGS, stems
+from jobs.lake import storage as store
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import LABELS, NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.platform.progress import progress
 
 ENDINGS = {
     "log": LOG_ENDINGS,
@@ -121,7 +127,3 @@ def _read(source: str) -> pa.Table:
         return pyarrow.csv.read_csv(
             cast(BinaryIO, stream), convert_options=pyarrow.csv.ConvertOptions(column_types=types)
         )
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs.lake import IMPRESSIONS, LATE
-from jobs.raw.files import union
-from jobs.reading import Pinned
-from jobs.spark import read_spark, sql_text
-from jobs.window import Window, before_day, span
+from jobs.ingest.spark_readers import union
+from jobs.lake.partitions import IMPRESSIONS, LATE
+from jobs.lake.read import Pinned
+from jobs.lake.windows import Window, before_day, span
+from jobs.platform.spark import read_spark, sql_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.display import printable
-from jobs.expiry import expired
-from jobs.manifest import QUARANTINE
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.expiry import expired
+from jobs.lake.manifest import QUARANTINE
+from jobs.lake.read import Pinned
+from jobs.platform.display import printable
 
 BATCH_ROWS = 10_000
 

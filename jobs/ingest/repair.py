@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs import store
-from jobs.attempt import Attempt
-from jobs.lake import (  # fmt: skip
+from jobs.ingest.delivered_files import LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
+from jobs.ingest.inspect import damaged
+from jobs.ingest.scan import scan
+from jobs.lake import storage as store
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import (  # fmt: skip
     ACTS,
     ASKED,
     IMPRESSIONS,
@@ -23,10 +26,7 @@ from jobs.lake import (  # fmt: skip
     SEARCHERS,
     Partition,
 )
-from jobs.raw.inspection import damaged
-from jobs.raw.scan import scan
-from jobs.reading import Pinned, pin, published_days
-from jobs.sources import LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
+from jobs.lake.read import Pinned, pin, published_days
 
 # the tables of a day in the order in which they are made
 DAILY = (IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED, PROPENSITIES, QUERIES, PAIRS, QRELS)

@@ -1,8 +1,8 @@
 """A day whose delivery was damaged: what was set aside, and how it is made good.
 
-python -m jobs.replay --impressions impressions/ds=2026-01-31                                what was set aside, counted
-python -m jobs.replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
-python -m jobs.replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  lands what was mended
+python -m jobs replay --impressions impressions/ds=2026-01-31                                what was set aside, counted
+python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
+python -m jobs replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  lands what was mended
 
 A mended file takes the place of a damaged one of its name; any other lies beside the old ones under a name of its own.
 The raw partition is replaced at once, and the day is remade by the command or the DAG that the last lines name.
@@ -15,14 +15,13 @@ import logging
 import shlex
 from dataclasses import dataclass
 
-from jobs.attribution import SET_ASIDE
-from jobs.cli import run
-from jobs.lake import LOG, NOWHERE, Partition
-from jobs.publish import publish
-from jobs.raw.inspection import damaged
-from jobs.raw.mending import land_mended, readers, whole_sources
-from jobs.raw.rejected import Rejected, rejected, samples
-from jobs.reading import exists, pin
+from jobs.ingest.attribution import SET_ASIDE
+from jobs.ingest.inspect import damaged
+from jobs.ingest.rejected import Rejected, rejected, samples
+from jobs.ingest.repair import land_mended, readers, whole_sources
+from jobs.lake.partitions import LOG, NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import exists, pin
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Args:
     """impressions  the day whose lines or files were set aside; it need not be published, where they were too many
     log          the day's raw files; that of the same day where it is not given
     show         texts of each reason that are shown; they hold what people typed
-    mended       files to land: one, a folder or a pattern, as for jobs.land
+    mended       files to land: one, a folder or a pattern, as for jobs.ingest.land
     """
 
     impressions: Partition
@@ -56,7 +55,7 @@ def main(args: Args) -> dict[str, object]:
     log.info("%s:\n%s", args.impressions, found.table())
     if found.is_expired:
         log.warning(
-            "%s: its rejected lines were deleted by jobs.retention, their days are over; deliver the lines anew, from the shop's own",
+            "%s: its rejected lines were deleted by jobs.privacy.retention, their days are over; deliver the lines anew, from the shop's own",
             args.impressions,
         )  # fmt: skip
     elif args.show and exists(args.impressions):
@@ -106,12 +105,8 @@ def _commands(args: Args, days: list[str]) -> list[str]:
     if exists(args.impressions):
         given = pin(args.impressions, even_stopped=True).manifest.args | given
     words = [word for name, value in given.items() if value != "" for word in (f"--{name}", str(value))]  # fmt: skip
-    job = shlex.join(["python", "-m", "jobs.impressions", *words])
+    job = shlex.join(["python", "-m", "jobs", "impressions", *words])
     dag = f"airflow dags trigger pairs_daily --conf {shlex.quote(json.dumps({'ds': ds}))}"
     if days:
         dag = f"airflow backfill create --dag-id pairs_daily --from-date {ds} --to-date {days[-1]} --reprocess-behavior completed"
     return [job, dag]
-
-
-if __name__ == "__main__":
-    run(Args, main)

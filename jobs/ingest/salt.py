@@ -10,9 +10,9 @@ import contextlib
 import os
 import secrets
 
-from jobs.lake import lake_root
-from jobs.store import is_local
-from jobs.tracking import home
+from jobs.lake.partitions import lake_root
+from jobs.lake.storage import is_local
+from jobs.platform.tracking import home
 
 FILE = "salt"
 
@@ -29,7 +29,7 @@ def salt() -> str:
     if not is_local(lake_root()):
         raise ValueError(
             f"NIGHTSHELF_SALT is not set, and the lake at {lake_root()} is shared; set the same secret on every machine"
-            " that runs jobs.impressions"
+            " that runs jobs.ingest.impressions"
         )
     path = home() / FILE
     if not path.exists():

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.raw.sample import Lines, Rows, cut_off
+from jobs.ingest.sample import Lines, Rows, cut_off
+from jobs.lake import storage as store
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20

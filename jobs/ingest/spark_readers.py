@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.read import Pinned
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.raw import files as rawfiles
-from jobs.reading import Pinned
+from jobs.ingest import spark_readers as rawfiles
+from jobs.lake.read import Pinned
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

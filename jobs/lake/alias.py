@@ -1,4 +1,4 @@
-"""Moving names: `champion` points at one version of one index; only `jobs.promote` moves it."""
+"""Moving names: `champion` points at one version of one index; only `jobs.serving.promote` moves it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from jobs import store
-from jobs.expiry import expired
-from jobs.fault import fault_point
-from jobs.lake import Partition, lake_root
-from jobs.promotions import PROMOTED, Promotion, parse_name, render_name
-from jobs.reading import Pinned, pin
+from jobs.lake import storage as store
+from jobs.lake.expiry import expired
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import Partition, lake_root
+from jobs.lake.promotions import PROMOTED, Promotion, parse_name, render_name
+from jobs.lake.read import Pinned, pin
 
 
 def _uri(name: str) -> str:
@@ -70,7 +70,7 @@ def read_pointer(name: str) -> Pinned:
     if not history:
         raise LookupError(
             f"{name}: points nowhere in the lake at {lake_root()}; "
-            f"`make demo`, or `python -m jobs.promote --help`, sets it"
+            f"`make demo`, or `python -m jobs promote --help`, sets it"
         )
     return pin_promoted(history[0])
 
@@ -98,7 +98,7 @@ def pin_promoted(event: Promotion) -> Pinned:
 
 
 def check_sizes(pinned: Pinned) -> None:
-    """Refuse a version of which a file is missing or of another size; `jobs.verify` reads their content.
+    """Refuse a version of which a file is missing or of another size; `jobs.serving.verify` reads their content.
 
     Raises:
         RuntimeError: such a file.

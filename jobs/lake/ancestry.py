@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.lake import TABLES, Partition
-from jobs.manifest import Source
-from jobs.reading import Pinned, pin
+from jobs.lake.manifest import Source
+from jobs.lake.partitions import TABLES, Partition
+from jobs.lake.read import Pinned, pin
 
 
 @dataclass(frozen=True)

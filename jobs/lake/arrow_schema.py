@@ -1,10 +1,10 @@
-"""Arrow schemas of the lake's tables, from the one place where columns stand (jobs.tables)."""
+"""Arrow schemas of the lake's tables, from the one place where columns stand (jobs.lake.columns)."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from jobs.lake import Table
+from jobs.lake.partitions import Table
 
 # Spark SQL type -> Arrow type
 ARROW: dict[str, pa.DataType] = {

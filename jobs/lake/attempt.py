@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.footer import steady
-from jobs.lake import Partition
-from jobs.manifest import Accounting, Manifest
-from jobs.reading import Pinned
-from jobs.schema import conform
+from jobs.lake import storage as store
+from jobs.lake.arrow_schema import conform
+from jobs.lake.manifest import Accounting, Manifest
+from jobs.lake.parquet_footer import steady
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

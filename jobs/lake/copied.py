@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import store
-from jobs.lake import Partition
-from jobs.manifest import MANIFEST, Manifest
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.manifest import MANIFEST, Manifest
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 
 
 @dataclass(frozen=True)

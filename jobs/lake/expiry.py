@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jobs import store
-from jobs.manifest import EXPIRED, QUARANTINE, FileEntry
+from jobs.lake import storage as store
+from jobs.lake.manifest import EXPIRED, QUARANTINE, FileEntry
 
 
 def expired(uri: str, entry: FileEntry) -> bool:
-    """Whether a listed file is one of a quarantine that jobs.retention has deleted since."""
+    """Whether a listed file is one of a quarantine that jobs.privacy.retention has deleted since."""
     return entry.role == QUARANTINE and store.is_file(f"{uri}/{EXPIRED}")
 
 
@@ -19,6 +19,6 @@ def refuse_expired(partition: str, uri: str, entry: FileEntry) -> None:
     """
     if expired(uri, entry):
         raise LookupError(
-            f"{partition}: {entry.name} was deleted by jobs.retention, its days are over; deliver the day"
+            f"{partition}: {entry.name} was deleted by jobs.privacy.retention, its days are over; deliver the day"
             " again to have its rejected rows back"
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyarrow import fs
 
-from jobs import store
-from jobs.keys import KEYS
-from jobs.lake import Partition, Table
-from jobs.reading import exists
+from jobs.lake import storage as store
+from jobs.lake.keys import KEYS
+from jobs.lake.partitions import Partition, Table
+from jobs.lake.read import exists
 
 
 def published(table: Table, first: str = "", before: str = "") -> list[Partition]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from jobs import store
+from jobs.lake import storage as store
 
 LOCK = "_lock"
 
@@ -32,7 +32,7 @@ def locked(uri: str, name: str) -> Iterator[None]:
 
 
 def _taken(path: Path, name: str) -> IO[str]:
-    """The lock's file, opened and locked, and still the one that others find under its name: `jobs.retention`
+    """The lock's file, opened and locked, and still the one that others find under its name: `jobs.privacy.retention`
     removes it with the folder, and a lock on a removed file keeps nobody out."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

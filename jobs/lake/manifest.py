@@ -14,7 +14,7 @@ from typing import Any
 MANIFEST = "_manifest.json"
 POINTER = "_current.json"
 VERDICT = "_verdict.json"
-# stands beside a manifest whose quarantine jobs.retention has deleted since
+# stands beside a manifest whose quarantine jobs.privacy.retention has deleted since
 EXPIRED = "_expired.json"
 # folders whose files are not rows of the table: rows that were rejected, rows that the day before had and this has not
 QUARANTINE = "quarantine"
@@ -113,7 +113,7 @@ def code_version() -> str:
     """Commit of the running code, `+dirty` when files differ from it; NIGHTSHELF_CODE_VERSION in an image."""
     if stated := os.environ.get("NIGHTSHELF_CODE_VERSION"):
         return stated
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     try:
         commit = _git(here, "rev-parse", "--short=12", "HEAD")
         return f"{commit}+dirty" if _git(here, "status", "--porcelain", "-uno") else commit

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs import store
+from jobs.lake import storage as store
 
 MAGIC = b"PAR1"
 TAIL_BYTES = 8  # length of the footer, magic

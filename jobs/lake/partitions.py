@@ -10,8 +10,8 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from jobs.keys import KEYS
-from jobs.tables import COLUMNS
+from jobs.lake.columns import COLUMNS
+from jobs.lake.keys import KEYS
 
 
 def lake_root() -> str:

@@ -85,7 +85,7 @@ def find(history: Sequence[Promotion], to: str) -> Promotion:
     """
     if not history:
         raise LookupError(
-            "champion: points nowhere yet; `python -m jobs.promote --report` moves it first"
+            "champion: points nowhere yet; `python -m jobs promote --report` moves it first"
         )
     known = once(history)
     if to == "previous":
@@ -99,7 +99,7 @@ def find(history: Sequence[Promotion], to: str) -> Promotion:
     if len(found) != 1:
         what = "several promoted bundles begin so" if found else "no promoted bundle begins so"
         told = _list(once(found) or known)
-        raise LookupError(f"{to}: {what}: {told}; `python -m jobs.promote --list 1` shows more")
+        raise LookupError(f"{to}: {what}: {told}; `python -m jobs promote --list 1` shows more")
     return found[0]
 
 

@@ -9,9 +9,10 @@ import time
 
 from pyarrow import fs
 
-from jobs import promotions, store
-from jobs.lake import Partition, lake_root
-from jobs.manifest import MANIFEST, POINTER
+from jobs.lake import promotions
+from jobs.lake import storage as store
+from jobs.lake.manifest import MANIFEST, POINTER
+from jobs.lake.partitions import Partition, lake_root
 
 HOUR_S = 3600.0
 

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import store
-from jobs.attempt import Attempt
-from jobs.fault import fault_point
-from jobs.lake import Partition
-from jobs.lock import locked
-from jobs.prune import current, prune
-from jobs.reading import Pinned, attempt_uri
-from jobs.seal import seal
+from jobs.lake import storage as store
+from jobs.lake.attempt import Attempt
+from jobs.lake.fault import fault_point
+from jobs.lake.lock import locked
+from jobs.lake.partitions import Partition
+from jobs.lake.prune import current, prune
+from jobs.lake.read import Pinned, attempt_uri
+from jobs.lake.seal import seal
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

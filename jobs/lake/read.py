@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyarrow import fs
 
-from jobs import store
-from jobs.expiry import refuse_expired
-from jobs.lake import Partition, Table, lake_root
-from jobs.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
+from jobs.lake import storage as store
+from jobs.lake.expiry import refuse_expired
+from jobs.lake.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
+from jobs.lake.partitions import Partition, Table, lake_root
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,7 +138,7 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
         except (FileNotFoundError, NotADirectoryError):
             raise LookupError(
                 f"{partition}: not published in the lake at {partition.root}; "
-                f"run `python -m jobs.{partition.name} --help` to make it"
+                f"run `python -m jobs {partition.name} --help` to make it"
             ) from None
         attempt = pointer["attempt"]
     data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")
@@ -152,13 +152,13 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
     if not even_stopped and (verdict := read_verdict(pinned)).get("verdict") == "stop":
         raise RuntimeError(
             f"{partition}: stopped by its data-quality verdict ({'; '.join(verdict['stops'])}); "
-            f"mend the input and run {pinned.manifest.job} and jobs.expect again"
+            f"mend the input and run {pinned.manifest.job} and jobs.quality.expect again"
         )
     return pinned
 
 
 def read_verdict(pinned: Pinned) -> dict[str, Any]:
-    """The verdict of `jobs.expect` on this version; empty when it was not checked yet."""
+    """The verdict of `jobs.quality.expect` on this version; empty when it was not checked yet."""
     try:
         found: dict[str, Any] = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))
     except FileNotFoundError:

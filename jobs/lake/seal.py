@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.attempt import Attempt
-from jobs.fault import fault_point
-from jobs.manifest import (
+from jobs.lake import storage as store
+from jobs.lake.attempt import Attempt
+from jobs.lake.commands import command_of
+from jobs.lake.fault import fault_point
+from jobs.lake.manifest import (
     ASIDE,
     MANIFEST,
     POINTER,
@@ -85,8 +84,7 @@ def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
 
 
 def _job_name(args: DataclassInstance) -> str:
-    module = type(args).__module__
-    return f"jobs.{Path(sys.argv[0]).stem}" if module == "__main__" else module
+    return command_of(type(args).__module__)
 
 
 def _entry(out: Attempt, name: str, size: int) -> FileEntry:

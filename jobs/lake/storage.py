@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from jobs.fault import fault_point
+from jobs.lake.fault import fault_point
 
 CHUNK_BYTES = 4 << 20
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from jobs import store
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.read import Pinned
 
 
 def record_batches(

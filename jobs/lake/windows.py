@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.lake import Partition, Table
-from jobs.reading import Pinned, pin, published_days, read_verdict
-from jobs.store import spark_uri
+from jobs.lake.partitions import Partition, Table
+from jobs.lake.read import Pinned, pin, published_days, read_verdict
+from jobs.lake.storage import spark_uri
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

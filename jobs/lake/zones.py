@@ -1,6 +1,6 @@
 """Which table holds what of people: the one place that says it. Standard library only, because DAG files import it.
 
-A zone says how long a day may stay (`jobs.retention`); a table that stands in none of them cannot be kept at all.
+A zone says how long a day may stay (`jobs.privacy.retention`); a table that stands in none of them cannot be kept at all.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from jobs.lake import lake_root
-from jobs.tracking import home
+from jobs.lake.partitions import lake_root
+from jobs.platform.tracking import home
 
-ROOT = Path(__file__).absolute().parent.parent
+ROOT = Path(__file__).absolute().parents[2]
 USER = "admin"
 # name -> slots and what for. A slot is a GPU, or a JVM's worth of memory; tasks beyond wait their turn.
 POOLS: dict[str, tuple[int, str]] = {

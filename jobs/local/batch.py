@@ -1,6 +1,6 @@
 """Several jobs in one warm process: the same Args, the same main, one JVM start instead of many.
 
-    printf 'impressions --log log/ds=2026-01-30 --impressions impressions/ds=2026-01-30\\n' | python -m jobs.batch --commands -
+    printf 'impressions --log log/ds=2026-01-30 --impressions impressions/ds=2026-01-30\\n' | python -m jobs batch --commands -
 
 For a laptop's backfill and the demo; a scheduler runs each job as a process of its own.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import shlex
 import sys
 import time
@@ -18,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.cli import parse, run
-from jobs.progress import progress
+from jobs.lake.commands import module_of
+from jobs.platform.cli import parse
+from jobs.platform.progress import progress
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,9 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def _run_job(name: str, argv: list[str]) -> dict[str, Any]:
-    if not re.fullmatch("[a-z_]+", name, re.ASCII):
-        raise ValueError(
-            f"{name!r} is no job: expected the name of a module of jobs/, such as pairs"
-        )
-    module = importlib.import_module(f"jobs.{name}")
+    module = importlib.import_module(module_of(name))
     started = time.monotonic()
     result = module.main(parse(module.Args, argv)) or {}
     line = {"job": name, **result, "seconds": round(time.monotonic() - started, 2)}
     sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
     return line
-
-
-if __name__ == "__main__":
-    run(Args, main)

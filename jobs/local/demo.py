@@ -16,12 +16,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs.airflow_env import airflow, airflow_env, prepare
-from jobs.cli import run
-from jobs.lake import ACTS, LABELS, LOG, PAIRS, QRELS, Partition
-from jobs.stages import Ledger, Stage
-from jobs.summary import champion, show, write_summary
-from jobs.tracking import home
+from jobs.lake.partitions import ACTS, LABELS, LOG, PAIRS, QRELS, Partition
+from jobs.local.airflow_env import airflow, airflow_env, prepare
+from jobs.local.stages import Ledger, Stage
+from jobs.local.summary import champion, show, write_summary
+from jobs.platform.tracking import home
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,9 @@ def _days(args: Args) -> list[str]:
 
 
 def _batch(name: str, lines: list[str], outputs: list[Partition]) -> Stage:
-    command = (sys.executable, "-m", "jobs.batch", "--commands", "-")
+    command = (sys.executable, "-m", "jobs", "batch", "--commands", "-")
     return Stage(name, command, lambda: outputs, "\n".join(lines))
 
 
 def _dag(name: str, conf: dict[str, str | int], outputs: Callable[[], list[Partition]]) -> Stage:
     return Stage(name, tuple(airflow("dags", "test", name, "--conf", json.dumps(conf))), outputs)
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.tracking import home
+from jobs.platform.tracking import home
 
 STOP_S = 20.0
 

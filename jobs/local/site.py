@@ -1,4 +1,4 @@
-"""The evaluation reports, the sweeps and the Data Docs as a site on this machine.   python -m jobs.site --port 8090
+"""The evaluation reports, the sweeps and the Data Docs as a site on this machine.   python -m jobs site --port 8090
 
 Read-only, loopback only, and on a port of its own: what people typed is shown there, and no page of it may reach
 Airflow's login.
@@ -13,13 +13,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from jobs.airflow_env import url
-from jobs.checks import data_docs
-from jobs.cli import run
-from jobs.lake import REPORT, SWEEP, Partition, Table
-from jobs.listing import published
-from jobs.pages import environment
-from jobs.reading import pin
+from jobs.lake.listing import published
+from jobs.lake.partitions import REPORT, SWEEP, Partition, Table
+from jobs.lake.read import pin
+from jobs.local.airflow_env import url
+from jobs.platform.html import environment
+from jobs.quality import data_docs
 
 log = logging.getLogger(__name__)
 # the only files that are shown, by table: the page first
@@ -93,7 +92,7 @@ def page(path: str) -> tuple[bytes, str]:
     if path == "/":
         html = (
             environment()
-            .get_template("site.html.j2")
+            .get_template("local/site.html.j2")
             .render(
                 reports=rows_of(REPORT, "towers"),
                 sweeps=rows_of(SWEEP, "study"),
@@ -118,7 +117,7 @@ def _docs(name: str) -> tuple[bytes, str]:
     folder = data_docs.site().resolve()
     file = (folder / name).resolve()
     if not file.is_relative_to(folder) or not file.is_file():
-        raise LookupError(f"/data_docs/{name}: no such page; python -m jobs.expect writes them")
+        raise LookupError(f"/data_docs/{name}: no such page; python -m jobs expect writes them")
     return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
 
@@ -147,7 +146,3 @@ def _row(partition: Partition, key: str) -> dict[str, str]:
         "created_at": pinned.manifest.created_at,
         "simulated": "simulated log" if pinned.manifest.simulated else "",
     }
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs import store
-from jobs.lake import Partition
-from jobs.manifest import code_version
-from jobs.reading import pin
+from jobs.lake import storage as store
+from jobs.lake.manifest import code_version
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
 
 log = logging.getLogger(__name__)
 # whose lines a person wants to see
-MARKS = ("jobs.publish: ", "jobs.progress: ", "jobs.training.trainer: ", "jobs.demo: ")
+MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainer: ", "jobs.local.demo: ")
 
 
 @dataclass(frozen=True)

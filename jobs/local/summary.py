@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs import store
-from jobs.lake import REPORT, Partition
-from jobs.pointer import read_pointer
-from jobs.reading import Pinned, pin
-from jobs.tracking import home, tracking_uri
+from jobs.lake import storage as store
+from jobs.lake.alias import read_pointer
+from jobs.lake.partitions import REPORT, Partition
+from jobs.lake.read import Pinned, pin
+from jobs.platform.tracking import home, tracking_uri
 
 SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
 HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
@@ -75,7 +75,7 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     for name, path in summary["paths"].items():
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
     given = [f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ]
-    command = '.venv/bin/python -m jobs.search --query "tenisówki pikachu"'
+    command = '.venv/bin/python -m jobs search --query "tenisówki pikachu"'
     console.print(f"\nNext: {''.join(given)}{command}", highlight=False, soft_wrap=True)
 
 
@@ -97,5 +97,5 @@ def _seconds(summary: Mapping[str, Any]) -> Table:
         table.add_row(name, f"{seconds:.0f}")
     table.add_section()
     for name, seconds in sorted(summary["job_seconds"].items(), key=lambda row: -row[1])[:8]:
-        table.add_row(f"  jobs.{name}", f"{seconds:.0f}")
+        table.add_row(f"  {name}", f"{seconds:.0f}")
     return table

@@ -1,4 +1,4 @@
-"""Airflow, MLflow and the reports on this machine: `make up` and `make down`.   python -m jobs.up --action start
+"""Airflow, MLflow and the reports on this machine: `make up` and `make down`.   python -m jobs up --action start
 
 Background processes on the loopback interface, each with a log and a pid file under NIGHTSHELF_HOME. Ports:
 NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PORT (5000), NIGHTSHELF_SITE_PORT (8090).
@@ -17,10 +17,18 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from jobs import tracking
-from jobs.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
-from jobs.cli import run
-from jobs.services import Service
+from jobs.local.airflow_env import (
+    ROOT,
+    USER,
+    airflow,
+    airflow_env,
+    airflow_home,
+    port,
+    prepare,
+    url,
+)
+from jobs.local.services import Service
+from jobs.platform import tracking
 
 HEALTHY_S = 240.0
 PORTS = ("airflow", "mlflow", "site")
@@ -44,7 +52,7 @@ def services() -> list[Service]:
               "--allowed-hosts", ",".join(f"{host}:{port('mlflow')}" for host in ("localhost", "127.0.0.1"))]  # fmt: skip
     return [
         Service("mlflow", mlflow),
-        Service("site", [sys.executable, "-m", "jobs.site", "--port", str(port("site"))]),
+        Service("site", [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))]),
         Service("api-server", airflow("api-server")),
         Service("scheduler", airflow("scheduler")),
         Service("dag-processor", airflow("dag-processor")),
@@ -147,7 +155,3 @@ def _table() -> Table:
     table.add_row("Reports", url("site"), "evaluations and Data Docs; also in Airflow's menu")
     table.add_row("logs", str(tracking.home() / "run"), "`make down` ends all")
     return table
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -7,6 +7,7 @@ A job's `Args` is a frozen dataclass with fields of type Partition, str, int or 
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import json
 import logging
@@ -14,11 +15,16 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
+from rich.console import Console
 from rich.logging import RichHandler
+from rich.table import Table
+from rich.text import Text
 
-from jobs.lake import NOWHERE, TABLES, Partition
+from jobs.lake.commands import COMMANDS, command_of
+from jobs.lake.partitions import NOWHERE, TABLES, Partition
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,7 +35,7 @@ T = TypeVar("T", bound="DataclassInstance")
 def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
     """Build Args from a command line; exits with 2 and a clear line when it is wrong."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m {_module(args_type)}",
+        prog=f"python -m jobs {_command(args_type)}",
         description=sys.modules[args_type.__module__].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -48,7 +54,10 @@ def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
             metavar=hints[field.name].__name__.lower(),
             help=helps.get(field.name, "") + ("" if required else " (default: %(default)s)"),
         )
-    found = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and not words[0].startswith("-"):  # the first field may go without its flag
+        words.insert(0, f"--{dataclasses.fields(args_type)[0].name}")
+    found = parser.parse_args(words)
     try:
         return args_type(**vars(found))
     except ValueError as error:  # raised by __post_init__: a value out of range
@@ -63,11 +72,30 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
     try:
         result = main(args)
     except (ValueError, LookupError, RuntimeError, OSError) as error:
-        logging.getLogger(_module(args_type)).error("%s", error, exc_info=_is_defect(error))
+        logging.getLogger(_command(args_type)).error("%s", error, exc_info=_is_defect(error))
         raise SystemExit(1) from None
     if result is not None:
         line = {**result, "seconds": round(time.monotonic() - started, 2)}
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def show_commands() -> None:
+    """Print the commands by room, each with the first line of its module's docstring."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for room, commands in COMMANDS.items():
+        table.add_row(f"[bold]{room}[/]", "")
+        for command, file in commands.items():
+            path = Path(__file__).resolve().parents[1] / room / f"{file}.py"
+            table.add_row(f"  {command}", Text(_first_line(path), overflow="fold"))
+    console = Console()
+    console.print(table)
+    console.print("\npython -m jobs COMMAND --help explains the settings of one.", highlight=False)
+
+
+def _first_line(path: Path) -> str:
+    """The docstring is read, not imported: an import would bring torch and Spark along."""
+    doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return doc.partition("\n")[0].partition("   ")[0]
 
 
 def quiet_logging() -> None:
@@ -89,11 +117,8 @@ def _is_defect(error: Exception) -> bool:
     return type(error) not in (ValueError, LookupError, RuntimeError, FileNotFoundError)
 
 
-def _module(args_type: type) -> str:
-    if args_type.__module__ != "__main__":
-        return args_type.__module__
-    spec = sys.modules["__main__"].__spec__
-    return spec.name if spec else "__main__"
+def _command(args_type: type) -> str:
+    return command_of(args_type.__module__)
 
 
 def _helps(doc: str) -> dict[str, str]:

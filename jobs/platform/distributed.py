@@ -1,6 +1,6 @@
 """The processes of one training, as torchrun or Spark started them; alone, this one is all there is.
 
-torchrun --nproc-per-node=2 -m jobs.towers --pairs ...
+torchrun --nproc-per-node=2 -m jobs towers --pairs ...
 
 The first process reads, judges, writes and answers; the others only train.
 """
@@ -15,7 +15,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from models.team import Team
+from models.training.distributed import Team
 
 # others wait while the first one judges an epoch on the whole catalogue
 PATIENCE = timedelta(hours=2)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from jobs.tracking import home
+from jobs.platform.tracking import home
 
 SUPPORTED = ("17", "21")
 # Spark's launcher always asks for this module; only MLlib's vectorised BLAS uses it

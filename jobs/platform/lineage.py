@@ -1,22 +1,20 @@
 """The way back from a partition to the log: versions, hashes, code.
 
-python -m jobs.lineage index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs lineage index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from jobs.ancestry import Ancestor, ancestry
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.pointer import read_pointer
-from jobs.reading import pin
+from jobs.lake.alias import read_pointer
+from jobs.lake.ancestry import Ancestor, ancestry
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.read import pin
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,3 @@ def _label(one: Ancestor, again: bool = False) -> Text:
         return label.append("  no longer kept", style="yellow")
     label.append(f"  {made.job} {made.created_at[:16]} code {made.code_version}", style="dim")
     return label.append(f"  mlflow {made.mlflow_run_id[:8]}" if made.mlflow_run_id else "", "dim")
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 2 and not sys.argv[1].startswith("-"):  # the address alone will do
-        sys.argv.insert(1, "--partition")
-    run(Args, main)

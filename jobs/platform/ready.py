@@ -1,6 +1,6 @@
 """Which of these partitions are not there yet: what Airflow's sensors ask.
 
-python -m jobs.ready --partitions log/ds=2026-01-31,catalogue/ds=2026-01-31
+python -m jobs ready --partitions log/ds=2026-01-31,catalogue/ds=2026-01-31
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.reading import exists, pin, read_verdict
+from jobs.lake.partitions import Partition
+from jobs.lake.read import exists, pin, read_verdict
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Args:
     """partitions  addresses, separated by commas
-    gated       1: a partition counts when jobs.expect has let it pass; 0: when it is published
+    gated       1: a partition counts when jobs.quality.expect has let it pass; 0: when it is published
     """
 
     partitions: str
@@ -50,7 +49,3 @@ def ready(partition: Partition, gated: int) -> bool:
     if not exists(partition):
         return False
     return not gated or bool(read_verdict(pin(partition)))
-
-
-if __name__ == "__main__":
-    run(Args, main)

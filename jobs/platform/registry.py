@@ -14,14 +14,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from jobs.lake import Partition
-from jobs.reading import Pinned, pin
-from jobs.tracking import client
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin
+from jobs.platform.tracking import client
 
 MODEL = "two_tower"
 # what serves, what served before it, what was judged last
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
-CODE = Path(__file__).with_name("served_towers.py")
+CODE = Path(__file__).resolve().parents[1] / "bundle" / "mlflow_model.py"
 log = logging.getLogger(__name__)
 
 

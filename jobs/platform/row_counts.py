@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jobs.attempt import Attempt
+from jobs.lake.attempt import Attempt
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.java import java_home
-from jobs.reading import Pinned
-from jobs.store import spark_uri
+from jobs.lake.read import Pinned
+from jobs.lake.storage import spark_uri
+from jobs.platform.java import java_home
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-SQL = Path(__file__).resolve().parent.parent / "sql"
+SQL = Path(__file__).resolve().parents[2] / "sql"
 
 CONF: dict[str, bool | float | int | str | None] = {
     "spark.ui.enabled": "false",
@@ -46,7 +46,7 @@ LONG_BYTES = 1 << 30
 
 @contextmanager
 def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSession]:
-    """A session for one job; an active one (jobs.batch keeps it warm between jobs) is used and left open.
+    """A session for one job; an active one (jobs.local.batch keeps it warm between jobs) is used and left open.
 
     reads: what it will read; shuffles are parted by the size of that, and a long job's code is compiled fully.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models import normalise, personal
+from models import privacy as personal
+from models.text import normalise
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from jobs import store
-from jobs.attempt import Attempt
+from jobs.lake import storage as store
+from jobs.lake.attempt import Attempt
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

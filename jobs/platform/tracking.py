@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.manifest import code_version
-from jobs.reading import Pinned, read_verdict
-from jobs.seal import spelled
+from jobs.lake.manifest import code_version
+from jobs.lake.read import Pinned, read_verdict
+from jobs.lake.seal import spelled
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

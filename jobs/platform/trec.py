@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from jobs.columns import Strings, large, numbers, pick, strings, table_of
-from models.fusion import Ranked
+from jobs.lake.arrow import Strings, large, numbers, pick, strings, table_of
+from models.fusion.ranked_lists import Ranked
 
 _SPACE = re.compile(r"\s")
 _RUN = ("query_id", "q0", "item_id", "rank", "score", "tag")

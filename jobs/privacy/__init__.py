@@ -1,1 +1,1 @@
-"""What jobs.retention stands on: whose days are over, what is held all the same, how it goes, and the proof."""
+"""What jobs.privacy.retention stands on: whose days are over, what is held all the same, how it goes, and the proof."""

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs import store
-from jobs.keeping.holds import Holds
-from jobs.keeping.home import AGED, ALERTS, NAMED, SAID, written_s
-from jobs.keeping.limits import Limits
-from jobs.keeping.places import KNOWN, trials_folder
-from jobs.lake import lake_root
-from jobs.lock import LOCK
-from jobs.manifest import POINTER
-from jobs.tracking import home
+from jobs.lake import storage as store
+from jobs.lake.lock import LOCK
+from jobs.lake.manifest import POINTER
+from jobs.lake.partitions import lake_root
+from jobs.platform.tracking import home
+from jobs.privacy.holds import Holds
+from jobs.privacy.limits import Limits
+from jobs.privacy.local_files import AGED, ALERTS, NAMED, SAID, written_s
+from jobs.privacy.partition_folders import KNOWN, trials_folder
 
 _DAY = r"ds=(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _IN_TABLE = re.compile(rf"(?:^|.*/)(?P<table>[a-z]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)")  # fmt: skip

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import store
-from jobs.keeping.erase import Doomed
-from jobs.keeping.places import Place, trials_folder
-from jobs.lake import Partition
+from jobs.lake import storage as store
+from jobs.lake.partitions import Partition
+from jobs.privacy.erase import Doomed
+from jobs.privacy.partition_folders import Place, trials_folder
 
 NAME = "_ledger.json"
 Row = dict[str, Any]

@@ -7,14 +7,14 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from jobs import store
-from jobs.fault import fault_point
-from jobs.keeping.holds import Holds
-from jobs.keeping.limits import Limits
-from jobs.keeping.places import Place
-from jobs.lock import LOCK, locked
-from jobs.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE
-from jobs.prune import HOUR_S
+from jobs.lake import storage as store
+from jobs.lake.fault import fault_point
+from jobs.lake.lock import LOCK, locked
+from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE
+from jobs.lake.prune import HOUR_S
+from jobs.privacy.holds import Holds
+from jobs.privacy.limits import Limits
+from jobs.privacy.partition_folders import Place
 
 WHOLE, ASIDE = "whole", "quarantine"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from jobs import promotions, store
-from jobs.lake import Partition, lake_root
-from jobs.promotions import Promotion
-from jobs.reading import pin
+from jobs.lake import promotions
+from jobs.lake import storage as store
+from jobs.lake.partitions import Partition, lake_root
+from jobs.lake.promotions import Promotion
+from jobs.lake.read import pin
 
 Holds = dict[tuple[str, str], str]  # (address, attempt) -> why
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from jobs.manifest import QUARANTINE
-from jobs.zones import CATALOGUE, DERIVED, JUDGED, MODEL, RAW, RECORD, zone_of
+from jobs.lake.manifest import QUARANTINE
+from jobs.lake.zones import CATALOGUE, DERIVED, JUDGED, MODEL, RAW, RECORD, zone_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Limits:
     def holds_raw(name: str) -> bool:
         """Whether a file of a partition, by its name there, holds raw lines: rejected ones, or what a killed job left.
 
-        Spark's own folder and jobs.scratch begin with _; the job deletes them when it ends.
+        Spark's own folder and jobs.platform.temp_tables begin with _; the job deletes them when it ends.
         """
         folders = name.split("/")[2:-1]  # attempts/<version>/...
         return any(one == QUARANTINE or one.startswith("_") for one in folders)

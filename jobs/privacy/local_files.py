@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs import store
-from jobs.checks import data_docs
-from jobs.fault import fault_point
-from jobs.keeping.limits import Limits
-from jobs.keeping.places import KNOWN
-from jobs.tracking import home
+from jobs.lake import storage as store
+from jobs.lake.fault import fault_point
+from jobs.platform.tracking import home
+from jobs.privacy.limits import Limits
+from jobs.privacy.partition_folders import KNOWN
+from jobs.quality import data_docs
 
-# what jobs.expect says of a partition: validations/pairs/ds=2026-01-31/...
+# what jobs.quality.expect says of a partition: validations/pairs/ds=2026-01-31/...
 SAID = ("data_docs", "validations")
 # named after a partition: towers,ds=2026-01-31,step=star.safetensors
 NAMED = ("checkpoints", "scratch", "sweeps")

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs import store
-from jobs.keys import KEYS
-from jobs.lake import lake_root, trials_root
-from jobs.tracking import home
-from jobs.zones import ZONES
+from jobs.lake import storage as store
+from jobs.lake.keys import KEYS
+from jobs.lake.partitions import lake_root, trials_root
+from jobs.lake.zones import ZONES
+from jobs.platform.tracking import home
 
 TABLE = re.compile(r"([a-z]+)_v([0-9]+)")
 KNOWN = {table for tables in ZONES.values() for table in tables}

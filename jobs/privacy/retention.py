@@ -1,7 +1,7 @@
 """What people typed goes when its days are over, and what was made of it later; then everything is looked through.
 
-python -m jobs.retention --retention retention/ds=2026-01-31 --dry_run 1   says what would go, and deletes nothing
-python -m jobs.retention --retention retention/ds=2026-01-31
+python -m jobs retention --retention retention/ds=2026-01-31 --dry_run 1   says what would go, and deletes nothing
+python -m jobs retention --retention retention/ds=2026-01-31
 
 Which table holds what of people stands in jobs/zones.py. A version that a moving name holds stays, with its towers,
 and is listed. The stores cleared are those of the NIGHTSHELF_HOME of this machine.
@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.cli import run
-from jobs.fault import fault_point
-from jobs.keeping import home as stores
-from jobs.keeping.erase import Doomed, doomed, erase
-from jobs.keeping.holds import Holds, holds
-from jobs.keeping.ledger import Ledger
-from jobs.keeping.limits import Limits
-from jobs.keeping.places import Place, places
-from jobs.keeping.proof import Scan, scan
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.zones import TYPED
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.zones import TYPED
+from jobs.privacy import local_files as stores
+from jobs.privacy.audit import Scan, scan
+from jobs.privacy.deletion_log import Ledger
+from jobs.privacy.erase import Doomed, doomed, erase
+from jobs.privacy.holds import Holds, holds
+from jobs.privacy.limits import Limits
+from jobs.privacy.partition_folders import Place, places
 
 log = logging.getLogger(__name__)
 NAMED = 20  # files that an error names
@@ -162,7 +161,3 @@ def _said(due: list[Doomed], files: dict[str, Any]) -> dict[str, object]:
         "files": sum(one.files for one in due) + sum(map(len, files.values())),
         "bytes": sum(one.bytes for one in due),
     }
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.checks.count_keys import answer, by_keys, collect, grouped
-from jobs.checks.count_rows import View, tally
-from jobs.checks.count_vectors import Moments
-from jobs.checks.counts import ROWS, UNIQUE, Count
-from jobs.checks.derive import Derived, Known
-from jobs.checks.derived import DERIVED, known_of
-from jobs.checks.relations import RELATED, partner_keys, related
-from jobs.reading import Pinned, read_table
-from jobs.streaming import record_batches
+from jobs.lake.read import Pinned, read_table
+from jobs.lake.streaming import record_batches
+from jobs.quality.count_keys import answer, by_keys, collect, grouped
+from jobs.quality.count_rows import View, tally
+from jobs.quality.count_vectors import Moments
+from jobs.quality.derived_columns import DERIVED, known_of
+from jobs.quality.metrics import ROWS, UNIQUE, Count
+from jobs.quality.references import RELATED, partner_keys, related
+from jobs.quality.row_columns import Derived, Known
 
 BATCH_ROWS = 65_536
 Figures = dict[str, float]

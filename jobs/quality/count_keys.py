@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.checks.count_rows import View, unexpected
-from jobs.checks.counts import UNIQUE, Count
-from jobs.checks.derive import Derived
-from jobs.checks.derive_keys import nulls, words
-from jobs.checks.relations import RELATED
-from models.hashes import NULL, mix, start
+from jobs.quality.count_rows import View, unexpected
+from jobs.quality.hash_keys import nulls, words
+from jobs.quality.metrics import UNIQUE, Count
+from jobs.quality.references import RELATED
+from jobs.quality.row_columns import Derived
+from models.quality.hashes import NULL, mix, start
 
 
 def by_keys(count: Count, derived: Mapping[str, Derived]) -> bool:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.checks.counts import Count
-from jobs.checks.derive import Derived, Known
-from jobs.checks.derive_keys import nulls, words
+from jobs.quality.hash_keys import nulls, words
+from jobs.quality.metrics import Count
+from jobs.quality.row_columns import Derived, Known
 
 
 class View:
@@ -79,7 +79,7 @@ class View:
         make = self.derived[name].arrow
         if make is None:
             raise LookupError(
-                f"{name}: counted by groups (jobs.checks.count_keys), no column is made of it"
+                f"{name}: counted by groups (jobs.quality.count_keys), no column is made of it"
             )
         values = make(rows, self.known)
         return _number(values if isinstance(values, pa.ChunkedArray) else pa.array(values))

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.checks.count_keys import by_keys, grouped
-from jobs.checks.counting import Figures, Plan, averaged
-from jobs.checks.counts import ROWS, UNIQUE, Count
-from jobs.checks.relations import RELATED, partner
-from jobs.spark import read_spark
+from jobs.platform.spark import read_spark
+from jobs.quality.count import Figures, Plan, averaged
+from jobs.quality.count_keys import by_keys, grouped
+from jobs.quality.metrics import ROWS, UNIQUE, Count
+from jobs.quality.references import RELATED, partner
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.checks.data_docs_page import html
-from jobs.lake import Partition
-from jobs.quality_page.page import overview
-from jobs.quality_page.record import WORST_FIRST, Record
-from jobs.quality_page.told import alerts_file, told
-from jobs.tracking import home
+from jobs.lake.partitions import Partition
+from jobs.platform.tracking import home
+from jobs.quality.data_docs_page import html
+from jobs.quality.overview.alerts import alerts_file, told
+from jobs.quality.overview.page import overview
+from jobs.quality.overview.record import WORST_FIRST, Record
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult
@@ -42,7 +42,7 @@ class ResultPage:
         rows.sort(key=lambda row: (row["success"], WORST_FIRST.index(row["on_fail"])))
         failed = [row["on_fail"] for row in rows if not row["success"]]
         return {
-            "template": "data_docs_result.html.j2",
+            "template": "quality/data_docs_result.html.j2",
             "partition": meta["partition"],
             "table": result.suite_name,
             "rows": rows,
@@ -61,7 +61,7 @@ class SuitePage:
     def render(self, suite: ExpectationSuite) -> dict[str, Any]:
         """The template's values: every expectation with its reason and weight."""
         return {
-            "template": "data_docs_suite.html.j2",
+            "template": "quality/data_docs_suite.html.j2",
             "table": suite.name,
             "about": suite.notes,
             "rows": [_row(one.configuration) for one in suite.expectations],
@@ -133,7 +133,7 @@ def build(
 
 
 def refresh() -> Path:
-    """Write the index anew, once jobs.retention took records away: pages without a record go too."""
+    """Write the index anew, once jobs.privacy.retention took records away: pages without a record go too."""
     with (home() / "data_docs.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         return _index(_prune(sys.maxsize))
@@ -149,7 +149,7 @@ def refresh_if_older() -> None:
 def _index(kept: Sequence[Record]) -> Path:
     index = site() / "index.html"
     values = overview(kept, told(alerts_file()))
-    index.write_text(html("data_docs_index.html.j2", values), "utf-8")
+    index.write_text(html("quality/data_docs_index.html.j2", values), "utf-8")
     return index
 
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
-STYLE = ("data_docs.css", "quality_page.css")
+TEMPLATES = Path(__file__).resolve().parents[1]
+STYLE = ("quality/data_docs.css", "quality/overview/quality_page.css")
 
 
 @cache

@@ -7,8 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.checks.counts import Count
-from jobs.checks.derive import (
+from jobs.lake.read import Pinned
+from jobs.quality.group_columns import (
+    arms_missing,
+    dim_difference,
+    distinct_per,
+    fingerprint,
+    highest,
+    lowest,
+    norm,
+    rank_gap,
+    repeated,
+    score_rise,
+    size,
+    size_difference,
+)
+from jobs.quality.metrics import Count
+from jobs.quality.row_columns import (
     Derived,
     Known,
     at_top,
@@ -26,21 +41,6 @@ from jobs.checks.derive import (
     only_where,
     without,
 )
-from jobs.checks.derive_sets import (
-    arms_missing,
-    dim_difference,
-    distinct_per,
-    fingerprint,
-    highest,
-    lowest,
-    norm,
-    rank_gap,
-    repeated,
-    score_rise,
-    size,
-    size_difference,
-)
-from jobs.reading import Pinned
 
 # the one column that every table is given: names and types of the files' columns, in order
 SCHEMA = "columns_and_types"

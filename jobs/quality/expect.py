@@ -1,4 +1,4 @@
-"""Partitions -> their data-quality verdicts.   python -m jobs.expect --partitions items/ds=2026-01-31,pairs/ds=2026-01-31
+"""Partitions -> their data-quality verdicts.   python -m jobs expect --partitions items/ds=2026-01-31,pairs/ds=2026-01-31
 
 Runs the table's suite of great_expectations/ on each partition, writes `_verdict.json` beside its data and the Data Docs
 under NIGHTSHELF_HOME. A verdict `stop` ends with an error, and every reader downstream refuses the partition.
@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from jobs import cli, store
-from jobs.checks import data_docs
-from jobs.checks.quality import Outcome, check, project, suite_file
-from jobs.lake import Partition
-from jobs.manifest import VERDICT
-from jobs.quality_page.record import Record, accounts_of, stated_of
-from jobs.reading import pin
+from jobs.lake import storage as store
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from jobs.platform import cli
+from jobs.quality import data_docs
+from jobs.quality.overview.record import Record, accounts_of, stated_of
+from jobs.quality.run_suite import Outcome, check, project, suite_file
 
 log = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from jobs.checks.counted import EVERYTHING, Batch
-from models.bands import stability_index, usual_band
+from jobs.quality.precomputed_engine import EVERYTHING, Batch
+from models.quality.bands import stability_index, usual_band
 
 WEEK = 7
 Found = dict[str, Any]
 
 
 class BatchFigures(TableMetricProvider):
-    """The metric that stands for everything that was counted; jobs.checks.counted answers it."""
+    """The metric that stands for everything that was counted; jobs.quality.precomputed_engine answers it."""
 
     metric_name = EVERYTHING
 

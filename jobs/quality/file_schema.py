@@ -1,13 +1,13 @@
-"""What columns a partition's files really have, in the words of jobs.tables."""
+"""What columns a partition's files really have, in the words of jobs.lake.columns."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.manifest import FileEntry
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.manifest import FileEntry
+from jobs.lake.read import Pinned
 
 
 def ddl(columns: dict[str, str]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from jobs.checks.derived import SCHEMA
-from jobs.reading import Pinned
+from jobs.lake.read import Pinned
+from jobs.quality.derived_columns import SCHEMA
 
 if TYPE_CHECKING:
     from great_expectations.core import (

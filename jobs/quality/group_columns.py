@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.checks.derive import Derived, Known
+from jobs.quality.row_columns import Derived, Known
 
 RANKING = ("arm", "query_id")
 BATCH_ROWS = 65_536

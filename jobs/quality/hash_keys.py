@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.hashes import NULL, text_words
+from models.quality.hashes import NULL, text_words
 
 
 def words(column: Any, seed: int) -> np.ndarray:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from jobs import store
-from jobs.lake import Partition
-from jobs.manifest import POINTER, VERDICT
-from jobs.reading import attempt_uri
+from jobs.lake import storage as store
+from jobs.lake.manifest import POINTER, VERDICT
+from jobs.lake.partitions import Partition
+from jobs.lake.read import attempt_uri
 
 DAYS = 28
 

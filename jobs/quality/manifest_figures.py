@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from jobs.lake import Partition
-from jobs.manifest import Manifest
-from jobs.reading import Pinned
+from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 
 SECONDS_PER_HOUR = 3600
 

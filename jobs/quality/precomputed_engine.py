@@ -14,7 +14,7 @@ import pandas as pd
 from great_expectations.datasource.fluent.pandas_datasource import PandasDatasource
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 
-from jobs.checks.counts import ROWS, columns_of, count_of
+from jobs.quality.metrics import ROWS, columns_of, count_of
 
 EVERYTHING = "table.figures"
 # what says where a metric looks, not what it looks for

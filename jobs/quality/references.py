@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from jobs.checks.counts import Count
-from jobs.checks.derive_keys import words
-from jobs.embedding.shards import of_shard
-from jobs.lake import TABLES, Partition
-from jobs.reading import Pinned, exists, pin
-from jobs.streaming import record_batches
-from models.hashes import mix, start
+from jobs.embeddings.sharding import of_shard
+from jobs.lake.partitions import TABLES, Partition
+from jobs.lake.read import Pinned, exists, pin
+from jobs.lake.streaming import record_batches
+from jobs.quality.hash_keys import words
+from jobs.quality.metrics import Count
+from models.quality.hashes import mix, start
 
 BATCH_ROWS = 65_536
 RELATED = ("orphans", "missing")

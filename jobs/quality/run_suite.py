@@ -18,18 +18,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.checks.count_sql import figures_spark
-from jobs.checks.counting import Figures, Plan, figures_here
-from jobs.checks.counts import ROWS, Count, counts_of, figures_of, per_row
-from jobs.checks.derived import DERIVED, SCHEMA, computable
-from jobs.checks.file_schema import ddl, file_columns, spark_reads
-from jobs.checks.findings import Finding, finding_of, keep_counts
-from jobs.checks.history import history
-from jobs.checks.manifest_figures import manifest_figures
-from jobs.checks.relations import RELATED, partner, rows_of
-from jobs.reading import Pinned
-from jobs.spark import spark_session
-from jobs.tracking import home
+from jobs.lake.read import Pinned
+from jobs.platform.spark import spark_session
+from jobs.platform.tracking import home
+from jobs.quality.count import Figures, Plan, figures_here
+from jobs.quality.count_sql import figures_spark
+from jobs.quality.derived_columns import DERIVED, SCHEMA, computable
+from jobs.quality.file_schema import ddl, file_columns, spark_reads
+from jobs.quality.findings import Finding, finding_of, keep_counts
+from jobs.quality.history import history
+from jobs.quality.manifest_figures import manifest_figures
+from jobs.quality.metrics import ROWS, Count, counts_of, figures_of, per_row
+from jobs.quality.references import RELATED, partner, rows_of
 
 if TYPE_CHECKING:
     from great_expectations.core import (
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
 
 log = logging.getLogger(__name__)
-PROJECT = Path(__file__).resolve().parent.parent.parent / "great_expectations"
+PROJECT = Path(__file__).resolve().parents[2] / "great_expectations"
 # how every checkpoint reports: counts, and not one of the values that failed
 QUIET = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
@@ -91,7 +91,7 @@ def project() -> AbstractDataContext:
     warnings.filterwarnings("ignore", module="great_expectations")
     import great_expectations
 
-    import jobs.checks.figure_rules  # noqa: F401  the suites name its expectations, and judge figures
+    import jobs.quality.expectations  # noqa: F401  the suites name its expectations, and judge figures
 
     return great_expectations.get_context(
         mode="file",
@@ -171,7 +171,7 @@ def _run(
     """One checkpoint; the same version of a partition always has the same page, so that links hold."""
     import great_expectations
 
-    from jobs.checks.counted import Batch
+    from jobs.quality.precomputed_engine import Batch
 
     created = datetime.fromisoformat(pinned.manifest.created_at).astimezone(UTC)
     checked = context.checkpoints.get(pinned.partition.name).run(

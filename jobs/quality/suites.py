@@ -1,4 +1,4 @@
-"""The Great Expectations project, written from its readable rules.   python -m jobs.suites
+"""The Great Expectations project, written from its readable rules.   python -m jobs suites
 
 Run it after a change to great_expectations/rules/*.yaml or to the columns in jobs/tables.py, and commit what it writes:
 suites, validation definitions and checkpoints. The same rules give the same bytes. The data sources, one asset a table,
@@ -16,11 +16,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
-from jobs import cli
-from jobs.checks.derived import SCHEMA
-from jobs.checks.file_schema import ddl
-from jobs.checks.quality import PROJECT, QUIET
-from jobs.tables import COLUMNS
+from jobs.lake.columns import COLUMNS
+from jobs.platform import cli
+from jobs.quality.derived_columns import SCHEMA
+from jobs.quality.file_schema import ddl
+from jobs.quality.run_suite import PROJECT, QUIET
 
 log = logging.getLogger(__name__)
 

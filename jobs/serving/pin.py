@@ -1,8 +1,8 @@
 """A moving name, resolved once: the towers, the space and the index in service that a DAG run works with.
 
-python -m jobs.pin                                        the champion's
-python -m jobs.pin --towers towers/ds=2026-01-31/step=star
-python -m jobs.pin --ds 2026-01-31 --shards 2             and the day to take embeddings over from
+python -m jobs pin                                        the champion's
+python -m jobs pin --towers towers/ds=2026-01-31/step=star
+python -m jobs pin --ds 2026-01-31 --shards 2             and the day to take embeddings over from
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from jobs.cli import run
-from jobs.lake import CODES, EMBEDDINGS, ITEMS, NOWHERE, QUANTISER, Partition, Table
-from jobs.pointer import has_pointer, read_pointer
-from jobs.reading import Pinned, exists, pin, read_verdict
+from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, QUANTISER, Partition, Table
+from jobs.lake.read import Pinned, exists, pin, read_verdict
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
 log = logging.getLogger(__name__)
@@ -104,7 +103,3 @@ def towers_behind(champion: Pinned) -> Pinned:
         f"{champion.partition}: of its towers ({', '.join(found) or 'none'}) none is in space {space} "
         f"any more; they were trained anew: promote an index of the new ones"
     )
-
-
-if __name__ == "__main__":
-    run(Args, main)

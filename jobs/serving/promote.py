@@ -1,9 +1,9 @@
 """Move the name `champion` to an index that its report lets pass, or back to an older one.
 
-python -m jobs.promote --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
-python -m jobs.promote --to previous                     (roll back, in a second; or --to 3f9c1a: a bundle's id)
-python -m jobs.promote --list 1                          (what served, newest first)
-python -m jobs.promote --index index/ds=2026-01-30/towers=7f3a5c1e9b2d4a60      (serve this one, judged or not)
+python -m jobs promote --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs promote --to previous                     (roll back, in a second; or --to 3f9c1a: a bundle's id)
+python -m jobs promote --list 1                          (what served, newest first)
+python -m jobs promote --index index/ds=2026-01-30/towers=7f3a5c1e9b2d4a60      (serve this one, judged or not)
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.manifest import Source
-from jobs.pointer import (
+from jobs.lake.alias import (
     check_sizes,
     has_pointer,
     pin_promoted,
@@ -25,9 +22,11 @@ from jobs.pointer import (
     read_pointer,
     write_pointer,
 )
-from jobs.promotions import PROMOTED, ROLLED_BACK, find
-from jobs.promotions_shown import show
-from jobs.reading import Pinned, pin
+from jobs.lake.manifest import Source
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.promotions import PROMOTED, ROLLED_BACK, find
+from jobs.lake.read import Pinned, pin
+from jobs.serving.promotions_shown import show
 
 log = logging.getLogger(__name__)
 CHAMPION = "champion"
@@ -156,7 +155,7 @@ def _still_the_rival(report: Pinned) -> str:
 
 def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, Any]:
     """Load the bundle as a service would, then move the name."""
-    from jobs.bundle import load_bundle  # torch: not for those who roll back
+    from jobs.bundle.torch_reader import load_bundle  # torch: not for those who roll back
 
     load_bundle(index)
     return _switch(args, index, PROMOTED, why, instead_of)
@@ -169,7 +168,7 @@ def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> d
     if telling == "auto":
         telling = "background" if how == ROLLED_BACK else "wait"
     if telling == "background":
-        words = [sys.executable, "-m", "jobs.promote", "--tell", "1"]
+        words = [sys.executable, "-m", "jobs", "promote", "--tell", "1"]
         nothing = subprocess.DEVNULL
         subprocess.Popen(
             words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
@@ -185,10 +184,6 @@ def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> d
 
 
 def _tell(index: Pinned, why: str) -> str:
-    from jobs.registry import tell_champion  # MLflow: after the switch, and not before
+    from jobs.platform.registry import tell_champion  # MLflow: after the switch, and not before
 
     return tell_champion(index, why)
-
-
-if __name__ == "__main__":
-    run(Args, main)

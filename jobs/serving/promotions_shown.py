@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.display import printable
-from jobs.lake import Partition
-from jobs.manifest import MANIFEST
-from jobs.pointer import read_history
-from jobs.promotions import Promotion, in_line
-from jobs.reading import attempt_uri
-from jobs.store import list_files
+from jobs.lake.alias import read_history
+from jobs.lake.manifest import MANIFEST
+from jobs.lake.partitions import Partition
+from jobs.lake.promotions import Promotion, in_line
+from jobs.lake.read import attempt_uri
+from jobs.lake.storage import list_files
+from jobs.platform.display import printable
 
 SHOWN = 30
 

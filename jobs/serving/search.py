@@ -1,4 +1,4 @@
-"""What the champion answers, arm by arm.   python -m jobs.search --query "tenisówki pikachu" """
+"""What the champion answers, arm by arm.   python -m jobs search --query "tenisówki pikachu" """
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli import run
-from jobs.display import printable
-from jobs.lake import NOWHERE, Partition
-from jobs.pointer import read_pointer
-from jobs.reader import Bundle, Hit, open_bundle
-from jobs.reading import pin
-from models.fusion import Ranked, first
+from jobs.bundle.reader import Bundle, Hit, open_bundle
+from jobs.lake.alias import read_pointer
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.read import pin
+from jobs.platform.display import printable
+from models.fusion.ranked_lists import Ranked, first
 
 HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
 UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "fused"}
@@ -137,7 +136,3 @@ def _one_arm(arm: str, hits: list[Shown]) -> Table:
     if not hits:
         table.add_row("", Text("no item shares a word with the query", style="dim"))
     return table
-
-
-if __name__ == "__main__":
-    run(Args, main)

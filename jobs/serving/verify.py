@@ -1,13 +1,12 @@
 """Check a published bundle as a service would before it takes it, and time it as the service would use it.
 
-python -m jobs.verify index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs verify index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.bundle_files import CANARIES_FILE, QUERY_TOWER
-from jobs.cli import run
-from jobs.columns import pick, strings, texts
-from jobs.golden import golden_texts
-from jobs.lake import NOWHERE, Partition
-from jobs.pointer import read_pointer
-from jobs.query_encoder import open_encoder
-from jobs.reader import Bundle, open_bundle
-from jobs.reading import Pinned, pin, read_table
-from jobs.speed import ROUNDS, latency_ms
+from jobs.bundle.files import CANARIES_FILE, QUERY_TOWER
+from jobs.bundle.golden import golden_texts
+from jobs.bundle.latency import ROUNDS, latency_ms
+from jobs.bundle.query_encoder import open_encoder
+from jobs.bundle.reader import Bundle, open_bundle
+from jobs.lake.alias import read_pointer
+from jobs.lake.arrow import pick, strings, texts
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.read import Pinned, pin, read_table
 
 log = logging.getLogger(__name__)
 STAGES = {"encode": "encode", "search": "search", "answer": "end to end"}
@@ -104,8 +102,8 @@ def resident_bytes() -> int:
 def _deep(pinned: Pinned) -> dict[str, Any]:
     """Load it with torch too: golden vectors both ways, and sampled items under their own vectors."""
     # torch, which the reader was timed without
-    from jobs.bundle import load_bundle, own_vector_frac
-    from jobs.query_tower import HOSTILE, compare
+    from jobs.bundle.export_onnx import HOSTILE, compare
+    from jobs.bundle.torch_reader import load_bundle, own_vector_frac
 
     bundle = load_bundle(pinned)
     canaries: dict[str, str] = json.loads(pinned.path(CANARIES_FILE).read_bytes())
@@ -142,9 +140,3 @@ def _show(found: dict[str, Any], console: Console) -> None:
     held = f"{found['resident_bytes'] / 1e6:,.0f} MB resident"
     timed = f"{found['timed_on']}, the least of {ROUNDS} turns each"
     console.print(Text(f"{timed}; {held}", "dim"))
-
-
-if __name__ == "__main__":
-    if len(sys.argv) >= 2 and not sys.argv[1].startswith("-"):  # the address alone will do
-        sys.argv.insert(1, "--index")
-    run(Args, main)

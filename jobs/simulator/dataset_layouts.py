@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jobs.labelled_rows import Rows, read_csv, read_parquet
+from jobs.simulator.dataset_rows import Rows, read_csv, read_parquet
 
 OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
 # Exact, Substitute, Complement, Irrelevant (Reddy et al. 2022, "Shopping Queries Dataset")

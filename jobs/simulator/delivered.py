@@ -10,14 +10,14 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from jobs import store
-from jobs.reading import Pinned
+from jobs.lake import storage as store
+from jobs.lake.read import Pinned
 
 
 def delivered_columns(pinned: Pinned, columns: Sequence[str]) -> pa.Table:
     """The named columns of all files as strings, rows without a value in any of them left out.
 
-    For what needs only a look at a raw catalogue; `jobs.items` is where every row is accounted for.
+    For what needs only a look at a raw catalogue; `jobs.ingest.items` is where every row is accounted for.
 
     Raises:
         LookupError: a file without one of the columns.

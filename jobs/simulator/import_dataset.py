@@ -1,6 +1,6 @@
 """A labelled search data set (queries, items, graded relevance) -> a catalogue and labels.
 
-python -m jobs.labelled --folder data/homedepot --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31
+python -m jobs labelled --folder data/homedepot --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31
 
 The layout is told by the file names: items.csv + relevance.csv (item_id, title; query, item_id, relevance and
 perhaps split), the Amazon ESCI Parquet files (E, S, C, I become 3, 2, 1, 0), or the Wayfair WANDS files (Exact,
@@ -18,14 +18,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.labelled_layouts import OPTIONAL, detect
-from jobs.labelled_rows import Rows
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from models.normalise import normalise_query
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.simulator.dataset_layouts import OPTIONAL, detect
+from jobs.simulator.dataset_rows import Rows
+from models.text.normalise import normalise_query
 
 SPLITS = {
     "": None,
@@ -158,7 +157,3 @@ def _account(out: Attempt, rows: Rows, unit: str) -> None:
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -17,12 +17,12 @@ from typing import Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.lake import Partition
-from jobs.reading import Pinned
-from jobs.simulating.scene import Scene
-from models.delivery import MAX_DAYS
-from models.simulation import SEARCHES_AT_ONCE, Day, Share, share
-from models.ubi import DIALECTS, Searches
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+from jobs.simulator.scene import Scene
+from models.simulator.day import SEARCHES_AT_ONCE, Day, Share, share
+from models.simulator.delivery import MAX_DAYS
+from models.simulator.ubi import DIALECTS, Searches
 
 T = TypeVar("T")
 Ints = NDArray[np.int64]

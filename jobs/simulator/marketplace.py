@@ -1,9 +1,9 @@
 """A synthetic Polish shop's day: its catalogue, what people look for, and what truly answers it.
 
-python -m jobs.marketplace --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31 --items 20000
+python -m jobs marketplace --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31 --items 20000
 
 The day decides what is new, changed and ended: any day can be made alone. Both partitions say that they are simulated.
-Relevance: 3 all that is asked for, 2 one minor trait missing, 1 same type or theme only, 0 else (models.marketplace).
+Relevance: 3 all that is asked for, 2 one minor trait missing, 1 same type or theme only, 0 else (models.simulator.marketplace).
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import LABELS, NOWHERE, Partition
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.schema import arrow_schema
-from models.marketplace import Demand, Offers, chunks, demand, offers
-from models.marketplace.truth import RELEVANT
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import LABELS, NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.progress import progress
+from models.simulator.marketplace import Demand, Offers, chunks, demand, offers
+from models.simulator.marketplace.relevance import RELEVANT
 
 SCHEMA = pa.schema(
     {
@@ -89,7 +88,7 @@ def main(args: Args) -> dict[str, object]:
 
 
 def _write_catalogue(out: Attempt, args: Args, day: int) -> None:
-    out.facts |= {"seed": args.seed, "items": args.items, "generator": "models.marketplace"}
+    out.facts |= {"seed": args.seed, "items": args.items, "generator": "models.simulator.marketplace"}
     path = out.folder / "items.parquet"
     with (
         pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as file,
@@ -143,7 +142,3 @@ def _facts(made: Demand, args: Args) -> dict[str, object]:
         "true_relevant_median": float(np.median(judged.relevant)) if len(made.texts) else 0.0,
         "queries_capped": int((judged.relevant > args.relevant_cap).sum()),
     }
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -8,18 +8,18 @@ from datetime import date
 
 import numpy as np
 
-from jobs.days import bounds
-from jobs.simulating.input import Shop
-from models.cast import Cast, ranking
-from models.click_model import ClickModel
-from models.crowd import Crowd, traffic
-from models.delivery import Faults
-from models.shop_engine import LEXICAL_DEPTH, aims, pool
-from models.shop_words import lexical
-from models.simulation import Day, day
-from models.sparse import build_sparse
-from models.traffic import Traffic
-from models.typed import Typed, Unusual, typed
+from jobs.lake.days import bounds
+from jobs.simulator.shop import Shop
+from models.simulator.click_model import ClickModel
+from models.simulator.day import Day, day
+from models.simulator.delivery import Faults
+from models.simulator.identities import Cast, ranking
+from models.simulator.shop_engine import LEXICAL_DEPTH, aims, pool
+from models.simulator.shop_lexical import lexical
+from models.simulator.traffic import Traffic
+from models.simulator.traffic_mix import Crowd, traffic
+from models.simulator.unusual_queries import Typed, Unusual, typed
+from models.sparse.bm25 import build_sparse
 
 
 @dataclass(frozen=True)

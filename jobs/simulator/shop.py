@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jobs.raw.delivered import delivered_columns
-from jobs.reading import Pinned, read_table
-from models.cast import json_safe
+from jobs.lake.read import Pinned, read_table
+from jobs.simulator.delivered import delivered_columns
+from models.simulator.identities import json_safe
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]

@@ -1,15 +1,15 @@
 """Queries and judgements -> one day of a UBI log, by a documented click model.
 
-python -m jobs.simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2026-01-31 \\
+python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2026-01-31 \\
     --log log/ds=2026-01-31 --truth truth/ds=2026-01-31
 
-Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.click_model. Result lists: lexical with
-noise, see models.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
+Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.simulator.click_model. Result lists: lexical with
+noise, see models.simulator.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
 the query's hash (NULL), all are typed, and the rooms downstream keep the hash's test side out of training. Robots:
-see models.robots. The day is that of NIGHTSHELF_TIME_ZONE. Several days that hand on what they deliver too late:
+see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days that hand on what they deliver too late:
 
-python -m jobs.simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-30
-python -m jobs.simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-31 --before truth/ds=2026-01-30
+python -m jobs simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-30
+python -m jobs simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-31 --before truth/ds=2026-01-30
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.simulating.input import read_shop
-from jobs.simulating.lines import Lines
-from jobs.simulating.log import Layout, Log, days_after
-from jobs.simulating.records import Records
-from jobs.simulating.scene import Plan, Scene, length_s, scene
-from jobs.simulating.truth import Truth
-from models.click_model import ClickModel
-from models.crowd import Crowd
-from models.delivery import Faults
-from models.typed import Unusual
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.progress import progress
+from jobs.simulator.log import Layout, Log, days_after
+from jobs.simulator.scene import Plan, Scene, length_s, scene
+from jobs.simulator.shop import read_shop
+from jobs.simulator.truth import Truth
+from jobs.simulator.write_ndjson import Lines
+from jobs.simulator.write_parquet import Records
+from models.simulator.click_model import ClickModel
+from models.simulator.delivery import Faults
+from models.simulator.traffic_mix import Crowd
+from models.simulator.unusual_queries import Unusual
 
 T = TypeVar("T")
 
@@ -141,7 +140,7 @@ def main(args: Args) -> dict[str, object]:
             facts = _write(made, Lines(made), out, aside, before)
         aside.facts |= facts
         # the log knows no more than a real one would, or a reader might lean on it
-        out.facts |= {"click_model": "position-based", "generator": "jobs.simulate"}
+        out.facts |= {"click_model": "position-based", "generator": "jobs.simulator.simulate"}
         out.facts |= made.shop.facts
     return {"log": str(args.log), **facts}
 
@@ -161,7 +160,3 @@ def _write(
             truth.add(part, said)
             advance(len(part.numbers))
         return truth.close(log.counts) | made.shop.facts
-
-
-if __name__ == "__main__":
-    run(Args, main)

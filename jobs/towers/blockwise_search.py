@@ -10,14 +10,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.fault import fault_point
-from jobs.mining.scratch import Scratch, VectorFile
-from jobs.progress import progress
-from models import lists
-from models.batches import Known
-from models.lists import Lists
-from models.nearest import Rows, Vectors, nearest, pieces
-from models.recall import overlap
+from jobs.lake.fault import fault_point
+from jobs.platform.progress import progress
+from jobs.towers.resume import Scratch, VectorFile
+from models.ann.exact import Rows, Vectors, nearest, pieces
+from models.evaluation.recall import overlap
+from models.mining import inverted_lists as lists
+from models.mining.inverted_lists import Lists
+from models.training.batches import Known
 
 log = logging.getLogger(__name__)
 SEARCHES = ("exact", "ivf")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from jobs.fault import fault_point
-from jobs.mining.scratch import Scratch, VectorFile
-from jobs.progress import progress
-from jobs.reading import Pinned
-from jobs.training.learning import Strings, rows_of
-from jobs.training.stores import item_store
-from jobs.vectors import batches
-from models.encode import store_vectors
-from models.towers import TwoTower
+from jobs.embeddings.read_shards import batches
+from jobs.lake.fault import fault_point
+from jobs.lake.read import Pinned
+from jobs.platform.progress import progress
+from jobs.towers.dataset import Strings, rows_of
+from jobs.towers.resume import Scratch, VectorFile
+from jobs.towers.text_store import item_store
+from models.towers.encode import store_vectors
+from models.towers.two_tower import TwoTower
 
 CHUNK = 65_536  # vectors in memory at a time
 

@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from jobs.lake import Partition, trial
-from jobs.tracking import home
+from jobs.lake.partitions import Partition, trial
+from jobs.platform.tracking import home
 
 log = logging.getLogger(__name__)
 

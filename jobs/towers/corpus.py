@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from tokenizers import Tokenizer
 
-from jobs.attempt import Attempt
-from jobs.columns import texts as texts_in
-from jobs.progress import Advance
-from jobs.reading import Pinned, dataset
-from models.masking import Masker
-from models.ragged import Ragged
-from models.tokens import token_store
+from jobs.lake.arrow import texts as texts_in
+from jobs.lake.attempt import Attempt
+from jobs.lake.read import Pinned, dataset
+from jobs.platform.progress import Advance
+from models.pretraining.masking import Masker
+from models.text.ragged import Ragged
+from models.text.tokens import token_store
 
 CHUNK = 16_384  # texts held as strings at a time
 DEV_TEXTS = 10_000  # of items, and of queries: what is asked after every epoch

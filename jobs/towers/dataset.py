@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs import columns
-from jobs.reading import Pinned, read_table
-from jobs.training.stores import Texts, item_store, item_texts
-from models.batches import Known, Pairs
-from models.examples import Examples
-from models.ragged import Ragged
-from models.towers import TwoTower
+from jobs.lake import arrow as columns
+from jobs.lake.read import Pinned, read_table
+from jobs.towers.text_store import Texts, item_store, item_texts
+from models.text.ragged import Ragged
+from models.towers.two_tower import TwoTower
+from models.training.batches import Known, Pairs
+from models.training.examples import Examples
 
 Rows = NDArray[np.int64]
 Strings = pa.StringArray
@@ -86,7 +86,7 @@ class Learning:
         if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
             raise ValueError(
                 f"{mined.partition}: of {len(item):,} mined items {known:,} are in {self.items.partition}, expected half or"
-                " more; mine negatives of that catalogue (jobs.negatives)"
+                " more; mine negatives of that catalogue (jobs.towers.mine)"
             )
         owner = np.repeat(query, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
         kept = (item >= 0) & (owner >= 0)

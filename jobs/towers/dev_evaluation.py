@@ -7,12 +7,12 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.training.learning import Learning
-from models.encode import TOKEN_BUDGET, Vectors, encode_store, store_vectors
-from models.examples import Examples
-from models.nearest import nearest
-from models.recall import recall_and_rr
-from models.towers import TwoTower
+from jobs.towers.dataset import Learning
+from models.ann.exact import nearest
+from models.evaluation.recall import recall_and_rr
+from models.towers.encode import TOKEN_BUDGET, Vectors, encode_store, store_vectors
+from models.towers.two_tower import TwoTower
+from models.training.examples import Examples
 
 log = logging.getLogger(__name__)
 CUTOFF = 60

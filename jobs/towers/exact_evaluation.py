@@ -1,10 +1,10 @@
 """Towers judged by exact search, without an index: measures of each query, means with intervals, slices.
 
-python -m jobs.measure --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
+python -m jobs tower_metrics --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 \\
     --measures measures/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
-What an index adds or loses is the business of jobs.rankings and jobs.report.
+What an index adds or loses is the business of jobs.evaluation.rankings and jobs.evaluation.report.
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.columns import table_of
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.exact import Questions, judge_exactly, read_catalogue, read_questions, slices_of
-from jobs.weights import load_towers
-from models.intervals import Interval, mean_intervals
-from models.measures import Measured
-from models.slices import named
-from models.space import space_id
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.arrow import table_of
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.tracking import MlflowRun, mlflow_run
+from jobs.towers.exact_search import (
+    Questions,
+    judge_exactly,
+    read_catalogue,
+    read_questions,
+    slices_of,
+)
+from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.measures import Measured
+from models.evaluation.query_slices import named
+from models.towers.space_id import space_id
 
 HEADLINE = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
 Slices = dict[str, NDArray[np.bool_]]
@@ -148,7 +153,3 @@ def _show(args: Args, told: dict[str, Any]) -> None:
 
 def _cell(found: Interval) -> str:
     return f"{found.value:.3f} ±{(found.high - found.low) / 2:.3f}"
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.columns import Strings, find, strings, texts
-from jobs.judgements import Judgements, judge_items
-from jobs.progress import progress
-from jobs.reading import Pinned, read_table
-from jobs.scale import scale
-from models.encode import encode_queries, item_vectors
-from models.fusion import trec_order
-from models.judged import hits_of
-from models.measures import CUTOFFS, MEASURES, Measured, measure
-from models.nearest import nearest
-from models.normalise import normalise_query
-from models.slices import lengths, likely_typos, model_numbers, words_of
-from models.towers import TwoTower
+from jobs.datasets.judgements import Judgements, judge_items
+from jobs.datasets.scale import scale
+from jobs.lake.arrow import Strings, find, strings, texts
+from jobs.lake.read import Pinned, read_table
+from jobs.platform.progress import progress
+from models.ann.exact import nearest
+from models.evaluation.measures import CUTOFFS, MEASURES, Measured, measure
+from models.evaluation.qrels import hits_of
+from models.evaluation.query_slices import lengths, likely_typos, model_numbers, words_of
+from models.fusion.ranked_lists import trec_order
+from models.text.normalise import normalise_query
+from models.towers.encode import encode_queries, item_vectors
+from models.towers.two_tower import TwoTower
 
 DEPTH = max(CUTOFFS)
 # deeper than needed: equal scores (one title, many offers) are put in order before the list is cut

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.attempt import Attempt
-from jobs.training.judging import Judge
-from jobs.training.learning import Learning, bytes_per_pair
-from jobs.training.trainer import Trainer
-from jobs.weights import write_towers
-from models.crops import crops
-from models.fit import Training
-from models.latency import query_latency
-from models.space import space_id
-from models.towers import TwoTower
+from jobs.bundle.tower_files import write_towers
+from jobs.lake.attempt import Attempt
+from jobs.towers.dataset import Learning, bytes_per_pair
+from jobs.towers.dev_evaluation import Judge
+from jobs.towers.trainer import Trainer
+from models.towers.latency import query_latency
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
+from models.training.crops import crops
+from models.training.fit import Training
 
 GOLDEN = 16  # texts of each side
 LATENCY_QUERIES = 200

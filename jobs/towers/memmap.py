@@ -22,8 +22,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.tracking import home
-from models.ragged import Ragged, empty
+from jobs.platform.tracking import home
+from models.text.ragged import Ragged, empty
 
 log = logging.getLogger(__name__)
 SEAL, VALUES, OFFSETS = "seal.json", "values.npy", "offsets.npy"

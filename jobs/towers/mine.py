@@ -1,10 +1,10 @@
 """Towers -> hard negatives (STAR): what they rank high for a training query and nobody clicked.
 
-python -m jobs.negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pairs/ds=2026-01-31 \\
+python -m jobs negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pairs/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
 
-The whole catalogue is searched, then come the filters of models.mining in their order. Memory does not grow with the
+The whole catalogue is searched, then come the filters of models.mining.star in their order. Memory does not grow with the
 catalogue. Killed, it goes on from the last chunk of items encoded, or block of queries searched.
 """
 
@@ -17,24 +17,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition
-from jobs.mining.catalogue import catalogue_vectors, embedded_vectors
-from jobs.mining.mined import Judgements, Miner, log_rates, read_judgements, read_likeness
-from jobs.mining.scratch import Scratch
-from jobs.mining.search import Plan, Search
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.learning import Learning, read_learning
-from jobs.vectors import pin_shards
-from jobs.weights import load_towers
-from models.encode import encode_queries
-from models.margin import Margin
-from models.mining import Window
-from models.space import items_space, space_id
-from models.towers import TwoTower
+from jobs.bundle.tower_files import load_towers
+from jobs.embeddings.read_shards import pin_shards
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform.tracking import MlflowRun, mlflow_run
+from jobs.towers.blockwise_search import Plan, Search
+from jobs.towers.catalogue_vectors import catalogue_vectors, embedded_vectors
+from jobs.towers.dataset import Learning, read_learning
+from jobs.towers.negatives import Judgements, Miner, log_rates, read_judgements, read_likeness
+from jobs.towers.resume import Scratch
+from models.mining.margin import Margin
+from models.mining.star import Window
+from models.towers.encode import encode_queries
+from models.towers.space_id import items_space, space_id
+from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
 GATES = ("stop", "warn", "off")
@@ -193,7 +192,3 @@ def _account(
     tracked.measures(numbers)
     log_rates(tracked, rates)
     return {**figures, **miner.rate()}
-
-
-if __name__ == "__main__":
-    run(Args, main)

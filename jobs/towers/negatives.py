@@ -11,19 +11,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.columns import strings, texts
-from jobs.mining.search import Block
-from jobs.reading import Pinned, read_table
-from jobs.scale import scale
-from jobs.tracking import MlflowRun
-from jobs.training.learning import Learning, rows_of
-from models.batches import Known
-from models.false_negatives import Tally, hold_out
-from models.margin import Margin
-from models.mining import Likeness, Mined, Window, mine
-from models.near import near_duplicates
-from models.normalise import normalise_query
-from models.plots import bars
+from jobs.datasets.scale import scale
+from jobs.lake.arrow import strings, texts
+from jobs.lake.read import Pinned, read_table
+from jobs.platform.tracking import MlflowRun
+from jobs.towers.blockwise_search import Block
+from jobs.towers.dataset import Learning, rows_of
+from models.evaluation.plots import bars
+from models.mining.false_negatives import Tally, hold_out
+from models.mining.margin import Margin
+from models.mining.near_duplicate_titles import near_duplicates
+from models.mining.star import Likeness, Mined, Window, mine
+from models.text.normalise import normalise_query
+from models.training.batches import Known
 
 RATES = ("relevant_of_judged", "relevant_of_mined", "estimate")
 NOBODY = Known(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)

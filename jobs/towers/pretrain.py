@@ -1,11 +1,11 @@
 """Catalogue and queries -> prodBERT: a BERT that has learnt the shop's language by filling in masked words.
 
-python -m jobs.pretrain --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --bert bert/ds=2026-01-31
-python -m jobs.pretrain ... --start minilm
+python -m jobs prodbert --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --bert bert/ds=2026-01-31
+python -m jobs prodbert ... --start minilm
 
 Queries of split test are never read, neither for the tokenizer nor for training. After each epoch the model is examined
 on held-out texts: a share of the items, and the queries of split dev; the best epoch is kept. Killed, it goes on from
-its checkpoint. `jobs.towers --bert` starts from what is published.
+its checkpoint. `jobs.towers.train --bert` starts from what is published.
 """
 
 from __future__ import annotations
@@ -21,30 +21,29 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertModel
 
-from jobs.cli import run
-from jobs.lake import Partition
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.seal import spelled
-from jobs.tracking import mlflow_run
-from jobs.training.bert_folder import (
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.lake.seal import spelled
+from jobs.platform.progress import progress
+from jobs.platform.tracking import mlflow_run
+from jobs.towers.bert_checkpoint import (
     bert_folder,
     bert_settings,
     load_bert,
     minilm_folder,
     write_bert,
 )
-from jobs.training.checkpoints import Checkpoint
-from jobs.training.corpus import Reader, read_corpus
-from jobs.training.pretrainer import Pretrainer
-from models.encoders import new_bert
-from models.masking import Masker
-from models.mlm import MaskedLM
-from models.precision import PRECISIONS
-from models.pretraining import Plan, Training
-from models.space import fingerprint
-from models.tokens import pad_id, train_tokenizer
+from jobs.towers.checkpoints import Checkpoint
+from jobs.towers.corpus import Reader, read_corpus
+from jobs.towers.pretrainer import Pretrainer
+from models.pretraining.fit import Plan, Training
+from models.pretraining.masking import Masker
+from models.pretraining.mlm import MaskedLM
+from models.text.tokens import pad_id, train_tokenizer
+from models.towers.encoders import new_bert
+from models.towers.precision import PRECISIONS
+from models.towers.space_id import fingerprint
 
 TOKENIZER_TEXTS = 1_000_000  # of items, and of queries: a tokenizer of more is no other
 MIN_POSITIONS = 128  # of a new BERT: towers may cut later than pre-training did
@@ -187,7 +186,3 @@ def _key(args: Args, inputs: Sequence[Pinned], bert: BertModel, tokenizer: Token
     begun = fingerprint(bert_settings(bert), tokenizer.to_str(), bert.state_dict())
     said = [spelled(args), contents, begun, asdict(_plan(args))]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from jobs.reading import Pinned
-from jobs.training.bert_folder import CONFIG, bert_folder, bert_settings, load_bert, minilm_folder
-from models.config import TowerConfig
-from models.towers import TwoTower
+from jobs.lake.read import Pinned
+from jobs.towers.bert_checkpoint import CONFIG, bert_folder, bert_settings, load_bert, minilm_folder
+from models.towers.config import TowerConfig
+from models.towers.two_tower import TwoTower
 
 MINILM = "minilm"
 

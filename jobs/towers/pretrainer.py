@@ -8,13 +8,13 @@ import time
 import pyarrow as pa
 from torch import Tensor
 
-from jobs.fault import fault_point
-from jobs.progress import progress
-from jobs.tracking import MlflowRun
-from jobs.training.checkpoints import Checkpoint
-from jobs.training.corpus import Corpus
-from models.mlm import judge, judge_unigrams, make_exam
-from models.pretraining import Step, Training, fit
+from jobs.lake.fault import fault_point
+from jobs.platform.progress import progress
+from jobs.platform.tracking import MlflowRun
+from jobs.towers.checkpoints import Checkpoint
+from jobs.towers.corpus import Corpus
+from models.pretraining.fit import Step, Training, fit
+from models.pretraining.mlm import judge, judge_unigrams, make_exam
 
 log = logging.getLogger(__name__)
 TRACK_EVERY_S = 5.0

@@ -1,9 +1,9 @@
 """Towers that stand -> towers with a fresher query tower; their embeddings and index stay valid (ADORE).
 
-python -m jobs.refresh --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
+python -m jobs refresh --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --start towers/ds=2026-01-31/step=star --towers towers/ds=2026-01-31/step=adore
 
-The items do not move: `jobs.index` takes the embeddings of the towers gone on from. Where dev recall does not surely
+The items do not move: `jobs.index.build` takes the embeddings of the towers gone on from. Where dev recall does not surely
 rise, the towers that were given are published again as they were.
 """
 
@@ -16,27 +16,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobs.attempt import Attempt
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition, trial
-from jobs.mining.catalogue import CHUNK, catalogue_vectors, embedded_vectors
-from jobs.mining.scratch import Scratch, VectorFile
-from jobs.progress import progress
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.registry import register_towers
-from jobs.tracking import MlflowRun, mlflow_run
-from jobs.training.learning import Learning, read_learning
-from jobs.vectors import pin_shards
-from jobs.weights import load_towers, write_towers
-from models.adore import Frozen, Refresh, Refreshing, own_query_tower
-from models.batches import Pairs
-from models.crops import crops
-from models.encode import TOKEN_BUDGET, encode_store
-from models.nearest import nearest, pieces
-from models.recall import recall_and_rr, surely_better
-from models.space import space_id
-from models.towers import TwoTower
+from jobs.bundle.tower_files import load_towers, write_towers
+from jobs.embeddings.read_shards import pin_shards
+from jobs.lake.attempt import Attempt
+from jobs.lake.partitions import NOWHERE, Partition, trial
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.progress import progress
+from jobs.platform.registry import register_towers
+from jobs.platform.tracking import MlflowRun, mlflow_run
+from jobs.towers.catalogue_vectors import CHUNK, catalogue_vectors, embedded_vectors
+from jobs.towers.dataset import Learning, read_learning
+from jobs.towers.resume import Scratch, VectorFile
+from models.ann.exact import nearest, pieces
+from models.evaluation.recall import recall_and_rr, surely_better
+from models.towers.encode import TOKEN_BUDGET, encode_store
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
+from models.training.adore import Frozen, Refresh, Refreshing, own_query_tower
+from models.training.batches import Pairs
+from models.training.crops import crops
 
 log = logging.getLogger(__name__)
 CUTOFF, GOLDEN = 60, 16
@@ -187,7 +186,3 @@ def _write(out: Attempt, towers: TwoTower, learning: Learning, facts: dict[str, 
     out.count("pairs", taught + others + learning.lost, taught, left_out)
     out.facts.update(**facts, space_id=space_id(towers), items_of=towers.config.items_of,
                      dim=towers.config.width, pairs=taught)  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(Args, main)

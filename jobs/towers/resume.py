@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobs.lake import Partition
-from jobs.reading import Pinned
-from jobs.seal import spelled
-from jobs.tracking import home
-from models.nearest import Rows, Vectors
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+from jobs.lake.seal import spelled
+from jobs.platform.tracking import home
+from models.ann.exact import Rows, Vectors
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from models.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
-from models.examples import Sampling
-from models.losses import KINDS, Objective
-from models.plan import Plan
-from models.precision import PRECISIONS
+from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
+from models.towers.precision import PRECISIONS
+from models.training.examples import Sampling
+from models.training.losses import KINDS, Objective
+from models.training.plan import Plan
 
 SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "reuse")
 

@@ -1,6 +1,6 @@
 """A training on Spark's executors, one process on each: what torchrun is for hosts, Spark's TorchDistributor is here.
 
-    NIGHTSHELF_PROCESSES=8 python -m jobs.spark_trainer towers --pairs pairs/ds=2026-01-31 ...
+    NIGHTSHELF_PROCESSES=8 python -m jobs.towers.spark_launcher towers --pairs pairs/ds=2026-01-31 ...
 
 Everything after the job's name is the job's. NIGHTSHELF_SPARK_MASTER names the master; on a local one the processes
 run beside the driver. With GPUs each process takes the one that Spark's resource scheduling gives it.
@@ -12,9 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from jobs.spark import spark_session
+from jobs.platform.spark import spark_session
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+LAUNCHER = Path(__file__).resolve().parents[1] / "__main__.py"
 
 
 def main(argv: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Texts of a catalogue and their features, made once for each version of `items`, mapped from files.
 
-Rows are items in the order of their ids, as in jobs.training.learning. Nothing here holds more than a chunk of texts
+Rows are items in the order of their ids, as in jobs.towers.dataset. Nothing here holds more than a chunk of texts
 in memory, so the catalogue may be larger than it.
 """
 
@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs import columns
-from jobs.reading import Pinned, dataset
-from jobs.training.mapped import kept, narrowed, spilled
-from models.ragged import Ragged, empty
-from models.texts import TextStore
-from models.tokens import token_store
-from models.towers import TwoTower
-from models.trigrams import TRIGRAMS, trigram_ids
+from jobs.lake import arrow as columns
+from jobs.lake.read import Pinned, dataset
+from jobs.towers.memmap import kept, narrowed, spilled
+from models.text.ragged import Ragged, empty
+from models.text.text_store import TextStore
+from models.text.tokens import token_store
+from models.text.trigrams import TRIGRAMS, trigram_ids
+from models.towers.two_tower import TwoTower
 
 CHUNK = 16_384  # texts in memory at a time
 Rows = NDArray[np.int64]

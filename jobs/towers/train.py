@@ -1,10 +1,10 @@
 """Pairs -> towers: in-batch negatives (step 1), or mined hard negatives on top of towers that stand (step 3).
 
-python -m jobs.towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
+python -m jobs towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --towers towers/ds=2026-01-31/step=in_batch
-python -m jobs.towers ... --start towers/ds=2026-01-31/step=in_batch \\
+python -m jobs towers ... --start towers/ds=2026-01-31/step=in_batch \\
     --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
-torchrun --nproc-per-node=8 -m jobs.towers ...
+torchrun --nproc-per-node=8 -m jobs towers ...
 
 Only pairs of split train teach, and of the queries' texts only theirs reach the tokenizer. After each epoch the
 queries of split dev are searched; the best epoch is kept. Killed, it goes on from its checkpoint.
@@ -19,27 +19,26 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from jobs.cli import run
-from jobs.lake import NOWHERE, Partition, trial
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.registry import register_towers
-from jobs.seal import spelled
-from jobs.tracking import mlflow_run
-from jobs.training.checkpoints import Checkpoint
-from jobs.training.finish import costs, shortened, write
-from jobs.training.judging import Judge
-from jobs.training.learning import Learning, read_learning
-from jobs.training.pretrained import pretrained
-from jobs.training.processes import device, processes
-from jobs.training.recipe import Recipe
-from jobs.training.trainer import Trainer, follow
-from jobs.weights import load_towers
-from models.fit import Training
-from models.space import space_id
-from models.team import Team
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.partitions import NOWHERE, Partition, trial
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.lake.seal import spelled
+from jobs.platform.distributed import device, processes
+from jobs.platform.registry import register_towers
+from jobs.platform.tracking import mlflow_run
+from jobs.towers.checkpoints import Checkpoint
+from jobs.towers.dataset import Learning, read_learning
+from jobs.towers.dev_evaluation import Judge
+from jobs.towers.finish import costs, shortened, write
+from jobs.towers.pretrained import pretrained
+from jobs.towers.settings import Recipe
+from jobs.towers.trainer import Trainer, follow
+from models.text.tokens import train_tokenizer
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
+from models.training.distributed import Team
+from models.training.fit import Training
 
 TOKENIZER_ITEMS = 1_000_000
 Inputs = dict[str, Pinned]
@@ -56,7 +55,7 @@ class Args(Recipe):
     fallback   on: the towers of `start` stay unless an epoch surely betters their dev R@60; off: the
                best epoch is kept, be it worse
     negatives  mined with `start`; empty: in-batch negatives only
-    bert       a BERT that jobs.pretrain made; empty: the preset's own
+    bert       a BERT that jobs.towers.pretrain made; empty: the preset's own
     """
 
     pairs: Partition
@@ -164,7 +163,7 @@ def _check_space(args: Args, start: TwoTower) -> None:
     if args.negatives.values["towers"] != space_id(start):
         raise ValueError(
             f"{args.negatives}: mined in another space than that of {args.start}, {space_id(start)};"
-            " run jobs.negatives with these towers"
+            " run jobs.towers.mine with these towers"
         )
 
 
@@ -189,7 +188,3 @@ def _to_read(learning: Learning) -> list[str]:
     items = learning.item_texts(np.arange(0, len(learning.item_texts), every))
     ours = np.flatnonzero(learning.query_split == "train")
     return items + [learning.queries[row] for row in ours]
-
-
-if __name__ == "__main__":
-    run(Args, main)

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from jobs.fault import fault_point
-from jobs.progress import progress
-from jobs.tracking import MlflowRun
-from jobs.training.checkpoints import Checkpoint
-from jobs.training.judging import CUTOFF, Judge, Values
-from models.fit import Step, Training, fit
-from models.recall import surely_better
+from jobs.lake.fault import fault_point
+from jobs.platform.progress import progress
+from jobs.platform.tracking import MlflowRun
+from jobs.towers.checkpoints import Checkpoint
+from jobs.towers.dev_evaluation import CUTOFF, Judge, Values
+from models.evaluation.recall import surely_better
+from models.training.fit import Step, Training, fit
 
 log = logging.getLogger(__name__)
 TRACK_EVERY_S = 5.0

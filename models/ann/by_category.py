@@ -19,8 +19,8 @@ from models.ann.families import scaled
 from models.ann.routing import NO_MARGIN, Choice, Router, Rows, Vectors, fitted, held
 from models.ann.search import ask
 from models.ann.tuning import LISTS_TIMES, build
-from models.fusion import Ranked, trec_order
-from models.recall import overlap
+from models.evaluation.recall import overlap
+from models.fusion.ranked_lists import Ranked, trec_order
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ann.exact import nearest
 from models.ann.families import Parts, packed, parts, rotated
-from models.nearest import nearest
 
 Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.ann.codes import filled, lists_of
 from models.ann.families import parts, rotated
-from models.ann.points import Exam, least
+from models.ann.operating_points import Exam, least
 
 Vectors = NDArray[np.float32]
 _DECODED = 4_096  # vectors whose quantisation error is taken, at most

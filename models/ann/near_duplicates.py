@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known
-from models.fusion import Ranked
-from models.repeats import repeats
+from models.ann.repeats import repeats
+from models.fusion.ranked_lists import Ranked
+from models.training.batches import Known
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from models.ann.codes import widths
 from models.ann.families import parts
 from models.ann.search import Settings, ask, one_thread
-from models.batches import Known
-from models.recall import overlap, recall_and_rr
+from models.evaluation.recall import overlap, recall_and_rr
+from models.training.batches import Known
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]

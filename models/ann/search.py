@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fusion import Ranked
+from models.fusion.ranked_lists import Ranked
 
 # nprobe: inverted lists visited; k_factor: times k candidates that finer codes rank anew; efSearch: what a
 # graph over the items looks at

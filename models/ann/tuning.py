@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.ann.codes import filled
 from models.ann.families import families
-from models.ann.points import Exam, Point, least, least_k_factor, measured
+from models.ann.operating_points import Exam, Point, least, least_k_factor, measured
 from models.ann.train import centroids_of, train
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.judged import Hits, Judged
+from models.evaluation.qrels import Hits, Judged
 
 Rows = NDArray[np.int64]
 

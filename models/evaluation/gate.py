@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.evidence import ARMS, MEASURES, Evidence, Floats, Limits, Mask
-from models.significance import holm, shows_from, worse_p
-from models.soundness import clean, held, sound
-from models.verdict import Check, Verdict
+from models.evaluation.evidence import ARMS, MEASURES, Evidence, Floats, Limits, Mask
+from models.evaluation.significance import holm, shows_from, worse_p
+from models.evaluation.soundness import clean, held, sound
+from models.evaluation.verdict import Check, Verdict
 
 Segments = Mapping[str, Mask]
 

@@ -5,14 +5,14 @@ Names and conventions are those of ir_measures and trec_eval, which the tests ho
   below K. Success@K: 1 where there is one. AP@K: precision at each relevant item in the first K, summed /
   relevant items judged.
 - nDCG@K: the gain is the grade itself, the discount log2(rank + 1), the ideal that of all judged items.
-- Equal scores: the larger item id comes first (trec_eval). `models.fusion.trec_order`, and jobs.trec for
+- Equal scores: the larger item id comes first (trec_eval). `models.fusion.ranked_lists.trec_order`, and jobs.platform.trec for
   run files, have put rankings in that order, so the rank alone is handed on and no tie is left to decide.
 - A query with no ranking counts as 0. A query with no relevant item has no recall: it is left out.
 - `judged`: items without a judgement leave the ranking first (condensed lists: Sakai, SIGIR 2007). Where
   judgements are sparse, the plain measure punishes an arm for good items that nobody looked at.
 
 Why not the libraries themselves: they take a dict for every item shown. 100,000 rankings of 1,000 would be 100
-million entries; here only judged items that are shown are looked at (`models.judged.Hits`).
+million entries; here only judged items that are shown are looked at (`models.evaluation.qrels.Hits`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.judged import Hits, Judged, Rows
+from models.evaluation.qrels import Hits, Judged, Rows
 
 Floats = NDArray[np.float64]
 CUTOFFS = (10, 60, 100)

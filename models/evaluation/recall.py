@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known
+from models.training.batches import Known
 
 
 def recall_and_rr(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.evidence import Evidence, Limits
-from models.verdict import Check
+from models.evaluation.evidence import Evidence, Limits
+from models.evaluation.verdict import Check
 
 
 def sound(found: Evidence, limits: Limits) -> list[Check]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.analysis import fold
+from models.text.analyser import fold
 
 Mask = NDArray[np.bool_]
 _WORD = re.compile(r"\w+")

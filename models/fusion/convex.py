@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fusion import Ranked, best_sums
+from models.fusion.ranked_lists import Ranked, best_sums
 
 Floats = NDArray[np.float64]
 NORMS = ("minmax", "zscore")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fusion import Ranked
-from models.judged import Judged, hits_in
-from models.measures import measure
-from models.significance import holm, permutation_p
-from models.votes import METHODS, RRF, Vote, fuse
+from models.evaluation.measures import measure
+from models.evaluation.qrels import Judged, hits_in
+from models.evaluation.significance import holm, permutation_p
+from models.fusion.ranked_lists import Ranked
+from models.fusion.votes import METHODS, RRF, Vote, fuse
 
 KS = (60, 20, 10)
 SHARES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.convex import NORMS, convex_combination
-from models.fusion import RRF_K, Ranked, reciprocal_rank_fusion
-from models.slices import lengths, model_numbers
+from models.evaluation.query_slices import lengths, model_numbers
+from models.fusion.convex import NORMS, convex_combination
+from models.fusion.ranked_lists import RRF_K, Ranked, reciprocal_rank_fusion
 
 RRF = "rrf"
 METHODS = (RRF, *NORMS)

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known
-from models.mining import Mined
-from models.nearest import Rows
+from models.ann.exact import Rows
+from models.mining.star import Mined
+from models.training.batches import Known
 
 EDGES = (0, 10, 30, 100, 200, 500)
 BUCKETS = (

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.nearest import Found, Rows, Slices, Vectors
+from models.ann.exact import Found, Rows, Slices, Vectors
 
 _TRAINING_PER_LIST, _ITERATIONS = 20, 3
 _SEED_DEPTHS = 4  # items looked at for the bound, in units of depth

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.nearest import Vectors
+from models.ann.exact import Vectors
 
 MARGINS = ("off", "absolute", "relative")
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ragged import Ragged
-from models.trigrams import trigram_ids
+from models.text.ragged import Ragged
+from models.text.trigrams import trigram_ids
 
 Rows = NDArray[np.int64]
 _BUCKETS = 1 << 20

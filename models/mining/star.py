@@ -5,9 +5,9 @@ What is dropped is counted under the first of these filters that it meets:
 1. known positive: of the query, of every split, from all history;
 2. same group: as a known positive; other offers of what was clicked;
 3. same title: normalised, as a known positive or a candidate ranked above;
-4. near-duplicate title: of a known positive or of a candidate ranked above (models.near);
+4. near-duplicate title: of a known positive or of a candidate ranked above (models.mining.near_duplicate_titles);
 5. rank window [r_min, r_max): the very first are often right, only unclicked, and do harm as negatives;
-6. margin: scores above what the query's best known positive allows (models.margin).
+6. margin: scores above what the query's best known positive allows (models.mining.margin).
 What is left is cut to the first n. Where fewer are left, random items fill up, with rank -1; these too
 are no known positives, nor of their groups. 3 and 4 come before 5: a candidate like one that is skipped
 for its high rank is as likely right.
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known
-from models.nearest import Rows, Vectors
-from models.ragged import Ragged
-from models.repeats import first_place, repeats
+from models.ann.exact import Rows, Vectors
+from models.ann.repeats import first_place, repeats
+from models.text.ragged import Ragged
+from models.training.batches import Known
 
 _QUERIES_AT_ONCE, _DRAWS = 1 << 10, 20
 

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.masking import Masked, Masker
-from models.mlm import MaskedLM, masked_loss
-from models.plan import share_of_lr
-from models.ragged import Ragged
-from models.texts import buckets
+from models.pretraining.masking import Masked, Masker
+from models.pretraining.mlm import MaskedLM, masked_loss
+from models.text.ragged import Ragged
+from models.text.text_store import buckets
+from models.training.plan import share_of_lr
 
 _ORDER, _MASKS = 1, 2  # what is drawn: different seeds
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.ragged import Ragged
-from models.tokens import pad_id
+from models.text.ragged import Ragged
+from models.text.tokens import pad_id
 
 MASK_NAMES = ("[MASK]", "<mask>")
 HIDDEN_FRAC, RANDOM_FRAC = 0.8, 0.1  # of the masked words; the rest stay as they are

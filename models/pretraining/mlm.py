@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertModel
 
-from models.masking import Masked, Masker
-from models.precision import autocast
-from models.ragged import Ragged
-from models.texts import buckets
+from models.pretraining.masking import Masked, Masker
+from models.text.ragged import Ragged
+from models.text.text_store import buckets
+from models.towers.precision import autocast
 
 LEAST_EXAM = 500  # texts
 

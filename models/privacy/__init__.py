@@ -6,6 +6,6 @@ German streets, names of people, numbers glued to other words (`600123456buty`),
 well, local numbers of other countries without their prefix.
 """
 
-from models.personal.masks import KINDS, SUSPECT, is_only_personal, kinds_in, mask_personal
+from models.privacy.mask import KINDS, SUSPECT, is_only_personal, kinds_in, mask_personal
 
 __all__ = ["KINDS", "SUSPECT", "is_only_personal", "kinds_in", "mask_personal"]

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from models.personal import words
-from models.personal.around import NEAR, Span
+from models.privacy import words
+from models.privacy.context import NEAR, Span
 
 LONGEST_NAME = 80  # characters of a street's name
 _LETTER = r"[^\W\d_]"

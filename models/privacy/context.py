@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from models.personal import words
+from models.privacy import words
 
 Span = tuple[int, int, str]  # start, end, kind
 SEPARATORS = r"[ \-./()‐–—−]"

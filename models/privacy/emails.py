@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from models.personal.around import Span
+from models.privacy.context import Span
 
 TOPS = "pl|com|eu|net|org|info|biz|de|uk|ua|cz|sk|fr|it|es|nl|at|ch|lt|se|no|dk|be|io|me|edu|gov"
 # where half of Poland has its mail: known even when the end is left out

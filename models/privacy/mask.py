@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from models.personal.addresses import LONGEST_NAME, codes, streets
-from models.personal.around import SEPARATORS, Span
-from models.personal.mails import TOPS, mails
-from models.personal.numbers import numbers, with_country
-from models.personal.words import FOLD
+from models.privacy.addresses import LONGEST_NAME, codes, streets
+from models.privacy.context import SEPARATORS, Span
+from models.privacy.emails import TOPS, mails
+from models.privacy.numbers import numbers, with_country
+from models.privacy.words import FOLD
 
 KINDS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(KINDS)})>")

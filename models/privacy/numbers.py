@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from models.personal import phones, schemes, words
-from models.personal.around import SEPARATORS, Around, Span
+from models.privacy import checksums as schemes
+from models.privacy import phones, words
+from models.privacy.context import SEPARATORS, Around, Span
 
 Groups = list[tuple[int, int]]  # start and end of digits that stand together
 Sizes = tuple[int, ...]

@@ -10,8 +10,8 @@ digits in one block beside product words stay: there a part number is the likeli
 
 from __future__ import annotations
 
-from models.personal import schemes
-from models.personal.around import Around
+from models.privacy import checksums as schemes
+from models.privacy.context import Around
 
 Sizes = tuple[int, ...]
 

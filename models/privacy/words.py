@@ -1,6 +1,6 @@
 """Words that tell personal data from product data: who calls whom, what is measured, where people live.
 
-All lower case and without Polish marks, as models.personal reads a text.
+All lower case and without Polish marks, as models.privacy reads a text.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ storm        3 clients that ask for the head query within one hour; no clicks
 import numpy as np
 from numpy.typing import NDArray
 
-from models.shop_engine import Aims
-from models.traffic import (
+from models.simulator.shop_engine import Aims
+from models.simulator.traffic import (
     BURST_CLICKS,
     BURST_SILENT,
     CLICKER,

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.click_model import ClickModel
-from models.day_log import Searchers, act, events
-from models.delivery import Delivered, Faults, delayed_searches, delivered
-from models.shop_engine import Pool, result_lists
-from models.traffic import Traffic
-from models.ubi import (
+from models.simulator.click_model import ClickModel
+from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
+from models.simulator.events import Searchers, act, events
+from models.simulator.shop_engine import Pool, result_lists
+from models.simulator.traffic import Traffic
+from models.simulator.ubi import (
     DIALECTS,
     FAULTS,
     TEXT_FAULTS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from models.day_log import Events
+from models.simulator.events import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

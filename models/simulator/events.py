@@ -1,12 +1,12 @@
-"""The events that a day's searches leave behind, as they happen; models.delivery says how they arrive."""
+"""The events that a day's searches leave behind, as they happen; models.simulator.delivery says how they arrive."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.click_model import Behaviour, ClickModel, behave
-from models.traffic import QUIET, is_robot
+from models.simulator.click_model import Behaviour, ClickModel, behave
+from models.simulator.traffic import QUIET, is_robot
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.marketplace.chance import bits, uniform
-from models.traffic import Traffic, is_robot
-from models.typed import Typed
-from models.ubi import Searches, hexed
+from models.simulator.marketplace.counter_rng import bits, uniform
+from models.simulator.traffic import Traffic, is_robot
+from models.simulator.ubi import Searches, hexed
+from models.simulator.unusual_queries import Typed
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]

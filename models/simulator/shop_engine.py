@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.click_model import gain
+from models.simulator.click_model import gain
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.analysis import Analyser
-from models.sparse import SparseIndex
+from models.sparse.bm25 import SparseIndex
+from models.text.analyser import Analyser
 
 QUERIES_AT_ONCE = 256
 WORST_SHARE = 0.3  # of the best score: what is below is not shown

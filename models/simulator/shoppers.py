@@ -3,7 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.traffic import GAP_S, KEEN, PERSON, QUIET, Traffic, Visits, last_s, visits, within
+from models.simulator.traffic import (
+    GAP_S,
+    KEEN,
+    PERSON,
+    QUIET,
+    Traffic,
+    Visits,
+    last_s,
+    visits,
+    within,
+)
 
 Ints = NDArray[np.int64]
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.robots import robots, storm
-from models.shop_engine import Aims
-from models.shoppers import people
-from models.traffic import DAY_S, Traffic, joined, last_s, zipf_shares
+from models.simulator.bots import robots, storm
+from models.simulator.shop_engine import Aims
+from models.simulator.shoppers import people
+from models.simulator.traffic import DAY_S, Traffic, joined, last_s, zipf_shares
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """searches of the day, of which bot_frac are robots' (models.robots says which) and the rest people's; storm
+    """searches of the day, of which bot_frac are robots' (models.simulator.bots says which) and the rest people's; storm
     searches come on top. zipf: how unequal queries are; day_s: 23, 24 or 25 hours."""
 
     searches: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.day_log import ACTIONS
+from models.simulator.events import ACTIONS
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]

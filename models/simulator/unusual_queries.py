@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.invented import distinct, personal
-from models.traffic import Traffic, is_robot
+from models.simulator.fake_personal_data import distinct, personal
+from models.simulator.traffic import Traffic, is_robot
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -11,8 +11,8 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
-from models.analysis import Analyser, Terms
-from models.fusion import Ranked, trec_order
+from models.fusion.ranked_lists import Ranked, trec_order
+from models.text.analyser import Analyser, Terms
 
 K1 = 1.2
 B = 0.75

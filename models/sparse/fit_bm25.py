@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.judged import Judged
-from models.sparse import K1, B, Counts
-from models.voting import FIT_DEPTH, worths
+from models.evaluation.qrels import Judged
+from models.fusion.fit import FIT_DEPTH, worths
+from models.sparse.bm25 import K1, B, Counts
 
 # titles are short and repeat no word: less of both than the usual is often better for them
 K1S = (0.3, 0.6, K1, 2.0)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.ragged import Ragged, concatenate
+from models.text.ragged import Ragged, concatenate
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import WordPieceTrainer
 
-from models.ragged import Ragged, concatenate, ragged
+from models.text.ragged import Ragged, concatenate, ragged
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _CHUNK = 16_384  # texts tokenized at a time: bounds memory

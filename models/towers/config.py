@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
-from models.normalise import NORMALISATION
-from models.trigrams import TRIGRAMS
+from models.text.normalise import NORMALISATION
+from models.text.trigrams import TRIGRAMS
 
 FUSIONS = ("gate", "attention", "sum")
 ENCODERS = ("both", "bert", "trigrams")

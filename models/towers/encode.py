@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.packed import PackedBert
-from models.precision import autocast, in_bf16
-from models.texts import TextStore, buckets, padded
-from models.towers import FORWARD_TOKENS, TwoTower
+from models.text.text_store import TextStore, buckets, padded
+from models.towers.packed_bert import PackedBert
+from models.towers.precision import autocast, in_bf16
+from models.towers.two_tower import FORWARD_TOKENS, TwoTower
 
 Vectors = NDArray[np.float32]
 TOKEN_BUDGET = 16_384  # tokens (trigrams, without BERT) of one forward pass, padding included

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
-from models.packed import PackedBert
+from models.towers.packed_bert import PackedBert
 
 
 class TrigramEncoder(nn.Module):
@@ -38,7 +38,7 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.bert = bert
         self.dim = int(bert.config.hidden_size)
-        # set while models.encode encodes much on a CPU: a copy of the weights without graph or padding
+        # set while models.towers.encode encodes much on a CPU: a copy of the weights without graph or padding
         self.packed: PackedBert | None = None
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:

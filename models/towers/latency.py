@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from models.encode import encode_queries
-from models.towers import TwoTower
+from models.towers.encode import encode_queries
+from models.towers.two_tower import TwoTower
 
 QUERIES, WARM_UP = 200, 10
 

@@ -1,8 +1,8 @@
 """The query tower as an ONNX graph whose weights stay in the safetensors file that torch reads too.
 
 Node by node and not traced: the same towers make the same bytes, weights are not kept twice, and no table is too large
-for a protobuf. What the graph says is what models.tower and transformers' BertModel compute; whoever writes it must
-compare the two (jobs.query_tower does).
+for a protobuf. What the graph says is what models.towers.tower and transformers' BertModel compute; whoever writes it must
+compare the two (jobs.bundle.export_onnx does).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.onnx_graph import Graph, Places
+from models.towers.onnx_graph import Graph, Places
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import BertModel
 
-    from models.tower import Tower
-    from models.towers import TwoTower
+    from models.towers.tower import Tower
+    from models.towers.two_tower import TwoTower
 
 OUTPUT = "vectors"
 _GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
@@ -74,7 +74,7 @@ def _trigrams(graph: Graph, tower: Tower) -> str:
 
 
 def _join(graph: Graph, tower: Tower, fusion: str, shallow: str, deep: str) -> str:
-    """Both vectors, each by the weight that models.joining gives it."""
+    """Both vectors, each by the weight that models.towers.encoder_fusion gives it."""
     join: Any = tower.weigh
     if fusion == "gate":
         both = graph.node("Concat", shallow, deep, axis=1)

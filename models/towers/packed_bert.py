@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.ragged import Ragged
+from models.text.ragged import Ragged
 
 _TOKENS = 2048  # of one pass: its activations stay near the core
 Rows = NDArray[np.int64]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from models.towers import TwoTower
+    from models.towers.two_tower import TwoTower
 
 
 def fingerprint(

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertModel
 
-from models.config import TowerConfig
-from models.encoders import BertEncoder, TrigramEncoder
-from models.joining import JOINS
-from models.texts import TextBatch
+from models.text.text_store import TextBatch
+from models.towers.config import TowerConfig
+from models.towers.encoder_fusion import JOINS
+from models.towers.encoders import BertEncoder, TrigramEncoder
 
 
 class Tower(nn.Module):

@@ -1,6 +1,6 @@
 """Two towers: text -> unit vector, one for queries and one for items, joined by cosine similarity.
 
-What one tower is made of stands in models.tower.
+What one tower is made of stands in models.towers.tower.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import BertModel
 
-from models.config import PRESETS, TowerConfig
-from models.encoders import new_bert
-from models.normalise import normalise_query
-from models.ragged import Ragged, empty
-from models.texts import TextStore, buckets
-from models.tokens import pad_id, settle, token_store
-from models.tower import Tower, query_tower
-from models.trigrams import trigram_ids
+from models.text.normalise import normalise_query
+from models.text.ragged import Ragged, empty
+from models.text.text_store import TextStore, buckets
+from models.text.tokens import pad_id, settle, token_store
+from models.text.trigrams import trigram_ids
+from models.towers.config import PRESETS, TowerConfig
+from models.towers.encoders import new_bert
+from models.towers.tower import Tower, query_tower
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
@@ -87,13 +87,13 @@ class TwoTower(nn.Module):
         return tower.fuse(shallow, torch.cat(parts)[back])
 
     def encode_queries(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [B, D] of a few queries; many go through models.encode."""
+        """Unit vectors [B, D] of a few queries; many go through models.towers.encode."""
         self.eval()
         with torch.inference_mode():
             return self.forward_queries(self.store_queries(texts))
 
     def encode_items(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [B, D] of a few items; many go through models.encode."""
+        """Unit vectors [B, D] of a few items; many go through models.towers.encode."""
         self.eval()
         with torch.inference_mode():
             return self.forward_items(self.store(texts))

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.batches import Known, Pairs, batches_of, epoch_order
-from models.nearest import Found, Rows, Vectors
-from models.plan import share_of_lr
-from models.space import items_space
-from models.texts import TextStore
-from models.towers import TwoTower
+from models.ann.exact import Found, Rows, Vectors
+from models.text.text_store import TextStore
+from models.towers.space_id import items_space
+from models.towers.two_tower import TwoTower
+from models.training.batches import Known, Pairs, batches_of, epoch_order
+from models.training.plan import share_of_lr
 
 
 @dataclass(frozen=True)

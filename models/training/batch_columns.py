@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known, Rows
-from models.contrast import Columns
-from models.losses import Objective
+from models.training.batches import Known, Rows
+from models.training.losses import Objective
+from models.training.tiled_loss import Columns
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.trigrams import fold
+from models.text.trigrams import fold
 
 MOST_WORDS, OUT_OF = (
     4,

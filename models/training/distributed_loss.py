@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.contrast import Columns, backward
-from models.losses import Objective
-from models.team import Team
+from models.training.distributed import Team
+from models.training.losses import Objective
+from models.training.tiled_loss import Columns, backward
 
 
 def compare(

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import Known, Pairs, Rows, batches_of, epoch_order
-from models.crops import crops
-from models.mixture import Mixture, mix
-from models.ragged import Ragged
-from models.team import Team
-from models.texts import TextStore, concatenate_stores
+from models.text.ragged import Ragged
+from models.text.text_store import TextStore, concatenate_stores
+from models.training.batch_columns import Mixture, mix
+from models.training.batches import Known, Pairs, Rows, batches_of, epoch_order
+from models.training.crops import crops
+from models.training.distributed import Team
 
 Texts = Callable[[Rows], Sequence[str]]
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.collapse import Spread, spread
-from models.compare import compare
-from models.examples import Batch, Examples
-from models.gradcache import Encoded
-from models.plan import Plan, optimiser_of, share_of_lr
-from models.texts import padding_frac
-from models.towers import TwoTower
+from models.text.text_store import padding_frac
+from models.towers.two_tower import TwoTower
+from models.training.collapse import Spread, spread
+from models.training.distributed_loss import compare
+from models.training.examples import Batch, Examples
+from models.training.gradcache import Encoded
+from models.training.plan import Plan, optimiser_of, share_of_lr
 
 _LOOK_EVERY, _PATIENCE = 25, 4  # steps between looks at the spread; looks that may fail in a row
 _HOTTEST = math.log(1000.0)  # a learnt temperature stays above 0.001

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.precision import autocast
-from models.texts import TextStore, buckets, even_chunks
-from models.towers import Tower
+from models.text.text_store import TextStore, buckets, even_chunks
+from models.towers.precision import autocast
+from models.towers.two_tower import Tower
 
 Rows = NDArray[np.int64]
 _TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT when the whole graph is kept

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from models.examples import Sampling
-from models.losses import Objective
-from models.towers import TwoTower
+from models.towers.two_tower import TwoTower
+from models.training.examples import Sampling
+from models.training.losses import Objective
 
 
 @dataclass(frozen=True)

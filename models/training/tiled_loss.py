@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.losses import Objective, summed
+from models.training.losses import Objective, summed
 
 CELLS = {"cpu": 1 << 22, "cuda": 1 << 26}  # scores of one tile: 16 MiB, 256 MiB
 Rows = NDArray[np.int64]

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from models.recall import overlap
+from models.evaluation.recall import overlap
 
 K, SINGLES = 100, 500
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import cast
 
-from models.ann.points import Exam
+from models.ann.exact import nearest, pieces
+from models.ann.operating_points import Exam
 from models.ann.search import ask
 from models.ann.tuning import Budget, build, tune
-from models.nearest import nearest, pieces
 from tests.benchmarks._ann_peers import (
     Autofaiss,
     Faiss,

@@ -18,19 +18,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.batches import Known, Pairs
-from models.config import TowerConfig
-from models.encode import encode_items, encode_queries
-from models.examples import Examples, Sampling
-from models.fit import Training, fit
-from models.marketplace import chunks, demand, offers
-from models.marketplace.truth import RELEVANT
-from models.nearest import nearest, pieces
-from models.normalise import normalise_query, query_id, split_of
-from models.plan import Plan
-from models.text import item_text
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from models.ann.exact import nearest, pieces
+from models.simulator.marketplace import chunks, demand, offers
+from models.simulator.marketplace.relevance import RELEVANT
+from models.text.item_text import item_text
+from models.text.normalise import normalise_query, query_id, split_of
+from models.text.tokens import train_tokenizer
+from models.towers.config import TowerConfig
+from models.towers.encode import encode_items, encode_queries
+from models.towers.two_tower import TwoTower
+from models.training.batches import Known, Pairs
+from models.training.examples import Examples, Sampling
+from models.training.fit import Training, fit
+from models.training.plan import Plan
 
 log = logging.getLogger(__name__)
 DAY, SEED, DEPTH = date(2026, 1, 31).toordinal(), 7, 100

@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from jobs.vectors import matrix
+from jobs.embeddings.read_shards import matrix
 from models.ann.codes import Block, Bytes, Vectors, assign, fill
 from models.ann.families import Parts, blank, ivf, lists_for, parts
 from models.ann.train import TRAINING_PER_LIST, sample_size, train
-from models.config import TowerConfig
-from models.encode import encode_items
-from models.marketplace import offers
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from models.simulator.marketplace import offers
+from models.text.tokens import train_tokenizer
+from models.towers.config import TowerConfig
+from models.towers.encode import encode_items
+from models.towers.two_tower import TwoTower
 from tests.benchmarks.negatives import DIM, vectors
 
 ITERATIONS = 10  # of k-means, as FAISS trains inverted lists

@@ -15,10 +15,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from models.config import PRESETS
-from models.fit import fit
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from models.text.tokens import train_tokenizer
+from models.towers.config import PRESETS
+from models.towers.two_tower import TwoTower
+from models.training.fit import fit
 from tests.benchmarks._pairs import bert_towers, texts, training
 
 BATCHES, CHUNK = (512, 1024, 2048, 4096, 8192, 16_384), 256

@@ -8,15 +8,15 @@ from functools import cache
 import numpy as np
 import torch
 
-from jobs.training.bert_folder import minilm_folder
-from jobs.training.pretrained import pretrained
-from models.batches import Known, Pairs
-from models.config import PRESETS
-from models.examples import Examples, Sampling
-from models.fit import Training
-from models.losses import Objective
-from models.plan import Plan
-from models.towers import TwoTower
+from jobs.towers.bert_checkpoint import minilm_folder
+from jobs.towers.pretrained import pretrained
+from models.towers.config import PRESETS
+from models.towers.two_tower import TwoTower
+from models.training.batches import Known, Pairs
+from models.training.examples import Examples, Sampling
+from models.training.fit import Training
+from models.training.losses import Objective
+from models.training.plan import Plan
 
 LETTERS = np.array(list("abcdefghijklmnoprstuwyz0123456789"))
 TEMPERATURE, TOKENS = 0.05, 64

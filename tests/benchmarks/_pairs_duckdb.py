@@ -14,12 +14,14 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from jobs import acts, impressions, pairs, propensities
-from jobs.attribution import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
-from jobs.lake import IMPRESSIONS, ITEMS, LOG
-from jobs.reading import pin
-from jobs.window import first_day
-from models.propensity import estimate
+from jobs.datasets import click_counts as acts
+from jobs.datasets import pairs, propensities
+from jobs.ingest import impressions
+from jobs.ingest.attribution import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
+from jobs.lake.partitions import IMPRESSIONS, ITEMS, LOG
+from jobs.lake.read import pin
+from jobs.lake.windows import first_day
+from models.clicks.propensity import estimate
 from tests import duck
 from tests.benchmarks._pairs_spark import COLUMNS, cpu_s, digest, peak_mib
 

@@ -17,8 +17,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import acts, expect, impressions, items, pairs, propensities, queries
-from jobs.lake import (
+from jobs.datasets import click_counts as acts
+from jobs.datasets import pairs, propensities, queries
+from jobs.ingest import impressions, items
+from jobs.lake.partitions import (
     ACTS,
     ASKED,
     CATALOGUE,
@@ -30,8 +32,9 @@ from jobs.lake import (
     PROPENSITIES,
     QUERIES,
 )
-from jobs.reading import pin, read_table
-from jobs.spark import spark_session
+from jobs.lake.read import pin, read_table
+from jobs.platform.spark import spark_session
+from jobs.quality import expect
 
 COLUMNS = ("query_id", "item_id", "clicks", "carts", "purchases", "impressions", "weight")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jobs.embedding.shards import shard_of
+from jobs.embeddings.sharding import shard_of
 from tests.benchmarks import _shop_tables as tables
 
 FIRST = date(2026, 1, 5)  # a Monday

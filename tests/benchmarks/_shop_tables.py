@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jobs.lake import TABLES
-from jobs.schema import arrow_schema
-from models.normalise import split_of
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.partitions import TABLES
+from models.text.normalise import split_of
 
 LATE_FRAC, LABELLED, NEGATIVES = 0.01, 300, 8
 PAIR = ["query_id", "item_id"]

@@ -21,15 +21,15 @@ import pyarrow.parquet as pq
 import torch
 from sentence_transformers import SentenceTransformer
 
-from jobs.embedding.writer import Parts
-from jobs.reading import pin
-from jobs.vectors import Embedded, matrix, shard_batches
-from models.encode import encode_items
-from models.precision import has_fast_bf16
+from jobs.embeddings.read_shards import Embedded, matrix, shard_batches
+from jobs.embeddings.writer import Parts
+from jobs.lake.read import pin
+from models.towers.encode import encode_items
+from models.towers.precision import has_fast_bf16
 from tests.benchmarks._compare import compare, cpu_s
 from tests.benchmarks._pairs import TOKENS, bert_towers, minilm_folder, texts
-from tests.jobs.catalogue import day, embed, publish_items, shard
 from tests.jobs.shop import publish_trained
+from tests.jobs.towers.catalogue import day, embed, publish_items, shard
 
 TITLES, ROUNDS = 512, 3
 ITEMS, CHANGED_FRAC = 3_000, 2 / 140  # 2M of 140M a day

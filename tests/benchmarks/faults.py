@@ -19,12 +19,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from jobs import expect, store
-from jobs.checks.quality import check, count, project, suite_file
-from jobs.lake import TABLES, Partition
-from jobs.manifest import VERDICT
-from jobs.publish import publish
-from jobs.reading import Pinned, exists, pin
+from jobs.lake import storage as store
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import TABLES, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, exists, pin
+from jobs.quality import expect
+from jobs.quality.run_suite import check, count, project, suite_file
 from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_judged import (
     of_judgements,
@@ -79,7 +80,7 @@ class Bench:
         self.context = project()
 
     def judge(self, pinned: Pinned) -> dict[str, Any]:
-        """The verdict as jobs.expect writes it."""
+        """The verdict as jobs.quality.expect writes it."""
         found: dict[str, Any] = dict(expect.record(check(self.context, pinned, 10**9)))
         return found
 

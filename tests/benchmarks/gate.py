@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from jobs.columns import numbers, strings, where
-from jobs.lake import Partition
-from jobs.reading import pin
-from models.evidence import ARMS, MEASURES, Evidence, Limits, Mask
-from models.gate import judge
+from jobs.lake.arrow import numbers, strings, where
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from models.evaluation.evidence import ARMS, MEASURES, Evidence, Limits, Mask
+from models.evaluation.gate import judge
 
 Values = dict[str, dict[str, np.ndarray]]
 Segments = dict[str, Mask]

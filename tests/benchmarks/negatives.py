@@ -19,15 +19,15 @@ import faiss
 import numpy as np
 import torch
 
-from jobs.lake import NEGATIVES
-from jobs.mining.scratch import Scratch, VectorFile
-from jobs.mining.search import Plan, Search
-from models.batches import Known
-from models.mining import Likeness, Mined, Window, mine
-from models.nearest import nearest, pieces
-from models.recall import overlap
+from jobs.lake.partitions import NEGATIVES
+from jobs.towers.blockwise_search import Plan, Search
+from jobs.towers.resume import Scratch, VectorFile
+from models.ann.exact import nearest, pieces
+from models.evaluation.recall import overlap
+from models.mining.star import Likeness, Mined, Window, mine
+from models.training.batches import Known
 from tests.benchmarks._compare import compare
-from tests.jobs.classroom import Args
+from tests.jobs.towers.classroom import Args
 
 ITEMS, DIM, WINDOW = 100_000, 128, Window(10, 200, 8)
 AT = NEGATIVES.at(ds="2026-01-31", towers="0" * 16)

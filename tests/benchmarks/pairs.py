@@ -21,9 +21,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs import marketplace, simulate
-from jobs.lake import CATALOGUE, LABELS, LOG, TRUTH
-from jobs.reading import pin
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH
+from jobs.lake.read import pin
+from jobs.simulator import marketplace, simulate
 from tests.benchmarks._compare import tell
 
 DS = "2026-01-31"

@@ -16,10 +16,10 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.personal import KINDS, SUSPECT, mask_personal
+from models.privacy import KINDS, SUSPECT, mask_personal
 from tests.benchmarks._compare import compare, cpu_s
-from tests.models.personal_cases import FIRST, SECOND, THIRD, Case, hard, ordinary, personal
-from tests.models.personal_score import Share, false_frac, recall
+from tests.models.privacy.personal_cases import FIRST, SECOND, THIRD, Case, hard, ordinary, personal
+from tests.models.privacy.personal_score import Share, false_frac, recall
 
 EACH = 400  # cases of a kind
 EACH_HARD = 300  # product queries of a family

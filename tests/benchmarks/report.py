@@ -23,10 +23,10 @@ import ranx
 from numba.core.errors import NumbaTypeSafetyWarning
 from scipy import stats
 
-from jobs.judgements import judge_items
-from models.intervals import mean_intervals
-from models.measures import measure
-from models.significance import permutation_p
+from jobs.datasets.judgements import judge_items
+from models.evaluation.intervals import mean_intervals
+from models.evaluation.measures import measure
+from models.evaluation.significance import permutation_p
 from tests.benchmarks._compare import compare, cpu_s
 
 NAMES = ("R@10", "R@60", "R@100", "R@1000", "RR@100", "nDCG@10", "AP@1000")

@@ -1,4 +1,4 @@
-"""ROOM=robots: what the rules of jobs.attribution find of simulated robots, and whom they take for one.
+"""ROOM=robots: what the rules of jobs.ingest.attribution find of simulated robots, and whom they take for one.
 
 Each day is made and read by the real jobs; the truth says whose each search was. One JSON line for each kind: searches,
 clients, and the share of both that was found (for people: wrongly). Then precision and recall over all, and what a click
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from jobs import acts, impressions, marketplace, simulate
-from jobs.lake import (
+from jobs.datasets import click_counts as acts
+from jobs.ingest import impressions
+from jobs.lake.partitions import (
     ACTS,
     ASKED,
     CATALOGUE,
@@ -28,8 +29,9 @@ from jobs.lake import (
     TRUTH,
     Partition,
 )
-from jobs.reading import pin, read_table
-from jobs.spark import spark_session
+from jobs.lake.read import pin, read_table
+from jobs.platform.spark import spark_session
+from jobs.simulator import marketplace, simulate
 
 SEARCHES, BOT_FRAC = 150_000, 0.06
 PEOPLE = ("person", "keen", "quiet")
@@ -88,7 +90,7 @@ def _farms(ds: str, known: pd.DataFrame) -> None:
     """Votes on the farms' items by all people and farms together, with the cap and without."""
     targets = known.loc[known["kind"] == "farm", "target"].unique()
     items = ITEMS.at(ds=ds)
-    from jobs import items as items_job
+    from jobs.ingest import items as items_job
 
     items_job.main(items_job.Args(CATALOGUE.at(ds=ds), items))
     votes = {}

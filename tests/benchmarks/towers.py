@@ -12,8 +12,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from models.fit import fit
-from models.trigrams import trigram_ids
+from models.text.trigrams import trigram_ids
+from models.training.fit import fit
 from tests.benchmarks._compare import compare
 from tests.benchmarks._memory import peak_mib
 from tests.benchmarks._pairs import TEMPERATURE, TOKENS, bert_towers, minilm_folder, texts, training

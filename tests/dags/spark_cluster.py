@@ -18,7 +18,7 @@ from typing import Any
 
 import pyspark
 
-from jobs.java import java_home
+from jobs.platform.java import java_home
 
 SPARK = Path(pyspark.__file__).parent
 READY_S = 120.0

@@ -17,10 +17,12 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 
-from jobs import land, marketplace, simulate, up
-from jobs.airflow_env import airflow, airflow_env, url
-from jobs.lake import CATALOGUE, LABELS, LOG, TRUTH, Partition
-from jobs.reading import pin
+from jobs.ingest import land
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH, Partition
+from jobs.lake.read import pin
+from jobs.local import up
+from jobs.local.airflow_env import airflow, airflow_env, url
+from jobs.simulator import marketplace, simulate
 
 FIRST = date(2026, 1, 22)
 DAYS = [(FIRST + timedelta(days=number)).isoformat() for number in range(10)]

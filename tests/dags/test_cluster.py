@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from dags.operators import SPARK_CONN
-from jobs.airflow_env import ROOT, airflow, airflow_env, prepare
-from jobs.lake import Partition
-from jobs.reading import pin
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from jobs.local.airflow_env import ROOT, airflow, airflow_env, prepare
 from tests.dags.rendering import load, rendered
 from tests.dags.spark_cluster import Cluster, spark_cluster
 
@@ -74,7 +74,7 @@ def test_another_connection_and_the_same_partitions_though_a_worker_dies(
 
 
 def _batch(lines: str) -> None:
-    command = [sys.executable, "-m", "jobs.batch", "--commands", "-"]
+    command = [sys.executable, "-m", "jobs", "batch", "--commands", "-"]
     subprocess.run(command, input=lines, cwd=ROOT, text=True, check=True)
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
-from jobs import cli
+from jobs.platform import cli
 from tests.dags import rendering
 from tests.dags.conftest import Golden
 from tests.dags.rendering import DAGS, load, pulled, rendered
@@ -144,17 +144,17 @@ def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("encoder", "runner", "start", "more"),
     [
-        ("process", "local", ["python", "-m", "jobs.embeddings", "--items"], False),
+        ("process", "local", ["python", "-m", "jobs", "embeddings", "--items"], False),
         (
             "torchrun",
             "local",
-            ["torchrun", "--nnodes=2", "-m", "jobs.embeddings", "--items"],
+            ["torchrun", "--nnodes=2", "-m", "jobs", "embeddings", "--items"],
             False,
         ),
-        ("spark", "local", ["python", "-m", "jobs.embeddings", "--items"], True),
+        ("spark", "local", ["python", "-m", "jobs", "embeddings", "--items"], True),
         # a driver that spark-submit starts, with what NIGHTSHELF_SPARK_ARGS says of GPUs
         ("spark", "spark_submit", ["spark-submit", "--master", "spark://m:7077"], True),
-        ("torchrun", "spark_submit", ["torchrun", "--nnodes=2", "-m", "jobs.embeddings"], False),
+        ("torchrun", "spark_submit", ["torchrun", "--nnodes=2", "-m", "jobs", "embeddings"], False),
     ],
 )
 def test_how_embeddings_are_started(
@@ -167,7 +167,7 @@ def test_how_embeddings_are_started(
     assert argv[: len(start)] == start
     assert (argv[-4:] == ["--engine", "spark", "--tasks", "8"]) == more
     flags = argv[argv.index("--items") :]
-    args = cli.parse(importlib.import_module("jobs.embeddings").Args, flags)
+    args = cli.parse(importlib.import_module("jobs.embeddings.embed").Args, flags)
     assert (args.engine, args.embeddings.values["shard"]) == (
         "spark" if more else "process",
         "1of2",
@@ -190,7 +190,7 @@ def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPa
              if isinstance(task, PodOperator)}  # fmt: skip
     assert wants["towers_star"] and wants["negatives"] and wants["embeddings_0"]
     assert not wants["report"]
-    assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs.launch"]'
+    assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs"]'
     assert not wants["quantiser"] and not wants["codes_0"]
 
 

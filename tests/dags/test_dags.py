@@ -13,7 +13,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import BaseOperator
 
 from dags.process import ROOT
-from jobs.airflow_env import POOLS
+from jobs.local.airflow_env import POOLS
 from tests.dags.rendering import unmapped
 
 FOLDER = ROOT / "dags"

@@ -13,7 +13,7 @@ from tests.dags.rendering import DAGS, load
 
 JOB = '''
 from dataclasses import dataclass
-from jobs.lake import NOWHERE, Partition
+from jobs.lake.partitions import NOWHERE, Partition
 
 @dataclass(frozen=True)
 class Args:

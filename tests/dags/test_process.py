@@ -42,8 +42,8 @@ def test_a_job_that_knows_what_is_wrong_is_not_tried_again() -> None:
 
 
 def test_a_refusal_is_the_whole_of_the_last_error_whatever_is_said_after_it() -> None:
-    """jobs.expect names a rule a line; a JVM may warn when the job has ended."""
-    log = "2026-01-31 00:00:00,000 {} jobs.expect: {}"
+    """jobs.quality.expect names a rule a line; a JVM may warn when the job has ended."""
+    log = "2026-01-31 00:00:00,000 {} jobs.quality.expect: {}"
     lines = [
         log.format("ERROR", "an earlier one"),
         log.format("INFO", "checked"),

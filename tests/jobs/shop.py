@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from jobs.lake import (
+from jobs.bundle.tower_files import write_towers
+from jobs.lake.partitions import (
     CODES,
     EMBEDDINGS,
     INDEX,
@@ -26,13 +27,12 @@ from jobs.lake import (
     TOWERS,
     Partition,
 )
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.weights import write_towers
-from models.normalise import normalise_query, query_id
-from models.space import space_id
-from models.tokens import train_tokenizer
-from models.towers import TowerConfig, TwoTower
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from models.text.normalise import normalise_query, query_id
+from models.text.tokens import train_tokenizer
+from models.towers.space_id import space_id
+from models.towers.two_tower import TowerConfig, TwoTower
 
 DS = "2026-01-31"
 NOUNS = ["shoes", "drill", "lamp", "kettle", "tent", "jacket", "cable", "bottle", "table", "saw"]

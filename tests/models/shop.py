@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.batches import Known, Pairs
-from models.config import TowerConfig
-from models.examples import Examples, Sampling
-from models.plan import Plan
-from models.ragged import Ragged
-from models.team import Team
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from models.text.ragged import Ragged
+from models.text.tokens import train_tokenizer
+from models.towers.config import TowerConfig
+from models.towers.two_tower import TwoTower
+from models.training.batches import Known, Pairs
+from models.training.distributed import Team
+from models.training.examples import Examples, Sampling
+from models.training.plan import Plan
 
 NOUNS = ["buty", "lampa", "wiertarka", "żarówka", "kurtka", "rower", "plecak", "stół"]
 COLOURS = ["czerwony", "biały", "zielony", "czarny"]

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from jobs.functions import register_functions
-from jobs.lake import TABLES
-from jobs.schema import ARROW
-from jobs.spark import sql_text
-from models.normalise import normalise_query, split_of
+from jobs.lake.arrow_schema import ARROW
+from jobs.lake.partitions import TABLES
+from jobs.platform.spark import sql_text
+from jobs.platform.spark_udfs import register_functions
+from models.text.normalise import normalise_query, split_of
 from tests import duck
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobs.quality_page.record import plain
-from jobs.tracking import home
+from jobs.platform.tracking import home
+from jobs.quality.overview.record import plain
 
 MOST_BYTES = 8 << 20  # of a file that grew for years, the newest part
 RUN_FAILED = "task_failure"  # Airflow's word for it

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.lake import Partition
-from jobs.quality_page.days import Board
-from jobs.quality_page.record import WORST_FIRST, Record
-from jobs.quality_page.told import Told
-from jobs.quality_page.usual import Series
-from jobs.quality_page.words import against, change, exact
+from jobs.lake.partitions import Partition
+from jobs.quality.overview.alerts import Told
+from jobs.quality.overview.bands import Series
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.record import WORST_FIRST, Record
+from jobs.quality.overview.words import against, change, exact
 
 MOST_DAYS = 14  # that are spelled out; the calendar has the others
 MOST_ALERTS = 4  # of a day
@@ -94,7 +94,7 @@ def _day(board: Board, day: str, rows: Mapping[str, Series], notes: Sequence[str
 
 
 def _repeats(alert: Told, cards: Sequence[Card]) -> bool:
-    """What jobs.expect tells, the cards say at length."""
+    """What jobs.quality.expect tells, the cards say at length."""
     return alert.task.rpartition(".")[2].startswith("expect") and bool(cards)
 
 

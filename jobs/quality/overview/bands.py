@@ -1,4 +1,4 @@
-"""Figures day by day with the band that their rules allow, computed from earlier days as jobs.expect does."""
+"""Figures day by day with the band that their rules allow, computed from earlier days as jobs.quality.expect does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.bands import usual_band
+from models.quality.bands import usual_band
 
-SUITES = Path(__file__).resolve().parents[2] / "great_expectations" / "expectations"
+SUITES = Path(__file__).resolve().parents[3] / "great_expectations" / "expectations"
 HISTORY = "expect_figure_to_be_near_its_history"
 WEEK = 7
 INFINITE = float("inf")

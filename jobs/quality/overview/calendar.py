@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from jobs.quality_page.days import Board
-from jobs.quality_page.record import Record
-from jobs.quality_page.words import said
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.record import Record
+from jobs.quality.overview.words import said
 
 # what later logs added is marked from this share of the day's rows on: a little comes every day
 LATE_FRAC = 0.01

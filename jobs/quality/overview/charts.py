@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from jobs.quality_page.drops import Stack
-from jobs.quality_page.usual import Series
-from jobs.quality_page.words import against, exact, said
+from jobs.quality.overview.bands import Series
+from jobs.quality.overview.drops import Stack
+from jobs.quality.overview.words import against, exact, said
 
 WIDTH, HEIGHT = 360.0, 132.0
 LEFT, RIGHT, TOP, BOTTOM = 6.0, 354.0, 24.0, 110.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 
-from jobs.lake import TABLES, Partition
-from jobs.quality_page.record import WORST_FIRST, Account, Record
-from jobs.quality_page.told import Told
+from jobs.lake.partitions import TABLES, Partition
+from jobs.quality.overview.alerts import Told
+from jobs.quality.overview.record import WORST_FIRST, Account, Record
 
 MOST_DAYS = 90
 # a day of which only alerts are known may follow the last one by so many days: a broken week is still shown

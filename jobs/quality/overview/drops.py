@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.quality_page.days import Board
+from jobs.quality.overview.days import Board
 
 MOST_REASONS = 7  # as many hues as eyes tell apart; what is rarer is one reason more
 OTHER = "other reasons"

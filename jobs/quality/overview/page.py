@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.quality_page.aside import late, set_aside
-from jobs.quality_page.attention import MOST_DAYS, attention, sentence, verdict
-from jobs.quality_page.calendar import fields, months
-from jobs.quality_page.days import Board
-from jobs.quality_page.drawing import bars, chart
-from jobs.quality_page.drops import stacks
-from jobs.quality_page.record import WORST_FIRST, Record
-from jobs.quality_page.series import rates, volumes
-from jobs.quality_page.told import Told
+from jobs.quality.overview.alerts import Told
+from jobs.quality.overview.attention import MOST_DAYS, attention, sentence, verdict
+from jobs.quality.overview.calendar import fields, months
+from jobs.quality.overview.charts import bars, chart
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.drops import stacks
+from jobs.quality.overview.record import WORST_FIRST, Record
+from jobs.quality.overview.rejected import late, set_aside
+from jobs.quality.overview.series import rates, volumes
 
 
 def overview(records: Sequence[Record], alerts: Mapping[str, Sequence[Told]]) -> dict[str, Any]:

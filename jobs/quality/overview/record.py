@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NotRequired, TypedDict
 
-from jobs.manifest import QUARANTINE, Manifest
+from jobs.lake.manifest import QUARANTINE, Manifest
 
 WORST_FIRST = ("stop", "warn", "pass")
 MAX_CHARS = 240
@@ -109,7 +109,7 @@ def _counts(given: Any) -> dict[str, int]:
 
 
 def _files(given: Any) -> dict[str, int]:
-    """Reason -> files. Their names stay in the manifest, which jobs.replay reads."""
+    """Reason -> files. Their names stay in the manifest, which jobs.ingest.replay reads."""
     if isinstance(given, int):
         return {"damaged": given} if given else {}
     found: dict[str, int] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.attribution import SET_ASIDE
-from jobs.lake import Partition
-from jobs.quality_page.days import Board
-from jobs.quality_page.record import Record
+from jobs.ingest.attribution import SET_ASIDE
+from jobs.lake.partitions import Partition
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.record import Record
 
 MOST_LINES = 21  # of a table; older days are on their partitions' pages
 
@@ -63,7 +63,7 @@ def _aside(one: Record, day: str) -> Aside | None:
         if number and said["aside"] and (table != "impressions" or reason in SET_ASIDE)
     ]
     replayed = table == "impressions" and (said["aside"] or files)
-    command = f"python -m jobs.replay --impressions {one['partition']}" if replayed else ""
+    command = f"python -m jobs replay --impressions {one['partition']}" if replayed else ""
     return Aside(one, day, said["aside"], reasons, files, drift, said["findings"], command)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
-from jobs.lake import TABLES, Partition
-from jobs.quality_page.days import Board
-from jobs.quality_page.record import Record
-from jobs.quality_page.usual import INFINITE, UNJUDGED, Rule, Series, bands_of, rules_of
+from jobs.lake.partitions import TABLES, Partition
+from jobs.quality.overview.bands import INFINITE, UNJUDGED, Rule, Series, bands_of, rules_of
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.record import Record
 
 SECONDS_PER_HOUR, HOURS_PER_DAY = 3600, 24
 T = TypeVar("T")

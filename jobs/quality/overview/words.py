@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.quality_page.usual import Series
+from jobs.quality.overview.bands import Series
 
 SHORT = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

@@ -3,7 +3,7 @@
 Everything is a pure function of the seed, the day and the slot or query number: no state, no order.
 """
 
-from models.marketplace.catalogue import CHUNK, Offers, chunks, offers
-from models.marketplace.demand import Demand, demand
+from models.simulator.marketplace.catalogue import CHUNK, Offers, chunks, offers
+from models.simulator.marketplace.demand import Demand, demand
 
 __all__ = ["CHUNK", "Demand", "Offers", "chunks", "demand", "offers"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.marketplace.chance import Floats, Ints, Words, uniform
-from models.marketplace.products import COLUMNS, Lives, shop
-from models.marketplace.titles import model_names, titles
-from models.marketplace.vocabulary import TRAITS, vocabulary
+from models.simulator.marketplace.counter_rng import Floats, Ints, Words, uniform
+from models.simulator.marketplace.products import COLUMNS, Lives, shop
+from models.simulator.marketplace.titles import model_names, titles
+from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
 
 CHUNK = 65_536  # slots at a time: about 150 MB in flight, whatever the size of the shop
 _LABELS = {

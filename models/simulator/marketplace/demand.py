@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.marketplace.catalogue import chunks
-from models.marketplace.chance import Ints, Words, below, uniform
-from models.marketplace.products import latents as latents_of
-from models.marketplace.products import lives, shop
-from models.marketplace.queries import asked, texts
-from models.marketplace.truth import Judgements, grade, judge
+from models.simulator.marketplace.catalogue import chunks
+from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
+from models.simulator.marketplace.products import latents as latents_of
+from models.simulator.marketplace.products import lives, shop
+from models.simulator.marketplace.queries import asked, texts
+from models.simulator.marketplace.relevance import Judgements, grade, judge
 
 _SAMPLE = 32_768  # slots looked at to guess how many items answer a query
 _BROAD = 0.08  # share of too broad queries ("trampki") that are kept all the same

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.marketplace.chance import Ints, below, bits, uniform, zipf_cdf
-from models.marketplace.vocabulary import TRAITS, vocabulary
+from models.simulator.marketplace.counter_rng import Ints, below, bits, uniform, zipf_cdf
+from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
 
 COLUMNS = ("type", "model", *TRAITS)  # columns of the latent attributes; -1 is "has none"
 MAJOR = tuple(COLUMNS.index(name) for name in ("type", "model", "brand", "theme"))

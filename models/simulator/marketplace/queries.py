@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.marketplace.chance import Floats, Ints, Words, below, uniform
-from models.marketplace.products import COLUMNS, latents, lives
-from models.marketplace.spelling import plain, slipped
-from models.marketplace.titles import model_names
-from models.marketplace.vocabulary import (
+from models.simulator.marketplace.counter_rng import Floats, Ints, Words, below, uniform
+from models.simulator.marketplace.products import COLUMNS, latents, lives
+from models.simulator.marketplace.spelling import plain, slipped
+from models.simulator.marketplace.titles import model_names
+from models.simulator.marketplace.vocabulary import (
     CANONICAL,
     COLLOQUIAL,
     GENITIVE,

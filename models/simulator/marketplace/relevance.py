@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.marketplace.chance import Ints, bits
-from models.marketplace.products import COLUMNS, MAJOR, MINOR, Lives
+from models.simulator.marketplace.counter_rng import Ints, bits
+from models.simulator.marketplace.products import COLUMNS, MAJOR, MINOR, Lives
 
 RELEVANT = 2  # the grade from which an item answers the query
 _TYPE, _THEME = COLUMNS.index("type"), COLUMNS.index("theme")

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.marketplace.chance import Ints, below
+from models.simulator.marketplace.counter_rng import Ints, below
 
 Text = NDArray[np.str_]
 _MARKED, _PLAIN = "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ", "acelnoszzACELNOSZZ"

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from models.marketplace.chance import Ints, Words, below, uniform
-from models.marketplace.products import COLUMNS, Lives
-from models.marketplace.spelling import plain
-from models.marketplace.traits_more import SHOUTS, TAILS
-from models.marketplace.vocabulary import CANONICAL, COLLOQUIAL, TRAITS, vocabulary
+from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
+from models.simulator.marketplace.products import COLUMNS, Lives
+from models.simulator.marketplace.spelling import plain
+from models.simulator.marketplace.traits_more import SHOUTS, TAILS
+from models.simulator.marketplace.vocabulary import CANONICAL, COLLOQUIAL, TRAITS, vocabulary
 
 _ORDERS = (
     ("type", "audience", "brand", "theme", "model", "feature", "colour", "material", "size"),

@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 
-from models.marketplace import traits, traits_more
-from models.marketplace.chance import Floats, Ints, Words
-from models.marketplace.polish import GENDERS, agree, masculine
-from models.marketplace.types_home import HOME
-from models.marketplace.types_tech import TECH
-from models.marketplace.types_wear import WEAR
+from models.simulator.marketplace import traits, traits_more
+from models.simulator.marketplace.counter_rng import Floats, Ints, Words
+from models.simulator.marketplace.item_types import WEAR
+from models.simulator.marketplace.polish import GENDERS, agree, masculine
+from models.simulator.marketplace.types_home import HOME
+from models.simulator.marketplace.types_tech import TECH
 
 TRAITS = ("brand", "theme", "colour", "material", "size", "audience", "feature")
 CANONICAL, OTHER_NUMBER, GENITIVE, COLLOQUIAL = 0, 1, 2, 3  # columns of Types.names

@@ -12,15 +12,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from jobs.bundle_files import QUERY_TOWER, WEIGHTS
-from jobs.query_encoder import OnnxEncoder, session
-from jobs.query_tower import HOSTILE, MOST_APART, compare, tensor_places, write_query_tower
-from jobs.weights import write_towers
-from models.encode import encode_queries
-from models.onnx_graph import Graph
-from models.query_graph import query_graph
-from models.tokens import train_tokenizer
-from models.towers import PRESETS, TowerConfig, TwoTower
+from jobs.bundle.export_onnx import HOSTILE, MOST_APART, compare, tensor_places, write_query_tower
+from jobs.bundle.files import QUERY_TOWER, WEIGHTS
+from jobs.bundle.query_encoder import OnnxEncoder, session
+from jobs.bundle.tower_files import write_towers
+from models.text.tokens import train_tokenizer
+from models.towers.encode import encode_queries
+from models.towers.onnx_graph import Graph
+from models.towers.onnx_query_tower import query_graph
+from models.towers.two_tower import PRESETS, TowerConfig, TwoTower
 from tests.jobs.shop import titles
 
 SMALL, MINI = PRESETS["small"], PRESETS["minilm"]

@@ -9,11 +9,11 @@ import faiss
 import numpy as np
 import pytest
 
-from jobs.bundle_files import write_index
+from jobs.bundle.files import write_index
 from models.ann.codes import filled
 from models.ann.train import train
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def vectors(rows: int = 3000, dim: int = 16) -> np.ndarray:
@@ -43,8 +43,8 @@ def test_a_disk_that_fills_in_the_last_block_is_noticed(tmp_path: Path) -> None:
 import resource, signal
 import numpy as np
 from pathlib import Path
-from jobs.bundle_files import write_index
-from tests.jobs.test_bundle_files import build
+from jobs.bundle.files import write_index
+from tests.jobs.bundle.test_files import build
 index = build("IVF16,SQ8")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size - 10}, {size - 10}))
@@ -59,7 +59,7 @@ except (OSError, RuntimeError) as error:
 
 
 def test_an_online_service_loads_no_spark_no_airflow_and_no_mlflow() -> None:
-    code = "import sys, jobs.bundle; print([n for n in sys.modules if n.split('.')[0] in"
+    code = "import sys, jobs.bundle.torch_reader; print([n for n in sys.modules if n.split('.')[0] in"
     code += " ('pyspark', 'airflow', 'mlflow', 'great_expectations', 'matplotlib')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
     assert done.stdout.strip() == b"[]"

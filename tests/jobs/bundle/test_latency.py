@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from jobs import speed
-from jobs.reader import Bundle
-from jobs.speed import ROUNDS, WARM_UP, latency_ms
+from jobs.bundle import latency as speed
+from jobs.bundle.latency import ROUNDS, WARM_UP, latency_ms
+from jobs.bundle.reader import Bundle
 
 QUERIES = [str(ms) for ms in range(1, 41)]
 

@@ -16,16 +16,16 @@ import faiss
 import numpy as np
 import pytest
 
-from jobs.bundle import load_bundle
-from jobs.bundle_files import LISTS_FILE, QUERY_TOWER
-from jobs.copied import pin_copy
-from jobs.publish import publish
-from jobs.reader import Bundle, open_bundle
-from jobs.reading import Pinned, pin
-from tests.jobs.building import build, embed
+from jobs.bundle.files import LISTS_FILE, QUERY_TOWER
+from jobs.bundle.reader import Bundle, open_bundle
+from jobs.bundle.torch_reader import load_bundle
+from jobs.lake.copied import pin_copy
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from tests.jobs.index.building import build, embed
 from tests.jobs.shop import HOSTILE, Args, Shop, opened
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ASKED = ["red shoes", "Acme blue lamp", "kubala saw 12", "", HOSTILE["query"]]
 FORBIDDEN = ("torch", "transformers", "pyspark", "airflow", "mlflow", "pandas", "onnx", "matplotlib",
              "great_expectations", "scipy", "sklearn")  # fmt: skip
@@ -53,8 +53,8 @@ def answers(bundle: Bundle) -> list[list[tuple[str, float]]]:
 def test_it_loads_nothing_heavy(copy: Path) -> None:
     code = f"""
 import sys
-from jobs.copied import pin_copy
-from jobs.reader import open_bundle
+from jobs.lake.copied import pin_copy
+from jobs.bundle.reader import open_bundle
 bundle = open_bundle(pin_copy({str(copy)!r}))
 assert bundle.answer("red shoes")[0].title
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & set({FORBIDDEN!r})))

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.judged_queries import judged_in
-from jobs.lake import QRELS
-from jobs.publish import publish
-from jobs.reading import pin
+from jobs.datasets.judged_queries import judged_in
+from jobs.lake.partitions import QRELS
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
 
 
 @dataclass(frozen=True)

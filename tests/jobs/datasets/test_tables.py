@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs import pairs, qrels, queries
-from jobs.cli import parse
-from jobs.lake import ACTS, ASKED, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition, Table
-from jobs.publish import publish
-from jobs.reading import pin, read_table
-from jobs.schema import arrow_schema
-from jobs.window import window
-from models.normalise import query_id, split_of
+from jobs.datasets import pairs, qrels, queries
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.partitions import ACTS, ASKED, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition, Table
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
+from jobs.lake.windows import window
+from jobs.platform.cli import parse
+from models.text.normalise import query_id, split_of
 from tests.conftest import Delivery
 
 LAST = "2026-01-31"

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import embeddings, store
-from jobs.embedding import share
-from jobs.lake import ITEMS
-from jobs.reading import pin
-from models.encode import encode_items
-from models.precision import PRECISIONS
-from tests.jobs.catalogue import (
+from jobs.embeddings import embed as embeddings
+from jobs.embeddings import worker as share
+from jobs.lake import storage as store
+from jobs.lake.partitions import ITEMS
+from jobs.lake.read import pin
+from models.towers.encode import encode_items
+from models.towers.precision import PRECISIONS
+from tests.jobs.shop import Shop, publish_towers
+from tests.jobs.towers.catalogue import (
     Catalogue,
     day,
     embed,
@@ -30,7 +32,6 @@ from tests.jobs.catalogue import (
     texts,
     vectors_of,
 )
-from tests.jobs.shop import Shop, publish_towers
 
 COUNT = 300
 FIRST: Catalogue = {f"i{(37 * row) % 1009:04d}": text for row, text in enumerate(texts(COUNT))}
@@ -64,7 +65,7 @@ def changed(items: Catalogue, number: int) -> Catalogue:
 
 
 def towers_of(shop: Shop) -> Any:
-    from jobs.weights import load_towers
+    from jobs.bundle.tower_files import load_towers
 
     return load_towers(pin(shop.towers))
 
@@ -256,7 +257,7 @@ def test_settings_out_of_range_are_refused(shop: Shop) -> None:
 def test_chunks_and_files_change_nothing(
     shop: Shop, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.embedding.writer.FILE_ROWS", 40)
+    monkeypatch.setattr("jobs.embeddings.writer.FILE_ROWS", 40)
     embed(shop, day(1), chunk_items=chunk, storage="fp32", token_budget=64)
     at = shard(shop, day(1))
     found = vectors_of(at)

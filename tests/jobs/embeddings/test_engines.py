@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs import store
-from jobs.embedding import engines
-from jobs.fault import POINTS
-from jobs.lake import ITEMS
-from jobs.reading import pin
-from tests.jobs.catalogue import day, embed, publish_items, shard, texts, vectors_of
+from jobs.embeddings import engines
+from jobs.lake import storage as store
+from jobs.lake.fault import POINTS
+from jobs.lake.partitions import ITEMS
+from jobs.lake.read import pin
 from tests.jobs.shop import Shop, publish_towers
+from tests.jobs.towers.catalogue import day, embed, publish_items, shard, texts, vectors_of
 
 MARKED = [
     "embeddings.taken_over",
@@ -27,7 +27,7 @@ MARKED = [
     "embeddings.written:4",
     "embeddings.checked",
 ]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FIRST = {f"i{row:03d}": text for row, text in enumerate(texts(200))}
 SECOND = FIRST | {f"i{row:03d}": f"nowy {row}" for row in range(0, 200, 3)}
 
@@ -57,7 +57,7 @@ def command(
              "previous": shard(shop, day(1)), "chunk_items": 8, **more}  # fmt: skip
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     return subprocess.run(
-        [sys.executable, *(start or ("-m", "jobs.embeddings")), *words], cwd=ROOT, check=False, capture_output=True,
+        [sys.executable, *(start or ("-m", "jobs", "embeddings")), *words], cwd=ROOT, check=False, capture_output=True,
         text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1", "NIGHTSHELF_FAULT": fault,
              "NIGHTSHELF_SPARK_MASTER": "local[2]"},
     )  # fmt: skip
@@ -96,8 +96,7 @@ def test_torchruns_processes_share_a_shard(shop: Shop) -> None:
         "torch.distributed.run",
         "--standalone",
         "--nproc-per-node=2",
-        "-m",
-        "jobs.embeddings",
+        "-m", "jobs", "embeddings",
     )
     embed(shop, day(2), before=day(1))
     expected = vectors_of(shard(shop, day(2)))
@@ -121,8 +120,7 @@ def test_a_process_that_is_killed_ends_the_others(shop: Shop) -> None:
         "torch.distributed.run",
         "--standalone",
         "--nproc-per-node=2",
-        "-m",
-        "jobs.embeddings",
+        "-m", "jobs", "embeddings",
     )
     before = pin(shard(shop, day(1))).manifest_sha256
     done = command(shop, *start, fault="embeddings.encoded:2")
@@ -174,7 +172,7 @@ def test_what_failed_attempts_of_spark_tasks_wrote_is_not_published(
         (folder / "encoded-00001-00000.parquet").write_bytes(b"it still wrote")
         return found
 
-    monkeypatch.setattr("jobs.embeddings.by_spark", with_debris)
+    monkeypatch.setattr("jobs.embeddings.embed.by_spark", with_debris)
     told = embed(shop, day(2), before=day(1), engine="spark", tasks=2)
     made = pin(shard(shop, day(2)))
     assert told["items"] == made.manifest.rows == len(vectors_of(shard(shop, day(2))))

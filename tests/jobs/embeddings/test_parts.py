@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.embedding.census import Census, digest, repeated
-from jobs.embedding.delta import compare
-from jobs.embedding.shards import hash64, shard_of
-from jobs.embedding.threads import Behind, ahead
-from jobs.embedding.work import Done, total
+from jobs.embeddings.delta import compare
+from jobs.embeddings.id_check import Census, digest, repeated
+from jobs.embeddings.prefetch import Behind, ahead
+from jobs.embeddings.shard_task import Done, total
+from jobs.embeddings.sharding import hash64, shard_of
 
 MASK = (1 << 64) - 1
 

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import expect, store
-from jobs.lake import EMBEDDINGS, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.vectors import batches, exact_rankings, read_vectors, shard_batches
+from jobs.embeddings.read_shards import batches, exact_rankings, read_vectors, shard_batches
+from jobs.lake import storage as store
+from jobs.lake.partitions import EMBEDDINGS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.quality import expect
 
 SPACE, DIM = "7f3a5c1e9b2d4a60", 4
 

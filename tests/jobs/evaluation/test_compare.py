@@ -1,4 +1,4 @@
-"""Two reports beside each other, and what earlier nights said: small reports, published as jobs.report would."""
+"""Two reports beside each other, and what earlier nights said: small reports, published as jobs.evaluation.report would."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import compare
-from jobs.compare import MEASURES
-from jobs.lake import INDEX, REPORT, Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.reporting.nights import Night, alerts_of, earlier_nights, night_of
-from models.significance import permutation_p
+from jobs.evaluation import compare
+from jobs.evaluation.compare import MEASURES
+from jobs.evaluation.history import Night, alerts_of, earlier_nights, night_of
+from jobs.lake.partitions import INDEX, REPORT, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from models.evaluation.significance import permutation_p
 
 Q = 200
 DIGEST = "d" * 40
@@ -207,7 +207,7 @@ def test_of_two_reports_of_a_day_by_other_towers_the_last_written_counts(
     for hour, towers in ((9, "3"), (11, "1"), (10, "2")):
         stopped = datetime(2026, 2, 5, hour, tzinfo=UTC)
         clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, zone, at=stopped: at)})
-        monkeypatch.setattr("jobs.seal.datetime", clock)
+        monkeypatch.setattr("jobs.lake.seal.datetime", clock)
         published("2026-01-29", towers=towers * 16)
     (found,) = earlier_nights(REPORT.at(ds="2026-01-30", towers="4" * 16))
     assert found.towers == "1" * 16

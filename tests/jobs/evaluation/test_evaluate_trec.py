@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
 
-from jobs.evaluate import Args, main
-from models import measures
+from jobs.evaluation.evaluate_trec import Args, main
+from models.evaluation import measures
 
 ITEMS = [f"i{n:03d}" for n in range(300)]
 
@@ -70,7 +70,7 @@ def test_from_the_command_line_with_nothing_but_files(
     files: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     old, new, qrels = files
-    words = [sys.executable, "-m", "jobs.evaluate", "--rankings", f"{old},{new}", "--qrels", str(qrels),
+    words = [sys.executable, "-m", "jobs", "evaluate", "--rankings", f"{old},{new}", "--qrels", str(qrels),
              "--measures", "R@60 RR@60 Success@1", "--resamples", "1000"]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout.splitlines()[-1])["arms"]["old"]) == {

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.judgements import judge_items
-from jobs.reporting.comparisons import compare, pairs_of
-from jobs.reporting.evaluation import digest, evaluate
-from jobs.reporting.query_segments import segments_of
-from jobs.trec import read_qrels, read_run, rows_of, write_trec
-from models.fusion import Ranked
+from jobs.datasets.judgements import judge_items
+from jobs.evaluation.comparisons import compare, pairs_of
+from jobs.evaluation.measures import digest, evaluate
+from jobs.evaluation.query_segments import segments_of
+from jobs.platform.trec import read_qrels, read_run, rows_of, write_trec
+from models.fusion.ranked_lists import Ranked
 
 
 def tables(seed: int = 0, n_queries: int = 12) -> tuple[pa.Table, pa.Table]:

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.lake import IMPRESSIONS, SWEEP, Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.reporting.cells import cells, without
-from jobs.reporting.second_view import second_view
-from jobs.reporting.seed_noise import seed_noise
-from jobs.reporting.shown import variety
+from jobs.evaluation.diversity import variety
+from jobs.evaluation.second_relevance import second_view
+from jobs.evaluation.seed_noise import seed_noise
+from jobs.evaluation.seen_unseen import cells, without
+from jobs.lake.partitions import IMPRESSIONS, SWEEP, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
 
 
 @dataclass(frozen=True)

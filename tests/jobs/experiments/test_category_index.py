@@ -13,17 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import categories, embeddings
-from jobs.category_index import ABOUT_FILE, CategoryIndex, load_categories
-from jobs.category_trial import Trial, verdict
-from jobs.columns import strings
-from jobs.lake import CATEGORIES, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin, read_table
-from jobs.vectors import pin_shards, read_vectors
-from jobs.weights import load_towers
+from jobs.bundle.tower_files import load_towers
+from jobs.embeddings import embed as embeddings
+from jobs.embeddings.read_shards import pin_shards, read_vectors
+from jobs.experiments import category_index as categories
+from jobs.experiments.category_index_files import ABOUT_FILE, CategoryIndex, load_categories
+from jobs.experiments.category_index_trial import Trial, verdict
+from jobs.lake.arrow import strings
+from jobs.lake.partitions import CATEGORIES, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin, read_table
 from models.ann.by_category import with_lists
-from models.encode import encode_queries
+from models.towers.encode import encode_queries
 from tests.jobs.shop import DS, NOUNS, Args, Shop, opened
 
 HOSTILE_NAME = "../../etc/<b>tools</b>"

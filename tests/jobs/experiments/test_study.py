@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from jobs.sweeping.settings import parse_space
-from jobs.sweeping.study import NEXT, Plan, Study
+from jobs.experiments.search_space import parse_space
+from jobs.experiments.study import NEXT, Plan, Study
 
 SPACE = "batch_size=6,12;r_min=0,2"
 

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import sweep
-from jobs.fault import fault_point
-from jobs.lake import Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.sweeping import trials
-from jobs.sweeping.outcome import DIFFERENCE, RATIO
-from jobs.tracking import client
-from models.measures import MEASURES
-from tests.jobs.classroom import DS, Args
-from tests.jobs.trials import FIXED, INPUTS, SWEEP_AT, publish_classroom
+from jobs.experiments import sweep
+from jobs.experiments import trial_commands as trials
+from jobs.experiments.results import DIFFERENCE, RATIO
+from jobs.lake.fault import fault_point
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.tracking import client
+from models.evaluation.measures import MEASURES
+from tests.jobs.experiments.trials import FIXED, INPUTS, SWEEP_AT, publish_classroom
+from tests.jobs.towers.classroom import DS, Args
 
 SPACE = "batch_size=6,12;r_min=0,2"
 QUERIES = 40
@@ -42,7 +42,7 @@ class Commands:
         words = " ".join(argv)
         self.log.append(f"{job} {words}")
         if self.broken and self.broken in words:
-            raise trials.CommandFailed(f"jobs.{job}: exit code 1: no <b>room</b>")
+            raise trials.CommandFailed(f"{job}: exit code 1: no <b>room</b>")
         target = Partition.parse(flags["measures" if job == "measure" else job])
         with publish(target, Args(target)) as out:
             if job == "measure":
@@ -175,7 +175,7 @@ def test_a_trial_that_fails_is_told_and_ends_nothing(commands: Commands) -> None
     made = pin(SWEEP_AT)
     errors = [row["error"] for row in pq.read_table(made.path("trials.parquet")).to_pylist()]
     assert [bool(error) for error in errors] == [False, True, False, True]
-    assert errors[1] == "jobs.negatives: exit code 1: no <b>room</b>"
+    assert errors[1] == "negatives: exit code 1: no <b>room</b>"
     assert "<b>room" not in made.path("sweep.html").read_text("utf-8")
     assert made.manifest.accounting[0].dropped == {"failed": 2, "not begun": 0}
     # tried again only when asked
@@ -183,7 +183,7 @@ def test_a_trial_that_fails_is_told_and_ends_nothing(commands: Commands) -> None
     assert run()["failed"] == 2
     assert run(retry="on")["failed"] == 0
     commands.broken = "towers"
-    with pytest.raises(RuntimeError, match="none of 4 trials went well: jobs.towers: exit code 1"):
+    with pytest.raises(RuntimeError, match="none of 4 trials went well: jobs.towers.train: exit code 1"):
         run(space="batch_size=3,4,5,6", stages="in_batch", fixed="epochs=2",
             sweep=SWEEP_AT.having(study="other"))  # fmt: skip
 
@@ -242,7 +242,7 @@ def test_a_dags_three_phases_are_one_sweep(commands: Commands) -> None:
     assert run(only="publish")["trials"] == 4
     assert len(commands.log) == count
     commands.broken = "negatives"
-    with pytest.raises(RuntimeError, match="batch_size=3;r_min=0: jobs.negatives"):
+    with pytest.raises(RuntimeError, match="batch_size=3;r_min=0: jobs.towers.mine"):
         run(only="work", point="batch_size=3;r_min=0", space="batch_size=3;r_min=0",
             sweep=SWEEP_AT.having(study="red"))  # fmt: skip
 
@@ -256,7 +256,7 @@ def test_a_dags_three_phases_are_one_sweep(commands: Commands) -> None:
         ({"point": "lr=1"}, "give --only work too"),
         ({"space": ""}, "expected a flag at least in space"),
         ({"space": "epochs=1,2"}, "none in both"),
-        ({"space": "r_min=5,500"}, "jobs.negatives refuses"),
+        ({"space": "r_min=5,500"}, "negatives refuses"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused_before_it_begins(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake import BERT, PAIRS, TOWERS
-from jobs.publish import publish
-from jobs.reading import exists, pin
-from jobs.sweeping import trials
-from jobs.sweeping.apart import bring, within
-from jobs.sweeping.trials import Bench, CommandFailed
-from tests.jobs.classroom import DS, Args
+from jobs.experiments import trial_commands as trials
+from jobs.experiments.apart import bring, within
+from jobs.experiments.trial_commands import Bench, CommandFailed
+from jobs.lake.partitions import BERT, PAIRS, TOWERS
+from jobs.lake.publish import publish
+from jobs.lake.read import exists, pin
+from tests.jobs.towers.classroom import DS, Args
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_command_that_fails_is_told_by_its_last_line(
     instead(tmp_path / "python", r"echo first; printf 'no \033[31mroom\n\n'; exit 3", monkeypatch)
     with trials._held(tmp_path / "lock") as lock, pytest.raises(CommandFailed) as said:
         bench._run("towers", ["--lr", "1"], tmp_path, lock)
-    assert str(said.value).startswith("jobs.towers: exit code 3: no [31mroom (log: ")
+    assert str(said.value).startswith("towers: exit code 3: no [31mroom (log: ")
 
 
 def test_a_command_that_takes_too_long_is_ended(

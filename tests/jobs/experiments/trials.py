@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from jobs.lake import QRELS, SWEEP
-from jobs.publish import publish
-from models.normalise import query_id
-from tests.jobs.classroom import (
+from jobs.lake.partitions import QRELS, SWEEP
+from jobs.lake.publish import publish
+from models.text.normalise import query_id
+from tests.jobs.towers.classroom import (
     DS,
     ITEM_IDS,
     QUERY_IDS,

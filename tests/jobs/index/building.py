@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from jobs import codes, embeddings, index, quantiser
+from jobs.embeddings import embed as embeddings
+from jobs.index import build as index
+from jobs.index import codes
+from jobs.index import train as quantiser
 from tests.jobs.shop import Shop
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs import codes
-from jobs.bundle_files import write_index
-from jobs.indexing.coding import Shard
-from jobs.indexing.merging import Merged, pin_codes
-from jobs.indexing.quantisers import CANARIES, TRAINED
-from jobs.lake import CODES, EMBEDDINGS, QUANTISER, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
+from jobs.bundle.files import write_index
+from jobs.index import codes
+from jobs.index.merge_shards import Merged, pin_codes
+from jobs.index.shard_codes import Shard
+from jobs.index.trained_index import CANARIES, TRAINED
+from jobs.lake.partitions import CODES, EMBEDDINGS, QUANTISER, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
 from models.ann.train import train
 from tests.models.ann.vectors import DIM, Vectors, items, queries
 
@@ -91,7 +91,7 @@ class Catalogue:
 
 def _items(ds: str) -> Pinned:
     """An items partition to have come from."""
-    from jobs.lake import ITEMS
+    from jobs.lake.partitions import ITEMS
 
     to = ITEMS.at(ds=ds)
     try:
@@ -113,7 +113,7 @@ def quantise(ds: str, catalogue: Catalogue, factory: str, name: str = "0" * 16) 
 
 
 def code(ds: str, quantiser: Partition, before: str = "", shards: int = SHARDS) -> Partition:
-    """Run jobs.codes on every shard; returns the first."""
+    """Run jobs.index.codes on every shard; returns the first."""
     for number in range(shards):
         shard = f"{number}of{shards}"
         at = {"towers": SPACE, "shard": shard}

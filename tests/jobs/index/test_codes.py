@@ -8,19 +8,19 @@ import faiss
 import numpy as np
 import pytest
 
-from jobs import codes
-from jobs.bundle_files import INDEX_FILE, MAPPED, write_index
-from jobs.indexing.coding import Shard
-from jobs.indexing.merging import Merged
-from jobs.indexing.ondisk import can_stand_on_disk, fill_on_disk
-from jobs.indexing.quantisers import Quantiser
-from jobs.lake import CODES, EMBEDDINGS, Partition
-from jobs.reading import pin
+from jobs.bundle.files import INDEX_FILE, MAPPED, write_index
+from jobs.index import codes
+from jobs.index.merge_shards import Merged
+from jobs.index.ondisk import can_stand_on_disk, fill_on_disk
+from jobs.index.shard_codes import Shard
+from jobs.index.trained_index import Quantiser
+from jobs.lake.partitions import CODES, EMBEDDINGS, Partition
+from jobs.lake.read import pin
 from models.ann.codes import fill
 from models.ann.search import ask
 from models.ann.train import train
-from models.recall import overlap
-from tests.jobs.coded import SHARDS, SPACE, Catalogue, code, merged, quantise
+from models.evaluation.recall import overlap
+from tests.jobs.index.coded import SHARDS, SPACE, Catalogue, code, merged, quantise
 from tests.models.ann.vectors import brute, queries
 
 DAYS = [f"2026-01-{day:02d}" for day in range(1, 12)]
@@ -108,7 +108,7 @@ def test_shards_that_do_not_belong_together_are_refused(lake: Path) -> None:
     others = siblings(first)[1:]
     at = EMBEDDINGS.at(ds=DAYS[0], towers=SPACE, shard="1of3")
     codes.main(codes.Args(at, quantise(DAYS[0], catalogue, "IVF8,SQ8", "1" * 16), others[0]))
-    with pytest.raises(RuntimeError, match="run jobs.codes on this shard again"):
+    with pytest.raises(RuntimeError, match="run jobs.index.codes on this shard again"):
         merged(first)
     with pytest.raises(ValueError, match="give the first shard"):
         merged(others[0])

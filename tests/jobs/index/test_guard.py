@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.guard import guard_size
-from jobs.lake import INDEX
+from jobs.index.guard import guard_size
+from jobs.lake.partitions import INDEX
 
 HERE = INDEX.at(ds="2026-01-31", towers="7f3a7f3a7f3a7f3a")
 

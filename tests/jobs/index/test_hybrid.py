@@ -13,18 +13,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import expect, index, land, rankings, search, verify
-from jobs.bundle import load_bundle
-from jobs.columns import numbers, strings, where
-from jobs.indexing.arms import sampled
-from jobs.lake import RUNS, Partition
-from jobs.publish import publish
-from jobs.reader import open_bundle
-from jobs.reading import Pinned, pin, read_table
-from models.fusion import first
-from models.normalise import normalise_query, query_id
-from models.votes import Vote, fuse, fuse_by_class
-from tests.jobs.building import build, embed
+from jobs.bundle.reader import open_bundle
+from jobs.bundle.torch_reader import load_bundle
+from jobs.evaluation import rankings
+from jobs.index import build as index
+from jobs.index.hybrid import sampled
+from jobs.ingest import land
+from jobs.lake.arrow import numbers, strings, where
+from jobs.lake.partitions import RUNS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.quality import expect
+from jobs.serving import search, verify
+from models.fusion.ranked_lists import first
+from models.fusion.votes import Vote, fuse, fuse_by_class
+from models.text.normalise import normalise_query, query_id
+from tests.jobs.index.building import build, embed
 from tests.jobs.shop import DS, Args, Shop, copied, opened
 
 ASKED = ["red shoes", "acme blue lamp", "kubala saw 12"]

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import embeddings, quantiser
-from jobs.indexing.quantisers import FRONT, Quantiser
-from jobs.lake import ITEMS, QUANTISER, Partition
-from jobs.reading import Pinned, pin
+from jobs.embeddings import embed as embeddings
+from jobs.index import train as quantiser
+from jobs.index.trained_index import FRONT, Quantiser
+from jobs.lake.partitions import ITEMS, QUANTISER, Partition
+from jobs.lake.read import Pinned, pin
 from models.ann.families import parts
 from tests.jobs.shop import DS, Shop, publish_tables, publish_towers
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LATER = "2026-02-01"
 
 
@@ -107,7 +108,7 @@ def test_killed_it_leaves_nothing_and_run_again_it_makes_the_same(shop: Shop) ->
              "quantiser": at, "factory": "IVF8,SQ8", "tune_items": 1000}  # fmt: skip
     argv = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     env = {**os.environ, "NIGHTSHELF_FAULT": "quantiser.tuned"}
-    command = [sys.executable, "-m", "jobs.quantiser", *argv]
+    command = [sys.executable, "-m", "jobs", "trained_index", *argv]
     killed = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     with pytest.raises(LookupError):

@@ -16,8 +16,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.attribution import BOTS
-from jobs.lake import TABLES
+from jobs.ingest.attribution import BOTS
+from jobs.lake.partitions import TABLES
 from tests import duck
 
 RAW = """

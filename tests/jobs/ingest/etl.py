@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.lake import TABLES, Table
-from jobs.reading import pin, published_days
+from jobs.lake.partitions import TABLES, Table
+from jobs.lake.read import pin, published_days
 
 # all that is made of a log and is no raw zone
 DERIVED = [TABLES[name] for name in ("impressions", "late", "acts", "asked", "queries", "pairs", "qrels", "propensities")]  # fmt: skip

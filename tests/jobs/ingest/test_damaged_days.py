@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import impressions, items
-from jobs.lake import IMPRESSIONS, ITEMS
-from jobs.reading import pin, read_table
-from tests.jobs.ubi_records import DS, Deliver, act, dropped, ndjson, search
+from jobs.ingest import impressions, items
+from jobs.lake.partitions import IMPRESSIONS, ITEMS
+from jobs.lake.read import pin, read_table
+from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, search
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 DAY = IMPRESSIONS.at(ds=DS)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.raw.drift import Finding, drift, findings
-from jobs.raw.drift_rules import CATALOGUE, LOG, RULES
-from jobs.raw.profile import Profile, items_profile, log_profile, parsed, timestamp_form
+from jobs.ingest.drift import Finding, drift, findings
+from jobs.ingest.drift_rules import CATALOGUE, LOG, RULES
+from jobs.ingest.profile import Profile, items_profile, log_profile, parsed, timestamp_form
 
 Record = dict[str, Any]
 Change = Callable[[list[Record]], Any]

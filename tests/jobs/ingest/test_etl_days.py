@@ -13,14 +13,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs import acts, impressions, pairs, queries
-from jobs.arrivals import ROW, earlier, overlaid
-from jobs.lake import ACTS, ASKED, IMPRESSIONS, ITEMS, LATE, LOG, PAIRS, QUERIES, SEARCHERS
-from jobs.reading import pin, read_table
-from models.normalise import query_id
-from tests.jobs.etl import DERIVED, texts_of
-from tests.jobs.test_tables import Put, put
-from tests.jobs.ubi_records import Deliver, Record, act, ndjson, random_log, search
+from jobs.datasets import click_counts as acts
+from jobs.datasets import pairs, queries
+from jobs.ingest import impressions
+from jobs.ingest.late_events import ROW, earlier, overlaid
+from jobs.lake.partitions import (
+    ACTS,
+    ASKED,
+    IMPRESSIONS,
+    ITEMS,
+    LATE,
+    LOG,
+    PAIRS,
+    QUERIES,
+    SEARCHERS,
+)
+from jobs.lake.read import pin, read_table
+from models.text.normalise import query_id
+from tests.jobs.datasets.test_tables import Put, put
+from tests.jobs.ingest.etl import DERIVED, texts_of
+from tests.jobs.ingest.ubi_records import Deliver, Record, act, ndjson, random_log, search
 
 __all__ = ["put"]
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]

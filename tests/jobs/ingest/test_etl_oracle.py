@@ -17,8 +17,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs import acts, impressions, items, marketplace, pairs, queries, simulate
-from jobs.lake import (
+from jobs.datasets import click_counts as acts
+from jobs.datasets import pairs, queries
+from jobs.ingest import impressions, items
+from jobs.lake.partitions import (
     ACTS,
     ASKED,
     CATALOGUE,
@@ -32,15 +34,16 @@ from jobs.lake import (
     SEARCHERS,
     TRUTH,
 )
-from jobs.reading import pin, read_table
-from models.normalise import normalise_query
+from jobs.lake.read import pin, read_table
+from jobs.simulator import marketplace, simulate
+from models.text.normalise import normalise_query
 from tests import duck
-from tests.jobs.duck_days import Days
-from tests.jobs.etl import DERIVED, texts_of
-from tests.jobs.simulated import truths
+from tests.jobs.ingest.duck_days import Days
+from tests.jobs.ingest.etl import DERIVED, texts_of
+from tests.jobs.simulator.simulated import truths
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.usefixtures("spark")]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DAYS = ("2026-01-29", "2026-01-30", "2026-01-31")
 LAST = DAYS[-1]
 FEW = 3  # min_searchers
@@ -175,7 +178,7 @@ def test_the_machines_time_zone_changes_nothing(shop: None) -> None:
     """
     env = {name: text for name, text in os.environ.items() if name != "NIGHTSHELF_WARM_SPARK"}
     done = subprocess.run(
-        [sys.executable, "-m", "jobs.batch", "--commands", "-"],
+        [sys.executable, "-m", "jobs", "batch", "--commands", "-"],
         input=commands, cwd=ROOT, text=True, capture_output=True, check=False,
         env={**env, "TZ": "Pacific/Kiritimati"},
     )  # fmt: skip
@@ -206,6 +209,6 @@ def test_what_should_not_have_been_typed_goes_nowhere(shop: None) -> None:
     a_day(DAYS[0])
     assert "<email>" in everything
     assert "<phone>" in everything
-    # nine digits in a row behind a product's words may be its number: models.personal lets them be
+    # nine digits in a row behind a product's words may be its number: models.privacy lets them be
     open_to_doubt = re.compile(r"(?<!\d)\d{9}$")
     assert not [one for one in secrets if one in everything and not open_to_doubt.search(one)]

@@ -14,12 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.impressions import Args, main
-from jobs.lake import IMPRESSIONS, LATE, LOG, SEARCHERS, Partition
-from jobs.manifest import Manifest
-from jobs.reading import dataset, pin
-from models.normalise import normalise_query
-from tests.jobs.ubi_records import DS, Deliver, act, dropped, ndjson, random_log, run, search, shown
+from jobs.ingest.impressions import Args, main
+from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import IMPRESSIONS, LATE, LOG, SEARCHERS, Partition
+from jobs.lake.read import dataset, pin
+from models.text.normalise import normalise_query
+from tests.jobs.ingest.ubi_records import (
+    DS,
+    Deliver,
+    act,
+    dropped,
+    ndjson,
+    random_log,
+    run,
+    search,
+    shown,
+)
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 

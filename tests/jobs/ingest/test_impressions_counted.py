@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.lake import Partition
-from jobs.reading import pin
-from tests.jobs.simulated import truths
-from tests.jobs.ubi_records import DS, Deliver, Record, dropped, ndjson, random_log, run, shown
+from jobs.lake.partitions import Partition
+from jobs.lake.read import pin
+from tests.jobs.ingest.ubi_records import (
+    DS,
+    Deliver,
+    Record,
+    dropped,
+    ndjson,
+    random_log,
+    run,
+    shown,
+)
+from tests.jobs.simulator.simulated import truths
 from tests.real_data import DATA, needs
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
@@ -77,7 +86,7 @@ def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
 
 
 def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
-    from jobs import marketplace, simulate
+    from jobs.simulator import marketplace, simulate
 
     to = {
         name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "truth")

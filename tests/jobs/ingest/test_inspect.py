@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from jobs.lake import IMPRESSIONS, ITEMS, Partition
-from jobs.manifest import VERDICT
-from jobs.publish import publish
-from jobs.raw.inspection import Inspection, inspect
-from jobs.reading import pin
+from jobs.ingest.inspect import Inspection, inspect
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import IMPRESSIONS, ITEMS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
 from tests.conftest import Delivery
-from tests.jobs.ubi_records import Deliver, Record, act, ndjson, search
+from tests.jobs.ingest.ubi_records import Deliver, Record, act, ndjson, search
 
 DS = "2026-01-31"
 DAY = IMPRESSIONS.at(ds=DS)

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.items import Args, main
-from jobs.lake import ITEMS, Partition
-from jobs.manifest import Manifest
-from jobs.reading import pin, read_table
-from models.text import TEXT_TEMPLATE, item_text
+from jobs.ingest.items import Args, main
+from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import ITEMS, Partition
+from jobs.lake.read import pin, read_table
+from models.text.item_text import TEXT_TEMPLATE, item_text
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 DS = "2026-01-31"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import land, sources, store
-from jobs.lake import CATALOGUE, LABELS, LOG
-from jobs.reading import exists, pin, read_table
+from jobs.ingest import delivered_files as sources
+from jobs.ingest import land
+from jobs.lake import storage as store
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG
+from jobs.lake.read import exists, pin, read_table
 
 DAY = LOG.at(ds="2026-01-31")
 

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import impressions, replay
-from jobs.lake import ACTS, IMPRESSIONS, LOG, Partition
-from jobs.manifest import EXPIRED, content_sha256
-from jobs.publish import publish
-from jobs.reading import pin
+from jobs.ingest import impressions, replay
+from jobs.lake.manifest import EXPIRED, content_sha256
+from jobs.lake.partitions import ACTS, IMPRESSIONS, LOG, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
 from tests.conftest import Delivery
-from tests.jobs.ubi_records import DS, Deliver, dropped, ndjson, random_log
+from tests.jobs.ingest.ubi_records import DS, Deliver, dropped, ndjson, random_log
 
 DAY, RAW = IMPRESSIONS.at(ds=DS), LOG.at(ds=DS)
 ESCAPES = '{"q": "\x1b[2J\x1b]0;owned\x07 \u202ebuty\u202c\r\n'
@@ -80,7 +80,7 @@ def test_a_quarantine_whose_days_are_over_says_so(
     found = told(show=5)
     assert found["expired"] == 1
     assert found["rejected"] == {"malformed": 3}
-    assert "deleted by jobs.retention, their days are over" in caplog.text
+    assert "deleted by jobs.privacy.retention, their days are over" in caplog.text
 
 
 def test_mended_files_take_the_place_of_damaged_ones_and_lie_beside_others(
@@ -125,7 +125,7 @@ def test_killed_while_it_lands_it_leaves_the_day_as_it_was(
     deliver(str(RAW), {"a.ndjson": b"{}\n"})
     before = pin(RAW).manifest.attempt
     (mended / "b.ndjson").write_bytes(b'{"new": 1}\n')
-    command = [sys.executable, "-m", "jobs.replay", "--impressions", str(DAY), "--mended", str(mended)]  # fmt: skip
+    command = [sys.executable, "-m", "jobs", "replay", "--impressions", str(DAY), "--mended", str(mended)]  # fmt: skip
     env = {**os.environ, "NIGHTSHELF_FAULT": "publish.before_pointer"}
     killed = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert killed.returncode < 0
@@ -147,7 +147,7 @@ def test_it_names_the_later_days_that_were_made_of_it(deliver: Deliver, mended: 
     (mended / "b.ndjson").write_bytes(b'{"new": 1}\n')
     found = told(mended=str(mended))
     assert found["later_days"] == ["2026-02-02", "2026-02-04"]
-    assert found["commands"][0].startswith("python -m jobs.impressions ")
+    assert found["commands"][0].startswith("python -m jobs impressions ")
     assert found["commands"][1].endswith("--from-date 2026-01-31 --to-date 2026-02-04 --reprocess-behavior completed")  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.salt import salt
+from jobs.ingest.salt import salt
 
 
 @pytest.fixture

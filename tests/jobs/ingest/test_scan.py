@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.raw.profile import parsed
-from jobs.raw.sample import HEAD, MOST, RUN, TAIL
-from jobs.raw.scan import scan
+from jobs.ingest.profile import parsed
+from jobs.ingest.sample import HEAD, MOST, RUN, TAIL
+from jobs.ingest.scan import scan
 
 LINES = b"".join(b'{"n": %d, "q": "\xc5\xbc\xc3\xb3\xc5\x82w"}\n' % n for n in range(50_000))
 PACKED = gzip.compress(LINES, mtime=0)

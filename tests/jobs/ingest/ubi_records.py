@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from jobs.impressions import Args, main
-from jobs.lake import IMPRESSIONS, Partition
-from jobs.manifest import Manifest
-from jobs.reading import pin, read_table
+from jobs.ingest.impressions import Args, main
+from jobs.lake.manifest import Manifest
+from jobs.lake.partitions import IMPRESSIONS, Partition
+from jobs.lake.read import pin, read_table
 
 DS = "2026-01-31"
 Deliver = Callable[[str, dict[str, bytes]], Partition]

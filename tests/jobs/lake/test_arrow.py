@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from jobs.columns import find, large, pick
+from jobs.lake.arrow import find, large, pick
 
 
 def test_more_than_two_gib_of_ids_stand_in_one_array() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.footer import MAGIC, sort_encodings, steady
+from jobs.lake.parquet_footer import MAGIC, sort_encodings, steady
 
 ROWS = pa.table({"text": ["a", "b", "a"] * 50, "number": list(range(150)), "flag": [True] * 150})
 

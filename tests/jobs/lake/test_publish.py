@@ -15,13 +15,14 @@ from typing import IO
 import pyarrow as pa
 import pytest
 
-from jobs import lock, store
-from jobs.fault import POINTS
-from jobs.lake import LABELS, Partition
-from jobs.manifest import Accounting, Manifest
-from jobs.pointer import read_pointer, write_pointer
-from jobs.publish import publish
-from jobs.reading import exists, pin, published_days, read_table
+from jobs.lake import lock
+from jobs.lake import storage as store
+from jobs.lake.alias import read_pointer, write_pointer
+from jobs.lake.fault import POINTS
+from jobs.lake.manifest import Accounting, Manifest
+from jobs.lake.partitions import LABELS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import exists, pin, published_days, read_table
 
 DAY = LABELS.at(ds="2026-01-31")
 
@@ -48,13 +49,13 @@ def write(value: float, n: int = 2) -> Manifest:
 
 WRITER = """
 import sys
-from tests.jobs.test_publish import write
+from tests.jobs.lake.test_publish import write
 write(float(sys.argv[1]))
 """
 
 
 def run_writer(value: float, fault: str = "") -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     env = {**os.environ, "NIGHTSHELF_FAULT": fault, "PYTHONPATH": str(root)}
     return subprocess.run([sys.executable, "-c", WRITER, str(value)], env=env, cwd=root, text=True,
                           capture_output=True, check=False)  # fmt: skip
@@ -195,7 +196,7 @@ def test_replaced_versions_stay_for_their_readers_and_champions_longer(
 def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(
     lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer opens the lock, jobs.retention removes it, the writer takes it: it must take the new one."""
+    """A writer opens the lock, jobs.privacy.retention removes it, the writer takes it: it must take the new one."""
     path = store.local_path(DAY.uri) / "_lock"
     real, taken = lock.fcntl.flock, []
 

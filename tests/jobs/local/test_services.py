@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import airflow_env, launch, up
-from jobs.services import Service
+from jobs import __main__ as launch
+from jobs.local import airflow_env, up
+from jobs.local.services import Service
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
 STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('hello', flush=True); time.sleep(60)"]  # fmt: skip
@@ -22,7 +23,7 @@ STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(15, signal
 def test_a_service_is_started_once_and_ended(
     lake: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.services.STOP_S", 1.0)
+    monkeypatch.setattr("jobs.local.services.STOP_S", 1.0)
     service = Service("sleeper", command)
     assert not service.runs()
     service.start(os.environ, Path.cwd())
@@ -102,8 +103,8 @@ def test_the_launcher_runs_a_job_and_hands_its_result_to_a_pod(
 
 def test_the_launcher_as_a_file_does_not_let_the_folder_hide_libraries(lake: Path) -> None:
     """spark-submit puts the file's folder first on the path; jobs/tables.py must not pass for PyTables."""
-    root = Path(launch.__file__).parent.parent
-    code = "import runpy, sys; sys.argv = ['jobs/launch.py', 'ready', '--partitions', 'pairs/ds=2026-01-31']; sys.path[0] = 'jobs'; runpy.run_path('jobs/launch.py', run_name='__main__'); sys.exit('tables' in sys.modules or 'jobs' in sys.path)"  # fmt: skip
+    root = Path(launch.__file__).parents[1]
+    code = "import runpy, sys; sys.argv = ['jobs/__main__.py', 'ready', '--partitions', 'pairs/ds=2026-01-31']; sys.path[0] = 'jobs'; runpy.run_path('jobs/__main__.py', run_name='__main__'); sys.exit('/jobs/platform' in getattr(sys.modules.get('platform'), '__file__', '') or 'jobs' in sys.path)"  # fmt: skip
     found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["missing"] == ["pairs/ds=2026-01-31"]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import site
-from jobs.checks import data_docs
-from jobs.lake import PAIRS, REPORT, SWEEP
-from jobs.listing import published
-from jobs.publish import publish
+from jobs.lake.listing import published
+from jobs.lake.partitions import PAIRS, REPORT, SWEEP
+from jobs.lake.publish import publish
+from jobs.local import site
+from jobs.quality import data_docs
 
 SPACE = "7f3a5c1e9b2d4a60"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs.cli import parse, run
-from jobs.lake import NOWHERE, PAIRS, Partition
+from jobs.lake.partitions import NOWHERE, PAIRS, Partition
+from jobs.platform.cli import parse, run
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.display import printable
+from jobs.platform.display import printable
 
 
 @pytest.mark.parametrize(

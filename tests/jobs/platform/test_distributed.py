@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs import towers
-from jobs.reading import pin
-from jobs.weights import load_towers
-from tests.jobs.classroom import IN_BATCH, SMALL, TABLES, publish_learning
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.read import pin
+from jobs.towers import train as towers
+from tests.jobs.towers.classroom import IN_BATCH, SMALL, TABLES, publish_learning
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FLAGS = {**TABLES, "towers": IN_BATCH, **SMALL, "epochs": 2, "hard_negatives": 1}
 
 
@@ -38,8 +38,8 @@ def alone(lake: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor
 @pytest.mark.parametrize(
     "start",
     [
-        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "jobs.towers"],
-        pytest.param(["-m", "jobs.spark_trainer", "towers"], marks=pytest.mark.spark),
+        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "jobs", "towers"],
+        pytest.param(["-m", "jobs.towers.spark_launcher", "towers"], marks=pytest.mark.spark),
     ],
     ids=["torchrun", "spark"],
 )

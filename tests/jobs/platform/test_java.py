@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import java
+from jobs.platform import java
 
 FAKE = """#!/bin/sh
 [ -z "{broken}" ] || {{ echo 'Error: module jdk.incubator.vector not found' >&2; exit 1; }}
@@ -128,7 +128,7 @@ def test_a_packaged_java_that_spark_cannot_run_on_is_refused(
 
 SPARK = """
 import os, sys
-from jobs.java import java_home
+from jobs.platform.java import java_home
 from pyspark.sql import SparkSession
 
 os.environ |= {"JAVA_HOME": java_home(), "PYSPARK_PYTHON": sys.executable}
@@ -146,7 +146,7 @@ sys.stdout.write(f"{release} {doubled.groupBy('k').count().orderBy('k').collect(
 
 @pytest.mark.spark
 def test_spark_runs_on_the_packaged_java(bare: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     shown = subprocess.run(
         [sys.executable, "-c", SPARK, str(bare / "rows")],
         capture_output=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.sweeping.flags import flags_of
-from jobs.sweeping.settings import (
+from jobs.experiments.flags import flags_of
+from jobs.experiments.search_space import (
     Dimension,
     grid,
     parse_fixed,
@@ -79,7 +79,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("batch_size", "found 'batch_size', expected flag=value"),
         ("batch_size=", "expected flag=value"),
         ("=3", "expected flag=value"),
-        ("batch_size=a", "batch_size='a': expected int, as jobs.towers has it"),
+        ("batch_size=a", "batch_size='a': expected int, as jobs.towers.train has it"),
         ("batch_size=1.5", "expected int"),
         ("batch_size=3,", "batch_size='': expected int"),
         ("batch_size=3,3", "names a value twice"),
@@ -91,8 +91,8 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("star=stop", "star='stop': expected continue or restart"),
         ("margin=0.1", "both jobs have this flag; write towers.margin or negatives.margin"),
         ("late.lr=0.1", "late is no step; expected one of in_batch, star, towers, negatives"),
-        ("star.r_min=0", "jobs.towers has no flag r_min"),
-        ("negatives.lr=0.1", "jobs.negatives has no flag lr"),
+        ("star.r_min=0", "towers has no flag r_min"),
+        ("negatives.lr=0.1", "negatives has no flag lr"),
         ("seed=1,2", "trained with `seeds` seeds"),
         ("start=towers/ds=2026-01-31/step=star", "is a partition; it can be fixed, not swept"),
     ],
@@ -119,6 +119,6 @@ def test_a_setting_that_the_job_refuses_is_refused_in_its_words() -> None:
     """r_min alone is fine at 50; with r_max=20 the job's own check says no."""
     flags_of({"r_min": 50})
     with pytest.raises(
-        ValueError, match=r"jobs.negatives refuses r_min=50 r_max=20: .*r_min < r_max"
+        ValueError, match=r"negatives refuses r_min=50 r_max=20: .*r_min < r_max"
     ):
         flags_of({"r_min": 50, "r_max": 20})

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.lake import NEGATIVES, Partition
-from jobs.mining import scratch
-from jobs.mining.scratch import Scratch, VectorFile
-from tests.jobs.classroom import Args
+from jobs.lake.partitions import NEGATIVES, Partition
+from jobs.towers import resume as scratch
+from jobs.towers.resume import Scratch, VectorFile
+from tests.jobs.towers.classroom import Args
 
 AT = NEGATIVES.at(ds="2026-01-31", towers="0" * 16)
 

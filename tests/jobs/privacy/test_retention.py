@@ -20,13 +20,11 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs
 
-from jobs import retention, store
-from jobs.ancestry import ancestry, each
-from jobs.fault import POINTS
-from jobs.keeping.limits import Limits
-from jobs.keeping.places import KNOWN, places
-from jobs.keeping.proof import scan
-from jobs.lake import (
+from jobs.lake import storage as store
+from jobs.lake.alias import check_sizes, read_pointer, write_pointer
+from jobs.lake.ancestry import ancestry, each
+from jobs.lake.fault import POINTS
+from jobs.lake.partitions import (
     EMBEDDINGS,
     IMPRESSIONS,
     INDEX,
@@ -38,15 +36,18 @@ from jobs.lake import (
     TRUTH,
     Partition,
 )
-from jobs.pointer import check_sizes, read_pointer, write_pointer
-from jobs.publish import publish
-from jobs.reading import exists, pin
-from jobs.zones import ZONES, zone_of
+from jobs.lake.publish import publish
+from jobs.lake.read import exists, pin
+from jobs.lake.zones import ZONES, zone_of
+from jobs.privacy import retention
+from jobs.privacy.audit import scan
+from jobs.privacy.limits import Limits
+from jobs.privacy.partition_folders import KNOWN, places
 
 DAY = date(2025, 6, 30)
 TYPED = "jan.kowalski@poczta.example zamsz 44051401359"
 SPACE = "7f3a7f3a7f3a7f3a"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def ds(back: int) -> str:
@@ -118,7 +119,7 @@ def limits(**given: int) -> Limits:
 
 
 def killed(fault: str) -> None:
-    command = [sys.executable, "-m", "jobs.retention", "--retention", f"retention/ds={DAY}"]
+    command = [sys.executable, "-m", "jobs", "retention", "--retention", f"retention/ds={DAY}"]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NIGHTSHELF_FAULT": fault}, capture_output=True, check=False)  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from jobs.checks.counted import Batch
-from jobs.checks.quality import suite_file
-from jobs.lake import TABLES, Partition
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.schema import arrow_schema
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.partitions import TABLES, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.quality.precomputed_engine import Batch
+from jobs.quality.run_suite import suite_file
 
-SUITES = Path(__file__).resolve().parent.parent / "suites"
+SUITES = Path(__file__).resolve().parents[2] / "suites"
 NAMES = ("items", "impressions", "late", "acts", "asked", "propensities", "pairs", "queries", "qrels", "negatives", "embeddings", "rankings")  # fmt: skip
 VALUES = {"ds": "2026-01-31", "towers": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]

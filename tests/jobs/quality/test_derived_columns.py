@@ -10,18 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import expect, reading
-from jobs.checks.count_sql import figures_spark
-from jobs.checks.counting import BATCH_ROWS, Plan, figures_here
-from jobs.checks.counts import Count, counts_of
-from jobs.checks.derive import Known
-from jobs.checks.derive_sets import fingerprint, norm, repeated
-from jobs.checks.derived import computable
-from jobs.checks.file_schema import file_columns
-from jobs.checks.quality import suite_file
-from jobs.lake import IMPRESSIONS
-from jobs.publish import publish
-from tests.jobs.suite_cases import NAMES, Args, Case, cases, partition, put, spoil
+from jobs.lake import read as reading
+from jobs.lake.partitions import IMPRESSIONS
+from jobs.lake.publish import publish
+from jobs.quality import expect
+from jobs.quality.count import BATCH_ROWS, Plan, figures_here
+from jobs.quality.count_sql import figures_spark
+from jobs.quality.derived_columns import computable
+from jobs.quality.file_schema import file_columns
+from jobs.quality.group_columns import fingerprint, norm, repeated
+from jobs.quality.metrics import Count, counts_of
+from jobs.quality.row_columns import Known
+from jobs.quality.run_suite import suite_file
+from tests.jobs.quality.suite_cases import NAMES, Args, Case, cases, partition, put, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,7 @@ def test_keys_are_counted_across_batches_and_files(lake: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    from jobs.spark import spark_session
+    from jobs.platform.spark import spark_session
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_HOME", str(tmp_path_factory.mktemp("home")))

@@ -1,4 +1,4 @@
-"""jobs.expect: the verdict beside the data, who may read on, and a site that shows nothing of what people typed."""
+"""jobs.quality.expect: the verdict beside the data, who may read on, and a site that shows nothing of what people typed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from urllib.parse import unquote
 
 import pytest
 
-from jobs import expect, reading, store
-from jobs.checks.data_docs import site
-from jobs.checks.quality import PROJECT
-from jobs.cli import parse
-from jobs.lake import PAIRS
-from jobs.manifest import VERDICT
-from jobs.publish import publish
-from tests.jobs.suite_cases import partition, put
+from jobs.lake import read as reading
+from jobs.lake import storage as store
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import PAIRS
+from jobs.lake.publish import publish
+from jobs.platform.cli import parse
+from jobs.quality import expect
+from jobs.quality.data_docs import site
+from jobs.quality.run_suite import PROJECT
+from tests.jobs.quality.suite_cases import partition, put
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -216,7 +218,7 @@ def test_partitions_are_checked_before_anything_runs(
 def test_the_command_says_what_it_must_and_no_more(lake: Path) -> None:
     put("pairs", {})
     put("queries", {"again": {}})
-    words = [sys.executable, "-m", "jobs.expect", "--partitions"]
+    words = [sys.executable, "-m", "jobs", "expect", "--partitions"]
     passed = subprocess.run(
         [*words, str(partition("pairs"))], capture_output=True, text=True, check=True
     )

@@ -11,20 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import expect, reading, store
-from jobs.checks.count_vectors import Moments
-from jobs.checks.counting import Plan, figures_here
-from jobs.checks.counts import Count
-from jobs.checks.data_docs import site
-from jobs.checks.history import history
-from jobs.checks.manifest_figures import manifest_figures
-from jobs.checks.quality import count
-from jobs.lake import EMBEDDINGS, IMPRESSIONS, ITEMS, PAIRS, QUERIES, Partition
-from jobs.manifest import VERDICT, Source
-from jobs.publish import publish
-from models.bands import ratio_band, robust_band, stability_index
-from models.hashes import text_words
-from tests.jobs.suite_cases import Args, expectations, partition, put
+from jobs.lake import read as reading
+from jobs.lake import storage as store
+from jobs.lake.manifest import VERDICT, Source
+from jobs.lake.partitions import EMBEDDINGS, IMPRESSIONS, ITEMS, PAIRS, QUERIES, Partition
+from jobs.lake.publish import publish
+from jobs.quality import expect
+from jobs.quality.count import Plan, figures_here
+from jobs.quality.count_vectors import Moments
+from jobs.quality.data_docs import site
+from jobs.quality.history import history
+from jobs.quality.manifest_figures import manifest_figures
+from jobs.quality.metrics import Count
+from jobs.quality.run_suite import count
+from models.quality.bands import ratio_band, robust_band, stability_index
+from models.quality.hashes import text_words
+from tests.jobs.quality.suite_cases import Args, expectations, partition, put
 
 LAST = "2026-01-31"
 SECRET = "tajne-haslo"
@@ -177,7 +179,7 @@ def test_vectors_of_another_shard_are_orphans_and_its_own_items_missing(lake: Pa
     rows = pa.concat_tables([good] * 40).set_column(0, "item_id", pa.array(ids))
     with publish(ITEMS.at(ds=LAST), Args()) as out:
         out.write_table(rows)
-    from jobs.embedding.shards import shard_of
+    from jobs.embeddings.sharding import shard_of
 
     mine = shard_of(pa.array(ids), 2) == 0
     at = EMBEDDINGS.at(ds=LAST, towers="0123456789abcdef", shard="0of2")
@@ -243,7 +245,7 @@ def test_moments_of_vectors_by_hand_and_by_parts() -> None:
 
 def test_nothing_that_somebody_typed_is_a_figure(lake: Path) -> None:
     """A value planted into every text of every table reaches no result, page or figure, failed or not."""
-    from tests.jobs.suite_cases import NAMES, spoil
+    from tests.jobs.quality.suite_cases import NAMES, spoil
 
     for table in NAMES:
         texts = {f.name: SECRET for f in spoil(table, {})[1] if pa.types.is_string(f.type)}

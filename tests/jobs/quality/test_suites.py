@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import suites
-from jobs.checks.counted import Batch
-from jobs.checks.quality import PROJECT, QUIET, check, count, project
-from tests.jobs.suite_cases import NAMES, Case, cases, expectations, of_figures, outside, put, rules
+from jobs.quality import suites
+from jobs.quality.precomputed_engine import Batch
+from jobs.quality.run_suite import PROJECT, QUIET, check, count, project
+from tests.jobs.quality.suite_cases import (
+    NAMES,
+    Case,
+    cases,
+    expectations,
+    of_figures,
+    outside,
+    put,
+    rules,
+)
 
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.abstract_data_context import (
@@ -98,4 +107,4 @@ def test_every_expectation_has_its_reason_and_weight(table: str) -> None:
 
 def test_the_committed_project_is_what_its_rules_make() -> None:
     for name, text in suites.project_files().items():
-        assert (PROJECT / name).read_text("utf-8") == text, f"{name}: run python -m jobs.suites"
+        assert (PROJECT / name).read_text("utf-8") == text, f"{name}: run python -m jobs suites"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs import pin as job
-from jobs import ready, store
-from jobs.lake import EMBEDDINGS, INDEX, PAIRS, TOWERS, Partition
-from jobs.manifest import VERDICT
-from jobs.pointer import write_pointer
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
+from jobs.lake import storage as store
+from jobs.lake.alias import write_pointer
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import EMBEDDINGS, INDEX, PAIRS, TOWERS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.platform import ready
+from jobs.serving import pin as job
 
 SPACE, OTHER = "7f3a5c1e9b2d4a60", "0000000000000000"
 STAR = TOWERS.at(ds="2026-01-31", step="star")

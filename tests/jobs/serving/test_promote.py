@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs import promotions
-from jobs.lake import INDEX, NOWHERE, REPORT, Partition
-from jobs.pointer import read_history, read_pointer, write_pointer
-from jobs.promote import Args, main
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
+from jobs.lake import promotions
+from jobs.lake.alias import read_history, read_pointer, write_pointer
+from jobs.lake.partitions import INDEX, NOWHERE, REPORT, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.serving.promote import Args, main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = "7f3a7f3a7f3a7f3a"
 
 
@@ -195,7 +195,7 @@ POINTS = ("pointer.before_write", "store.before_rename", "pointer.after_write")
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_between_any_two_writes_it_serves_old_or_new(four: list[Pinned], point: str) -> None:
     env = {**os.environ, "NIGHTSHELF_FAULT": point}
-    words = [sys.executable, "-m", "jobs.promote", "--to", "previous", "--registry", "skip"]
+    words = [sys.executable, "-m", "jobs", "promote", "--to", "previous", "--registry", "skip"]
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     moved = point == "pointer.after_write"
@@ -229,12 +229,12 @@ def test_killed_at_any_time_readers_see_whole_bundles_only(four: list[Pinned]) -
 
 
 def test_rolling_back_loads_nothing_heavy_and_takes_a_second(four: list[Pinned]) -> None:
-    code = "import sys, jobs.promote; print([n for n in ('torch', 'faiss', 'mlflow', 'pandas')"
+    code = "import sys, jobs.serving.promote; print([n for n in ('torch', 'faiss', 'mlflow', 'pandas')"
     code += " if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
     assert done.stdout.strip() == b"[]"
     started = time.monotonic()
-    words = [sys.executable, "-m", "jobs.promote", "--to", "previous", "--registry", "skip"]
+    words = [sys.executable, "-m", "jobs", "promote", "--to", "previous", "--registry", "skip"]
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
     assert time.monotonic() - started < 5  # a second on an idle machine; this one may be busy
     assert serving() == four[2].bundle_id

@@ -17,28 +17,23 @@ import pytest
 import pytrec_eval
 import torch
 
-from jobs import (
-    embeddings,
-    index,
-    lineage,
-    promote,
-    rankings,
-    report,
-    search,
-    verify,
-)
-from jobs.bundle import load_bundle
-from jobs.bundle_files import TOWERS_FILES
-from jobs.columns import numbers, strings, where
-from jobs.lake import Partition
-from jobs.pointer import has_pointer, read_pointer
-from jobs.publish import publish
-from jobs.reader import open_bundle
-from jobs.reading import Pinned, pin, read_table
-from jobs.vectors import pin_shards, read_vectors
-from models.encode import encode_items
-from models.towers import TwoTower
-from tests.jobs.building import build, embed
+from jobs.bundle.files import TOWERS_FILES
+from jobs.bundle.reader import open_bundle
+from jobs.bundle.torch_reader import load_bundle
+from jobs.embeddings import embed as embeddings
+from jobs.embeddings.read_shards import pin_shards, read_vectors
+from jobs.evaluation import rankings, report
+from jobs.index import build as index
+from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.arrow import numbers, strings, where
+from jobs.lake.partitions import Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.platform import lineage
+from jobs.serving import promote, search, verify
+from models.towers.encode import encode_items
+from models.towers.two_tower import TwoTower
+from tests.jobs.index.building import build, embed
 from tests.jobs.shop import (
     HOSTILE,
     Args,

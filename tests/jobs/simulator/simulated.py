@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from jobs import simulate
-from jobs.lake import CATALOGUE, LABELS, LOG, TRUTH
-from jobs.reading import Pinned, pin
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH
+from jobs.lake.read import Pinned, pin
+from jobs.simulator import simulate
 
 DS = "2026-01-31"
 APPLICATIONS = ("shop-web", "shop-app")

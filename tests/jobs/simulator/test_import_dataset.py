@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import labelled
-from jobs.lake import CATALOGUE, LABELS
-from jobs.reading import Pinned, pin, read_table
+from jobs.lake.partitions import CATALOGUE, LABELS
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.simulator import import_dataset as labelled
 from tests.real_data import DATA, needs
 
 DS = "2026-01-31"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import marketplace
-from jobs.lake import CATALOGUE, LABELS
-from jobs.reading import exists, pin, read_table
-from jobs.schema import arrow_schema
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.partitions import CATALOGUE, LABELS
+from jobs.lake.read import exists, pin, read_table
+from jobs.simulator import marketplace
 
 DS = "2026-01-31"
 

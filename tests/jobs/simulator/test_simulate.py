@@ -10,14 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from jobs import marketplace
-from jobs.lake import CATALOGUE, LABELS
-from jobs.publish import publish
-from jobs.reading import Pinned, pin, read_table
-from models.cast import ranking
-from models.invented import KINDS as PERSONAL
-from models.traffic import KINDS, is_robot
-from tests.jobs.simulated import APPLICATIONS, DS, records, simulated, truths
+from jobs.lake.partitions import CATALOGUE, LABELS
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.simulator import marketplace
+from models.simulator.fake_personal_data import KINDS as PERSONAL
+from models.simulator.identities import ranking
+from models.simulator.traffic import KINDS, is_robot
+from tests.jobs.simulator.simulated import APPLICATIONS, DS, records, simulated, truths
 
 RATES = {"searches": 1500, "duplicate_frac": 0.03, "late_frac": 0.02, "malformed_frac": 0.01}
 

@@ -10,11 +10,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs import marketplace
-from jobs.days import bounds
-from jobs.lake import CATALOGUE, LABELS
-from jobs.reading import Pinned
-from tests.jobs.simulated import APPLICATIONS, DS, milliseconds, records, simulated, truths
+from jobs.lake.days import bounds
+from jobs.lake.partitions import CATALOGUE, LABELS
+from jobs.lake.read import Pinned
+from jobs.simulator import marketplace
+from tests.jobs.simulator.simulated import (
+    APPLICATIONS,
+    DS,
+    milliseconds,
+    records,
+    simulated,
+    truths,
+)
 
 DAYS = [f"2026-02-{day:02d}" for day in range(1, 6)]
 FAULTS = {"searches": 900, "delayed_frac": 0.05, "redelivered_frac": 0.03, "duplicate_frac": 0.02,

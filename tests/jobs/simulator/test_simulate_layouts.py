@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import marketplace
-from jobs.lake import CATALOGUE, LABELS
-from jobs.reading import Pinned
-from jobs.simulating.records import SCHEMA
-from tests.jobs.simulated import APPLICATIONS, DS, records, simulated, truths
+from jobs.lake.partitions import CATALOGUE, LABELS
+from jobs.lake.read import Pinned
+from jobs.simulator import marketplace
+from jobs.simulator.write_parquet import SCHEMA
+from tests.jobs.simulator.simulated import APPLICATIONS, DS, records, simulated, truths
 
 FAULTS = {"searches": 700, "delayed_frac": 0.05, "redelivered_frac": 0.05, "skew_frac": 0.1,
           "personal_frac": 0.05, "rare_frac": 0.05, "malformed_frac": 0.02, "late_frac": 0.02}  # fmt: skip

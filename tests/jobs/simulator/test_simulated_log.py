@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import impressions, marketplace, simulate
-from jobs.lake import CATALOGUE, IMPRESSIONS, LABELS, LOG, TRUTH
-from jobs.reading import pin, read_table
-from tests.jobs.simulated import truths
+from jobs.ingest import impressions
+from jobs.lake.partitions import CATALOGUE, IMPRESSIONS, LABELS, LOG, TRUTH
+from jobs.lake.read import pin, read_table
+from jobs.simulator import marketplace, simulate
+from tests.jobs.simulator.simulated import truths
 
 DS = "2026-01-31"
 

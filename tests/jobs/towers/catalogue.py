@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs import embeddings
-from jobs.lake import EMBEDDINGS, ITEMS, Partition
-from jobs.publish import publish
-from jobs.reading import pin, read_table
-from jobs.vectors import shard_batches
+from jobs.embeddings import embed as embeddings
+from jobs.embeddings.read_shards import shard_batches
+from jobs.lake.partitions import EMBEDDINGS, ITEMS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
 from tests.jobs.shop import Shop
 
 Catalogue = dict[str, str]  # item_id -> text

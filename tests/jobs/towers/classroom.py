@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from jobs.lake import ITEMS, PAIRS, QUERIES, TOWERS, Partition
-from jobs.publish import publish
-from models.normalise import query_id
+from jobs.lake.partitions import ITEMS, PAIRS, QUERIES, TOWERS, Partition
+from jobs.lake.publish import publish
+from models.text.normalise import query_id
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import QUERIES as TEXTS
 from tests.models.shop import positives

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jobs.training.bert_folder import load_bert, write_bert
-from models.encoders import new_bert
-from models.tokens import train_tokenizer
+from jobs.towers.bert_checkpoint import load_bert, write_bert
+from models.text.tokens import train_tokenizer
+from models.towers.encoders import new_bert
 from tests.models.shop import BERT, ITEMS
 
 

@@ -14,18 +14,18 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertModel
 
-from jobs.lake import BERT as BERT_TABLE
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.training.bert_folder import minilm_folder, write_bert
-from jobs.training.pretrained import pretrained
-from models.config import PRESETS
-from models.encode import encode_items
-from models.encoders import new_bert
-from models.space import space_id
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
-from tests.jobs.classroom import DS, Args
+from jobs.lake.partitions import BERT as BERT_TABLE
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.towers.bert_checkpoint import minilm_folder, write_bert
+from jobs.towers.pretrained import pretrained
+from models.text.tokens import train_tokenizer
+from models.towers.config import PRESETS
+from models.towers.encode import encode_items
+from models.towers.encoders import new_bert
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
+from tests.jobs.towers.classroom import DS, Args
 from tests.models.shop import BERT, ITEMS
 
 SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from jobs.lake import TOWERS
-from jobs.training.checkpoints import Checkpoint
+from jobs.lake.partitions import TOWERS
+from jobs.towers.checkpoints import Checkpoint
 
 PLACE = TOWERS.at(ds="2026-01-31", step="in_batch")
 

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from jobs import measure
-from jobs.lake import MEASURES
-from jobs.reading import pin, read_table
-from jobs.training import exact
-from jobs.weights import load_towers
-from models.encode import encode_items, encode_queries
-from models.tokens import train_tokenizer
-from models.towers import TowerConfig, TwoTower
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.partitions import MEASURES
+from jobs.lake.read import pin, read_table
+from jobs.towers import exact_evaluation as measure
+from jobs.towers import exact_search as exact
+from models.text.tokens import train_tokenizer
+from models.towers.encode import encode_items, encode_queries
+from models.towers.two_tower import TowerConfig, TwoTower
 from tests.jobs.shop import DS, Shop, publish_tables, publish_trained, titles
 
 RELEVANT = 2.0

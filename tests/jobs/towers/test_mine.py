@@ -13,16 +13,25 @@ import pyarrow as pa
 import pytest
 import torch
 
-from jobs import embeddings, negatives
-from jobs.lake import EMBEDDINGS, ITEMS, NEGATIVES, QRELS, Partition
-from jobs.mining import search
-from jobs.publish import publish
-from jobs.reading import pin, read_table
-from jobs.tracking import client
-from jobs.weights import write_towers
-from models import lists
-from models.space import space_id
-from tests.jobs.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning
+from jobs.bundle.tower_files import write_towers
+from jobs.embeddings import embed as embeddings
+from jobs.lake.partitions import EMBEDDINGS, ITEMS, NEGATIVES, QRELS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
+from jobs.platform.tracking import client
+from jobs.towers import blockwise_search as search
+from jobs.towers import mine as negatives
+from models.mining import inverted_lists as lists
+from models.towers.space_id import space_id
+from tests.jobs.towers.classroom import (
+    DS,
+    IN_BATCH,
+    ITEM_IDS,
+    QUERY_IDS,
+    TABLES,
+    Args,
+    publish_learning,
+)
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import positives, towers
 
@@ -66,7 +75,7 @@ def test_killed_while_encoding_or_searching_it_ends_as_if_nothing_had_been(
     scratch = Path(os.environ["NIGHTSHELF_HOME"]) / "scratch"
     for fault, left in (("negatives.items:3", "items.done"), ("negatives.block:2", "block-*.npz")):
         killed = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "jobs.negatives", *argv],
+            [sys.executable, "-W", "ignore", "-m", "jobs", "negatives", *argv],
             env={**os.environ, "NIGHTSHELF_FAULT": fault},
             capture_output=True,
             check=False,

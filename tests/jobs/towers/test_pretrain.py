@@ -15,19 +15,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs import pretrain, towers
-from jobs.lake import BERT, ITEMS, QUERIES, Partition
-from jobs.publish import publish
-from jobs.reading import pin, read_table
-from jobs.tracking import client
-from jobs.training import corpus
-from jobs.training.bert_folder import bert_folder, load_bert, minilm_folder
-from jobs.training.corpus import Reader, read_corpus
-from jobs.weights import load_towers
-from models.masking import Masker
-from models.tokens import train_tokenizer
-from tests.jobs.classroom import DS, IN_BATCH, SECRET, Args, publish_learning
-from tests.jobs.classroom import TABLES as LEARNING
+from jobs.bundle.tower_files import load_towers
+from jobs.lake.partitions import BERT, ITEMS, QUERIES, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
+from jobs.platform.tracking import client
+from jobs.towers import corpus, pretrain
+from jobs.towers import train as towers
+from jobs.towers.bert_checkpoint import bert_folder, load_bert, minilm_folder
+from jobs.towers.corpus import Reader, read_corpus
+from models.pretraining.masking import Masker
+from models.text.tokens import train_tokenizer
+from tests.jobs.towers.classroom import DS, IN_BATCH, SECRET, Args, publish_learning
+from tests.jobs.towers.classroom import TABLES as LEARNING
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import QUERIES as TEXTS
 
@@ -141,7 +141,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path
     settings = {**TABLES, "bert": ANOTHER, **SMALL, "checkpoint_s": 0.0}
     argv = [f"--{name}={value}" for name, value in settings.items()]
     killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs.pretrain", *argv],
+        [sys.executable, "-W", "ignore", "-m", "jobs", "prodbert", *argv],
         env={**os.environ, "NIGHTSHELF_FAULT": "pretrain.step:7"},
         capture_output=True,
         check=False,

@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from jobs import codes, embeddings, index, quantiser, refresh
-from jobs.bundle import load_bundle, own_vector_frac
-from jobs.lake import CODES, EMBEDDINGS, INDEX, QUANTISER, TOWERS, Partition
-from jobs.publish import publish
-from jobs.reading import pin
-from jobs.weights import check_golden, load_towers, write_towers
-from models import adore
-from models.encode import encode_items
-from models.space import space_id
-from tests.jobs.classroom import DS, IN_BATCH, ITEM_IDS, TABLES, Args, publish_learning
+from jobs.bundle.torch_reader import load_bundle, own_vector_frac
+from jobs.bundle.tower_files import check_golden, load_towers, write_towers
+from jobs.embeddings import embed as embeddings
+from jobs.index import build as index
+from jobs.index import codes
+from jobs.index import train as quantiser
+from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, QUANTISER, TOWERS, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.towers import refresh
+from models.towers.encode import encode_items
+from models.towers.space_id import space_id
+from models.training import adore
+from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, TABLES, Args, publish_learning
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import towers
 

@@ -13,16 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.lake import ITEMS
-from jobs.publish import publish
-from jobs.reading import Pinned, pin
-from jobs.training import mapped, stores
-from jobs.training.learning import bytes_per_pair, read_learning
-from jobs.training.mapped import kept, spilled
-from jobs.training.stores import item_store, item_texts
-from models.ragged import Ragged, ragged
-from models.texts import TextStore
-from tests.jobs.classroom import DS, TABLES, Args, publish_learning
+from jobs.lake.partitions import ITEMS
+from jobs.lake.publish import publish
+from jobs.lake.read import Pinned, pin
+from jobs.towers import memmap as mapped
+from jobs.towers import text_store as stores
+from jobs.towers.dataset import bytes_per_pair, read_learning
+from jobs.towers.memmap import kept, spilled
+from jobs.towers.text_store import item_store, item_texts
+from models.text.ragged import Ragged, ragged
+from models.text.text_store import TextStore
+from tests.jobs.towers.classroom import DS, TABLES, Args, publish_learning
 from tests.models.shop import towers
 
 ATTRIBUTES = pa.map_(pa.string(), pa.string())
@@ -170,8 +171,8 @@ def test_a_damaged_store_is_made_again(lake: Path, caplog: pytest.LogCaptureFixt
 
 RACE = """
 import os
-from jobs.training.mapped import kept
-from models.ragged import ragged
+from jobs.towers.memmap import kept
+from models.text.ragged import ragged
 def parts():
     print(os.getpid())
     yield ragged([[row] for row in range(1000)])
@@ -190,8 +191,8 @@ def test_processes_that_want_the_same_store_make_it_once(lake: Path) -> None:
 
 KILLED = """
 import os, signal
-from jobs.training.mapped import kept
-from models.ragged import ragged
+from jobs.towers.memmap import kept
+from models.text.ragged import ragged
 def parts():
     yield ragged([[1, 2]])
     os.kill(os.getpid(), signal.SIGKILL)

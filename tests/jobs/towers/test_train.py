@@ -13,19 +13,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import negatives, towers
-from jobs.lake import NEGATIVES
-from jobs.publish import publish
-from jobs.reading import pin, read_table
-from jobs.schema import arrow_schema
-from jobs.tracking import client
-from jobs.training.learning import read_learning
-from jobs.weights import check_golden, load_towers
-from models.encode import encode_items
-from models.normalise import query_id
-from models.space import space_id
-from models.towers import TwoTower
-from tests.jobs.classroom import (
+from jobs.bundle.tower_files import check_golden, load_towers
+from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.partitions import NEGATIVES
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
+from jobs.platform.tracking import client
+from jobs.towers import mine as negatives
+from jobs.towers import train as towers
+from jobs.towers.dataset import read_learning
+from models.text.normalise import query_id
+from models.towers.encode import encode_items
+from models.towers.space_id import space_id
+from models.towers.two_tower import TwoTower
+from tests.jobs.towers.classroom import (
     DS,
     IN_BATCH,
     ITEM_IDS,
@@ -149,7 +150,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path
         for name, value in {**TABLES, "towers": STAR, **SMALL, "checkpoint_s": 0.0}.items()
     ]
     killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs.towers", *argv],
+        [sys.executable, "-W", "ignore", "-m", "jobs", "towers", *argv],
         env={**os.environ, "NIGHTSHELF_FAULT": "towers.step:8"},
         capture_output=True,
         check=False,
@@ -194,7 +195,7 @@ def test_wrong_settings_are_refused_before_anything_is_read(
 
 def test_pairs_of_other_queries_are_no_training(classroom: Path) -> None:
     """Asked for a day without train pairs, the job says so."""
-    from tests.jobs import classroom as made
+    from tests.jobs.towers import classroom as made
 
     target = TABLES["pairs"]
     table = read_table(pin(target))

@@ -12,7 +12,7 @@ from models.ann.codes import Block, encode, fill, filled, lists_of, widths
 from models.ann.families import IP, blank, families, parts, plain, scaled
 from models.ann.search import ask, settle
 from models.ann.train import TRAINING_PER_LIST, centroids_of, train
-from models.recall import overlap
+from models.evaluation.recall import overlap
 from tests.models.ann.vectors import DIM, brute, items, queries
 
 N, DEPTH = 3_000, 20

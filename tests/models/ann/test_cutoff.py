@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from kneed import KneeLocator
 
-from models.cutoff import (
+from models.ann.cutoff import (
     Cutoff,
     JudgedLists,
     _row,

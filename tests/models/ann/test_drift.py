@@ -9,7 +9,7 @@ import pytest
 
 from models.ann.codes import filled
 from models.ann.drift import Figures, Limits, aged, figures, held_out, imbalance, quantisation_error
-from models.ann.points import Exam, least
+from models.ann.operating_points import Exam, least
 from models.ann.train import train
 from tests.models.ann.vectors import Vectors, brute, items, queries
 

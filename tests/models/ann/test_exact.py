@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models import nearest as module
-from models.nearest import nearest, pieces
+from models.ann import exact as module
+from models.ann.exact import nearest, pieces
 
 
 def unit(rows: int, dim: int, seed: int) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.ann import lookalikes
-from models.ann.lookalikes import KEEP_ALL, Collapse, collapse, fit_collapse, groups_of
-from models.batches import Known
+from models.ann import near_duplicates as lookalikes
+from models.ann.near_duplicates import KEEP_ALL, Collapse, collapse, fit_collapse, groups_of
+from models.training.batches import Known
 
 
 def at_degrees(*degrees: float) -> np.ndarray:

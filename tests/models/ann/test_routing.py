@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.ann.by_category import Part, compared_frac, divide, factory_of, fit, search, with_lists
-from models.ann.points import overlap
+from models.ann.operating_points import overlap
 from models.ann.routing import (
     Router,
     centroids,

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from models.ann.codes import filled
-from models.ann.points import Exam, Point, least, least_k_factor, measured, weight
+from models.ann.exact import nearest
+from models.ann.operating_points import Exam, Point, least, least_k_factor, measured, weight
 from models.ann.search import ask
 from models.ann.train import train
 from models.ann.tuning import Budget, as_rows, pareto, tune
-from models.batches import Known
-from models.nearest import nearest
-from models.recall import overlap
+from models.evaluation.recall import overlap
+from models.training.batches import Known
 from tests.models.ann.vectors import DIM, brute, items, queries
 
 SOLD, ASKED = items(12_000), queries(80)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.propensity import Propensities, estimate
+from models.clicks.propensity import Propensities, estimate
 
 Ints = np.ndarray
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from models.remarks import remarks
+from models.evaluation.caveats import remarks
 
 
 def means(**values: float) -> dict[str, dict[str, float]]:

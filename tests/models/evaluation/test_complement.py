@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.complement import concentration, duplicates, found_only_by, index_behind
-from models.judged import Judged, hits_in
+from models.evaluation.complement import concentration, duplicates, found_only_by, index_behind
+from models.evaluation.qrels import Judged, hits_in
 
 
 def test_what_one_arm_alone_finds_by_hand() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.evidence import Evidence, Limits
-from models.gate import judge
+from models.evaluation.evidence import Evidence, Limits
+from models.evaluation.gate import judge
 
 Q = 400
 RNG = np.random.default_rng(0)

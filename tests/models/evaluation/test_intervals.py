@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.intervals import (
+from models.evaluation.intervals import (
     Interval,
     difference_interval,
     mean_interval,

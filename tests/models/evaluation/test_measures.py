@@ -16,10 +16,17 @@ from torchmetrics.functional.retrieval import (
     retrieval_reciprocal_rank,
 )
 
-from jobs.judgements import Judgements, judge_items
-from models.fusion import trec_order
-from models.judged import hits_in
-from models.measures import CUTOFFS, MEASURES, Measured, measure, measures_for, recall_curve
+from jobs.datasets.judgements import Judgements, judge_items
+from models.evaluation.measures import (
+    CUTOFFS,
+    MEASURES,
+    Measured,
+    measure,
+    measures_for,
+    recall_curve,
+)
+from models.evaluation.qrels import hits_in
+from models.fusion.ranked_lists import trec_order
 
 Rows = list[tuple[str, str, float]]
 Lists = dict[str, list[str]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 
-from models.plots import bars, lines, spans
+from models.evaluation.plots import bars, lines, spans
 
 
 def svg(uri: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.slices import lengths, likely_typos, model_numbers, named, words_of
+from models.evaluation.query_slices import lengths, likely_typos, model_numbers, named, words_of
 
 VOCABULARY = words_of(["Buty trekkingowe Łosoś", "hammer drill 18V", "Lampa-stojąca HAMMERS"])
 

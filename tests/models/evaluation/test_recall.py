@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.batches import Known
-from models.recall import recall_and_rr, surely_better
+from models.evaluation.recall import recall_and_rr, surely_better
+from models.training.batches import Known
 
 
 def test_by_hand() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.significance import holm, least_resamples, permutation_p, worse_p
+from models.evaluation.significance import holm, least_resamples, permutation_p, worse_p
 
 
 def test_all_signs_by_hand() -> None:

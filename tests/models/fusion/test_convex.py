@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.convex import convex_combination, normalised
-from models.fusion import Ranked, trec_order
+from models.fusion.convex import convex_combination, normalised
+from models.fusion.ranked_lists import Ranked, trec_order
 
 
 def ranked(*lists: list[tuple[int, float]]) -> Ranked:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.fusion import reciprocal_rank_fusion, trec_order
+from models.fusion.ranked_lists import reciprocal_rank_fusion, trec_order
 
 
 def test_fusion_by_hand() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.convex import convex_combination
-from models.fusion import Ranked, reciprocal_rank_fusion
-from models.votes import METHODS, Vote, classes_of, fuse, fuse_by_class
-from models.voting import VOTES, fit_votes
+from models.fusion.convex import convex_combination
+from models.fusion.fit import VOTES, fit_votes
+from models.fusion.ranked_lists import Ranked, reciprocal_rank_fusion
+from models.fusion.votes import METHODS, Vote, classes_of, fuse, fuse_by_class
 
 N_ITEMS = 1000
 DEPTH = 70

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.batches import Known
-from models.false_negatives import Tally, hold_out
-from models.mining import Mined
+from models.mining.false_negatives import Tally, hold_out
+from models.mining.star import Mined
+from models.training.batches import Known
 
 
 def mined() -> Mined:

@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from models import lists
-from models.lists import Lists
-from models.nearest import nearest, pieces
-from models.recall import overlap
+from models.ann.exact import nearest, pieces
+from models.evaluation.recall import overlap
+from models.mining import inverted_lists as lists
+from models.mining.inverted_lists import Lists
 
 
 def clustered(rows: int, seed: int, dim: int = 16) -> np.ndarray:

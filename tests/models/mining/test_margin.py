@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.margin import Margin
+from models.mining.margin import Margin
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.near import near_duplicates, overlap
-from models.ragged import ragged
-from models.trigrams import trigram_ids
+from models.mining.near_duplicate_titles import near_duplicates, overlap
+from models.text.ragged import ragged
+from models.text.trigrams import trigram_ids
 
 
 def jaccard(first: str, second: str) -> float:

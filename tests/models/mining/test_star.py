@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.batches import Known
-from models.mining import Likeness, Mined, Window, mine
-from models.ragged import Ragged, ragged
+from models.mining.star import Likeness, Mined, Window, mine
+from models.text.ragged import Ragged, ragged
+from models.training.batches import Known
 
 
 def plain(

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.masking import Masker
-from models.mlm import MaskedLM, judge, judge_unigrams, make_exam
-from models.pretraining import Plan, Step, Training, fit
-from models.ragged import Ragged, ragged
-from tests.models.test_mlm import STORE, TOKENIZER, model
+from models.pretraining.fit import Plan, Step, Training, fit
+from models.pretraining.masking import Masker
+from models.pretraining.mlm import MaskedLM, judge, judge_unigrams, make_exam
+from models.text.ragged import Ragged, ragged
+from tests.models.pretraining.test_mlm import STORE, TOKENIZER, model
 
 
 def training(seed: int = 0, texts: Ragged = STORE, **settings: object) -> Training:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordPiece
 
-from models.masking import Masked, Masker
-from models.ragged import Ragged, ragged
+from models.pretraining.masking import Masked, Masker
+from models.text.ragged import Ragged, ragged
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 # words of one, two and three pieces: "a", "bc", "def"; x to z for chance's sake

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.encoders import new_bert
-from models.masking import Masked, Masker
-from models.mlm import MaskedLM, judge, judge_unigrams, make_exam, masked_loss
-from models.tokens import token_store, train_tokenizer
+from models.pretraining.masking import Masked, Masker
+from models.pretraining.mlm import MaskedLM, judge, judge_unigrams, make_exam, masked_loss
+from models.text.tokens import token_store, train_tokenizer
+from models.towers.encoders import new_bert
 from tests.models.shop import BERT, ITEMS, QUERIES
 
 TEXTS = ITEMS + QUERIES

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.marketplace.queries import asked, texts
-from tests.models.personal_families import FAMILIES
-from tests.models.personal_places import spelt_address
-from tests.models.personal_spellings import (
+from models.simulator.marketplace.queries import asked, texts
+from tests.models.privacy.personal_families import FAMILIES
+from tests.models.privacy.personal_places import spelt_address
+from tests.models.privacy.personal_spellings import (
     FIRST,
     SECOND,
     THIRD,

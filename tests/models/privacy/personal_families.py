@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.models.personal_spellings import (
+from tests.models.privacy.personal_spellings import (
     FIRST,
     SECOND,
     THIRD,

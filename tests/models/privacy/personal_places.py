@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.models.personal_spellings import FIRST, SECOND, THIRD
+from tests.models.privacy.personal_spellings import FIRST, SECOND, THIRD
 
 PREFIXES = {
     FIRST: ("ul. ", "ul.", "ulica ", "ul "),

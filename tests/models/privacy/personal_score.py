@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from models.personal import mask_personal
-from tests.models.personal_cases import Case
+from models.privacy import mask_personal
+from tests.models.privacy.personal_cases import Case
 
 
 @dataclass

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.normalise import normalise_query
-from models.personal import KINDS, SUSPECT, is_only_personal, kinds_in, mask_personal
-from models.personal.masks import _IS_HIDDEN, _as_normalised
-from models.personal.schemes import ean, iban, luhn, nip, pesel
-from tests.models.personal_cases import FIRST, SECOND, THIRD, Case, hard, ordinary, personal
-from tests.models.personal_score import false_frac, recall
+from models.privacy import KINDS, SUSPECT, is_only_personal, kinds_in, mask_personal
+from models.privacy.checksums import ean, iban, luhn, nip, pesel
+from models.privacy.mask import _IS_HIDDEN, _as_normalised
+from models.text.normalise import normalise_query
+from tests.models.privacy.personal_cases import FIRST, SECOND, THIRD, Case, hard, ordinary, personal
+from tests.models.privacy.personal_score import false_frac, recall
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

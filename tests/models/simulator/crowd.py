@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.crowd import Crowd, traffic
-from models.shop_engine import Aims
-from models.traffic import Traffic
+from models.simulator.shop_engine import Aims
+from models.simulator.traffic import Traffic
+from models.simulator.traffic_mix import Crowd, traffic
 
 QUERIES, ITEMS = 2000, 500
 AIMS = Aims(np.repeat(np.arange(ITEMS), 5), (np.repeat(np.arange(ITEMS), 5) * 7 + np.tile(np.arange(5), ITEMS)) % QUERIES)  # fmt: skip

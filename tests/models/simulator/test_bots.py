@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.robots import SHARES
-from models.traffic import (
+from models.simulator.bots import SHARES
+from models.simulator.traffic import (
     BURST_CLICKS,
     BURST_SILENT,
     CLICKER,
@@ -16,7 +16,7 @@ from models.traffic import (
     Traffic,
     is_robot,
 )
-from tests.models.crowd import AIMS, a_day
+from tests.models.simulator.crowd import AIMS, a_day
 
 MADE = a_day(bot_frac=0.2, storm=3000)
 

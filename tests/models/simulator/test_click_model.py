@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.click_model import ClickModel, behave, gain
-from models.day_log import CART, CLICK, IMPRESSION, PURCHASE, Searchers, act, events
-from models.traffic import BURST_CLICKS, CRAWLER, FARM, KEEN, METRONOME, PERSON, QUIET
+from models.simulator.click_model import ClickModel, behave, gain
+from models.simulator.events import CART, CLICK, IMPRESSION, PURCHASE, Searchers, act, events
+from models.simulator.traffic import BURST_CLICKS, CRAWLER, FARM, KEEN, METRONOME, PERSON, QUIET
 
 
 def test_gain_is_that_of_graded_relevance() -> None:

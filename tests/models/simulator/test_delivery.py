@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.day_log import Events
-from models.delivery import Delivered, Faults, delayed_searches, delivered
+from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
+from models.simulator.events import Events
 
 SEARCHES, DAY_S = 20_000, 86_400.0
 MADE = Events(

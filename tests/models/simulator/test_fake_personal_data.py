@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from models.invented import KINDS, distinct, luhn, personal
+from models.simulator.fake_personal_data import KINDS, distinct, luhn, personal
 
 EXAMPLES = ("example.pl", "example.com", "example.org", ".example")
 COUNT = 20_000

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.shop_engine import LUCKY_FRAC, Pool, pool, result_lists
-from models.shop_words import lexical
-from models.sparse import build_sparse
+from models.simulator.shop_engine import LUCKY_FRAC, Pool, pool, result_lists
+from models.simulator.shop_lexical import lexical
+from models.sparse.bm25 import build_sparse
 
 TITLES = [
     "trampki czarne nike",

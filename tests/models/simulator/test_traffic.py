@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from models.cast import MAX_SKEW_S, Cast, ranking
-from models.crowd import Crowd, traffic
-from models.traffic import KEEN, PERSON, QUIET, Visits, is_robot, running, visits, within
-from models.typed import Unusual, typed
-from tests.models.crowd import AIMS, QUERIES, a_day
+from models.simulator.identities import MAX_SKEW_S, Cast, ranking
+from models.simulator.traffic import KEEN, PERSON, QUIET, Visits, is_robot, running, visits, within
+from models.simulator.traffic_mix import Crowd, traffic
+from models.simulator.unusual_queries import Unusual, typed
+from tests.models.simulator.crowd import AIMS, QUERIES, a_day
 
 
 def test_queries_repeat_by_zipf() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.ubi import DIALECTS, iso, stamps
+from models.simulator.ubi import DIALECTS, iso, stamps
 
 
 @pytest.mark.parametrize("first", ["1969-12-31T12:00", "2026-03-28T23:00", "2028-02-29T00:00"])

@@ -5,9 +5,9 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from models.traffic import is_robot
-from models.typed import RARE_CLIENTS, Unusual, typed
-from tests.models.crowd import QUERIES, a_day
+from models.simulator.traffic import is_robot
+from models.simulator.unusual_queries import RARE_CLIENTS, Unusual, typed
+from tests.models.simulator.crowd import QUERIES, a_day
 
 TEXTS = np.array([f"but numer {number}" for number in range(QUERIES)], dtype=object)
 TRAFFIC = a_day(20_000, 0.1)

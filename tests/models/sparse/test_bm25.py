@@ -6,8 +6,8 @@ import bm25s
 import numpy as np
 import pytest
 
-from models.bm25 import fit_bm25
-from models.sparse import K1, B, build_sparse, count_terms
+from models.sparse.bm25 import K1, B, build_sparse, count_terms
+from models.sparse.fit_bm25 import fit_bm25
 
 TITLES = [
     "red running shoes",

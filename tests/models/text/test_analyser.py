@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.analysis import Analyser, fold, guess_language
+from models.text.analyser import Analyser, fold, guess_language
 
 
 def terms(analyser: Analyser, texts: list[str]) -> list[list[str]]:

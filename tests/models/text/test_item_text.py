@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.text import SEPARATOR, TEXT_TEMPLATE, item_text
+from models.text.item_text import SEPARATOR, TEXT_TEMPLATE, item_text
 
 
 @pytest.mark.parametrize(

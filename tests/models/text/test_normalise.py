@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.normalise import normalise_query, query_id, split_of
+from models.text.normalise import normalise_query, query_id, split_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ragged import Ragged, concatenate, empty, ragged
+from models.text.ragged import Ragged, concatenate, empty, ragged
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=6), min_size=1, max_size=8)
 

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 
-from models.tokens import SPECIAL, pad_id, token_store, train_tokenizer
+from models.text.tokens import SPECIAL, pad_id, token_store, train_tokenizer
 from tests.models.shop import ITEMS, QUERIES
 
 TEXTS = ITEMS + QUERIES

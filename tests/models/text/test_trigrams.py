@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.trigrams import trigram_ids
+from models.text.trigrams import trigram_ids
 
 BUCKETS = 1 << 16
 STROKES = str.maketrans("łđøħŧ", "ldoht")

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models import encode
-from models.encode import encode_items, encode_queries, encode_store, item_vectors, store_vectors
-from models.texts import buckets, even_chunks, padded, padding_frac
+from models.text.text_store import buckets, even_chunks, padded, padding_frac
+from models.towers import encode
+from models.towers.encode import (
+    encode_items,
+    encode_queries,
+    encode_store,
+    item_vectors,
+    store_vectors,
+)
 from tests.models.shop import ITEMS, QUERIES, towers
 
 

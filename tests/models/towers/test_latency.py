@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models import latency
-from models.latency import query_latency
-from models.towers import TwoTower
+from models.towers import latency
+from models.towers.latency import query_latency
+from models.towers.two_tower import TwoTower
 from tests.models.shop import towers
 
 

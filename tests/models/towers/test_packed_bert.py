@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models import encode, packed
-from models.encode import _PACK_FROM, encode_items, encode_queries, encode_store, rectangles
-from models.encoders import BertEncoder, new_bert
-from models.packed import PackedBert
-from models.ragged import Ragged, ragged
-from models.texts import buckets
+from models.text.ragged import Ragged, ragged
+from models.text.text_store import buckets
+from models.towers import encode
+from models.towers import packed_bert as packed
+from models.towers.encode import _PACK_FROM, encode_items, encode_queries, encode_store, rectangles
+from models.towers.encoders import BertEncoder, new_bert
+from models.towers.packed_bert import PackedBert
 from tests.benchmarks._pairs import bert_towers, texts
 from tests.models.shop import towers
 

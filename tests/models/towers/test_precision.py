@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models import precision
-from models.precision import autocast
+from models.towers import precision
+from models.towers.precision import autocast
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.config import PRESETS, TowerConfig
-from models.space import fingerprint, items_space, space_id
-from models.towers import TwoTower
+from models.towers.config import PRESETS, TowerConfig
+from models.towers.space_id import fingerprint, items_space, space_id
+from models.towers.two_tower import TwoTower
 from tests.models.shop import BERT, ITEMS, QUERIES, towers
 
 DEEP = {**BERT, "num_hidden_layers": 2}

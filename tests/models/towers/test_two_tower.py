@@ -8,10 +8,10 @@ import json
 import pytest
 import torch
 
-from models.config import PRESETS, TowerConfig
-from models.space import fingerprint, space_id
-from models.tokens import train_tokenizer
-from models.towers import TwoTower
+from models.text.tokens import train_tokenizer
+from models.towers.config import PRESETS, TowerConfig
+from models.towers.space_id import fingerprint, space_id
+from models.towers.two_tower import TwoTower
 from tests.models.shop import ITEMS, QUERIES, towers
 
 

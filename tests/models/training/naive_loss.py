@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.losses import Objective
+from models.training.losses import Objective
 
 Draws = list[tuple[int, float]]  # (item, weight)
 

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from models.adore import Frozen, Refresh, Refreshing, adore_loss, own_query_tower, pair_weights
-from models.batches import Known, Pairs
-from models.encode import encode_items, encode_queries
-from models.nearest import nearest, pieces
-from models.recall import recall_and_rr
-from models.space import items_space, space_id
-from models.towers import TwoTower
+from models.ann.exact import nearest, pieces
+from models.evaluation.recall import recall_and_rr
+from models.towers.encode import encode_items, encode_queries
+from models.towers.space_id import items_space, space_id
+from models.towers.two_tower import TwoTower
+from models.training.adore import (
+    Frozen,
+    Refresh,
+    Refreshing,
+    adore_loss,
+    own_query_tower,
+    pair_weights,
+)
+from models.training.batches import Known, Pairs
 from tests.models.shop import ITEMS, QUERIES, positives, towers
 
 

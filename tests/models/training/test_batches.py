@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.batches import Known, Pairs, batches_of, epoch_order
+from models.training.batches import Known, Pairs, batches_of, epoch_order
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 14)), max_size=60)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.collapse import spread
+from models.training.collapse import spread
 
 
 def test_one_point_has_cosine_one_and_rank_one() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.crops import crops
+from models.training.crops import crops
 
 TEXTS = ["Zestaw 12/512 żółta łąka", "", "  dwa   słowa ", "a", "x " * 40, "nul\x00in\u00a0it"]
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models import gradcache
-from models.compare import compare
-from models.fit import fit
-from models.gradcache import Encoded
-from models.team import Team
+from models.training import gradcache
+from models.training.distributed import Team
+from models.training.distributed_loss import compare
+from models.training.fit import fit
+from models.training.gradcache import Encoded
 from tests.models.shop import towers
-from tests.models.two_processes import CALM, KINDS, NOISY, gradient, training
+from tests.models.training.two_processes import CALM, KINDS, NOISY, gradient, training
 
 pytestmark = pytest.mark.slow
 

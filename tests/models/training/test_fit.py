@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.examples import Sampling
-from models.fit import Step, Training, fit
-from models.losses import Objective
-from models.ragged import ragged
-from models.texts import TextStore
-from models.towers import TwoTower
+from models.text.ragged import ragged
+from models.text.text_store import TextStore
+from models.towers.two_tower import TwoTower
+from models.training.examples import Sampling
+from models.training.fit import Step, Training, fit
+from models.training.losses import Objective
 from tests.models.shop import ITEMS, QUERIES, examples, plan, positives, towers
 
 

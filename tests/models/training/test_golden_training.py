@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 
-from models.encode import encode_items, encode_queries
-from models.fit import Training, fit
-from models.losses import Objective
-from models.mining import Likeness, Window, mine
-from models.nearest import nearest
-from models.ragged import Ragged
-from models.recall import recall_and_rr
-from models.towers import TwoTower
+from models.ann.exact import nearest
+from models.evaluation.recall import recall_and_rr
+from models.mining.star import Likeness, Window, mine
+from models.text.ragged import Ragged
+from models.towers.encode import encode_items, encode_queries
+from models.towers.two_tower import TwoTower
+from models.training.fit import Training, fit
+from models.training.losses import Objective
 from tests.models.shop import ITEMS, QUERIES, examples, plan, towers
 
 GOLDEN = Path(__file__).with_name("golden") / "measures.yaml"

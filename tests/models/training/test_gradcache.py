@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from models import gradcache
-from models.fit import Training
-from models.losses import Objective
-from models.ragged import ragged
-from models.towers import TwoTower
+from models.text.ragged import ragged
+from models.towers.two_tower import TwoTower
+from models.training import gradcache
+from models.training.fit import Training
+from models.training.losses import Objective
 from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
 
 KINDS: list[dict[str, object]] = [

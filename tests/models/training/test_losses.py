@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from models import contrast
-from models.batches import Known
-from models.compare import compare
-from models.losses import Objective
-from models.mixture import Mixture, mix
-from models.team import Team
-from tests.models.naive_loss import naive_loss
+from models.training import tiled_loss as contrast
+from models.training.batch_columns import Mixture, mix
+from models.training.batches import Known
+from models.training.distributed import Team
+from models.training.distributed_loss import compare
+from models.training.losses import Objective
+from tests.models.training.naive_loss import naive_loss
 
 N, D = 40, 8
 OPTIONS: list[dict[str, object]] = [

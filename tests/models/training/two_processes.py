@@ -9,13 +9,13 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from models.fit import Training, fit
-from models.losses import Objective
-from models.ragged import ragged
-from models.team import Team
-from models.towers import TwoTower
+from models.text.ragged import ragged
+from models.towers.two_tower import TwoTower
+from models.training.distributed import Team
+from models.training.fit import Training, fit
+from models.training.losses import Objective
 from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
 
 CALM = {**BERT, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

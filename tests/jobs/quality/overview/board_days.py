@@ -1,4 +1,4 @@
-"""Verdict records of a shop's days, as jobs.expect writes them, with days that went wrong in known ways."""
+"""Verdict records of a shop's days, as jobs.quality.expect writes them, with days that went wrong in known ways."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jobs.lake import TABLES
-from jobs.quality_page.record import Record, Stated
+from jobs.lake.partitions import TABLES
+from jobs.quality.overview.record import Record, Stated
 
 ROWS = {
     "items": 48_000, "impressions": 80_000, "late": 300, "acts": 61_000, "asked": 5_200, "propensities": 60,
@@ -138,7 +138,7 @@ def alert(day: str, task: str, public: str, failed: bool = True) -> dict[str, An
 
 
 def write(home: Path, records: Sequence[Record], alerts: Sequence[Mapping[str, Any]]) -> None:
-    """Lay them where jobs.checks.data_docs keeps them, each with a page to lead to."""
+    """Lay them where jobs.quality.data_docs keeps them, each with a page to lead to."""
     for number, one in enumerate(records):
         page = home / "data_docs" / one["data_docs"]
         page.parent.mkdir(parents=True, exist_ok=True)

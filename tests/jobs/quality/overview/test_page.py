@@ -10,25 +10,33 @@ from pathlib import Path
 
 import pytest
 
-from jobs import expect, store
-from jobs.checks import data_docs
-from jobs.checks.data_docs_page import html
-from jobs.manifest import VERDICT
-from jobs.publish import publish
-from jobs.quality_page.attention import attention, sentence
-from jobs.quality_page.calendar import fields
-from jobs.quality_page.days import Board
-from jobs.quality_page.drawing import bars, chart
-from jobs.quality_page.drops import stacks
-from jobs.quality_page.page import overview
-from jobs.quality_page.record import plain
-from jobs.quality_page.series import rates, volumes
-from jobs.quality_page.told import Told, alerts_file, told
-from jobs.quality_page.usual import bands_of
-from jobs.reading import pin, read_table
-from jobs.tracking import quality_pages
-from tests.jobs.board_days import account, alert, days, record, shop, with_faults, write
-from tests.jobs.suite_cases import Args, partition, put
+from jobs.lake import storage as store
+from jobs.lake.manifest import VERDICT
+from jobs.lake.publish import publish
+from jobs.lake.read import pin, read_table
+from jobs.platform.tracking import quality_pages
+from jobs.quality import data_docs, expect
+from jobs.quality.data_docs_page import html
+from jobs.quality.overview.alerts import Told, alerts_file, told
+from jobs.quality.overview.attention import attention, sentence
+from jobs.quality.overview.bands import bands_of
+from jobs.quality.overview.calendar import fields
+from jobs.quality.overview.charts import bars, chart
+from jobs.quality.overview.days import Board
+from jobs.quality.overview.drops import stacks
+from jobs.quality.overview.page import overview
+from jobs.quality.overview.record import plain
+from jobs.quality.overview.series import rates, volumes
+from tests.jobs.quality.overview.board_days import (
+    account,
+    alert,
+    days,
+    record,
+    shop,
+    with_faults,
+    write,
+)
+from tests.jobs.quality.suite_cases import Args, partition, put
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</title><script>alert(1)</script>"
 
@@ -215,7 +223,7 @@ def test_every_link_leads_somewhere(lake: Path) -> None:
             assert f'id="{link[1:]}"' in text
         else:
             assert page.parent.joinpath(link.replace("%3D", "=").replace("%2C", ",")).is_file(), link  # fmt: skip
-    assert "python -m jobs.replay --impressions impressions/ds=2026-01-22" in text
+    assert "python -m jobs replay --impressions impressions/ds=2026-01-22" in text
 
 
 def test_ninety_days_are_a_light_page(lake: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import compare
-from jobs.checks import data_docs
-from jobs.pages import environment
-from tests.jobs.board_days import account, alert, shop, with_faults, write
-from tests.jobs.test_compare import published
+from jobs.evaluation import compare
+from jobs.platform.html import environment
+from jobs.quality import data_docs
+from tests.jobs.evaluation.test_compare import published
+from tests.jobs.quality.overview.board_days import account, alert, shop, with_faults, write
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.marketplace import offers
-from models.marketplace.chance import below, uniform
-from models.marketplace.polish import agree, masculine
-from models.marketplace.products import COLUMNS, lives, shop
-from models.marketplace.vocabulary import TRAITS, vocabulary
+from models.simulator.marketplace import offers
+from models.simulator.marketplace.counter_rng import below, uniform
+from models.simulator.marketplace.polish import agree, masculine
+from models.simulator.marketplace.products import COLUMNS, lives, shop
+from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
 
 DAY = 739_647  # 2026-01-31
 SLOTS = np.arange(20_000)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from models.marketplace import demand, offers
-from models.marketplace.products import COLUMNS
-from models.marketplace.queries import asked, texts
-from models.marketplace.spelling import SLIPS, plain, slipped
-from models.marketplace.truth import RELEVANT
-from models.marketplace.vocabulary import vocabulary
-from models.sparse import build_sparse
+from models.simulator.marketplace import demand, offers
+from models.simulator.marketplace.products import COLUMNS
+from models.simulator.marketplace.queries import asked, texts
+from models.simulator.marketplace.relevance import RELEVANT
+from models.simulator.marketplace.spelling import SLIPS, plain, slipped
+from models.simulator.marketplace.vocabulary import vocabulary
+from models.sparse.bm25 import build_sparse
 
 DAY = 739_647
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.marketplace.products import COLUMNS, shop
-from models.marketplace.queries import asked
-from models.marketplace.truth import RELEVANT, Judgements, grade, judge
+from models.simulator.marketplace.products import COLUMNS, shop
+from models.simulator.marketplace.queries import asked
+from models.simulator.marketplace.relevance import RELEVANT, Judgements, grade, judge
 
 DAY = 739_647
 

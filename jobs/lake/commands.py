@@ -1,0 +1,59 @@
+"""The commands of each room, in the order of a night. Standard library only, because DAG files import it.
+
+A command is named by the table that it writes, or by what it does where it writes none.
+"""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "ingest": {"land": "land", "items": "items", "impressions": "impressions", "replay": "replay"},
+    "datasets": {
+        "click_counts": "click_counts",
+        "propensities": "propensities",
+        "queries": "queries",
+        "pairs": "pairs",
+        "qrels": "qrels",
+    },
+    "quality": {"expect": "expect", "suites": "suites"},
+    "towers": {
+        "prodbert": "pretrain",
+        "towers": "train",
+        "negatives": "mine",
+        "refresh": "refresh",
+        "tower_metrics": "exact_evaluation",
+    },
+    "embeddings": {"embeddings": "embed"},
+    "index": {"trained_index": "train", "codes": "codes", "index": "build"},
+    "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
+    "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "search": "search"},
+    "privacy": {"retention": "retention"},
+    "experiments": {"sweep": "sweep", "categories": "category_index"},
+    "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
+    "platform": {"ready": "ready", "lineage": "lineage"},
+    "local": {"demo": "demo", "up": "up", "site": "site", "batch": "batch"},
+}
+
+
+def module_of(command: str) -> str:
+    """The module of a command: `pairs` -> `jobs.datasets.pairs`.
+
+    Raises:
+        ValueError: there is no such command; the message names one that looks like it.
+    """
+    for room, commands in COMMANDS.items():
+        if command in commands:
+            return f"jobs.{room}.{commands[command]}"
+    from difflib import get_close_matches
+
+    near = get_close_matches(command, [name for commands in COMMANDS.values() for name in commands], n=1)
+    hint = f"did you mean {near[0]}?" if near else "`python -m jobs` lists them"
+    raise ValueError(f"{command!r} is not a command; {hint}")
+
+
+def command_of(module: str) -> str:
+    """The command of a module: `jobs.datasets.pairs` -> `pairs`; the module's own name where it is no command."""
+    for room, commands in COMMANDS.items():
+        for command, file in commands.items():
+            if module == f"jobs.{room}.{file}":
+                return command
+    return module
