@@ -59,19 +59,13 @@ def by_mail(alert: Alert) -> None:
     """
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
-    to = [
-        one.strip() for one in os.environ.get("NIGHTSHELF_ALERT_TO", "").split(",") if one.strip()
-    ]
+    to = [one.strip() for one in os.environ.get("NIGHTSHELF_ALERT_TO", "").split(",") if one.strip()]
     if not to:
-        raise ValueError(
-            "NIGHTSHELF_ALERT_TO names nobody; expected addresses, separated by commas"
-        )
+        raise ValueError("NIGHTSHELF_ALERT_TO names nobody; expected addresses, separated by commas")
     lines = html.escape("\n".join(_lines(alert)))
     linked = re.sub(r"(https?://\S+)", r'<a href="\1">\1</a>', lines)
     with SmtpHook(os.environ["NIGHTSHELF_ALERT_SMTP_CONN"]) as server:
-        server.send_email_smtp(
-            to=to, subject=f"[nightshelf] {subject(alert)}", html_content=f"<pre>{linked}</pre>"
-        )
+        server.send_email_smtp(to=to, subject=f"[nightshelf] {subject(alert)}", html_content=f"<pre>{linked}</pre>")
 
 
 def by_slack(alert: Alert) -> None:
@@ -81,9 +75,7 @@ def by_slack(alert: Alert) -> None:
     text = "\n".join(_lines(alert))
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):  # Slack's own rule
         text = text.replace(sign, name)
-    hook = SlackWebhookHook(
-        slack_webhook_conn_id=os.environ["NIGHTSHELF_ALERT_SLACK_CONN"], timeout=int(LIMIT_S)
-    )
+    hook = SlackWebhookHook(slack_webhook_conn_id=os.environ["NIGHTSHELF_ALERT_SLACK_CONN"], timeout=int(LIMIT_S))
     hook.send(text=text, mrkdwn=False, unfurl_links=False)
 
 
@@ -111,9 +103,7 @@ def public(text: str) -> str:
     Jobs say names and counts. What a library quotes of the data, in an error that a job hands on, stands in
     quotation marks, and may be what somebody typed: the log has it, a mail server need not.
     """
-    shown = re.sub(
-        r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text
-    )
+    shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
     return re.sub(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|„[^”\n]*”|“[^”\n]*”", "…", shown)[:MAX_CHARS]
 
 

@@ -54,9 +54,7 @@ DEFAULTS: dict[str, Any] = {
 
 def date_param(section: str, description: str) -> Param:
     """A day that may be left empty; the form shows a calendar."""
-    return Param(
-        None, type=["null", "string"], format="date", section=section, description=description
-    )
+    return Param(None, type=["null", "string"], format="date", section=section, description=description)
 
 
 def day_param() -> dict[str, Param]:

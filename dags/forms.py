@@ -48,11 +48,12 @@ def _fields(module: str, name: str) -> dict[str, Field]:
     if spec is None or spec.origin is None:
         raise LookupError(f"{module}: no such module")
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    args = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)  # fmt: skip
+    args = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
     if args is None:
         raise LookupError(f"{module}: no class {name} in {spec.origin}")
-    homes = {alias.name: node.module or "" for node in tree.body
-             if isinstance(node, ast.ImportFrom) for alias in node.names}  # fmt: skip
+    homes = {
+        alias.name: node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
     found: dict[str, Field] = {}
     for base in map(ast.unparse, args.bases):
         found |= _fields(homes.get(base, module), base)
@@ -87,9 +88,7 @@ def form(job: str, section: str, **limits: Limits) -> dict[str, Param]:
 
 
 def _param(field: Field, section: str, schema: Limits) -> Param:
-    return Param(
-        field.default, type=JSON_TYPES[field.kind], description=field.help, section=section, **schema
-    )  # fmt: skip
+    return Param(field.default, type=JSON_TYPES[field.kind], description=field.help, section=section, **schema)
 
 
 def templates(params: dict[str, Param]) -> dict[str, str]:

@@ -33,19 +33,13 @@ from dags.runner import job, wait_for
 from dags.steps import SERVING, SHARDS, Towers, embed, judge
 from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
-PINNED = {
-    "towers_ds": date_param(
-        "Towers", "Take the towers trained on this day, step star. Empty: the champion's"
-    )
-}
+PINNED = {"towers_ds": date_param("Towers", "Take the towers trained on this day, step star. Empty: the champion's")}
 REBUILT = form("pin", "Embeddings", rebuild={"enum": [0, 1]})
 
 with DAG(
     "index_nightly",
     # one run for each announced day, never two days in one
-    schedule=PartitionedAssetTimetable(
-        assets=PAIRS_READY, default_partition_mapper=IdentityMapper()
-    ),
+    schedule=PartitionedAssetTimetable(assets=PAIRS_READY, default_partition_mapper=IdentityMapper()),
     start_date=START,
     catchup=False,
     # the champion moves one day at a time

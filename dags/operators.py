@@ -89,9 +89,7 @@ def _process(argv: Sequence[str], context: Context) -> JobProcess:
     said = context_to_airflow_vars(context, in_env_var_format=True)
     if master := spark_master():
         said[MASTER] = master
-        argv = [
-            master if argv[at - 1 : at] == ["--master"] else word for at, word in enumerate(argv)
-        ]
+        argv = [master if argv[at - 1 : at] == ["--master"] else word for at, word in enumerate(argv)]
     return JobProcess(argv, said)
 
 

@@ -23,17 +23,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup, cross_downstream
 
-from dags.day import (
-    DAY,
-    DEFAULTS,
-    KEY_FORMAT,
-    LABELS,
-    PAIRS_READY,
-    START,
-    TIME_ZONE,
-    day_param,
-    labels_param,
-)
+from dags.day import DAY, DEFAULTS, KEY_FORMAT, LABELS, PAIRS_READY, START, TIME_ZONE, day_param, labels_param
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import job, wait_for
@@ -52,10 +42,28 @@ from jobs.lake.partitions import (
     SEARCHERS,
 )
 
-SHOWN = form("impressions", "Log", late_days={"minimum": 0, "maximum": 14}, min_searchers={"minimum": 1}, searcher_days={"minimum": 1, "maximum": 90}, max_searches_per_minute={"minimum": 1}, max_rejected_frac={"minimum": 0, "maximum": 1})  # fmt: skip
-DELIVERED = form("impressions", "Log", accept_drift={"enum": [0, 1]}, max_bad_file_frac={"minimum": 0, "maximum": 1})  # fmt: skip
+SHOWN = form(
+    "impressions",
+    "Log",
+    late_days={"minimum": 0, "maximum": 14},
+    min_searchers={"minimum": 1},
+    searcher_days={"minimum": 1, "maximum": 90},
+    max_searches_per_minute={"minimum": 1},
+    max_rejected_frac={"minimum": 0, "maximum": 1},
+)
+DELIVERED = form("impressions", "Log", accept_drift={"enum": [0, 1]}, max_bad_file_frac={"minimum": 0, "maximum": 1})
 VOTED = form("acts", "Log", max_item_votes={"minimum": 1})
-WINDOW = form("pairs", "Training window", window_days={"minimum": 1, "maximum": 365}, min_clicks={"minimum": 1}, max_weight={"minimum": 1}, half_life_days={"minimum": 0}, min_topic_frac={"minimum": 0, "maximum": 1}, cart_worth={"minimum": 0}, purchase_worth={"minimum": 0})  # fmt: skip
+WINDOW = form(
+    "pairs",
+    "Training window",
+    window_days={"minimum": 1, "maximum": 365},
+    min_clicks={"minimum": 1},
+    max_weight={"minimum": 1},
+    half_life_days={"minimum": 0},
+    min_topic_frac={"minimum": 0, "maximum": 1},
+    cart_worth={"minimum": 0},
+    purchase_worth={"minimum": 0},
+)
 JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 log, catalogue = LOG.at(ds=DAY), CATALOGUE.at(ds=DAY)
@@ -66,9 +74,7 @@ queries, pairs, qrels = QUERIES.at(ds=DAY), PAIRS.at(ds=DAY), QRELS.at(ds=DAY)
 with DAG(
     "pairs_daily",
     # at midnight the key is the day that has just ended
-    schedule=CronPartitionTimetable(
-        "0 0 * * *", timezone=TIME_ZONE, run_offset=-1, key_format=KEY_FORMAT
-    ),
+    schedule=CronPartitionTimetable("0 0 * * *", timezone=TIME_ZONE, run_offset=-1, key_format=KEY_FORMAT),
     start_date=START,
     catchup=False,
     # days go in order: one adds to those before it, and counts who typed a query over all of them
@@ -84,37 +90,46 @@ with DAG(
     with TaskGroup("tables", prefix_group_id=False, tooltip="Raw files to clean tables") as tables:
         clean = [
             job("items", catalogue=catalogue, items=items, **templates(DELIVERED)),
-            job("impressions", log=log, impressions=impressions, late=late, searchers=SEARCHERS.at(ds=DAY),
-                **templates(SHOWN), **templates(DELIVERED)),
-        ]  # fmt: skip
+            job(
+                "impressions",
+                log=log,
+                impressions=impressions,
+                late=late,
+                searchers=SEARCHERS.at(ds=DAY),
+                **templates(SHOWN),
+                **templates(DELIVERED),
+            ),
+        ]
         # nobody reads a table before its verdict is written
         clean >> job("expect", "expect_tables", partitions=f"{items},{impressions},{late}")
 
     with TaskGroup("daily", prefix_group_id=False, tooltip="The day's sums, once") as daily:
-        summed = job("acts", impressions=impressions, late=late, items=items, acts=acts, asked=asked, **templates(VOTED))  # fmt: skip
+        summed = job(
+            "acts", impressions=impressions, late=late, items=items, acts=acts, asked=asked, **templates(VOTED)
+        )
         summed >> job("expect", "expect_acts", partitions=f"{acts},{asked}")
 
-    with TaskGroup(
-        "learning", prefix_group_id=False, tooltip="What is learnt from, and what judges it"
-    ) as learning:
+    with TaskGroup("learning", prefix_group_id=False, tooltip="What is learnt from, and what judges it") as learning:
         window_days = "{{ params.window_days }}"
         known = [
             job("queries", asked=asked, queries=queries, labels=LABELS, window_days=window_days),
             job("propensities", acts=acts, propensities=propensities, window_days=window_days),
         ]
         derived = [
-            job("pairs", acts=acts, items=items, queries=queries, propensities=propensities, pairs=pairs, **templates(WINDOW)),
+            job(
+                "pairs",
+                acts=acts,
+                items=items,
+                queries=queries,
+                propensities=propensities,
+                pairs=pairs,
+                **templates(WINDOW),
+            ),
             job("qrels", acts=acts, queries=queries, items=items, labels=LABELS, qrels=qrels, **templates(JUDGED)),
-        ]  # fmt: skip
+        ]
         gate = job("expect", "expect_pairs", partitions=f"{queries},{propensities},{pairs},{qrels}")
         cross_downstream(known, derived)
         derived >> gate
 
     # hangs on the gate alone: a day that nobody checked must not start an index
-    (
-        wait
-        >> tables
-        >> daily
-        >> learning
-        >> AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
-    )
+    (wait >> tables >> daily >> learning >> AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY))

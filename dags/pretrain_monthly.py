@@ -29,13 +29,25 @@ from dags.runner import job, wait_for
 from jobs.lake.partitions import BERT, ITEMS, QUERIES
 
 MODEL = form(
-    "pretrain", "Model", start={}, hidden={"minimum": 1}, layers={"minimum": 1}, heads={"minimum": 1},
-    vocabulary={"minimum": 1}, max_tokens={"minimum": 3}, seed={"minimum": 0},
-)  # fmt: skip
+    "pretrain",
+    "Model",
+    start={},
+    hidden={"minimum": 1},
+    layers={"minimum": 1},
+    heads={"minimum": 1},
+    vocabulary={"minimum": 1},
+    max_tokens={"minimum": 3},
+    seed={"minimum": 0},
+)
 TRAINING = form(
-    "pretrain", "Training", epochs={"minimum": 1}, max_steps={"minimum": 0}, batch_tokens={"minimum": 3},
-    lr={"exclusiveMinimum": 0}, max_texts={"minimum": 1},
-)  # fmt: skip
+    "pretrain",
+    "Training",
+    epochs={"minimum": 1},
+    max_steps={"minimum": 0},
+    batch_tokens={"minimum": 3},
+    lr={"exclusiveMinimum": 0},
+    max_texts={"minimum": 1},
+)
 items, queries = ITEMS.at(ds=DAY), QUERIES.at(ds=DAY)
 
 with DAG(
@@ -54,11 +66,5 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     wait = wait_for(items, queries, hours=36, gated=True)
-    learnt = job(
-        "pretrain",
-        items=items,
-        queries=queries,
-        bert=BERT.at(ds=DAY),
-        **templates(MODEL | TRAINING),
-    )
+    learnt = job("pretrain", items=items, queries=queries, bert=BERT.at(ds=DAY), **templates(MODEL | TRAINING))
     wait >> learnt

@@ -77,10 +77,17 @@ class JobProcess:
         said, traced = Said(), False
         # a session of its own: a signal meant for the worker does not reach it, one for its group reaches all of it
         with subprocess.Popen(
-            self.argv, cwd=ROOT, env=self.environment, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", errors="backslashreplace",
-        ) as self._child:  # fmt: skip
+            self.argv,
+            cwd=ROOT,
+            env=self.environment,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as self._child:
             assert self._child.stdout is not None
             for line in map(str.rstrip, self._child.stdout):
                 say(line)

@@ -27,10 +27,16 @@ from dags.steps import SERVING, Towers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form(
-    "refresh", "Refresh", epochs={"minimum": 1}, batch_size={"minimum": 1}, depth={"minimum": 1},
-    lr={"exclusiveMinimum": 0}, trigram_lr={"exclusiveMinimum": 0},
-    temperature={"exclusiveMinimum": 0}, seed={"minimum": 0},
-)  # fmt: skip
+    "refresh",
+    "Refresh",
+    epochs={"minimum": 1},
+    batch_size={"minimum": 1},
+    depth={"minimum": 1},
+    lr={"exclusiveMinimum": 0},
+    trigram_lr={"exclusiveMinimum": 0},
+    temperature={"exclusiveMinimum": 0},
+    seed={"minimum": 0},
+)
 JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 LEARNT = days_before("0 if params.labels_ds else params.judge_days")
 pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=DAY)
@@ -50,16 +56,17 @@ with DAG(
     tags=["training", "tier-3"],
     doc_md=__doc__,
 ) as dag:
-    wait = wait_for(
-        pairs, queries, items, QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True
+    wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
+    refreshed = job(
+        "refresh",
+        pairs=pairs,
+        queries=queries,
+        items=items,
+        start=before.partition,
+        towers=made,
+        embeddings=before.embeddings(),
+        on_worse="skip",
+        **templates(REFRESH),
     )
-    refreshed = job("refresh", pairs=pairs, queries=queries, items=items, start=before.partition,
-                    towers=made, embeddings=before.embeddings(), on_worse="skip", **templates(REFRESH))  # fmt: skip
     # judged before it is promoted, as any other towers
-    (
-        wait
-        >> job("pin")
-        >> refreshed
-        >> job("pin", "pin_adore", towers=made)
-        >> judge(after, coded=True)
-    )
+    (wait >> job("pin") >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after, coded=True))

@@ -27,16 +27,18 @@ from dags.runner import job
 from jobs.lake.partitions import RETENTION
 
 LIMITS = form(
-    "retention", "Limits", raw_days={"minimum": 1}, judged_days={"minimum": 1}, derived_days={"minimum": 1},
+    "retention",
+    "Limits",
+    raw_days={"minimum": 1},
+    judged_days={"minimum": 1},
+    derived_days={"minimum": 1},
     dry_run={"enum": [0, 1]},
-)  # fmt: skip
+)
 
 with DAG(
     "retention_daily",
     # in the morning, when the night's readers are done; the key is the day that has just ended
-    schedule=CronPartitionTimetable(
-        "0 9 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT
-    ),
+    schedule=CronPartitionTimetable("0 9 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT),
     start_date=START,
     catchup=False,
     # two at a time would wait for each other's locks

@@ -23,9 +23,7 @@ RUNNERS = ("local", "spark_submit", "kubernetes")
 ENGINES = ("process", "torchrun", "spark")
 # jobs that may take several processes, and the setting that says so
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
-SPARK_JOBS = frozenset(
-    {"items", "impressions", "acts", "propensities", "queries", "pairs", "qrels"}
-)
+SPARK_JOBS = frozenset({"items", "impressions", "acts", "propensities", "queries", "pairs", "qrels"})
 # codes and the quantiser take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
 GPU_JOBS = "pretrain,towers,negatives,refresh,embeddings"
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
@@ -65,9 +63,8 @@ def job_each(name: str, task_id: str, words_of: XComArg, named: str) -> MappedOp
         label = value_of("task.arguments", named)
         return pods(name, words_of, label, task_id=task_id, pool="gpu")
     head = JobOperator.partial(
-        task_id=task_id, pool="gpu", argv=argv(name, {}),
-        map_index_template=value_of("task.more", named),
-    )  # fmt: skip
+        task_id=task_id, pool="gpu", argv=argv(name, {}), map_index_template=value_of("task.more", named)
+    )
     return head.expand(more=words_of)
 
 
@@ -141,8 +138,7 @@ def spark_submit(name: str) -> list[str]:
     """
     master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "local[*]")
     more = shlex.split(os.environ.get("NIGHTSHELF_SPARK_ARGS", ""))
-    return ["spark-submit", "--master", master, "--deploy-mode", "client",
-            "--name", f"nightshelf {name}", *more]  # fmt: skip
+    return ["spark-submit", "--master", master, "--deploy-mode", "client", "--name", f"nightshelf {name}", *more]
 
 
 def pool_of(name: str) -> str:

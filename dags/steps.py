@@ -29,9 +29,8 @@ from jobs.lake.partitions import (
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
 CHOSEN = form(
-    "quantiser", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0},
-    tune_items={"minimum": 1000},
-)  # fmt: skip
+    "quantiser", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0}, tune_items={"minimum": 1000}
+)
 BUILT = form(
     "index",
     "Index",
@@ -43,21 +42,32 @@ BUILT = form(
     sparse={"enum": ["on", "off"]},
 )
 ENCODED = form(
-    "embeddings",
-    "Embeddings",
-    precision={"enum": ["auto", "fp32", "bf16"]},
-    storage={"enum": ["fp16", "fp32"]},
+    "embeddings", "Embeddings", precision={"enum": ["auto", "fp32", "bf16"]}, storage={"enum": ["fp16", "fp32"]}
 )
 MEASURED = form(
-    "report", "Judgements", min_relevance={}, zero_gain={}, second_act={"enum": ["auto", "click", "cart", "purchase"]},
-)  # fmt: skip
+    "report", "Judgements", min_relevance={}, zero_gain={}, second_act={"enum": ["auto", "click", "cart", "purchase"]}
+)
 COMPARED = form(
-    "report", "Gate", max_drop={"exclusiveMinimum": 0, "maximum": 1}, max_age_days={"minimum": 1}, max_loss={"minimum": 0, "maximum": 1}, max_segment_loss={"minimum": 0, "maximum": 1},
-    min_support={"minimum": 2}, noise={"minimum": 0, "maximum": 1}, max_times={"minimum": 1},
-)  # fmt: skip
+    "report",
+    "Gate",
+    max_drop={"exclusiveMinimum": 0, "maximum": 1},
+    max_age_days={"minimum": 1},
+    max_loss={"minimum": 0, "maximum": 1},
+    max_segment_loss={"minimum": 0, "maximum": 1},
+    min_support={"minimum": 2},
+    noise={"minimum": 0, "maximum": 1},
+    max_times={"minimum": 1},
+)
 # `runs/ds=...` of the day, or nothing where the shop delivers none
-RUNS_GIVEN = {"runs": Param(0, type="integer", enum=[0, 1], section="Judgements",
-                            description="1: runs/ds= holds the day's rankings of the shop's own engine")}  # fmt: skip
+RUNS_GIVEN = {
+    "runs": Param(
+        0,
+        type="integer",
+        enum=[0, 1],
+        section="Judgements",
+        description="1: runs/ds= holds the day's rankings of the shop's own engine",
+    )
+}
 OWN_RUNS = f"{{{{ 'runs/ds=' ~ ({DAY[3:-3]}) if params.runs else '' }}}}"
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
 SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param() | RUNS_GIVEN
@@ -113,16 +123,20 @@ class Towers:
 
 def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
     """Embed the day's catalogue, a task per shard. takes_over: what an earlier day has; new towers have none."""
-    with TaskGroup(
-        group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard"
-    ) as group:
+    with TaskGroup(group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard") as group:
         shards = [towers.embeddings(shard) for shard in range(SHARDS)]
         made = [
-            job("embeddings", f"{group_id}_{number}", items=ITEMS.at(ds=DAY), towers=towers.partition,
-                embeddings=shard, previous=towers.previous("embeddings", number) if takes_over else "",
-                **templates(ENCODED))
+            job(
+                "embeddings",
+                f"{group_id}_{number}",
+                items=ITEMS.at(ds=DAY),
+                towers=towers.partition,
+                embeddings=shard,
+                previous=towers.previous("embeddings", number) if takes_over else "",
+                **templates(ENCODED),
+            )
             for number, shard in enumerate(shards)
-        ]  # fmt: skip
+        ]
         # a vector that is not finite or not of unit norm is never found again, and nobody is told
         made >> job("expect", f"expect_{group_id}", partitions=",".join(map(str, shards)))
     return group
@@ -132,23 +146,31 @@ def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGro
     """Choose an index or keep an earlier day's choice, then code the catalogue shard by shard."""
     with TaskGroup("coding", prefix_group_id=False, tooltip="Quantiser, codes by shard") as group:
         quantiser = job(
-            "quantiser", embeddings=towers.embeddings(), towers=towers.partition, queries=day["queries"],
-            qrels=day["qrels"], quantiser=towers.quantiser,
+            "quantiser",
+            embeddings=towers.embeddings(),
+            towers=towers.partition,
+            queries=day["queries"],
+            qrels=day["qrels"],
+            quantiser=towers.quantiser,
             previous=towers.previous("quantiser") if takes_over else "",
-            min_relevance="{{ params.min_relevance }}", **templates(CHOSEN),
-        )  # fmt: skip
+            min_relevance="{{ params.min_relevance }}",
+            **templates(CHOSEN),
+        )
         quantiser >> [
-            job("codes", f"codes_{number}", embeddings=towers.embeddings(number),
-                quantiser=towers.quantiser, codes=towers.codes(number),
-                previous=towers.previous("codes", number) if takes_over else "")
+            job(
+                "codes",
+                f"codes_{number}",
+                embeddings=towers.embeddings(number),
+                quantiser=towers.quantiser,
+                codes=towers.codes(number),
+                previous=towers.previous("codes", number) if takes_over else "",
+            )
             for number in range(SHARDS)
-        ]  # fmt: skip
+        ]
     return group
 
 
-def judge(
-    towers: Towers, baseline: Towers | None = None, takes_over: bool = False, coded: bool = False
-) -> TaskGroup:
+def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = False, coded: bool = False) -> TaskGroup:
     """Build the index, rank the judged queries, report, promote; returns all of these tasks as a group.
 
     takes_over: codes of an earlier day. coded: the day's codes stand already.
@@ -157,9 +179,18 @@ def judge(
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
     with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
-        index = job("index", codes=towers.codes(), quantiser=towers.quantiser, embeddings=towers.embeddings(),
-                    towers=towers.partition, **day, index=made, previous=towers.champion,
-                    min_relevance="{{ params.min_relevance }}", **templates(BUILT))  # fmt: skip
+        index = job(
+            "index",
+            codes=towers.codes(),
+            quantiser=towers.quantiser,
+            embeddings=towers.embeddings(),
+            towers=towers.partition,
+            **day,
+            index=made,
+            previous=towers.champion,
+            min_relevance="{{ params.min_relevance }}",
+            **templates(BUILT),
+        )
         if not coded:
             code(towers, day, takes_over) >> index
         ranked = job(
@@ -174,13 +205,7 @@ def judge(
             min_relevance="{{ params.min_relevance }}",
         )
         judged = {"rankings": rankings, "index": made, **day, "report": report}
-        reported = job(
-            "report",
-            **judged,
-            second=IMPRESSIONS.at(ds=DAY),
-            **templates(MEASURED),
-            **templates(COMPARED),
-        )
+        reported = job("report", **judged, second=IMPRESSIONS.at(ds=DAY), **templates(MEASURED), **templates(COMPARED))
         promoted = job("promote", report=report, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served

@@ -30,14 +30,27 @@ from dags.runner import Value, job, job_each, wait_for
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, SWEEP
 
 STUDY = {
-    "study": Param("by_hand", type="string", pattern="^[a-z0-9][a-z0-9_]{0,62}$", section="Study",
-                   description="Name of the study: small letters, digits and _")
-}  # fmt: skip
-ASKED = form("sweep", "Study", space={"minLength": 3}, fixed={},
-             stages={"enum": ["in_batch", "in_batch,star"]}, seeds={"minimum": 1},
-             sampler={"enum": ["grid", "random", "tpe"]}, trials={"minimum": 1})  # fmt: skip
-JUDGED = form("sweep", "Judgements", objective={}, splits={"enum": ["dev,test", "dev", "test"]},
-              min_relevance={"minimum": 0})  # fmt: skip
+    "study": Param(
+        "by_hand",
+        type="string",
+        pattern="^[a-z0-9][a-z0-9_]{0,62}$",
+        section="Study",
+        description="Name of the study: small letters, digits and _",
+    )
+}
+ASKED = form(
+    "sweep",
+    "Study",
+    space={"minLength": 3},
+    fixed={},
+    stages={"enum": ["in_batch", "in_batch,star"]},
+    seeds={"minimum": 1},
+    sampler={"enum": ["grid", "random", "tpe"]},
+    trials={"minimum": 1},
+)
+JUDGED = form(
+    "sweep", "Judgements", objective={}, splits={"enum": ["dev,test", "dev", "test"]}, min_relevance={"minimum": 0}
+)
 LIMITS = form("sweep", "Limits", limit_s={"minimum": 0}, keep={"enum": ["best", "all"]})
 PLAN_FLAGS = ASKED | JUDGED | LIMITS
 

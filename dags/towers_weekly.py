@@ -21,15 +21,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
-from dags.day import (
-    DAY,
-    DEFAULTS,
-    KEY_FORMAT,
-    START,
-    day_param,
-    days_before,
-    labels_param,
-)
+from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.recipe import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.runner import job, wait_for
@@ -60,31 +52,34 @@ with DAG(
     tags=["training", "tier-2"],
     doc_md=__doc__,
 ) as dag:
-    wait = wait_for(
-        pairs,
-        queries,
-        items,
-        QUERIES.at(ds=DAY),
-        ITEMS.at(ds=DAY),
-        QRELS.at(ds=DAY),
-        hours=36,
-        gated=True,
-    )
+    wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY), hours=36, gated=True)
     learning = {"pairs": pairs, "queries": queries, "items": items}
 
-    with TaskGroup(
-        "training", prefix_group_id=False, tooltip="In-batch negatives, then STAR"
-    ) as training:
+    with TaskGroup("training", prefix_group_id=False, tooltip="In-batch negatives, then STAR") as training:
         (
             job("towers", "towers_in_batch", **learning, towers=first, bert=BERT, **FLAGS)
             >> job("pin", "pin_in_batch", towers=first)
-            >> job("negatives", towers=first, **learning, negatives=negatives,
-                   **templates(MINING | {"seed": MODEL["seed"]}))
+            >> job(
+                "negatives",
+                towers=first,
+                **learning,
+                negatives=negatives,
+                **templates(MINING | {"seed": MODEL["seed"]}),
+            )
             >> job("expect", "expect_negatives", partitions=str(negatives))
-            >> job("towers", "towers_star", **learning, start=first, negatives=negatives, towers=second,
-                   bert=BERT, **FLAGS, **templates(HARD))
+            >> job(
+                "towers",
+                "towers_star",
+                **learning,
+                start=first,
+                negatives=negatives,
+                towers=second,
+                bert=BERT,
+                **FLAGS,
+                **templates(HARD),
+            )
             >> job("pin", "pin_star", towers=second)
-        )  # fmt: skip
+        )
 
     index = judge(star, baseline=in_batch)
     # step 1 is embedded too: the report shows what the hard negatives added. One after the other: where step 2

@@ -22,22 +22,12 @@ if TYPE_CHECKING:
 
 
 # files that take minutes, and start no JVM or carry no mark for it
-LONG = (
-    "test_serving.py",
-    "test_arms.py",
-    "test_embeddings.py",
-    "test_codes.py",
-    "test_quantiser.py",
-)
+LONG = ("test_serving.py", "test_arms.py", "test_embeddings.py", "test_codes.py", "test_quantiser.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: with several workers none of them is then left alone with the last one."""
-    long = {
-        item.path
-        for item in items
-        if item.get_closest_marker("slow") or item.get_closest_marker("spark")
-    }
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("spark")}
     items.sort(key=lambda item: item.path not in long and item.path.name not in LONG)
 
 

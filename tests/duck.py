@@ -36,9 +36,7 @@ MACROS = (
 )
 
 
-def connect(
-    threads: int = 1, memory: str = "", path: str = ":memory:"
-) -> duckdb.DuckDBPyConnection:
+def connect(threads: int = 1, memory: str = "", path: str = ":memory:") -> duckdb.DuckDBPyConnection:
     """An engine that understands every text of sql/ but items.sql; path: a file that it may spill beside."""
     engine = duckdb.connect(path)
     engine.execute(f"SET threads = {threads}")
@@ -60,9 +58,7 @@ def _whole(over: Over) -> Any:
     return lambda texts: over(texts.combine_chunks())
 
 
-def rows_of(
-    engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any] | None = None
-) -> pa.Table:
+def rows_of(engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any] | None = None) -> pa.Table:
     """The rows of sql/<name>.sql over the engine's views, as Arrow."""
     rows: pa.Table = engine.sql(bound(name), params=settings or {}).to_arrow_table()
     return rows

@@ -52,9 +52,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def batch(*lines: str) -> list[dict[str, object]]:
     """Run the commands as a person would, in one process; what each printed."""
     command = [sys.executable, "-m", "jobs", "batch", "--commands", "-"]
-    done = subprocess.run(
-        command, input="\n".join(lines), cwd=ROOT, text=True, capture_output=True, check=False
-    )
+    done = subprocess.run(command, input="\n".join(lines), cwd=ROOT, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])["jobs"]
     return found
@@ -63,7 +61,9 @@ def batch(*lines: str) -> list[dict[str, object]]:
 def killed(line: str, fault: str) -> None:
     name, *argv = line.split()
     env = {**os.environ, "NIGHTSHELF_FAULT": fault}
-    done = subprocess.run([sys.executable, "-m", "jobs", name, *argv], cwd=ROOT, env=env, capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", name, *argv], cwd=ROOT, env=env, capture_output=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
 
@@ -100,20 +100,14 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     )
     assert promoted["promoted"] is True
     assert str(read_pointer("champion").partition) == f"index/{at}"
-    summary = json.loads(
-        pin(Partition.parse(f"report/{at}")).path("summary.json").read_text("utf-8")
-    )
+    summary = json.loads(pin(Partition.parse(f"report/{at}")).path("summary.json").read_text("utf-8"))
     aliases = client().get_registered_model(MODEL).aliases
     assert aliases["champion"] == aliases["challenger"], "judged last, and promoted"
     assert summary["second_view"]["queries"] > 10, "what was clicked, beside what people judged"
-    assert {(one["query_seen"], one["item_seen"]) for one in summary["cells"]} >= {
-        (False, True),
-        (True, True),
-    }
+    assert {(one["query_seen"], one["item_seen"]) for one in summary["cells"]} >= {(False, True), (True, True)}
     # far above chance, which finds 60 of 600 items: 0.1
     assert {arm: found["R@60"] > 0.3 for arm, found in summary["measures"].items()} == {
-        arm: True
-        for arm in ("dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
+        arm: True for arm in ("dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
     }
 
 
@@ -140,7 +134,7 @@ def test_no_held_out_query_is_in_what_is_learnt_from(shop: Path) -> None:
         (FRONT[7], f"pairs/{DAY}", "publish.before_pointer"),  # the manifest stands, nothing points at it
         (f"{TRAIN} --towers towers/{DAY}/step=in_batch", f"towers/{DAY}/step=in_batch", "towers.step:5"),
     ],
-)  # fmt: skip
+)
 def test_a_job_killed_in_the_middle_and_run_again_makes_the_same(
     shop: Path, line: str, output: str, fault: str
 ) -> None:

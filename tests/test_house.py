@@ -23,9 +23,7 @@ MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
     *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "matplotlib"),
 }
-MODELS_NEVER = {
-    *("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")
-}
+MODELS_NEVER = {*("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")}
 # package names that are not the name that is imported
 PACKAGE = {
     "Stemmer": "pystemmer",
@@ -102,11 +100,7 @@ def test_what_dags_import_of_jobs_is_the_standard_library_alone() -> None:
 def test_models_import_nothing_of_the_world(path: Path) -> None:
     assert tops(path) <= MODELS_MAY_IMPORT
     assert not {name.partition(".")[0] for name in imports(path)} & MODELS_NEVER
-    calls = {
-        n.func.id
-        for n in ast.walk(tree(path))
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
-    }
+    calls = {n.func.id for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     assert "open" not in calls
 
 
@@ -169,9 +163,7 @@ def test_a_query_states_its_grain_and_is_one_select(path: Path) -> None:
 def pins() -> dict[str, str]:
     """name -> version of requirements.lock; a line that is not an exact pin is an error."""
     lines = (ROOT / "requirements.lock").read_text().splitlines()
-    found = [
-        re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)", line) for line in lines if line[0] != "#"
-    ]
+    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)", line) for line in lines if line[0] != "#"]
     assert all(found), "every line is name==version, without a local label or a marker"
     return {pin[1]: pin[2] for pin in found if pin}
 
@@ -181,10 +173,7 @@ def required() -> dict[str, list[str]]:
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     groups = {"": setup["options"]["install_requires"], **setup["options.extras_require"]}
-    return {
-        extra: [line for line in text.split("\n") if line and line[0] != "#"]
-        for extra, text in groups.items()
-    }
+    return {extra: [line for line in text.split("\n") if line and line[0] != "#"] for extra, text in groups.items()}
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -19,11 +19,7 @@ def fields(job: str) -> set[str]:
     """Names of the fields of a job's Args, read from its source."""
     body = ast.parse((ROOT / "jobs" / f"{job}.py").read_text()).body
     (args,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Args"]
-    return {
-        n.target.id
-        for n in args.body
-        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
-    }
+    return {n.target.id for n in args.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -34,11 +30,7 @@ def test_a_command_uses_flags_that_its_job_has(command: str) -> None:
 
 
 def test_every_setting_is_in_the_table_and_every_row_is_a_setting() -> None:
-    sources = [
-        *(ROOT / "jobs").rglob("*.py"),
-        *(ROOT / "dags").rglob("*.py"),
-        *(ROOT / "tests").rglob("*.py"),
-    ]
+    sources = [*(ROOT / "jobs").rglob("*.py"), *(ROOT / "dags").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     read = {
         name
         for path in sources
@@ -52,9 +44,5 @@ def test_every_setting_is_in_the_table_and_every_row_is_a_setting() -> None:
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     texts = [README, (ROOT / "CONTRIBUTING.md").read_text()]
-    named = {
-        name
-        for text in texts
-        for name in re.findall(r"(?:`|^    )make ([a-z]+)", text, re.MULTILINE)
-    }
+    named = {name for text in texts for name in re.findall(r"(?:`|^    )make ([a-z]+)", text, re.MULTILINE)}
     assert named and named <= targets

@@ -32,12 +32,7 @@ def views(site: str, mlflow: str, base: str = "") -> list[dict[str, str]]:
     found = []
     if site:
         found += [
-            {
-                **menu,
-                "name": "Data quality",
-                "href": f"{base}{PREFIX}/index.html",
-                "url_route": "data-quality",
-            },
+            {**menu, "name": "Data quality", "href": f"{base}{PREFIX}/index.html", "url_route": "data-quality"},
             {**menu, "name": "Reports", "href": f"{site}/", "url_route": "reports"},
         ]
     if mlflow:
@@ -52,10 +47,7 @@ class Pages:
         self.site = site
 
     async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         """Answer one request."""
         if scope["type"] != "http":
@@ -105,9 +97,7 @@ class Pages:
     def fetch(self, path: str) -> tuple[int, bytes]:
         """A page as the site has it; no proxy stands between."""
         try:
-            with build_opener(ProxyHandler({})).open(
-                f"{self.site}/data_docs{quote(path)}", timeout=LIMIT_S
-            ) as found:
+            with build_opener(ProxyHandler({})).open(f"{self.site}/data_docs{quote(path)}", timeout=LIMIT_S) as found:
                 return 200, found.read()
         except HTTPError as error:
             return error.code, b"no such page"
@@ -141,6 +131,4 @@ class NightshelfViews(AirflowPlugin):
         os.environ.get("NIGHTSHELF_MLFLOW_URL", ""),
         urlsplit(os.environ.get("AIRFLOW__API__BASE_URL", "")).path.rstrip("/"),
     )
-    fastapi_apps = (
-        [{"app": Pages(SITE), "url_prefix": PREFIX, "name": "data quality"}] if SITE else []
-    )
+    fastapi_apps = [{"app": Pages(SITE), "url_prefix": PREFIX, "name": "data quality"}] if SITE else []

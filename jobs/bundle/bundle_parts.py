@@ -39,14 +39,8 @@ def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
     }
 
 
-def _belong_together(
-    pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], towers: str
-) -> None:
-    spaces = {
-        "query tower": towers,
-        "facts": facts["space_id"],
-        "address": pinned.partition.values["towers"],
-    }
+def _belong_together(pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], towers: str) -> None:
+    spaces = {"query tower": towers, "facts": facts["space_id"], "address": pinned.partition.values["towers"]}
     if len(set(spaces.values())) != 1:
         raise RuntimeError(f"{pinned.partition}: space ids {spaces} differ; build the index again")
     counts = {"vectors": index.ntotal, "ids": n_ids, "items in the facts": facts["items"]}

@@ -24,9 +24,22 @@ log = logging.getLogger(__name__)
 MOST_APART = 1e-4
 # what people and robots type: nothing, marks alone, other scripts, controls, more than fits
 HOSTILE = (
-    "", " ", "\x00\x1b[31m", "!!! ???", "\u200b\u00ad", "ŁÓDŹ zażółć", "İstanbul", "运动鞋", "👟👟", "a" * 300,
-    "<script>alert(1)</script>", "{{ 7*7 }}", "red shoes " * 400, "iPhone-15/128GB", "\ud800",
-)  # fmt: skip
+    "",
+    " ",
+    "\x00\x1b[31m",
+    "!!! ???",
+    "\u200b\u00ad",
+    "ŁÓDŹ zażółć",
+    "İstanbul",
+    "运动鞋",
+    "👟👟",
+    "a" * 300,
+    "<script>alert(1)</script>",
+    "{{ 7*7 }}",
+    "red shoes " * 400,
+    "iPhone-15/128GB",
+    "\ud800",
+)
 
 
 def write_query_tower(towers: TwoTower, folder: Path, queries: Sequence[str] = ()) -> float:

@@ -32,8 +32,11 @@ CANARIES_FILE = "canaries.json"
 SPARSE_FILE = "sparse.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")
 TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
-    "config.json", "tokenizer.json", "weights.safetensors", "golden.json",
-)  # fmt: skip
+    "config.json",
+    "tokenizer.json",
+    "weights.safetensors",
+    "golden.json",
+)
 LISTS = ("memory", "disk")
 # lists in a file of their own are looked for beside the index, and never written
 MAPPED = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
@@ -131,8 +134,7 @@ def read_sparse(pinned: Pinned) -> SparseIndex:
 
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
     arrays = {
-        name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False)
-        for name in SPARSE_ARRAYS
+        name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False) for name in SPARSE_ARRAYS
     }
     return SparseIndex(**arrays, **about)
 

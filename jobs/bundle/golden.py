@@ -19,9 +19,7 @@ def golden_texts(pinned: Pinned, side: str) -> list[str]:
     return [text for text, _ in json.loads(pinned.path(GOLDEN).read_text("utf-8"))[side]]
 
 
-def check_vectors(
-    pinned: Pinned, side: str, encode: Callable[[Sequence[str]], NDArray[np.float32]]
-) -> float:
+def check_vectors(pinned: Pinned, side: str, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> float:
     """Encode the golden texts of a side anew; returns the least cosine with their vectors, 1 without texts.
 
     Raises:

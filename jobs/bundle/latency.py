@@ -14,9 +14,7 @@ from models.ann.search import one_thread
 TIMED_QUERIES, WARM_UP, ROUNDS, DEPTH = 200, 10, 5, 100
 
 
-def latency_ms(
-    bundles: Sequence[Bundle], queries: Sequence[str], depth: int = DEPTH
-) -> list[dict[str, float]]:
+def latency_ms(bundles: Sequence[Bundle], queries: Sequence[str], depth: int = DEPTH) -> list[dict[str, float]]:
     """For each bundle {encode,search,answer}_{p50,p99}_ms, over single queries, FAISS on one thread.
 
     answer is end to end, from text to the hits that are shown, with their titles; the encoder has the threads that

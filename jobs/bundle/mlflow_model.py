@@ -30,16 +30,11 @@ class QueryTower(PythonModel):
         pointer = json.loads(Path(context.artifacts["pointer"]).read_text("utf-8"))
         pinned = pin(Partition.parse(pointer["partition"]), attempt=pointer["attempt"])
         if pinned.manifest_sha256 != pointer["manifest_sha256"]:
-            raise RuntimeError(
-                f"{pinned.partition}: its manifest is not the one that was registered"
-            )
+            raise RuntimeError(f"{pinned.partition}: its manifest is not the one that was registered")
         self.towers = load_towers(pinned)
 
     def predict(
-        self,
-        context: PythonModelContext,
-        model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> np.ndarray:
         """Encode the column `query`, normalised as in training."""
         return encode_queries(self.towers, [normalise_query(text) for text in model_input["query"]])

@@ -12,14 +12,7 @@ import pyarrow.compute as pc
 from jobs.lake.arrow import Rows, Strings, pick, strings, texts
 from jobs.lake.read import Pinned, read_table
 from models.ann.families import parts
-from models.ann.near_duplicates import (
-    KEEP_ALL,
-    Collapse,
-    VectorsOf,
-    collapse,
-    fit_collapse,
-    groups_of,
-)
+from models.ann.near_duplicates import KEEP_ALL, Collapse, VectorsOf, collapse, fit_collapse, groups_of
 from models.fusion.ranked_lists import Ranked
 from models.text.normalise import normalise_query
 from models.training.batches import Known
@@ -51,9 +44,7 @@ def vectors_in(index: faiss.Index) -> VectorsOf:
     return lambda rows: np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
 
 
-def fit_lookalikes(
-    index: faiss.Index, found: Rows, ids: Strings, items: Pinned, relevant: Rows
-) -> Collapse:
+def fit_lookalikes(index: faiss.Index, found: Rows, ids: Strings, items: Pinned, relevant: Rows) -> Collapse:
     """Fit the threshold to found [Q, K] of judged queries; relevant: keys, query row * N + item row.
 
     Offers of one product (group_id), or failing that of one title, are duplicates in truth.

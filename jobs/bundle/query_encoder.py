@@ -32,9 +32,7 @@ class Encoder(Protocol):
 class OnnxEncoder:
     """The query tower under onnxruntime. Threads may share it."""
 
-    def __init__(
-        self, session: ort.InferenceSession, tokenizer: Tokenizer, config: TowerConfig
-    ) -> None:
+    def __init__(self, session: ort.InferenceSession, tokenizer: Tokenizer, config: TowerConfig) -> None:
         settle(tokenizer, config.max_tokens)
         self._session, self._tokenizer, self._config = session, tokenizer, config
         self._pad = pad_id(tokenizer)

@@ -18,9 +18,7 @@ from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 
 
-def write_towers(
-    towers: TwoTower, folder: Path, queries: Sequence[str] = (), items: Sequence[str] = ()
-) -> None:
+def write_towers(towers: TwoTower, folder: Path, queries: Sequence[str] = (), items: Sequence[str] = ()) -> None:
     """Write the towers' four files; golden.json has the vectors of the texts given.
 
     Texts are examples of what the towers read: they must not come from queries that people typed.
@@ -67,7 +65,5 @@ def check_golden(towers: TwoTower, pinned: Pinned) -> None:
     check_vectors(pinned, "items", partial(encode_items, towers))
 
 
-def _golden(
-    texts: Sequence[str], vectors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-) -> list[object]:
+def _golden(texts: Sequence[str], vectors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[object]:
     return [[text, vector.tolist()] for text, vector in zip(texts, vectors, strict=True)]

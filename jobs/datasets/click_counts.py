@@ -73,11 +73,7 @@ def main(args: Args) -> dict[str, str | int]:
         parts = votes.repartition(files, *KEY)
         tally = Tally(parts, (), {}, sums, {"days": "cast(day AS STRING)"})
         out.write_spark(tally.frame, by=KEY, parted=True)
-        out.facts |= {
-            "clicks": tally["clicks"],
-            "days": tally.values("days"),
-            "late_rows": tally["late"],
-        }
+        out.facts |= {"clicks": tally["clicks"], "days": tally.values("days"), "late_rows": tally["late"]}
         _asked(spark, rows, late).createOrReplaceTempView("asked_searches")
         asked.write_spark(spark.sql(sql_text("asked")), by=["query_id", "day"], files=files)
     return published(out)
@@ -87,9 +83,7 @@ def _today(spark: SparkSession, today: Pinned) -> DataFrame:
     return read_spark(spark, today).selectExpr(*ROW, f"DATE'{today.partition.ds}' AS day")
 
 
-def _differences(
-    spark: SparkSession, late: Pinned, changed: Earlier
-) -> tuple[DataFrame, DataFrame]:
+def _differences(spark: SparkSession, late: Pinned, changed: Earlier) -> tuple[DataFrame, DataFrame]:
     """The earlier days as they stood and as they stand now: of the people and items that late rows name.
 
     A vote depends on all that a person did with an item that day, hence both; what did not change cancels out.

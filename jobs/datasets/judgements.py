@@ -36,10 +36,10 @@ class Judgements:
 
     def of_query(self, row: int) -> dict[str, tuple[float, bool]]:
         """Item -> (relevance on its own scale, whether it is relevant), of one query."""
-        low, high = np.searchsorted(self.judged.keys, [row * self.judged.n_items, (row + 1) * self.judged.n_items])  # fmt: skip
+        low, high = np.searchsorted(self.judged.keys, [row * self.judged.n_items, (row + 1) * self.judged.n_items])
         items = texts(pick(self.item_ids, self.judged.keys[low:high] % self.judged.n_items))
         relevance = (self.judged.gains[low:high] + self.zero_gain).tolist()
-        return dict(zip(items, zip(relevance, self.judged.relevant[low:high].tolist(), strict=True), strict=True))  # fmt: skip
+        return dict(zip(items, zip(relevance, self.judged.relevant[low:high].tolist(), strict=True), strict=True))
 
 
 def least(min_relevance: float) -> float:
@@ -70,9 +70,7 @@ def judge_items(qrels: pa.Table, min_relevance: float, zero_gain: float = 0.0) -
     ids, item = _coded(qrels.column("item_id").filter(pa.array(mine)))
     gains = (relevance[mine] - zero_gain).clip(0)
     whole = Judged.of(int(kept.sum()), len(ids), row[query[mine]], item, gains, relevant[mine])
-    return Judgements(
-        texts(names.filter(pa.array(kept))), ids, whole, min_relevance, zero_gain, int((~kept).sum())
-    )  # fmt: skip
+    return Judgements(texts(names.filter(pa.array(kept))), ids, whole, min_relevance, zero_gain, int((~kept).sum()))
 
 
 def _coded(column: pa.ChunkedArray[Any]) -> tuple[Strings, Rows]:

@@ -68,8 +68,17 @@ class Args:
         clicks = [bool(one) for one in (self.acts, self.items, self.queries)]
         if any(clicks) == bool(self.qrels) or any(clicks) != all(clicks):
             raise ValueError("expected acts, items and queries, or qrels instead of them")
-        lowest = {"min_clicks": 1, "eta": 0, "max_weight": 1, "half_life_days": 0, "cart_worth": 0, "purchase_worth": 0,
-                  "topic_depth": 1, "min_topic_frac": 0, "topic_clicks": 0}  # fmt: skip
+        lowest = {
+            "min_clicks": 1,
+            "eta": 0,
+            "max_weight": 1,
+            "half_life_days": 0,
+            "cart_worth": 0,
+            "purchase_worth": 0,
+            "topic_depth": 1,
+            "min_topic_frac": 0,
+            "topic_clicks": 0,
+        }
         for name, least in lowest.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")
@@ -113,9 +122,15 @@ def _from_clicks(args: Args) -> dict[str, str | int]:
 
 def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
     names = (
-        "min_clicks", "max_weight", "cart_worth", "purchase_worth", "half_life_days", "topic_depth", "min_topic_frac",
+        "min_clicks",
+        "max_weight",
+        "cart_worth",
+        "purchase_worth",
+        "half_life_days",
+        "topic_depth",
+        "min_topic_frac",
         "topic_clicks",
-    )  # fmt: skip
+    )
     return {
         **{name: getattr(args, name) for name in names},
         "ds": args.acts.ds,
@@ -126,9 +141,7 @@ def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
 
 def _by_law(spark: SparkSession, eta: float) -> DataFrame:
     places = spark.range(1, POSITIONS + 1)
-    return places.selectExpr(
-        "CAST(id AS INT) AS position", f"POWER(CAST(id AS DOUBLE), -{eta}D) AS propensity"
-    )
+    return places.selectExpr("CAST(id AS INT) AS position", f"POWER(CAST(id AS DOUBLE), -{eta}D) AS propensity")
 
 
 def _from_qrels(args: Args) -> dict[str, str | int]:

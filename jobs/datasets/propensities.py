@@ -48,9 +48,7 @@ class Args:
 
     def __post_init__(self) -> None:
         if self.positions < 2 or self.sample_clicks < 1 or min(self.eta, self.fallback_eta) < 0:
-            raise ValueError(
-                "expected positions >= 2, sample_clicks >= 1, eta and fallback_eta >= 0"
-            )
+            raise ValueError("expected positions >= 2, sample_clicks >= 1, eta and fallback_eta >= 0")
 
 
 def main(args: Args) -> dict[str, str | int]:
@@ -86,28 +84,20 @@ def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
         days.read(spark).createOrReplaceTempView("acts")
         rows = spark.sql(sql_text("exposures"), args=settings).toArrow()
     out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}
-    columns = [
-        rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")
-    ]
+    columns = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]
     positions, impressions, clicked = columns
     try:
         return estimate(_numbers(rows), positions, impressions, clicked, args.positions)
     except ValueError as error:
-        log.warning(
-            "%s: %s; the law of eta=%g stands in", args.propensities, error, args.fallback_eta
-        )
+        log.warning("%s: %s; the law of eta=%g stands in", args.propensities, error, args.fallback_eta)
         out.facts["no_estimate"] = str(error)
         return None
 
 
 def _numbers(rows: pa.Table) -> np.ndarray:
     """One number for each (query_id, item_id), from 0."""
-    query, item = (
-        rows[name].combine_chunks().dictionary_encode() for name in ("query_id", "item_id")
-    )
-    codes = (
-        query.indices.to_numpy().astype(np.int64) * len(item.dictionary) + item.indices.to_numpy()
-    )
+    query, item = (rows[name].combine_chunks().dictionary_encode() for name in ("query_id", "item_id"))
+    codes = query.indices.to_numpy().astype(np.int64) * len(item.dictionary) + item.indices.to_numpy()
     return np.unique(codes, return_inverse=True)[1]
 
 
@@ -119,7 +109,7 @@ def _rows(found: Propensities) -> pa.Table:
             "impressions": found.impressions,
             "clicks": found.clicks,
             "error": pa.array(found.error, mask=np.isnan(found.error)),
-        },
+        }
     )
 
 
@@ -128,6 +118,11 @@ def _by_law(positions: int, eta: float) -> pa.Table:
     nothing = np.zeros(positions, np.int64)
     error = pa.nulls(positions, pa.float64())
     return pa.Table.from_pydict(
-        {"position": place.astype(np.int32), "propensity": place ** -float(eta), "impressions": nothing,
-         "clicks": nothing, "error": error}
-    )  # fmt: skip
+        {
+            "position": place.astype(np.int32),
+            "propensity": place ** -float(eta),
+            "impressions": nothing,
+            "clicks": nothing,
+            "error": error,
+        }
+    )

@@ -49,10 +49,7 @@ def main(args: Args) -> dict[str, str | int]:
     days = None if args.labels else window(args.acts, args.judge_days)
     evidence = [pin(args.labels)] if days is None else days.days
     items, queries = pin(args.items), pin(args.queries)
-    with (
-        spark_session("qrels", evidence) as spark,
-        publish(args.qrels, args, [*evidence, items, queries]) as out,
-    ):
+    with spark_session("qrels", evidence) as spark, publish(args.qrels, args, [*evidence, items, queries]) as out:
         read_spark(spark, items).select("item_id").createOrReplaceTempView("items")
         read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
         if days is None:
@@ -80,9 +77,7 @@ def main(args: Args) -> dict[str, str | int]:
 
 def _label_rows(spark: SparkSession, labels: Pinned) -> DataFrame:
     register_functions(spark)
-    rows = read_spark(spark, labels).selectExpr(
-        "normalise_query(query) AS query", "item_id", "relevance"
-    )
+    rows = read_spark(spark, labels).selectExpr("normalise_query(query) AS query", "item_id", "relevance")
     return rows.selectExpr("sha1(query) AS query_id", "item_id", "relevance")
 
 

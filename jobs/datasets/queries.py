@@ -50,10 +50,7 @@ def main(args: Args) -> dict[str, str | int]:
     """Count searches by query, place each in its segment, and give it its side for ever."""
     days = window(args.asked, args.window_days) if args.asked else Window(ASKED, [])
     labels = [pin(args.labels)] if args.labels else []
-    with (
-        spark_session("queries", days.days) as spark,
-        publish(args.queries, args, [*days.days, *labels]) as out,
-    ):
+    with spark_session("queries", days.days) as spark, publish(args.queries, args, [*days.days, *labels]) as out:
         register_functions(spark)
         days.read(spark).createOrReplaceTempView("asked")
         _label_queries(spark, labels).createOrReplaceTempView("label_queries")

@@ -89,9 +89,6 @@ def since(today: Census, previous: Pinned | None, settings: dict[str, object]) -
         return everything(today), "no earlier day given"
     found = {name: previous.facts.get(name) for name in settings}
     if found != settings:
-        log.warning(
-            "%s: made with %s, now asked for %s: everything is encoded",
-            previous.partition, found, settings,
-        )  # fmt: skip
+        log.warning("%s: made with %s, now asked for %s: everything is encoded", previous.partition, found, settings)
         return everything(today), f"{previous.partition} was made with {found}"
     return compare(today, census_of_shard(previous)), ""

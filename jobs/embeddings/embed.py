@@ -100,10 +100,7 @@ def _publish(args: Args, team: Team) -> dict[str, object]:
     towers = load_towers(towers_in).eval()
     _same_space(args, towers)
     inputs = [items, towers_in, *([previous] if previous else [])]
-    with (
-        mlflow_run("embeddings", args, inputs) as tracked,
-        publish(args.embeddings, args, inputs) as out,
-    ):
+    with mlflow_run("embeddings", args, inputs) as tracked, publish(args.embeddings, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         clock = Clock()
         with clock("wall"):
@@ -119,23 +116,28 @@ def _publish(args: Args, team: Team) -> dict[str, object]:
             write_ended(out, delta.ended)
         figures = account(out, today, delta, shares, previous)
         spent = seconds(shares, **clock.seconds)
-        out.facts.update(_kinds(args), **figures, seconds=spent, ids_sha256=ids_sha256, dim=towers.config.width,
-                         shard=args.shard[0], shards=args.shard[1], full_because=full_because)  # fmt: skip
+        out.facts.update(
+            _kinds(args),
+            **figures,
+            seconds=spent,
+            ids_sha256=ids_sha256,
+            dim=towers.config.width,
+            shard=args.shard[0],
+            shards=args.shard[1],
+            full_because=full_because,
+        )
         tracked.measures(figures | {f"seconds/{stage}": taken for stage, taken in spent.items()})
         log.info("%s: %s", args.embeddings, ", ".join(f"{k} {v:,}" for k, v in figures.items()))
-        log.info("%s: seconds %s", args.embeddings, ", ".join(f"{k} {v:.1f}" for k, v in spent.items()))  # fmt: skip
+        log.info("%s: seconds %s", args.embeddings, ", ".join(f"{k} {v:.1f}" for k, v in spent.items()))
     return {"embeddings": str(args.embeddings), **figures}
 
 
 def _kinds(args: Args) -> dict[str, object]:
     """What must be the same of an earlier shard, or its vectors are of another kind."""
-    return {"space_id": args.embeddings.values["towers"], "precision": args.precision,
-            "storage": args.storage}  # fmt: skip
+    return {"space_id": args.embeddings.values["towers"], "precision": args.precision, "storage": args.storage}
 
 
-def _work(
-    args: Args, items: Pinned, towers: Pinned, previous: Pinned | None, delta: Delta, out: Attempt
-) -> Work:
+def _work(args: Args, items: Pinned, towers: Pinned, previous: Pinned | None, delta: Delta, out: Attempt) -> Work:
     return Work(
         items=named(items),
         towers=named(towers),

@@ -46,9 +46,7 @@ def census_of_items(items: Pinned, shard: int, shards: int) -> Census:
         parts.append(mine)
         read += seen
     found = Census(
-        large(part.column("item_id") for part in parts),
-        large(part.column("content_hash") for part in parts),
-        read,
+        large(part.column("item_id") for part in parts), large(part.column("content_hash") for part in parts), read
     )
     if twice := repeated(found.item_ids):
         count, example = twice
@@ -62,10 +60,7 @@ def census_of_items(items: Pinned, shard: int, shards: int) -> Census:
 def census_of_shard(shard: Pinned) -> Census:
     """The items of a published shard."""
     parts = list(record_batches(shard, ("item_id", "content_hash"), 1 << 16))
-    return Census(
-        large(part.column("item_id") for part in parts),
-        large(part.column("content_hash") for part in parts),
-    )
+    return Census(large(part.column("item_id") for part in parts), large(part.column("content_hash") for part in parts))
 
 
 def ids_on_disk(uri: str, names: Sequence[str]) -> Strings:

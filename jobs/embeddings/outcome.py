@@ -50,9 +50,7 @@ def write_ended(out: Attempt, ended: Strings) -> None:
     pq.write_table(table, out.folder / ENDED, compression="zstd", write_page_checksum=True)
 
 
-def account(
-    out: Attempt, today: Census, delta: Delta, shares: list[Done], previous: Pinned | None
-) -> dict[str, Any]:
+def account(out: Attempt, today: Census, delta: Delta, shares: list[Done], previous: Pinned | None) -> dict[str, Any]:
     """State what was done, and what taking over has saved; returns the figures.
 
     saved_s: an estimate, what the items taken over would have cost at the rate measured on those encoded, or on

@@ -92,7 +92,7 @@ class Behind(Generic[T]):
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:  # fmt: skip
+    ) -> None:
         if error is not None:
             self._dropped.set()
         try:

@@ -44,10 +44,7 @@ def pin_shards(first: Partition) -> list[Pinned]:
         raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
     for one in pinned:
-        if (
-            catalogue(one) != catalogue(pinned[0])
-            or one.facts["space_id"] != first.values["towers"]
-        ):
+        if catalogue(one) != catalogue(pinned[0]) or one.facts["space_id"] != first.values["towers"]:
             raise RuntimeError(
                 f"{one.partition}: of items {catalogue(one)[:12]} in space {one.facts['space_id']},"
                 f" unlike {first}, of items {catalogue(pinned[0])[:12]}; embed this shard again"
@@ -57,11 +54,7 @@ def pin_shards(first: Partition) -> list[Pinned]:
 
 def catalogue(shard: Pinned) -> str:
     """Content of the items that a shard was made from. The space id says all about the towers."""
-    return next(
-        source.content_sha256
-        for source in shard.manifest.inputs
-        if source.partition.startswith("items/")
-    )
+    return next(source.content_sha256 for source in shard.manifest.inputs if source.partition.startswith("items/"))
 
 
 def shard_batches(shard: Pinned, batch_rows: int = BATCH_ROWS) -> Iterator[Embedded]:
@@ -71,9 +64,7 @@ def shard_batches(shard: Pinned, batch_rows: int = BATCH_ROWS) -> Iterator[Embed
         yield Embedded(ids, hashes, matrix(vectors))
 
 
-def batches(
-    shards: list[Pinned], batch_rows: int = BATCH_ROWS
-) -> Iterator[tuple[Strings, Vectors]]:
+def batches(shards: list[Pinned], batch_rows: int = BATCH_ROWS) -> Iterator[tuple[Strings, Vectors]]:
     """Ids and vectors of all shards, at most batch_rows at a time, in the order of the files."""
     for shard in shards:
         for batch in record_batches(shard, ("item_id", "embedding"), batch_rows):

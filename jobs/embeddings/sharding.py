@@ -54,9 +54,7 @@ def shard_of(ids: Strings, shards: int) -> NDArray[np.int64]:
     return (hash64(ids) % np.uint64(shards)).astype(np.int64)
 
 
-def of_shard(
-    items: Pinned, columns: Sequence[str], shard: int, shards: int
-) -> Iterator[tuple[pa.RecordBatch, int]]:
+def of_shard(items: Pinned, columns: Sequence[str], shard: int, shards: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Rows of `items` that are the shard's, and how many were read for them, in the order of the files.
 
     Raises:
@@ -65,9 +63,7 @@ def of_shard(
     for batch in record_batches(items, columns, READ_ROWS):
         ids = batch.column("item_id")
         if ids.null_count:
-            raise ValueError(
-                f"{items.partition}: {ids.null_count:,} items have no item_id; expected one each"
-            )
+            raise ValueError(f"{items.partition}: {ids.null_count:,} items have no item_id; expected one each")
         mine = batch
         if shards > 1:
             mine = batch.filter(pa.array(shard_of(ids, shards) == shard))

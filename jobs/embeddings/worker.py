@@ -79,9 +79,7 @@ def taken_over(work: Work, share: Share) -> Iterator[Embedded]:
         start += len(rows.item_ids)
         if number % share.size == share.rank and mine.any():
             held = pa.array(mine)
-            yield Embedded(
-                rows.item_ids.filter(held), rows.content_hashes.filter(held), rows.vectors[mine]
-            )
+            yield Embedded(rows.item_ids.filter(held), rows.content_hashes.filter(held), rows.vectors[mine])
 
 
 def to_encode(work: Work, share: Share) -> Iterator[pa.RecordBatch]:
@@ -110,7 +108,7 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _encode(
     work: Work, towers: TwoTower, share: Share, advance: Advance, made: Parts, clock: Clock, done: Done
-) -> None:  # fmt: skip
+) -> None:
     settings = work.settings
     budget = token_budget(towers.device, settings.token_budget)
 
@@ -122,9 +120,7 @@ def _encode(
     with Behind(write) as writing:
         for chunk in ahead(_chunks(work, towers, share, clock)):
             with clock("encode"):
-                vectors = encode_store(
-                    towers.forward_items, chunk.store, budget, towers, settings.precision
-                )
+                vectors = encode_store(towers.forward_items, chunk.store, budget, towers, settings.precision)
             writing(Embedded(chunk.item_ids, chunk.content_hashes, vectors))
             fault_point("embeddings.encoded")
             used, padding = rectangles(towers, chunk.store.sizes, budget)

@@ -66,14 +66,19 @@ class Parts:
         system, path = store.filesystem(f"{self.uri}/{name}")
         system.create_dir(path.rpartition("/")[0], recursive=True)
         return pq.ParquetWriter(
-            path, schema, filesystem=system, compression="zstd", use_dictionary=False,
-            write_page_checksum=True, **_ENCODINGS[self.storage],
-        )  # fmt: skip
+            path,
+            schema,
+            filesystem=system,
+            compression="zstd",
+            use_dictionary=False,
+            write_page_checksum=True,
+            **_ENCODINGS[self.storage],
+        )
 
     def _table(self, rows: Embedded) -> pa.Table:
         values = np.ascontiguousarray(rows.vectors, STORAGES[self.storage])
         lists = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-        return table_of({"item_id": rows.item_ids, "content_hash": rows.content_hashes, "embedding": lists})  # fmt: skip
+        return table_of({"item_id": rows.item_ids, "content_hash": rows.content_hashes, "embedding": lists})
 
 
 def check_unit(rows: Embedded) -> None:

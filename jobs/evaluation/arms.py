@@ -49,9 +49,15 @@ def bundle_arms(bundle: Bundle, queries: Sequence[str], depth: int, pool: int) -
 
 
 def external_arms(
-    stem: str, rows: pa.Table, bundle: Bundle, judged: Lists, dev: list[Lists], qrels: Pinned,
-    min_relevance: float, depth: int,
-) -> tuple[dict[str, Arm], dict[str, Any]]:  # fmt: skip
+    stem: str,
+    rows: pa.Table,
+    bundle: Bundle,
+    judged: Lists,
+    dev: list[Lists],
+    qrels: Pinned,
+    min_relevance: float,
+    depth: int,
+) -> tuple[dict[str, Arm], dict[str, Any]]:
     """Arm run_<stem>, and hybrid_run_<stem> where it answers judged dev queries too; and facts about it.
 
     rows: what was delivered. Items that the catalogue does not have keep their places: a shopper saw them.
@@ -64,9 +70,7 @@ def external_arms(
     kept = [_of(rows, one, one.dense.items.shape[1]) for one in sides]
     facts = _facts(stem, rows, kept[0], bundle)
     # a few ids instead of a catalogue's: what either arm shows; dev queries also need what is relevant
-    shown = [
-        pick(bundle.item_ids, np.unique(one.dense.items[one.dense.items >= 0])) for one in sides
-    ]
+    shown = [pick(bundle.item_ids, np.unique(one.dense.items[one.dense.items >= 0])) for one in sides]
     listed = [large(part.column("item_id").chunks) for part in kept]
     wanted = large([*shown, *listed, *([_judged_items(qrels)] if dev else [])]).unique()
     ids = wanted.take(pc.sort_indices(wanted))
@@ -81,8 +85,11 @@ def external_arms(
     if fitted.methods[0]["queries"]:
         dense = _in_rows_of(ids, judged.dense, bundle)
         arms[f"hybrid_run_{stem}"] = (fuse(dense, own[0], depth, fitted.vote), ids)
-        facts |= {"dev_queries": fitted.methods[0]["queries"], "fusion": _named(fitted.vote._asdict()),
-                  "fusions": [_named(row) for row in fitted.methods]}  # fmt: skip
+        facts |= {
+            "dev_queries": fitted.methods[0]["queries"],
+            "fusion": _named(fitted.vote._asdict()),
+            "fusions": [_named(row) for row in fitted.methods],
+        }
     return arms, facts
 
 

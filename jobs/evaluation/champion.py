@@ -20,9 +20,7 @@ def in_service(index: Partition) -> Pinned:
     return pin(index)
 
 
-def rival_arms(
-    rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int
-) -> dict[str, Arm]:
+def rival_arms(rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
     """The arms of the index in service."""
     return {
         f"champion_{name}": (made, bundle.item_ids)
@@ -31,9 +29,7 @@ def rival_arms(
     }
 
 
-def compared_speed(
-    bundle: Bundle, rivals: Sequence[Bundle], texts: Sequence[str]
-) -> dict[str, Any]:
+def compared_speed(bundle: Bundle, rivals: Sequence[Bundle], texts: Sequence[str]) -> dict[str, Any]:
     """Facts of the rankings: latency_ms of the index, and the champion by its names with its own; {} without one.
 
     They are timed by one process, in turns: another night's milliseconds are another machine's.

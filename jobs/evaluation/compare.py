@@ -37,12 +37,7 @@ Row = dict[str, Any]
 Floats = NDArray[np.float64]
 MEASURES = ("R@10", "R@60", "RR@60", "nDCG@10", "AP@100")
 SEGMENT_MEASURE, MIN_SUPPORT = "R@60", 30
-SAME = (
-    "qrels_digest",
-    "min_relevance",
-    "zero_gain",
-    "depth",
-)  # of two reports that can be compared
+SAME = ("qrels_digest", "min_relevance", "zero_gain", "depth")  # of two reports that can be compared
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,9 @@ class Args:
 
     def __post_init__(self) -> None:
         if self.resamples < 1000:
-            raise ValueError(f"resamples={self.resamples}: expected 1,000 or more, or no p could be small once corrected")  # fmt: skip
+            raise ValueError(
+                f"resamples={self.resamples}: expected 1,000 or more, or no p could be small once corrected"
+            )
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -82,9 +79,7 @@ def main(args: Args) -> dict[str, Any]:
         )
     arms = [arm for arm in now.arms if arm in was.arms]
     if not arms:
-        raise ValueError(
-            f"{after.partition}: no arm that {before.partition} has too; expected one at least"
-        )
+        raise ValueError(f"{after.partition}: no arm that {before.partition} has too; expected one at least")
     rows = [row for arm in arms for row in _rows(arm, MEASURES, was.arms[arm], now.arms[arm], args)]
     best = "hybrid" if "hybrid" in arms else arms[0]
     segments = _segments(after, now.query_ids, was.arms[best], now.arms[best], args)
@@ -92,15 +87,25 @@ def main(args: Args) -> dict[str, Any]:
         _correct(some)
     _show(args, rows)
     if args.page:
-        plot = forest([(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE], "difference, 95% interval")  # fmt: skip
-        html = environment().get_template("evaluation/compare.html.j2").render(
-            before=before, after=after, rows=rows, segments=sorted(segments, key=lambda row: row["moved"].value),
-            arm=best, plot_of=plot, queries=len(now.query_ids),
-        )  # fmt: skip
+        plot = forest(
+            [(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE],
+            "difference, 95% interval",
+        )
+        html = (
+            environment()
+            .get_template("evaluation/compare.html.j2")
+            .render(
+                before=before,
+                after=after,
+                rows=rows,
+                segments=sorted(segments, key=lambda row: row["moved"].value),
+                arm=best,
+                plot_of=plot,
+                queries=len(now.query_ids),
+            )
+        )
         page.write_text(html + "\n", "utf-8")
-    counts = {
-        name: sum(row["said"] == name for row in rows) for name in ("better", "worse", "alike")
-    }
+    counts = {name: sum(row["said"] == name for row in rows) for name in ("better", "worse", "alike")}
     return {"before": str(args.before), "after": str(args.after), **counts, "page": args.page}
 
 
@@ -110,11 +115,15 @@ def _rows(arm: str, names: Sequence[str], before: Floats, after: Floats, args: A
     p = permutation_p(after - before, args.seed, args.resamples)
     return [
         {
-            "arm": arm, "measure": name, "before": float(before[:, place].mean()), "after": float(after[:, place].mean()),
-            "moved": spans[place], "p": float(p[place]),
+            "arm": arm,
+            "measure": name,
+            "before": float(before[:, place].mean()),
+            "after": float(after[:, place].mean()),
+            "moved": spans[place],
+            "p": float(p[place]),
         }
         for place, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def _correct(rows: list[Row]) -> None:
@@ -142,14 +151,19 @@ def _segments(report: Pinned, ids: Strings, before: Floats, after: Floats, args:
 
 def _show(args: Args, rows: list[Row]) -> None:
     """The table that a person reads; standard output keeps the JSON line alone."""
-    table = Table(
-        title=f"{args.after} against {args.before}; p corrected (Holm)", title_justify="left"
-    )
+    table = Table(title=f"{args.after} against {args.before}; p corrected (Holm)", title_justify="left")
     for name in ("arm", "measure", "before", "after", "difference", "p", ""):
         table.add_column(name, justify="left" if name in ("arm", "measure", "") else "right")
     for row in rows:
         span: Interval = row["moved"]
         hue = {"better": "green", "worse": "red", "alike": "dim"}[row["said"]]
-        table.add_row(escape(printable(row["arm"], 40)), row["measure"], f"{row['before']:.4f}", f"{row['after']:.4f}",
-                      f"{span.value:+.4f} ({span.low:+.4f}, {span.high:+.4f})", f"{row['p']:.4f}", f"[{hue}]{row['said']}[/]")  # fmt: skip
+        table.add_row(
+            escape(printable(row["arm"], 40)),
+            row["measure"],
+            f"{row['before']:.4f}",
+            f"{row['after']:.4f}",
+            f"{span.value:+.4f} ({span.low:+.4f}, {span.high:+.4f})",
+            f"{row['p']:.4f}",
+            f"[{hue}]{row['said']}[/]",
+        )
     Console(stderr=True, width=None if sys.stderr.isatty() else 130).print(table)

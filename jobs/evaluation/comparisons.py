@@ -54,7 +54,7 @@ def compare(
         rows += [
             (arm, against, name, after[:, column].mean(), before[:, column].mean(), spans[column], p[column])
             for column, name in enumerate(measures)
-        ]  # fmt: skip
+        ]
     corrected = holm(np.array([row[-1] for row in rows], np.float64))
     return [
         Comparison(arm, against, name, float(after), float(before), span, float(p), float(fair))
@@ -73,7 +73,7 @@ def pairs_of(found: Evaluation) -> list[tuple[str, str]]:
         pairs.append(("hybrid", single))
     for run in (arm for arm in arms if arm.startswith("run_")):
         pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]
-    pairs += [(arm, f"champion_{arm}") for arm in ("hybrid", "dense") if f"champion_{arm}" in arms and arm in arms]  # fmt: skip
+    pairs += [(arm, f"champion_{arm}") for arm in ("hybrid", "dense") if f"champion_{arm}" in arms and arm in arms]
     return pairs
 
 

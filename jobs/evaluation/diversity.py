@@ -32,12 +32,12 @@ def variety(rankings: pa.Table, items: pa.Table, arms: list[str]) -> list[Variet
     """Look at the first ten of every list. items: item_id, group_id, category, brand."""
     top = rankings.filter(pc.field("rank") <= TOP)
     ids = large(items.column("item_id").chunks)
-    names = {
-        name: _codes(large(items.column(name).chunks)) for name in ("group_id", "category", "brand")
-    }
+    names = {name: _codes(large(items.column(name).chunks)) for name in ("group_id", "category", "brand")}
     # the code of an empty name: such places say nothing of how many names a list has
-    blank = {name: int(find([""], large(items.column(name).chunks).dictionary_encode().dictionary)[0])
-             for name in ("category", "brand")}  # fmt: skip
+    blank = {
+        name: int(find([""], large(items.column(name).chunks).dictionary_encode().dictionary)[0])
+        for name in ("category", "brand")
+    }
     found = []
     for arm in arms:
         rows = where(top, "arm", arm)
@@ -61,5 +61,7 @@ def _named(query: Rows, name: Rows, blank: int) -> tuple[Rows, Rows]:
 
 
 def _codes(values: Strings) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = values.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)  # fmt: skip
+    found: NDArray[np.int64] = (
+        values.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    )
     return found

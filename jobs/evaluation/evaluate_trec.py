@@ -58,13 +58,11 @@ class Args:
     def __post_init__(self) -> None:
         arms = [path.stem for path in self.paths]
         if not all(arms):
-            raise ValueError(f"rankings={self.rankings!r}: a name is empty; expected files, separated by commas")  # fmt: skip
+            raise ValueError(f"rankings={self.rankings!r}: a name is empty; expected files, separated by commas")
         if len(set(arms)) != len(arms):
-            raise ValueError(
-                f"rankings={self.rankings}: two files of one name; an arm is named by its file"
-            )
+            raise ValueError(f"rankings={self.rankings}: two files of one name; an arm is named by its file")
         if not self.names or len(set(self.names)) != len(self.names):
-            raise ValueError(f"measures={self.measures!r}: expected names such as {SHOWN}, each once")  # fmt: skip
+            raise ValueError(f"measures={self.measures!r}: expected names such as {SHOWN}, each once")
         check(self.names)
         if not self.zero_gain < self.min_relevance:
             raise ValueError(
@@ -107,9 +105,7 @@ def main(args: Args) -> dict[str, Any]:
     first, *others = arms
     pairs = [(arm, first) for arm in others]
     compared = compare(found, pairs, args.names, args.resamples, args.seed)
-    spans = {
-        arm: mean_intervals(one.values, args.seed, args.resamples) for arm, one in arms.items()
-    }
+    spans = {arm: mean_intervals(one.values, args.seed, args.resamples) for arm, one in arms.items()}
     summary = {**_summary(found, spans, compared), "answered": answered}
     _show(found, spans, compared, answered)
     if args.out:
@@ -134,23 +130,19 @@ def _answered(rows: pa.Table, judgements: Judgements, path: Path, qrels: str) ->
     return count
 
 
-def _summary(
-    found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison]
-) -> dict[str, Any]:
+def _summary(found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison]) -> dict[str, Any]:
     return {
         "queries": len(found.judgements),
         "queries_without_relevant": found.judgements.queries_without_relevant,
         "measures": found.means,
-        "intervals": {
-            arm: dict(zip(found.names, some, strict=True)) for arm, some in spans.items()
-        },
+        "intervals": {arm: dict(zip(found.names, some, strict=True)) for arm, some in spans.items()},
         "comparisons": [{**vars(one), "said": one.said} for one in compared],
     }
 
 
 def _show(
     found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison], answered: dict[str, int]
-) -> None:  # fmt: skip
+) -> None:
     """The tables that a person reads; standard output keeps the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     missing = found.judgements.queries_without_relevant
@@ -161,24 +153,28 @@ def _show(
         table.add_column(name, justify="right")
     for arm, some in spans.items():
         table.add_row(
-            _plain(arm),
-            f"{answered[arm]:,}",
-            *(f"{one.value:.4f} ±{(one.high - one.low) / 2:.4f}" for one in some),
+            _plain(arm), f"{answered[arm]:,}", *(f"{one.value:.4f} ±{(one.high - one.low) / 2:.4f}" for one in some)
         )
     console.print(table)
     if not compared:
         return
     table = Table(
-        title=f"against {_plain(compared[0].against)}; p by permutation, corrected (Holm)",
-        title_justify="left",
+        title=f"against {_plain(compared[0].against)}; p by permutation, corrected (Holm)", title_justify="left"
     )
     for name in ("arm", "measure", "difference", "95% interval", "p", "p corrected", ""):
         table.add_column(name, justify="left" if name in ("arm", "measure", "") else "right")
     for one in compared:
         low, high = one.difference.low, one.difference.high
         hue = {"better": "green", "worse": "red", "alike": "dim"}[one.said]
-        table.add_row(_plain(one.arm), one.measure, f"{one.difference.value:+.4f}", escape(f"[{low:+.4f}, {high:+.4f}]"),
-                      f"{one.p:.4f}", f"{one.p_holm:.4f}", f"[{hue}]{one.said}[/]")  # fmt: skip
+        table.add_row(
+            _plain(one.arm),
+            one.measure,
+            f"{one.difference.value:+.4f}",
+            escape(f"[{low:+.4f}, {high:+.4f}]"),
+            f"{one.p:.4f}",
+            f"{one.p_holm:.4f}",
+            f"[{hue}]{one.said}[/]",
+        )
     console.print(table)
 
 

@@ -94,9 +94,7 @@ def _arms(found: Evaluation) -> list[str]:
 def _chosen(found: Evaluation, queries: pa.Table, per_kind: int) -> dict[int, str]:
     """Row of the evaluation -> why, in the order in which they are shown."""
     # by the first ten: a difference that a shopper, and the reader of the page, sees
-    whole = [
-        one.column("R@100") for arm, one in found.arms.items() if not arm.startswith("champion_")
-    ]
+    whole = [one.column("R@100") for arm, one in found.arms.items() if not arm.startswith("champion_")]
     missed = np.where(sum(whole) == 0, 1.0, 0.0)
     counts = np.append(numbers(queries, "searches"), 0)
     searches = counts[find(found.judgements.query_ids, strings(queries, "query_id"))]

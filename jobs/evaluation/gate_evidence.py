@@ -30,12 +30,7 @@ JUDGED_ROOMS = (
 
 
 def gate_input(
-    found: Evaluation,
-    rows: pa.Table,
-    rankings: Pinned,
-    index: Pinned,
-    judgements: pa.Table,
-    back: list[Ancestor],
+    found: Evaluation, rows: pa.Table, rankings: Pinned, index: Pinned, judgements: pa.Table, back: list[Ancestor]
 ) -> tuple[Evidence, Evidence | None]:
     """Evidence of the challenger, and of the champion where there is one."""
     facts = rankings.facts

@@ -62,9 +62,8 @@ class Sources:
 
 
 def gather(
-    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float,
-    act: str,
-) -> Material:  # fmt: skip
+    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float, act: str
+) -> Material:
     """Measure every arm, cut into segments, compare, judge. min_relevance 0: as the judgements' own scale says.
     act: what counts in impressions, as the second view."""
     rankings, shown = source.rankings, read_table(source.rankings)
@@ -83,28 +82,33 @@ def gather(
     tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
     views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
     return Material(
-        report=report, found=found, verdict=_verdict(source, found, shown, judgements, back, limits),
-        compared=compare(found, pairs_of(found)), rankings_rows=shown, judgements=judgements,
-        queries_rows=asked, items_rows=catalogue, rankings=rankings, index=source.index, back=back, limits=limits,
-        min_relevance=relevant, cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
-        segments=segment_rows(found, limits.min_support), dense_helps=where_dense_helps(found, limits.min_support),
+        report=report,
+        found=found,
+        verdict=_verdict(source, found, shown, judgements, back, limits),
+        compared=compare(found, pairs_of(found)),
+        rankings_rows=shown,
+        judgements=judgements,
+        queries_rows=asked,
+        items_rows=catalogue,
+        rankings=rankings,
+        index=source.index,
+        back=back,
+        limits=limits,
+        min_relevance=relevant,
+        cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
+        segments=segment_rows(found, limits.min_support),
+        dense_helps=where_dense_helps(found, limits.min_support),
         variety=variety(tested, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
-        second=next((one for one in views if one is not None), None), nights=earlier_nights(report),
-    )  # fmt: skip
+        second=next((one for one in views if one is not None), None),
+        nights=earlier_nights(report),
+    )
 
 
 def _verdict(
-    source: Sources,
-    found: Evaluation,
-    shown: pa.Table,
-    judgements: pa.Table,
-    back: list[Ancestor],
-    limits: Limits,
+    source: Sources, found: Evaluation, shown: pa.Table, judgements: pa.Table, back: list[Ancestor], limits: Limits
 ) -> Verdict:
     segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
-    return judge(
-        *gate_input(found, shown, source.rankings, source.index, judgements, back), limits, segments
-    )
+    return judge(*gate_input(found, shown, source.rankings, source.index, judgements, back), limits, segments)
 
 
 def _judgements(qrels: Pinned) -> pa.Table:

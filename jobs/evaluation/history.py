@@ -54,7 +54,7 @@ def earlier_nights(report: Partition, days: int = DAYS) -> list[Night]:
         try:
             written_at, night = _read(one)
         # whatever is wrong with it: damaged, of older code, half deleted
-        except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
+        except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             log.warning("%s: left out of the trend: %s: %s", one, type(error).__name__, error)
             continue
         found = (night.towers == report.values["towers"], written_at, night)
@@ -89,7 +89,7 @@ def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) 
     )
 
 
-def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int) -> list[str]:  # fmt: skip
+def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int) -> list[str]:
     """What a person should be told: a fall against the last nights or, slowly, against the best week; an index in
     service too old or worn.
 
@@ -104,9 +104,7 @@ def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_
         )
     found += _decay([*nights, tonight], max_drop)
     if tonight.served and tonight.age_days > max_age_days:
-        found.append(
-            f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}"
-        )
+        found.append(f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}")
     if tonight.served and tonight.now - tonight.served > max_drop:
         found.append(
             f"the index in service has {MEASURE} {tonight.served:.3f} on today's queries, a fresh one {tonight.now:.3f}"

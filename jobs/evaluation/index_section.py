@@ -92,15 +92,18 @@ def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
         rows.append(("embeddings" if name == "embedded" else "codes", said))
     quantiser = changed["quantiser"]
     why = "; ".join(quantiser["reasons"]) or "its figures hold"
-    rows.append(
-        ("quantiser", f"{quantiser['decision']}: {why}; trained on {quantiser['trained_on']}")
-    )
+    rows.append(("quantiser", f"{quantiser['decision']}: {why}; trained on {quantiser['trained_on']}"))
     for name in ("imbalance", "error", "recall"):
         then, now = quantiser["then"][name], quantiser["now"][name]
-        label = {"imbalance": "imbalance of lists", "error": "quantisation error", "recall": "canary recall"}[name]  # fmt: skip
+        label = {"imbalance": "imbalance of lists", "error": "quantisation error", "recall": "canary recall"}[name]
         rows.append((label, f"{now:.4g} today, {then:.4g} when it was trained"))
     for name, value in facts.get("lost", {}).items():
-        rows.append((f"{name} lost against exact search", f"{value['lost_frac']:.2%} ({value['index']:.4f} of {value['exact']:.4f})"))  # fmt: skip
+        rows.append(
+            (
+                f"{name} lost against exact search",
+                f"{value['lost_frac']:.2%} ({value['index']:.4f} of {value['exact']:.4f})",
+            )
+        )
     return rows
 
 

@@ -49,7 +49,7 @@ class Evaluation:
     def intervals(self, arm: str) -> dict[str, Interval]:
         """Measure -> mean with its 95% interval over queries; drawn once for all who ask."""
         if arm not in self._spans:
-            self._spans[arm] = dict(zip(self.names, mean_intervals(self.arms[arm].values), strict=True))  # fmt: skip
+            self._spans[arm] = dict(zip(self.names, mean_intervals(self.arms[arm].values), strict=True))
         return self._spans[arm]
 
     @cached_property
@@ -86,7 +86,7 @@ class Evaluation:
                 "query_id": np.repeat(np.array(found.query_ids), n_names),
                 "measure": np.tile(np.array(found.names), n_queries),
                 "value": found.values.reshape(-1),
-            }  # fmt: skip
+            }
             parts.append(table_of(columns))
         return pa.concat_tables(parts)
 
@@ -99,12 +99,10 @@ class Evaluation:
                 "group": pa.array([group for group, _, mask in rows for _ in range(int(mask.sum()))], pa.string()),
                 "segment": pa.array([name for _, name, mask in rows for _ in range(int(mask.sum()))], pa.string()),
             }
-        )  # fmt: skip
+        )
 
 
-def evaluate(
-    rankings: pa.Table, qrels: pa.Table, min_relevance: float, zero_gain: float, depth: int = 0
-) -> Evaluation:
+def evaluate(rankings: pa.Table, qrels: pa.Table, min_relevance: float, zero_gain: float, depth: int = 0) -> Evaluation:
     """Measure every arm in the rankings. qrels: those of the evaluated split only. depth: of the rankings; 0: as
     deep as the deepest."""
     judgements = judge_items(qrels, min_relevance, zero_gain)

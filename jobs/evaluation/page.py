@@ -8,24 +8,18 @@ from jobs.evaluation.examples import choose_examples
 from jobs.evaluation.index_section import family_rows, night_rows, tried
 from jobs.evaluation.plots import plots
 from jobs.evaluation.segment_tables import rivals
-from jobs.evaluation.tables import (
-    PLAIN,
-    Material,
-    arm_rows,
-    cutoff_rows,
-    data_of_the_day,
-    lineage_rows,
-    stage_rows,
-)
+from jobs.evaluation.tables import PLAIN, Material, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
 from models.evaluation.measures import CONDENSED
 
 CHECKS = {
-    "soundness": "Is the index whole and its own?", "quality": "Is it better, or not worse?",
-    "segments": "Did any segment break?", "cost": "What does it cost to serve?",
+    "soundness": "Is the index whole and its own?",
+    "quality": "Is it better, or not worse?",
+    "segments": "Did any segment break?",
+    "cost": "What does it cost to serve?",
     "data": "Was the data of the day clean?",
-}  # fmt: skip
+}
 
 
 def render(material: Material, summary: dict[str, Any]) -> str:
@@ -48,9 +42,7 @@ def render(material: Material, summary: dict[str, Any]) -> str:
         dense_helps=material.dense_helps,
         limits=material.limits,
         plots=plots(material, choice, summary["nights"]),
-        examples=choose_examples(
-            material.found, material.rankings_rows, material.queries_rows, material.items_rows
-        ),
+        examples=choose_examples(material.found, material.rankings_rows, material.queries_rows, material.items_rows),
         facts={**facts, **material.rankings.facts},
         tried=choice,
         families=family_rows(choice),

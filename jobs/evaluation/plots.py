@@ -20,9 +20,7 @@ GROUPS = ("searched", "wording", "length", "items")
 FEWEST = 5  # queries of a segment that is drawn
 
 
-def plots(
-    material: Material, choice: dict[str, Any], nights: list[dict[str, Any]]
-) -> dict[str, Plot]:
+def plots(material: Material, choice: dict[str, Any], nights: list[dict[str, Any]]) -> dict[str, Plot]:
     """All plots that there is something to show in, by name."""
     found = material.found
     places = np.arange(1.0, found.depth + 1).tolist()
@@ -37,7 +35,7 @@ def plots(
         made["compared"] = forest(
             [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
             f"difference of {MEASURE}, 95% interval",
-        )  # fmt: skip
+        )
     if tuning := _tuning(material.index.facts):
         made["tuning"] = tuning
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
@@ -51,15 +49,13 @@ def _segments(material: Material) -> dict[str, Plot]:
     """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
     found, made = material.found, {}
     for group in GROUPS:
-        some = {
-            name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST
-        }
+        some = {name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST}
         if len(some) > 1:
             made[f"segments {group}"] = spread(
                 [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
                 {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in material.main},
                 MEASURE,
-            )  # fmt: skip
+            )
     return made
 
 
@@ -70,9 +66,7 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
         last = date.fromisoformat(nights[-1]["ds"])
         days = [float((date.fromisoformat(one["ds"]) - last).days) for one in nights]
         curves = {"judged that night": (days, [one["now"] for one in nights])}
-        served = [
-            (day, one["served"]) for day, one in zip(days, nights, strict=True) if one["served"]
-        ]
+        served = [(day, one["served"]) for day, one in zip(days, nights, strict=True) if one["served"]]
         if served:
             curves["in service"] = ([day for day, _ in served], [value for _, value in served])
         made["nights"] = lines(curves, "days before tonight", MEASURE)
@@ -82,8 +76,11 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
             aged.setdefault(float(one["age_days"]), []).append(one["kept"])
     if len(aged) > 1:
         ages = sorted(aged)
-        made["age"] = lines({"": (ages, [float(np.mean(aged[age])) for age in ages])},
-                            "age of the index in service, days", f"its {MEASURE} / a fresh one's")  # fmt: skip
+        made["age"] = lines(
+            {"": (ages, [float(np.mean(aged[age])) for age in ages])},
+            "age of the index in service, days",
+            f"its {MEASURE} / a fresh one's",
+        )
     return made
 
 
@@ -106,8 +103,5 @@ def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[flo
         if any(entry.name == CURVES for entry in pinned.manifest.files):
             rows = pq.read_table(pinned.path(CURVES)).to_pylist()
             points = [(row["step"], row[name]) for row in rows if row[name] is not None]
-            curves[pinned.partition.values["step"]] = (
-                [x for x, _ in points],
-                [y for _, y in points],
-            )
+            curves[pinned.partition.values["step"]] = ([x for x, _ in points], [y for _, y in points])
     return {step: curve for step, curve in curves.items() if curve[0]}

@@ -40,7 +40,7 @@ def same_questions(before: Pinned, after: Pinned) -> None:
     for name in SAME:
         was, now = (one.get(name) for one in told)
         if was != now or was in (None, ""):
-            said = ["not said, by older code" if one in (None, "") else str(one)[:12] for one in (now, was)]  # fmt: skip
+            said = ["not said, by older code" if one in (None, "") else str(one)[:12] for one in (now, was)]
             unlike.append(f"{name} {said[0]} against {said[1]}")
     if unlike:
         raise ValueError(
@@ -55,7 +55,7 @@ def read_values(report: Pinned, measures: Sequence[str]) -> Values:
     Raises:
         ValueError: an arm lacks a value.
     """
-    wanted = pc.field("measure").isin(pa.array(list(measures))) & ~pc.starts_with(pc.field("arm"), "champion_")  # fmt: skip
+    wanted = pc.field("measure").isin(pa.array(list(measures))) & ~pc.starts_with(pc.field("arm"), "champion_")
     rows = pq.read_table(report.path("measures.parquet"), filters=wanted)
     ids = large(rows.column("query_id").chunks).unique()
     ids = ids.take(pc.sort_indices(ids))

@@ -47,10 +47,13 @@ def segments_of(
         share = _share(judgements, fresh)
         found["items"] = {"new items": share > 0.5, "known items": share <= 0.5}
     # a segment that everybody is in says what the mean says already
-    return {group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()} for group, some in found.items()}  # fmt: skip
+    return {
+        group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()}
+        for group, some in found.items()
+    }
 
 
-def _wording(judgements: Judgements, asked: list[str], items: pa.Table, row_of: Rows) -> dict[str, Mask]:  # fmt: skip
+def _wording(judgements: Judgements, asked: list[str], items: pa.Table, row_of: Rows) -> dict[str, Mask]:
     titles = strings(items.slice(0, TITLES), "title")
     matched = exact_matches(asked, _titles(judgements, items, row_of))
     return {
@@ -93,9 +96,7 @@ def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups
     main = np.full(judged.n_queries, -1, np.int64)
     main[owner[first]] = top[first]
     several = np.bincount(owner, minlength=judged.n_queries)
-    largest = np.argsort(-np.bincount(main[main >= 0], minlength=len(names)), kind="stable")[
-        :CATEGORIES
-    ]
+    largest = np.argsort(-np.bincount(main[main >= 0], minlength=len(names)), kind="stable")[:CATEGORIES]
     chosen = {str(names[place]): main == place for place in largest.tolist()}
     return {
         "category": {**chosen, "(other)": (main >= 0) & ~np.isin(main, largest)},
@@ -103,7 +104,7 @@ def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups
             f"{SEVERAL} categories or more": several >= SEVERAL,
             f"fewer than {SEVERAL} categories": (several > 0) & (several < SEVERAL),
         },
-    }  # fmt: skip
+    }
 
 
 def _share(judgements: Judgements, items: Mask) -> NDArray[np.float64]:

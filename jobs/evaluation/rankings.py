@@ -91,10 +91,7 @@ def main(args: Args) -> dict[str, Any]:
     baseline = pin_shards(args.baseline) if args.baseline else []
     runs = [pin(args.runs)] if args.runs else []
     inputs = [index, queries, qrels, items, *champion, *shards, *baseline, *runs]
-    with (
-        mlflow_run("rankings", args, inputs) as tracked,
-        publish(args.rankings, args, inputs) as out,
-    ):
+    with mlflow_run("rankings", args, inputs) as tracked, publish(args.rankings, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         asked = _asked(args, index, queries, qrels, out)
         texts = strings(asked, "query")
@@ -111,9 +108,7 @@ def main(args: Args) -> dict[str, Any]:
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards))
         out.facts.update(compared_speed(bundle, rivals, texts))
-        out.facts.update(
-            space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
-        )
+        out.facts.update(space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool)
         figures = ("index_recall", "own_vector_frac", "lost_items")
         tracked.measures({name: out.facts[name] for name in figures} | out.facts["latency_ms"])
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}
@@ -136,7 +131,7 @@ def _asked(args: Args, index: Pinned, queries: Pinned, qrels: Pinned, out: Attem
 
 def _external(
     runs: list[Pinned], bundle: Bundle, judged: Lists, tables: tuple[Pinned, Pinned], args: Args, out: Attempt
-) -> dict[str, Arm]:  # fmt: skip
+) -> dict[str, Arm]:
     """The arms of other engines; dense is fused with them only where that is not judged on what it is fitted on."""
     queries, qrels = tables
     out.facts["runs"] = {}

@@ -97,9 +97,13 @@ class Args:
     def limits(self, noise: float) -> Limits:
         """What the gate tolerates. noise: of seeds."""
         return Limits(
-            margin=self.max_loss, segment_margin=self.max_segment_loss, min_support=self.min_support,
-            noise=noise, min_index_recall=self.min_index_recall, max_times=self.max_times,
-        )  # fmt: skip
+            margin=self.max_loss,
+            segment_margin=self.max_segment_loss,
+            min_support=self.min_support,
+            noise=noise,
+            min_index_recall=self.min_index_recall,
+            max_times=self.max_times,
+        )
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -107,10 +111,7 @@ def main(args: Args) -> dict[str, Any]:
     source = _sources(args)
     source.check()
     noise = args.noise or max(map(seed_noise, source.sweep), default=0.0)
-    with (
-        mlflow_run("report", args, source.all) as tracked,
-        publish(args.report, args, source.all) as out,
-    ):
+    with mlflow_run("report", args, source.all) as tracked, publish(args.report, args, source.all) as out:
         out.mlflow_run_id = tracked.id
         given = args.limits(noise), args.min_relevance, args.zero_gain, args.second_act
         material = gather(args.report, source, *given)
@@ -127,9 +128,7 @@ def _sources(args: Args) -> Sources:
     rankings, index, queries, qrels, items = (
         pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
     )
-    pairs, second, sweep = (
-        [pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep)
-    )
+    pairs, second, sweep = ([pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep))
     return Sources(rankings, index, queries, qrels, items, pairs, second, sweep)
 
 

@@ -13,14 +13,16 @@ from jobs.evaluation.measures import Evaluation, evaluate
 from jobs.lake.read import Pinned, read_table
 
 log = logging.getLogger(__name__)
-ACTS = {"click": ("is_click", "is_cart", "is_purchase"), "cart": ("is_cart", "is_purchase"), "purchase": ("is_purchase",)}  # fmt: skip
+ACTS = {
+    "click": ("is_click", "is_cart", "is_purchase"),
+    "cart": ("is_cart", "is_purchase"),
+    "purchase": ("is_purchase",),
+}
 AUTO = "auto"
 FEWEST = 10  # queries below which two views are not compared
 
 
-def second_view(
-    second: Pinned, act: str, shown: pa.Table, judgements: pa.Table, depth: int
-) -> Evaluation | None:
+def second_view(second: Pinned, act: str, shown: pa.Table, judgements: pa.Table, depth: int) -> Evaluation | None:
     """The same rankings by the second view, over its own queries among those ranked; None where it has too few.
 
     second: other qrels, or impressions. act: what counts in impressions: click, cart, purchase (each with what
@@ -37,7 +39,7 @@ def second_view(
     rows = rows.filter(ranked)
     queries = len(rows.filter(pc.field("relevance") >= least(relevant)).column("query_id").unique())
     if queries < FEWEST:
-        log.warning("%s: judges %d of the ranked queries, too few for a second view", second.partition, queries)  # fmt: skip
+        log.warning("%s: judges %d of the ranked queries, too few for a second view", second.partition, queries)
         return None
     return evaluate(shown, rows, relevant, zero, depth)
 

@@ -24,9 +24,11 @@ def seed_noise(sweep: Pinned) -> float:
     """
     rows = pq.read_table(sweep.path("measures.parquet"))
     rows = rows.filter(
-        (pc.field("measure") == MEASURE) & (pc.field("slice") == "all") & (pc.field("seeds") > 1)
+        (pc.field("measure") == MEASURE)
+        & (pc.field("slice") == "all")
+        & (pc.field("seeds") > 1)
         & pc.field("stage").isin(["in_batch", "star"])
-    )  # fmt: skip
+    )
     if not rows.num_rows:
         raise LookupError(
             f"{sweep.partition}: no trial of several seeds; expected one at least: python -m jobs sweep --seeds 3"

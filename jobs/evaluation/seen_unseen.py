@@ -26,9 +26,7 @@ class Cell:
     means: dict[str, dict[str, Interval]]
 
 
-def cells(
-    rankings: pa.Table, qrels: pa.Table, learnt: Strings, min_relevance: float, zero_gain: float
-) -> list[Cell]:
+def cells(rankings: pa.Table, qrels: pa.Table, learnt: Strings, min_relevance: float, zero_gain: float) -> list[Cell]:
     """Measure each cell by the relevant items that are in it; those of the other cell leave the lists first.
 
     qrels: query_id, item_id, relevance, split of all splits. Queries of split train are those that were seen.
@@ -60,9 +58,7 @@ def without(rankings: pa.Table, gone: pa.Table) -> pa.Table:
     """The lists without some (query_id, item_id), ranks closed up."""
     rows = rankings.select(["arm", "query_id", "item_id", "rank"])
     if gone.num_rows:
-        rows = rows.join(
-            gone.select(["query_id", "item_id"]), ["query_id", "item_id"], join_type="left anti"
-        )
+        rows = rows.join(gone.select(["query_id", "item_id"]), ["query_id", "item_id"], join_type="left anti")
     rows = rows.sort_by([("arm", "ascending"), ("query_id", "ascending"), ("rank", "ascending")])
     lists = (
         rows.column("arm").combine_chunks().dictionary_encode(),

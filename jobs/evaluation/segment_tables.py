@@ -30,10 +30,13 @@ def segment_rows(found: Evaluation, min_support: int) -> list[Row]:
     rows: list[Row] = []
     for group, name, queries in found.segments():
         row: Row = {
-            "group": group, "name": name, "queries": int(queries.sum()),
+            "group": group,
+            "name": name,
+            "queries": int(queries.sum()),
             "means": {one: found.means_of(one, MEASURE, queries) for one in main},
-            "enough": bool(queries.sum() >= min_support), "said": "",
-        }  # fmt: skip
+            "enough": bool(queries.sum() >= min_support),
+            "said": "",
+        }
         if arm:
             moved = (found.arms[arm].column(MEASURE) - found.arms[against].column(MEASURE))[queries]
             row |= {"moved": mean_interval(moved), "p": float(permutation_p(moved[:, None])[0])}
@@ -61,12 +64,15 @@ def where_dense_helps(found: Evaluation, min_support: int) -> list[Row]:
     gain = found.arms["hybrid"].column(MEASURE) - found.arms["sparse"].column(MEASURE)
     rows: list[Row] = [
         {
-            "group": group, "name": name, "queries": int(queries.sum()),
-            "gain": mean_interval(gain[queries]), "p": float(permutation_p(gain[queries][:, None])[0]),
+            "group": group,
+            "name": name,
+            "queries": int(queries.sum()),
+            "gain": mean_interval(gain[queries]),
+            "p": float(permutation_p(gain[queries][:, None])[0]),
         }
         for group, name, queries in found.segments()
         if queries.sum() >= min_support and (group in BY_TEXT or name in WORDING)
-    ]  # fmt: skip
+    ]
     corrected = holm(np.array([row["p"] for row in rows], np.float64)).tolist()
     for row, p in zip(rows, corrected, strict=True):
         row["triggers"] = p < ALPHA and row["gain"].value > 0

@@ -33,18 +33,23 @@ def _figures(material: Material) -> dict[str, Any]:
     hits = {arm: one for arm, one in found.hits.items() if arm in ("dense", "sparse")}
     return {
         "measures": found.means,
-        "intervals": {arm: {name: tuple(span) for name, span in found.intervals(arm).items()}
-                      for arm in material.arms},
-        "comparisons": [{**vars(one), "difference": tuple(one.difference), "said": one.said}
-                        for one in material.compared],
+        "intervals": {arm: {name: tuple(span) for name, span in found.intervals(arm).items()} for arm in material.arms},
+        "comparisons": [
+            {**vars(one), "difference": tuple(one.difference), "said": one.said} for one in material.compared
+        ],
         "segments": found.segment_means(),
         "support": found.support(),
         "segments_worst_first": [_plain(row) for row in material.segments],
         "dense_triggers": [f"{row['group']}: {row['name']}" for row in material.dense_helps if row["triggers"]],
         "found_only_by": found_only_by(found.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
         "variety": [vars(one) for one in material.variety],
-        "cells": [{**vars(one), "means": {arm: {name: tuple(span) for name, span in means.items()}
-                                          for arm, means in one.means.items()}} for one in material.cells],
+        "cells": [
+            {
+                **vars(one),
+                "means": {arm: {name: tuple(span) for name, span in means.items()} for arm, means in one.means.items()},
+            }
+            for one in material.cells
+        ],
         "second_view": _second(material),
         "queries": len(found.judgements),
         "min_relevance": material.min_relevance,
@@ -60,7 +65,7 @@ def _figures(material: Material) -> dict[str, Any]:
         "index": {name: material.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
         "index_recall": rankings.facts["index_recall"],
         "latency_ms": rankings.facts["latency_ms"],
-    }  # fmt: skip
+    }
 
 
 def markdown(material: Material, summary: dict[str, Any]) -> str:
@@ -76,15 +81,15 @@ def markdown(material: Material, summary: dict[str, Any]) -> str:
     ]
     for arm in material.arms:
         spans = summary["intervals"][arm]
-        cells = (
-            f"{spans[name][0]:.3f} [{spans[name][1]:.3f}, {spans[name][2]:.3f}]" for name in SHOWN
-        )
+        cells = (f"{spans[name][0]:.3f} [{spans[name][1]:.3f}, {spans[name][2]:.3f}]" for name in SHOWN)
         lines.append(f"| {_cell(arm)} | {' | '.join(cells)} |")
     worst = [row for row in summary["segments_worst_first"] if row["said"] == "worse"][:WORST]
     if worst:
         lines += ["", "Segments that lost:"]
-        lines += [f"- {_cell(row['group'])}: {_cell(row['name'])}, {row['moved'][0]:+.3f}"
-                  f" ({row['queries']:,} queries)" for row in worst]  # fmt: skip
+        lines += [
+            f"- {_cell(row['group'])}: {_cell(row['name'])}, {row['moved'][0]:+.3f} ({row['queries']:,} queries)"
+            for row in worst
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -92,16 +97,13 @@ def _coverage(material: Material) -> dict[str, float]:
     """Share of the queries that each of the shop's own rankings answers."""
     facts = material.rankings.facts
     return {
-        f"run_{stem}": one["judged_queries"] / max(1, facts["queries"])
-        for stem, one in facts.get("runs", {}).items()
+        f"run_{stem}": one["judged_queries"] / max(1, facts["queries"]) for stem, one in facts.get("runs", {}).items()
     }
 
 
 def said_of(material: Material) -> dict[tuple[str, str], str]:
     """(arm, against) -> better, worse or alike, by R@60."""
-    return {
-        (one.arm, one.against): one.said for one in material.compared if one.measure == HEADLINE
-    }
+    return {(one.arm, one.against): one.said for one in material.compared if one.measure == HEADLINE}
 
 
 def _second(material: Material) -> dict[str, Any]:

@@ -103,8 +103,7 @@ def arm_rows(material: Material, names: list[str]) -> list[dict[str, Any]]:
     for arm in material.arms:
         spans = material.found.intervals(arm)
         cells = [
-            {"span": spans[name], "best": arm in material.own and means[arm][name] == best[name]}
-            for name in names
+            {"span": spans[name], "best": arm in material.own and means[arm][name] == best[name]} for name in names
         ]
         # without step 1 beside it nobody knows here whether hard negatives were used
         plain = arm == "dense" and "dense_in_batch" not in means
@@ -116,7 +115,7 @@ def data_of_the_day(material: Material) -> list[tuple[str, str]]:
     """The day's input in words: sizes, judgements, and what the quality checks said."""
     rows: list[tuple[str, str]] = []
     for one in material.back:
-        if one.pinned is not None and one.room in ("items", "impressions", "pairs", "queries", "qrels"):  # fmt: skip
+        if one.pinned is not None and one.room in ("items", "impressions", "pairs", "queries", "qrels"):
             verdict = read_verdict(one.pinned).get("verdict", "not checked")
             said = f"{one.pinned.manifest.rows:,} rows; quality checks: {verdict}"
             rows.append((one.source.partition, said))
@@ -173,10 +172,7 @@ def cutoff_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         value = found["value"]
         name = {"threshold": f"threshold {value:.3f}", "fixed": f"first {value:.0f} items"}
         row = {key: found[key] for key in ("chosen", "mean_items", "median_items")}
-        row |= {
-            key: _share(found[key])
-            for key in ("precision", "recall", "f1", "kept_frac", "no_knee_frac")
-        }
+        row |= {key: _share(found[key]) for key in ("precision", "recall", "f1", "kept_frac", "no_knee_frac")}
         rows.append({**row, "name": name.get(found["kind"], found["kind"])})
     return rows
 

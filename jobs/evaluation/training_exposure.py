@@ -21,7 +21,7 @@ def learnt_tables(index: Pinned, room: str) -> list[Pinned]:
     towers = [one for one in each(ancestry(index)) if one.room == "towers"]
     found: dict[str, Pinned] = {}
     for one in towers:
-        found |= {str(made.source): made.pinned for made in one.made_from if made.room == room and made.pinned}  # fmt: skip
+        found |= {str(made.source): made.pinned for made in one.made_from if made.room == room and made.pinned}
     if towers and not found:
         log.warning("%s: the %s of its towers are no longer kept", index.partition, room)
     return list(found.values())

@@ -74,9 +74,7 @@ class Args:
 
     def __post_init__(self) -> None:
         if not 0 < self.recall_target <= 1 or self.recall_depth < 1 or self.tuning_queries < 2:
-            raise ValueError(
-                "recall_target must be in (0, 1], recall_depth > 0 and tuning_queries > 1"
-            )
+            raise ValueError("recall_target must be in (0, 1], recall_depth > 0 and tuning_queries > 1")
         if min(self.min_items, self.centroids, self.flat_below) < 1:
             raise ValueError("min_items, centroids and flat_below must be 1 or more")
 
@@ -86,10 +84,7 @@ def main(args: Args) -> dict[str, Any]:
     shards = pin_shards(args.embeddings)
     towers, items, queries = pin(args.towers), pin(args.items), pin(args.queries)
     inputs = [*shards, towers, items, queries]
-    with (
-        mlflow_run("categories", args, inputs) as tracked,
-        publish(args.categories, args, inputs) as out,
-    ):
+    with mlflow_run("categories", args, inputs) as tracked, publish(args.categories, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         ids, vectors = read_vectors(shards)
         asked = _queries(args, towers, queries)
@@ -100,20 +95,19 @@ def main(args: Args) -> dict[str, Any]:
         told = verdict(*trials)
         out.count("items", items.manifest.rows, len(ids), {})
         out.facts.update(
-            space_id=made.space_id, items=len(ids), recall_target=args.recall_target,
-            recall_depth=depth, categories=sizes(made), verdict=told,
+            space_id=made.space_id,
+            items=len(ids),
+            recall_target=args.recall_target,
+            recall_depth=depth,
+            categories=sizes(made),
+            verdict=told,
             **{trial.name: trial.facts() for trial in trials},
-        )  # fmt: skip
+        )
         for trial in trials:
             tracked.measures({f"{trial.name}_{name}": one for name, one in trial.facts().items()})
     _show(args, made, trials, told)
     figures = {f"{trial.name}_recall": round(trial.recall, 4) for trial in trials}
-    return {
-        "categories": str(args.categories),
-        "parts": len(made.parts),
-        **figures,
-        "verdict": told,
-    }
+    return {"categories": str(args.categories), "parts": len(made.parts), **figures, "verdict": told}
 
 
 @dataclass(frozen=True)
@@ -131,14 +125,14 @@ class Halves:
 def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
     towers = load_towers(towers_in)
     space = args.categories.values["towers"]
-    if space not in (space_id(towers), items_space(towers)) or space != args.embeddings.values["towers"]:  # fmt: skip
+    if space not in (space_id(towers), items_space(towers)) or space != args.embeddings.values["towers"]:
         raise ValueError(
             f"{args.categories}: {args.towers} has space id {space_id(towers)}, {args.embeddings} is of"
             " another or goes to another; queries and items must meet in one space"
         )
     texts = strings(tuning_queries(queries, args.tuning_queries), "query")
     if len(texts) < 2:
-        raise LookupError(f"{queries.partition}: {len(texts)} queries; expected 2 or more, to fit and to judge")  # fmt: skip
+        raise LookupError(f"{queries.partition}: {len(texts)} queries; expected 2 or more, to fit and to judge")
     return encode_queries(towers, texts)
 
 
@@ -148,8 +142,10 @@ def _compare(
     """The single index and the categories, each fitted and judged."""
     rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
     if strings(rows, "item_id") != ids:
-        raise RuntimeError(f"{args.embeddings}: {len(ids):,} vectors, other items than the {len(rows):,} of {args.items}; embed this catalogue first")  # fmt: skip
-    names, category = divided([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)  # fmt: skip
+        raise RuntimeError(
+            f"{args.embeddings}: {len(ids):,} vectors, other items than the {len(rows):,} of {args.items}; embed this catalogue first"
+        )
+    names, category = divided([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)
     whole = families(*vectors.shape)[0] if args.factory == "auto" else args.factory
     log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
     parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
@@ -158,20 +154,43 @@ def _compare(
     # at equal recall: the single index is fitted to what the categories hold on the same queries
     single = judge_single(vectors, whole, halves.half(0), halves.half(1), found.recall, args.seed)
     space = args.categories.values["towers"]
-    made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)  # fmt: skip
+    made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)
     return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
 
 
 def _show(args: Args, made: CategoryIndex, trials: tuple[Trial, Trial], told: str) -> None:
     """The table that a person reads; standard output keeps the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
-    table = Table(title=f"{args.categories}: one thread, judged on {trials[0].queries:,} queries",
-                  title_justify="left", caption=told, caption_justify="left")  # fmt: skip
-    for name in ("index", "recall", "p50 ms", "p99 ms", "cpu ms", "MB", "categories", "catalogue in them", "codes compared"):  # fmt: skip
+    table = Table(
+        title=f"{args.categories}: one thread, judged on {trials[0].queries:,} queries",
+        title_justify="left",
+        caption=told,
+        caption_justify="left",
+    )
+    for name in (
+        "index",
+        "recall",
+        "p50 ms",
+        "p99 ms",
+        "cpu ms",
+        "MB",
+        "categories",
+        "catalogue in them",
+        "codes compared",
+    ):
         table.add_column(name, justify="left" if name == "index" else "right")
     for one in trials:
-        table.add_row(one.name, f"{one.recall:.4f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.cpu_ms:.3f}",
-                      f"{one.bytes / 1e6:,.1f}", f"{one.categories:.1f}", f"{one.searched_frac:.1%}", f"{one.compared_frac:.2%}")  # fmt: skip
+        table.add_row(
+            one.name,
+            f"{one.recall:.4f}",
+            f"{one.p50_ms:.2f}",
+            f"{one.p99_ms:.2f}",
+            f"{one.cpu_ms:.3f}",
+            f"{one.bytes / 1e6:,.1f}",
+            f"{one.categories:.1f}",
+            f"{one.searched_frac:.1%}",
+            f"{one.compared_frac:.2%}",
+        )
     console.print(table)
     largest = sorted(made.parts, key=lambda part: -len(part.rows))
     said = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])

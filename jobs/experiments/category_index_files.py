@@ -56,11 +56,8 @@ def write_categories(made: CategoryIndex, folder: Path) -> None:
     about = [
         {"name": part.name, "factory": part.factory, "settings": part.settings, "centroids": int(count)}
         for part, count in zip(made.parts, np.bincount(made.router.owner), strict=True)
-    ]  # fmt: skip
-    write_json(
-        {"format": FORMAT, "space_id": made.space_id, "router": rule, "parts": about},
-        folder / ABOUT_FILE,
-    )
+    ]
+    write_json({"format": FORMAT, "space_id": made.space_id, "router": rule, "parts": about}, folder / ABOUT_FILE)
 
 
 def load_categories(pinned: Pinned) -> CategoryIndex:
@@ -105,8 +102,7 @@ def bytes_of(made: CategoryIndex) -> int:
 def sizes(made: CategoryIndex) -> dict[str, dict[str, object]]:
     """Of each part: items, and how it is searched."""
     return {
-        part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings}
-        for part in made.parts
+        part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings} for part in made.parts
     }
 
 

@@ -43,9 +43,7 @@ class Trial:
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
 
-def judge_single(
-    vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int
-) -> Trial:
+def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int) -> Trial:
     """One index over everything, its setting fitted on one half of the queries and judged on the other."""
     index = build(vectors, factory, seed)[1]
     settings = least(index, Exam(*to_fit), target)[-1][0]
@@ -53,9 +51,17 @@ def judge_single(
     ivf = parts(index).ivf
     compared = settings.get("nprobe", 1.0) / ivf.nlist if ivf is not None else 1.0
     return Trial(
-        "single", len(to_judge[0]), found.recall, found.p50_ms, found.p99_ms, found.cpu_ms,
-        round(found.bytes_per_item * len(vectors)), 1.0, 1.0, compared,
-    )  # fmt: skip
+        "single",
+        len(to_judge[0]),
+        found.recall,
+        found.p50_ms,
+        found.p99_ms,
+        found.cpu_ms,
+        round(found.bytes_per_item * len(vectors)),
+        1.0,
+        1.0,
+        compared,
+    )
 
 
 def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> Trial:
@@ -71,9 +77,17 @@ def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> Trial:
     chosen = made.router.choose(queries)
     held = np.array([len(part.rows) for part in made.parts])
     return Trial(
-        "by_category", len(queries), overlap(found.items, exact), p50, p99, cpu_ms, size,
-        float(chosen.sum(axis=1).mean()), searched_frac(chosen, held), compared_frac(made.parts, chosen),
-    )  # fmt: skip
+        "by_category",
+        len(queries),
+        overlap(found.items, exact),
+        p50,
+        p99,
+        cpu_ms,
+        size,
+        float(chosen.sum(axis=1).mean()),
+        searched_frac(chosen, held),
+        compared_frac(made.parts, chosen),
+    )
 
 
 def verdict(single: Trial, categories: Trial) -> str:

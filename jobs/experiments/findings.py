@@ -20,9 +20,7 @@ from jobs.lake.read import Pinned
 from jobs.platform.tracking import MlflowRun, client
 
 
-def gather(
-    sweep: Partition, sweeping: Sweeping, trials: Sequence[Trial], simulated: bool
-) -> Findings:
+def gather(sweep: Partition, sweeping: Sweeping, trials: Sequence[Trial], simulated: bool) -> Findings:
     """Every figure of every trial."""
     question, dimensions = sweeping.question, sweeping.study.plan.dimensions
     # without the digests, which say nothing to people
@@ -31,16 +29,15 @@ def gather(
     outcome = Outcome(sweeping.folder, trials, splits)
     slopes = [slope for one in dimensions if one.numeric for slope in outcome.slopes(one.name)]
     return Findings(
-        sweep, asked, dimensions, trials, list(outcome.rows()), slopes,
-        splits[0], question.objective, simulated,
-    )  # fmt: skip
+        sweep, asked, dimensions, trials, list(outcome.rows()), slopes, splits[0], question.objective, simulated
+    )
 
 
 def write(folder: Path, found: Findings, sweeping: Sweeping) -> dict[str, Any]:
     """Write the page and the tables; returns the partition's facts."""
     (folder / "sweep.html").write_text(render(found), "utf-8")
     for table, name in ((_trials(found.trials), "trials"), (_measures(found.rows), "measures")):
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)
     best = found.ranked[0]
     return {
         "question": dict(found.question),
@@ -52,11 +49,17 @@ def write(folder: Path, found: Findings, sweeping: Sweeping) -> dict[str, Any]:
             "lakes": str(sweeping.folder),
         },
         "slopes": [
-            {"flag": one.flag, "stage": one.stage, "split": one.split, "measure": one.measure,
-             "trials": one.points, "per_doubling": list(one.found)}
+            {
+                "flag": one.flag,
+                "stage": one.stage,
+                "split": one.split,
+                "measure": one.measure,
+                "trials": one.points,
+                "per_doubling": list(one.found),
+            }
             for one in found.slopes
         ],
-    }  # fmt: skip
+    }
 
 
 def track(run_id: str, sweep: Pinned, found: Findings) -> None:
@@ -79,10 +82,7 @@ def _trials(trials: Sequence[Trial]) -> pa.Table:
         "state": [one.state for one in trials],
         "objective": [one.objective for one in trials],
         "seconds": [one.seconds for one in trials],
-        **{
-            name: [one.shares.get(name) for one in trials]
-            for name in ("unmoved_frac", "false_frac", "filled_frac")
-        },
+        **{name: [one.shares.get(name) for one in trials] for name in ("unmoved_frac", "false_frac", "filled_frac")},
         "error": [one.error for one in trials],
     }
     return pa.table(columns)

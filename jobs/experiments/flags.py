@@ -16,10 +16,18 @@ from jobs.lake.partitions import NOWHERE, Partition
 JOBS = ("towers", "negatives")
 STEPS = ("in_batch", "star")
 # flags that say nothing without hard negatives: step 1 is the same whatever they are
-STAR_ONLY = frozenset({
-    "hard_negatives", "reuse", "hard_weight", "easy_per_hard", "hard_ramp_frac", "start_lr_frac",
-    "restart", "fallback",
-})  # fmt: skip
+STAR_ONLY = frozenset(
+    {
+        "hard_negatives",
+        "reuse",
+        "hard_weight",
+        "easy_per_hard",
+        "hard_ramp_frac",
+        "start_lr_frac",
+        "restart",
+        "fallback",
+    }
+)
 RESTART = {"continue": "off", "restart": "on"}
 Value = str | int | float
 Setting = Mapping[str, Value]
@@ -63,18 +71,18 @@ def target_of(name: str) -> Target:
         return Target("towers", _known("towers", "restart", name), str, ("star",))
     where, dot, flag = name.rpartition(".")
     if dot and where not in (*STEPS, *JOBS):
-        raise ValueError(f"{name}: {where} is no step; expected one of {', '.join((*STEPS, *JOBS))}")  # fmt: skip
+        raise ValueError(f"{name}: {where} is no step; expected one of {', '.join((*STEPS, *JOBS))}")
     owners = [job for job in JOBS if flag in _fields(job)]
     if where in JOBS:
         owners = [where]
     elif where in STEPS:
         owners = ["towers"]
     if len(owners) > 1 and flag != "seed":
-        raise ValueError(f"{name}: both jobs have this flag; write towers.{name} or negatives.{name}")  # fmt: skip
+        raise ValueError(f"{name}: both jobs have this flag; write towers.{name} or negatives.{name}")
     job = owners[0] if owners else "towers"
     _known(job, flag, name)
     if flag == "seed":
-        raise ValueError("seed: each setting is trained with `seeds` seeds; it is not swept or fixed")  # fmt: skip
+        raise ValueError("seed: each setting is trained with `seeds` seeds; it is not swept or fixed")
     stages = ("negatives",) if job == "negatives" else STEPS
     if where in STEPS:
         stages = (where,)
@@ -88,10 +96,8 @@ def _known(job: str, flag: str, name: str) -> str:
         return flag
     everything = sorted({one for job in JOBS for one in _fields(job)})
     near = difflib.get_close_matches(flag, everything, 3)
-    hint = (
-        f"; did you mean {' or '.join(near)}?" if near else f"; they have {', '.join(everything)}"
-    )
-    whose = "towers and negatives have" if job in JOBS and "." not in name else f"{job} has"  # fmt: skip
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; they have {', '.join(everything)}"
+    whose = "towers and negatives have" if job in JOBS and "." not in name else f"{job} has"
     raise ValueError(f"{name}: {whose} no flag {flag}{hint}")
 
 
@@ -103,14 +109,8 @@ def _fields(job: str) -> dict[str, type]:
 def _accepted(job: str, flags: Mapping[str, Value]) -> None:
     """Let the job's own Args check the values, with no partition given."""
     args = importlib.import_module(module_of(job)).Args
-    empty = {
-        field.name: NOWHERE
-        for field in dataclasses.fields(args)
-        if field.default is dataclasses.MISSING
-    }
-    given: dict[str, Any] = {
-        name: value for name, value in flags.items() if _fields(job)[name] is not Partition
-    }
+    empty = {field.name: NOWHERE for field in dataclasses.fields(args) if field.default is dataclasses.MISSING}
+    given: dict[str, Any] = {name: value for name, value in flags.items() if _fields(job)[name] is not Partition}
     try:
         args(**{**empty, **given})
     except ValueError as error:

@@ -94,9 +94,7 @@ def plots(found: Findings) -> dict[str, Plot]:
     return drawn
 
 
-def _curves(
-    found: Findings, flag: str, stage: str, measure: str
-) -> dict[str, list[tuple[float, Interval]]]:
+def _curves(found: Findings, flag: str, stage: str, measure: str) -> dict[str, list[tuple[float, Interval]]]:
     """A curve for each combination of the other flags; where they are many, those of the best trials."""
     curves: dict[str, dict[float, Interval]] = {}
     if stage == "in_batch" and stage not in target_of(flag).stages:
@@ -120,7 +118,7 @@ def _mined(found: Findings, flag: str) -> dict[str, tuple[list[float], list[floa
         point = float(one.setting[flag]), one.shares["false_frac"]
         curves.setdefault(_others(one.setting, flag, "negatives"), []).append(point)
     first = dict(sorted(curves.items())[:LINES])
-    return {name: ([x for x, _ in sorted(ps)], [y for _, y in sorted(ps)]) for name, ps in first.items()}  # fmt: skip
+    return {name: ([x for x, _ in sorted(ps)], [y for _, y in sorted(ps)]) for name, ps in first.items()}
 
 
 def _others(setting: Setting, flag: str, stage: str) -> str:

@@ -24,39 +24,48 @@ def show(found: Findings) -> None:
     table.add_column("trial", justify="right")
     for one in found.dimensions:
         table.add_column(one.name, justify="right")
-    stages = [stage for stage in ("in_batch", "star", RATIO) if any(row.stage == stage for row in found.rows)]  # fmt: skip
+    stages = [stage for stage in ("in_batch", "star", RATIO) if any(row.stage == stage for row in found.rows)]
     for stage in stages:
         for measure in HEADLINE:
             table.add_column(f"{stage} {measure}", justify="right")
     table.add_column("s", justify="right")
     for trial in found.ranked:
-        cells = [_cell(found.of(trial.number, stage, name)) for stage in stages for name in HEADLINE]  # fmt: skip
+        cells = [_cell(found.of(trial.number, stage, name)) for stage in stages for name in HEADLINE]
         values = [short(value) for value in trial.setting.values()]
         table.add_row(str(trial.number), *values, *cells, f"{trial.seconds:.0f}")
     console.print(table)
     for slope in found.slopes:
         if slope.split == found.split:
-            console.print(f"{slope.measure} of {slope.stage} per doubling of {slope.flag}: {slope.found}")  # fmt: skip
+            console.print(f"{slope.measure} of {slope.stage} per doubling of {slope.flag}: {slope.found}")
     for trial in found.unmoved:
         share = trial.shares["unmoved_frac"]
-        console.print(f"[yellow]trial {trial.number}[/]: in {share:.0%} of its trainings step 3 found nothing better on dev and kept step 1's towers")  # fmt: skip
+        console.print(
+            f"[yellow]trial {trial.number}[/]: in {share:.0%} of its trainings step 3 found nothing better on dev and kept step 1's towers"
+        )
     for trial in found.failed:
         console.print(f"[red]trial {trial.number}[/] {escape(trial.point)}: {escape(trial.error)}")
 
 
 def render(found: Findings) -> str:
     """The page; every value is escaped by the template."""
-    page = environment().get_template("experiments/sweep.html.j2").render(
-        found=found,
-        headline=HEADLINE,
-        stages=[stage for stage in ("in_batch", "star", RATIO, DIFFERENCE)
-                if any(row.stage == stage for row in found.rows)],
-        plots=plots(found),
-        slices=_slices(found),
-        talk_ratio=TALK_RATIO,
-        talk_doubling=TALK_DOUBLING,
-        short=short,
-    )  # fmt: skip
+    page = (
+        environment()
+        .get_template("experiments/sweep.html.j2")
+        .render(
+            found=found,
+            headline=HEADLINE,
+            stages=[
+                stage
+                for stage in ("in_batch", "star", RATIO, DIFFERENCE)
+                if any(row.stage == stage for row in found.rows)
+            ],
+            plots=plots(found),
+            slices=_slices(found),
+            talk_ratio=TALK_RATIO,
+            talk_doubling=TALK_DOUBLING,
+            short=short,
+        )
+    )
     return page + "\n"
 
 

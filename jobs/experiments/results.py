@@ -17,14 +17,7 @@ from jobs.experiments.flags import Value
 from jobs.lake.arrow import numbers, strings
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
-from models.evaluation.intervals import (
-    Interval,
-    over_seeds,
-    ratio_span,
-    resampled,
-    slope_interval,
-    span,
-)
+from models.evaluation.intervals import Interval, over_seeds, ratio_span, resampled, slope_interval, span
 from models.evaluation.query_slices import named
 
 MEASURED = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
@@ -117,10 +110,7 @@ class Outcome:
         xs = [float(one.setting[flag]) for one in self.trials]
         if len(set(xs)) < 2 or min(xs) <= 0:
             return []
-        groups = [
-            tuple(value for name, value in one.setting.items() if name != flag)
-            for one in self.trials
-        ]
+        groups = [tuple(value for name, value in one.setting.items() if name != flag) for one in self.trials]
         if len(set(zip(xs, groups, strict=True))) == len(set(groups)):
             return []  # no two trials differ in this flag alone
         found = []
@@ -129,17 +119,13 @@ class Outcome:
             for split in self.splits:
                 rows = self.split_of == split
                 for place, measure in enumerate(MEASURED[:2]):
-                    span = slope_interval(
-                        np.log2(xs), stack[:, :, rows, place], groups, resamples=RESAMPLES
-                    )
+                    span = slope_interval(np.log2(xs), stack[:, :, rows, place], groups, resamples=RESAMPLES)
                     found.append(Slope(flag, stage, split, measure, len(xs), span))
         return found
 
     def _stages(self) -> list[str]:
         return [
-            stage
-            for stage in ("in_batch", "star")
-            if self.trials and all(stage in one.made for one in self.trials)
+            stage for stage in ("in_batch", "star") if self.trials and all(stage in one.made for one in self.trials)
         ]
 
     def _figures(self, one: Trial, split: str, name: str, queries: Rows) -> Iterator[Row]:
@@ -153,9 +139,7 @@ class Outcome:
             for stage, values in of_seeds.items():
                 figures[stage] = span(values.mean(), draws[stage]), over_seeds(values)
             if "star" in stages and of_seeds["in_batch"].all():
-                figures |= _added(
-                    of_seeds["star"], of_seeds["in_batch"], draws["star"], draws["in_batch"]
-                )
+                figures |= _added(of_seeds["star"], of_seeds["in_batch"], draws["star"], draws["in_batch"])
             for stage, (found, seeds) in figures.items():
                 counts = len(queries), len(of_seeds[one.last])
                 yield Row(one.number, one.point, stage, split, name, measure, *counts, found, seeds)
@@ -167,7 +151,7 @@ def _added(after: Array, before: Array, drawn_after: Array, drawn_before: Array)
     return {
         RATIO: (ratio_span(*means, drawn_after, drawn_before), over_seeds(after / before)),
         DIFFERENCE: (span(means[0] - means[1], drawn_after - drawn_before), over_seeds(after - before)),
-    }  # fmt: skip
+    }
 
 
 def _table(root: Path, partition: str) -> pa.Table:

@@ -53,9 +53,9 @@ def parse_fixed(text: str) -> dict[str, Value]:
     for name, value in _parts("fixed", text):
         target = target_of(name)
         if target.kind is Partition and target.flag != "bert":
-            raise ValueError(f"{name}={value}: a sweep sets this partition itself; bert alone can be given")  # fmt: skip
+            raise ValueError(f"{name}={value}: a sweep sets this partition itself; bert alone can be given")
         if "," in value and target.kind is not str:
-            raise ValueError(f"fixed: {name}={value}: expected one value; a list belongs into space")  # fmt: skip
+            raise ValueError(f"fixed: {name}={value}: expected one value; a list belongs into space")
         found[name] = _typed(name, target, value)
     return found
 
@@ -64,7 +64,7 @@ def parse_point(text: str, dimensions: Sequence[Dimension]) -> dict[str, Value]:
     """Read a point as `point_name` writes it."""
     found = dict(_parts("point", text))
     if list(found) != [one.name for one in dimensions]:
-        raise ValueError(f"point={text!r}: expected a value of each of {', '.join(one.name for one in dimensions)}")  # fmt: skip
+        raise ValueError(f"point={text!r}: expected a value of each of {', '.join(one.name for one in dimensions)}")
     return {name: _typed(name, target_of(name), value) for name, value in found.items()}
 
 
@@ -80,17 +80,16 @@ def grid(dimensions: Sequence[Dimension]) -> list[dict[str, Value]]:
         ValueError: a flag has a range instead of a list.
     """
     if ranges := [one.name for one in dimensions if not one.values]:
-        raise ValueError(f"sampler=grid: {', '.join(ranges)} has a range; list its values, or take sampler random or tpe")  # fmt: skip
+        raise ValueError(
+            f"sampler=grid: {', '.join(ranges)} has a range; list its values, or take sampler random or tpe"
+        )
     names = [one.name for one in dimensions]
-    return [
-        dict(zip(names, values, strict=True))
-        for values in itertools.product(*(one.values for one in dimensions))
-    ]
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(one.values for one in dimensions))]
 
 
 def _parts(what: str, text: str) -> list[tuple[str, str]]:
     parts = [part.strip() for part in text.split(";") if part.strip()]
-    pairs = [(name.strip(), value.strip()) for name, _, value in (one.partition("=") for one in parts)]  # fmt: skip
+    pairs = [(name.strip(), value.strip()) for name, _, value in (one.partition("=") for one in parts)]
     for part, (name, value) in zip(parts, pairs, strict=True):
         if not name or not value:
             raise ValueError(f"{what}: found {part!r}, expected flag=value, several parted by `;`")
@@ -115,7 +114,7 @@ def _dimension(name: str, text: str) -> Dimension:
     log, high = high.endswith("~"), high.removesuffix("~")
     ends = [float(_typed(name, target, one.strip())) for one in (low, high)]
     if not ends[0] < ends[1] or (log and ends[0] <= 0):
-        raise ValueError(f"space: {name}={text}: expected low < high" + (", low > 0" if log else ""))  # fmt: skip
+        raise ValueError(f"space: {name}={text}: expected low < high" + (", low > 0" if log else ""))
     return Dimension(name, (), ends[0], ends[1], log, target.kind is int)
 
 
@@ -127,5 +126,5 @@ def _typed(name: str, target: Target, text: str) -> Value:
     try:
         value: Value = target.kind(text)
     except ValueError:
-        raise ValueError(f"{name}={text!r}: expected {target.kind.__name__}, as {target.job} has it") from None  # fmt: skip
+        raise ValueError(f"{name}={text!r}: expected {target.kind.__name__}, as {target.job} has it") from None
     return value

@@ -75,8 +75,9 @@ class Study:
         with self._alone():
             left = self._let_go()
             begun = {one.user_attrs["point"]: one.state for one in self.trials()}
-            failed = [name for name, state in begun.items()
-                      if state == TrialState.FAIL and (name == point or name in again)]  # fmt: skip
+            failed = [
+                name for name, state in begun.items() if state == TrialState.FAIL and (name == point or name in again)
+            ]
             left += failed
             begun = {name: state for name, state in begun.items() if name not in failed}
             setting = self._next(point, begun, left)
@@ -105,8 +106,7 @@ class Study:
         found = {
             one.user_attrs["point"]: one
             for one in self.optuna.get_trials(deepcopy=False)
-            if "point" in one.user_attrs
-            and (one.state != TrialState.FAIL or "error" in one.user_attrs)
+            if "point" in one.user_attrs and (one.state != TrialState.FAIL or "error" in one.user_attrs)
         }
         return sorted(found.values(), key=lambda one: one.number)
 
@@ -114,7 +114,7 @@ class Study:
         """What is still to be done: points by name, NEXT where the sampler has yet to choose."""
         ended = {one.user_attrs["point"] for one in self.trials() if one.state.is_finished()}
         if self.plan.sampler == "grid":
-            return [name for one in grid(self.plan.dimensions) if (name := point_name(one)) not in ended]  # fmt: skip
+            return [name for one in grid(self.plan.dimensions) if (name := point_name(one)) not in ended]
         return [NEXT] * max(0, self.plan.trials - len(ended))
 
     def remember(self, name: str, value: str) -> None:

@@ -84,12 +84,16 @@ class Args:
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("stages", ("in_batch", "in_batch,star")), ("sampler", SAMPLERS), ("only", PHASES),
-            ("objective", MEASURES), ("splits", ("dev,test", "test,dev", "dev", "test")),
-            ("retry", ("on", "off")), ("keep", ("best", "all")),
-        ):  # fmt: skip
+            ("stages", ("in_batch", "in_batch,star")),
+            ("sampler", SAMPLERS),
+            ("only", PHASES),
+            ("objective", MEASURES),
+            ("splits", ("dev,test", "test,dev", "dev", "test")),
+            ("retry", ("on", "off")),
+            ("keep", ("best", "all")),
+        ):
             if (value := getattr(self, name)) not in known:
-                raise ValueError(f"{name}={value!r}: expected one of {' | '.join(filter(None, known))}")  # fmt: skip
+                raise ValueError(f"{name}={value!r}: expected one of {' | '.join(filter(None, known))}")
         if min(self.trials, self.seeds, self.workers) < 1 or min(self.limit_s, self.budget_s) < 0:
             raise ValueError("trials, seeds and workers must be >= 1, limit_s and budget_s >= 0")
         if self.point and self.only != "work":
@@ -101,17 +105,23 @@ def main(args: Args) -> dict[str, Any]:
     inputs = [pin(one) for one in (args.pairs, args.queries, args.items, args.qrels)]
     dimensions, fixed = parse_space(args.space), parse_fixed(args.fixed)
     if not dimensions or {one.name for one in dimensions} & fixed.keys():
-        raise ValueError(f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both")  # fmt: skip
+        raise ValueError(f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both")
     if isinstance(bert := fixed.get("bert"), str):
         inputs.append(pin(Partition.parse(bert)))
     for point in grid(dimensions) if args.sampler == "grid" else []:
-        flags_of(
-            {**fixed, **point}
-        )  # a setting that the jobs refuse ends the sweep before it begins
+        flags_of({**fixed, **point})  # a setting that the jobs refuse ends the sweep before it begins
     question = Question(
-        args.space, args.stages, args.sampler, args.seeds, args.fixed, args.objective, args.splits,
-        args.min_relevance, args.seed, tuple(one.manifest.content_sha256 for one in inputs),
-    )  # fmt: skip
+        args.space,
+        args.stages,
+        args.sampler,
+        args.seeds,
+        args.fixed,
+        args.objective,
+        args.splits,
+        args.min_relevance,
+        args.seed,
+        tuple(one.manifest.content_sha256 for one in inputs),
+    )
     plan = Plan(dimensions, args.sampler, args.trials, args.seed, asdict(question))
     given = {"pairs": args.pairs, "queries": args.queries, "items": args.items, "qrels": args.qrels}
     study, folder = Study(str(args.sweep), plan), study_folder(args.sweep)
@@ -130,7 +140,7 @@ def main(args: Args) -> dict[str, Any]:
 def _words(args: Args, points: list[str]) -> list[list[str]]:
     """For each trial still to be done the words of a command that does it."""
     each = [spelled(replace(args, only="work", point=point, workers=1)) for point in points]
-    return [[word for name, value in one.items() for word in (f"--{name}", str(value))] for one in each]  # fmt: skip
+    return [[word for name, value in one.items() for word in (f"--{name}", str(value))] for one in each]
 
 
 def _work(args: Args, sweeping: Sweeping) -> str:
@@ -159,7 +169,7 @@ def _publish(args: Args, sweeping: Sweeping, inputs: list[Pinned]) -> dict[str, 
     trials = sweeping.trials()
     if not any(one.made for one in trials):
         said = "; ".join(dict.fromkeys(one.error for one in trials))
-        raise RuntimeError(f"{args.sweep}: none of {len(trials)} trials went well: {said or 'none was begun'}")  # fmt: skip
+        raise RuntimeError(f"{args.sweep}: none of {len(trials)} trials went well: {said or 'none was begun'}")
     found = gather(args.sweep, sweeping, trials, any(one.manifest.simulated for one in inputs))
     parent = sweeping.study.recall("mlflow_run")
     with publish(args.sweep, args, inputs) as out:
@@ -167,12 +177,17 @@ def _publish(args: Args, sweeping: Sweeping, inputs: list[Pinned]) -> dict[str, 
         out.facts.update(write(out.folder, found, sweeping))
         left = len(sweeping.study.points())
         failed = len(found.failed)
-        out.count("trials", len(trials) + left, len(trials) - failed, {"failed": failed, "not begun": left})  # fmt: skip
+        out.count("trials", len(trials) + left, len(trials) - failed, {"failed": failed, "not begun": left})
     track(parent, pin(args.sweep), found)
     show(found)
     best = found.ranked[0]
     freed = sweeping.clear(best.roots) if args.keep == "best" and not left else 0
     return {
-        "sweep": str(args.sweep), "trials": len(trials), "failed": failed, "left": left,
-        "best": best.point, args.objective: round(best.objective, 5), "freed_bytes": freed,
-    }  # fmt: skip
+        "sweep": str(args.sweep),
+        "trials": len(trials),
+        "failed": failed,
+        "left": left,
+        "best": best.point,
+        args.objective: round(best.objective, 5),
+        "freed_bytes": freed,
+    }

@@ -60,7 +60,7 @@ class Bench:
     limit_s: float = 0.0
     made: list[Made] = field(default_factory=list)
 
-    def towers(self, step: str, flags: Flags, start: Made | None = None, mined: Made | None = None) -> Made:  # fmt: skip
+    def towers(self, step: str, flags: Flags, start: Made | None = None, mined: Made | None = None) -> Made:
         """Train: step in_batch from nothing, step star from towers and what they mined."""
         ds = self.inputs["items"].ds
         given = {"start": start, "negatives": mined}
@@ -79,7 +79,7 @@ class Bench:
         return self._make("measure", at, flags, {"towers": towers})
 
     def _make(self, job: str, output: Partition, flags: Flags, needs: Mapping[str, Made]) -> Made:
-        said = [job, dict(flags), {name: one.root.name for name, one in needs.items()}, self.contents]  # fmt: skip
+        said = [job, dict(flags), {name: one.root.name for name, one in needs.items()}, self.contents]
         key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
         root = self.folder / f"{job}-{key}"
         root.mkdir(parents=True, exist_ok=True)
@@ -112,15 +112,10 @@ class Bench:
             "unmoved_frac": [float(one["best_epoch"] == 0) for one in star if "best_epoch" in one],
             "filled_frac": [one.get("filled_frac") for one in facts],
             "false_frac": [
-                row["estimate"]
-                for one in facts
-                for row in one.get("false_negatives", [])
-                if row["ranks"] == "all"
+                row["estimate"] for one in facts for row in one.get("false_negatives", []) if row["ranks"] == "all"
             ],
         }
-        known = {
-            name: [value for value in values if value is not None] for name, values in found.items()
-        }
+        known = {name: [value for value in values if value is not None] for name, values in found.items()}
         return {name: sum(values) / len(values) for name, values in known.items() if values}
 
     def _run(self, job: str, argv: Sequence[str], root: Path, lock: int) -> None:
@@ -133,15 +128,22 @@ class Bench:
         path = root / "command.log"
         log.info("%s: %s", root.name, " ".join(argv))
         # the child holds the lock too: outliving us, it keeps others from doing the same beside it
-        with path.open("w", encoding="utf-8") as file, subprocess.Popen(
-            command, env={**os.environ, "NIGHTSHELF_TRIALS": str(root)}, pass_fds=(lock,),
-            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
+        with (
+            path.open("w", encoding="utf-8") as file,
+            subprocess.Popen(
+                command,
+                env={**os.environ, "NIGHTSHELF_TRIALS": str(root)},
+                pass_fds=(lock,),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
             try:
                 code = process.wait(self.limit_s or None)
             except subprocess.TimeoutExpired:
                 _end(process)
-                raise CommandFailed(f"{job}: stopped after {self.limit_s:.0f} s, the limit") from None  # fmt: skip
+                raise CommandFailed(f"{job}: stopped after {self.limit_s:.0f} s, the limit") from None
             except BaseException:
                 _end(process)
                 raise

@@ -66,7 +66,7 @@ def study_folder(sweep: Partition) -> Path:
     """
     root = trials_root() or str(home() / "trials")
     if not store.is_local(root):
-        raise ValueError(f"NIGHTSHELF_TRIALS={root}: a sweep wants a folder of this machine, for its locks")  # fmt: skip
+        raise ValueError(f"NIGHTSHELF_TRIALS={root}: a sweep wants a folder of this machine, for its locks")
     return store.local_path(root) / "-".join(sweep.values.values())
 
 
@@ -98,9 +98,13 @@ class Sweeping:
         """Do a trial and tell the study; returns its error, empty when it went well."""
         log.info("trial %d: %s", claim.trial.number, claim.point)
         bench = Bench(
-            self.folder, self.inputs, self.question.contents, self.question.splits,
-            self.question.min_relevance, self.limit_s,
-        )  # fmt: skip
+            self.folder,
+            self.inputs,
+            self.question.contents,
+            self.question.splits,
+            self.question.min_relevance,
+            self.limit_s,
+        )
         made: dict[str, list[tuple[str, str]]] = {}
         value, error = None, ""
         with _parent(self.study.recall("mlflow_run")):
@@ -108,7 +112,7 @@ class Sweeping:
                 args = TrialArgs(claim.point, self.question.seeds)
                 with mlflow_run("sweep", args, name=claim.point) as tracked, _parent(tracked.id):
                     measured = self._stages(bench, claim)
-                    made = {stage: [_place(one) for one in found] for stage, found in measured.items()}  # fmt: skip
+                    made = {stage: [_place(one) for one in found] for stage, found in measured.items()}
                     value = self._worth(made)
                     _track(tracked, claim, value, self.question.objective)
             except (RuntimeError, ValueError, LookupError) as failed:
@@ -137,7 +141,9 @@ class Sweeping:
         freed = 0
         for root in self.folder.iterdir():
             if root.name.startswith(("towers-", "negatives-")) and root.name not in kept:
-                freed += sum(file.lstat().st_size for file in root.rglob("*") if file.is_file() and not file.is_symlink())  # fmt: skip
+                freed += sum(
+                    file.lstat().st_size for file in root.rglob("*") if file.is_file() and not file.is_symlink()
+                )
                 shutil.rmtree(root)
         return freed
 
@@ -158,7 +164,7 @@ class Sweeping:
         """Mean over seeds of the objective, of the last stage's towers on the first split."""
         split = self.question.splits.split(",")[0]
         last = made["star" if "star" in made else "in_batch"]
-        told = [facts_of(self.folder / root, name)["splits"][split]["all"] for root, name in last]  # fmt: skip
+        told = [facts_of(self.folder / root, name)["splits"][split]["all"] for root, name in last]
         return sum(float(one[self.question.objective][0]) for one in told) / len(told)
 
     def _trial(self, one: FrozenTrial) -> Trial:

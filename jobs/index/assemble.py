@@ -40,6 +40,4 @@ def assemble(merged: Merged, quantiser: Quantiser, disk_above_gb: float, folder:
         index = fill_on_disk(trained, items, merged.blocks(), merged.refine(), folder)
     else:
         index = fill(trained, factory, items, merged.blocks(), merged.refine())
-    return Assembled(
-        index, factory, quantiser.id, "disk" if disk else "memory", imbalance(merged.counts)
-    )
+    return Assembled(index, factory, quantiser.id, "disk" if disk else "memory", imbalance(merged.counts))

@@ -89,9 +89,7 @@ class Args(Arms):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cutoff not in CHOICES or (self.cutoff in FITTED and not self.qrels):
-            raise ValueError(
-                f"cutoff is one of {', '.join(CHOICES)}; {' and '.join(FITTED)} need qrels"
-            )
+            raise ValueError(f"cutoff is one of {', '.join(CHOICES)}; {' and '.join(FITTED)} need qrels")
         threshold_of(self.lookalikes)
         if self.lookalikes == AUTO and not self.qrels:
             raise ValueError("lookalikes=auto is fitted on judgements: give qrels")
@@ -139,13 +137,9 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     fault_point("index.merged")
     facts = examine(args, source, made, merged.ids, asked.vectors, asked.relevant)
     files.write_index(made.index, out.folder / files.INDEX_FILE)
-    out.facts.update(
-        facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"], lists=made.lists,
-    )  # fmt: skip
+    out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"], lists=made.lists)
     out.facts.update(changed=source.changes())
-    hybrid, dense = fit_arms(
-        args, args.cutoff, made.index, sparse, asked, facts["search"], len(merged.ids)
-    )
+    hybrid, dense = fit_arms(args, args.cutoff, made.index, sparse, asked, facts["search"], len(merged.ids))
     out.facts.update(hybrid)
     out.facts["lookalikes"] = {"threshold": threshold_of(args.lookalikes), "rule": args.lookalikes}
     if args.lookalikes == AUTO:
@@ -162,9 +156,6 @@ def _asked(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> Asked
     rows = tuning_queries(source.queries, args.tuning_queries)
     found = strings(rows, "query")
     grades = [scale(one, args.min_relevance)[0] for one in source.qrels]
-    relevant = [
-        relevant_keys(one, least, rows, ids)
-        for one, least in zip(source.qrels, grades, strict=True)
-    ]
+    relevant = [relevant_keys(one, least, rows, ids) for one, least in zip(source.qrels, grades, strict=True)]
     judged = [relevant_keys(one, -math.inf, rows, ids) for one in source.qrels]
     return Asked(found, encode_queries(towers, found), relevant, judged)

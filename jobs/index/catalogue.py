@@ -15,9 +15,7 @@ from models.text.analyser import GUESSED_TEXTS, guess_language
 CANARIES = 64
 
 
-def write_catalogue(
-    items: Pinned, ids: Strings, language: str, seed: int, out: Attempt
-) -> tuple[Strings, str]:
+def write_catalogue(items: Pinned, ids: Strings, language: str, seed: int, out: Attempt) -> tuple[Strings, str]:
     """Write ids with titles and the canaries, all in the order of ids; returns their texts and the language.
 
     Raises:

@@ -63,17 +63,20 @@ def main(args: Args) -> dict[str, Any]:
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         quantiser = Quantiser.open(source)
-        counts = Coder(embeddings, quantiser.trained, out.folder, str(device())).write(
-            _usable(previous, quantiser)
-        )
+        counts = Coder(embeddings, quantiser.trained, out.folder, str(device())).write(_usable(previous, quantiser))
         items = counts["coded"] + counts["taken_over"]
         out.count("items", embeddings.manifest.rows, items, {})
         code_bytes, refine_bytes = widths(quantiser.trained)
         out.facts.update(
-            counts, items=items, factory=quantiser.factory, quantiser_id=quantiser.id,
-            space_id=args.codes.values["towers"], catalogue=catalogue(embeddings),
-            code_bytes=code_bytes, refine_bytes=refine_bytes,
-        )  # fmt: skip
+            counts,
+            items=items,
+            factory=quantiser.factory,
+            quantiser_id=quantiser.id,
+            space_id=args.codes.values["towers"],
+            catalogue=catalogue(embeddings),
+            code_bytes=code_bytes,
+            refine_bytes=refine_bytes,
+        )
         tracked.measures(counts)
     return {"codes": str(args.codes), "items": items, **counts}
 

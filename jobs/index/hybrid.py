@@ -64,9 +64,7 @@ class Asked:
     judged: list[Rows]
 
 
-def write_sparse(
-    args: Arms, words: Strings, language: str, asked: Asked, seed: int, out: Attempt
-) -> list[SparseIndex]:
+def write_sparse(args: Arms, words: Strings, language: str, asked: Asked, seed: int, out: Attempt) -> list[SparseIndex]:
     """Tune, build and write the sparse arm; none where it is off."""
     out.facts["sparse"] = args.sparse
     if args.sparse == OFF:
@@ -98,9 +96,14 @@ def sampled(n_items: int, wanted: int, judged: Rows, seed: int) -> Rows:
 
 
 def fit_arms(
-    args: Arms, cutoff: str, index: faiss.Index, sparse: Sequence[SparseIndex], asked: Asked,
-    settings: dict[str, float], n_items: int,
-) -> tuple[dict[str, Any], Rows]:  # fmt: skip
+    args: Arms,
+    cutoff: str,
+    index: faiss.Index,
+    sparse: Sequence[SparseIndex],
+    asked: Asked,
+    settings: dict[str, float],
+    n_items: int,
+) -> tuple[dict[str, Any], Rows]:
     """Facts of hybrid and of the cut-off, fitted on judgements where there are; and the dense lists they are of."""
     dense = ask(index, asked.vectors, POOL, settings)
     keys = asked.relevant[0] if asked.relevant else None

@@ -29,9 +29,15 @@ class Sources:
     def all(self) -> list[Pinned]:
         """Every input, as the manifest names them."""
         return [
-            *self.codes, self.quantiser, *self.embeddings, self.towers, self.items, self.queries,
-            *self.qrels, *self.previous,
-        ]  # fmt: skip
+            *self.codes,
+            self.quantiser,
+            *self.embeddings,
+            self.towers,
+            self.items,
+            self.queries,
+            *self.qrels,
+            *self.previous,
+        ]
 
     def check(self) -> None:
         """Refuse codes, quantiser, vectors and items that are not of one making.
@@ -46,10 +52,7 @@ class Sources:
                 f" {self.quantiser.partition} is {self.quantiser.facts['quantiser_id']}; run jobs.index.codes again"
             )
         wanted = self.items.manifest.content_sha256
-        for one, found in (
-            (first, first.facts["catalogue"]),
-            (self.embeddings[0], catalogue(self.embeddings[0])),
-        ):
+        for one, found in ((first, first.facts["catalogue"]), (self.embeddings[0], catalogue(self.embeddings[0]))):
             if found != wanted:
                 raise RuntimeError(
                     f"{one.partition}: of another catalogue ({found[:12]}) than {self.items.partition}"
@@ -67,10 +70,7 @@ class Sources:
         """What the night did anew and what it took over, over all shards: for manifest and report."""
         names = ("encoded", "taken_over", "ended")
         embedded = {name: sum(one.facts.get(name, 0) for one in self.embeddings) for name in names}
-        coded = {
-            name: sum(one.facts[name] for one in self.codes)
-            for name in ("coded", "taken_over", "ended")
-        }
+        coded = {name: sum(one.facts[name] for one in self.codes) for name in ("coded", "taken_over", "ended")}
         quantiser = {
             name: self.quantiser.facts[name]
             for name in ("decision", "reasons", "trained_on", "then", "now", "quantiser_id")
@@ -87,11 +87,7 @@ def check_space(index: Partition, source: Sources, towers: TwoTower) -> None:
     found, embedded = space_id(towers), source.embeddings[0].partition.values["towers"]
     coded = source.codes[0].facts["space_id"]
     # a refreshed query tower keeps the embeddings of the towers it came from
-    if (
-        embedded not in (found, items_space(towers))
-        or coded != embedded
-        or found != index.values["towers"]
-    ):
+    if embedded not in (found, items_space(towers)) or coded != embedded or found != index.values["towers"]:
         raise RuntimeError(
             f"{index}: {source.towers.partition} has space id {found},"
             f" {source.embeddings[0].partition} and codes of {coded} are of another or go to another;"

@@ -42,11 +42,7 @@ def fill_on_disk(
     ivf = found.ivf
     assert ivf is not None
     lists = faiss.OnDiskInvertedLists()
-    lists.nlist, lists.code_size, lists.filename = (
-        ivf.nlist,
-        ivf.code_size,
-        str(folder / LISTS_FILE),
-    )
+    lists.nlist, lists.code_size, lists.filename = (ivf.nlist, ivf.code_size, str(folder / LISTS_FILE))
     lists.lists.clear()
     with (folder / LISTS_FILE).open("wb") as file:
         for block in once(blocks, items):

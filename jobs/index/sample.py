@@ -21,9 +21,7 @@ def total(shards: list[Pinned]) -> int:
     return sum(one.manifest.rows for one in shards)
 
 
-def sampled(
-    shards: list[Pinned], wanted: int, seed: int, also: Strings | None = None
-) -> tuple[Strings, Vectors]:
+def sampled(shards: list[Pinned], wanted: int, seed: int, also: Strings | None = None) -> tuple[Strings, Vectors]:
     """Ids and vectors [S, D] of items drawn by seed, in the order of the files; all where wanted is more.
 
     also: ids that are taken besides, drawn or not: what people judged, say.

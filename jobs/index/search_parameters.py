@@ -39,9 +39,8 @@ class Held:
 
 
 def examine(
-    args: Held, source: Sources, made: Assembled, ids: Strings, queries: Vectors,
-    relevant: list[Rows],
-) -> dict[str, Any]:  # fmt: skip
+    args: Held, source: Sources, made: Assembled, ids: Strings, queries: Vectors, relevant: list[Rows]
+) -> dict[str, Any]:
     """Tune search parameters on real queries, settle them in the index, and measure it; facts of the bundle.
 
     What held the recall yesterday, of the same quantiser, is tried first and kept where it still does.
@@ -52,9 +51,7 @@ def examine(
     settings = least_k_factor(made.index, exam, args.recall_target, tried[-1][0])
     point = measured(made.index, made.factory, exam, settings, 0.0)
     if point.recall < args.recall_target:
-        log.warning(
-            "%s: recall %.4f is all it has; finer codes are needed", made.factory, point.recall
-        )
+        log.warning("%s: recall %.4f is all it has; finer codes are needed", made.factory, point.recall)
     settle(made.index, settings)
     dial = next((name for name in ("nprobe", "efSearch") if name in settings), "")
     return {
@@ -78,9 +75,7 @@ def examine(
     }
 
 
-def _exam(
-    args: Held, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]
-) -> Exam:
+def _exam(args: Held, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]) -> Exam:
     """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
     depth = min(args.recall_depth, len(ids))
     exact, known_ids = exact_rankings(source.embeddings, queries, depth)
@@ -94,10 +89,6 @@ def _exam(
 def lost(exact: dict[str, float], found: dict[str, float]) -> dict[str, dict[str, float]]:
     """By measure: what exact search has, what the index has, and the share that is lost; empty unjudged."""
     return {
-        name: {
-            "exact": value,
-            "index": found[name],
-            "lost_frac": 1 - found[name] / value if value else 0.0,
-        }
+        name: {"exact": value, "index": found[name], "lost_frac": 1 - found[name] / value if value else 0.0}
         for name, value in exact.items()
     }

@@ -28,9 +28,7 @@ from jobs.lake.read import Pinned, read_table
 from jobs.platform.progress import progress
 from models.ann.codes import encode, lists_of, widths
 
-ITEMS, OFFSETS, ROWS, CODES, REFINE = (
-    "items.parquet", "offsets.npy", "rows.npy", "codes.npy", "refine.npy",
-)  # fmt: skip
+ITEMS, OFFSETS, ROWS, CODES, REFINE = ("items.parquet", "offsets.npy", "rows.npy", "codes.npy", "refine.npy")
 CHUNK = 65_536
 Bytes = NDArray[np.uint8]
 
@@ -53,17 +51,14 @@ class Shard:
         items = pq.read_table(pinned.path(ITEMS))
         there = {entry.name for entry in pinned.manifest.files}
         arrays = {
-            name: np.load(pinned.path(name), mmap_mode="r")
-            for name in (OFFSETS, ROWS, CODES, REFINE)
-            if name in there
+            name: np.load(pinned.path(name), mmap_mode="r") for name in (OFFSETS, ROWS, CODES, REFINE) if name in there
         }
         n = items.num_rows
         ids, hashes = (large(items.column(name).chunks) for name in ("item_id", "content_hash"))
         nothing = np.zeros((n, 0), np.uint8)
         return cls(
-            pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES],
-            arrays.get(REFINE, nothing),
-        )  # fmt: skip
+            pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES], arrays.get(REFINE, nothing)
+        )
 
     @property
     def lists(self) -> NDArray[np.int32]:
@@ -75,12 +70,7 @@ class Coder:
     """Codes of one shard of embeddings."""
 
     def __init__(self, embeddings: Pinned, trained: faiss.Index, folder: Path, device: str) -> None:
-        self.embeddings, self.trained, self.folder, self.device = (
-            embeddings,
-            trained,
-            folder,
-            device,
-        )
+        self.embeddings, self.trained, self.folder, self.device = (embeddings, trained, folder, device)
         table = read_table(embeddings, ["item_id", "content_hash"])
         ids, hashes = (large(table.column(name).chunks) for name in ("item_id", "content_hash"))
         order = pc.sort_indices(ids)
@@ -149,9 +139,7 @@ class Coder:
                 fault_point("codes.chunk")
         return lists, rows, codes
 
-    def _sorted(
-        self, lists: NDArray[np.int32], rows: Rows, codes: Bytes, older: Bytes, places: Rows
-    ) -> None:
+    def _sorted(self, lists: NDArray[np.int32], rows: Rows, codes: Bytes, older: Bytes, places: Rows) -> None:
         """Write offsets, rows and codes in order of (list, row); the first entries are older[places]."""
         order = np.lexsort((rows, lists))
         offsets = np.searchsorted(lists[order], np.arange(lists_of(self.trained) + 1))

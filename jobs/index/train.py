@@ -59,10 +59,7 @@ def main(args: Args) -> dict[str, Any]:
     previous = [pin(args.previous)] if args.previous else []
     qrels = [pin(args.qrels)] if args.qrels else []
     inputs = [*shards, towers, queries, *previous, *qrels]
-    with (
-        mlflow_run("quantiser", args, inputs) as tracked,
-        publish(args.quantiser, args, inputs) as out,
-    ):
+    with mlflow_run("quantiser", args, inputs) as tracked, publish(args.quantiser, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         lesson = Lesson.read(args, shards, towers, queries, qrels)
         reasons = ["no earlier one in this space"]
@@ -89,13 +86,11 @@ def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[st
     if args.recall_target > before.facts["recall_target"]:
         return [f"recall_target {args.recall_target}, was {before.facts['recall_target']}"]
     exam = lesson.exam_of(before.canaries)
-    now, _ = figures(
-        before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items
-    )
+    now, _ = figures(before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items)
     reasons = aged(now, before.then, args.limits)
     if not reasons:
         before.copy(out.folder)
         kept = {name: before.facts[name] for name in KEPT_FIGURES}
         out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
-        log.info("%s: kept that of %s: %s", args.quantiser, kept["trained_on"], json.dumps(asdict(now)))  # fmt: skip
+        log.info("%s: kept that of %s: %s", args.quantiser, kept["trained_on"], json.dumps(asdict(now)))
     return reasons

@@ -33,9 +33,16 @@ TRAINED, CANARIES, FRONT = "trained.faiss", "canaries.npy", "front.json"
 FILES = (TRAINED, CANARIES, FRONT)
 # what a quantiser that is kept for another day says again
 KEPT_FIGURES = (
-    "factory", "quantiser_id", "recall_target", "recall_depth", "canary_settings", "then", "chosen", "reason",
+    "factory",
+    "quantiser_id",
+    "recall_target",
+    "recall_depth",
+    "canary_settings",
+    "then",
+    "chosen",
+    "reason",
     "trained_on",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,7 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
     with progress("tuning", tries, "indexes") as advance:
         # visited lists grow with sqrt(N / S): as many of them, each so much longer
         slowdown = float(np.sqrt(max(1.0, items / count)))
-        chosen = tune(
-            lesson.vectors,
-            exam,
-            args.budget(items),
-            args.seed,
-            args.factory,
-            slowdown,
-            _told(advance),
-        )
+        chosen = tune(lesson.vectors, exam, args.budget(items), args.seed, args.factory, slowdown, _told(advance))
     fault_point("quantiser.tuned")
     factory = args.factory
     if factory == "auto":
@@ -114,10 +113,18 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
     with (out.folder / TRAINED).open("rb") as file:
         name = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     out.facts.update(
-        factory=factory, quantiser_id=name, chosen=asdict(chosen.point), reason=chosen.reason,
-        recall_target=args.recall_target, recall_depth=lesson.depth, canary_settings=settings,
-        then=asdict(then), now=asdict(then), items=items, tuned_on=count,
-    )  # fmt: skip
+        factory=factory,
+        quantiser_id=name,
+        chosen=asdict(chosen.point),
+        reason=chosen.reason,
+        recall_target=args.recall_target,
+        recall_depth=lesson.depth,
+        canary_settings=settings,
+        then=asdict(then),
+        now=asdict(then),
+        items=items,
+        tuned_on=count,
+    )
 
 
 def _trained(args: Choice, factory: str, lesson: Lesson) -> faiss.Index:

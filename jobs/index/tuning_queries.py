@@ -34,9 +34,7 @@ def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
     raise LookupError(f"{queries.partition}: no query of split dev or train to tune nprobe on")
 
 
-def relevant_keys(
-    qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings
-) -> NDArray[np.int64]:
+def relevant_keys(qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings) -> NDArray[np.int64]:
     """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
     rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= least(min_relevance))
     query = find(strings(rows, "query_id"), strings(asked, "query_id"))

@@ -39,14 +39,7 @@ class Lesson:
     relevant: Known | None
 
     @classmethod
-    def read(
-        cls,
-        args: Choice,
-        shards: list[Pinned],
-        towers: Pinned,
-        queries: Pinned,
-        qrels: list[Pinned],
-    ) -> Lesson:
+    def read(cls, args: Choice, shards: list[Pinned], towers: Pinned, queries: Pinned, qrels: list[Pinned]) -> Lesson:
         """Draw the sample; relevant items of the queries are in it, drawn or not."""
         table = tuning_queries(queries, args.tuning_queries)
         asked = encode_queries(load_towers(towers), strings(table, "query"))

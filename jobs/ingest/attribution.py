@@ -41,9 +41,20 @@ MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 SET_ASIDE = ("line_too_long", "malformed", "missing_field", "bad_timestamp", "bad_position")
 LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *SET_ASIDE)
 SEARCH_REASONS = (
-    "no_search", "outside_day", "earlier_day", "bot_rate", "bot_regular", "bot_breadth", "bot_clicks_all", "bot_silent",
-    "empty_query", "personal_data", "query_too_long", "nothing_shown", "rare_query",
-)  # fmt: skip
+    "no_search",
+    "outside_day",
+    "earlier_day",
+    "bot_rate",
+    "bot_regular",
+    "bot_breadth",
+    "bot_clicks_all",
+    "bot_silent",
+    "empty_query",
+    "personal_data",
+    "query_too_long",
+    "nothing_shown",
+    "rare_query",
+)
 ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS}
 ZERO_BASED = {"zero_based": "if(reason IS NULL AND ordinal = 0, application, NULL)"}
 MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}

@@ -42,7 +42,7 @@ def find(pattern: str) -> list[str]:
     return found
 
 
-def refuse_others(sources: Sequence[str], endings: tuple[str, ...], table: str, pattern: str) -> None:  # fmt: skip
+def refuse_others(sources: Sequence[str], endings: tuple[str, ...], table: str, pattern: str) -> None:
     """Say which files are of a kind that the table does not take.
 
     Raises:

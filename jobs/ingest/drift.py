@@ -48,11 +48,7 @@ def findings(today: Profile, earlier: Sequence[Profile], shape: Shape) -> list[F
             for application in today["records"]
             for one in field_findings(today, earlier, application, shape)
         ),
-        *(
-            finding
-            for application in today["actions"]
-            for finding in _actions(today, earlier, application)
-        ),
+        *(finding for application in today["actions"] for finding in _actions(today, earlier, application)),
         *_forms(today, earlier),
         *_ordinals(today, earlier),
     ]
@@ -65,9 +61,12 @@ def drift(found: Sequence[Finding], days: Sequence[str], accepted: int) -> dict[
     return {
         "stop": 0 if accepted else len(stops),
         "warn": len(warns) + (len(stops) if accepted else 0),
-        "findings": [*(f"{'accepted' if accepted else STOP}: {text}" for text in stops), *(f"{WARN}: {text}" for text in warns)][:MAX_SENTENCES],
+        "findings": [
+            *(f"{'accepted' if accepted else STOP}: {text}" for text in stops),
+            *(f"{WARN}: {text}" for text in warns),
+        ][:MAX_SENTENCES],
         "compared_with": list(days),
-    }  # fmt: skip
+    }
 
 
 def named(application: str) -> str:
@@ -83,9 +82,15 @@ def _applications(today: Profile, earlier: Sequence[Profile]) -> Iterator[Findin
         share = now.get(application, 0.0)
         if low >= NEW_FRAC and not share:
             case = "needed" if low >= LARGE_APPLICATION_FRAC else "unread"
-            yield Finding("missing_application", case, f"{named(application)}: no record, {low:.1%} of them on the days before")  # fmt: skip
+            yield Finding(
+                "missing_application", case, f"{named(application)}: no record, {low:.1%} of them on the days before"
+            )
         if share >= NEW_FRAC and not high:
-            yield Finding("new_application", "unread", f"{named(application)}: {share:.1%} of the records, none on the days before")  # fmt: skip
+            yield Finding(
+                "new_application",
+                "unread",
+                f"{named(application)}: {share:.1%} of the records, none on the days before",
+            )
 
 
 def _sizes(profile: Profile) -> dict[str, float]:
@@ -104,7 +109,7 @@ def _actions(today: Profile, earlier: Sequence[Profile], application: str) -> It
         name: low_and_high([day.get(name, 0.0) for day in days])
         for name in {*now, *(name for day in days for name in day)} - {OTHER}
     }
-    new = {n for n, share in now.items() if share >= NEW_ACTION_FRAC and n != OTHER and not before[n][1]}  # fmt: skip
+    new = {n for n, share in now.items() if share >= NEW_ACTION_FRAC and n != OTHER and not before[n][1]}
     for old in sorted(before):
         low, share = before[old][0], now.get(old, 0.0)
         if low * records < ENOUGH or share >= FALLEN * low:
@@ -113,12 +118,22 @@ def _actions(today: Profile, earlier: Sequence[Profile], application: str) -> It
         if alike:
             name = max(alike, key=lambda one: (SequenceMatcher(None, old, one).ratio(), one))
             new.discard(name)
-            yield Finding("renamed_action", _case(old, name), f"{named(application)}: action {old} is now {name} ({low:.1%} of the records, {now[name]:.1%} now)")  # fmt: skip
+            yield Finding(
+                "renamed_action",
+                _case(old, name),
+                f"{named(application)}: action {old} is now {name} ({low:.1%} of the records, {now[name]:.1%} now)",
+            )
         elif share < GONE * low:
-            yield Finding("missing_action", _case(old, ""), f"{named(application)}: action {old} is gone ({low:.1%} of the records before, {share:.1%} now)")  # fmt: skip
+            yield Finding(
+                "missing_action",
+                _case(old, ""),
+                f"{named(application)}: action {old} is gone ({low:.1%} of the records before, {share:.1%} now)",
+            )
     for name in sorted(new):
         case = "read" if name.lower() in ACTS else "unread"
-        yield Finding("new_action", case, f"{named(application)}: action {name} is new ({now[name]:.1%} of the records)")  # fmt: skip
+        yield Finding(
+            "new_action", case, f"{named(application)}: action {name} is new ({now[name]:.1%} of the records)"
+        )
 
 
 def _case(old: str, new: str) -> str:
@@ -135,14 +150,18 @@ def _forms(today: Profile, earlier: Sequence[Profile]) -> Iterator[Finding]:
             if days and share >= FORM_FRAC and max(day.get(form, 0.0) for day in days) < NEW_FRAC:
                 case = "read" if form in READ_FORMS else "needed"
                 before = ", ".join(sorted({name for day in days for name in day}))
-                yield Finding("timestamp_form", case, f"{named(application)}: timestamps as {form} in {share:.1%} of the records, {before} before")  # fmt: skip
+                yield Finding(
+                    "timestamp_form",
+                    case,
+                    f"{named(application)}: timestamps as {form} in {share:.1%} of the records, {before} before",
+                )
 
 
 def _ordinals(today: Profile, earlier: Sequence[Profile]) -> Iterator[Finding]:
     for application, lowest in today["lowest_ordinal"].items():
-        before = {d["lowest_ordinal"][application] for d in earlier if application in d["lowest_ordinal"]}  # fmt: skip
+        before = {d["lowest_ordinal"][application] for d in earlier if application in d["lowest_ordinal"]}
         enough = today["records"][application].get("impression", 0) >= ORDINALS
         if enough and before and lowest not in before:
             case = "read" if lowest in (0, 1) else "needed"
             words = " or ".join(map(str, sorted(before)))
-            yield Finding("ordinal_base", case, f"{named(application)}: places begin at {lowest}, {words} before")  # fmt: skip
+            yield Finding("ordinal_base", case, f"{named(application)}: places begin at {lowest}, {words} before")

@@ -31,19 +31,25 @@ def expected(today: Profile, shape: Shape) -> Iterator[Told]:
             who = _who(application, kind)
             for path in shape.needed.get(kind, ()) if records >= ENOUGH else ():
                 if (share := _share(fields, path)) < 0.5:
-                    yield "missing_field", "needed", f"{who}: {path} is in {share:.1%} of the records, expected in all"  # fmt: skip
+                    yield "missing_field", "needed", f"{who}: {path} is in {share:.1%} of the records, expected in all"
             for path, types in shape.read.items() if records >= ENOUGH else ():
                 for name, share in fields.get(path, {}).items():
                     if name not in types and share >= 0.5:
-                        yield "changed_type", "needed", f"{who}: {path} is of type {name}, expected {' or '.join(types)}"  # fmt: skip
+                        yield (
+                            "changed_type",
+                            "needed",
+                            f"{who}: {path} is of type {name}, expected {' or '.join(types)}",
+                        )
         for form, share in today["timestamps"].get(application, {}).items():
             if form not in READ_FORMS and share >= 0.5:
-                yield "timestamp_form", "needed", f"{application or 'records without application'}: timestamps as {form} in {share:.1%} of the records, expected one of {', '.join(READ_FORMS)}"  # fmt: skip
+                yield (
+                    "timestamp_form",
+                    "needed",
+                    f"{application or 'records without application'}: timestamps as {form} in {share:.1%} of the records, expected one of {', '.join(READ_FORMS)}",
+                )
 
 
-def field_findings(
-    today: Profile, earlier: Sequence[Profile], application: str, shape: Shape
-) -> Iterator[Told]:
+def field_findings(today: Profile, earlier: Sequence[Profile], application: str, shape: Shape) -> Iterator[Told]:
     """Fields of an application that came, went, were renamed or changed their type."""
     for kind, records in today["records"][application].items():
         days = [
@@ -60,11 +66,11 @@ def field_findings(
 
 def _names(
     fields: dict[str, Types], days: Sequence[dict[str, Types]], records: int, kind: str, shape: Shape, who: str
-) -> Iterator[Told]:  # fmt: skip
+) -> Iterator[Told]:
     paths = {*fields, *(path for day in days for path in day)}
     before = {path: low_and_high([_share(day, path) for day in days]) for path in paths}
     now = {path: _share(fields, path) for path in paths}
-    new = {p for p in fields if now[p] >= NEW_FRAC and not before[p][1] and p.rpartition(".")[2] != OTHER}  # fmt: skip
+    new = {p for p in fields if now[p] >= NEW_FRAC and not before[p][1] and p.rpartition(".")[2] != OTHER}
     # what is needed first: it has the first choice among the new names
     for old in sorted(paths, key=lambda one: (shape.case(kind, one) != "needed", one)):
         case, (low, _) = shape.case(kind, old), before[old]
@@ -73,9 +79,13 @@ def _names(
         if name := _successor(old, new, fields, days, low - now[old], now):
             new.discard(name)
             weight = "read" if shape.stands_for(old, name) else case
-            yield "renamed_field", weight, f"{who}: {old} is now {name} (in {low:.1%} of the records before, {now[name]:.1%} now)"  # fmt: skip
+            yield (
+                "renamed_field",
+                weight,
+                f"{who}: {old} is now {name} (in {low:.1%} of the records before, {now[name]:.1%} now)",
+            )
         else:
-            yield "missing_field", case, f"{who}: {old} is in {now[old]:.1%} of the records, {low:.1%} before"  # fmt: skip
+            yield "missing_field", case, f"{who}: {old} is in {now[old]:.1%} of the records, {low:.1%} before"
     for path in sorted(new):
         yield "new_field", "unread", f"{who}: {path} is new, in {now[path]:.1%} of the records"
 
@@ -91,14 +101,17 @@ def _enough(low: float, now: float) -> int:
 
 
 def _successor(
-    old: str, new: set[str], fields: dict[str, Types], days: Sequence[dict[str, Types]], lost: float, now: dict[str, float]
-) -> str:  # fmt: skip
+    old: str,
+    new: set[str],
+    fields: dict[str, Types],
+    days: Sequence[dict[str, Types]],
+    lost: float,
+    now: dict[str, float],
+) -> str:
     """The new name that took an old one's place: as often, of the same type, and the most like it; none: empty."""
     kinds = {name for day in days for name in day.get(old, {})}
     alike = [
-        path
-        for path in new
-        if abs(lost - now[path]) <= ALIKE * max(lost, now[path]) and kinds & set(fields[path])
+        path for path in new if abs(lost - now[path]) <= ALIKE * max(lost, now[path]) and kinds & set(fields[path])
     ]
     return max(alike, key=lambda one: (SequenceMatcher(None, old, one).ratio(), one), default="")
 
@@ -114,7 +127,11 @@ def _types(
             case = "unread"
             if path in shape.read:
                 case = "read" if name in shape.read[path] else "needed"
-            yield "changed_type", case, f"{who}: {path} is of type {name} in {share:.1%} of the records, {' or '.join(sorted(before))} before"  # fmt: skip
+            yield (
+                "changed_type",
+                case,
+                f"{who}: {path} is of type {name} in {share:.1%} of the records, {' or '.join(sorted(before))} before",
+            )
 
 
 def _share(fields: dict[str, Types], path: str) -> float:

@@ -81,8 +81,19 @@ LOG = Shape(
     },
     read={
         **dict.fromkeys(
-            ("application", "action_name", "query_id", "client_id", "session_id", "user_query", "timestamp", _ITEM,
-             _PLACE, "event_attributes.session_id", "event_attributes.client_id"),
+            (
+                "application",
+                "action_name",
+                "query_id",
+                "client_id",
+                "session_id",
+                "user_query",
+                "timestamp",
+                _ITEM,
+                _PLACE,
+                "event_attributes.session_id",
+                "event_attributes.client_id",
+            ),
             _TEXT,
         ),
         **dict.fromkeys(("event_attributes", "event_attributes.object", "event_attributes.position"), ("object",)),
@@ -93,7 +104,7 @@ LOG = Shape(
         frozenset({"client_id", "event_attributes.client_id"}),
         frozenset({"session_id", "event_attributes.session_id"}),
     ),
-)  # fmt: skip
+)
 
 CATALOGUE = Shape(
     needed={"item": ("item_id", "title")},

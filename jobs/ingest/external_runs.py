@@ -59,9 +59,7 @@ def _read_parquet(path: Path) -> pa.Table:
     rows = pq.read_table(path)
     by = next((name for name in ("score", "rank") if name in rows.column_names), "")
     if not by or not {"query", "item_id"} <= set(rows.column_names):
-        raise ValueError(
-            f"{path}: found columns {rows.column_names}, expected query, item_id, and score or rank"
-        )
+        raise ValueError(f"{path}: found columns {rows.column_names}, expected query, item_id, and score or rank")
     if any(rows.column(name).null_count for name in ("query", "item_id", by)):
         raise ValueError(f"{path}: a row has no query, item_id or {by}; expected all three in each")
     try:
@@ -71,12 +69,8 @@ def _read_parquet(path: Path) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"{path}: not readable as a ranking ({error})") from error
     once(table_of({"query_id": typed.cast(pa.string()), "item_id": item}), path)
-    ids = pa.array(
-        [query_id(normalise_query(text)) for text in texts(typed.dictionary)], pa.string()
-    )
+    ids = pa.array([query_id(normalise_query(text)) for text in texts(typed.dictionary)], pa.string())
     query = pick(ids, typed.indices.to_numpy(zero_copy_only=False))
-    found = table_of({
-        "query_id": query, "item_id": item, "score": pc.negate(score) if by == "rank" else score,
-    })  # fmt: skip
+    found = table_of({"query_id": query, "item_id": item, "score": pc.negate(score) if by == "rank" else score})
     best = found.group_by(["query_id", "item_id"]).aggregate([("score", "max")])
     return in_order(best.rename_columns(["query_id", "item_id", "score"]), path)

@@ -63,12 +63,7 @@ class Args:
     accept_drift: int = 0
 
     def __post_init__(self) -> None:
-        counts = (
-            self.session_minutes,
-            self.max_searches_per_minute,
-            self.min_searchers,
-            self.searcher_days,
-        )
+        counts = (self.session_minutes, self.max_searches_per_minute, self.min_searchers, self.searcher_days)
         if min(counts) < 1 or min(self.late_hours, self.late_days) < 0:
             raise ValueError(
                 "session_minutes, max_searches_per_minute, min_searchers and searcher_days start at 1, late_hours and"
@@ -87,12 +82,7 @@ def main(args: Args) -> dict[str, object]:
     before = earlier(ds, args.late_days)
     known = before_day(SEARCHERS, ds, args.searcher_days - 1)
     settings = attribution.Settings(
-        ds,
-        args.session_minutes,
-        args.max_searches_per_minute,
-        args.late_hours,
-        args.late_days,
-        args.min_searchers,
+        ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
     with (
         spark_session("impressions", [log]) as spark,
@@ -106,9 +96,7 @@ def main(args: Args) -> dict[str, object]:
         check_lines(args.log, lines, args.max_rejected_frac)
         delivery.tell(out)
         attribution.visits(tables, settings)
-        searchers.write_spark(
-            spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"]
-        )
+        searchers.write_spark(spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"])
         searches = attribution.admit(tables, settings, known)
         attribution.place(tables, lines)
         acts = _write(args, out, tables)
@@ -161,16 +149,10 @@ def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) ->
     named = before.arrivals(spark).join(names, "search_id", "left_semi")
     overlaid(spark, named).createOrReplaceTempView("earlier")
     found = spark.sql(sql_text("late"), args={"ds": ds})
-    days = {
-        f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted
-    }
+    days = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted}
     tally = Tally(found.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, days)
     kept = tally.frame.where("reason IS NULL").select(*out.partition.table.columns)
     out.write_spark(kept, by=KEY, parted=True)
     dropped = tally.dropped("lines")
-    out.count(
-        "late events", tally.kept("lines") + sum(dropped.values()), tally.kept("lines"), dropped
-    )
-    out.facts["days_changed"] = {
-        day: tally[f"day {day}"] for day in before.wanted if tally[f"day {day}"]
-    }
+    out.count("late events", tally.kept("lines") + sum(dropped.values()), tally.kept("lines"), dropped)
+    out.facts["days_changed"] = {day: tally[f"day {day}"] for day in before.wanted if tally[f"day {day}"]}

@@ -49,19 +49,15 @@ class Inspection:
     def alerts(self) -> list[str]:
         """What somebody should look at: names and counts."""
         name = self.whole.partition
-        found = [f"{name}: {one['name']} set aside ({one['bytes']:,} bytes): {one['reason']}" for one in self.aside]  # fmt: skip
+        found = [f"{name}: {one['name']} set aside ({one['bytes']:,} bytes): {one['reason']}" for one in self.aside]
         return found[:NAMED] + [f"{name}: {text}" for text in self.drift["findings"][:NAMED]]
 
     def tell(self, out: Attempt) -> None:
         """Put it into the manifest."""
-        out.facts |= {
-            "files_set_aside": list(self.aside),
-            "profile": self.profile,
-            "drift": self.drift,
-        }
+        out.facts |= {"files_set_aside": list(self.aside), "profile": self.profile, "drift": self.drift}
 
 
-def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_drift: int) -> Inspection:  # fmt: skip
+def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_drift: int) -> Inspection:
     """Look every file through, once, several at a time; `output` names the table whose days hold earlier profiles.
 
     Raises:
@@ -76,7 +72,7 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
     kept = [entry for entry in pinned.manifest.files if entry.name not in names]
     whole = Whole(pinned.partition, replace(pinned.manifest, files=kept), pinned.manifest_sha256)
     is_log = pinned.partition.name == "log"
-    records = (r for entry, one in zip(entries, scans, strict=True) if not one.flaw for r in _records(entry, one))  # fmt: skip
+    records = (r for entry, one in zip(entries, scans, strict=True) if not one.flaw for r in _records(entry, one))
     profile = log_profile(records) if is_log else items_profile(records)
     days = _earlier(output)
     found = findings(profile, [facts for _, facts in days], LOG if is_log else CATALOGUE)
@@ -136,4 +132,4 @@ def _records(entry: FileEntry, found: Scan) -> Sequence[Record]:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error:
         return []
-    return [{k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str) and v} for row in rows]  # fmt: skip
+    return [{k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str) and v} for row in rows]

@@ -51,10 +51,7 @@ def main(args: Args) -> dict[str, object]:
     with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
         catalogue_rows(spark, catalogue).createOrReplaceTempView("catalogue_rows")
         judged = spark.sql(sql_text("items"))
-        mended = {
-            f"{name} mended": f"if(reason IS NULL AND {name}_mended, 1, 0)"
-            for name in ("price", "attributes")
-        }
+        mended = {f"{name} mended": f"if(reason IS NULL AND {name}_mended, 1, 0)" for name in ("price", "attributes")}
         columns = list(args.items.table.columns)
         files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
         parts = judged.select(*columns, "reason", "price_mended", "attributes_mended")
@@ -115,6 +112,4 @@ def _check(args: Args, tally: Tally) -> None:
 
 def _set_aside(out: Attempt, judged: DataFrame) -> None:
     columns = ("reason", "file", "substring(make_valid_utf8(raw), 1, 500) AS raw")
-    out.quarantine(
-        judged.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"]
-    )
+    out.quarantine(judged.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"])

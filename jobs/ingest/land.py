@@ -22,14 +22,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jobs.ingest.delivered_files import (
-    LINES,
-    LOG_ENDINGS,
-    copy_checked,
-    find,
-    plain_name,
-    refuse_others,
-)
+from jobs.ingest.delivered_files import LINES, LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
 from jobs.ingest.external_runs import RUN_ENDINGS, stems
 from jobs.lake import storage as store
 from jobs.lake.arrow_schema import arrow_schema
@@ -95,11 +88,7 @@ def _copy(out: Attempt, sources: Sequence[str]) -> None:
     met = Counter(names)
     with progress("land", len(sources), "files") as advance:
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
-            unique = (
-                name
-                if met[name] == 1 and not name.startswith(("_", "."))
-                else f"{number:05d}{name}"
-            )
+            unique = name if met[name] == 1 and not name.startswith(("_", ".")) else f"{number:05d}{name}"
             copy_checked(source, str(out.folder / unique))
             advance(1)
 

@@ -44,12 +44,7 @@ class Earlier:
             for pinned in days.days
         ]
         none = Window(IMPRESSIONS, []).read(spark)
-        return union(
-            [
-                none.selectExpr(*ROW, "CAST(NULL AS DATE) AS day", "CAST(NULL AS DATE) AS arrived"),
-                *frames,
-            ]
-        )
+        return union([none.selectExpr(*ROW, "CAST(NULL AS DATE) AS day", "CAST(NULL AS DATE) AS arrived"), *frames])
 
 
 def earlier(ds: str, days: int) -> Earlier:

@@ -22,9 +22,14 @@ MAX_FIELDS, MAX_APPLICATIONS, MAX_DEPTH = 80, 12, 4
 OTHER = "other"
 # the names that sql/log_lines.sql knows the four acts by
 ACTS = {
-    "impression": "impression", "click": "click", "click_through": "click", "item_click": "click",
-    "add_to_cart": "cart", "cart": "cart", "purchase": "purchase",
-}  # fmt: skip
+    "impression": "impression",
+    "click": "click",
+    "click_through": "click",
+    "item_click": "click",
+    "add_to_cart": "cart",
+    "cart": "cart",
+    "purchase": "purchase",
+}
 ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
 DIGITS = {13: "epoch_ms", 10: "epoch_s"}
 
@@ -39,7 +44,7 @@ def parsed(lines: Iterable[bytes]) -> Iterator[Record]:
             found = json.loads(line[start:])
         except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict) and not (len(found) == 1 and ("index" in found or "create" in found)):  # fmt: skip
+        if isinstance(found, dict) and not (len(found) == 1 and ("index" in found or "create" in found)):
             yield found
 
 
@@ -53,9 +58,7 @@ def items_profile(records: Iterable[Record]) -> Profile:
     return _profile(records, lambda _: ("", "item"), is_log=False)
 
 
-def _profile(
-    records: Iterable[Record], group: Callable[[Record], tuple[str, str]], is_log: bool
-) -> Profile:
+def _profile(records: Iterable[Record], group: Callable[[Record], tuple[str, str]], is_log: bool) -> Profile:
     seen = _Seen()
     for record in records:
         application, kind = group(record)
@@ -72,7 +75,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.records: Counter[tuple[str, str]] = Counter()
-        self.fields: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))  # fmt: skip
+        self.fields: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self.actions: dict[str, Counter[str]] = defaultdict(Counter)
         self.forms: dict[str, Counter[str]] = defaultdict(Counter)
         self.lowest: dict[str, int] = {}
@@ -93,14 +96,24 @@ class _Seen:
         by_size = Counter[str]()
         for (application, _), number in self.records.items():
             by_size[application] += number
-        common = [one for one, n in by_size.most_common(MAX_APPLICATIONS) if n >= LEAST_FRAC * total]  # fmt: skip
+        common = [one for one, n in by_size.most_common(MAX_APPLICATIONS) if n >= LEAST_FRAC * total]
         return {
-            "records": {one: {kind: n for (whose, kind), n in sorted(self.records.items()) if whose == one} for one in sorted(common)},
-            "fields": {one: {kind: _shares(of, self.records[one, kind]) for (whose, kind), of in sorted(self.fields.items()) if whose == one} for one in sorted(common)},
+            "records": {
+                one: {kind: n for (whose, kind), n in sorted(self.records.items()) if whose == one}
+                for one in sorted(common)
+            },
+            "fields": {
+                one: {
+                    kind: _shares(of, self.records[one, kind])
+                    for (whose, kind), of in sorted(self.fields.items())
+                    if whose == one
+                }
+                for one in sorted(common)
+            },
             "actions": {one: _common(self.actions[one], by_size[one]) for one in sorted(common) if one in self.actions},
             "timestamps": {one: _common(self.forms[one], by_size[one]) for one in sorted(common) if one in self.forms},
             "lowest_ordinal": {one: self.lowest[one] for one in sorted(common) if one in self.lowest},
-        }  # fmt: skip
+        }
 
 
 def _shares(fields: dict[str, Counter[str]], records: int) -> dict[str, dict[str, float]]:
@@ -170,9 +183,13 @@ def json_type(value: Any) -> str:
 
 
 _TYPES: tuple[tuple[Any, str], ...] = (
-    (str, "string"), (bool, "boolean"), (Mapping, "object"), ((list, tuple), "array"), (date, "timestamp"),
+    (str, "string"),
+    (bool, "boolean"),
+    (Mapping, "object"),
+    ((list, tuple), "array"),
+    (date, "timestamp"),
     ((bytes, bytearray), "binary"),
-)  # fmt: skip
+)
 
 
 def timestamp_form(value: Any) -> str:

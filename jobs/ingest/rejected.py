@@ -28,8 +28,10 @@ class Rejected:
 
     def table(self) -> str:
         """The counts, in columns."""
-        rows = [(reason, file or "(no longer kept)", f"{number:,} lines") for (reason, file), number in self.lines.items()]  # fmt: skip
-        rows += [("damaged", one["name"], f"{one['bytes']:,} bytes: {one['reason']}") for one in self.files]  # fmt: skip
+        rows = [
+            (reason, file or "(no longer kept)", f"{number:,} lines") for (reason, file), number in self.lines.items()
+        ]
+        rows += [("damaged", one["name"], f"{one['bytes']:,} bytes: {one['reason']}") for one in self.files]
         if not rows:
             return "nothing was set aside"
         first, second = (max(len(row[column]) for row in rows) for column in (0, 1))

@@ -14,7 +14,7 @@ from jobs.ingest.inspect import damaged
 from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
-from jobs.lake.partitions import (  # fmt: skip
+from jobs.lake.partitions import (
     ACTS,
     ASKED,
     IMPRESSIONS,
@@ -63,9 +63,7 @@ def land_mended(out: Attempt, sources: Sequence[str]) -> Mended:
     broken = {one["name"] for one in damaged(before)}
     replaced = {name for source in sources if (name := plain_name(source)) in broken}
     names = {entry.name: entry.sha256 for entry in before.entries() if entry.name not in replaced}
-    for (
-        name
-    ) in names:  # as their manifest says: that was checked while the damaged ones were looked for
+    for name in names:  # as their manifest says: that was checked while the damaged ones were looked for
         copy_checked(f"{before.uri}/{name}", str(out.folder / name))
     added, known = [], []
     for source in sources:
@@ -82,9 +80,7 @@ def land_mended(out: Attempt, sources: Sequence[str]) -> Mended:
     out.facts["mended"] = [*before.facts.get("mended", ()), told]
     out.facts["sources"] = [*before.facts.get("sources", ()), *sources]
     if not added:
-        raise ValueError(
-            f"{out.partition}: {', '.join(known)} is in it already; nothing was landed"
-        )
+        raise ValueError(f"{out.partition}: {', '.join(known)} is in it already; nothing was landed")
     return Mended(added, sorted(replaced), known)
 
 

@@ -57,7 +57,7 @@ def main(args: Args) -> dict[str, object]:
         log.warning(
             "%s: its rejected lines were deleted by jobs.privacy.retention, their days are over; deliver the lines anew, from the shop's own",
             args.impressions,
-        )  # fmt: skip
+        )
     elif args.show and exists(args.impressions):
         for text in samples(pin(args.impressions, even_stopped=True), args.show):
             log.info("%s", text)
@@ -86,7 +86,13 @@ def _mend(args: Args) -> dict[str, object]:
         mended = land_mended(out, sources)
     days = readers(args.impressions)
     again = _commands(args, days)
-    log.info("%s: %d files added, %d of them in place of damaged ones; make the day anew:\n%s", args.raw, len(mended.added), len(mended.replaced), "\n".join(again))  # fmt: skip
+    log.info(
+        "%s: %d files added, %d of them in place of damaged ones; make the day anew:\n%s",
+        args.raw,
+        len(mended.added),
+        len(mended.replaced),
+        "\n".join(again),
+    )
     log.info("later days that were made of it: %s", ", ".join(days) or "none")
     return {
         "log": str(args.raw),
@@ -104,7 +110,7 @@ def _commands(args: Args, days: list[str]) -> list[str]:
     given = {"log": str(args.raw), "impressions": str(args.impressions)}
     if exists(args.impressions):
         given = pin(args.impressions, even_stopped=True).manifest.args | given
-    words = [word for name, value in given.items() if value != "" for word in (f"--{name}", str(value))]  # fmt: skip
+    words = [word for name, value in given.items() if value != "" for word in (f"--{name}", str(value))]
     job = shlex.join(["python", "-m", "jobs", "impressions", *words])
     dag = f"airflow dags trigger pairs_daily --conf {shlex.quote(json.dumps({'ds': ds}))}"
     if days:

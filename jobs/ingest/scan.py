@@ -99,9 +99,7 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
             raise FlawError("a hole: 512 NULs and more in a row")
         whole, newline, rest = (rest + piece).rpartition(b"\n")
         if len(rest) > MAX_LINE_BYTES:
-            raise FlawError(
-                f"a line of more than {MAX_LINE_BYTES >> 20} MiB; its line ends are lost"
-            )
+            raise FlawError(f"a line of more than {MAX_LINE_BYTES >> 20} MiB; its line ends are lost")
         if newline:
             total += whole.count(b"\n") + 1
             bad += _bad_lines(whole)

@@ -28,11 +28,7 @@ HEADER_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 20
 LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
 # where a row stands: later files, blocks and lines were delivered later
-PLACE = (
-    "_metadata.file_name AS file",
-    "_metadata.file_block_start AS block",
-    "monotonically_increasing_id() AS line",
-)
+PLACE = ("_metadata.file_name AS file", "_metadata.file_block_start AS block", "monotonically_increasing_id() AS line")
 KINDS: dict[str, tuple[str, ...]] = {
     "lines": (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz"),
     "csv": (".csv", ".csv.gz"),
@@ -61,9 +57,7 @@ def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def json_lines(
-    spark: SparkSession, uris: Sequence[str], fields: str, skipped: str = "false"
-) -> DataFrame:
+def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: str = "false") -> DataFrame:
     """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
 
     Taken as well: a byte order mark, and `index<TAB>json`. Every leaf of `fields` should be STRING: then a number,
@@ -171,9 +165,14 @@ def csv_rows(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
     names = [name.replace("`", "") for name in header]
     schema = ", ".join(f"`{name}` STRING" for name in [*names, CORRUPT])
     rows = spark.read.csv(
-        store.spark_uri(uri), schema=schema, header=True, multiLine=True, escape='"',
-        columnNameOfCorruptRecord=CORRUPT, enforceSchema=True,
-    )  # fmt: skip
+        store.spark_uri(uri),
+        schema=schema,
+        header=True,
+        multiLine=True,
+        escape='"',
+        columnNameOfCorruptRecord=CORRUPT,
+        enforceSchema=True,
+    )
     return rows.selectExpr(
         *PLACE,
         f"coalesce({CORRUPT}, to_json(struct(*))) AS raw",

@@ -34,8 +34,7 @@ LINE_COLUMNS = (
     "record.action_name",
     "trim(record.query_id) AS search_id",
     "coalesce(nullif(record.client_id, ''), nullif(record.event_attributes.client_id, '')) AS client_id",
-    "coalesce(nullif(record.session_id, ''), nullif(record.event_attributes.session_id, '')) "
-    + "AS session_id",
+    "coalesce(nullif(record.session_id, ''), nullif(record.event_attributes.session_id, '')) " + "AS session_id",
     "record.user_query",
     "record.timestamp",
     "coalesce(record.query_response_hit_ids, record.query_response_object_ids) AS hit_ids",

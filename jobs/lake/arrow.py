@@ -52,9 +52,7 @@ def large(parts: Iterable[Strings]) -> Strings:
 def find(wanted: Sequence[str] | Strings, among: Sequence[str] | Strings) -> Rows:
     """Row of each wanted string among others, -1 where it is not there."""
     known = among if isinstance(among, pa.Array) else pa.array(among, pa.string())
-    asked = (
-        wanted.cast(known.type) if isinstance(wanted, pa.Array) else pa.array(wanted, known.type)
-    )
+    asked = wanted.cast(known.type) if isinstance(wanted, pa.Array) else pa.array(wanted, known.type)
     found: Any = pc.index_in(asked, known)
     rows: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return rows

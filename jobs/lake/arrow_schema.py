@@ -36,9 +36,7 @@ def conform(data: pa.Table, table: Table) -> pa.Table:
     """
     wanted = arrow_schema(table)
     if data.column_names != wanted.names:
-        raise ValueError(
-            f"{table.name}: found columns {data.column_names}, expected {wanted.names}"
-        )
+        raise ValueError(f"{table.name}: found columns {data.column_names}, expected {wanted.names}")
     for number, field in enumerate(data.schema):
         if pa.types.is_fixed_size_list(field.type):
             wanted = wanted.set(number, field)

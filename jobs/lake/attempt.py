@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 class Attempt:
     """What a job fills: files in `folder`, figures in `facts`, counts in `count`."""
 
-    def __init__(
-        self, partition: Partition, folder: Path, uri: str, inputs: Sequence[Pinned]
-    ) -> None:
+    def __init__(self, partition: Partition, folder: Path, uri: str, inputs: Sequence[Pinned]) -> None:
         self.partition = partition
         self.folder = folder
         self.uri = uri
@@ -45,16 +43,12 @@ class Attempt:
         rows = conform(table, self.partition.table)
         pq.write_table(rows, self.folder / name, compression="zstd", write_page_checksum=True)
 
-    def write_spark(
-        self, frame: DataFrame, by: Sequence[str], files: int = 1, parted: bool = False
-    ) -> None:
+    def write_spark(self, frame: DataFrame, by: Sequence[str], files: int = 1, parted: bool = False) -> None:
         """Write a Spark frame as `files` Parquet files, hashed and sorted by `by`, so that a re-run makes
         the same bytes whatever order the shuffle delivered. parted: it is hashed already, a file for each part."""
         if frame.columns != list(self.partition.table.columns):
             expected = list(self.partition.table.columns)
-            raise ValueError(
-                f"{self.partition}: found columns {frame.columns}, expected {expected}"
-            )
+            raise ValueError(f"{self.partition}: found columns {frame.columns}, expected {expected}")
         parts = frame if parted else frame.repartition(files, *by)
         self._write_spark(parts.sortWithinPartitions(*by), "", "part")
 
@@ -64,9 +58,7 @@ class Attempt:
 
     def _write_spark(self, frame: DataFrame, folder: str, stem: str) -> None:
         scratch = f"{self.uri}/_spark"
-        frame.write.mode("overwrite").option("compression", "zstd").parquet(
-            store.spark_uri(scratch)
-        )
+        frame.write.mode("overwrite").option("compression", "zstd").parquet(store.spark_uri(scratch))
         system, root = store.filesystem(self.uri)
         parts = [name for name, _ in store.list_files(scratch) if name.endswith(".parquet")]
         if folder:

@@ -41,8 +41,6 @@ def pin_copy(folder: str | Path, version: str = "") -> Copied:
         ) from None
     found = hashlib.sha256(data).hexdigest()
     if not found.startswith(version):
-        raise RuntimeError(
-            f"{folder}: holds version {found[:12]}, expected {version}; copy it again"
-        )
+        raise RuntimeError(f"{folder}: holds version {found[:12]}, expected {version}; copy it again")
     manifest = Manifest.from_json(data)
     return Copied(Partition.parse(manifest.partition), manifest, found, str(folder))

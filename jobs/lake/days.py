@@ -37,6 +37,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
-        raise ValueError(
-            f"NIGHTSHELF_TIME_ZONE={name!r}: expected a time zone such as Europe/Warsaw or UTC"
-        ) from None
+        raise ValueError(f"NIGHTSHELF_TIME_ZONE={name!r}: expected a time zone such as Europe/Warsaw or UTC") from None

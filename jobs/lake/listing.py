@@ -26,6 +26,6 @@ def _values(place: str, key: str) -> list[str]:
     """Values of a key among the folders of a place; what somebody left there beside them is passed over."""
     system, path = store.filesystem(place)
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    names = [info.base_name for info in found if not info.is_file and info.base_name.startswith(f"{key}=")]  # fmt: skip
+    names = [info.base_name for info in found if not info.is_file and info.base_name.startswith(f"{key}=")]
     is_valid, _ = KEYS[key]
     return sorted(filter(is_valid, (name.removeprefix(f"{key}=") for name in names)))

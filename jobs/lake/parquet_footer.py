@@ -27,9 +27,7 @@ def steady(uri: str) -> None:
     if not store.is_local(uri):
         data = store.read_bytes(uri)
         start = _footer_start(uri, data[-TAIL_BYTES:], len(data))
-        store.write_bytes(
-            uri, data[:start] + sort_encodings(data[start:-TAIL_BYTES]) + data[-TAIL_BYTES:]
-        )
+        store.write_bytes(uri, data[:start] + sort_encodings(data[start:-TAIL_BYTES]) + data[-TAIL_BYTES:])
         return
     path: Path = store.local_path(uri)
     with path.open("r+b") as file:
@@ -82,9 +80,7 @@ def _struct(data: bytearray, at: int, path: tuple[int, ...]) -> int:
     return at + 1
 
 
-def _value(
-    data: bytearray, at: int, kind: int, path: tuple[int, ...] | None, in_list: bool = False
-) -> int:
+def _value(data: bytearray, at: int, kind: int, path: tuple[int, ...] | None, in_list: bool = False) -> int:
     if kind in (1, 2):  # a boolean field is its own header
         return at + in_list
     if kind == 3:

@@ -32,9 +32,18 @@ def trial() -> str:
 
 # what follows from training: in a trial these tables live apart
 TRAINED = (
-    "bert", "towers", "negatives", "embeddings", "quantiser", "codes", "index", "categories", "rankings", "report",
+    "bert",
+    "towers",
+    "negatives",
+    "embeddings",
+    "quantiser",
+    "codes",
+    "index",
+    "categories",
+    "rankings",
+    "report",
     "measures",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,7 @@ class Table:
 
     def at(self, **values: str) -> Partition:
         """The partition with these key values; a Jinja expression stands for a value in a DAG."""
-        return Partition(
-            self.name, tuple((key, values.pop(key, "")) for key in self.keys), tuple(values)
-        )
+        return Partition(self.name, tuple((key, values.pop(key, "")) for key in self.keys), tuple(values))
 
     @property
     def root(self) -> str:
@@ -180,10 +187,35 @@ RETENTION = Table("retention", 1, ("ds",))
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CATALOGUE, LOG, LABELS, TRUTH, RUNS, SEARCHERS, ITEMS, IMPRESSIONS, LATE, ACTS, ASKED, PROPENSITIES,
-        PAIRS, QUERIES, QRELS, BERT, TOWERS, NEGATIVES, EMBEDDINGS, QUANTISER, CODES, INDEX, CATEGORIES, RANKINGS,
-        REPORT, MEASURES, SWEEP, RETENTION,
+        CATALOGUE,
+        LOG,
+        LABELS,
+        TRUTH,
+        RUNS,
+        SEARCHERS,
+        ITEMS,
+        IMPRESSIONS,
+        LATE,
+        ACTS,
+        ASKED,
+        PROPENSITIES,
+        PAIRS,
+        QUERIES,
+        QRELS,
+        BERT,
+        TOWERS,
+        NEGATIVES,
+        EMBEDDINGS,
+        QUANTISER,
+        CODES,
+        INDEX,
+        CATEGORIES,
+        RANKINGS,
+        REPORT,
+        MEASURES,
+        SWEEP,
+        RETENTION,
     )
-}  # fmt: skip
+}
 
 NOWHERE = Partition()

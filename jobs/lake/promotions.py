@@ -84,16 +84,12 @@ def find(history: Sequence[Promotion], to: str) -> Promotion:
         LookupError: there is none such, or several.
     """
     if not history:
-        raise LookupError(
-            "champion: points nowhere yet; `python -m jobs promote --report` moves it first"
-        )
+        raise LookupError("champion: points nowhere yet; `python -m jobs promote --report` moves it first")
     known = once(history)
     if to == "previous":
         line = in_line(history)
         if len(line) < 2:
-            raise LookupError(
-                f"previous: nothing served before {line[0].id}; known: {_list(known)}"
-            )
+            raise LookupError(f"previous: nothing served before {line[0].id}; known: {_list(known)}")
         return line[1]
     found = [event for event in known.values() if event.manifest_sha256.startswith(to)]
     if len(found) != 1:

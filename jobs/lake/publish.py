@@ -32,9 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def publish(
-    partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned] = ()
-) -> Iterator[Attempt]:
+def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned] = ()) -> Iterator[Attempt]:
     """Open an attempt; what is in it when the block ends without an error becomes the partition.
 
     Raises:

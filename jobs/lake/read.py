@@ -50,12 +50,7 @@ class Pinned:
     @property
     def source(self) -> Source:
         """How a manifest names this input."""
-        return Source(
-            str(self.partition),
-            self.manifest.attempt,
-            self.manifest_sha256,
-            self.manifest.content_sha256,
-        )
+        return Source(str(self.partition), self.manifest.attempt, self.manifest_sha256, self.manifest.content_sha256)
 
     def entries(self, role: str = "data") -> list[FileEntry]:
         """The listed files of a role."""
@@ -166,13 +161,9 @@ def read_verdict(pinned: Pinned) -> dict[str, Any]:
     return found
 
 
-def read_table(
-    pinned: Pinned, columns: Sequence[str] | None = None, where: pc.Expression | None = None
-) -> pa.Table:
+def read_table(pinned: Pinned, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
     """The rows of a Parquet partition as Arrow; only the listed files are opened."""
-    return dataset(pinned).to_table(
-        columns=None if columns is None else list(columns), filter=where
-    )
+    return dataset(pinned).to_table(columns=None if columns is None else list(columns), filter=where)
 
 
 def dataset(pinned: Pinned) -> pyarrow.dataset.Dataset:
@@ -192,7 +183,5 @@ def published_days(table: Table, first: str, last: str) -> list[str]:
     root = f"{lake_root()}/{table.name}_v{table.version}"
     system, path = store.filesystem(root)
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    days = sorted(
-        info.base_name.removeprefix("ds=") for info in found if info.base_name.startswith("ds=")
-    )
+    days = sorted(info.base_name.removeprefix("ds=") for info in found if info.base_name.startswith("ds="))
     return [day for day in days if first <= day <= last and exists(table.at(ds=day))]

@@ -15,15 +15,7 @@ from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
 from jobs.lake.commands import command_of
 from jobs.lake.fault import fault_point
-from jobs.lake.manifest import (
-    ASIDE,
-    MANIFEST,
-    POINTER,
-    FileEntry,
-    Manifest,
-    code_version,
-    content_sha256,
-)
+from jobs.lake.manifest import ASIDE, MANIFEST, POINTER, FileEntry, Manifest, code_version, content_sha256
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -77,10 +69,7 @@ def seal(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) ->
 def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
     """Args as they stand on a command line: what a manifest and MLflow keep."""
     values = {field.name: getattr(args, field.name) for field in fields(args)}
-    return {
-        name: value if isinstance(value, int | float) else str(value)
-        for name, value in values.items()
-    }
+    return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
 
 
 def _job_name(args: DataclassInstance) -> str:

@@ -71,9 +71,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     """Replace one object atomically: readers see the old bytes or the new, never a part."""
     if not is_local(uri):
         system, path = filesystem(uri)
-        with system.open_output_stream(
-            path
-        ) as stream:  # object stores show an object when it is closed
+        with system.open_output_stream(path) as stream:  # object stores show an object when it is closed
             stream.write(data)
         return
     target = local_path(uri)
@@ -193,6 +191,4 @@ def copy(source: str, target: str) -> None:
     writing, target_path = filesystem(target)
     if is_local(target):
         Path(target_path).parent.mkdir(parents=True, exist_ok=True)
-    fs.copy_files(
-        source_path, target_path, source_filesystem=reading, destination_filesystem=writing
-    )
+    fs.copy_files(source_path, target_path, source_filesystem=reading, destination_filesystem=writing)

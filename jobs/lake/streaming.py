@@ -12,9 +12,7 @@ from jobs.lake import storage as store
 from jobs.lake.read import Pinned
 
 
-def record_batches(
-    pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data"
-) -> Iterator[pa.RecordBatch]:
+def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data") -> Iterator[pa.RecordBatch]:
     """Columns of a partition's Parquet files, at most `rows` rows at a time, in the order of the files.
 
     Each file is checked against the manifest when its turn comes. Local ones are mapped into memory, so

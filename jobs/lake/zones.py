@@ -5,9 +5,7 @@ A zone says how long a day may stay (`jobs.privacy.retention`); a table that sta
 
 from __future__ import annotations
 
-RAW, JUDGED, DERIVED, MODEL, CATALOGUE, RECORD = (
-    "raw", "judged", "derived", "model", "catalogue", "record",
-)  # fmt: skip
+RAW, JUDGED, DERIVED, MODEL, CATALOGUE, RECORD = ("raw", "judged", "derived", "model", "catalogue", "record")
 
 ZONES: dict[str, tuple[str, ...]] = {
     # as people typed it, with who and when
@@ -16,8 +14,19 @@ ZONES: dict[str, tuple[str, ...]] = {
     JUDGED: ("labels", "runs"),
     # days made of the log: masked, counted, hashed
     DERIVED: (
-        "items", "impressions", "late", "acts", "asked", "propensities", "pairs", "queries", "qrels", "negatives",
-        "rankings", "measures", "sweep",
+        "items",
+        "impressions",
+        "late",
+        "acts",
+        "asked",
+        "propensities",
+        "pairs",
+        "queries",
+        "qrels",
+        "negatives",
+        "rankings",
+        "measures",
+        "sweep",
     ),
     # what was learnt and built; a moving name may hold it beyond its days
     MODEL: ("bert", "towers", "embeddings", "quantiser", "codes", "index", "categories", "report"),
@@ -25,7 +34,7 @@ ZONES: dict[str, tuple[str, ...]] = {
     CATALOGUE: ("catalogue",),
     # addresses and counts of what was deleted
     RECORD: ("retention",),
-}  # fmt: skip
+}
 
 # what is left of people's texts in a table of MODEL
 TYPED = {
@@ -46,6 +55,4 @@ def zone_of(table: str) -> str:
     for zone, tables in ZONES.items():
         if table in tables:
             return zone
-    raise LookupError(
-        f"{table}: in no zone of jobs/zones.py; say there what it holds of people, so that its days end"
-    )
+    raise LookupError(f"{table}: in no zone of jobs/zones.py; say there what it holds of people, so that its days end")

@@ -80,7 +80,7 @@ def airflow_env() -> dict[str, str]:
         "NIGHTSHELF_MLFLOW_URL": url("mlflow"),
         "NIGHTSHELF_SITE_URL": url("site"),
         "NIGHTSHELF_LAKE": lake if "://" in lake else str(Path(lake).absolute()),
-    }  # fmt: skip
+    }
 
 
 def airflow(*words: str) -> list[str]:
@@ -106,14 +106,17 @@ def prepare(env: Mapping[str, str]) -> None:
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}), encoding="utf-8")
     pools = folder / "pools.json"
-    pools.write_text(json.dumps({
-        name: {"slots": slots, "description": text, "include_deferred": False}
-        for name, (slots, text) in POOLS.items()
-    }), encoding="utf-8")  # fmt: skip
+    pools.write_text(
+        json.dumps(
+            {
+                name: {"slots": slots, "description": text, "include_deferred": False}
+                for name, (slots, text) in POOLS.items()
+            }
+        ),
+        encoding="utf-8",
+    )
     for command in (airflow("db", "migrate"), airflow("pools", "import", str(pools))):
-        found = subprocess.run(
-            command, env=dict(env), capture_output=True, text=True, check=False, timeout=300
-        )
+        found = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
         if found.returncode:
             tail = "\n".join((found.stdout + found.stderr).splitlines()[-10:])
             raise RuntimeError(f"{' '.join(command[2:])}: exit code {found.returncode}:\n{tail}")

@@ -44,9 +44,7 @@ class Args:
 
     def __post_init__(self) -> None:
         if self.data and not Path(self.data).is_dir():
-            raise ValueError(
-                f"data={self.data}: no such folder; expected one with items and relevance"
-            )
+            raise ValueError(f"data={self.data}: no such folder; expected one with items and relevance")
         if self.days < 2:
             raise ValueError(f"days={self.days}: expected 2 or more")
 
@@ -81,13 +79,19 @@ def stages(args: Args) -> list[Stage]:
         + " --acts acts/ds={0} --asked asked/ds={0}",
     ]
     return [
-        _batch("shop", [line for ds in days for line in _shop(args, ds)],
-               [LABELS.at(ds=args.ds), *(LOG.at(ds=ds) for ds in days)]),
-        _batch("history", [line.format(ds, _source(args, ds)) for ds in days[:-1] for line in past],
-               [ACTS.at(ds=ds) for ds in days[:-1]]),
+        _batch(
+            "shop",
+            [line for ds in days for line in _shop(args, ds)],
+            [LABELS.at(ds=args.ds), *(LOG.at(ds=ds) for ds in days)],
+        ),
+        _batch(
+            "history",
+            [line.format(ds, _source(args, ds)) for ds in days[:-1] for line in past],
+            [ACTS.at(ds=ds) for ds in days[:-1]],
+        ),
         _dag("pairs_daily", conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
         _dag("towers_weekly", weekly, lambda: [*champion()]),
-    ]  # fmt: skip
+    ]
 
 
 def _shop(args: Args, ds: str) -> list[str]:
@@ -99,10 +103,7 @@ def _shop(args: Args, ds: str) -> list[str]:
         lines = [f"marketplace {made} --items {args.items} --queries {args.queries}"]
     elif ds == _days(args)[0]:
         lines = [f"labelled --folder {shlex.quote(args.data)} {made}"]
-    return [
-        *lines,
-        f"simulate {made} --log log/ds={ds} --truth truth/ds={ds} --searches {args.searches}",
-    ]
+    return [*lines, f"simulate {made} --log log/ds={ds} --truth truth/ds={ds} --searches {args.searches}"]
 
 
 def _source(args: Args, ds: str) -> str:

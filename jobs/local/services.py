@@ -51,9 +51,15 @@ class Service:
             with self.log_file.open("w") as log:
                 # the child inherits the open file and with it the lock
                 child = subprocess.Popen(
-                    list(self.command), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(file.fileno(),),
-                )  # fmt: skip
+                    list(self.command),
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(file.fileno(),),
+                )
             file.truncate(0)
             file.write(str(child.pid))
 

@@ -22,10 +22,7 @@ from jobs.quality import data_docs
 
 log = logging.getLogger(__name__)
 # the only files that are shown, by table: the page first
-SHOWN = {
-    "report": ("report.html", "summary.json", "summary.md", "verdict.json"),
-    "sweep": ("sweep.html",),
-}
+SHOWN = {"report": ("report.html", "summary.json", "summary.md", "verdict.json"), "sweep": ("sweep.html",)}
 
 
 @dataclass(frozen=True)
@@ -107,9 +104,7 @@ def page(path: str) -> tuple[bytes, str]:
     partition = Partition.parse(address)
     if name not in SHOWN.get(partition.name, ()):
         raise LookupError(f"{path}: nothing is shown there")
-    kind = {"html": "text/html", "md": "text/plain"}.get(
-        name.rpartition(".")[2], "application/json"
-    )
+    kind = {"html": "text/html", "md": "text/plain"}.get(name.rpartition(".")[2], "application/json")
     return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
 
 
@@ -139,9 +134,7 @@ def _row(partition: Partition, key: str) -> dict[str, str]:
         "ds": partition.ds,
         key: partition.values[key],
         "verdict": str(pinned.facts.get("verdict", "")),
-        "found": ", ".join(
-            f"{arm} {value:.3f}" for arm, value in pinned.facts.get("headline", {}).items()
-        ),
+        "found": ", ".join(f"{arm} {value:.3f}" for arm, value in pinned.facts.get("headline", {}).items()),
         "alerts": str(len(pinned.facts.get("alerts", ())) or ""),
         "created_at": pinned.manifest.created_at,
         "simulated": "simulated log" if pinned.manifest.simulated else "",

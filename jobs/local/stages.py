@@ -46,9 +46,7 @@ class Ledger:
         self.path = path
         self.env = dict(env)
         self.console = console
-        self.entries: dict[str, dict[str, object]] = (
-            json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        )
+        self.entries: dict[str, dict[str, object]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         self.changed = False
 
     def stands(self, stage: Stage) -> bool:
@@ -57,9 +55,7 @@ class Ledger:
         if self.changed or entry.get("key") != stage.key:
             return False
         outputs = entry.get("outputs")
-        return isinstance(outputs, dict) and all(
-            _version(partition) == found for partition, found in outputs.items()
-        )
+        return isinstance(outputs, dict) and all(_version(partition) == found for partition, found in outputs.items())
 
     def run(self, stage: Stage) -> None:
         """Run the stage unless it stands; its log goes to a file, what it publishes to the screen.
@@ -77,11 +73,7 @@ class Ledger:
         self._execute(stage)
         seconds = time.monotonic() - started
         versions = {str(partition): _version(str(partition)) for partition in stage.outputs()}
-        self.entries[stage.name] = {
-            "key": stage.key,
-            "seconds": round(seconds, 1),
-            "outputs": versions,
-        }
+        self.entries[stage.name] = {"key": stage.key, "seconds": round(seconds, 1), "outputs": versions}
         store.write_bytes(str(self.path), json.dumps(self.entries, indent=1).encode())
         self.console.print(f"[bold]{stage.name:<14}[/] [green]done[/] in {seconds:.0f} s")
 
@@ -93,10 +85,19 @@ class Ledger:
         logs = self.path.parent / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         path = logs / f"{stage.name}.log"
-        with path.open("w", encoding="utf-8") as file, subprocess.Popen(
-            stage.command, env=self.env, text=True, encoding="utf-8", errors="replace",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
+        with (
+            path.open("w", encoding="utf-8") as file,
+            subprocess.Popen(
+                stage.command,
+                env=self.env,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(stage.stdin)
@@ -108,8 +109,7 @@ class Ledger:
         if process.returncode:
             tail = "\n".join(path.read_text("utf-8").splitlines()[-15:])
             raise RuntimeError(
-                f"{stage.name}: exit code {process.returncode}; its last lines:\n{tail}\n"
-                f"the whole log: {path}"
+                f"{stage.name}: exit code {process.returncode}; its last lines:\n{tail}\nthe whole log: {path}"
             )
 
 

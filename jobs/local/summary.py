@@ -31,9 +31,7 @@ def ancestors(pinned: Pinned) -> dict[str, Pinned]:
     found = {str(pinned.partition): pinned}
     for source in pinned.manifest.inputs:
         if source.partition not in found:
-            older = pin(
-                Partition.parse(source.partition), attempt=source.attempt, even_stopped=True
-            )
+            older = pin(Partition.parse(source.partition), attempt=source.attempt, even_stopped=True)
             found |= ancestors(older)
     return found
 
@@ -68,9 +66,7 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_measures(summary))
     console.print(_seconds(summary))
     if summary["simulated"]:
-        console.print(
-            "[yellow]The search log is simulated; these figures say nothing of real users."
-        )
+        console.print("[yellow]The search log is simulated; these figures say nothing of real users.")
     console.print(f"verdict    {summary['verdict']}")
     for name, path in summary["paths"].items():
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)

@@ -17,16 +17,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from jobs.local.airflow_env import (
-    ROOT,
-    USER,
-    airflow,
-    airflow_env,
-    airflow_home,
-    port,
-    prepare,
-    url,
-)
+from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
 from jobs.local.services import Service
 from jobs.platform import tracking
 
@@ -47,9 +38,22 @@ class Args:
 
 def services() -> list[Service]:
     """What runs, in the order of starting."""
-    mlflow = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port("mlflow")),
-              "--backend-store-uri", tracking.tracking_uri(), "--workers", "1",
-              "--allowed-hosts", ",".join(f"{host}:{port('mlflow')}" for host in ("localhost", "127.0.0.1"))]  # fmt: skip
+    mlflow = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port("mlflow")),
+        "--backend-store-uri",
+        tracking.tracking_uri(),
+        "--workers",
+        "1",
+        "--allowed-hosts",
+        ",".join(f"{host}:{port('mlflow')}" for host in ("localhost", "127.0.0.1")),
+    ]
     return [
         Service("mlflow", mlflow),
         Service("site", [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))]),
@@ -126,15 +130,11 @@ def check_free(name: str) -> None:
 
 def unhealthy() -> list[str]:
     """Which parts do not answer yet."""
-    found = [
-        name for name, path in (("mlflow", "/health"), ("site", "/")) if _get(name, path) is None
-    ]
+    found = [name for name, path in (("mlflow", "/health"), ("site", "/")) if _get(name, path) is None]
     health = _get("airflow", "/api/v2/monitor/health")
     if health is None:
         return [*found, "airflow"]
-    return found + [
-        part for part, said in json.loads(health).items() if said["status"] != "healthy"
-    ]
+    return found + [part for part, said in json.loads(health).items() if said["status"] != "healthy"]
 
 
 def _get(name: str, path: str) -> bytes | None:

@@ -101,9 +101,7 @@ def _first_line(path: Path) -> str:
 def quiet_logging() -> None:
     """Nightshelf's own lines at INFO on standard error; libraries speak from WARNING up."""
     if sys.stderr.isatty():
-        handler: logging.Handler = RichHandler(
-            show_path=False, markup=False, log_time_format="[%X]"
-        )
+        handler: logging.Handler = RichHandler(show_path=False, markup=False, log_time_format="[%X]")
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

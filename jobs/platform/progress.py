@@ -27,8 +27,14 @@ class Advance(Protocol):
 def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
     """Yields advance(n, note): n more units are done, note is shown beside the bar."""
     if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-                   TimeElapsedColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(what, total=total, note="")
 
@@ -47,8 +53,6 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
         if now - shown >= LOG_EVERY_S:
             shown = now
             rate = done / (now - started)
-            log.info(
-                "%s: %s of %s %s, %.0f/s %s", what, f"{done:,}", f"{total:,}", unit, rate, note
-            )
+            log.info("%s: %s of %s %s, %.0f/s %s", what, f"{done:,}", f"{total:,}", unit, rate, note)
 
     yield advance

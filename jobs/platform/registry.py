@@ -35,8 +35,7 @@ def register_towers(towers: Pinned) -> str:
     api = client()
     dim = int(towers.facts["dim"])
     signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "query")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, dim))]),
+        inputs=Schema([ColSpec("string", "query")]), outputs=Schema([TensorSpec(np.dtype("float32"), (-1, dim))])
     )
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -71,9 +70,7 @@ def tell_champion(index: Pinned, why: str) -> str:
     Returns what was set, or `not told`. The pointer is what serves: a registry that is down must not undo a
     promotion, so its failure is told, not raised.
     """
-    return _tell(
-        index, CHAMPION, {"index": str(index.partition), "bundle": index.bundle_id, "why": why}
-    )
+    return _tell(index, CHAMPION, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
 
 
 def tell_challenger(index: Pinned, verdict: str, report: Partition) -> str:

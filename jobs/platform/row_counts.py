@@ -46,10 +46,7 @@ class Tally:
                 expressions[f"{prefix} {reason}"] = f"if(reason = '{reason}', {weight}, 0)"
         self.frame = frame.observe(
             self.observation,
-            *[
-                f.coalesce(f.sum(f.expr(text)), f.lit(0)).alias(name)
-                for name, text in expressions.items()
-            ],
+            *[f.coalesce(f.sum(f.expr(text)), f.lit(0)).alias(name) for name, text in expressions.items()],
             *[f.collect_set(f.expr(text)).alias(name) for name, text in (sets or {}).items()],
         )
 
@@ -75,8 +72,4 @@ def published(out: Attempt) -> dict[str, str | int]:
     """What every table job returns: the partition, its rows, and the digest that a re-run must repeat."""
     if out.manifest is None:
         raise RuntimeError(f"{out.partition}: not published yet; ask when the block has ended")
-    return {
-        "partition": str(out.partition),
-        "rows": out.manifest.rows,
-        "content_sha256": out.manifest.content_sha256,
-    }
+    return {"partition": str(out.partition), "rows": out.manifest.rows, "content_sha256": out.manifest.content_sha256}

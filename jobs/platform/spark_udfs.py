@@ -41,19 +41,14 @@ def clean_queries(texts: pa.StringArray) -> pa.StringArray:
     suspect = pc.match_substring_regex(words, personal.SUSPECT).to_pylist()
     typed = cast(list[str], words.to_pylist())
     found = [
-        _cleaned(text) if doubt else normalise.normalise_query(text)
-        for text, doubt in zip(typed, suspect, strict=True)
+        _cleaned(text) if doubt else normalise.normalise_query(text) for text, doubt in zip(typed, suspect, strict=True)
     ]
     return _spread(coded, found)
 
 
 def _cleaned(text: str) -> str:
     masked = personal.mask_personal(text)
-    return (
-        NOTHING_ELSE
-        if masked != text and personal.is_only_personal(masked)
-        else normalise.normalise_query(masked)
-    )
+    return NOTHING_ELSE if masked != text and personal.is_only_personal(masked) else normalise.normalise_query(masked)
 
 
 def _over_distinct(function: Callable[[str], str]) -> Over:
@@ -61,9 +56,7 @@ def _over_distinct(function: Callable[[str], str]) -> Over:
 
     def over(texts: pa.StringArray) -> pa.StringArray:
         coded = texts.dictionary_encode()
-        return _spread(
-            coded, [function(text) for text in cast(list[str], coded.dictionary.to_pylist())]
-        )
+        return _spread(coded, [function(text) for text in cast(list[str], coded.dictionary.to_pylist())])
 
     return over
 

@@ -68,9 +68,7 @@ class MlflowRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        found = [
-            Metric(metric_name(name), float(value), now, step) for name, value in values.items()
-        ]
+        found = [Metric(metric_name(name), float(value), now, step) for name, value in values.items()]
         self.client.log_batch(self.id, metrics=found)
 
     def artifact(self, path: Path, folder: str = "") -> None:
@@ -130,8 +128,7 @@ def mlflow_run(
 
     api = client()
     simulated = any(pinned.manifest.simulated for pinned in inputs)
-    tags = {"mlflow.runName": name or room, "code_version": code_version(),
-            "simulated": str(simulated).lower()}  # fmt: skip
+    tags = {"mlflow.runName": name or room, "code_version": code_version(), "simulated": str(simulated).lower()}
     if dag_run := os.environ.get("AIRFLOW_CTX_DAG_RUN_ID"):
         tags["dag_run"] = dag_run
     if parent := os.environ.get("NIGHTSHELF_PARENT_RUN"):
@@ -143,14 +140,16 @@ def mlflow_run(
     params = [Param(key, str(value)) for key, value in spelled(args).items()]
     checked = [RunTag(name, page) for name, page in quality_pages(inputs).items()]
     api.log_batch(run_id, params=params, tags=[RunTag("room", room), *checked])
-    api.log_inputs(run_id, [
-        DatasetInput(
-            Dataset(str(pinned.partition), pinned.manifest_sha256[:32], "local",
-                    json.dumps({"uri": pinned.uri})),
-            [InputTag("mlflow.data.context", pinned.partition.name)],
-        )
-        for pinned in inputs
-    ])  # fmt: skip
+    api.log_inputs(
+        run_id,
+        [
+            DatasetInput(
+                Dataset(str(pinned.partition), pinned.manifest_sha256[:32], "local", json.dumps({"uri": pinned.uri})),
+                [InputTag("mlflow.data.context", pinned.partition.name)],
+            )
+            for pinned in inputs
+        ],
+    )
     status = "FAILED"
     try:
         yield MlflowRun(api, run_id)

@@ -59,8 +59,7 @@ def write_trec(rows: pa.Table, path: Path) -> None:
     )
     with path.open("w", encoding="utf-8") as file:
         file.writelines(
-            f"{query} Q0 {_SPACE.sub('%20', item)} {rank} {score} {arm}\n"
-            for query, item, rank, score, arm in columns
+            f"{query} Q0 {_SPACE.sub('%20', item)} {rank} {score} {arm}\n" for query, item, rank, score, arm in columns
         )
 
 
@@ -86,13 +85,13 @@ def in_order(rows: pa.Table, path: Path) -> pa.Table:
     if not pc.all(pc.is_finite(narrow), skip_nulls=False).as_py():
         raise ValueError(f"{path}: a score is not finite; expected numbers that order a list")
     rows = rows.set_column(2, "score", narrow)
-    rows = rows.sort_by([("query_id", "ascending"), ("score", "descending"), ("item_id", "descending")])  # fmt: skip
+    rows = rows.sort_by([("query_id", "ascending"), ("score", "descending"), ("item_id", "descending")])
     query = large(rows.column("query_id").chunks)
-    starts = np.concatenate([[True], pc.not_equal(query[1:], query[:-1]).to_numpy(zero_copy_only=False)])  # fmt: skip
+    starts = np.concatenate([[True], pc.not_equal(query[1:], query[:-1]).to_numpy(zero_copy_only=False)])
     first = np.maximum.accumulate(np.where(starts, np.arange(len(query)), 0))
     rank = (np.arange(len(query)) - first + 1).astype(np.int32)
     once(rows, path)
-    return rows.append_column("rank", pa.array(rank)).select(["query_id", "item_id", "rank", "score"])  # fmt: skip
+    return rows.append_column("rank", pa.array(rank)).select(["query_id", "item_id", "rank", "score"])
 
 
 def read_qrels(path: Path) -> pa.Table:
@@ -122,7 +121,7 @@ def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
                 pyarrow.csv.ReadOptions(column_names=list(names)),
                 pyarrow.csv.ParseOptions(delimiter=gaps[0], quote_char=False),
                 pyarrow.csv.ConvertOptions(column_types=types, include_columns=wanted, null_values=[]),
-            )  # fmt: skip
+            )
             if _tidy(rows, "\t" if gaps[0] == " " else " "):
                 return rows
         except pa.ArrowInvalid:
@@ -153,15 +152,14 @@ def _line_by_line(path: Path, names: tuple[str, ...], types: dict[str, pa.DataTy
 
 def _parsed(
     lines: list[tuple[int, bytes]], path: Path, names: tuple[str, ...], types: dict[str, pa.DataType]
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     rows = []
     for number, line in lines:
         # bytes end at the white space of ASCII alone, as in trec_eval
         fields = (line.removeprefix(BOM_UTF8) if number == 1 else line).split()
         if fields and len(fields) != len(names):
             raise ValueError(
-                f"{path}: line {number:,} has {len(fields)} fields, expected {len(names)}:"
-                f" {' '.join(names)}"
+                f"{path}: line {number:,} has {len(fields)} fields, expected {len(names)}: {' '.join(names)}"
             )
         if fields:
             rows.append(fields)
@@ -184,7 +182,7 @@ def once(rows: pa.Table, path: Path) -> None:
     Raises:
         ValueError: one does; it says which.
     """
-    counts = rows.select(["query_id", "item_id"]).group_by(["query_id", "item_id"]).aggregate([([], "count_all")])  # fmt: skip
+    counts = rows.select(["query_id", "item_id"]).group_by(["query_id", "item_id"]).aggregate([([], "count_all")])
     again = counts.filter(pc.field("count_all") > 1)
     if again.num_rows:
         one = again.slice(0, 1).to_pylist()[0]

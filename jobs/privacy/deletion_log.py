@@ -43,18 +43,32 @@ class Ledger:
 
 def _of_lake(due: Sequence[Doomed]) -> list[Row]:
     return [
-        {"where": _where(one.place), "name": one.place.address, "version": one.place.version, "what": one.what,
-         "files": one.files, "bytes": one.bytes}
-        for one in due if one.files
-    ]  # fmt: skip
+        {
+            "where": _where(one.place),
+            "name": one.place.address,
+            "version": one.place.version,
+            "what": one.what,
+            "files": one.files,
+            "bytes": one.bytes,
+        }
+        for one in due
+        if one.files
+    ]
 
 
 def _of_home(files: Mapping[str, Sequence[Path]]) -> list[Row]:
     return [
-        {"where": "home", "name": name, "version": 0, "what": "files", "files": len(paths),
-         "bytes": sum(path.lstat().st_size for path in paths)}
-        for name, paths in files.items() if paths
-    ]  # fmt: skip
+        {
+            "where": "home",
+            "name": name,
+            "version": 0,
+            "what": "files",
+            "files": len(paths),
+            "bytes": sum(path.lstat().st_size for path in paths),
+        }
+        for name, paths in files.items()
+        if paths
+    ]
 
 
 def _where(place: Place) -> str:

@@ -21,9 +21,13 @@ class Limits:
     def days(self, zone: str) -> int | None:
         """The days of a zone; None: they never end."""
         return {
-            RAW: self.raw_days, JUDGED: self.judged_days, DERIVED: self.derived_days, MODEL: self.derived_days,
-            CATALOGUE: None, RECORD: None,
-        }[zone]  # fmt: skip
+            RAW: self.raw_days,
+            JUDGED: self.judged_days,
+            DERIVED: self.derived_days,
+            MODEL: self.derived_days,
+            CATALOGUE: None,
+            RECORD: None,
+        }[zone]
 
     def over(self, table: str, day: str) -> bool:
         """Whether a day of a table must not be there any more."""

@@ -43,9 +43,7 @@ def erase(found: dict[str, list[Path]], limits: Limits) -> None:
             path.unlink(missing_ok=True)
             store.delete_empty(str(path.parent), str(home()))
             fault_point("retention.home")
-    if (
-        data_docs.site() / "index.html"
-    ).is_file():  # a killed try may have left it behind its pages
+    if (data_docs.site() / "index.html").is_file():  # a killed try may have left it behind its pages
         data_docs.refresh()
     _shorten(home() / ALERTS, limits)
 
@@ -70,9 +68,7 @@ def _shorten(path: Path, limits: Limits) -> None:
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lines = path.read_text("utf-8").splitlines(keepends=True)
-        kept = [
-            line for line in lines if not limits.written_over(written_s(line), limits.derived_days)
-        ]
+        kept = [line for line in lines if not limits.written_over(written_s(line), limits.derived_days)]
         if len(kept) < len(lines):
             store.write_bytes(str(path), "".join(kept).encode())
 

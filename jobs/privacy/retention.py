@@ -47,7 +47,7 @@ class Args:
     dry_run: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.raw_days <= self.derived_days or self.judged_days < 1 or self.dry_run not in (0, 1):  # fmt: skip
+        if not 1 <= self.raw_days <= self.derived_days or self.judged_days < 1 or self.dry_run not in (0, 1):
             raise ValueError(
                 f"found raw_days={self.raw_days}, judged_days={self.judged_days}, derived_days={self.derived_days},"
                 f" dry_run={self.dry_run}; expected 1 <= raw_days <= derived_days, 1 <= judged_days, dry_run 0 or 1"
@@ -97,7 +97,7 @@ def main(args: Args) -> dict[str, object]:
             scanned={where: {"files": seen.files[where], "bytes": seen.bytes[where]} for where in sorted(seen.files)},
             not_covered=seen.not_covered,
             left=len(seen.left),
-        )  # fmt: skip
+        )
     keys = ("partitions", "quarantines", "files", "bytes", "held", "left")
     return {"retention": str(args.retention), **{key: out.facts[key] for key in keys}}
 
@@ -115,7 +115,7 @@ def _erased(one: Doomed) -> bool:
     except BlockingIOError:
         log.warning("%s: is being written; left for the next try", one.place.address)
         return False
-    log.info("%s: %s deleted, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")  # fmt: skip
+    log.info("%s: %s deleted, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")
     return True
 
 
@@ -130,32 +130,34 @@ def _refuse(target: Partition, busy: list[Place], seen: Scan) -> None:
         )
     if busy:
         names = ", ".join(place.address for place in busy)
-        raise BlockingIOError(f"{target}: {names}: being written, so not deleted; all else is; do it again")  # fmt: skip
+        raise BlockingIOError(f"{target}: {names}: being written, so not deleted; all else is; do it again")
 
 
 def _held(limits: Limits, held: Holds) -> list[dict[str, str]]:
     """Versions whose days are over and that stay."""
     return [
-        {"partition": address, "attempt": attempt, "why": why,
-         "typed": TYPED.get(address.partition("/")[0], "nothing")}
+        {"partition": address, "attempt": attempt, "why": why, "typed": TYPED.get(address.partition("/")[0], "nothing")}
         for (address, attempt), why in sorted(held.items())
         if limits.over(address.partition("/")[0], Partition.parse(address).ds)
-    ]  # fmt: skip
+    ]
 
 
 def _record(args: Args, rows: list[dict[str, Any]], held: list[dict[str, str]]) -> bytes:
     """Canonical bytes: addresses and counts, no text of anybody."""
     found = {
         "day": args.retention.ds,
-        "raw_days": args.raw_days, "judged_days": args.judged_days, "derived_days": args.derived_days,
-        "deleted": rows, "held": held,
-    }  # fmt: skip
+        "raw_days": args.raw_days,
+        "judged_days": args.judged_days,
+        "derived_days": args.derived_days,
+        "deleted": rows,
+        "held": held,
+    }
     return json.dumps(found, indent=1, sort_keys=True).encode()
 
 
 def _said(due: list[Doomed], files: dict[str, Any]) -> dict[str, object]:
     for one in due:
-        log.info("%s: %s would go, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")  # fmt: skip
+        log.info("%s: %s would go, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")
     return {
         "would_delete": sorted({one.place.address for one in due}),
         "files": sum(one.files for one in due) + sum(map(len, files.values())),

@@ -69,8 +69,7 @@ class Plan:
     def reads(self, counts: Sequence[Count]) -> list[str]:
         """The columns of the files that these counts need."""
         named = [name for count in counts for name in count.columns]
-        reads = [column for name in named
-                 for column in (self.derived[name].reads if name in self.derived else (name,))]  # fmt: skip
+        reads = [column for name in named for column in (self.derived[name].reads if name in self.derived else (name,))]
         return list(dict.fromkeys(reads))
 
     def needing(self, whole: bool) -> list[Count]:
@@ -79,7 +78,7 @@ class Plan:
             count
             for count in self.counts
             if whole == any(name in self.derived and self.derived[name].whole for name in count.columns)
-        ]  # fmt: skip
+        ]
 
 
 def figures_here(plan: Plan) -> Figures:
@@ -133,11 +132,7 @@ def _figures(plan: Plan, total: Partial) -> Figures:
     for count in plan.counts:
         if count.kind == "vectors":
             moments = total.moments.get(count)
-            found |= (
-                {f"{count.name} {name}": value for name, value in moments.figures().items()}
-                if moments
-                else {}
-            )
+            found |= {f"{count.name} {name}": value for name, value in moments.figures().items()} if moments else {}
         elif count.kind in RELATED:
             theirs = partner_keys(plan.pinned, count, plan.seed)
             if theirs is not None:
@@ -146,7 +141,7 @@ def _figures(plan: Plan, total: Partial) -> Figures:
         elif by_keys(count, plan.derived):
             found[count.name] = answer(count, total.keys.get(count, []), plan.derived)
         elif count.kind == "bins":
-            found |= {f"{count.name} {n}": int(size) for n, size in enumerate(total.sums.get(count, ()))}  # fmt: skip
+            found |= {f"{count.name} {n}": int(size) for n, size in enumerate(total.sums.get(count, ()))}
         else:
             found[count.name] = total.sums.get(count, 0)
     return averaged(plan.counts, found)

@@ -78,9 +78,7 @@ class View:
     def _made(self, name: str, rows: pa.Table) -> Any:
         make = self.derived[name].arrow
         if make is None:
-            raise LookupError(
-                f"{name}: counted by groups (jobs.quality.count_keys), no column is made of it"
-            )
+            raise LookupError(f"{name}: counted by groups (jobs.quality.count_keys), no column is made of it")
         values = make(rows, self.known)
         return _number(values if isinstance(values, pa.ChunkedArray) else pa.array(values))
 

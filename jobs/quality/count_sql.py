@@ -31,8 +31,9 @@ def figures_spark(spark: SparkSession, plan: Plan) -> Figures:
     plain = [count for count in plan.counts if not by_keys(count, plan.derived)]
     frame = rows.selectExpr(*_columns(plan, plain))
     asked = {name: sql for count in plain for name, sql in _row_sql(count, plan).items()}
-    row: Any = frame.agg(*[f.coalesce(f.expr(sql), f.lit(0)).alias(str(n))
-                                 for n, sql in enumerate(asked.values())]).first()  # fmt: skip
+    row: Any = frame.agg(
+        *[f.coalesce(f.expr(sql), f.lit(0)).alias(str(n)) for n, sql in enumerate(asked.values())]
+    ).first()
     figures: Figures = dict(zip(asked, row, strict=True))
     for count in plan.counts:
         if by_keys(count, plan.derived):
@@ -80,10 +81,11 @@ def _bins(count: Count) -> list[str]:
     if edges := count.kwargs.get("edges"):
         low, high = [None, *edges], [*edges, None]
         return [
-            " AND ".join([*([f"{column} >= {a}"] if a is not None else ()),
-                          *([f"{column} < {b}"] if b is not None else ())])
+            " AND ".join(
+                [*([f"{column} >= {a}"] if a is not None else ()), *([f"{column} < {b}"] if b is not None else ())]
+            )
             for a, b in zip(low, high, strict=True)
-        ]  # fmt: skip
+        ]
     size = count.kwargs["hashed"]
     return [f"PMOD(CRC32({column}), {size}) = {n}" for n in range(size)]
 

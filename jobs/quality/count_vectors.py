@@ -54,8 +54,15 @@ class Moments:
             return self
         if len(self.total) != len(other.total) or not self.rows or not other.rows:
             more, less = (self, other) if self.rows >= other.rows else (other, self)
-            return Moments(more.rows, more.total, more.squares, more.low, more.high,
-                           more.not_finite + less.not_finite, more.other_dim + less.other_dim + less.rows)  # fmt: skip
+            return Moments(
+                more.rows,
+                more.total,
+                more.squares,
+                more.low,
+                more.high,
+                more.not_finite + less.not_finite,
+                more.other_dim + less.other_dim + less.rows,
+            )
         return Moments(
             self.rows + other.rows,
             self.total + other.total,
@@ -74,9 +81,7 @@ class Moments:
         pairs = self.rows * (self.rows - 1)
         found["constant_dims"] = int((self.low == self.high).sum()) if self.rows > 1 else 0
         # the sum over all ordered pairs of different vectors is |sum|^2 less the vectors' own squares
-        found["mean_cosine"] = (
-            (float(self.total @ self.total) - self.squares) / pairs if pairs else 0.0
-        )
+        found["mean_cosine"] = (float(self.total @ self.total) - self.squares) / pairs if pairs else 0.0
         directions = np.random.default_rng(0).standard_normal((DIRECTIONS, len(self.total)))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         for number, along in enumerate(directions @ (self.total / self.rows)):

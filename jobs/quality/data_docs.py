@@ -23,12 +23,8 @@ from jobs.quality.overview.record import WORST_FIRST, Record
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult
-    from great_expectations.data_context.data_context.abstract_data_context import (
-        AbstractDataContext,
-    )
-    from great_expectations.data_context.types.resource_identifiers import (
-        ValidationResultIdentifier,
-    )
+    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
+    from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 
 
 class ResultPage:
@@ -37,8 +33,10 @@ class ResultPage:
     def render(self, result: ExpectationSuiteValidationResult) -> dict[str, Any]:
         """The template's values: failed expectations first, the worst on top."""
         meta: dict[str, Any] = {**result.meta}
-        rows = [_row(one.expectation_config) | {"success": bool(one.success), "found": one.meta["found"]}
-                for one in result.results]  # fmt: skip
+        rows = [
+            _row(one.expectation_config) | {"success": bool(one.success), "found": one.meta["found"]}
+            for one in result.results
+        ]
         rows.sort(key=lambda row: (row["success"], WORST_FIRST.index(row["on_fail"])))
         failed = [row["on_fail"] for row in rows if not row["success"]]
         return {
@@ -85,8 +83,13 @@ def _row(config: Any) -> dict[str, Any]:
             or [config.kwargs[key] for key in ("column_A", "column_B") if key in config.kwargs]
         )
     )
-    return {"rule": config.description, "column": named, "kind": config.type,
-            "on_fail": config.meta["on_fail"], "why": config.meta["why"]}  # fmt: skip
+    return {
+        "rule": config.description,
+        "column": named,
+        "kind": config.type,
+        "on_fail": config.meta["on_fail"],
+        "why": config.meta["why"],
+    }
 
 
 def site() -> Path:
@@ -101,32 +104,25 @@ def page(key: ValidationResultIdentifier) -> str:
 
 
 def build(
-    context: AbstractDataContext,
-    keys: Sequence[ValidationResultIdentifier],
-    records: Sequence[Record],
-    keep: int,
+    context: AbstractDataContext, keys: Sequence[ValidationResultIdentifier], records: Sequence[Record], keep: int
 ) -> Path:
     """Write the pages of these results, forget old ones, and write the index. Returns the index.
 
     Raises:
         RuntimeError: Great Expectations wrote no page; it logs the reason.
     """
-    from great_expectations.data_context.types.resource_identifiers import (
-        ExpectationSuiteIdentifier,
-    )
+    from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier
 
     site().mkdir(parents=True, exist_ok=True)
     with (home() / "data_docs.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # jobs of one DAG run check different partitions at once
-        suites = {ExpectationSuiteIdentifier(Partition.parse(one["partition"]).name) for one in records}  # fmt: skip
+        suites = {ExpectationSuiteIdentifier(Partition.parse(one["partition"]).name) for one in records}
         wanted: list[Any] = [*keys, *suites]
         context.build_data_docs(resource_identifiers=wanted, build_index=False)
         shutil.rmtree(site() / "static", ignore_errors=True)  # 4 MB that our pages do not use
         for one in records:
             if not (site() / one["data_docs"]).is_file():
-                raise RuntimeError(
-                    f"{one['partition']}: no page {one['data_docs']} in {site()}; see the log"
-                )
+                raise RuntimeError(f"{one['partition']}: no page {one['data_docs']} in {site()}; see the log")
             _record_path(one).parent.mkdir(parents=True, exist_ok=True)
             _record_path(one).write_text(json.dumps(one, indent=1, ensure_ascii=False), "utf-8")
         return _index(_prune(keep))
@@ -172,7 +168,7 @@ def _prune(keep: int) -> list[Record]:
                 path.unlink()
     pages = {site() / one["data_docs"] for one in kept}
     for root, suffix in ((site() / "validations", ".html"), (home() / "validations", ".json")):
-        wanted = {root / path.relative_to(site() / "validations").with_suffix(suffix) for path in pages}  # fmt: skip
+        wanted = {root / path.relative_to(site() / "validations").with_suffix(suffix) for path in pages}
         for path in list(root.rglob(f"*{suffix}")):
             if path not in wanted:
                 path.unlink()

@@ -33,9 +33,7 @@ def _environment() -> jinja2.Environment:
     css = "".join((TEMPLATES / name).read_text("utf-8") for name in STYLE)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     environment.globals["css"] = Markup(css)
-    environment.globals["csp"] = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
+    environment.globals["csp"] = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return environment
 
 

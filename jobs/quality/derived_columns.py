@@ -119,11 +119,7 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "dim_difference": dim_difference("embedding"),
         "fingerprint": fingerprint("embedding"),
     },
-    "rankings": {
-        "rank_gap": rank_gap(),
-        "score_rise": score_rise(),
-        "arms_missing": arms_missing(),
-    },
+    "rankings": {"rank_gap": rank_gap(), "score_rise": score_rise(), "arms_missing": arms_missing()},
 }
 
 

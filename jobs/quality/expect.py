@@ -40,13 +40,9 @@ class Args:
             if not suite_file(partition.name).exists():
                 raise ValueError(f"{partition}: {partition.name} has no suite of expectations")
         if not self.parsed():
-            raise ValueError(
-                "partitions: found none, expected at least one, as in pairs/ds=2026-01-31"
-            )
+            raise ValueError("partitions: found none, expected at least one, as in pairs/ds=2026-01-31")
         if self.spark_rows < 1 or self.keep < 1:
-            raise ValueError(
-                f"found spark_rows={self.spark_rows} and keep={self.keep}, expected 1 or more of each"
-            )
+            raise ValueError(f"found spark_rows={self.spark_rows} and keep={self.keep}, expected 1 or more of each")
 
     def parsed(self) -> list[Partition]:
         """The partitions, each once."""
@@ -61,15 +57,13 @@ def main(args: Args) -> dict[str, object]:
     outcomes = [check(context, pinned, args.spark_rows) for pinned in pins]
     records = [record(outcome) for outcome in outcomes]
     for pinned, found in zip(pins, records, strict=True):
-        store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found, indent=1, ensure_ascii=False).encode())  # fmt: skip
+        store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found, indent=1, ensure_ascii=False).encode())
         for text in found["warns"]:
             log.warning("%s: %s", pinned.partition, text)
     index = data_docs.build(context, [outcome.key for outcome in outcomes], records, args.keep)
     stopped = [f"{found['partition']}: {text}" for found in records for text in found["stops"]]
     if stopped:
-        raise RuntimeError(
-            "\n".join([*stopped, f"nothing downstream may run on that; see {index}"])
-        )
+        raise RuntimeError("\n".join([*stopped, f"nothing downstream may run on that; see {index}"]))
     return {
         "verdicts": {found["partition"]: found["verdict"] for found in records},
         "data_docs": str(index),

@@ -102,16 +102,14 @@ class ExpectFigureToBeNearItsHistory(_AgainstHistory):
     mads: float | None = None
     floor: float = 0.0
     floor_frac: float = 0.0
-    success_keys = ("figure", "days", "min_days", "weekday", "min_ratio", "max_ratio", "mads", "floor", "floor_frac")  # fmt: skip
+    success_keys = ("figure", "days", "min_days", "weekday", "min_ratio", "max_ratio", "mads", "floor", "floor_frac")
 
     def judge(self, batch: Batch) -> Found:
         """See the class."""
         value, before = batch.figures.get(self.figure), self.before(batch, self.figure)
         if value is None or len(before) < self.min_days:
             return _no_history(value, before)
-        low, high = usual_band(
-            before, self.min_ratio, self.max_ratio, self.mads, self.floor, self.floor_frac
-        )
+        low, high = usual_band(before, self.min_ratio, self.max_ratio, self.mads, self.floor, self.floor_frac)
         return _within(value, low, high, len(before))
 
 
@@ -127,9 +125,11 @@ class ExpectBinsToBeAsInTheirHistory(_AgainstHistory):
         days = [
             [figures[name] for name in names]
             for ago, figures in batch.history
-            if ago <= self.days and names and all(name in figures for name in names)
+            if ago <= self.days
+            and names
+            and all(name in figures for name in names)
             and not (self.weekday and ago % WEEK)
-        ]  # fmt: skip
+        ]
         if len(days) < self.min_days:
             return _no_history(None, days)
         psi = stability_index(days, [batch.figures[name] for name in names])

@@ -26,13 +26,9 @@ def file_columns(pinned: Pinned) -> dict[str, str]:
     for entry in pinned.entries():
         if entry.name.endswith(".parquet"):
             schema = _schema(pinned, entry)
-            found[f"{pinned.uri}/{entry.name}"] = {
-                field.name: _spell(field.type) for field in schema
-            }
+            found[f"{pinned.uri}/{entry.name}"] = {field.name: _spell(field.type) for field in schema}
     if not found:
-        raise LookupError(
-            f"{pinned.partition}: it lists no Parquet file; run {pinned.manifest.job} again"
-        )
+        raise LookupError(f"{pinned.partition}: it lists no Parquet file; run {pinned.manifest.job} again")
     first, *others = found.items()
     for uri, columns in others:
         if list(columns.items()) != list(first[1].items()):
@@ -68,7 +64,15 @@ def _spell(kind: pa.DataType) -> str:
         return f"ARRAY<{_spell(kind.value_type)}>"
     if pa.types.is_timestamp(kind):
         return "TIMESTAMP" if kind.tz else "TIMESTAMP_NTZ"
-    names = {pa.string(): "STRING", pa.large_string(): "STRING", pa.float64(): "DOUBLE",
-             pa.float32(): "FLOAT", pa.float16(): "FLOAT", pa.int32(): "INT", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN",
-             pa.date32(): "DATE"}  # fmt: skip
+    names = {
+        pa.string(): "STRING",
+        pa.large_string(): "STRING",
+        pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT",
+        pa.float16(): "FLOAT",
+        pa.int32(): "INT",
+        pa.int64(): "BIGINT",
+        pa.bool_(): "BOOLEAN",
+        pa.date32(): "DATE",
+    }
     return names.get(kind, str(kind).upper())

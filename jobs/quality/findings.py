@@ -12,12 +12,9 @@ from jobs.lake.read import Pinned
 from jobs.quality.derived_columns import SCHEMA
 
 if TYPE_CHECKING:
-    from great_expectations.core import (
-        ExpectationSuiteValidationResult,
-        ExpectationValidationResult,
-    )
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
-COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")  # fmt: skip
+COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
 BANDS = ("observed_value", "low", "high", "history_days")
 
 NOTHING = "no figure: no rows, or a column that is not there"
@@ -39,9 +36,7 @@ class Finding:
         return f"{self.rule} [{self.kind}]: found {self.found}; {self.why}"
 
 
-def finding_of(
-    result: ExpectationValidationResult, schema: str, derived: Collection[str]
-) -> Finding:
+def finding_of(result: ExpectationValidationResult, schema: str, derived: Collection[str]) -> Finding:
     """The sentence's parts. schema: the columns that the files have; derived: names of derived columns."""
     config: Any = result.expectation_config
     meta = config.meta
@@ -50,9 +45,7 @@ def finding_of(
         found = schema
     elif named := config.kwargs.get("figure"):
         share = (named.startswith("mean ") and named.split()[1] in derived) or "_frac " in named
-        found = _compared(
-            result.result, "psi" if "max_psi" in config.kwargs else "%" if share else ""
-        )
+        found = _compared(result.result, "psi" if "max_psi" in config.kwargs else "%" if share else "")
     else:
         # a derived column is never a quantity to be averaged, only a flag: its mean is a share
         share = "mean" in config.type and column in derived or "proportion" in config.type
@@ -110,9 +103,7 @@ def _figure(value: object) -> int | float | None:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def keep_counts(
-    result: ExpectationSuiteValidationResult, findings: Sequence[Finding], pinned: Pinned
-) -> None:
+def keep_counts(result: ExpectationSuiteValidationResult, findings: Sequence[Finding], pinned: Pinned) -> None:
     """Take out whatever may be a value of the data, and say what was checked."""
     for one, finding in zip(result.results, findings, strict=True):
         figures = {name: _figure(one.result.get(name)) for name in (*COUNTS, *BANDS)}

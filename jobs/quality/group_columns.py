@@ -40,15 +40,14 @@ def score_rise() -> Derived:
     """How much a score exceeds that of the rank before it: 0 or less in a ranking that is in order."""
 
     def arrow(rows: pa.Table, known: Known) -> np.ndarray:
-        frame = pd.DataFrame({"ranking": _codes(rows, RANKING), "rank": _pandas(rows, "rank"),
-                              "score": _pandas(rows, "score")})  # fmt: skip
+        frame = pd.DataFrame(
+            {"ranking": _codes(rows, RANKING), "rank": _pandas(rows, "rank"), "score": _pandas(rows, "score")}
+        )
         ordered = frame.sort_values(["ranking", "rank"])
         return ordered.groupby("ranking")["score"].diff().fillna(0.0).sort_index().to_numpy()
 
     per = f"OVER (PARTITION BY {', '.join(RANKING)} ORDER BY rank)"
-    return Derived(
-        (*RANKING, "rank", "score"), f"COALESCE(score - LAG(score) {per}, 0D)", arrow, whole=True
-    )
+    return Derived((*RANKING, "rank", "score"), f"COALESCE(score - LAG(score) {per}, 0D)", arrow, whole=True)
 
 
 def arms_missing() -> Derived:
@@ -75,9 +74,7 @@ def size_difference(column: str, other: str) -> Derived:
     return Derived(
         (column, other),
         f"SIZE({column}) - SIZE({other})",
-        lambda rows, _: pc.subtract(
-            pc.list_value_length(rows[column]), pc.list_value_length(rows[other])
-        ),
+        lambda rows, _: pc.subtract(pc.list_value_length(rows[column]), pc.list_value_length(rows[other])),
     )
 
 
@@ -89,9 +86,7 @@ def repeated(column: str) -> Derived:
         again = pd.DataFrame({"owner": owner, "value": values.to_pandas()}).duplicated()
         return np.bincount(owner[again.to_numpy()], minlength=rows.num_rows)
 
-    return Derived(
-        (column,), f"COALESCE(SIZE({column}) - SIZE(ARRAY_DISTINCT({column})), 0)", arrow
-    )
+    return Derived((column,), f"COALESCE(SIZE({column}) - SIZE(ARRAY_DISTINCT({column})), 0)", arrow)
 
 
 def lowest(column: str) -> Derived:
@@ -137,9 +132,7 @@ def fingerprint(column: str) -> Derived:
     return Derived((column,), f"XXHASH64({column})", arrow)
 
 
-def _sums(
-    rows: pa.Table, column: str, term: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> np.ndarray:
+def _sums(rows: pa.Table, column: str, term: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
     """Sum of term(values, places in their list) for each row's list, by batches: embeddings are large."""
     found: list[np.ndarray] = [np.zeros(0)]
     for batch in rows.select([column]).to_batches(max_chunksize=BATCH_ROWS):

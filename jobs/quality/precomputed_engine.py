@@ -45,8 +45,10 @@ class CountedEngine(PandasExecutionEngine):
         """Great Expectations' own entry to an engine."""
         data: Any = self.batch_manager.active_batch_data
         batch: Batch = data.dataframe["batch"][0]
-        return {one.id: _answer(batch, one.metric_name, {**one.metric_domain_kwargs, **one.metric_value_kwargs})
-                for one in metrics_to_resolve}  # fmt: skip
+        return {
+            one.id: _answer(batch, one.metric_name, {**one.metric_domain_kwargs, **one.metric_value_kwargs})
+            for one in metrics_to_resolve
+        }
 
 
 def _answer(batch: Batch, metric: str, kwargs: dict[str, Any]) -> Any:

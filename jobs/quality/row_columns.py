@@ -40,9 +40,7 @@ class Derived:
 
 def chars(column: str) -> Derived:
     """Length of a text in characters."""
-    return Derived(
-        (column,), f"CHAR_LENGTH({column})", lambda rows, _: pc.utf8_length(rows[column])
-    )
+    return Derived((column,), f"CHAR_LENGTH({column})", lambda rows, _: pc.utf8_length(rows[column]))
 
 
 def given(column: str) -> Derived:
@@ -62,10 +60,7 @@ def clean(column: str) -> Derived:
         (column,),
         f"CAST(LOWER({column}) = {column} AND {column} RLIKE r'{form}' AS INT)",
         lambda rows, _: pc.cast(
-            pc.and_(
-                pc.equal(pc.utf8_lower(rows[column]), rows[column]),
-                pc.match_substring_regex(rows[column], form),
-            ),
+            pc.and_(pc.equal(pc.utf8_lower(rows[column]), rows[column]), pc.match_substring_regex(rows[column], form)),
             pa.int32(),
         ),
     )
@@ -73,9 +68,7 @@ def clean(column: str) -> Derived:
 
 def flag(column: str) -> Derived:
     """A boolean as 1 or 0, so that its mean is a share."""
-    return Derived(
-        (column,), f"CAST({column} AS INT)", lambda rows, _: pc.cast(rows[column], pa.int32())
-    )
+    return Derived((column,), f"CAST({column} AS INT)", lambda rows, _: pc.cast(rows[column], pa.int32()))
 
 
 def equals(column: str, value: str | int) -> Derived:
@@ -94,9 +87,7 @@ def only_where(column: str, other: str, value: str) -> Derived:
         (column, other),
         f"IF({other} = '{value}', {column}, NULL)",
         lambda rows, _: pc.if_else(
-            pc.equal(rows[other], pa.scalar(value)),
-            rows[column],
-            pa.scalar(None, rows[column].type),
+            pc.equal(rows[other], pa.scalar(value)), rows[column], pa.scalar(None, rows[column].type)
         ),
     )
 
@@ -174,8 +165,6 @@ def at_top(column: str, position: str) -> Derived:
     """The column's value at position 1, else null."""
 
     def arrow(rows: pa.Table, known: Known) -> Any:
-        return pc.if_else(
-            pc.equal(rows[position], pa.scalar(1)), rows[column], pa.scalar(None, rows[column].type)
-        )
+        return pc.if_else(pc.equal(rows[position], pa.scalar(1)), rows[column], pa.scalar(None, rows[column].type))
 
     return Derived((column, position), f"IF({position} = 1, {column}, NULL)", arrow)

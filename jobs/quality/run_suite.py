@@ -32,15 +32,9 @@ from jobs.quality.metrics import ROWS, Count, counts_of, figures_of, per_row
 from jobs.quality.references import RELATED, partner, rows_of
 
 if TYPE_CHECKING:
-    from great_expectations.core import (
-        ExpectationSuiteValidationResult,
-    )
-    from great_expectations.data_context.data_context.abstract_data_context import (
-        AbstractDataContext,
-    )
-    from great_expectations.data_context.types.resource_identifiers import (
-        ValidationResultIdentifier,
-    )
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
+    from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 
 log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[2] / "great_expectations"
@@ -67,11 +61,7 @@ class Outcome:
 
     def failed(self, on_fail: str = "") -> list[Finding]:
         """Findings that failed, of one weight or of any."""
-        return [
-            finding
-            for finding in self.findings
-            if not finding.success and on_fail in ("", finding.on_fail)
-        ]
+        return [finding for finding in self.findings if not finding.success and on_fail in ("", finding.on_fail)]
 
     def texts(self, on_fail: str) -> list[str]:
         """What failed, as sentences. What could not be computed follows from the rest, and is only counted."""
@@ -94,9 +84,7 @@ def project() -> AbstractDataContext:
     import jobs.quality.expectations  # noqa: F401  the suites name its expectations, and judge figures
 
     return great_expectations.get_context(
-        mode="file",
-        context_root_dir=PROJECT,
-        runtime_environment={"NIGHTSHELF_HOME": str(home())},
+        mode="file", context_root_dir=PROJECT, runtime_environment={"NIGHTSHELF_HOME": str(home())}
     )
 
 
@@ -126,9 +114,13 @@ def check(context: AbstractDataContext, pinned: Pinned, spark_rows: int) -> Outc
     outcome = Outcome(pinned, engine, findings, digest, key, kept)
     log.info(
         "%s: %s, %d expectations on %s rows by %s in %.2f s",
-        pinned.partition, outcome.verdict, len(findings), f"{pinned.manifest.rows:,}", engine,
+        pinned.partition,
+        outcome.verdict,
+        len(findings),
+        f"{pinned.manifest.rows:,}",
+        engine,
         time.monotonic() - started,
-    )  # fmt: skip
+    )
     return outcome
 
 
@@ -138,7 +130,7 @@ def count(pinned: Pinned, expectations: Sequence[dict[str, Any]], engine: str) -
     counts = counts_of(expectations)
     of_schema = [one for one in counts if SCHEMA in one.columns]
     counts = [one for one in counts if one.kind not in RELATED or partner(pinned, one.said)]
-    plan = Plan(pinned, tuple(computable(pinned, [one for one in counts if one not in of_schema], found)))  # fmt: skip
+    plan = Plan(pinned, tuple(computable(pinned, [one for one in counts if one not in of_schema], found)))
     if engine == "spark":
         with spark_session(f"expect {pinned.partition.name}") as spark:
             figures = figures_spark(spark, plan)
@@ -151,8 +143,7 @@ def count(pinned: Pinned, expectations: Sequence[dict[str, Any]], engine: str) -
 
 def _of_schema(counts: Sequence[Count], found: str, rows: float) -> Figures:
     """Columns and types are the same for every row."""
-    return {one.name: 0 if one.kind == "null" or found in one.kwargs["value_set"] else rows
-            for one in counts}  # fmt: skip
+    return {one.name: 0 if one.kind == "null" or found in one.kwargs["value_set"] else rows for one in counts}
 
 
 def _beside(pinned: Pinned, named: Sequence[str]) -> Figures:

@@ -75,11 +75,16 @@ def _newest(args: Args, table: Table, space: str) -> str:
     shards = [f"{number}of{args.shards}" for number in range(args.shards)]
     for back in range(1, args.previous_days + 1):
         at = {"ds": (last - timedelta(days=back)).isoformat(), "towers": space}
-        parts = [table.at(**at, shard=one) for one in shards] if "shard" in table.keys else [table.at(**at)]  # fmt: skip
+        parts = [table.at(**at, shard=one) for one in shards] if "shard" in table.keys else [table.at(**at)]
         if all(map(_sound, parts)):
             return at["ds"]
-    log.info("%s in space %s: none of the %d days before %s is whole; all is made anew",
-             table.name, space, args.previous_days, args.ds)  # fmt: skip
+    log.info(
+        "%s in space %s: none of the %d days before %s is whole; all is made anew",
+        table.name,
+        space,
+        args.previous_days,
+        args.ds,
+    )
     return ""
 
 
@@ -94,8 +99,7 @@ def towers_behind(champion: Pinned) -> Pinned:
         RuntimeError: those towers were trained anew since, so that their space is another.
     """
     space = champion.partition.values["towers"]
-    found = [source.partition for source in champion.manifest.inputs
-             if source.partition.startswith("towers/")]  # fmt: skip
+    found = [source.partition for source in champion.manifest.inputs if source.partition.startswith("towers/")]
     for address in found:
         if (towers := pin(Partition.parse(address))).facts["space_id"] == space:
             return towers

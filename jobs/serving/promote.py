@@ -14,14 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.lake.alias import (
-    check_sizes,
-    has_pointer,
-    pin_promoted,
-    read_history,
-    read_pointer,
-    write_pointer,
-)
+from jobs.lake.alias import check_sizes, has_pointer, pin_promoted, read_history, read_pointer, write_pointer
 from jobs.lake.manifest import Source
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.promotions import PROMOTED, ROLLED_BACK, find
@@ -59,9 +52,7 @@ class Args:
     def __post_init__(self) -> None:
         to = self.to and not self.list
         if sum(map(bool, (self.report, to, self.index, self.list, self.tell))) != 1:
-            raise ValueError(
-                "give one of: report (to promote), to (to roll back), index, list, tell"
-            )
+            raise ValueError("give one of: report (to promote), to (to roll back), index, list, tell")
         if self.attempt and not self.index:
             raise ValueError("attempt goes with index")
         if self.on_stop not in ("fail", "keep"):
@@ -93,9 +84,7 @@ def _roll_back(args: Args) -> dict[str, Any]:
     if index.manifest_sha256 == history[0].manifest_sha256:
         log.info("champion: bundle %s serves already", index.bundle_id)
         told = _tell(index, history[0].why) if args.registry == "wait" else "skip"
-        return {
-            "promoted": False, "champion": str(index.partition), "id": index.bundle_id, "registry": told,
-        }  # fmt: skip
+        return {"promoted": False, "champion": str(index.partition), "id": index.bundle_id, "registry": told}
     why = f"rolled back from {history[0].id} to {args.to}"
     return _switch(args, index, ROLLED_BACK, why, history[0].manifest_sha256)
 
@@ -111,10 +100,7 @@ def _promote(args: Args) -> dict[str, Any]:
         log.warning("%s; the champion stays", said)
         champion = read_history(CHAMPION)[0].partition if has_pointer(CHAMPION) else ""
         return {"promoted": False, "champion": champion, "reasons": summary["reasons"]}
-    if (
-        has_pointer(CHAMPION)
-        and (serving := read_pointer(CHAMPION).partition).ds > report.partition.ds
-    ):
+    if has_pointer(CHAMPION) and (serving := read_pointer(CHAMPION).partition).ds > report.partition.ds:
         # a backfill judges past days, but must not put a past catalogue into service
         why = f"{serving} is of a later day; to serve an older one, promote it by --index"
         log.warning("%s: passed, not promoted: %s", args.report, why)
@@ -128,9 +114,7 @@ def _as_judged(report: Pinned, judged: Source) -> Pinned:
     """The very version of the index that the report is about."""
     index = pin(Partition.parse(judged.partition), attempt=judged.attempt)
     if index.manifest_sha256 != judged.manifest_sha256:
-        raise RuntimeError(
-            f"{judged.partition}: changed since {report.partition} judged it; judge again"
-        )
+        raise RuntimeError(f"{judged.partition}: changed since {report.partition} judged it; judge again")
     return index
 
 
@@ -170,9 +154,7 @@ def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> d
     if telling == "background":
         words = [sys.executable, "-m", "jobs", "promote", "--tell", "1"]
         nothing = subprocess.DEVNULL
-        subprocess.Popen(
-            words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
-        )
+        subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     return {
         "promoted": True,
         "champion": str(index.partition),

@@ -31,17 +31,9 @@ def show(name: str) -> dict[str, Any]:
     for head in ("index", "since, UTC", "items", "now", "why"):
         table.add_column(head, overflow="fold", justify="right" if head == "items" else "left")
     for number, row in enumerate(rows):
-        cells = (
-            row["index"],
-            row["at"].replace("T", " ")[:19],
-            f"{row['items']:,}",
-            row["state"],
-            row["why"],
-        )
+        cells = (row["index"], row["at"].replace("T", " ")[:19], f"{row['items']:,}", row["state"], row["why"])
         style = "bold green" if not number else "dim" if row["state"] == "deleted" else ""
-        table.add_row(
-            Text(row["id"], "cyan"), *(printable(cell, 200) for cell in cells), style=style
-        )
+        table.add_row(Text(row["id"], "cyan"), *(printable(cell, 200) for cell in cells), style=style)
     Console(stderr=True).print(table)
     return {"name": name, "bundles": rows}
 

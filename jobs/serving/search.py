@@ -73,8 +73,7 @@ def _answer(arm: str, ranked: dict[str, Ranked], bundle: Bundle, top: int) -> li
     """The first items of an arm, each with where the single arms have it."""
     both = ("dense", "sparse") if "sparse" in ranked else ()
     places: dict[str, dict[int, int]] = {
-        name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)}
-        for name in both
+        name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)} for name in both
     }
     rows = ranked[arm].items[0, :top].tolist()
     hits = bundle.hits(first(ranked[arm], top))
@@ -89,10 +88,7 @@ def _head(query: str, bundle: Bundle, taken_ms: float) -> Panel:
     said = Text.assemble(
         (printable(query) or "(nothing visible)", "bold"),
         ("\n", ""),
-        (
-            f"{facts['items']:,} items · {facts['factory']} · {taken_ms:.1f} ms for all arms\n",
-            "dim",
-        ),
+        (f"{facts['items']:,} items · {facts['factory']} · {taken_ms:.1f} ms for all arms\n", "dim"),
         (f"{bundle.name} · bundle {bundle.id}", "dim"),
     )
     return Panel(said, box=box.ROUNDED, border_style="blue", title="Nightshelf", title_align="left")

@@ -116,10 +116,7 @@ def _deep(pinned: Pinned) -> dict[str, Any]:
     if not pinned.has(QUERY_TOWER):
         return {"query_tower": "torch alone"}
     texts: Sequence[str] = [*golden_texts(pinned, "queries"), *canaries.values(), *HOSTILE]
-    return {
-        "query_tower": "onnx",
-        "onnx_apart": compare(bundle.towers, open_encoder(pinned), texts),
-    }
+    return {"query_tower": "onnx", "onnx_apart": compare(bundle.towers, open_encoder(pinned), texts)}
 
 
 def _show(found: dict[str, Any], console: Console) -> None:

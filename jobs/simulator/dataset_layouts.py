@@ -41,9 +41,7 @@ def _pair(paths: dict[str, Path], _: str) -> tuple[Rows, Rows]:
 def _esci(paths: dict[str, Path], locale: str) -> tuple[Rows, Rows]:
     product, example = (paths[name] for name in ESCI.files)
     column = "product_locale"
-    items = read_parquet(
-        product, ["product_id", "product_title", "product_brand", "product_color"], column, locale
-    )
+    items = read_parquet(product, ["product_id", "product_title", "product_brand", "product_color"], column, locale)
     judged = read_parquet(example, ["query", "product_id", "esci_label", "split"], column, locale)
     colour = items.frame["product_color"]
     items.frame = pd.DataFrame(
@@ -51,9 +49,7 @@ def _esci(paths: dict[str, Path], locale: str) -> tuple[Rows, Rows]:
             "item_id": items.frame["product_id"],
             "title": items.frame["product_title"],
             "brand": items.frame["product_brand"],
-            "attributes": [
-                json.dumps({"color": c}, ensure_ascii=False) if c else "" for c in colour
-            ],
+            "attributes": [json.dumps({"color": c}, ensure_ascii=False) if c else "" for c in colour],
         }
     )
     judged.frame = judged.frame.rename(columns={"product_id": "item_id"})
@@ -96,11 +92,7 @@ def _features(text: str) -> str:
 
 
 PAIR = Layout("csv pair", ("items.csv", "relevance.csv"), _pair)
-ESCI = Layout(
-    "esci",
-    ("shopping_queries_dataset_products.parquet", "shopping_queries_dataset_examples.parquet"),
-    _esci,
-)
+ESCI = Layout("esci", ("shopping_queries_dataset_products.parquet", "shopping_queries_dataset_examples.parquet"), _esci)
 WANDS = Layout("wands", ("product.csv", "query.csv", "label.csv"), _wands)
 LAYOUTS = (PAIR, ESCI, WANDS)
 

@@ -31,9 +31,7 @@ class Rows:
         if bad.any():
             rows = self.frame[bad]
             kept = rows.head(KEPT_REJECTS).itertuples(index=False, name=None)
-            self.note(
-                len(rows), reason, [dict(zip(rows.columns, row, strict=True)) for row in kept]
-            )
+            self.note(len(rows), reason, [dict(zip(rows.columns, row, strict=True)) for row in kept])
             self.frame = self.frame[~bad]
 
     def note(self, count: int, reason: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -76,9 +74,7 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Rows:
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
         ),
     )
-    rows = Rows(
-        pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad)
-    )
+    rows = Rows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")

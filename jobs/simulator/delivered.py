@@ -39,9 +39,7 @@ def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
                 found = _csv(cast(BinaryIO, stream), wanted)
         elif name.endswith((".ndjson", ".ndjson.gz", ".json", ".json.gz")):
             with system.open_input_stream(path) as stream:
-                options = pyarrow.json.ParseOptions(
-                    explicit_schema=wanted, unexpected_field_behavior="ignore"
-                )
+                options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore")
                 found = pyarrow.json.read_json(cast(BinaryIO, stream), parse_options=options)
         else:
             raise ValueError(f"{pinned.partition}: {name} is no Parquet, CSV or NDJSON file")
@@ -53,10 +51,6 @@ def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
 def _csv(stream: BinaryIO, wanted: pa.Schema) -> pa.Table:
     return pyarrow.csv.read_csv(
         stream,
-        parse_options=pyarrow.csv.ParseOptions(
-            newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=wanted.names, column_types=wanted
-        ),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip"),
+        convert_options=pyarrow.csv.ConvertOptions(include_columns=wanted.names, column_types=wanted),
     )

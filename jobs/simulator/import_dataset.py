@@ -26,14 +26,7 @@ from jobs.simulator.dataset_layouts import OPTIONAL, detect
 from jobs.simulator.dataset_rows import Rows
 from models.text.normalise import normalise_query
 
-SPLITS = {
-    "": None,
-    "train": "train",
-    "dev": "dev",
-    "test": "test",
-    "validation": "dev",
-    "val": "dev",
-}
+SPLITS = {"": None, "train": "train", "dev": "dev", "test": "test", "validation": "dev", "val": "dev"}
 STRICTNESS = {"train": 0, "dev": 1, "test": 2}
 
 
@@ -67,10 +60,13 @@ def main(args: Args) -> dict[str, object]:
         _account(out, judged, "judgements")
         out.facts |= facts
     return {
-        "catalogue": str(args.catalogue), "labels": str(args.labels), "items": len(items.frame),
-        "judgements": len(judged.frame), **facts,
+        "catalogue": str(args.catalogue),
+        "labels": str(args.labels),
+        "items": len(items.frame),
+        "judgements": len(judged.frame),
+        **facts,
         "dropped": dict(items.dropped + judged.dropped),
-    }  # fmt: skip
+    }
 
 
 def _check_items(items: Rows, folder: str) -> None:
@@ -84,9 +80,7 @@ def _check_items(items: Rows, folder: str) -> None:
     columns = ["item_id", "title", *(name for name in OPTIONAL if name in items.frame)]
     items.frame = items.frame[columns]
     if items.frame.empty:
-        raise ValueError(
-            f"{folder}: of {items.rows_in:,} items none is usable: {dict(items.dropped)}"
-        )
+        raise ValueError(f"{folder}: of {items.rows_in:,} items none is usable: {dict(items.dropped)}")
     if "price" in items.frame:
         price = pd.to_numeric(items.frame["price"], errors="coerce")
         items.frame = items.frame.assign(price=price)
@@ -110,9 +104,7 @@ def _check_judged(judged: Rows, items: Rows, folder: str) -> dict[str, object]:
     # other spellings of one query stay: the room of qrels takes the mean of their judgements
     judged.reject(judged.frame.duplicated(["query", "item_id"]), "duplicate_judgement")
     if judged.frame.empty:
-        raise ValueError(
-            f"{folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}"
-        )
+        raise ValueError(f"{folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}")
     moved = _one_side(judged)
     low, high = float(judged.frame["value"].min()), float(judged.frame["value"].max())
     return {

@@ -61,9 +61,7 @@ class _Arriving(Generic[T]):
 class Log(Generic[T]):
     """Writes a day's log part by part; `counts` says what came from where."""
 
-    def __init__(
-        self, layout: Layout[T], log: Path, truth: Path, made: Scene, before: Sequence[Pinned]
-    ) -> None:
+    def __init__(self, layout: Layout[T], log: Path, truth: Path, made: Scene, before: Sequence[Pinned]) -> None:
         self.counts: Counter[str] = Counter()
         self._layout, self._truth, self._written = layout, truth, 0
         self._parts = -(-len(made.traffic.queries) // SEARCHES_AT_ONCE)
@@ -119,9 +117,7 @@ class Log(Generic[T]):
         self.counts[f"held_events_{name}_{days}"] += len(held.events)
 
     def _sink(self, folder: Path, name: str) -> Callable[[T], None]:
-        return self._stack.enter_context(
-            self._layout.sink(folder / f"{name}.{self._layout.suffix}")
-        )
+        return self._stack.enter_context(self._layout.sink(folder / f"{name}.{self._layout.suffix}"))
 
     def _open(self, before: Pinned, ds: str) -> list[_Arriving[T]]:
         days = days_after(before.partition, ds)
@@ -129,8 +125,7 @@ class Log(Generic[T]):
         for number, dialect in enumerate(DIALECTS):
             name = f"{dialect.application}.delayed_{days}"
             counts = [
-                int(before.facts.get(f"held_{what}_{dialect.application}_{days}", 0))
-                for what in ("searches", "events")
+                int(before.facts.get(f"held_{what}_{dialect.application}_{days}", 0)) for what in ("searches", "events")
             ]
             if not sum(counts):
                 continue
@@ -155,7 +150,5 @@ def days_after(before: Partition, ds: str) -> int:
     """
     days = (date.fromisoformat(ds) - date.fromisoformat(before.ds)).days
     if before.name != "truth" or not 1 <= days <= MAX_DAYS:
-        raise ValueError(
-            f"{before} holds back nothing for {ds}: expected truth of 1 to {MAX_DAYS} days before"
-        )
+        raise ValueError(f"{before} holds back nothing for {ds}: expected truth of 1 to {MAX_DAYS} days before")
     return days

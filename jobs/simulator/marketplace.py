@@ -77,9 +77,7 @@ def main(args: Args) -> dict[str, object]:
         _write_catalogue(out, args, day)
     if not args.labels:
         return {"catalogue": str(args.catalogue), "items": args.items}
-    made = demand(
-        args.seed, args.items, day, args.queries, args.relevant_cap, args.partial_cap, args.zeros
-    )
+    made = demand(args.seed, args.items, day, args.queries, args.relevant_cap, args.partial_cap, args.zeros)
     with publish(args.labels, args, inputs=[pin(args.catalogue, even_stopped=True)]) as out:
         out.simulated = True
         out.write_table(_labels(made))

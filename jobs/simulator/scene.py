@@ -70,7 +70,8 @@ def scene(plan: Plan, shop: Shop) -> Scene:
     drawn = traffic(ranking(plan.seed, shop.texts), aims(found, plan.results), plan.crowd, rng)
     made, asked = typed(drawn, plan.unusual, rng)
     people = Cast(plan.seed, plan.ds, made, shop.texts, asked, plan.faults.skew_frac)
-    parts = day(made, people.dialects, people.skews, found, plan.results, plan.model, plan.faults,
-                plan.crowd.day_s, rng)  # fmt: skip
+    parts = day(
+        made, people.dialects, people.skews, found, plan.results, plan.model, plan.faults, plan.crowd.day_s, rng
+    )
     midnight_ms = round(bounds(plan.ds)[0].timestamp() * 1000)
     return Scene(plan, shop, made, asked, people, midnight_ms, parts)

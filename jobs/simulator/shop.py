@@ -68,9 +68,7 @@ def read_shop(catalogue: Pinned, labels: Pinned, engine_items: int, seed: int) -
     )
 
 
-def _engine_items(
-    items: pd.DataFrame, judged: pd.Series[str], limit: int, seed: int
-) -> pd.DataFrame:
+def _engine_items(items: pd.DataFrame, judged: pd.Series[str], limit: int, seed: int) -> pd.DataFrame:
     """The judged items, and a seeded sample of the rest up to the limit, in the catalogue's order."""
     items = items.drop_duplicates("item_id")
     if len(items) <= limit:

@@ -111,9 +111,7 @@ class Args:
             self.log.ds,
             self.results,
             ClickModel(eta=self.eta, noise=self.noise),
-            Crowd(
-                self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)
-            ),
+            Crowd(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
             Faults(
                 self.duplicate_frac,
                 self.late_frac,
@@ -145,9 +143,7 @@ def main(args: Args) -> dict[str, object]:
     return {"log": str(args.log), **facts}
 
 
-def _write(
-    made: Scene, layout: Layout[T], out: Attempt, aside: Attempt, before: list[Pinned]
-) -> dict[str, int]:
+def _write(made: Scene, layout: Layout[T], out: Attempt, aside: Attempt, before: list[Pinned]) -> dict[str, int]:
     searches = len(made.traffic.queries)
     with (
         progress("simulate", searches, "searches") as advance,

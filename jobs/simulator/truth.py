@@ -75,9 +75,7 @@ class Truth:
     def __init__(self, folder: Path, made: Scene) -> None:
         self._folder, self._made = folder, made
         self._items: Column = pa.array(made.shop.item_ids, _TEXT)
-        self._counts: Counter[str] = Counter(
-            dict.fromkeys((f"malformed_{fault}" for fault in FAULTS), 0)
-        )
+        self._counts: Counter[str] = Counter(dict.fromkeys((f"malformed_{fault}" for fault in FAULTS), 0))
         self._stack = ExitStack()
         self._events = self._file("events.parquet", _EVENTS)
         self._searches = self._file("searches.parquet", _SEARCHES)
@@ -89,10 +87,7 @@ class Truth:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
 
@@ -171,10 +166,6 @@ class Truth:
     def _file(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
         # without the Arrow schema WORDS read as plain texts
         writer = pq.ParquetWriter(
-            self._folder / name,
-            schema,
-            compression="zstd",
-            write_statistics=False,
-            store_schema=False,
+            self._folder / name, schema, compression="zstd", write_statistics=False, store_schema=False
         )
         return self._stack.enter_context(writer)

@@ -48,11 +48,14 @@ _HOW: dict[str, Any] = {
     "write_statistics": False,
     "store_schema": False,
     "use_dictionary": [
-        *_REPEATED, "query_response_hit_ids.list.element", "event_attributes.session_id",
-        "event_attributes.client_id", "event_attributes.object.object_id",
+        *_REPEATED,
+        "query_response_hit_ids.list.element",
+        "event_attributes.session_id",
+        "event_attributes.client_id",
+        "event_attributes.object.object_id",
         "event_attributes.position.ordinal",
     ],
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,7 @@ class Records:
         sent = said.sessions[rows.searches] != ""
         sessions = worded(said.sessions, rows.searches, acted & sent)
         nothing = worded(said.sessions, rows.searches, asked & False)
-        outside, inside = (
-            (nothing, sessions) if dialect.session_in_attributes else (sessions, nothing)
-        )
+        outside, inside = (nothing, sessions) if dialect.session_in_attributes else (sessions, nothing)
         columns = [
             coded(pa.array([dialect.application]), np.zeros_like(rows.kinds)),
             coded(pa.array(self._actions[number], _TEXT), rows.actions),
@@ -178,6 +179,4 @@ class Records:
             pa.StructArray.from_arrays([ordinals], names=["ordinal"]),
         ]
         none = pa.array(rows.items < 0)
-        return pa.StructArray.from_arrays(
-            parts, fields=list(_CODED.field("event_attributes").type), mask=none
-        )
+        return pa.StructArray.from_arrays(parts, fields=list(_CODED.field("event_attributes").type), mask=none)

@@ -24,10 +24,18 @@ CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetenso
 THEIRS = "model.safetensors"
 # what BertConfig needs to build the same model again
 SETTINGS = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
-    "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "initializer_range",
-)  # fmt: skip
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "initializer_range",
+)
 
 
 def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
@@ -116,8 +124,7 @@ def _file(folder: Path, name: str) -> Path:
         return path
     pickled = [one.name for one in sorted(folder.glob("*.bin"))]
     hint = (
-        f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as"
-        " safetensors"
+        f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as safetensors"
         if name == THEIRS and pickled
         else f"; expected a folder with {CONFIG}, {TOKENIZER} and {THEIRS}"
     )
@@ -127,6 +134,4 @@ def _file(folder: Path, name: str) -> Path:
 def _name(name: str) -> str:
     """A tensor's name in BertModel: without the prefix of a model with heads, LayerNorm as of today."""
     name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-        "LayerNorm.beta", "LayerNorm.bias"
-    )
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")

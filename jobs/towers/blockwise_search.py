@@ -58,12 +58,7 @@ class Search:
     """Finds each query's items, block by block. `facts`: how, and how well against exact search."""
 
     def __init__(
-        self,
-        plan: Plan,
-        scratch: Scratch,
-        vectors: VectorFile,
-        encode: Callable[[Rows], Vectors],
-        device: str,
+        self, plan: Plan, scratch: Scratch, vectors: VectorFile, encode: Callable[[Rows], Vectors], device: str
     ) -> None:
         self.plan, self.scratch, self.vectors, self.encode = plan, scratch, vectors, encode
         self.device = device
@@ -81,9 +76,7 @@ class Search:
         with progress("negatives", len(query), "queries") as advance:
             for start in range(0, len(query), self.plan.block_queries):
                 some = query[start : start + self.plan.block_queries]
-                found = self.scratch.arrays(
-                    f"block-{start:012d}", partial(self._found, some, known)
-                )
+                found = self.scratch.arrays(f"block-{start:012d}", partial(self._found, some, known))
                 fault_point("negatives.block")
                 block = Block(some, **found)  # type: ignore[arg-type]
                 if sample is not None and not start:
@@ -130,8 +123,9 @@ class Search:
         plan, count = self.plan, len(places)
         agreement = overlap(block.rows[places], exact)
         n_lists = 0 if self.lists is None else len(self.lists.centroids)
-        self.facts.update(lists=n_lists, slack=self.slack, agreement=agreement,
-                          agreement_target=plan.agreement, sample=count)  # fmt: skip
+        self.facts.update(
+            lists=n_lists, slack=self.slack, agreement=agreement, agreement_target=plan.agreement, sample=count
+        )
         log.info("ivf: %d lists, agreement %.4f with exact search", n_lists, agreement)
         if agreement < plan.agreement:
             raise RuntimeError(
@@ -149,12 +143,10 @@ def _lists(scratch: Scratch, vectors: VectorFile, count: int, seed: int) -> List
         learnt = vectors.take(lists.sample_rows(n_items, count, seed))
         centroids = lists.centroids_of(learnt, count, seed)
         labels = np.concatenate([lists.assign(centroids, part) for part in pieces(vectors)])
-        return dict(zip(("centroids", "offsets", "order"), lists.layout(labels, centroids), strict=True))  # fmt: skip
+        return dict(zip(("centroids", "offsets", "order"), lists.layout(labels, centroids), strict=True))
 
     made = scratch.arrays("lists", make)
     by_list = scratch.vectors("by_list", n_items, dim)
     order = made["order"].astype(np.int64)
     by_list.fill(vectors, order)
-    return Lists(
-        made["centroids"].astype(np.float32), made["offsets"].astype(np.int64), order, by_list
-    )
+    return Lists(made["centroids"].astype(np.float32), made["offsets"].astype(np.int64), order, by_list)

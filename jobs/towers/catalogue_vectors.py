@@ -17,9 +17,7 @@ from models.towers.two_tower import TwoTower
 CHUNK = 65_536  # vectors in memory at a time
 
 
-def catalogue_vectors(
-    scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK
-) -> VectorFile:
+def catalogue_vectors(scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK) -> VectorFile:
     """Vectors of all items, encoded chunk by chunk; those that are on disk already stay."""
     store = item_store(items, towers)
     file = scratch.vectors("items", len(store), towers.config.width)
@@ -33,9 +31,7 @@ def catalogue_vectors(
     return file
 
 
-def embedded_vectors(
-    scratch: Scratch, shards: list[Pinned], ids: Strings, towers: TwoTower
-) -> VectorFile:
+def embedded_vectors(scratch: Scratch, shards: list[Pinned], ids: Strings, towers: TwoTower) -> VectorFile:
     """Vectors of all items from the shards of `embeddings`, in the order of ids.
 
     Raises:

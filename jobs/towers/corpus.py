@@ -70,9 +70,7 @@ class Reader:
     @cached_property
     def n_queries(self) -> dict[str, int]:
         """Number of queries of each split that is read."""
-        return {
-            side: int(self._queries.count_rows(filter=pc.field("split") == side)) for side in SIDES
-        }
+        return {side: int(self._queries.count_rows(filter=pc.field("split") == side)) for side in SIDES}
 
     @cached_property
     def _items(self) -> Dataset:
@@ -101,18 +99,20 @@ class Corpus:
         """State what became of every item and query."""
         items, queries = reader.items.manifest.rows, reader.queries.manifest.rows
         n = reader.n_queries
-        out.count("items", items, self.items, {
-            "examine": self.dev_items, BEYOND: items - self.items - self.dev_items,
-        })  # fmt: skip
-        out.count("queries", queries, self.queries, {
-            "of split dev": n["dev"], "of split test": queries - n["train"] - n["dev"],
-            BEYOND: n["train"] - self.queries,
-        })  # fmt: skip
+        out.count("items", items, self.items, {"examine": self.dev_items, BEYOND: items - self.items - self.dev_items})
+        out.count(
+            "queries",
+            queries,
+            self.queries,
+            {
+                "of split dev": n["dev"],
+                "of split test": queries - n["train"] - n["dev"],
+                BEYOND: n["train"] - self.queries,
+            },
+        )
 
 
-def read_corpus(
-    reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance
-) -> Corpus:
+def read_corpus(reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance) -> Corpus:
     """Read both sides. Memory: four bytes a piece while it is read, two after, and a chunk of strings.
 
     Raises:
@@ -133,9 +133,7 @@ def read_corpus(
 class _Shelf:
     """Piece ids of texts as they come, without texts that hold no word."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance) -> None:
         self.tokenizer, self.masker, self.max_tokens = tokenizer, masker, max_tokens
         self.advance = advance
         pieces = tokenizer.get_vocab_size()
@@ -166,9 +164,7 @@ class _Shelf:
 
 
 def _chunks(table: Dataset, column: str, where: pc.Expression | None = None) -> Iterator[list[str]]:
-    read = table.to_batches(
-        columns=[column], filter=where, batch_size=CHUNK, batch_readahead=1, fragment_readahead=1
-    )
+    read = table.to_batches(columns=[column], filter=where, batch_size=CHUNK, batch_readahead=1, fragment_readahead=1)
     for batch in read:
         yield texts_in(batch.column(column))
 

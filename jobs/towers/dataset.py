@@ -102,10 +102,7 @@ def read_learning(pairs: Pinned, queries: Pinned, items: Pinned) -> Learning:
     clicked = read_table(pairs, ["query_id", "item_id", "weight", "split"])
     clicked = clicked.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
     query_ids, item_ids = _strings(asked, "query_id"), _strings(sold, "item_id")
-    pair_query, pair_item = (
-        _rows(clicked, "query_id", query_ids),
-        _rows(clicked, "item_id", item_ids),
-    )
+    pair_query, pair_item = (_rows(clicked, "query_id", query_ids), _rows(clicked, "item_id", item_ids))
     kept = (pair_query >= 0) & (pair_item >= 0)
     return Learning(
         query_ids=query_ids,
@@ -136,12 +133,8 @@ def bytes_per_pair(learning: Learning, examples: Examples) -> dict[str, float]:
     padded = 2 * 8 * sum(int(store.tokens.lengths.max(initial=0)) for store in stores) * len(query)
     if not padded:
         lengths = (store.trigrams.lengths for store in stores)
-        padded = 4 * sum(
-            int(one[rows].sum()) for one, rows in zip(lengths, (query, item), strict=True)
-        )
-    parts = [
-        part for store in stores for part in (store.trigrams, store.tokens) if len(part.values)
-    ]
+        padded = 4 * sum(int(one[rows].sum()) for one, rows in zip(lengths, (query, item), strict=True))
+    parts = [part for store in stores for part in (store.trigrams, store.tokens) if len(part.values)]
     kept = sum(part.values.nbytes + part.offsets.nbytes for part in parts)
     rows = query.nbytes + item.nbytes
     found = {"text": text, "padded": padded, "": kept + rows}

@@ -36,9 +36,7 @@ class Judge:
             items = items.take(self.items)
         asked = encode_store(towers.forward_queries, queries, TOKEN_BUDGET, towers)
         sold = store_vectors(towers.forward_items, items, towers)
-        _, places = nearest(
-            prefix(asked, dim), (prefix(one, dim) for one in sold), CUTOFF, towers.device
-        )
+        _, places = nearest(prefix(asked, dim), (prefix(one, dim) for one in sold), CUTOFF, towers.device)
         found = np.where(places < 0, -1, self.items[places])
         return recall_and_rr(found, self.queries, self.examples.known)
 

@@ -27,13 +27,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.tracking import MlflowRun, mlflow_run
-from jobs.towers.exact_search import (
-    Questions,
-    judge_exactly,
-    read_catalogue,
-    read_questions,
-    slices_of,
-)
+from jobs.towers.exact_search import Questions, judge_exactly, read_catalogue, read_questions, slices_of
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.measures import Measured
 from models.evaluation.query_slices import named
@@ -71,7 +65,7 @@ class Args:
 
     def __post_init__(self) -> None:
         if strange := set(self.split.split(",")) - {"dev", "test"}:
-            raise ValueError(f"split={self.split!r}: found {', '.join(strange)}, expected dev, test or dev,test")  # fmt: skip
+            raise ValueError(f"split={self.split!r}: found {', '.join(strange)}, expected dev, test or dev,test")
         if self.resamples < 100:
             raise ValueError(f"resamples={self.resamples}: an interval wants 100 or more")
 
@@ -79,16 +73,12 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Search, measure, publish."""
     inputs = [pin(one) for one in (args.towers, args.items, args.queries, args.qrels)]
-    with (
-        mlflow_run("measure", args, inputs) as tracked,
-        publish(args.measures, args, inputs) as out,
-    ):
+    with mlflow_run("measure", args, inputs) as tracked, publish(args.measures, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         towers = load_towers(inputs[0])
         if (space := space_id(towers)) != args.measures.values["towers"]:
             raise ValueError(
-                f"{args.measures}: {args.towers} has space id {space}; write to"
-                f" {args.measures.having(towers=space)}"
+                f"{args.measures}: {args.towers} has space id {space}; write to {args.measures.having(towers=space)}"
             )
         towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         catalogue = read_catalogue(inputs[1])
@@ -97,10 +87,7 @@ def main(args: Args) -> dict[str, Any]:
         found = judge_exactly(towers, asked, catalogue)
         columns = slices_of(asked, catalogue)
         _write(out, asked, found, columns)
-        told = {
-            split: _told(args, found, asked.splits == split, dict(named(columns)))
-            for split in splits
-        }
+        told = {split: _told(args, found, asked.splits == split, dict(named(columns))) for split in splits}
         out.facts.update(space_id=space, items=len(catalogue.ids), splits=told)
         _log(tracked, told)
     _show(args, told)
@@ -112,7 +99,7 @@ def _write(out: Attempt, asked: Questions, found: Measured, columns: dict[str, A
     """One row per query: its slices, and every measure under its own name."""
     values = {name: found.column(name) for name in found.names}
     table = table_of({"query_id": found.query_ids, "split": asked.splits, **columns, **values})
-    pq.write_table(table, out.folder / "measures.parquet", compression="zstd", write_page_checksum=True)  # fmt: skip
+    pq.write_table(table, out.folder / "measures.parquet", compression="zstd", write_page_checksum=True)
     left_out = asked.judgements.queries_without_relevant
     kept = len(found.query_ids)
     out.count("judged queries", kept + left_out, kept, {"no relevant item": left_out})
@@ -140,7 +127,7 @@ def _show(args: Args, told: dict[str, Any]) -> None:
     """The table that a person reads; standard output keeps the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     for split, slices in told.items():
-        table = Table(title=f"{args.towers}, {split}: exact search, 95% intervals", title_justify="left")  # fmt: skip
+        table = Table(title=f"{args.towers}, {split}: exact search, 95% intervals", title_justify="left")
         table.add_column("queries of")
         table.add_column("n", justify="right")
         for name in HEADLINE:

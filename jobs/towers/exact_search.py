@@ -90,17 +90,12 @@ def read_questions(
     return Questions(
         judged,
         np.array([split_of[name] for name in judged.query_ids], np.str_),
-        [
-            normalise_query(text)
-            for text in texts(rows.column("query").take(pa.array(at, pa.int64())))
-        ],
+        [normalise_query(text) for text in texts(rows.column("query").take(pa.array(at, pa.int64())))],
         np.array(texts(rows.column("segment").take(pa.array(at, pa.int64()))), np.str_),
     )
 
 
-def slices_of(
-    asked: Questions, catalogue: Catalogue
-) -> dict[str, NDArray[np.str_] | NDArray[np.bool_]]:
+def slices_of(asked: Questions, catalogue: Catalogue) -> dict[str, NDArray[np.str_] | NDArray[np.bool_]]:
     """Columns that slices are made of, [Q] each."""
     known: set[str] = set()
     for chunk in catalogue.chunks():
@@ -148,9 +143,7 @@ def judge_exactly(towers: TwoTower, asked: Questions, catalogue: Catalogue) -> M
     return Measured(asked.query_ids, MEASURES, measure(known, hits))
 
 
-def _listed(
-    found: Rows, query: Rows, item: Rows, score: Vectors, n_items: int
-) -> tuple[Rows, Rows, Rows]:
+def _listed(found: Rows, query: Rows, item: Rows, score: Vectors, n_items: int) -> tuple[Rows, Rows, Rows]:
     """Query, item, rank (from 1) of what was found [Q, K], then of the judged items below it."""
     owner = np.repeat(np.arange(len(found)), found.shape[1])
     rank = np.tile(np.arange(1, found.shape[1] + 1), len(found))

@@ -100,9 +100,7 @@ class Args:
 
     def plan(self) -> Plan:
         """How to search."""
-        return Plan(
-            self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed
-        )
+        return Plan(self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed)
 
 
 def main(args: Args) -> dict[str, object]:
@@ -112,10 +110,7 @@ def main(args: Args) -> dict[str, object]:
     judged = [pin(args.qrels)] if args.qrels else []
     inputs += [*shards, *judged]
     _plateau(args, inputs[0])
-    with (
-        mlflow_run("negatives", args, inputs) as tracked,
-        publish(args.negatives, args, inputs) as out,
-    ):
+    with mlflow_run("negatives", args, inputs) as tracked, publish(args.negatives, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         towers = _towers(args, inputs[0])
         learning = read_learning(*inputs[1:4])
@@ -155,13 +150,11 @@ def _towers(args: Args, pinned: Pinned) -> TwoTower:
     towers = load_towers(pinned)
     if (found := space_id(towers)) != args.negatives.values["towers"]:
         raise ValueError(
-            f"{args.negatives}: {args.towers} has space id {found}; write to"
-            f" {args.negatives.having(towers=found)}"
+            f"{args.negatives}: {args.towers} has space id {found}; write to {args.negatives.having(towers=found)}"
         )
     if args.embeddings and args.embeddings.values["towers"] not in (found, items_space(towers)):
         raise ValueError(
-            f"{args.embeddings}: of another space than {args.towers}, whose items stand in"
-            f" {items_space(towers)}"
+            f"{args.embeddings}: of another space than {args.towers}, whose items stand in {items_space(towers)}"
         )
     return towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
@@ -179,11 +172,14 @@ def _miner(args: Args, learning: Learning, items: Pinned, judged: list[Pinned]) 
 
 
 def _account(
-    out: Attempt, tracked: MlflowRun, miner: Miner, search: Search, learning: Learning,
-    query: NDArray[np.int64],
-) -> dict[str, object]:  # fmt: skip
-    out.count("queries", len(learning.queries), len(query),
-              {"not of split train, or without a pair": len(learning.queries) - len(query)})  # fmt: skip
+    out: Attempt, tracked: MlflowRun, miner: Miner, search: Search, learning: Learning, query: NDArray[np.int64]
+) -> dict[str, object]:
+    out.count(
+        "queries",
+        len(learning.queries),
+        len(query),
+        {"not of split train, or without a pair": len(learning.queries) - len(query)},
+    )
     figures = miner.figures()
     rates = miner.tally.rates(miner.held_out_frac)
     dropped = {f"dropped {name}": count for name, count in miner.dropped.items()}

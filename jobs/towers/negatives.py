@@ -87,11 +87,7 @@ class Miner:
         """The false negatives of all that was mined, as far as known."""
         found = self.tally.rates(self.held_out_frac)
         told = found[-1] if found else {}
-        return {
-            f"false_negatives_{name}": value
-            for name in RATES
-            if isinstance(value := told.get(name), float)
-        }
+        return {f"false_negatives_{name}": value for name in RATES if isinstance(value := told.get(name), float)}
 
 
 def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
@@ -100,11 +96,7 @@ def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
     titles = [normalise_query(title or "") for title in labels.column("title").to_pylist()]
     coded = pa.array(titles, pa.string()).dictionary_encode()
     near = near_duplicates(texts(coded.dictionary), near_duplicate) if near_duplicate else None
-    return Likeness(
-        numbered(labels.column("group_id").to_pylist()),
-        coded.indices.to_numpy().astype(np.int64),
-        near,
-    )
+    return Likeness(numbered(labels.column("group_id").to_pylist()), coded.indices.to_numpy().astype(np.int64), near)
 
 
 def read_judgements(qrels: Pinned, learning: Learning, min_relevance: float) -> Judgements:
@@ -118,9 +110,7 @@ def read_judgements(qrels: Pinned, learning: Learning, min_relevance: float) -> 
     there = (query >= 0) & (item >= 0)
     right = there & (table.column("relevance").to_numpy() >= least)
     count = len(learning.queries)
-    return Judgements(
-        Known(query[there], item[there], count), Known(query[right], item[right], count)
-    )
+    return Judgements(Known(query[there], item[there], count), Known(query[right], item[right], count))
 
 
 def numbered(labels: Sequence[str | None]) -> NDArray[np.int64]:
@@ -135,9 +125,7 @@ def log_rates(tracked: MlflowRun, rates: list[dict[str, object]]) -> None:
     """Log the false negatives by rank as a table and a plot."""
     tracked.text(json.dumps(rates, indent=1), "false_negatives.json")
     shown = {
-        name: [float(str(row.get(name) or 0.0)) for row in rates]
-        for name in RATES
-        if any(name in row for row in rates)
+        name: [float(str(row.get(name) or 0.0)) for row in rates] for name in RATES if any(name in row for row in rates)
     }
     if shown:
         plot = bars([str(row["ranks"]) for row in rates], shown, "share that is right")
@@ -151,9 +139,11 @@ def _table(learning: Learning, query: NDArray[np.int64], mined: Mined) -> pa.Tab
     offsets = pa.array(np.concatenate([[0], np.cumsum(there.sum(axis=1))]), pa.int32())
     ids = learning.item_ids.take(pa.array(mined.items[there], pa.int64()))
     ranks, scores = mined.ranks[there], mined.scores[there]
-    return pa.table({
-        "query_id": learning.query_ids.take(pa.array(query, pa.int64())),
-        "item_ids": pa.ListArray.from_arrays(offsets, ids),
-        "ranks": pa.ListArray.from_arrays(offsets, pa.array(ranks + 1, pa.int32())),
-        "scores": pa.ListArray.from_arrays(offsets, pa.array(scores, pa.float32(), mask=ranks < 0)),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "query_id": learning.query_ids.take(pa.array(query, pa.int64())),
+            "item_ids": pa.ListArray.from_arrays(offsets, ids),
+            "ranks": pa.ListArray.from_arrays(offsets, pa.array(ranks + 1, pa.int32())),
+            "scores": pa.ListArray.from_arrays(offsets, pa.array(scores, pa.float32(), mask=ranks < 0)),
+        }
+    )

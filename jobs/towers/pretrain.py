@@ -27,13 +27,7 @@ from jobs.lake.read import Pinned, pin
 from jobs.lake.seal import spelled
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
-from jobs.towers.bert_checkpoint import (
-    bert_folder,
-    bert_settings,
-    load_bert,
-    minilm_folder,
-    write_bert,
-)
+from jobs.towers.bert_checkpoint import bert_folder, bert_settings, load_bert, minilm_folder, write_bert
 from jobs.towers.checkpoints import Checkpoint
 from jobs.towers.corpus import Reader, read_corpus
 from jobs.towers.pretrainer import Pretrainer
@@ -105,19 +99,13 @@ class Args:
         if self.hidden % self.heads:
             raise ValueError(f"hidden={self.hidden}: not a multiple of heads={self.heads}")
         if not 3 <= self.max_tokens <= self.batch_tokens:
-            raise ValueError(
-                f"max_tokens={self.max_tokens}: expected 3 (a word between two marks) to batch_tokens"
-            )
+            raise ValueError(f"max_tokens={self.max_tokens}: expected 3 (a word between two marks) to batch_tokens")
         if not 0.0 < self.mask_frac < 1.0 or not 0.0 <= self.dev_frac < 1.0:
-            raise ValueError(
-                "mask_frac and dev_frac are shares: above 0 (dev_frac from 0), below 1"
-            )
+            raise ValueError("mask_frac and dev_frac are shares: above 0 (dev_frac from 0), below 1")
         if not min(self.lr, self.start_lr_frac) > 0.0:
             raise ValueError("lr and start_lr_frac must be > 0")
         if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}"
-            )
+            raise ValueError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         if self.start.startswith("bert/"):
             Partition.parse(self.start)
 
@@ -138,9 +126,7 @@ def main(args: Args) -> dict[str, object]:
             corpus = read_corpus(reader, tokenizer, masker, args.max_tokens, advance)
         model = MaskedLM(bert, corpus.counts).to("cuda" if torch.cuda.is_available() else "cpu")
         training = Training(model, corpus.train, masker, _plan(args))
-        trainer = Pretrainer(
-            training, corpus, checkpoint, tracked, args.patience, args.checkpoint_s
-        )
+        trainer = Pretrainer(training, corpus, checkpoint, tracked, args.patience, args.checkpoint_s)
         figures = trainer.run()
         write_bert(bert, tokenizer, out.folder, args.max_tokens)
         pq.write_table(trainer.curves(), out.folder / "curves.parquet", write_page_checksum=True)
@@ -162,9 +148,12 @@ def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertMo
     texts = [text for chunk in some.texts("train") for text in chunk]
     tokenizer = train_tokenizer(texts, args.vocabulary)
     settings = {
-        "hidden_size": args.hidden, "num_hidden_layers": args.layers, "num_attention_heads": args.heads,
-        "intermediate_size": 4 * args.hidden, "max_position_embeddings": max(MIN_POSITIONS, args.max_tokens),
-    }  # fmt: skip
+        "hidden_size": args.hidden,
+        "num_hidden_layers": args.layers,
+        "num_attention_heads": args.heads,
+        "intermediate_size": 4 * args.hidden,
+        "max_position_embeddings": max(MIN_POSITIONS, args.max_tokens),
+    }
     return new_bert(settings, tokenizer.get_vocab_size(), pad_id(tokenizer)), tokenizer
 
 

@@ -42,7 +42,5 @@ def _folder(source: Pinned | Path | str) -> Path:
     if isinstance(source, Path):
         return source
     if source != MINILM:
-        raise LookupError(
-            f"pretrained encoder {source!r}: expected {MINILM}, a folder or a bert partition"
-        )
+        raise LookupError(f"pretrained encoder {source!r}: expected {MINILM}, a folder or a bert partition")
     return minilm_folder()

@@ -54,9 +54,7 @@ class Pretrainer:
         with progress("pretrain", training.total, "steps") as advance:
             advance(training.done)
             for step in fit(training):
-                said = (
-                    f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pieces_per_s:,.0f} pieces/s"
-                )
+                said = f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pieces_per_s:,.0f} pieces/s"
                 advance(1, said)
                 self._keep(step)
                 if step.ends_epoch:
@@ -72,15 +70,24 @@ class Pretrainer:
 
     def _figures(self) -> dict[str, float]:
         """The best epoch's exam, beside what a guess by frequency alone would have been."""
-        found = {**self.start, **self.best, "items": self.corpus.items, "queries": self.corpus.queries,
-                 "pieces_seen": self.pieces, "padded_frac": self.padded_frac}  # fmt: skip
+        found = {
+            **self.start,
+            **self.best,
+            "items": self.corpus.items,
+            "queries": self.corpus.queries,
+            "pieces_seen": self.pieces,
+            "padded_frac": self.padded_frac,
+        }
         if not self.exam:
             log.warning("no text to examine with: the last epoch is kept, the best or not")
             return found
         guess = judge_unigrams(self.corpus.counts, self.exam)
         if self.best["dev_accuracy"] <= guess.accuracy:
-            log.warning("accuracy %.4f is no better than a guess by frequency, %.4f: train longer, or"
-                        " with another lr", self.best["dev_accuracy"], guess.accuracy)  # fmt: skip
+            log.warning(
+                "accuracy %.4f is no better than a guess by frequency, %.4f: train longer, or with another lr",
+                self.best["dev_accuracy"],
+                guess.accuracy,
+            )
         bar = {"unigram_loss": guess.loss, "unigram_accuracy": guess.accuracy}
         self.tracked.measures(bar, self.training.done)
         return found | bar
@@ -93,24 +100,21 @@ class Pretrainer:
     def curves(self) -> pa.Table:
         """One row per step; dev_loss and dev_accuracy on the last of an epoch."""
         # without pieces_per_s, which MLflow has: the same training makes the same file
-        names = (
-            "step",
-            "epoch",
-            "loss",
-            "accuracy",
-            "lr",
-            "padded_frac",
-            "dev_loss",
-            "dev_accuracy",
-        )
+        names = ("step", "epoch", "loss", "accuracy", "lr", "padded_frac", "dev_loss", "dev_accuracy")
         columns = {name: [point.get(name) for point in self.points] for name in names}
         return pa.table({name: pa.array(column, pa.float64()) for name, column in columns.items()})
 
     def _keep(self, step: Step) -> None:
         self.pieces += step.pieces
         self.area += step.pieces / (1.0 - step.padded_frac)
-        point = {"step": step.number, "epoch": step.epoch + 1, "loss": step.loss, "lr": step.lr,
-                 "accuracy": step.accuracy, "padded_frac": step.padded_frac}  # fmt: skip
+        point = {
+            "step": step.number,
+            "epoch": step.epoch + 1,
+            "loss": step.loss,
+            "lr": step.lr,
+            "accuracy": step.accuracy,
+            "padded_frac": step.padded_frac,
+        }
         if step.ends_epoch or step.number % (1 + self.training.total // MAX_POINTS) == 0:
             self.points.append(point)
         if time.monotonic() - self.tracked_at >= TRACK_EVERY_S or step.ends_epoch:
@@ -144,11 +148,18 @@ class Pretrainer:
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
-        self.checkpoint.write({
-            "training": self.training.state(), "points": self.points, "best": self.best,
-            "best_tensors": self.best_tensors, "worse": self.worse, "pieces": self.pieces,
-            "area": self.area, "start": self.start,
-        })  # fmt: skip
+        self.checkpoint.write(
+            {
+                "training": self.training.state(),
+                "points": self.points,
+                "best": self.best,
+                "best_tensors": self.best_tensors,
+                "worse": self.worse,
+                "pieces": self.pieces,
+                "area": self.area,
+                "start": self.start,
+            }
+        )
         self.saved_at = time.monotonic()
 
     def _resume(self) -> bool:

@@ -86,10 +86,7 @@ class Args:
 
     def plan(self) -> Refresh:
         """How to train."""
-        return Refresh(
-            self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs,
-            self.seed,
-        )  # fmt: skip
+        return Refresh(self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs, self.seed)
 
 
 def main(args: Args) -> dict[str, object]:
@@ -114,7 +111,7 @@ def main(args: Args) -> dict[str, object]:
         log.info("%s: dev recall did not surely rise; nothing follows", args.towers)
         raise SystemExit(NOTHING_TO_DO)
     registered = "" if trial() or not facts["kept"] else register_towers(pin(args.towers))
-    return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}  # fmt: skip
+    return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}
 
 
 class Refresher:
@@ -122,7 +119,7 @@ class Refresher:
 
     def __init__(
         self, learning: Learning, start: TwoTower, vectors: VectorFile, plan: Refresh, tracked: MlflowRun
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.learning, self.vectors, self.plan, self.tracked = learning, vectors, plan, tracked
         self.best = start
         self.towers = own_query_tower(start).to(start.device)
@@ -156,17 +153,15 @@ class Refresher:
                     best, kept = now, epoch + 1
                     self.best = own_query_tower(self.towers)
         names = (f"R@{CUTOFF}", f"RR@{CUTOFF}")
-        told = {f"{name} before": float(one.mean()) for name, one in zip(names, before, strict=True)}  # fmt: skip
+        told = {f"{name} before": float(one.mean()) for name, one in zip(names, before, strict=True)}
         told |= {name: float(one.mean()) for name, one in zip(names, best, strict=True)}
         return {"kept": bool(kept), "best_epoch": kept, **told}
 
     def _judge(self, towers: TwoTower) -> tuple[Values, Values]:
         """R@60 and RR@60 of the dev queries against the vectors that stand."""
         if not len(self.dev):
-            raise ValueError("pairs: none is of split dev; a refresh is kept only where dev recall rises")  # fmt: skip
-        asked = encode_store(
-            towers.forward_queries, self.store.take(self.dev), TOKEN_BUDGET, towers
-        )
+            raise ValueError("pairs: none is of split dev; a refresh is kept only where dev recall rises")
+        asked = encode_store(towers.forward_queries, self.store.take(self.dev), TOKEN_BUDGET, towers)
         _, found = nearest(asked, pieces(self.vectors), CUTOFF, self.device)
         return recall_and_rr(found, self.dev, self.known)
 
@@ -184,5 +179,6 @@ def _write(out: Attempt, towers: TwoTower, learning: Learning, facts: dict[str, 
     others = len(learning.pair_query) - taught
     left_out = {"dev and test": others, "query or item unknown": learning.lost}
     out.count("pairs", taught + others + learning.lost, taught, left_out)
-    out.facts.update(**facts, space_id=space_id(towers), items_of=towers.config.items_of,
-                     dim=towers.config.width, pairs=taught)  # fmt: skip
+    out.facts.update(
+        **facts, space_id=space_id(towers), items_of=towers.config.items_of, dim=towers.config.width, pairs=taught
+    )

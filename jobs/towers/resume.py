@@ -33,9 +33,7 @@ class Scratch:
     """The folder of a partition. Work with other arguments, of other inputs or on another device is
     thrown away."""
 
-    def __init__(
-        self, partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned]
-    ) -> None:
+    def __init__(self, partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned]) -> None:
         contents = [source.manifest.content_sha256 for source in inputs]
         key = json.dumps([spelled(args), contents, torch.cuda.is_available()], sort_keys=True)
         name = str(partition).replace("/", ",")

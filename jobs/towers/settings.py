@@ -96,8 +96,13 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        chosen = {"preset": tuple(PRESETS), "encoders": ("", *ENCODERS), "fusion": FUSIONS,
-                  "loss": KINDS, "precision": PRECISIONS}  # fmt: skip
+        chosen = {
+            "preset": tuple(PRESETS),
+            "encoders": ("", *ENCODERS),
+            "fusion": FUSIONS,
+            "loss": KINDS,
+            "precision": PRECISIONS,
+        }
         for name, allowed in (chosen | dict.fromkeys(SWITCHES, ("on", "off"))).items():
             if (found := getattr(self, name)) not in allowed:
                 known = ", ".join(filter(None, allowed))
@@ -133,9 +138,7 @@ class Recipe:
         parts = [part.strip() for part in self.matryoshka.split(",") if part.strip()]
         found = sorted((int(part) for part in parts if part.isdecimal()), reverse=True)
         if len(found) != len(parts) or not all(0 < one < dim for one in found):
-            raise ValueError(
-                f"matryoshka={self.matryoshka!r}: expected numbers below dim={dim}, as 192,96"
-            )
+            raise ValueError(f"matryoshka={self.matryoshka!r}: expected numbers below dim={dim}, as 192,96")
         return tuple(found)
 
     def plan(self, *, first: bool, mined: bool, pretrained: bool = False) -> Plan:
@@ -145,13 +148,26 @@ class Recipe:
         preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
         return Plan(
             sampling=Sampling(
-                self.batch_size, self.seed, self.crops, self.trigram_dropout,
-                self.hard_negatives if mined else 0, self.uniform,
+                self.batch_size,
+                self.seed,
+                self.crops,
+                self.trigram_dropout,
+                self.hard_negatives if mined else 0,
+                self.uniform,
             ),
             objective=Objective(
-                self.loss, self.temperature, self.learn_temperature == "on", self.margin,
-                self.symmetric == "on", self.logq == "on", self.hardest, self.reuse == "on",
-                self.in_batch_weight, self.uniform_weight, self.hard_weight, self.easy_per_hard,
+                self.loss,
+                self.temperature,
+                self.learn_temperature == "on",
+                self.margin,
+                self.symmetric == "on",
+                self.logq == "on",
+                self.hardest,
+                self.reuse == "on",
+                self.in_batch_weight,
+                self.uniform_weight,
+                self.hard_weight,
+                self.easy_per_hard,
                 self.hard_ramp_frac,
             ),
             epochs=self.epochs,
@@ -162,4 +178,4 @@ class Recipe:
             chunk=self.chunk,
             ema=self.ema,
             precision=self.precision,
-        )  # fmt: skip
+        )

@@ -85,8 +85,7 @@ class Args(Recipe):
 def main(args: Args) -> dict[str, object] | None:
     """Train, keep the best epoch, publish; the first process alone answers."""
     with processes() as team:
-        given = {name: getattr(args, name)
-                 for name in ("pairs", "queries", "items", "start", "negatives", "bert")}  # fmt: skip
+        given = {name: getattr(args, name) for name in ("pairs", "queries", "items", "start", "negatives", "bert")}
         # pinned once, for all processes
         inputs = team.told({name: pin(one) for name, one in given.items() if one and not team.rank})
         if team.rank:
@@ -132,9 +131,7 @@ def _training(args: Args, inputs: Inputs, learning: Learning, team: Team) -> Tra
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
         mined = learning.negatives(inputs["negatives"])
     examples = replace(learning.examples(towers, args.weight_power, mined), team=team)
-    plan = args.plan(
-        first=not args.goes_on, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs)
-    )
+    plan = args.plan(first=not args.goes_on, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
     return Training(towers, examples, plan)
 
 
@@ -171,14 +168,7 @@ def _key(args: Args, inputs: Inputs, training: Training) -> str:
     """What is trained how from what: a checkpoint of anything else is not gone on from."""
     contents = [source.manifest.content_sha256 for source in inputs.values()]
     config, tokenizer_json, _ = training.towers.state()
-    said = [
-        spelled(args),
-        contents,
-        config,
-        tokenizer_json,
-        asdict(training.plan),
-        training.team.size,
-    ]
+    said = [spelled(args), contents, config, tokenizer_json, asdict(training.plan), training.team.size]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -58,9 +58,7 @@ class Trainer:
         with progress("towers", training.total, "steps") as advance:
             advance(training.done)
             for step in fit(training):
-                note = (
-                    f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pairs_per_s:,.0f} pairs/s"
-                )
+                note = f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pairs_per_s:,.0f} pairs/s"
                 advance(1, note)
                 self._keep(step)
                 if step.ends_epoch:
@@ -89,8 +87,14 @@ class Trainer:
         return pa.table({name: pa.array(column, pa.float64()) for name, column in columns.items()})
 
     def _keep(self, step: Step) -> None:
-        point = {"step": step.number, "epoch": step.epoch + 1, "loss": step.loss, "lr": step.lr,
-                 "temperature": step.temperature, "padding_frac": step.padding_frac}  # fmt: skip
+        point = {
+            "step": step.number,
+            "epoch": step.epoch + 1,
+            "loss": step.loss,
+            "lr": step.lr,
+            "temperature": step.temperature,
+            "padding_frac": step.padding_frac,
+        }
         if step.spread is not None:
             point["mean_cosine"] = step.spread.mean_cosine
             point["effective_rank"] = step.spread.effective_rank
@@ -130,11 +134,17 @@ class Trainer:
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
-        self.checkpoint.write({
-            "training": self.training.state(), "points": self.points, "best": self.best,
-            "best_tensors": self.best_tensors, "worse": self.worse, "judged": self.judged,
-            "standing": self.standing.tolist(),
-        })  # fmt: skip
+        self.checkpoint.write(
+            {
+                "training": self.training.state(),
+                "points": self.points,
+                "best": self.best,
+                "best_tensors": self.best_tensors,
+                "worse": self.worse,
+                "judged": self.judged,
+                "standing": self.standing.tolist(),
+            }
+        )
         self.saved_at = time.monotonic()
 
     def _resume(self) -> dict[str, object]:

@@ -46,12 +46,7 @@ def factory_of(whole: str, items: int, flat_below: int) -> str:
 
 
 def divide(
-    vectors: Vectors,
-    names: Sequence[str],
-    category: Rows,
-    whole: str,
-    flat_below: int,
-    seed: int = 0,
+    vectors: Vectors, names: Sequence[str], category: Rows, whole: str, flat_below: int, seed: int = 0
 ) -> list[Part]:
     """Build the index of every category; whole: the factory string that suits the whole catalogue."""
     made = []
@@ -115,9 +110,7 @@ class Fit:
     tried: list[tuple[float, float, float, float]]
 
 
-def fit(
-    divided: Sequence[Part], router: Router, category: Rows, queries: Vectors, exact: Rows, target: float
-) -> Fit:  # fmt: skip
+def fit(divided: Sequence[Part], router: Router, category: Rows, queries: Vectors, exact: Rows, target: float) -> Fit:
     """Choose how many categories, and how many of their lists, so that recall against exact [Q, K] holds.
 
     What is lost is lost by the router or by the lists. Several splits of the loss between them are tried;

@@ -58,11 +58,7 @@ def encode(index: faiss.Index, vectors: Vectors, device: str = "cpu") -> Coded:
     """Code vectors [n, D] by a trained index; on a GPU torch finds the nearest centroids."""
     found = parts(index)
     given = np.ascontiguousarray(vectors, np.float32)
-    refine = (
-        found.refine.sa_encode(given)
-        if found.refine is not None
-        else np.zeros((len(given), 0), np.uint8)
-    )
+    refine = found.refine.sa_encode(given) if found.refine is not None else np.zeros((len(given), 0), np.uint8)
     given = rotated(found, given)
     if found.ivf is None:
         return Coded(np.zeros(len(given), np.int32), _store(found).sa_encode(given), refine)
@@ -103,9 +99,7 @@ def fill(
     return packed(index, factory)
 
 
-def filled(
-    trained: faiss.Index, factory: str, vectors: Vectors
-) -> tuple[faiss.Index, NDArray[np.int64]]:
+def filled(trained: faiss.Index, factory: str, vectors: Vectors) -> tuple[faiss.Index, NDArray[np.int64]]:
     """An index over vectors [n, D] that are in memory, and the list [n] of each."""
     coded = [encode(trained, vectors[at : at + _BLOCK]) for at in range(0, len(vectors), _BLOCK)]
     lists = np.concatenate([one.lists for one in coded]).astype(np.int64)
@@ -175,9 +169,7 @@ def _fill_store(found: Parts, items: int, blocks: Iterable[Block]) -> None:
     store = _store(found)
     for block in blocks:
         for start in range(0, len(block.rows), _BLOCK):
-            found.base.add(
-                store.sa_decode(np.ascontiguousarray(block.codes[start : start + _BLOCK]))
-            )
+            found.base.add(store.sa_decode(np.ascontiguousarray(block.codes[start : start + _BLOCK])))
 
 
 def _put(store: faiss.IndexFlatCodes, items: int, codes: Iterable[Bytes]) -> None:

@@ -147,10 +147,7 @@ def _tightest(rules: Sequence[Cutoff], keeps: Callable[[Cutoff], bool]) -> Cutof
 
 
 def compare_cutoffs(
-    scores: Scores,
-    judged: JudgedLists | None = None,
-    kind: str = "auto",
-    keep_frac: float = KEEP_FRAC,
+    scores: Scores, judged: JudgedLists | None = None, kind: str = "auto", keep_frac: float = KEEP_FRAC
 ) -> tuple[Cutoff, list[dict[str, Any]]]:
     """The cut-off that ships, and a row for each that was compared.
 

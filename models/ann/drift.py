@@ -43,12 +43,7 @@ class Limits:
 
 
 def figures(
-    trained: faiss.Index,
-    factory: str,
-    sample: Vectors,
-    exam: Exam,
-    settings: dict[str, float] | float,
-    items: int,
+    trained: faiss.Index, factory: str, sample: Vectors, exam: Exam, settings: dict[str, float] | float, items: int
 ) -> tuple[Figures, dict[str, float]]:
     """Take the figures over a sample [S, D], of equal size on all days; returns them and the settings used.
 

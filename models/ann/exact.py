@@ -35,9 +35,7 @@ def pieces(vectors: Slices, size: int = 0) -> Iterable[Vectors]:
     return (vectors[start : start + size] for start in range(0, vectors.shape[0], size))
 
 
-def nearest(
-    queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str | torch.device = "cpu"
-) -> Found:
+def nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str | torch.device = "cpu") -> Found:
     """Scores and rows [Q, depth] of the best items, best first; rows count up across chunks.
 
     On the CPU FAISS compares, elsewhere, and for few queries, torch. Where the catalogue is smaller than depth the rest is
@@ -49,18 +47,14 @@ def nearest(
     first = 0
     for chunk in chunks:
         part = np.ascontiguousarray(chunk, np.float32)
-        scores, rows = faiss.knn(
-            queries, part, min(depth, len(part)), metric=faiss.METRIC_INNER_PRODUCT
-        )
+        scores, rows = faiss.knn(queries, part, min(depth, len(part)), metric=faiss.METRIC_INNER_PRODUCT)
         best.add_result(scores, rows + first)
         first += len(part)
     best.finalize()
     return np.where(best.I < 0, -np.inf, best.D).astype(np.float32), best.I
 
 
-def _nearest_torch(
-    queries: Vectors, chunks: Iterable[Vectors], depth: int, device: torch.device
-) -> Found:
+def _nearest_torch(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: torch.device) -> Found:
     """The same by matrix products, a block of queries and a chunk of items at a time, in fp32."""
     asked = torch.from_numpy(np.ascontiguousarray(queries)).to(device)
     scores = torch.full((len(asked), depth), -torch.inf, device=device)

@@ -118,10 +118,7 @@ def blank(factory: str, dim: int) -> faiss.Index:
 
 def plain(factory: str) -> str:
     """The factory string in which codes can be filled and merged list by list."""
-    return _PACKED.sub(
-        lambda found: f"PQ{found['codes']}np" if found["codes"] else f"RaBitQ{found['bits']}",
-        factory,
-    )
+    return _PACKED.sub(lambda found: f"PQ{found['codes']}np" if found["codes"] else f"RaBitQ{found['bits']}", factory)
 
 
 def packed(index: faiss.Index, factory: str) -> faiss.Index:

@@ -26,7 +26,7 @@ _FLOATS = 1 << 26  # of vectors and of their cosines held at a time
 
 def collapse(
     items: Rows, scores: Vectors, of_items: VectorsOf, threshold: float, queries: Vectors | None = None
-) -> Ranked:  # fmt: skip
+) -> Ranked:
     """Lists [Q, K] without lookalikes; what stays moves up, and -1 with score -inf fills the end.
 
     items, best first, -1 where a list has ended; of_items gives the unit vectors [n, D] of item rows. An item
@@ -105,9 +105,14 @@ class Collapse:
 
 
 def fit_collapse(
-    items: Rows, of_items: VectorsOf, group: Rows, relevant: Known, depth: int = 60,
-    max_lost: float = 0.005, thresholds: Sequence[float] = THRESHOLDS,
-) -> Collapse:  # fmt: skip
+    items: Rows,
+    of_items: VectorsOf,
+    group: Rows,
+    relevant: Known,
+    depth: int = 60,
+    max_lost: float = 0.005,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> Collapse:
     """Sweep thresholds over lists [Q, K] of dev queries and choose one.
 
     group [N]: items of one group are duplicates in truth (see groups_of). relevant: judged items of query
@@ -130,12 +135,12 @@ def fit_collapse(
     curve = [
         _row(one, whole, _count(shown[one], group, judged), lengths[one] / max(1, len(items)), len(items))
         for one in tried
-    ]  # fmt: skip
+    ]
     if not whole.relevant_groups:
-        return Collapse(KEEP_ALL, "no relevant item is found: nothing to fit on, nothing is dropped", curve)  # fmt: skip
+        return Collapse(KEEP_ALL, "no relevant item is found: nothing to fit on, nothing is dropped", curve)
     holding = [row for row in curve if row.groups_lost <= max_lost]
     best = max(holding, key=lambda row: (row.duplicates_removed, row.threshold))
-    rule = f"most duplicates removed from the first {depth} with at most {max_lost:.1%} of the relevant groups lost"  # fmt: skip
+    rule = f"most duplicates removed from the first {depth} with at most {max_lost:.1%} of the relevant groups lost"
     return Collapse(best.threshold, rule, curve[::-1])
 
 
@@ -161,9 +166,7 @@ def _count(shown: Rows, group: Rows, judged: Callable[[Rows], Kept]) -> _Count:
     right = judged(shown) & there
     relevant_groups = np.where(right, groups, alone)
     repeated = repeats(relevant_groups, first) & right
-    return _Count(
-        int(repeats(groups, first).sum()), int((right & ~repeated).sum()), int(right.sum())
-    )
+    return _Count(int(repeats(groups, first).sum()), int((right & ~repeated).sum()), int(right.sum()))
 
 
 def _row(threshold: float, whole: _Count, left: _Count, length: float, lists: int) -> Row:
@@ -190,6 +193,6 @@ def groups_of(group_ids: Sequence[str], item_ids: Sequence[str], titles: Sequenc
     names = [
         f"g{group}" if group and not (group == item and single) else f"t{title}" if title else f"i{item}"
         for group, item, title, single in zip(group_ids, item_ids, titles, alone, strict=True)
-    ]  # fmt: skip
+    ]
     found: Rows = np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
     return found

@@ -67,9 +67,7 @@ class Exam:
         return {f"R@{JUDGED}": float(recall.mean()), f"RR@{JUDGED}": float(rr.mean())}
 
 
-def measured(
-    index: faiss.Index, factory: str, exam: Exam, settings: dict[str, float], build_cpu_s: float
-) -> Point:
+def measured(index: faiss.Index, factory: str, exam: Exam, settings: dict[str, float], build_cpu_s: float) -> Point:
     """Measure a point on one thread."""
     depth = exam.exact.shape[1]
     with one_thread():
@@ -81,9 +79,7 @@ def measured(
     p50, p99 = np.percentile(took, [50, 99])
     size = weight(index) / max(1, index.ntotal)
     recall, judged = overlap(rows, exam.exact), exam.judged(rows)
-    return Point(
-        factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s, judged
-    )
+    return Point(factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s, judged)
 
 
 def weight(index: faiss.Index) -> int:
@@ -140,9 +136,7 @@ def least(
     return [*tried, ({**fixed, name: high}, recall)]
 
 
-def least_k_factor(
-    index: faiss.Index, exam: Exam, target: float, settings: dict[str, float]
-) -> dict[str, float]:
+def least_k_factor(index: faiss.Index, exam: Exam, target: float, settings: dict[str, float]) -> dict[str, float]:
     """The same settings with the least k_factor that still holds the target."""
     if "k_factor" not in settings:
         return settings

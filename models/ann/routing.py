@@ -28,7 +28,7 @@ def divided(tops: Sequence[str], min_items: int) -> tuple[list[str], Rows]:
     Those with fewer than min_items, and items of none (empty), together are the last, `rest`; where there
     are no such items there is no rest.
     """
-    names, found, counts = np.unique(np.array(tops, np.str_), return_inverse=True, return_counts=True)  # fmt: skip
+    names, found, counts = np.unique(np.array(tops, np.str_), return_inverse=True, return_counts=True)
     large = (counts >= min_items) & (names != "")
     place = np.where(large, np.cumsum(large) - 1, large.sum())
     rest = [] if large.all() else [REST]

@@ -19,9 +19,7 @@ Settings = Mapping[str, float]
 LEAST_EF = 32
 
 
-def ask(
-    index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: Settings | None = None
-) -> Ranked:
+def ask(index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: Settings | None = None) -> Ranked:
     """Items and scores [Q, depth], best first; item -1 with score -inf where nothing more was found.
 
     Of what settings leave out the index's own holds.
@@ -48,9 +46,7 @@ def one_thread() -> Iterator[None]:
 def parameters(index: faiss.Index, settings: Settings) -> Any:
     """FAISS's own object for these settings, nested as the index is; None where nothing is to be set."""
     if strange := settings.keys() - set(SETTINGS):
-        raise ValueError(
-            f"search settings {sorted(strange)}: expected some of {', '.join(SETTINGS)}"
-        )
+        raise ValueError(f"search settings {sorted(strange)}: expected some of {', '.join(SETTINGS)}")
     return _nested(faiss.downcast_index(index), settings) if settings else None
 
 

@@ -23,11 +23,7 @@ def sample_size(factory: str, dim: int) -> int:
 
 
 def train(
-    sample: Vectors,
-    factory: str,
-    seed: int = 0,
-    centroids: Vectors | None = None,
-    gpu: bool = False,
+    sample: Vectors, factory: str, seed: int = 0, centroids: Vectors | None = None, gpu: bool = False
 ) -> faiss.Index:
     """An empty index that has learnt from the sample [S, D].
 

@@ -60,11 +60,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
     """Points that no other one betters: recall, CPU time of a query, bytes of an item."""
 
     def betters(one: Point, other: Point) -> bool:
-        pairs = [
-            (one.recall, other.recall),
-            (-one.cpu_ms, -other.cpu_ms),
-            (-one.bytes_per_item, -other.bytes_per_item),
-        ]
+        pairs = [(one.recall, other.recall), (-one.cpu_ms, -other.cpu_ms), (-one.bytes_per_item, -other.bytes_per_item)]
         return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
     return [one for one in points if not any(betters(other, one) for other in points)]
@@ -117,9 +113,8 @@ class _Search:
     """What was tried so far."""
 
     def __init__(
-        self, sample: Vectors, exam: Exam, budget: Budget, seed: int, slowdown: float,
-        tell: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self, sample: Vectors, exam: Exam, budget: Budget, seed: int, slowdown: float, tell: Callable[[str], None]
+    ) -> None:
         self.sample, self.exam, self.budget, self.seed = sample, exam, budget, seed
         self.slowdown, self.tell = slowdown, tell
         self.points: list[Point] = []
@@ -141,9 +136,7 @@ class _Search:
         for settings in curve:
             point = measured(index, factory, self.exam, settings, took)
             p50, p99 = point.p50_ms * self.slowdown, point.p99_ms * self.slowdown
-            self.points.append(
-                replace(point, cpu_ms=point.cpu_ms * self.slowdown, p50_ms=p50, p99_ms=p99)
-            )
+            self.points.append(replace(point, cpu_ms=point.cpu_ms * self.slowdown, p50_ms=p50, p99_ms=p99))
         last = self.points[-1]
         self.tell(
             f"{factory}: recall {last.recall:.4f} at {last.settings}, {last.cpu_ms:.3f} ms of CPU,"

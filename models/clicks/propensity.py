@@ -44,9 +44,7 @@ class Propensities:
     steps: int
 
 
-def estimate(
-    pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last: int
-) -> Propensities:
+def estimate(pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last: int) -> Propensities:
     """Propensities from rows (pair, position, impressions, clicks); pairs number from 0, positions from 1 to last.
 
     Raises:
@@ -68,9 +66,7 @@ def estimate(
     # the curve goes on from the last position that stands on its own
     anchor = np.maximum.accumulate(np.where(known, np.arange(last), 0))
     drawn = theta[anchor] * curve / curve[anchor]
-    return Propensities(
-        np.where(known, theta, drawn), np.where(known, error, np.nan), shown, clicked, eta, steps
-    )
+    return Propensities(np.where(known, theta, drawn), np.where(known, error, np.nan), shown, clicked, eta, steps)
 
 
 def _solve(
@@ -93,9 +89,7 @@ def _solve(
     return theta, steps
 
 
-def _errors(
-    pairs: Ints, at: Ints, impressions: Ints, clicks: Ints, theta: Floats, known: NDArray[np.bool_]
-) -> Floats:
+def _errors(pairs: Ints, at: Ints, impressions: Ints, clicks: Ints, theta: Floats, known: NDArray[np.bool_]) -> Floats:
     """Standard errors by the sandwich of the estimating equations, pairs being independent of each other.
 
     In log theta with the first fixed: bread is the information of the conditional likelihood, meat the outer products of
@@ -130,10 +124,4 @@ def _errors(
 def _slope(theta: Floats, clicked: Ints, known: NDArray[np.bool_]) -> float:
     """eta of theta ~ position ** -eta by least squares through position 1, weighted by clicks."""
     depth = np.log(np.arange(1, len(theta) + 1))[known]
-    return float(
-        max(
-            0.0,
-            -np.sum(clicked[known] * depth * np.log(theta[known]))
-            / np.sum(clicked[known] * depth**2),
-        )
-    )
+    return float(max(0.0, -np.sum(clicked[known] * depth * np.log(theta[known])) / np.sum(clicked[known] * depth**2)))

@@ -9,8 +9,8 @@ HEADLINE = "R@60"
 
 
 def remarks(
-    means: Means, said: Mapping[tuple[str, str], str], simulated: bool, answered: Mapping[str, float] | None = None,
-) -> list[str]:  # fmt: skip
+    means: Means, said: Mapping[tuple[str, str], str], simulated: bool, answered: Mapping[str, float] | None = None
+) -> list[str]:
     """State what would mislead if it were left unsaid; empty when all is as hoped.
 
     means: arm -> measure -> mean over the evaluated queries. said: (arm, against) -> better, worse or alike, by R@60.
@@ -37,10 +37,7 @@ def remarks(
             )
     found += _own_engine(value, answered or {})
     if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:
-        found.append(
-            f"Dense does not beat sparse yet: {HEADLINE} {value['dense']:.3f} against"
-            f" {value['sparse']:.3f}."
-        )
+        found.append(f"Dense does not beat sparse yet: {HEADLINE} {value['dense']:.3f} against {value['sparse']:.3f}.")
     if {"dense", "dense_in_batch"} <= set(value) and value["dense"] <= value["dense_in_batch"]:
         found.append(
             f"Hard negatives did not help: {HEADLINE} {value['dense']:.3f} after them,"
@@ -54,9 +51,7 @@ def _own_engine(value: Mapping[str, float], answered: Mapping[str, float]) -> li
     found = []
     for run, share in answered.items():
         if share < 1:
-            found.append(
-                f"{run} answers {share:.0%} of the queries, and counts as 0 on the others."
-            )
+            found.append(f"{run} answers {share:.0%} of the queries, and counts as 0 on the others.")
         best = "hybrid" if "hybrid" in value else "dense"
         if best in value and run in value and value[run] >= value[best]:
             found.append(

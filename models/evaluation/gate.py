@@ -20,9 +20,7 @@ from models.evaluation.verdict import Check, Verdict
 Segments = Mapping[str, Mask]
 
 
-def judge(
-    challenger: Evidence, champion: Evidence | None, limits: Limits, segments: Segments | None = None
-) -> Verdict:  # fmt: skip
+def judge(challenger: Evidence, champion: Evidence | None, limits: Limits, segments: Segments | None = None) -> Verdict:
     """Judge a challenger, against the champion where there is one. segments: name -> queries [Q].
 
     Without a champion the checks of soundness and data alone decide: there is nothing to be worse than.
@@ -67,25 +65,17 @@ def _not_worse(challenger: Evidence, champion: Evidence, limits: Limits) -> list
         title = f"{arm} {name} not worse than the champion"
         was = _mean(champion, arm, name)
         if found is None:
-            checks.append(
-                Check(
-                    title, "not ranked", f"≥ {was:.4f} - {limits.tolerated:.4f}", False, "quality"
-                )
-            )
+            checks.append(Check(title, "not ranked", f"≥ {was:.4f} - {limits.tolerated:.4f}", False, "quality"))
             continue
         loss, seen = -float(found.mean()), max(limits.tolerated, shows_from(found))
-        said = f"{was - loss:.4f} ({-loss:+.4f})" + (
-            f", p {chance:.2g}" if loss > limits.tolerated else ""
-        )
+        said = f"{was - loss:.4f} ({-loss:+.4f})" + (f", p {chance:.2g}" if loss > limits.tolerated else "")
         expected = f"≥ {was:.4f} - {limits.tolerated:.4f} (shows from -{seen:.4f} on)"
         passed = not (loss > limits.tolerated and chance < limits.alpha)
         checks.append(Check(title, said, expected, passed, "quality"))
     return checks
 
 
-def _segments(
-    challenger: Evidence, champion: Evidence, limits: Limits, segments: Segments
-) -> list[Check]:
+def _segments(challenger: Evidence, champion: Evidence, limits: Limits, segments: Segments) -> list[Check]:
     """One check over all segments that are large enough, and one for each that broke; by R@60 alone, since
     each further test makes all of them blinder."""
     tested: list[tuple[str, float, float, float]] = []  # name, difference, p, shows from

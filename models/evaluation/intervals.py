@@ -50,16 +50,12 @@ def mean_interval(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> I
     return mean_intervals(values[..., None], seed, resamples)[0]
 
 
-def difference_interval(
-    after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def difference_interval(after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Interval of mean(after - before) over the same queries (and seeds), [Q] or [S, Q] each."""
     return mean_interval(after - before, seed, resamples)
 
 
-def ratio_interval(
-    after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def ratio_interval(after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Interval of mean(after) / mean(before) over the same queries (and seeds), [Q] or [S, Q] each.
 
     Raises:
@@ -74,11 +70,7 @@ def ratio_interval(
 
 
 def slope_interval(
-    x: ArrayLike,
-    values: Array,
-    groups: Sequence[object] = (),
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    x: ArrayLike, values: Array, groups: Sequence[object] = (), seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:
     """Least-squares slope of the mean over x: how much a measure rises per unit of x.
 

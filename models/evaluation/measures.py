@@ -30,9 +30,13 @@ Floats = NDArray[np.float64]
 CUTOFFS = (10, 60, 100)
 DEEP = 1000
 _PLAIN = (
-    *(f"R@{k}" for k in CUTOFFS), *(f"RR@{k}" for k in CUTOFFS), "nDCG@10", f"AP@{max(CUTOFFS)}",
-    "Success@1", "Success@10",
-)  # fmt: skip
+    *(f"R@{k}" for k in CUTOFFS),
+    *(f"RR@{k}" for k in CUTOFFS),
+    "nDCG@10",
+    f"AP@{max(CUTOFFS)}",
+    "Success@1",
+    "Success@10",
+)
 CONDENSED = tuple(f"{name} judged" for name in _PLAIN[:7])
 MEASURES = (*_PLAIN, *CONDENSED)
 _NAME = re.compile(r"(R|RR|nDCG|AP|Success)@([1-9]\d*)( judged)?")
@@ -69,10 +73,7 @@ def measure(judged: Judged, hits: Hits, names: Sequence[str] = MEASURES) -> Floa
         ValueError: a name is none of a measure.
     """
     found = _parsed(names)
-    columns = [
-        _KINDS[one[1]](judged, hits, hits.among_judged if one[3] else hits.rank, int(one[2]))
-        for one in found
-    ]
+    columns = [_KINDS[one[1]](judged, hits, hits.among_judged if one[3] else hits.rank, int(one[2])) for one in found]
     return np.column_stack(columns) if columns else np.zeros((judged.n_queries, 0))
 
 
@@ -140,6 +141,4 @@ def _ndcg(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
     return np.divide(found, best, out=np.zeros_like(best), where=best > 0)
 
 
-_KINDS = {
-    "R": _recall, "RR": _reciprocal_rank, "Success": _success, "AP": _average_precision, "nDCG": _ndcg,
-}  # fmt: skip
+_KINDS = {"R": _recall, "RR": _reciprocal_rank, "Success": _success, "AP": _average_precision, "nDCG": _ndcg}

@@ -67,10 +67,16 @@ def _label(axes: Axes, scheme: Scheme, x: str, y: str) -> None:
     if names := axes.get_legend_handles_labels()[1]:
         # above the picture, where no curve and no bar can run into it
         axes.legend(
-            frameon=False, fontsize=9, labelcolor=scheme.text,
-            ncols=5 if sum(map(len, names)) < _ROW_LETTERS else 2, loc="lower left",
-            bbox_to_anchor=(0, 1), borderaxespad=0, handlelength=1.2, columnspacing=1.2,
-        )  # fmt: skip
+            frameon=False,
+            fontsize=9,
+            labelcolor=scheme.text,
+            ncols=5 if sum(map(len, names)) < _ROW_LETTERS else 2,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0,
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
 
 
 def _data_uri(figure: Figure) -> str:
@@ -97,10 +103,7 @@ def lines(
             axes.plot(xs, ys, color=hue, linewidth=2, label=name, marker=dots, markersize=4)
         for mark_x, mark_y, text in marks:
             axes.plot([mark_x], [mark_y], "o", mfc="none", mec=scheme.text, markersize=11)
-            axes.annotate(
-                text, (mark_x, mark_y), (8, -14), textcoords="offset points",
-                color=scheme.text, fontsize=9,
-            )  # fmt: skip
+            axes.annotate(text, (mark_x, mark_y), (8, -14), textcoords="offset points", color=scheme.text, fontsize=9)
         if log_x:
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -113,10 +116,7 @@ def lines(
 
 
 def spans(
-    curves: Mapping[str, Sequence[tuple[float, tuple[float, float, float]]]],
-    x: str,
-    y: str,
-    log_x: bool = False,
+    curves: Mapping[str, Sequence[tuple[float, tuple[float, float, float]]]], x: str, y: str, log_x: bool = False
 ) -> Plot:
     """Draw named curves of points (x, (value, low, high)), each with its interval as a bar."""
 
@@ -147,9 +147,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y: str) -
         figure, axes = _figure(scheme)
         places = np.arange(len(groups))
         width = 0.8 / max(len(series), 3)
-        for number, ((name, values), hue) in enumerate(
-            zip(series.items(), scheme.hues, strict=False)
-        ):
+        for number, ((name, values), hue) in enumerate(zip(series.items(), scheme.hues, strict=False)):
             shift = (number - (len(series) - 1) / 2) * width
             axes.bar(places + shift, values, width * 0.92, color=hue, label=name)
         axes.set_xticks(places, groups)

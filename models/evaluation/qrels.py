@@ -30,9 +30,7 @@ class Judged:
     relevant: Mask
 
     @classmethod
-    def of(
-        cls, n_queries: int, n_items: int, query: Rows, item: Rows, gains: Floats, relevant: Mask
-    ) -> Judged:
+    def of(cls, n_queries: int, n_items: int, query: Rows, item: Rows, gains: Floats, relevant: Mask) -> Judged:
         """Put judgements, given as columns [J], in order.
 
         Raises:

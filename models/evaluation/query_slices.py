@@ -37,8 +37,7 @@ def likely_typos(queries: Sequence[str], vocabulary: set[str]) -> NDArray[np.boo
     neighbours swapped. An inflected form that no title has counts as well: it is as hard to match.
     """
     unknown = [
-        [word for word in _WORD.findall(_fold(text)) if _could_be(word) and word not in vocabulary]
-        for text in queries
+        [word for word in _WORD.findall(_fold(text)) if _could_be(word) and word not in vocabulary] for text in queries
     ]
     words = sorted({word for row in unknown for word in row})
     near = _one_edit_off(words, sorted(word for word in vocabulary if _near(word)))
@@ -57,9 +56,7 @@ def model_numbers(queries: Sequence[str]) -> NDArray[np.bool_]:
 def lengths(queries: Sequence[str]) -> NDArray[np.str_]:
     """`1 word`, `2 words`, `3-4 words` or `5+ words` of each query [Q]."""
     counts = [len(_TOKEN.findall(text)) for text in queries]
-    return np.array(
-        [next((name for most, name in _LENGTHS if n <= most), _LONGER) for n in counts], np.str_
-    )
+    return np.array([next((name for most, name in _LENGTHS if n <= most), _LONGER) for n in counts], np.str_)
 
 
 def _fold(text: str) -> str:
@@ -104,11 +101,7 @@ def _one_edit_off(words: Sequence[str], known: Sequence[str]) -> NDArray[np.bool
         codes, size = _codes(known[start : start + _WORDS_AT_ONCE])
         their_whole, their_shorter = _whole(codes), _deletions(codes, size)
         hit |= np.isin(whole, their_shorter)
-        for ours, theirs in (
-            (shorter, their_whole),
-            (placed, _placed(their_shorter)),
-            (swapped, their_whole),
-        ):
+        for ours, theirs in ((shorter, their_whole), (placed, _placed(their_shorter)), (swapped, their_whole)):
             hit |= (np.isin(ours, theirs) & (ours > 0)).any(axis=1)
     return hit
 
@@ -121,9 +114,7 @@ def _codes(words: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
 
 
 def _powers() -> Codes:
-    return np.multiply.accumulate(
-        np.concatenate([np.ones(1, np.uint64), np.full(LONGEST, _BASE, np.uint64)])
-    )
+    return np.multiply.accumulate(np.concatenate([np.ones(1, np.uint64), np.full(LONGEST, _BASE, np.uint64)]))
 
 
 def _whole(codes: Codes) -> Codes:
@@ -158,9 +149,7 @@ def _swaps(codes: Codes, size: NDArray[np.int64], whole: Codes) -> Codes:
     return found
 
 
-def named(
-    columns: dict[str, NDArray[np.str_] | NDArray[np.bool_]],
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def named(columns: dict[str, NDArray[np.str_] | NDArray[np.bool_]]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Every slice as (name, mask [Q]): a flag is one slice, a column of names one for each name."""
     for column, values in columns.items():
         if values.dtype == np.bool_:

@@ -26,7 +26,7 @@ def sound(found: Evidence, limits: Limits) -> list[Check]:
         ),
         _at_least("items found at their own vector", found.canaries_frac, limits.min_canaries_frac),
         Check("dense R@60 is above zero", f"{mean:.4f}", "> 0", mean > 0),
-    ]  # fmt: skip
+    ]
 
 
 def clean(found: Evidence) -> list[Check]:
@@ -34,8 +34,15 @@ def clean(found: Evidence) -> list[Check]:
     stopped = sorted(name for name, verdict in found.data.items() if verdict == "stop")
     checked = sum(verdict != "not checked" for verdict in found.data.values())
     said = f"{checked} of {len(found.data)} inputs checked, {len(stopped)} stopped"
-    return [Check("data-quality verdicts", f"{said}{': ' if stopped else ''}{', '.join(stopped)}",
-                  "0 stopped", not stopped, "data")]  # fmt: skip
+    return [
+        Check(
+            "data-quality verdicts",
+            f"{said}{': ' if stopped else ''}{', '.join(stopped)}",
+            "0 stopped",
+            not stopped,
+            "data",
+        )
+    ]
 
 
 def _at_least(name: str, value: float, least: float) -> Check:

@@ -45,9 +45,9 @@ def marks_left_out(queries: Sequence[str], texts: Iterable[str]) -> Mask:
         typed.update(_WORD.findall(text.lower()))
     marked = {fold(word) for word in typed if not word.isascii()}
     return np.array(
-        [any(word in marked and word not in typed for word in _WORD.findall(query.lower()))
-         for query in queries], np.bool_,
-    )  # fmt: skip
+        [any(word in marked and word not in typed for word in _WORD.findall(query.lower())) for query in queries],
+        np.bool_,
+    )
 
 
 def _grams(found: list[str]) -> set[str]:

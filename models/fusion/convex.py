@@ -17,9 +17,7 @@ Floats = NDArray[np.float64]
 NORMS = ("minmax", "zscore")
 
 
-def convex_combination(
-    arms: Sequence[Ranked], weights: Sequence[float], depth: int, norm: str = "minmax"
-) -> Ranked:
+def convex_combination(arms: Sequence[Ranked], weights: Sequence[float], depth: int, norm: str = "minmax") -> Ranked:
     """Fuse rankings by the sum over arms of weight x normalised score.
 
     An item that a list lacks counts as that list's lowest: it was ranked no higher. An item may stand

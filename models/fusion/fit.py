@@ -97,12 +97,14 @@ def _rows(worth: Floats | None, chosen: Vote) -> list[dict[str, Any]]:
     for method in METHODS:
         mine = [row for row, vote in enumerate(VOTES) if vote.method == method]
         best = mine[0 if worth is None else _best(worth[mine])]
-        found.append({
-            **VOTES[best]._asdict(),
-            "worth": None if worth is None else float(worth[best].mean()),
-            "queries": 0 if worth is None else worth.shape[1],
-            "chosen": VOTES[best] == chosen,
-        })  # fmt: skip
+        found.append(
+            {
+                **VOTES[best]._asdict(),
+                "worth": None if worth is None else float(worth[best].mean()),
+                "queries": 0 if worth is None else worth.shape[1],
+                "chosen": VOTES[best] == chosen,
+            }
+        )
     return found
 
 
@@ -123,12 +125,12 @@ def _own_votes(
         means = worth[:, fitted_on].mean(axis=1).round(3)
         best = common if means[common] == means.max() else int(np.argmax(means))
         gains = worth[best, held] - worth[common, held]
-        told = {"worth": float(worth[best, held].mean()), "common": float(worth[common, held].mean())}  # fmt: skip
+        told = {"worth": float(worth[best, held].mean()), "common": float(worth[common, held].mean())}
         p = float(permutation_p(gains[:, None])[0])
         tried.append({"class": name, "queries": len(rows), **VOTES[best]._asdict(), **told, "p": p})
     if tried:
         corrected = holm(np.array([row["p"] for row in tried])).tolist()
         for row, p in zip(tried, corrected, strict=True):
             row.update(p=p, chosen=row["worth"] > row["common"] and p <= LARGEST_P)
-    own = {row["class"]: Vote(*(row[name] for name in Vote._fields)) for row in tried if row["chosen"]}  # fmt: skip
+    own = {row["class"]: Vote(*(row[name] for name in Vote._fields)) for row in tried if row["chosen"]}
     return own, tried

@@ -30,17 +30,11 @@ def trec_order(items: NDArray[np.int64], scores: NDArray[np.float32]) -> Ranked:
     """
     narrow = np.where(items < 0, -np.inf, scores).astype(np.float32)
     order = np.lexsort((-items, -narrow), axis=-1)
-    return Ranked(
-        np.take_along_axis(items.astype(np.int64), order, axis=1),
-        np.take_along_axis(narrow, order, axis=1),
-    )
+    return Ranked(np.take_along_axis(items.astype(np.int64), order, axis=1), np.take_along_axis(narrow, order, axis=1))
 
 
 def reciprocal_rank_fusion(
-    arms: Sequence[NDArray[np.int64]],
-    depth: int,
-    k: int = RRF_K,
-    weights: Sequence[float] | None = None,
+    arms: Sequence[NDArray[np.int64]], depth: int, k: int = RRF_K, weights: Sequence[float] | None = None
 ) -> Ranked:
     """Fuse rankings by the sum over arms of weight / (k + rank), ranks from 1.
 
@@ -64,9 +58,7 @@ def reciprocal_rank_fusion(
 
 
 def best_sums(
-    shown: Sequence[tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]],
-    floor: NDArray[np.float64],
-    depth: int,
+    shown: Sequence[tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]], floor: NDArray[np.float64], depth: int
 ) -> Ranked:
     """Rank the items of each query by their gains, summed over arms: the best `depth`.
 
@@ -81,11 +73,7 @@ def best_sums(
 
 
 def _top(
-    query: NDArray[np.int64],
-    item: NDArray[np.int64],
-    gain: NDArray[np.float32],
-    n_queries: int,
-    depth: int,
+    query: NDArray[np.int64], item: NDArray[np.int64], gain: NDArray[np.float32], n_queries: int, depth: int
 ) -> Ranked:
     """Lay flat (query, item, gain) triples, in order of (query, item), out as the best `depth` of each query."""
     ends = np.searchsorted(query, np.arange(n_queries), side="right")

@@ -41,9 +41,8 @@ def fuse(dense: Ranked, sparse: Ranked, depth: int, vote: Vote) -> Ranked:
 
 
 def fuse_by_class(
-    dense: Ranked, sparse: Ranked, depth: int, vote: Vote, own: Mapping[str, Vote],
-    classes: NDArray[np.str_],
-) -> Ranked:  # fmt: skip
+    dense: Ranked, sparse: Ranked, depth: int, vote: Vote, own: Mapping[str, Vote], classes: NDArray[np.str_]
+) -> Ranked:
     """The same, where the queries of some classes [Q] have a vote of their own."""
     fused = fuse(dense, sparse, depth, vote)
     for name, theirs in own.items():

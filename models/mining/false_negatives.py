@@ -13,11 +13,7 @@ from models.mining.star import Mined
 from models.training.batches import Known
 
 EDGES = (0, 10, 30, 100, 200, 500)
-BUCKETS = (
-    "random",
-    *(f"{low}-{high}" for low, high in pairwise(EDGES)),
-    "500-",
-)
+BUCKETS = ("random", *(f"{low}-{high}" for low, high in pairwise(EDGES)), "500-")
 Counts = NDArray[np.int64]
 
 
@@ -60,9 +56,7 @@ class Tally:
         rows: list[dict[str, object]] = []
         every: list[tuple[str, Rows]] = [(name, np.array([i])) for i, name in enumerate(BUCKETS)]
         for name, at in [*every, ("all", np.arange(len(BUCKETS)))]:
-            mined, judged, relevant = (
-                int(one[at].sum()) for one in (self.mined, self.judged, self.relevant)
-            )
+            mined, judged, relevant = (int(one[at].sum()) for one in (self.mined, self.judged, self.relevant))
             blind, held = int(self.mined_blind[at].sum()), int(self.held_out[at].sum())
             if not mined and not blind:
                 continue

@@ -26,9 +26,7 @@ class Margin:
 
     def __post_init__(self) -> None:
         if self.kind not in MARGINS or not 0 <= self.size <= 2:
-            raise ValueError(
-                f"margin={self.kind!r} of {self.size}: expected one of {', '.join(MARGINS)}, 0 to 2"
-            )
+            raise ValueError(f"margin={self.kind!r} of {self.size}: expected one of {', '.join(MARGINS)}, 0 to 2")
 
     def most(self, positive: Vectors) -> Vectors:
         """[Q]: the highest score allowed; infinity where there is no limit. positive [Q], NaN: none."""

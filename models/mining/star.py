@@ -99,9 +99,7 @@ def mine(
 class _Miner:
     """Mines for some queries."""
 
-    def __init__(
-        self, query: Rows, known: Known, like: Likeness, window: Window, seed: int
-    ) -> None:
+    def __init__(self, query: Rows, known: Known, like: Likeness, window: Window, seed: int) -> None:
         self.query, self.known, self.like, self.window, self.seed = query, known, like, window, seed
         place, items = known.of(query)
         self.groups = Known(place, like.group[items], len(query))
@@ -116,9 +114,7 @@ class _Miner:
         filters: dict[str, Callable[[], NDArray[np.bool_]]] = {
             "known positive": lambda: self.known.contains(self.query[:, None], found),
             "same group": lambda: self.groups.contains(self.row, self.like.group[found]),
-            "same title": lambda: (
-                self.titles.contains(self.row, title) | repeats(title, found >= 0)
-            ),
+            "same title": lambda: self.titles.contains(self.row, title) | repeats(title, found >= 0),
             "near-duplicate title": lambda: self._near(title, kept),
             "rank window": lambda: np.broadcast_to(place < self.window.r_min, found.shape),
             "margin": lambda: scores > most[:, None],
@@ -129,9 +125,7 @@ class _Miner:
             kept = kept & ~gone
         return self._cut(found, scores, kept, dropped)
 
-    def _cut(
-        self, found: Rows, scores: Vectors, kept: NDArray[np.bool_], dropped: dict[str, int]
-    ) -> Mined:
+    def _cut(self, found: Rows, scores: Vectors, kept: NDArray[np.bool_], dropped: dict[str, int]) -> Mined:
         order = np.argsort(~kept, axis=1, kind="stable")[:, : self.window.per_query]
         full = np.take_along_axis(kept, order, axis=1)
         dropped["beyond per_query"] = int(kept.sum() - full.sum())

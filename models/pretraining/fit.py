@@ -159,8 +159,7 @@ def fit(training: Training) -> Iterator[Step]:
                 pieces=pieces,
                 padded_frac=1.0 - pieces / area,
                 pieces_per_s=pieces / (time.perf_counter() - started),
-                ends_epoch=number + 1 == training.steps_per_epoch
-                or training.done == training.total,
+                ends_epoch=number + 1 == training.steps_per_epoch or training.done == training.total,
             )
             if training.done == training.total:
                 return
@@ -172,8 +171,5 @@ def _optimiser(model: MaskedLM, plan: Plan) -> torch.optim.Optimizer:
     plain: list[Tensor] = []
     for weight in model.parameters():
         (decayed if weight.ndim > 1 else plain).append(weight)
-    groups = [
-        {"params": decayed, "weight_decay": plan.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=plan.lr, fused=True)

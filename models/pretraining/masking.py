@@ -54,10 +54,12 @@ class Masker:
         added = tokenizer.get_added_tokens_decoder()
         specials = {number for number, one in added.items() if one.special}
         # a number without a piece, and pieces in brackets ([unused7]), are no words either
-        self.word = np.array([
-            bool(name) and number not in specials and not (name[0] == "[" and name[-1] == "]" and len(name) > 2)
-            for number, name in enumerate(names)
-        ])  # fmt: skip
+        self.word = np.array(
+            [
+                bool(name) and number not in specials and not (name[0] == "[" and name[-1] == "]" and len(name) > 2)
+                for number, name in enumerate(names)
+            ]
+        )
         self.inner = np.array([name.startswith("##") for name in names]) & self.word
         # pieces of other tokenizers (HerBERT's) say where a word ends instead
         ends = np.array([name.endswith("</w>") for name in names]) & (not self.inner.any())

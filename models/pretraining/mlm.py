@@ -64,9 +64,7 @@ def masked_loss(model: MaskedLM, masked: Masked, precision: str = "auto") -> tup
     Two scalars; the second is a whole number without gradient. precision: auto, fp32 or bf16.
     """
     given = (masked.ids, masked.filled, masked.places, masked.targets)
-    ids, filled, places, targets = (
-        torch.from_numpy(one).to(model.device, non_blocking=True) for one in given
-    )
+    ids, filled, places, targets = (torch.from_numpy(one).to(model.device, non_blocking=True) for one in given)
     with autocast(model.device, precision):
         logits = model(ids, filled, places)
     logits = logits.float()
@@ -103,9 +101,7 @@ def judge_unigrams(counts: NDArray[np.int64], exam: list[Masked]) -> Judgement:
     targets = np.concatenate([masked.targets for masked in exam] or [np.zeros(0, np.int64)])
     nats = -np.log((counts + 1.0) / (counts + 1.0).sum())[targets]
     least = max(1, len(targets))
-    return Judgement(
-        len(targets), float(nats.sum()) / least, float((targets == counts.argmax()).sum()) / least
-    )
+    return Judgement(len(targets), float(nats.sum()) / least, float((targets == counts.argmax()).sum()) / least)
 
 
 def make_exam(masker: Masker, texts: Ragged, budget: int, seed: int) -> list[Masked]:

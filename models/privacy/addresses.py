@@ -26,9 +26,7 @@ _STREET = re.compile(
     rf"(?<![^\W_])(?<![.-])(ulica|ulicy|ul|aleja|aleje|alei|al|osiedle|osiedlu|os|placu|plac|pl)([.:]? |[.:])"
     rf"((?:[0-9]{{1,4}}(?:-?go|-?lecia)?\.? )?{_NAME_WORD}(?: {_NAME_WORD}){{0,4}}?),? ?({_HOUSE})({_FLAT})?{_UNIT}"
 )
-_FOREIGN = re.compile(
-    rf"(?<![^\W_]){_LETTER}[\w-]{{2,}}(?:stra(?:ss|ß)e|str\.|gasse) ?[0-9]{{1,4}} ?[a-h]?(?![^\W_])"
-)
+_FOREIGN = re.compile(rf"(?<![^\W_]){_LETTER}[\w-]{{2,}}(?:stra(?:ss|ß)e|str\.|gasse) ?[0-9]{{1,4}} ?[a-h]?(?![^\W_])")
 _CODE = re.compile(
     r"(?<![^\W_])(?<![-.])(?P<code>[0-9]{2} ?- ?[0-9]{3})(?![^\W_])(?!-)[, ]{0,2}"
     rf"(?P<town>{_NAME_WORD})?(?P<more>[ -]{_NAME_WORD})?"
@@ -41,9 +39,7 @@ _SAID = re.compile(r"(?:kod(?: pocztowy)?|poczta|adres|zamieszkal[ya]|zam\.)[: ]
 
 # what shops sell under the words for streets
 _GOODS = re.compile(r"zabaw|budowy|sezamkow|broni|targow|w |z ")
-_BEEHIVE = re.compile(
-    r"(?:[sc]ki|owy|ny)$|dadan|langstrot|ramk|korpus|pszcz|apipol|drewn|styro|miod|odklad"
-)
+_BEEHIVE = re.compile(r"(?:[sc]ki|owy|ny)$|dadan|langstrot|ramk|korpus|pszcz|apipol|drewn|styro|miod|odklad")
 _CAR = re.compile(r"przed|tyln|skret|naped|wahacz|kol[ao]|drzwi|skrzyn|most")
 
 
@@ -104,6 +100,4 @@ def _code_end(found: re.Match[str], sure: bool) -> int:
 
 
 def _is_town(word: str) -> bool:
-    return word.partition("-")[0] in words.TOWNS or (
-        len(word) > 4 and word.endswith(words.TOWN_ENDINGS)
-    )
+    return word.partition("-")[0] in words.TOWNS or (len(word) > 4 and word.endswith(words.TOWN_ENDINGS))

@@ -42,10 +42,7 @@ class Around:
     def called(self) -> bool:
         """Does the text say that these digits are dialled?"""
         near = any(word in words.CALL or word.startswith(words.CALL_STEMS) for word in self.before)
-        left = any(
-            word in words.LEFT | words.NAMES or word.startswith(words.CALL_STEMS)
-            for word in self.rest
-        )
+        left = any(word in words.LEFT | words.NAMES or word.startswith(words.CALL_STEMS) for word in self.rest)
         return near or (left and not self.coded)
 
     @property
@@ -84,10 +81,7 @@ class Around:
     @property
     def bracketed(self) -> bool:
         """Do they begin with an area code in brackets?"""
-        return (
-            self.text[self.start : self.start + 1] == "("
-            and self.text[self.start + 3 : self.start + 4] == ")"
-        )
+        return self.text[self.start : self.start + 1] == "(" and self.text[self.start + 3 : self.start + 4] == ")"
 
     def names(self, some: frozenset[str]) -> bool:
         """Is one of these words in the text?"""

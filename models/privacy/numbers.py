@@ -25,9 +25,7 @@ _CHAIN = re.compile(
 )
 _DIGITS = re.compile(r"[0-9]+")
 _ACCOUNT_HEAD = re.compile(r"(?<![^\W_])([a-z]{2})[ -]?[0-9]{2}")
-_NIP_WITH_COUNTRY = re.compile(
-    r"(?<![^\W_])pl[ -]?[0-9](?:[ -]?[0-9]){9}(?![^\W_])(?![ -][0-9]{4})"
-)
+_NIP_WITH_COUNTRY = re.compile(r"(?<![^\W_])pl[ -]?[0-9](?:[ -]?[0-9]){9}(?![^\W_])(?![ -][0-9]{4})")
 _NINE_DIGITS = re.compile(rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}")
 
 MOST_DIGITS = 26  # of an account

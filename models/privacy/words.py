@@ -23,8 +23,7 @@ CALL_STEMS = ("zadzwon", "oddzwon", "dzwoni", "dzwoncie", "kontakt", "telefonicz
 LEFT = _words("sms whatsapp viber pan pani imie nazwisko")
 # between the word and its number, or beside a bare number, they say nothing
 FILLERS = _words(
-    "nr numer do mnie moj moje na pod o to jest prosze kontaktowy prywatny lub i oraz albo fax my number is the me"
-    " or"
+    "nr numer do mnie moj moje na pod o to jest prosze kontaktowy prywatny lub i oraz albo fax my number is the me or"
 )
 # what follows one of these is a number of the trade
 CODE = _words(
@@ -35,19 +34,44 @@ CODE = _words(
 PARTS = (
     *("filtr", "hamulc", "tarcz", "pompa", "pompy", "uszczel", "lozysk", "czujnik", "wtrysk", "sprzegl", "amortyz"),
     *("rozrusz", "alternat", "wahacz", "przegub", "turbo", "rozrzad", "reflektor", "chlodnic", "iveco", "bosch"),
-)  # fmt: skip
+)
 # stems of what is sold by its sizes in millimetres
 SIZED = (
-    *("zmywar", "lodowk", "zamrazar", "pralk", "suszark", "piekarnik", "okap", "szaf", "zlew", "blat", "lozk", "materac"),
+    *(
+        "zmywar",
+        "lodowk",
+        "zamrazar",
+        "pralk",
+        "suszark",
+        "piekarnik",
+        "okap",
+        "szaf",
+        "zlew",
+        "blat",
+        "lozk",
+        "materac",
+    ),
     *("regal", "stol", "biurk", "komod", "karton", "drzwi", "okn", "panel", "polk", "lustr", "plyt", "dywan", "witryn"),
     *("brodzik", "wann", "kabin", "umywal", "grzejnik", "rolet"),
-)  # fmt: skip
+)
 UNITS = _words(
     "mm cm m mb km kg g dag l ml v kw ah mah wh hz mhz ghz szt sztuk sztuki gb tb rpm lm k px dpi cal cali zl pln eur"
     " usd el elementow elementy ark arkuszy kart stron str tom cd dvd ramek ramkowy ramki osob os lat bar psi nm db"
     " kpl op par den kolor kolorow"
 )
-DIMENSIONS = ("wymiar", "rozmiar", "szerok", "wysok", "glebok", "dlugos", "grubos", "srednic", "pojemn", "szer", "zakres")  # fmt: skip
+DIMENSIONS = (
+    "wymiar",
+    "rozmiar",
+    "szerok",
+    "wysok",
+    "glebok",
+    "dlugos",
+    "grubos",
+    "srednic",
+    "pojemn",
+    "szer",
+    "zakres",
+)
 COMPANY = _words("nip nipu faktura fakture faktury fv vat regon podatnik firma firmy")
 CARD = _words("karta karty karte visa mastercard card platnicza kredytowa debetowa cvv cvc")
 
@@ -83,19 +107,7 @@ TOWNS = _words(
 # first words of towns that mean something else as well: only with the second
 HALF_TOWNS = _words("biala dabrowa jelenia konstancin nowy ruda stalowa tarnowskie zdunska zielona")
 # endings that towns have and products hardly ever
-TOWN_ENDINGS = (
-    "owice",
-    "ewice",
-    "czyce",
-    "szyce",
-    "owo",
-    "ewo",
-    "nsk",
-    "szow",
-    "borz",
-    "grod",
-    "slaw",
-)
+TOWN_ENDINGS = ("owice", "ewice", "czyce", "szyce", "owo", "ewo", "nsk", "szow", "borz", "grod", "slaw")
 # what Poland names its avenues, estates and squares after
 KNOWN = (
     *("jerozolimsk", "niepodleglosci", "wolnosci", "solidarnosci", "jana pawla", "krakowsk", "wojska polskiego"),
@@ -103,7 +115,7 @@ KNOWN = (
     *("tysiaclecia", "lecia", "bohaterow", "powstancow", "konstytucji", "maja", "listopada", "ujazdowsk", "polnoc"),
     *("piastow", "kopernika", "sobieskiego", "chrobrego", "przyjazni", "centrum", "zlotej", "zlota", "slonecz"),
     *("grunwald", "wyzwolenia", "reymonta", "sikorskiego", "rynek", "unii", "kazimierz"),
-)  # fmt: skip
+)
 # second words of towns
 SECOND = _words(
     "biala gora gorze slaski slaska slaskie slaskich sacz targ tomysl dwor zdroj wielkopolski wielkopolska swietokrzyski"

@@ -16,9 +16,7 @@ def ratio_band(history: Sequence[float], least: float, most: float) -> tuple[flo
     return least * middle, most * middle
 
 
-def robust_band(
-    history: Sequence[float], mads: float, floor: float, floor_frac: float
-) -> tuple[float, float]:
+def robust_band(history: Sequence[float], mads: float, floor: float, floor_frac: float) -> tuple[float, float]:
     """(low, high): the median and `mads` robust standard deviations on either side, never narrower than the floors.
 
     floor is absolute, floor_frac a share of the median: a week that was calm by chance must not alarm the next one.

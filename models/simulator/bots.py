@@ -33,14 +33,7 @@ Ints = NDArray[np.int64]
 Rng = np.random.Generator
 
 # shares of the robots' searches, without the storm's
-SHARES = {
-    BURST_CLICKS: 0.15,
-    BURST_SILENT: 0.15,
-    METRONOME: 0.25,
-    CRAWLER: 0.25,
-    CLICKER: 0.1,
-    FARM: 0.1,
-}
+SHARES = {BURST_CLICKS: 0.15, BURST_SILENT: 0.15, METRONOME: 0.25, CRAWLER: 0.25, CLICKER: 0.1, FARM: 0.1}
 _BURST, _TICKS, _CRAWL, _PRICES, _PUSH = 200, 240, 400, 40, 12  # searches of one robot
 _BURST_GAP_S = 1.0
 _TICK_S = (20.0, 90.0)
@@ -72,9 +65,7 @@ def storm(searches: int, query: int, last: float, rng: Rng) -> Traffic:
     """Draw a bot storm: that many searches for one query within an hour."""
     client = dealt(searches, max(1, -(-searches // _STORM_CLIENTS)))
     start = rng.random() * (last - _STORM_S)
-    return of_kind(
-        STORM, Visits(client, client, start + _STORM_S * rng.random(searches)), queries=query
-    )
+    return of_kind(STORM, Visits(client, client, start + _STORM_S * rng.random(searches)), queries=query)
 
 
 def _bursts(kind: int, rate: float, searches: int, last: float, rng: Rng) -> Traffic:

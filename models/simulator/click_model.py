@@ -62,9 +62,7 @@ def gain(relevance: Floats, lowest: float, highest: float) -> Floats:
 
     On a scale 0..3 this is the (2 ** grade - 1) / (2 ** 3 - 1) of graded click simulations and of nDCG.
     """
-    place = (
-        np.ones_like(relevance) if highest <= lowest else (relevance - lowest) / (highest - lowest)
-    )
+    place = np.ones_like(relevance) if highest <= lowest else (relevance - lowest) / (highest - lowest)
     gains: Floats = (2.0 ** (3.0 * np.clip(place, 0.0, 1.0)) - 1.0) / 7.0
     return gains
 

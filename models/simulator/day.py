@@ -58,9 +58,16 @@ class Share:
 
 
 def day(
-    traffic: Traffic, dialects: Ints, skews: Floats, pool: Pool, results: int, model: ClickModel,
-    faults: Faults, day_s: float, rng: np.random.Generator,
-) -> Iterator[Day]:  # fmt: skip
+    traffic: Traffic,
+    dialects: Ints,
+    skews: Floats,
+    pool: Pool,
+    results: int,
+    model: ClickModel,
+    faults: Faults,
+    day_s: float,
+    rng: np.random.Generator,
+) -> Iterator[Day]:
     """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk."""
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
         rows = np.arange(start, min(start + SEARCHES_AT_ONCE, len(traffic.queries)))
@@ -97,16 +104,12 @@ def share(part: Day, number: int, days: int) -> Share:
     searches = np.flatnonzero(mine & (part.waits == days))
     of_event = np.flatnonzero(mine[done.searches] & (done.days == days))
     broken = np.flatnonzero(mine[part.broken[0]]) if days == 0 else np.zeros(0, np.int64)
-    when = np.concatenate(
-        [part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]]]
-    )
+    when = np.concatenate([part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]]])
     order = np.argsort(when, kind="stable")
     return Share(searches, of_event, broken, order, when[order])
 
 
-def lines(
-    part: Day, chosen: Share, number: int, said: Searches, item_ids: Words, midnight_ms: int
-) -> Words:
+def lines(part: Day, chosen: Share, number: int, said: Searches, item_ids: Words, midnight_ms: int) -> Words:
     """Return the records of a share as DIALECTS[number] writes them, in order of delivery.
 
     said: the words of the part's searches; item_ids: JSON-safe, by row; midnight_ms since 1970, UTC.
@@ -127,12 +130,7 @@ def lines(
             item_ids[part.items[search, place]],
             _at(dialect, done.stamps[chosen.events], midnight_ms),
         ),
-        broken_lines(
-            dialect,
-            fault,
-            said.ids[broken],
-            _at(dialect, part.seconds[broken], midnight_ms),
-        ),
+        broken_lines(dialect, fault, said.ids[broken], _at(dialect, part.seconds[broken], midnight_ms)),
     ]
     written: Words = np.concatenate(texts)[chosen.order]
     return written

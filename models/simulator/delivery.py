@@ -70,9 +70,8 @@ def delayed_searches(searches: int, faults: Faults, rng: np.random.Generator) ->
 
 
 def delivered(
-    made: Events, waits: Ints, skews: Floats, faults: Faults, day_s: float,
-    rng: np.random.Generator,
-) -> Delivered:  # fmt: skip
+    made: Events, waits: Ints, skews: Floats, faults: Faults, day_s: float, rng: np.random.Generator
+) -> Delivered:
     """Return the events as they arrive. waits [S]: as of `delayed_searches`; skews [S]: seconds by which the
     searcher's clock is ahead."""
     count = len(made.searches)

@@ -40,9 +40,7 @@ class Events:
     seconds: Floats
 
 
-def act(
-    model: ClickModel, gains: Floats, items: Ints, who: Searchers, rng: np.random.Generator
-) -> Behaviour:
+def act(model: ClickModel, gains: Floats, items: Ints, who: Searchers, rng: np.random.Generator) -> Behaviour:
     """Draw what searchers do with the items [S, R] shown to them, -1 past the end.
 
     People go by the click model, of gains [S, R]; quiet ones click nothing; robots click what they aim at, and of the

@@ -13,29 +13,8 @@ Words = NDArray[np.object_]
 Rng = np.random.Generator
 
 KINDS = ("email", "phone", "pesel", "card", "address")
-_FIRST = (
-    "anna",
-    "jan",
-    "maria",
-    "piotr",
-    "zofia",
-    "adam",
-    "ewa",
-    "tomasz",
-    "hanna",
-    "pawel",
-    "iga",
-)
-_LAST = (
-    "kowalska",
-    "nowak",
-    "wisniewski",
-    "wojcik",
-    "kaminska",
-    "lewandowski",
-    "zielinska",
-    "wrona",
-)
+_FIRST = ("anna", "jan", "maria", "piotr", "zofia", "adam", "ewa", "tomasz", "hanna", "pawel", "iga")
+_LAST = ("kowalska", "nowak", "wisniewski", "wojcik", "kaminska", "lewandowski", "zielinska", "wrona")
 _DOMAINS = ("example.pl", "example.com", "example.org", "poczta.example", "firma.example")
 _MOBILE = (50, 51, 53, 57, 60, 66, 69, 72, 73, 78, 79, 88)
 _CARDS = (424242, 400000, 555555, 222300, 520082)  # what payment services give out for tests
@@ -115,8 +94,9 @@ def _pesels(count: int, rng: Rng) -> Words:
     serial, day = np.divmod(serial, 28)
     year, month = np.divmod(serial, 12)
     # born in this century: 20 is added to the month
-    body = np.hstack([digits(part, width) for part, width in
-                      ((31 + year, 2), (21 + month, 2), (1 + day, 2), (last, 4))])  # fmt: skip
+    body = np.hstack(
+        [digits(part, width) for part, width in ((31 + year, 2), (21 + month, 2), (1 + day, 2), (last, 4))]
+    )
     check = -(body * _PESEL_WEIGHTS).sum(axis=1) % 10
     return _together(_any(("", "", "pesel "), count, rng), _words(np.column_stack([body, check])))
 

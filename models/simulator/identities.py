@@ -42,17 +42,14 @@ class Cast:
     """
 
     def __init__(
-        self, seed: int, ds: str, traffic: Traffic, texts: Words, asked: Typed,
-        skew_frac: float = 0.0,
-    ) -> None:  # fmt: skip
+        self, seed: int, ds: str, traffic: Traffic, texts: Words, asked: Typed, skew_frac: float = 0.0
+    ) -> None:
         self._seed, self._ds, self._traffic = seed, ds, traffic
         self._texts, self._safe, self._typed = texts, json_safe(texts), asked
         person_names = hexed(bits(seed, "client", traffic.clients))
         robot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
         self.clients = np.where(is_robot(traffic.kinds), robot_names, person_names)
-        self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(
-            np.int64
-        )
+        self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(np.int64)
         wrong = uniform(seed, "wrong clock", traffic.clients) < skew_frac
         ahead = MAX_SKEW_S * (2 * uniform(seed, "skew", traffic.clients) - 1)
         self.skews = np.where(wrong, ahead, 0.0)

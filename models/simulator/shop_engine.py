@@ -49,9 +49,7 @@ class Aims:
 def aims(made: Pool, results: int) -> Aims:
     """Return what words lead to among the first `results` of each query; in a shop without any such, whatever is
     in a pool."""
-    order = np.argsort(-np.where(made.lexical, made.scores, -1.0), axis=1, kind="stable")[
-        :, :results
-    ]
+    order = np.argsort(-np.where(made.lexical, made.scores, -1.0), axis=1, kind="stable")[:, :results]
     items = np.take_along_axis(made.items, order, axis=1)
     found = np.take_along_axis(made.lexical, order, axis=1)
     query, place = np.nonzero(found if found.any() else items >= 0)
@@ -61,17 +59,13 @@ def aims(made: Pool, results: int) -> Aims:
 
 
 def pool(
-    queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float],
-    rng: np.random.Generator,
-) -> Pool:  # fmt: skip
+    queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float], rng: np.random.Generator
+) -> Pool:
     """Join what words find, (query, item, score 0 to 1), with the judged (query, item, relevance) and strangers.
 
     scale: the lowest and highest relevance of the labels.
     """
-    strangers = (
-        np.repeat(np.arange(queries), STRANGERS),
-        rng.integers(0, n_items, queries * STRANGERS),
-    )
+    strangers = (np.repeat(np.arange(queries), STRANGERS), rng.integers(0, n_items, queries * STRANGERS))
     keys = np.concatenate([part[0] * n_items + part[1] for part in (found, judged, strangers)])
     pairs, place = np.unique(keys, return_inverse=True)
     score, gains = np.zeros(len(pairs)), np.zeros(len(pairs))
@@ -83,15 +77,11 @@ def pool(
     return _matrix(pairs // n_items, pairs % n_items, queries, score, gains, lexical)
 
 
-def _matrix(
-    query: Ints, item: Ints, queries: int, score: Floats, gains: Floats, by_words: NDArray[np.bool_]
-) -> Pool:
+def _matrix(query: Ints, item: Ints, queries: int, score: Floats, gains: Floats, by_words: NDArray[np.bool_]) -> Pool:
     counts = np.bincount(query, minlength=queries)
     column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (queries, int(counts.max(initial=1)))
-    made = Pool(
-        np.full(shape, -1), np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-    )
+    made = Pool(np.full(shape, -1), np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_))
     made.items[query, column] = item
     made.scores[query, column] = score
     made.gains[query, column] = gains
@@ -99,9 +89,7 @@ def _matrix(
     return made
 
 
-def result_lists(
-    made: Pool, queries: Ints, results: int, rng: np.random.Generator
-) -> tuple[Ints, Floats]:
+def result_lists(made: Pool, queries: Ints, results: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
     """Return items and gains [S, results] shown for S searches; -1 and 0 where the list is shorter."""
     items, lexical = made.items[queries], made.lexical[queries]
     scores = made.scores[queries] + _NOISE * rng.standard_normal(items.shape, np.float32)

@@ -33,8 +33,7 @@ def lexical(
     shape = (len(index.terms), index.n_items)
     postings = sparse.csr_array((index.data, index.indices, index.indptr), shape=shape)
     words = sparse.csr_array(
-        (np.ones(int(use.sum()), np.float32), (of_query[use], ids[use])),
-        shape=(len(queries), shape[0]),
+        (np.ones(int(use.sum()), np.float32), (of_query[use], ids[use])), shape=(len(queries), shape[0])
     )
     found: list[tuple[NDArray[np.int64], ...]] = []
     scores: list[NDArray[np.float64]] = []

@@ -3,17 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.traffic import (
-    GAP_S,
-    KEEN,
-    PERSON,
-    QUIET,
-    Traffic,
-    Visits,
-    last_s,
-    visits,
-    within,
-)
+from models.simulator.traffic import GAP_S, KEEN, PERSON, QUIET, Traffic, Visits, last_s, visits, within
 
 Ints = NDArray[np.int64]
 
@@ -46,9 +36,7 @@ def people(searches: int, day_s: float, rng: np.random.Generator) -> Traffic:
     return Traffic(
         queries=np.full(searches, -1),
         clients=clients,
-        sessions=np.concatenate(
-            [start + part.sessions for start, part in zip(starts, parts.values(), strict=False)]
-        ),
+        sessions=np.concatenate([start + part.sessions for start, part in zip(starts, parts.values(), strict=False)]),
         seconds=np.concatenate([part.seconds for part in parts.values()]),
         kinds=np.repeat(list(parts), [len(part.clients) for part in parts.values()]),
         rates=np.zeros(known),
@@ -57,9 +45,13 @@ def people(searches: int, day_s: float, rng: np.random.Generator) -> Traffic:
 
 
 def _all_day(
-    numbers: Ints, of_100: tuple[int, ...], searches: tuple[int, int], session: float, last: float,
+    numbers: Ints,
+    of_100: tuple[int, ...],
+    searches: tuple[int, int],
+    session: float,
+    last: float,
     rng: np.random.Generator,
-) -> Visits:  # fmt: skip
+) -> Visits:
     mine = numbers[np.isin(numbers % 100, of_100)]
     counts = rng.integers(searches[0], searches[1] + 1, len(mine))
     made = visits(np.repeat(np.arange(len(mine)), counts), session, last, rng)

@@ -59,9 +59,8 @@ def is_robot(kinds: Ints) -> NDArray[np.bool_]:
 
 
 def of_kind(
-    kind: int, made: Visits, queries: Ints | int = -1, rates: Floats | float = 0.0,
-    targets: Ints | int = -1,
-) -> Traffic:  # fmt: skip
+    kind: int, made: Visits, queries: Ints | int = -1, rates: Floats | float = 0.0, targets: Ints | int = -1
+) -> Traffic:
     """Return visits as the traffic of one kind; one value stands for all searches, or all clients."""
     searches, clients = len(made.clients), int(made.clients.max(initial=-1)) + 1
     return Traffic(
@@ -82,9 +81,7 @@ def joined(parts: Sequence[Traffic]) -> Traffic:
     return Traffic(
         queries=np.concatenate([part.queries for part in parts]),
         clients=np.concatenate([c + part.clients for c, part in zip(clients, parts, strict=False)]),
-        sessions=np.concatenate(
-            [s + part.sessions for s, part in zip(sessions, parts, strict=False)]
-        ),
+        sessions=np.concatenate([s + part.sessions for s, part in zip(sessions, parts, strict=False)]),
         seconds=np.concatenate([part.seconds for part in parts]),
         kinds=np.concatenate([part.kinds for part in parts]),
         rates=np.concatenate([part.rates for part in parts]),

@@ -31,18 +31,21 @@ class Dialect:
 
 WEB = Dialect("shop-web", True, 1, False, ACTIONS, "query_response_hit_ids", False)
 APP = Dialect(
-    "shop-app", False, 0, True, ("impression", "click_through", "add_to_cart", "purchase"),
-    "query_response_object_ids", True,
-)  # fmt: skip
+    "shop-app",
+    False,
+    0,
+    True,
+    ("impression", "click_through", "add_to_cart", "purchase"),
+    "query_response_object_ids",
+    True,
+)
 DIALECTS = (WEB, APP)
 # the first two are faults of a line of text, which no record of columns can have
 FAULTS = ("truncated", "not_object", "no_action", "bad_timestamp", "no_user_query")
 TEXT_FAULTS = 2
 BAD_TIMESTAMP, NO_USER_QUERY = 3, 4
 # 00:00:00 to 23:59:59, and .000Z to .999Z
-_CLOCK = np.strings.slice(
-    np.datetime_as_string(np.arange(86_400).astype("datetime64[s]")), 11, 19
-).astype("S8")
+_CLOCK = np.strings.slice(np.datetime_as_string(np.arange(86_400).astype("datetime64[s]")), 11, 19).astype("S8")
 _THOUSANDTHS = np.strings.slice(
     np.datetime_as_string(np.arange(1000).astype("datetime64[ms]"), timezone="UTC"), 19, 24
 ).astype("S5")
@@ -89,21 +92,30 @@ def query_lines(dialect: Dialect, searches: Searches, hits: Words, at: Words) ->
     listed = np.where(hits[:, 0] == "", "", listed)
     head = f'{_index(dialect, "ubi_queries")}{{"application":"{dialect.application}","query_id":"'
     lines: Words = (
-        head + searches.ids + '","client_id":"' + searches.clients + '","user_query":"'
-        + searches.texts + '","query_attributes":{},"object_id_field":"item_id","timestamp":' + at
-        + f',"{dialect.hits}":[' + listed + "]}"
-    )  # fmt: skip
+        head
+        + searches.ids
+        + '","client_id":"'
+        + searches.clients
+        + '","user_query":"'
+        + searches.texts
+        + '","query_attributes":{},"object_id_field":"item_id","timestamp":'
+        + at
+        + f',"{dialect.hits}":['
+        + listed
+        + "]}"
+    )
     return lines
 
 
 def event_lines(
-    dialect: Dialect, searches: Searches, search: Ints, action: Ints, place: Ints, item: Words,
-    at: Words,
-) -> Words:  # fmt: skip
+    dialect: Dialect, searches: Searches, search: Ints, action: Ints, place: Ints, item: Words, at: Words
+) -> Words:
     """Return one event record per (search, action, place from 0, item, timestamp)."""
     index = _index(dialect, "ubi_events")
-    heads = [f'{index}{{"application":"{dialect.application}","action_name":"{name}","query_id":"'
-             for name in dialect.actions]  # fmt: skip
+    heads = [
+        f'{index}{{"application":"{dialect.application}","action_name":"{name}","query_id":"'
+        for name in dialect.actions
+    ]
     session = np.where(searches.sessions == "", "", '"session_id":"' + searches.sessions + '",')
     outside, inside = ("", session) if dialect.session_in_attributes else (session, "")
     said = searches.ids + '","client_id":"' + searches.clients + '",' + outside + '"timestamp":'
@@ -111,9 +123,7 @@ def event_lines(
     ordinals = np.arange(int(place.max(initial=0)) + 1) + dialect.first_ordinal
     tails = '","object_id_field":"item_id"},"position":{"ordinal":' + _words(ordinals) + "}}}"
     middle = object_head[search] if isinstance(object_head, np.ndarray) else object_head
-    lines: Words = (
-        np.array(heads, dtype=object)[action] + said[search] + at + middle + item + tails[place]
-    )
+    lines: Words = np.array(heads, dtype=object)[action] + said[search] + at + middle + item + tails[place]
     return lines
 
 
@@ -123,13 +133,7 @@ def broken_lines(dialect: Dialect, fault: Ints, ids: Words, at: Words) -> Words:
     start = f'{{"application":"{dialect.application}",'
     body = '","event_attributes":{"object":{"object_id":"1"},"position":{"ordinal":1}}}'
     kinds = [
-        events
-        + start
-        + '"action_name":"click","query_id":"'
-        + ids
-        + '","timestamp":'
-        + at
-        + ',"event_at',
+        events + start + '"action_name":"click","query_id":"' + ids + '","timestamp":' + at + ',"event_at',
         events + '["click","' + ids + '"]',
         events + start + '"timestamp":' + at + ',"query_id":"' + ids + body,
         events + start + '"action_name":"click","timestamp":"yesterday","query_id":"' + ids + body,

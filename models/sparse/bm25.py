@@ -70,18 +70,11 @@ class SparseIndex:
 
     def _engine(self, backend: str) -> bm25s.BM25:
         # its scores are ready: of bm25s only the search is wanted
-        logging.getLogger("bm25s").setLevel(
-            logging.WARNING
-        )  # it sets itself to DEBUG when imported
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
         engine = bm25s.BM25(method="lucene", backend=backend)
         # one term past the last, without postings: it stands for queries of unknown words only
         indptr = np.concatenate([self.indptr, self.indptr[-1:]])
-        engine.scores = {
-            "data": self.data,
-            "indices": self.indices,
-            "indptr": indptr,
-            "num_docs": self.n_items,
-        }
+        engine.scores = {"data": self.data, "indices": self.indices, "indptr": indptr, "num_docs": self.n_items}
         engine.vocab_dict = {"": len(self.terms)}
         engine.unique_token_ids_set = set(range(len(self.terms) + 1))
         engine.nonoccurrence_array = None
@@ -147,9 +140,7 @@ def count_terms(texts: Sequence[str], language: str = "none") -> Counts:
     )
 
 
-def build_sparse(
-    texts: Sequence[str], language: str = "none", k1: float = K1, b: float = B
-) -> SparseIndex:
+def build_sparse(texts: Sequence[str], language: str = "none", k1: float = K1, b: float = B) -> SparseIndex:
     """Index N item texts; row i of the index is texts[i].
 
     Raises:

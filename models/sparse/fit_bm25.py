@@ -32,13 +32,10 @@ def fit_bm25(counts: Counts, queries: Sequence[str], relevant: NDArray[np.int64]
     query, every = np.searchsorted(rows, relevant // n_items), np.ones(len(relevant))
     judged = Judged.of(len(rows), n_items, query, relevant % n_items, every, every > 0)
     asked = [queries[row] for row in rows.tolist()]
-    worth = np.stack(
-        [worths(judged, counts.weighed(k1, b).search(asked, FIT_DEPTH)) for k1, b in GRID]
-    )
+    worth = np.stack([worths(judged, counts.weighed(k1, b).search(asked, FIT_DEPTH)) for k1, b in GRID])
     best = _best(worth)
     tried = [
-        {"k1": k1, "b": b, "worth": float(worth[row].mean()), "chosen": row == best}
-        for row, (k1, b) in enumerate(GRID)
+        {"k1": k1, "b": b, "worth": float(worth[row].mean()), "chosen": row == best} for row, (k1, b) in enumerate(GRID)
     ]
     return found | {"k1": GRID[best][0], "b": GRID[best][1], "tried": tried}
 

@@ -33,10 +33,7 @@ def fold(word: str) -> str:
 def guess_language(texts: Sequence[str]) -> str:
     """Tell Polish, English and neither apart by their own letters and their commonest words."""
     words = " ".join(texts[:GUESSED_TEXTS]).lower().split()
-    own = {
-        "pl": sum(not _POLISH.isdisjoint(word) for word in words),
-        "en": sum(word in _ENGLISH for word in words),
-    }
+    own = {"pl": sum(not _POLISH.isdisjoint(word) for word in words), "en": sum(word in _ENGLISH for word in words)}
     best = max(own, key=lambda language: own[language])
     return best if own[best] > GUESS_FRAC * len(words) else "none"
 
@@ -107,10 +104,7 @@ class Analyser:
 
 
 def _gather(
-    flat: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    flat: NDArray[np.int64], starts: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Concatenate flat[starts[r]:starts[r] + sizes[r]] for every r of rows; also each one's end."""
     counts = sizes[rows]

@@ -12,12 +12,7 @@ TEXT_TEMPLATE = "1: title | category | brand | attribute values by key"
 SEPARATOR = " | "
 
 
-def item_text(
-    title: str,
-    category: str = "",
-    brand: str = "",
-    attributes: Mapping[str, str] | None = None,
-) -> str:
+def item_text(title: str, category: str = "", brand: str = "", attributes: Mapping[str, str] | None = None) -> str:
     """Title, category path, brand and attribute values, those that are not empty, parted by ` | `.
 
     The title stands first because encoders cut at the end; the path loses its ` > `, the attributes their keys

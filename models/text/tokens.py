@@ -30,17 +30,13 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     letters = sorted({letter for text in texts for letter in set(text.lower()) if _inner(letter)})
     given = SPECIAL + [f"##{letter}" for letter in letters]
     trainer = WordPieceTrainer(
-        vocab_size=max(vocabulary, len(given)),
-        special_tokens=given,
-        min_frequency=2,
-        show_progress=False,
+        vocab_size=max(vocabulary, len(given)), special_tokens=given, min_frequency=2, show_progress=False
     )
     learner.train_from_iterator(texts, trainer, len(texts))
     tokenizer = _empty(WordPiece(learner.get_vocab(), unk_token=UNKNOWN))
     tokenizer.add_special_tokens(SPECIAL)
     tokenizer.post_processor = TemplateProcessing(
-        single=f"{CLS} $A {SEP}",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in (CLS, SEP)],
+        single=f"{CLS} $A {SEP}", special_tokens=[(name, tokenizer.token_to_id(name)) for name in (CLS, SEP)]
     )
     return tokenizer
 

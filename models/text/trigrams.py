@@ -98,9 +98,7 @@ def _bucket(keys: NDArray[np.uint64], buckets: int) -> NDArray[np.int32]:
 
 
 @functools.cache
-def _tables() -> tuple[
-    NDArray[np.bool_], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]
-]:
+def _tables() -> tuple[NDArray[np.bool_], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
     """By code point: part of a word? and the letter without diacritics; then the powers of a pass."""
     codes = np.arange(0x110000, dtype=np.uint32)
     codes[0xD800:0xE000] = 0  # numpy takes no surrogates as text

@@ -83,11 +83,7 @@ class TowerConfig:
     def to_dict(self) -> dict[str, object]:
         """JSON-able settings."""
         at_rest = {one.name: one.default for one in fields(self) if one.name in _LATER}
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in at_rest or value != at_rest[name]
-        }
+        return {name: value for name, value in asdict(self).items() if name not in at_rest or value != at_rest[name]}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, object]) -> TowerConfig:
@@ -103,8 +99,13 @@ class TowerConfig:
 
 
 def _bert(hidden: int, layers: int, heads: int) -> dict[str, int | float | str]:
-    return {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
-            "intermediate_size": 4 * hidden, "max_position_embeddings": 128}  # fmt: skip
+    return {
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 4 * hidden,
+        "max_position_embeddings": 128,
+    }
 
 
 # BERT's learning rate as a share of the hashed embedding's: pretrained weights want small steps
@@ -116,13 +117,9 @@ PRESETS: dict[str, TowerConfig] = {
     # dimensions help more than more buckets: 2^15 x 384 has R@60 .734, 2^16 x 256 .717
     "tiny": TowerConfig(dim=384, trigram_buckets=1 << 15),
     # both encoders at the least size: what the tests take through the whole corridor
-    "small": TowerConfig(
-        dim=256, trigram_buckets=1 << 15, bert=_bert(64, 1, 2), max_tokens=24, vocabulary=4096
-    ),
+    "small": TowerConfig(dim=256, trigram_buckets=1 << 15, bert=_bert(64, 1, 2), max_tokens=24, vocabulary=4096),
     # all-MiniLM-L6-v2 or another small pretrained BERT, handed in with its own tokenizer
     "minilm": TowerConfig(dim=384, bert=_bert(384, 6, 12)),
     # a GPU and millions of pairs
-    "base": TowerConfig(
-        dim=256, trigram_buckets=1 << 19, bert=_bert(768, 6, 12), vocabulary=50_000
-    ),
+    "base": TowerConfig(dim=256, trigram_buckets=1 << 19, bert=_bert(768, 6, 12), vocabulary=50_000),
 }

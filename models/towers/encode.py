@@ -42,10 +42,7 @@ def encode_queries(
 
 
 def item_vectors(
-    towers: TwoTower,
-    chunks: Iterable[Sequence[str]],
-    budget: int = TOKEN_BUDGET,
-    precision: str = "auto",
+    towers: TwoTower, chunks: Iterable[Sequence[str]], budget: int = TOKEN_BUDGET, precision: str = "auto"
 ) -> Iterator[Vectors]:
     """Vectors of each chunk of item texts; one chunk's features are held at a time."""
     for chunk in chunks:
@@ -53,11 +50,7 @@ def item_vectors(
 
 
 def encode_store(
-    forward: Callable[[TextStore], Tensor],
-    store: TextStore,
-    budget: int,
-    towers: TwoTower,
-    precision: str = "auto",
+    forward: Callable[[TextStore], Tensor], store: TextStore, budget: int, towers: TwoTower, precision: str = "auto"
 ) -> Vectors:
     """Vectors [N, D] of a store's rows, by one of the towers' forward methods, without gradient.
 
@@ -70,11 +63,7 @@ def encode_store(
     was_training = towers.training
     towers.eval()
     groups = list(buckets(store.sizes, budget))
-    with (
-        torch.inference_mode(),
-        autocast(towers.device, precision),
-        _packed(towers, len(store), precision),
-    ):
+    with torch.inference_mode(), autocast(towers.device, precision), _packed(towers, len(store), precision):
         # they stay on the device until all are there: a copy waits for it, and so is made once
         found = torch.cat([forward(store.take(rows)).float() for rows in groups])
         vectors[np.concatenate(groups)] = found.cpu().numpy()

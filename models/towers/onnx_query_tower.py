@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 OUTPUT = "vectors"
 _GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
-_NEVER = float(
-    np.finfo(np.float32).min
-)  # added to a score that must not count, as transformers does
+_NEVER = float(np.finfo(np.float32).min)  # added to a score that must not count, as transformers does
 
 
 def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
@@ -63,10 +61,7 @@ def _tower(graph: Graph, tower: Tower, fusion: str) -> str:
 def _trigrams(graph: Graph, tower: Tower) -> str:
     """The sum of embeddings, each as often as its count says, of norm 1."""
     shape = ("texts", "trigrams")
-    ids, times = (
-        graph.input("trigram_ids", True, shape),
-        graph.input("trigram_counts", False, shape),
-    )
+    ids, times = (graph.input("trigram_ids", True, shape), graph.input("trigram_counts", False, shape))
     rows = graph.node("Gather", graph.weight(tower.trigrams.bag.weight), ids)
     counts = graph.node("Unsqueeze", times, graph.constant(1))
     total = graph.node("Squeeze", graph.node("MatMul", counts, rows), graph.constant(1))
@@ -92,12 +87,8 @@ def _join(graph: Graph, tower: Tower, fusion: str, shallow: str, deep: str) -> s
     else:
         raise ValueError(f"fusion {fusion!r}: the ONNX graph knows gate, attention and sum")
     shares = graph.node("Softmax", scores, axis=1)
-    first, second = (
-        graph.node("Slice", shares, *map(graph.constant, (place, place + 1, 1))) for place in (0, 1)
-    )
-    return graph.node(
-        "Add", graph.node("Mul", first, shallow), graph.node("Mul", second, deep)
-    )  # fmt: skip
+    first, second = (graph.node("Slice", shares, *map(graph.constant, (place, place + 1, 1))) for place in (0, 1))
+    return graph.node("Add", graph.node("Mul", first, shallow), graph.node("Mul", second, deep))
 
 
 def _bert(graph: Graph, bert: BertModel) -> str:
@@ -106,18 +97,16 @@ def _bert(graph: Graph, bert: BertModel) -> str:
     ids, mask = graph.input("token_ids", True, shape), graph.input("token_mask", False, shape)
     tables = bert.embeddings
     length = graph.node("Shape", ids, start=1)
-    places = graph.node("Slice", graph.weight(tables.position_embeddings.weight), graph.constant(0), length, graph.constant(0))  # fmt: skip
-    kind = graph.node(
-        "Gather", graph.weight(tables.token_type_embeddings.weight), graph.constant(0)
+    places = graph.node(
+        "Slice", graph.weight(tables.position_embeddings.weight), graph.constant(0), length, graph.constant(0)
     )
+    kind = graph.node("Gather", graph.weight(tables.token_type_embeddings.weight), graph.constant(0))
     words = graph.node("Gather", graph.weight(tables.word_embeddings.weight), ids)
     summed = graph.node("Add", graph.node("Add", words, kind), places)
     wide = graph.node("Shape", summed)
     hidden = int(bert.config.hidden_size)
     # one row per token of any text: what follows is plain products, but for the attention
-    states = _normalised(
-        graph, graph.node("Reshape", summed, graph.constant(-1, hidden)), tables.LayerNorm
-    )
+    states = _normalised(graph, graph.node("Reshape", summed, graph.constant(-1, hidden)), tables.LayerNorm)
     gone = graph.node("Mul", graph.node("Sub", graph.constant(1.0), mask), graph.constant(_NEVER))
     square = graph.node("Concat", graph.constant(1, 1), length, graph.constant(1), axis=0)
     bias = graph.node("Expand", graph.node("Unsqueeze", gone, graph.constant(1, 2)), square)
@@ -125,9 +114,7 @@ def _bert(graph: Graph, bert: BertModel) -> str:
         states = _layer(graph, layer, states, wide, bias, bert)
     weight = graph.node("Unsqueeze", mask, graph.constant(1))
     total = graph.node("MatMul", weight, graph.node("Reshape", states, wide))
-    count = graph.node(
-        "Max", graph.node("ReduceSum", mask, graph.constant(1), keepdims=1), graph.constant(1.0)
-    )
+    count = graph.node("Max", graph.node("ReduceSum", mask, graph.constant(1), keepdims=1), graph.constant(1.0))
     return graph.unit(graph.node("Div", graph.node("Squeeze", total, graph.constant(1)), count))
 
 
@@ -145,9 +132,7 @@ def _layer(graph: Graph, layer: Any, states: str, wide: str, bias: str, bert: Be
     flat = graph.node("Reshape", seen, graph.constant(-1, int(bert.config.hidden_size)))
     states = _closed(graph, layer.attention.output, flat, states)
     inner = layer.intermediate.dense
-    grown = graph.node(
-        "Gelu", graph.linear(states, inner.weight, inner.bias), approximate=_GELUS[act]
-    )
+    grown = graph.node("Gelu", graph.linear(states, inner.weight, inner.bias), approximate=_GELUS[act])
     return _closed(graph, layer.output, grown, states)
 
 

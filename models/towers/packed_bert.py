@@ -61,9 +61,7 @@ class PackedBert:
         read = bert.embeddings
         self.words = read.word_embeddings.weight.detach()
         # every token is of the first kind
-        self.places = (
-            read.position_embeddings.weight + read.token_type_embeddings.weight[0]
-        ).detach()
+        self.places = (read.position_embeddings.weight + read.token_type_embeddings.weight[0]).detach()
         self.first_norm = self._norm(read.LayerNorm)
         self.layers = [self._layer(one) for one in bert.encoder.layer]
 
@@ -76,10 +74,14 @@ class PackedBert:
             torch.cat([part.bias.detach() * by for part, by in parts]).to(self.dtype),
         )
         return _Layer(
-            qkv, self._linear(joined.dense), self._norm(joined.LayerNorm),
-            self._linear(layer.intermediate.dense), layer.intermediate.intermediate_act_fn,
-            self._linear(layer.output.dense), self._norm(layer.output.LayerNorm),
-        )  # fmt: skip
+            qkv,
+            self._linear(joined.dense),
+            self._norm(joined.LayerNorm),
+            self._linear(layer.intermediate.dense),
+            layer.intermediate.intermediate_act_fn,
+            self._linear(layer.output.dense),
+            self._norm(layer.output.LayerNorm),
+        )
 
     def _linear(self, linear: Any) -> _Linear:
         return _Linear(linear.weight.detach().to(self.dtype), linear.bias.detach().to(self.dtype))
@@ -101,18 +103,24 @@ class PackedBert:
         """Means over the tokens of each row; rows come in order of their length."""
         lengths = tokens.lengths
         kinds, firsts, counts = np.unique(-lengths, return_index=True, return_counts=True)
-        groups = [(int(tokens.offsets[first]), int(count), int(-kind))
-                  for kind, first, count in zip(kinds, firsts, counts, strict=True)]  # fmt: skip
+        groups = [
+            (int(tokens.offsets[first]), int(count), int(-kind))
+            for kind, first, count in zip(kinds, firsts, counts, strict=True)
+        ]
         places = np.arange(len(tokens.values)) - np.repeat(tokens.offsets[:-1], lengths)
         ids = torch.from_numpy(tokens.values.astype(np.int64))
         states = self.words[ids] + self.places[torch.from_numpy(places)]
         states = self.first_norm(states.to(self.dtype))
         for layer in self.layers:
             states = self._through(layer, states, groups)
-        means = [states[start : start + count * length].view(count, length, -1).float().mean(1)
-                 for start, count, length in groups if length]  # fmt: skip
-        empty = [states.new_zeros(count, states.shape[1], dtype=torch.float32)
-                 for _, count, length in groups if not length]  # fmt: skip
+        means = [
+            states[start : start + count * length].view(count, length, -1).float().mean(1)
+            for start, count, length in groups
+            if length
+        ]
+        empty = [
+            states.new_zeros(count, states.shape[1], dtype=torch.float32) for _, count, length in groups if not length
+        ]
         return torch.cat(means + empty)
 
     def _through(self, layer: _Layer, states: Tensor, groups: list[tuple[int, int, int]]) -> Tensor:

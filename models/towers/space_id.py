@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from models.towers.two_tower import TwoTower
 
 
-def fingerprint(
-    config: Mapping[str, object], tokenizer_json: str, tensors: Mapping[str, Tensor]
-) -> str:
+def fingerprint(config: Mapping[str, object], tokenizer_json: str, tensors: Mapping[str, Tensor]) -> str:
     """16 hex digits over everything that decides a vector.
 
     config carries dimension, metric, trigram settings, text template and normalisation; the

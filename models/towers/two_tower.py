@@ -31,9 +31,7 @@ State = tuple[dict[str, object], str, dict[str, Tensor]]
 class TwoTower(nn.Module):
     """Query tower and item tower with their tokenizer. Weights are drawn from torch's generator."""
 
-    def __init__(
-        self, config: TowerConfig, tokenizer: Tokenizer, bert: BertModel | None = None
-    ) -> None:
+    def __init__(self, config: TowerConfig, tokenizer: Tokenizer, bert: BertModel | None = None) -> None:
         """`bert` hands in pretrained weights; without it config.bert is built with random ones."""
         super().__init__()
         self.config = config
@@ -105,9 +103,7 @@ class TwoTower(nn.Module):
         return self.config.to_dict(), self.tokenizer.to_str(), tensors
 
     @classmethod
-    def from_state(
-        cls, config: Mapping[str, object], tokenizer_json: str, tensors: Mapping[str, Tensor]
-    ) -> TwoTower:
+    def from_state(cls, config: Mapping[str, object], tokenizer_json: str, tensors: Mapping[str, Tensor]) -> TwoTower:
         """Towers in eval mode, equal to those whose state() this was.
 
         Raises:

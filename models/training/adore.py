@@ -67,7 +67,7 @@ def pair_weights(rank: Tensor, depth: int) -> Tensor:
 
 def adore_loss(
     queries: Tensor, positives: Tensor, found: Tensor, rank: Tensor, right: Tensor, temperature: float
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Mean over the queries of the sum over pairs of weight * log(1 + exp((s_j - s_i) / temperature)).
 
     queries, positives [B, D]; found [B, k, D]: the items at ranks 1 .. k; rank [B]: of the positive,
@@ -86,7 +86,7 @@ class Refreshing:
 
     def __init__(
         self, towers: TwoTower, queries: TextStore, pairs: Pairs, known: Known, items: Frozen, plan: Refresh
-    ) -> None:  # fmt: skip
+    ) -> None:
         if towers.config.shared:
             raise ValueError("towers share their weights: give own_query_tower(towers)")
         self.towers, self.queries, self.pairs, self.known = towers, queries, pairs, known
@@ -120,15 +120,19 @@ class Refreshing:
         own = found == item[:, None]
         rank = np.where(own.any(axis=1), own.argmax(axis=1), found.shape[1]) + 1
         right = own | (found < 0) | self.known.contains(query[:, None], found)
-        needed, place = np.unique(np.concatenate([found.clip(min=0).ravel(), item]), return_inverse=True)  # fmt: skip
+        needed, place = np.unique(np.concatenate([found.clip(min=0).ravel(), item]), return_inverse=True)
         device = self.towers.device
         vectors = torch.from_numpy(self.items.take(needed)).to(device)
         at = torch.from_numpy(place).to(device)
         near = vectors[at[: found.size]].view(*found.shape, -1)
         loss = adore_loss(
-            asked, vectors[at[found.size :]], near, torch.from_numpy(rank).to(device),
-            torch.from_numpy(right).to(device), self.plan.temperature,
-        )  # fmt: skip
+            asked,
+            vectors[at[found.size :]],
+            near,
+            torch.from_numpy(rank).to(device),
+            torch.from_numpy(right).to(device),
+            self.plan.temperature,
+        )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, self.plan.clip)

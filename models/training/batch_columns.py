@@ -61,14 +61,7 @@ class Mixture:
         return found
 
 
-def mix(
-    query: Rows,
-    item: Rows,
-    uniform: Rows,
-    hard: Rows,
-    known: Known,
-    frequency: NDArray[np.float32],
-) -> Mixture:
+def mix(query: Rows, item: Rows, uniform: Rows, hard: Rows, known: Known, frequency: NDArray[np.float32]) -> Mixture:
     """Join pairs (query, item) [B], uniform negatives [U] and hard ones [B, H] by item.
 
     frequency [N] is of every item of the catalogue.
@@ -82,6 +75,12 @@ def mix(
     codes = np.concatenate([rows, np.arange(len(query))]) * len(columns)
     codes = np.unique(codes + np.concatenate([hits, sides[0]]))
     return Mixture(
-        columns, sides[0], in_batch, at_random, mined, sides[2].reshape(hard.shape),
-        frequency[columns], (codes // len(columns), codes % len(columns)),
-    )  # fmt: skip
+        columns,
+        sides[0],
+        in_batch,
+        at_random,
+        mined,
+        sides[2].reshape(hard.shape),
+        frequency[columns],
+        (codes // len(columns), codes % len(columns)),
+    )

@@ -46,10 +46,7 @@ class Known:
     @cached_property
     def _codes(self) -> Rows:
         """Query and item of each known positive as one number, ascending."""
-        return (
-            np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) * self.span
-            + self.items
-        )
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) * self.span + self.items
 
     def contains(self, query: Rows, item: Rows) -> NDArray[np.bool_]:
         """True where (query, item) is a known positive; the two are broadcast together."""

@@ -11,10 +11,7 @@ import numpy as np
 
 from models.text.trigrams import fold
 
-MOST_WORDS, OUT_OF = (
-    4,
-    12,
-)  # people type one to four words; titles say what matters in the first dozen
+MOST_WORDS, OUT_OF = (4, 12)  # people type one to four words; titles say what matters in the first dozen
 
 
 def crops(texts: Sequence[str], rng: np.random.Generator) -> list[str]:

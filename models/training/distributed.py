@@ -55,9 +55,7 @@ class Team:
                 weight.grad = torch.zeros_like(weight)
         grads = [weight.grad for weight in trained if weight.grad is not None]
         flat = self.total(torch.cat([grad.flatten() for grad in grads]))
-        for grad, part in zip(
-            grads, torch.split(flat, [grad.numel() for grad in grads]), strict=True
-        ):
+        for grad, part in zip(grads, torch.split(flat, [grad.numel() for grad in grads]), strict=True):
             grad.copy_(part.view_as(grad))
 
     def told(self, value: T) -> T:

@@ -121,9 +121,7 @@ class Examples:
         """[N]: how much oftener than at random an item is drawn as a pair's; made-up ones are uniform."""
         count = len(self.items)
         drawn = self._drawn + made_up / count
-        floor = 1.0 / (
-            len(self.pairs) + made_up
-        )  # an item that is never drawn is in no batch either
+        floor = 1.0 / (len(self.pairs) + made_up)  # an item that is never drawn is in no batch either
         return (drawn.clip(min=floor) * (count / (len(self.pairs) + made_up))).astype(np.float32)
 
     def _with_crops(self, plan: Sampling, epoch: int) -> tuple[TextStore, Pairs]:

@@ -128,10 +128,11 @@ class Training:
             for place, (tower, store) in enumerate(
                 [(towers.query_tower, batch.queries), (towers.item_tower, batch.items)]
             )
-        ]  # fmt: skip
+        ]
         queries, items = sides
-        loss = compare(plan.objective, queries.vectors, items.vectors, columns, self.log_scale,
-                       self.team, plan.matryoshka)  # fmt: skip
+        loss = compare(
+            plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.team, plan.matryoshka
+        )
         for side in sides:
             side.backward()
         shift = len(queries.store)
@@ -180,8 +181,6 @@ def fit(training: Training) -> Iterator[Step]:
             speed = len(batch) / (time.perf_counter() - started)
             temperature = math.exp(-float(training.log_scale.detach()))
             last = number + 1 == training.steps_per_epoch or training.done == training.total
-            yield Step(
-                training.done, epoch, loss, lr, temperature, speed, training.padding, seen, last
-            )
+            yield Step(training.done, epoch, loss, lr, temperature, speed, training.padding, seen, last)
             if training.done == training.total:
                 return

@@ -55,9 +55,7 @@ class Objective:
         if not self.temperature > 0.0:
             raise ValueError(f"temperature={self.temperature}: must be > 0, usually 0.01 to 0.1")
         if min(self.in_batch, self.uniform, self.hard, self.easy_per_hard, self.hardest) < 0:
-            raise ValueError(
-                f"{self}: weights of negatives, easy_per_hard and hardest must be >= 0"
-            )
+            raise ValueError(f"{self}: weights of negatives, easy_per_hard and hardest must be >= 0")
         if not 0.0 <= self.hard_ramp_frac <= 1.0 or not 0.0 < self.margin <= 2.0:
             raise ValueError(f"{self}: hard_ramp_frac must be 0 to 1, margin above 0 and at most 2")
 
@@ -72,9 +70,7 @@ class Objective:
         return weight
 
 
-def summed(
-    objective: Objective, terms: Tensor, positive: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
+def summed(objective: Objective, terms: Tensor, positive: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The losses of r queries summed, in nats or for the triplet kind in cosines; and their pool.
 
     terms [r, M]: scores of the negatives (cosines over the temperature; for the triplet kind cosines as

@@ -60,7 +60,7 @@ def optimiser_of(towers: TwoTower, log_scale: Tensor, plan: Plan) -> torch.optim
         {"params": plain, "lr": plan.lr, "weight_decay": 0.0},
         {"params": shallow, "lr": plan.trigram_lr, "weight_decay": 0.0},
         {"params": [log_scale] if log_scale.requires_grad else [], "lr": plan.trigram_lr, "weight_decay": 0.0},
-    ]  # fmt: skip
+    ]
     return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
 
 

@@ -51,18 +51,11 @@ class Columns:
         item = np.repeat(np.arange(size), count)
         known = item, query[np.arange(len(item)) + np.repeat(start - ends + count, count)]
         ones, none = np.ones(size, np.float32), np.zeros((size, 0), np.float32)
-        return Columns(
-            np.arange(size), ones, 0 * ones, 0 * ones, known, none.astype(np.int64), none
-        )
+        return Columns(np.arange(size), ones, 0 * ones, 0 * ones, known, none.astype(np.int64), none)
 
 
 def backward(
-    objective: Objective,
-    anchors: Tensor,
-    vectors: Tensor,
-    columns: Columns,
-    first: int,
-    log_scale: Tensor,
+    objective: Objective, anchors: Tensor, vectors: Tensor, columns: Columns, first: int, log_scale: Tensor
 ) -> tuple[float, float]:
     """Sum and pool of the losses of some rows; the sum's gradient is added to the leaves' `grad`.
 
@@ -85,13 +78,7 @@ class _Tile:
     """Scores of some rows against all columns."""
 
     def __init__(
-        self,
-        objective: Objective,
-        anchors: Tensor,
-        vectors: Tensor,
-        columns: Columns,
-        first: int,
-        log_scale: Tensor,
+        self, objective: Objective, anchors: Tensor, vectors: Tensor, columns: Columns, first: int, log_scale: Tensor
     ) -> None:
         self.objective, self.vectors, self.columns = objective, vectors, columns
         self.rows = slice(first, first + len(anchors))

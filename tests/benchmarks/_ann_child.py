@@ -30,19 +30,15 @@ class Child:
     def __init__(self, side: str, folder: Path) -> None:
         self.side, self.folder = side, folder
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (close() closes it)
-        words = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks._ann_child",
-            "--side",
-            side,
-            "--folder",
-            str(folder),
-        ]
+        words = [sys.executable, "-m", "tests.benchmarks._ann_child", "--side", side, "--folder", str(folder)]
         self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
             env=os.environ | ONE_THREAD,
-        )  # fmt: skip
+        )
         self.built = self._answer()
 
     def measure(self, point: dict[str, int]) -> dict[str, float]:
@@ -76,7 +72,7 @@ def main(name: str, folder: Path, told: TextIO) -> None:
     from tests.benchmarks._ann_sides import side
 
     faiss.omp_set_num_threads(1)
-    items, queries, tune, exact = (np.load(folder / f"{file}.npy") for file in ("items", "queries", "tune", "exact"))  # fmt: skip
+    items, queries, tune, exact = (np.load(folder / f"{file}.npy") for file in ("items", "queries", "tune", "exact"))
     one = side(name)
     before = _status("RssAnon"), _peak_from_now()
     started, cpu = time.perf_counter(), time.process_time()
@@ -95,10 +91,7 @@ def main(name: str, folder: Path, told: TextIO) -> None:
         cpu = time.process_time()
         found = one.search(queries, K)
         qps = len(queries) / (time.process_time() - cpu)
-        _say(
-            told,
-            {"recall": overlap(found, exact), "qps": qps, **_singles(one, queries)},
-        )
+        _say(told, {"recall": overlap(found, exact), "qps": qps, **_singles(one, queries)})
 
 
 def _singles(one: Any, queries: Any) -> dict[str, float]:

@@ -82,9 +82,13 @@ class Autofaiss(Faiss):
         from autofaiss import build_index
 
         self.index, said = build_index(
-            items, save_on_disk=False, metric_type="ip", max_index_memory_usage=self.memory,
-            nb_cores=1, verbose=logging.ERROR,
-        )  # fmt: skip
+            items,
+            save_on_disk=False,
+            metric_type="ip",
+            max_index_memory_usage=self.memory,
+            nb_cores=1,
+            verbose=logging.ERROR,
+        )
         self.points = [{f"{said['index_key']} {said['index_param']}": 0}]
 
     def at(self, point: Point) -> None:
@@ -125,14 +129,14 @@ class Usearch:
     def build(self, items: Vectors, tune: Vectors) -> None:
         from usearch.index import Index
 
-        self.index = Index(ndim=items.shape[1], metric="ip", dtype=self.kind, connectivity=16, expansion_add=200)  # fmt: skip
+        self.index = Index(ndim=items.shape[1], metric="ip", dtype=self.kind, connectivity=16, expansion_add=200)
         self.index.add(np.arange(len(items)), items, threads=1)
 
     def at(self, point: Point) -> None:
         self.index.expansion_search = point["expansion_search"]
 
     def search(self, queries: Vectors, k: int) -> Rows:
-        return cast(Rows, self.index.search(queries, k, threads=1).keys.astype(np.int64).reshape(len(queries), -1))  # fmt: skip
+        return cast(Rows, self.index.search(queries, k, threads=1).keys.astype(np.int64).reshape(len(queries), -1))
 
     def save(self, folder: Path) -> None:
         self.index.save(str(folder / "index"))
@@ -166,9 +170,11 @@ class Scann:
 
     def search(self, queries: Vectors, k: int) -> Rows:
         found, _ = self.index.search_batched(
-            queries, final_num_neighbors=k, leaves_to_search=self.point["leaves"],
+            queries,
+            final_num_neighbors=k,
+            leaves_to_search=self.point["leaves"],
             pre_reorder_num_neighbors=self.point["reorder"],
-        )  # fmt: skip
+        )
         return cast(Rows, found.astype(np.int64))
 
     def save(self, folder: Path) -> None:

@@ -9,17 +9,7 @@ from models.ann.exact import nearest, pieces
 from models.ann.operating_points import Exam
 from models.ann.search import ask
 from models.ann.tuning import Budget, build, tune
-from tests.benchmarks._ann_peers import (
-    Autofaiss,
-    Faiss,
-    Hnswlib,
-    Point,
-    Rows,
-    Scann,
-    Side,
-    Usearch,
-    Vectors,
-)
+from tests.benchmarks._ann_peers import Autofaiss, Faiss, Hnswlib, Point, Rows, Scann, Side, Usearch, Vectors
 
 # of recall: the choice is made on some queries and judged on others
 MARGIN = 0.005
@@ -52,8 +42,14 @@ class Nightshelf(Faiss):
         return ask(self.index, queries, k, self.asked_with).items
 
 
-KINDS = {"nightshelf": Nightshelf, "faiss": Faiss, "autofaiss": Autofaiss, "hnswlib": Hnswlib,
-         "usearch": Usearch, "scann": Scann}  # fmt: skip
+KINDS = {
+    "nightshelf": Nightshelf,
+    "faiss": Faiss,
+    "autofaiss": Autofaiss,
+    "hnswlib": Hnswlib,
+    "usearch": Usearch,
+    "scann": Scann,
+}
 
 
 def side(name: str) -> Side:

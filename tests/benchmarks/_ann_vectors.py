@@ -90,9 +90,7 @@ def _shop(items: int, queries: int) -> Shop:
     for slots in chunks(items):
         made = offers(SEED, slots, DAY)
         attributes = _attributes(made.offsets, made.keys, made.values)
-        for item, *said in zip(
-            made.item_ids, made.titles, made.categories, made.brands, attributes, strict=True
-        ):
+        for item, *said in zip(made.item_ids, made.titles, made.categories, made.brands, attributes, strict=True):
             rows[int(item)] = len(texts)
             texts.append(item_text(said[0], said[1], said[2] or "", said[3]))
     wanted = demand(SEED, items, DAY, queries, 60, 0, 0)
@@ -111,16 +109,13 @@ def _shop(items: int, queries: int) -> Shop:
 def _attributes(
     offsets: NDArray[np.int64], keys: NDArray[np.object_], values: NDArray[np.object_]
 ) -> list[dict[str, str]]:
-    return [
-        dict(zip(keys[start:stop], values[start:stop], strict=True))
-        for start, stop in pairwise(offsets)
-    ]
+    return [dict(zip(keys[start:stop], values[start:stop], strict=True)) for start, stop in pairwise(offsets)]
 
 
 def _trained(shop: Shop, dim: int) -> TwoTower:
     """Towers of trigrams, as preset `tiny` has them, after a few passes over the pairs of split train."""
     torch.manual_seed(SEED)
-    towers = TwoTower(TowerConfig(dim=dim, trigram_buckets=1 << 15), train_tokenizer(shop.texts[:5_000], 500))  # fmt: skip
+    towers = TwoTower(TowerConfig(dim=dim, trigram_buckets=1 << 15), train_tokenizer(shop.texts[:5_000], 500))
     taught = shop.pairs[shop.splits[shop.pairs[:, 0]] == "train"]
     examples = Examples(
         queries=towers.store_queries(shop.queries),

@@ -149,10 +149,7 @@ def units(small: dict[str, Built], coarse: dict[int, Coarse]) -> Units:
         code=per_item("code"),
         merge=per_item("merge"),
         write=per_item("write"),
-        bytes={
-            codes: (one.bytes - centroid_bytes(one.lists)) / one.items
-            for codes, one in small.items()
-        },
+        bytes={codes: (one.bytes - centroid_bytes(one.lists)) / one.items for codes, one in small.items()},
     )
 
 
@@ -182,7 +179,7 @@ def coarse_quantisers(counts: tuple[int, ...]) -> dict[int, Coarse]:
         with timed(took, "flat"):
             nearest = assign(flat, given)
         agreement = float((near == nearest).mean())
-        found[count] = Coarse(took["graph"] / SAMPLE, took["add"] / count, took["flat"] / SAMPLE, agreement)  # fmt: skip
+        found[count] = Coarse(took["graph"] / SAMPLE, took["add"] / count, took["flat"] / SAMPLE, agreement)
     return found
 
 

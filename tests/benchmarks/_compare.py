@@ -31,10 +31,15 @@ def compare(
     tell(name, mine, theirs, peer_name, mine / theirs, f"{unit}/cpu_s", varied)
 
 
-def tell(
-    name: str, ours: float, peer: float, peer_name: str, ratio: float, unit: str, varied: str
-) -> None:
+def tell(name: str, ours: float, peer: float, peer_name: str, ratio: float, unit: str, varied: str) -> None:
     """Print the line of a comparison that was measured; a ratio above 1 speaks for us."""
-    line = {"name": name, "ours": float(f"{ours:.4g}"), "peer": float(f"{peer:.4g}"), "peer_name": peer_name,
-            "ratio": round(ratio, 2), "unit": unit, "varied": varied}  # fmt: skip
+    line = {
+        "name": name,
+        "ours": float(f"{ours:.4g}"),
+        "peer": float(f"{peer:.4g}"),
+        "peer_name": peer_name,
+        "ratio": round(ratio, 2),
+        "unit": unit,
+        "varied": varied,
+    }
     sys.stdout.write(json.dumps(line) + "\n")

@@ -42,7 +42,7 @@ def put(rows: pa.Table, column: str, value: Any, where: np.ndarray | None = None
     """A column with other values, everywhere or where stated; typed as before."""
     at = rows.schema.get_field_index(column)
     kind = rows.schema.field(at).type
-    new = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array([value] * rows.num_rows, kind)  # fmt: skip
+    new = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array([value] * rows.num_rows, kind)
     if where is not None:
         new = pc.if_else(pa.array(where), new, rows[column])
     return rows.set_column(at, rows.schema.field(at), new.cast(kind))
@@ -138,8 +138,10 @@ def again(times: int) -> Fault:
     """The searches of the day came several times, under ids of their own."""
 
     def spoil(given: Delivered, day: Day) -> Delivered:
-        parts = [put(given.rows, "search_id", pc.binary_join_element_wise(given.rows["search_id"], str(n), "x"))
-                 for n in range(times)]  # fmt: skip
+        parts = [
+            put(given.rows, "search_id", pc.binary_join_element_wise(given.rows["search_id"], str(n), "x"))
+            for n in range(times)
+        ]
         return given.having(pa.concat_tables(parts))
 
     return spoil

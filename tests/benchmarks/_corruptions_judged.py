@@ -32,7 +32,7 @@ def listed(column: str, change: Lists, share: float) -> Fault:
 
     def spoil(given: Delivered, day: Day) -> Delivered:
         hit = some(given.rows, share)
-        found = [change(row) if one else row for row, one in zip(given.rows[column].to_pylist(), hit, strict=True)]  # fmt: skip
+        found = [change(row) if one else row for row, one in zip(given.rows[column].to_pylist(), hit, strict=True)]
         kind = given.rows.schema.field(column).type
         return given.having(put(given.rows, column, pa.array(found, kind)))
 
@@ -70,7 +70,7 @@ def of_late() -> list[Corruption]:
         ("a source ran behind", "x8", again(8)),
         ("late rows lost", "90%", lost(0.9)),
         ("raw client ids", "1 late row", values(client_id="ala@example.com")(0)),
-    ]  # fmt: skip
+    ]
     return [Corruption("late", *one) for one in faults]
 
 
@@ -86,7 +86,7 @@ def of_propensities() -> list[Corruption]:
         ("one place is overlooked", "x0.5", second(0.5)),
         ("places lost", "60%", kept("position", lambda place: place <= 4)),
         ("clicks without impressions", "1 place", mapped("clicks", lambda n: n + 10**6)(0)),
-    ]  # fmt: skip
+    ]
     return [Corruption("propensities", *one) for one in faults]
 
 
@@ -105,7 +105,7 @@ def of_judgements() -> list[Corruption]:
         ("judged items that ended", "30%", mapped("item_id", lambda ids: "x" + ids)(0.3)),
         ("judgements lost", "30%", lost(0.3)),
         ("judgements lost", "75%", lost(0.75)),
-    ]  # fmt: skip
+    ]
     return [Corruption("qrels", *one) for one in faults]
 
 
@@ -121,5 +121,5 @@ def of_negatives() -> list[Corruption]:
         ("items that ended", "all", listed("item_ids", lambda row: [f"x{item}" for item in row], 1)),
         ("queries without negatives", "20%", lost(0.2)),
         ("queries without negatives", "50%", lost(0.5)),
-    ]  # fmt: skip
+    ]
     return [Corruption("negatives", *one) for one in faults]

@@ -33,7 +33,7 @@ def moved(change: Change, share: float = 1.0) -> Fault:
         vectors = np.stack(given.rows["embedding"].to_numpy(zero_copy_only=False))
         hit = some(given.rows, share)
         vectors[hit] = change(vectors[hit], np.random.default_rng(7))
-        column = pa.array(list(vectors.astype(np.float32)), given.rows.schema.field("embedding").type)  # fmt: skip
+        column = pa.array(list(vectors.astype(np.float32)), given.rows.schema.field("embedding").type)
         return given.having(put(given.rows, "embedding", column))
 
     return spoil
@@ -69,7 +69,7 @@ def dead(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def other_shard(given: Delivered, day: Day) -> Delivered:
     """The other shard's vectors under this one's name."""
     mine = set(given.rows["item_id"].to_pylist())
-    theirs = [int(name[1:]) for name in day["items"].rows["item_id"].to_pylist() if name not in mine]  # fmt: skip
+    theirs = [int(name[1:]) for name in day["items"].rows["item_id"].to_pylist() if name not in mine]
     return given.having(Shop().embedded(np.array(theirs)))
 
 
@@ -96,7 +96,7 @@ def of_items() -> list[Corruption]:
         ("item doubled", "1 row", doubled(0)),
         ("columns swapped", "title, brand", swapped("title", "brand")),
         ("pages of HTML for titles", "1%", mapped("title", lambda t: "<p>" + t * 30)(0.01)),
-    ]  # fmt: skip
+    ]
     return [Corruption("items", *one) for one in faults]
 
 
@@ -117,15 +117,15 @@ def of_pairs() -> list[Corruption]:
         ("pair doubled", "1 row", doubled(0)),
         ("days of the window lost", "30%", lost(0.3)),
         ("days of the window lost", "75%", lost(0.75)),
-    ]  # fmt: skip
+    ]
     queries: list[tuple[str, str, Fault]] = [
         ("query doubled", "1 row", doubled(0)),
         ("tail queries lost", "most of them", kept("segment", lambda s: (s != "tail") | (s.index % 4 == 0))),
         ("queries moved to another split", "1% of test", to_train(0.01)),
         ("queries moved to another split", "half of test", to_train(0.5)),
         ("searches counted twice", "all", mapped("searches", lambda n: n * 2)(1)),
-    ]  # fmt: skip
-    return [*(Corruption("pairs", *one) for one in pairs), *(Corruption("queries", *one) for one in queries)]  # fmt: skip
+    ]
+    return [*(Corruption("pairs", *one) for one in pairs), *(Corruption("queries", *one) for one in queries)]
 
 
 def of_vectors() -> list[Corruption]:
@@ -145,5 +145,5 @@ def of_vectors() -> list[Corruption]:
         ("collapse", "strong", moved(towards_one(8.0))),
         ("norms off", "1.01", moved(lambda v, _: v * 1.01)),
         ("vectors of each other's items", "all", moved(lambda v, rng: rng.permutation(v))),
-    ]  # fmt: skip
+    ]
     return [Corruption("embeddings", *one) for one in faults]

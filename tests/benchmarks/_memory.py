@@ -26,15 +26,7 @@ BATCHES, CHUNK = (512, 1024, 2048, 4096, 8192, 16_384), 256
 
 def peak_mib(batch: int, chunk: int, preset: str) -> float:
     """Peak resident MiB of a process that takes one step."""
-    words = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks._memory",
-        "--batch",
-        str(batch),
-        "--chunk",
-        str(chunk),
-    ]
+    words = [sys.executable, "-m", "tests.benchmarks._memory", "--batch", str(batch), "--chunk", str(chunk)]
     done = subprocess.run([*words, "--preset", preset], check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.splitlines()[-1])["peak_mib"])
 
@@ -60,13 +52,9 @@ def plot(path: str) -> None:
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     for label, chunk, batches in (("GradCache", CHUNK, BATCHES), ("plain loss", 0, BATCHES[:-1])):
         peaks = [peak_mib(batch, chunk, "small") for batch in batches]
-        sys.stdout.write(
-            json.dumps({"name": label, **dict(zip(map(str, batches), peaks, strict=True))}) + "\n"
-        )
+        sys.stdout.write(json.dumps({"name": label, **dict(zip(map(str, batches), peaks, strict=True))}) + "\n")
         axes.plot(batches, peaks, marker="o", label=label)
-    axes.set(
-        xscale="log", ylim=(0, None), xlabel="pairs per step", ylabel="peak MiB of the process"
-    )
+    axes.set(xscale="log", ylim=(0, None), xlabel="pairs per step", ylabel="peak MiB of the process")
     axes.set_xticks(BATCHES, [f"{batch:,}" for batch in BATCHES], minor=False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)

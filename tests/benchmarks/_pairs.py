@@ -55,9 +55,7 @@ def bert_towers(encoders: str = "bert") -> TwoTower:
     return towers
 
 
-def training(
-    towers: TwoTower, batch: int, steps: int, chunk: int, precision: str, seed: int = 0
-) -> Training:
+def training(towers: TwoTower, batch: int, steps: int, chunk: int, precision: str, seed: int = 0) -> Training:
     """Ours: in-batch softmax over the pairs in the order of an epoch, AdamW at 2e-5."""
     given = texts(batch * steps, seed)
     rows = np.arange(batch * steps)
@@ -69,11 +67,20 @@ def training(
         item_texts=lambda some: [given.titles[row] for row in some],
         read_queries=towers.store_queries,
     )
-    return Training(towers, examples, Plan(
-        sampling=Sampling(batch, crops_frac=0.0), epochs=1, lr=2e-5, trigram_lr=2e-5,
-        objective=Objective(temperature=TEMPERATURE), chunk=chunk, precision=precision,
-        warmup_frac=0.0,
-    ))  # fmt: skip
+    return Training(
+        towers,
+        examples,
+        Plan(
+            sampling=Sampling(batch, crops_frac=0.0),
+            epochs=1,
+            lr=2e-5,
+            trigram_lr=2e-5,
+            objective=Objective(temperature=TEMPERATURE),
+            chunk=chunk,
+            precision=precision,
+            warmup_frac=0.0,
+        ),
+    )
 
 
 __all__ = ["bert_towers", "minilm_folder", "texts", "training"]

@@ -41,28 +41,37 @@ def main(ds: str) -> None:
     """Run the chain in a database on disk, so that it may spill as Spark does."""
     gigabytes = 2 * int(re.sub(r"\D", "", os.environ.get("NIGHTSHELF_SPARK_MEMORY", "2g")))
     with tempfile.TemporaryDirectory() as folder:
-        engine = duck.connect(
-            threads=os.cpu_count() or 1, memory=f"{gigabytes}GB", path=f"{folder}/etl.db"
-        )
+        engine = duck.connect(threads=os.cpu_count() or 1, memory=f"{gigabytes}GB", path=f"{folder}/etl.db")
         started, cpu = time.monotonic(), cpu_s()
         lines = _impressions(engine, ds, Path(folder))
         rows = _pairs(engine, ds, Path(folder))
         seconds, cpu = time.monotonic() - started, cpu_s() - cpu
-        found = {"seconds": round(seconds, 1), "cpu_s": round(cpu), "lines": lines, "peak_mib": peak_mib(),
-                 "digest": digest(rows)}  # fmt: skip
+        found = {
+            "seconds": round(seconds, 1),
+            "cpu_s": round(cpu),
+            "lines": lines,
+            "peak_mib": peak_mib(),
+            "digest": digest(rows),
+        }
     sys.stdout.write(json.dumps(found) + "\n")
 
 
 def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> int:
     ours = impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds))
-    settings = Settings(ds, ours.session_minutes, ours.max_searches_per_minute, ours.late_hours, ours.late_days, ours.min_searchers)  # fmt: skip
+    settings = Settings(
+        ds, ours.session_minutes, ours.max_searches_per_minute, ours.late_hours, ours.late_days, ours.min_searchers
+    )
     files = ", ".join(f"'{uri}'" for uri in pin(LOG.at(ds=ds)).files())
     engine.execute(f"CREATE VIEW raw_lines AS {RAW.format(files=files)}")
     engine.execute("CREATE TABLE days (day DATE, day_from TIMESTAMPTZ, day_to TIMESTAMPTZ)")
     engine.executemany("INSERT INTO days VALUES (?, ?, ?)", settings.days())
     people = {"min_searchers": ours.min_searchers}
-    rules = {"session_minutes": ours.session_minutes, "max_searches_per_minute": ours.max_searches_per_minute,
-             "max_query_chars": MAX_QUERY_CHARS, **BOTS}  # fmt: skip
+    rules = {
+        "session_minutes": ours.session_minutes,
+        "max_searches_per_minute": ours.max_searches_per_minute,
+        "max_query_chars": MAX_QUERY_CHARS,
+        **BOTS,
+    }
     keep(engine, "log_lines", settings.lines() | {"max_ordinal": MAX_ORDINAL})
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})
     keep(engine, "visits", rules)
@@ -79,9 +88,7 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
 
 def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     offers = ", ".join(f"'{uri}'" for uri in pin(ITEMS.at(ds=ds)).files())
-    engine.execute(
-        f"CREATE VIEW items AS SELECT item_id, group_id, category FROM read_parquet([{offers}])"
-    )
+    engine.execute(f"CREATE VIEW items AS SELECT item_id, group_id, category FROM read_parquet([{offers}])")
     engine.execute(f"CREATE VIEW shown AS SELECT *, DATE '{ds}' AS day, 1 AS sign FROM impressions")
     engine.execute(
         f"CREATE VIEW asked_searches AS SELECT search_id, query_id, query, DATE '{ds}' AS day FROM impressions"
@@ -95,7 +102,7 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     sampled = {"max_position": propensities.Args.positions, "sample_below": below, **since}
     rows = duck.rows_of(engine, "exposures", sampled)
     keys = (rows["query_id"].to_numpy() + rows["item_id"].to_numpy()).astype(str)
-    numbers = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]  # fmt: skip
+    numbers = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]
     law = estimate(np.unique(keys, return_inverse=True)[1], *numbers, propensities.Args.positions)  # type: ignore[misc]
     likely = [(place, float(value)) for place, value in enumerate(law.propensity, start=1)]
     engine.execute("CREATE TABLE propensities (position INT, propensity DOUBLE)")
@@ -103,8 +110,16 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     engine.execute("CREATE TABLE label_queries (query_id VARCHAR, query VARCHAR, split VARCHAR)")
     keep(engine, "queries", {"head_frac": 0.5, "torso_frac": 0.8, **since})
     export(engine, "queries", folder)
-    names = ("min_clicks", "max_weight", "cart_worth", "purchase_worth", "half_life_days", "topic_depth",
-             "min_topic_frac", "topic_clicks")  # fmt: skip
+    names = (
+        "min_clicks",
+        "max_weight",
+        "cart_worth",
+        "purchase_worth",
+        "half_life_days",
+        "topic_depth",
+        "min_topic_frac",
+        "topic_clicks",
+    )
     settings = {name: getattr(pairs.Args, name) for name in names}
     settings |= {"ds": ds, "max_position": propensities.Args.positions, **since}
     keep(engine, "pairs", settings, "WHERE reason IS NULL")
@@ -112,9 +127,7 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     return engine.sql(f"SELECT {', '.join(COLUMNS)} FROM pairs").to_arrow_table()
 
 
-def keep(
-    engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any], where: str = ""
-) -> None:
+def keep(engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any], where: str = "") -> None:
     """CREATE TABLE of a text."""
     text = f"CREATE TABLE {name} AS SELECT * FROM ({duck.bound(name)}) {where}"
     engine.execute(text, settings)
@@ -122,12 +135,8 @@ def keep(
 
 def export(engine: duckdb.DuckDBPyConnection, name: str, folder: Path) -> None:
     """Write a table as our jobs do, sorted and packed."""
-    order = {"impressions": "search_id, item_id", "queries": "query_id"}.get(
-        name, "query_id, item_id"
-    )
-    engine.execute(
-        f"COPY (FROM {name} ORDER BY {order}) TO '{folder}/{name}.parquet' (COMPRESSION zstd)"
-    )
+    order = {"impressions": "search_id, item_id", "queries": "query_id"}.get(name, "query_id, item_id")
+    engine.execute(f"COPY (FROM {name} ORDER BY {order}) TO '{folder}/{name}.parquet' (COMPRESSION zstd)")
 
 
 if __name__ == "__main__":

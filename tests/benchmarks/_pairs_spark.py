@@ -20,18 +20,7 @@ import pyarrow.compute as pc
 from jobs.datasets import click_counts as acts
 from jobs.datasets import pairs, propensities, queries
 from jobs.ingest import impressions, items
-from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
-    CATALOGUE,
-    IMPRESSIONS,
-    ITEMS,
-    LATE,
-    LOG,
-    PAIRS,
-    PROPENSITIES,
-    QUERIES,
-)
+from jobs.lake.partitions import ACTS, ASKED, CATALOGUE, IMPRESSIONS, ITEMS, LATE, LOG, PAIRS, PROPENSITIES, QUERIES
 from jobs.lake.read import pin, read_table
 from jobs.platform.spark import spark_session
 from jobs.quality import expect
@@ -72,10 +61,15 @@ def _chain(ds: str) -> dict[str, Any]:
     checked = timed(lambda: expect.main(expect.Args(f"{shown},{sums},{named},{out}")))
     lines = next(row for row in pin(shown).manifest.accounting if row.unit == "log lines")
     return {
-        "seconds": round(seconds, 1), "cpu_s": round(cpu), "by_job": by_job, "lines": lines.rows_in,
-        "peak_mib": peak, "gx_frac": round(checked / seconds, 3), "gx_peak_mib": _high_water(os.getpid()) >> 10,
+        "seconds": round(seconds, 1),
+        "cpu_s": round(cpu),
+        "by_job": by_job,
+        "lines": lines.rows_in,
+        "peak_mib": peak,
+        "gx_frac": round(checked / seconds, 3),
+        "gx_peak_mib": _high_water(os.getpid()) >> 10,
         "digest": digest(read_table(pin(out), COLUMNS)),
-    }  # fmt: skip
+    }
 
 
 def timed(step: Callable[[], object]) -> float:
@@ -126,9 +120,7 @@ def straggler(folder: Path) -> dict[str, float]:
             event = json.loads(line)
             rows = event["Task Metrics"]["Shuffle Read Metrics"]["Total Records Read"]
             if rows:
-                launched, ended = (
-                    event["Task Info"][f"{word} Time"] for word in ("Launch", "Finish")
-                )
+                launched, ended = (event["Task Info"][f"{word} Time"] for word in ("Launch", "Finish"))
                 task = launched, (ended - launched) / 1000, rows
                 stages.setdefault((path.name, event["Stage ID"]), []).append(task)
     many = [sorted(tasks) for tasks in stages.values() if len(tasks) >= 4]
@@ -137,9 +129,7 @@ def straggler(folder: Path) -> dict[str, float]:
         "stages": len(many),
         "rows": _worst([[rows for _, _, rows in tasks] for tasks in many]),
         "seconds": _worst([[took for _, took, _ in tasks] for tasks in many]),
-        "seconds_later": _worst(
-            [[took for _, took, _ in tasks[os.cpu_count() :]] for tasks in many]
-        ),
+        "seconds_later": _worst([[took for _, took, _ in tasks[os.cpu_count() :]] for tasks in many]),
     }
 
 

@@ -19,9 +19,38 @@ SEASON = (1.0, 0.95, 0.97, 1.02, 1.15, 1.45, 1.35)
 WINDOW_DAYS = 7
 SEARCHES, QUERIES, CLIENTS, ITEMS, DIM = 1200, 1500, 700, 1200, 16
 TOWERS, SHARD = "0123456789abcdef", "0of2"
-WORDS = ["buty", "damskie", "męskie", "kubek", "lampa", "rower", "kabel", "usb", "czarny", "biały", "żółty", "mała", "duża", "zestaw", "sukienka", "torba", "kurtka", "słuchawki"]  # fmt: skip
-PATHS = ("Sport > Buty > Damskie", "Sport > Buty > Męskie", "Sport > Rowery", "Dom > Kuchnia > Kubki", "Dom > Lampy",
-         "Moda > Sukienki", "Moda > Torby > Małe", "Moda > Kurtki", "Elektronika > Kable > USB", "Elektronika > Audio")  # fmt: skip
+WORDS = [
+    "buty",
+    "damskie",
+    "męskie",
+    "kubek",
+    "lampa",
+    "rower",
+    "kabel",
+    "usb",
+    "czarny",
+    "biały",
+    "żółty",
+    "mała",
+    "duża",
+    "zestaw",
+    "sukienka",
+    "torba",
+    "kurtka",
+    "słuchawki",
+]
+PATHS = (
+    "Sport > Buty > Damskie",
+    "Sport > Buty > Męskie",
+    "Sport > Rowery",
+    "Dom > Kuchnia > Kubki",
+    "Dom > Lampy",
+    "Moda > Sukienki",
+    "Moda > Torby > Małe",
+    "Moda > Kurtki",
+    "Elektronika > Kable > USB",
+    "Elektronika > Audio",
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +90,7 @@ class Shop:
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.seed = seed
-        self.texts = [" ".join(rng.choice(WORDS, rng.integers(1, 4))) + f" {n}" for n in range(QUERIES)]  # fmt: skip
+        self.texts = [" ".join(rng.choice(WORDS, rng.integers(1, 4))) + f" {n}" for n in range(QUERIES)]
         self.query_ids = [sha1(text) for text in self.texts]
         self.catalogue = self._catalogue(rng, ITEMS * 2)
         # the mean vector is not zero: real towers' never is
@@ -73,12 +102,18 @@ class Shop:
         place = rng.choice(len(PATHS), n, p=np.arange(len(PATHS), 0, -1) / 55)
         titles = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) + f" {k}" for k in range(n)]
         brands = np.where(rng.random(n) < 0.7, rng.choice(["Alfa", "Beta", "Gamma"], n), "")
-        return pd.DataFrame({
-            "item_id": [f"i{k}" for k in range(n)], "title": titles, "category": np.array(PATHS)[place], "brand": brands,
-            "attributes": [[("kolor", "czarny")]] * n, "price": np.round(np.exp(rng.normal(3 + place / 4, 0.6)), 2),
-            "group_id": [f"g{k // 2 if k % 5 == 0 else k}" for k in range(n)],
-            "text": [f"{title} {brand}" for title, brand in zip(titles, brands, strict=True)],
-        }).assign(content_hash=lambda frame: frame["text"].map(sha1))  # fmt: skip
+        return pd.DataFrame(
+            {
+                "item_id": [f"i{k}" for k in range(n)],
+                "title": titles,
+                "category": np.array(PATHS)[place],
+                "brand": brands,
+                "attributes": [[("kolor", "czarny")]] * n,
+                "price": np.round(np.exp(rng.normal(3 + place / 4, 0.6)), 2),
+                "group_id": [f"g{k // 2 if k % 5 == 0 else k}" for k in range(n)],
+                "text": [f"{title} {brand}" for title, brand in zip(titles, brands, strict=True)],
+            }
+        ).assign(content_hash=lambda frame: frame["text"].map(sha1))
 
     def make(self, number: int) -> Day:
         """The tables of one day."""
@@ -88,8 +123,11 @@ class Shop:
         self.window = [*self.window, shown][-WINDOW_DAYS:]
         window = pd.concat(self.window)
         lines = int(len(shown) * 1.06)
-        dropped = {"duplicate": int(lines * rng.normal(0.01, 0.001)), "bot": int(lines * rng.normal(0.05, 0.004)),
-                   "malformed": int(lines * rng.uniform(0.0005, 0.0015))}  # fmt: skip
+        dropped = {
+            "duplicate": int(lines * rng.normal(0.01, 0.001)),
+            "bot": int(lines * rng.normal(0.05, 0.004)),
+            "malformed": int(lines * rng.uniform(0.0005, 0.0015)),
+        }
         ids = self.catalogue["item_id"].to_numpy()[alive]
         mine = alive[shard_of(pa.array(ids), 2) == 0]
         day = date.fromisoformat(day_of(number))
@@ -98,10 +136,13 @@ class Shop:
         learnt = tables.pairs(window, set(ids))
         found = {
             "late": tables.late(self.window[-2] if number else shown, day, more),
-            "acts": tables.acts(shown, day), "asked": tables.asked(shown, day),
-            "queries": tables.queries(window), "propensities": tables.propensities(window, more),
-            "qrels": tables.qrels(learnt), "negatives": tables.negatives(learnt, alive, more),
-        }  # fmt: skip
+            "acts": tables.acts(shown, day),
+            "asked": tables.asked(shown, day),
+            "queries": tables.queries(window),
+            "propensities": tables.propensities(window, more),
+            "qrels": tables.qrels(learnt),
+            "negatives": tables.negatives(learnt, alive, more),
+        }
         return {
             "items": Delivered(tables.table("items", self.catalogue.iloc[alive]), {"duplicate": 3}),
             "impressions": Delivered(tables.table("impressions", shown), dropped),
@@ -116,18 +157,14 @@ class Shop:
         vectors = self.vectors[items]
         return tables.table("embeddings", rows.assign(embedding=list(vectors)))
 
-    def _impressions(
-        self, rng: np.random.Generator, number: int, alive: np.ndarray
-    ) -> pd.DataFrame:
+    def _impressions(self, rng: np.random.Generator, number: int, alive: np.ndarray) -> pd.DataFrame:
         season = SEASON[number % 7] * (1 + 0.002 * number) * np.exp(rng.normal(0, 0.04))
         n, places = int(SEARCHES * season), 10
         zipf = 1 / np.arange(1, QUERIES + 1) ** 0.8
         query = rng.choice(QUERIES, n, p=zipf / zipf.sum())
         client = rng.choice(CLIENTS, n)
         hours = np.clip(rng.normal(15, 4.5, n), 0, 23.99)
-        at = pd.Timestamp(day_of(number), tz="UTC") + pd.to_timedelta(hours * 3600, unit="s").round(
-            "s"
-        )
+        at = pd.Timestamp(day_of(number), tz="UTC") + pd.to_timedelta(hours * 3600, unit="s").round("s")
         row, position = np.repeat(np.arange(n), places), np.tile(np.arange(1, places + 1), n)
         item = alive[(query[row] * 37 + position * 11 + rng.integers(0, 3, len(row))) % len(alive)]
         click = rng.random(len(row)) < 0.22 / position**0.7
@@ -135,11 +172,19 @@ class Shop:
         buy = cart & (rng.random(len(row)) < 0.4)
         hashed = np.array([sha1(f"client {k}")[:32] for k in range(CLIENTS)], object)[client]
         known = np.where(client % 10 == 0, None, hashed)
-        frame = pd.DataFrame({
-            "search_id": np.array([f"s{number}-{k}" for k in range(n)], object)[row],
-            "query_id": np.array(self.query_ids, object)[query][row], "query": np.array(self.texts, object)[query][row],
-            "session_id": np.array([f"v{number}-{k}" for k in client], object)[row], "client_id": known[row],
-            "item_id": self.catalogue["item_id"].to_numpy()[item], "position": position, "is_click": click,
-            "is_cart": cart, "is_purchase": buy, "searched_at": at[row],
-        })  # fmt: skip
+        frame = pd.DataFrame(
+            {
+                "search_id": np.array([f"s{number}-{k}" for k in range(n)], object)[row],
+                "query_id": np.array(self.query_ids, object)[query][row],
+                "query": np.array(self.texts, object)[query][row],
+                "session_id": np.array([f"v{number}-{k}" for k in client], object)[row],
+                "client_id": known[row],
+                "item_id": self.catalogue["item_id"].to_numpy()[item],
+                "position": position,
+                "is_click": click,
+                "is_cart": cart,
+                "is_purchase": buy,
+                "searched_at": at[row],
+            }
+        )
         return frame.sort_values(["search_id", "item_id", "position"], ignore_index=True)

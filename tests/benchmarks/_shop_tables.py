@@ -20,8 +20,12 @@ PAIR = ["query_id", "item_id"]
 def acts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
     """The day's sums."""
     grouped = shown.groupby(["query_id", "item_id", "position"])
-    found = grouped.agg(impressions=("is_click", "size"), clicks=("is_click", "sum"), carts=("is_cart", "sum"),
-                        purchases=("is_purchase", "sum")).reset_index()  # fmt: skip
+    found = grouped.agg(
+        impressions=("is_click", "size"),
+        clicks=("is_click", "sum"),
+        carts=("is_cart", "sum"),
+        purchases=("is_purchase", "sum"),
+    ).reset_index()
     return found.assign(day=day, group_id=None)
 
 
@@ -34,13 +38,15 @@ def asked(shown: pd.DataFrame, day: date) -> pd.DataFrame:
 def late(shown: pd.DataFrame, day: date, rng: np.random.Generator) -> pd.DataFrame:
     """What the day's log adds to the day before: clicks on rows that were known, one in ten on a row that was not."""
     found = shown[~shown["is_click"]].sample(frac=LATE_FRAC, random_state=rng)
-    return found.assign(is_click=True, day=day - timedelta(days=1), is_new=rng.random(len(found)) < 0.1, is_new_search=False)  # fmt: skip
+    return found.assign(
+        is_click=True, day=day - timedelta(days=1), is_new=rng.random(len(found)) < 0.1, is_new_search=False
+    )
 
 
 def queries(window: pd.DataFrame) -> pd.DataFrame:
     """Queries of the window by how often they were asked."""
-    counts = window.groupby(["query_id", "query"])["search_id"].nunique().rename("searches").reset_index()  # fmt: skip
-    ordered = counts.sort_values("searches", ascending=False)["searches"].cumsum() / counts["searches"].sum()  # fmt: skip
+    counts = window.groupby(["query_id", "query"])["search_id"].nunique().rename("searches").reset_index()
+    ordered = counts.sort_values("searches", ascending=False)["searches"].cumsum() / counts["searches"].sum()
     share = ordered.reindex(counts.index)
     segment = np.where(share < 0.5, "head", np.where(share < 0.8, "torso", "tail"))
     return counts.assign(segment=segment, split=counts["query_id"].map(split_of))
@@ -49,16 +55,23 @@ def queries(window: pd.DataFrame) -> pd.DataFrame:
 def pairs(window: pd.DataFrame, alive: set[str]) -> pd.DataFrame:
     """Query-item pairs of the window that were clicked."""
     last = window["searched_at"].where(window["is_click"] | window["is_cart"])
-    found = window.assign(last_day=last).groupby(PAIR).agg(
-        clicks=("is_click", "sum"), carts=("is_cart", "sum"), purchases=("is_purchase", "sum"),
-        impressions=("position", "size"), weight=("position", "mean"), last_day=("last_day", "max"),
-    ).reset_index()  # fmt: skip
+    found = (
+        window.assign(last_day=last)
+        .groupby(PAIR)
+        .agg(
+            clicks=("is_click", "sum"),
+            carts=("is_cart", "sum"),
+            purchases=("is_purchase", "sum"),
+            impressions=("position", "size"),
+            weight=("position", "mean"),
+            last_day=("last_day", "max"),
+        )
+        .reset_index()
+    )
     found["clicks"] = found[["clicks", "carts"]].max(axis=1)  # as good as a click
     kept = found[(found["clicks"] > 0) & found["item_id"].isin(alive)]
     weight = kept["clicks"].clip(lower=1) * kept["weight"] ** 0.7
-    return kept.assign(
-        weight=weight, last_day=kept["last_day"].dt.date, split=kept["query_id"].map(split_of)
-    )
+    return kept.assign(weight=weight, last_day=kept["last_day"].dt.date, split=kept["query_id"].map(split_of))
 
 
 def qrels(learnt: pd.DataFrame) -> pd.DataFrame:
@@ -67,14 +80,13 @@ def qrels(learnt: pd.DataFrame) -> pd.DataFrame:
     labelled = np.arange(len(learnt)) < LABELLED
     by_people = learnt["item_id"].str[1:].astype(int) % 4
     return learnt[[*PAIR, "split"]].assign(
-        relevance=np.where(labelled, by_people, grade),
-        source=np.where(labelled, "labels", "clicks"),
+        relevance=np.where(labelled, by_people, grade), source=np.where(labelled, "labels", "clicks")
     )
 
 
 def propensities(window: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """How often a place is looked at, beside the first, as an estimate would have it: some hundredths beside the truth."""
-    found = window.groupby("position").agg(impressions=("is_click", "size"), clicks=("is_click", "sum"))  # fmt: skip
+    found = window.groupby("position").agg(impressions=("is_click", "size"), clicks=("is_click", "sum"))
     places = found.index.to_numpy()
     seen = np.minimum(1, places**-0.7 * np.exp(rng.normal(0, 0.03, len(places))))
     seen[0] = 1
@@ -89,10 +101,14 @@ def negatives(learnt: pd.DataFrame, alive: np.ndarray, rng: np.random.Generator)
     ranks = np.sort(rng.integers(20, 200, (n, NEGATIVES)), axis=1)
     ranks[rng.random(n) < 0.05, -1] = 0
     scores = -np.sort(-rng.uniform(0.2, 0.7, (n, NEGATIVES)), axis=1)
-    return pd.DataFrame({
-        "query_id": asked_for, "item_ids": [[f"i{item}" for item in row] for row in alive[places].tolist()],
-        "ranks": list(ranks), "scores": list(scores),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "query_id": asked_for,
+            "item_ids": [[f"i{item}" for item in row] for row in alive[places].tolist()],
+            "ranks": list(ranks),
+            "scores": list(scores),
+        }
+    )
 
 
 def table(name: str, frame: pd.DataFrame) -> pa.Table:

@@ -56,7 +56,7 @@ def predicted(one: Units, items: int, codes: str) -> dict[str, float]:
     """CPU seconds of each stage, and bytes, by the formulae."""
     lists = lists_for(items)
     by_graph = lists >= GRAPH_COARSE_FROM
-    assign = items * on_graph(one, lists) + lists * one.graph_add if by_graph else items * one.flat * lists  # fmt: skip
+    assign = items * on_graph(one, lists) + lists * one.graph_add if by_graph else items * one.flat * lists
     return {
         "read": items * one.read,
         "train": one.kmeans * ITERATIONS * min(items, TRAINING_PER_LIST * lists) * lists,
@@ -78,27 +78,46 @@ def on_graph(one: Units, lists: int) -> float:
 def try_prediction(one: Units, items: int, codes: str) -> None:
     """Tell first, then measure, then say by how much it was wrong."""
     told = predicted(one, items, codes)
-    say(name=f"predicted, {items:,} items, {codes}", **{key: float(f"{value:.4g}") for key, value in told.items()})  # fmt: skip
+    say(name=f"predicted, {items:,} items, {codes}", **{key: float(f"{value:.4g}") for key, value in told.items()})
     found = built(items, codes)
     measured = {**found.cpu_s, "bytes": float(found.bytes)}
     total = sum(told[stage] for stage in STAGES), sum(found.cpu_s.values())
-    table = Table(title=f"{items:,} items of {DIM} dimensions, {codes}: predicted from half as many, then measured", title_justify="left")  # fmt: skip
+    table = Table(
+        title=f"{items:,} items of {DIM} dimensions, {codes}: predicted from half as many, then measured",
+        title_justify="left",
+    )
     for name in ("", "predicted", "measured", "error"):
         table.add_column(name, justify="right" if name else "left")
     rows = [(stage, told[stage], measured[stage]) for stage in (*STAGES, "bytes")]
     for name, guess, truth in [*rows, ("cpu_s in all", *total)]:
         table.add_row(name, f"{guess:,.2f}", f"{truth:,.2f}", f"{guess / truth - 1:+.1%}")
     show(table)
-    say(name=f"measured, {items:,} items, {codes}", **{key: float(f"{value:.4g}") for key, value in measured.items()},
-        cpu_error=round(total[0] / total[1] - 1, 4), bytes_error=round(told["bytes"] / found.bytes - 1, 4))  # fmt: skip
+    say(
+        name=f"measured, {items:,} items, {codes}",
+        **{key: float(f"{value:.4g}") for key, value in measured.items()},
+        cpu_error=round(total[0] / total[1] - 1, 4),
+        bytes_error=round(told["bytes"] / found.bytes - 1, 4),
+    )
 
 
 def tables(one: Units, machines: int, cores: int, gpu_items_per_s: float) -> None:
     """RAM, disk, CPU-hours by stage, GPU-hours and wall time, by size and kind of code."""
     at = f"{machines} machines of {cores} cores"
-    table = Table(title=f"{DIM} dimensions; wall time on {at}, merge and write on one core", title_justify="left")  # fmt: skip
-    names = ["items", "codes", "lists", "RAM GB", "disk GB", "towers CPU-h", "train CPU-h",
-             "assign CPU-h", "code CPU-h", "merge CPU-h", "towers GPU-h", "wall h"]  # fmt: skip
+    table = Table(title=f"{DIM} dimensions; wall time on {at}, merge and write on one core", title_justify="left")
+    names = [
+        "items",
+        "codes",
+        "lists",
+        "RAM GB",
+        "disk GB",
+        "towers CPU-h",
+        "train CPU-h",
+        "assign CPU-h",
+        "code CPU-h",
+        "merge CPU-h",
+        "towers GPU-h",
+        "wall h",
+    ]
     for name in names:
         table.add_column(name, justify="left" if name == "codes" else "right")
     for items in SIZES:
@@ -110,27 +129,56 @@ def tables(one: Units, machines: int, cores: int, gpu_items_per_s: float) -> Non
             gpu = items / gpu_items_per_s / 3600 if gpu_items_per_s else 0.0
             shared = hours["read"] + hours["assign"] + hours["code"] + (0.0 if gpu else towers)
             wall = shared / machines / cores + hours["train"] / cores + last + gpu / machines
-            figures = [told["bytes"] / 1e9, disk / 1e9, towers, hours["train"], hours["assign"], hours["code"], last, gpu, wall]  # fmt: skip
+            figures = [
+                told["bytes"] / 1e9,
+                disk / 1e9,
+                towers,
+                hours["train"],
+                hours["assign"],
+                hours["code"],
+                last,
+                gpu,
+                wall,
+            ]
             cells = [f"{figure:,.1f}" if figure >= 100 else f"{figure:.3g}" for figure in figures]
-            table.add_row(f"{items:,}", codes, f"{lists_for(items):,}", *cells, end_section=codes == CODES[-1])  # fmt: skip
-            say(name="capacity", items=items, codes=codes, lists=lists_for(items),
-                **{name.replace(" ", "_"): float(f"{figure:.4g}") for name, figure in zip(names[3:], figures, strict=True)})  # fmt: skip
+            table.add_row(f"{items:,}", codes, f"{lists_for(items):,}", *cells, end_section=codes == CODES[-1])
+            say(
+                name="capacity",
+                items=items,
+                codes=codes,
+                lists=lists_for(items),
+                **{
+                    name.replace(" ", "_"): float(f"{figure:.4g}")
+                    for name, figure in zip(names[3:], figures, strict=True)
+                },
+            )
     show(table)
 
 
 def tell_coarse(found: dict[int, Coarse]) -> None:
     """A graph over the centroids against comparing with all of them."""
     for count, one in found.items():
-        say(name="list of a vector", centroids=count, graph_us=round(1e6 * one.graph, 2),
-            flat_us=round(1e6 * one.flat, 2), ratio=round(one.flat / one.graph, 2),
-            agreement=round(one.agreement, 4), graph_add_us=round(1e6 * one.graph_add, 1))  # fmt: skip
+        say(
+            name="list of a vector",
+            centroids=count,
+            graph_us=round(1e6 * one.graph, 2),
+            flat_us=round(1e6 * one.flat, 2),
+            ratio=round(one.flat / one.graph, 2),
+            agreement=round(one.agreement, 4),
+            graph_add_us=round(1e6 * one.graph_add, 1),
+        )
 
 
 def try_kmeans(one: Units, lists: int) -> None:
     """The unit cost of k-means comes from few lists: what it says of many, and what is true there."""
     told, found = one.kmeans * TRAINING_PER_LIST * lists * lists, kmeans(lists)
-    say(name="an iteration of k-means", lists=lists, predicted_s=round(told, 2), measured_s=round(found, 2),
-        error=round(told / found - 1, 4))  # fmt: skip
+    say(
+        name="an iteration of k-means",
+        lists=lists,
+        predicted_s=round(told, 2),
+        measured_s=round(found, 2),
+        error=round(told / found - 1, 4),
+    )
 
 
 def say(**values: object) -> None:
@@ -169,10 +217,12 @@ def main() -> None:
 def micro(one: Units) -> dict[str, object]:
     """Unit costs in microseconds, bytes as they are."""
     scaled = {
-        name: {key: float(f"{1e6 * part:.4g}") for key, part in value.items()} if isinstance(value, dict)
+        name: {key: float(f"{1e6 * part:.4g}") for key, part in value.items()}
+        if isinstance(value, dict)
         else float(f"{1e6 * value:.4g}")
-        for name, value in vars(one).items() if name != "bytes"
-    }  # fmt: skip
+        for name, value in vars(one).items()
+        if name != "bytes"
+    }
     return {**scaled, "bytes": {key: round(part, 1) for key, part in one.bytes.items()}}
 
 

@@ -51,17 +51,23 @@ def encoding() -> None:
     exact = plain.encode(titles, normalize_embeddings=True)
     fast = has_fast_bf16(torch.device("cpu"))
     found = "auto" if fast else "auto, which is fp32 here"
-    for name, model, rounds in (
-        ("default", plain, ROUNDS),
-        ("dtype bf16", bf16, ROUNDS if fast else 1),
-    ):
-        compare(f"encoding, against the peer's {name}", lambda: encode_items(towers, titles),
-                lambda model=model: model.encode(titles, normalize_embeddings=True),
-                f"sentence-transformers encode, {name}", TITLES, "items", f"ours {found}", rounds)  # fmt: skip
+    for name, model, rounds in (("default", plain, ROUNDS), ("dtype bf16", bf16, ROUNDS if fast else 1)):
+        compare(
+            f"encoding, against the peer's {name}",
+            lambda: encode_items(towers, titles),
+            lambda model=model: model.encode(titles, normalize_embeddings=True),
+            f"sentence-transformers encode, {name}",
+            TITLES,
+            "items",
+            f"ours {found}",
+            rounds,
+        )
     ceiling(TITLES / min(cpu_s(lambda: encode_items(towers, titles)) for _ in range(ROUNDS)))
-    near = {"ours, fp32": encode_items(towers, titles, precision="fp32"),
-            "ours, bf16": encode_items(towers, titles, precision="bf16"),
-            "peer, dtype bf16": bf16.encode(titles, normalize_embeddings=True)}  # fmt: skip
+    near = {
+        "ours, fp32": encode_items(towers, titles, precision="fp32"),
+        "ours, bf16": encode_items(towers, titles, precision="bf16"),
+        "peer, dtype bf16": bf16.encode(titles, normalize_embeddings=True),
+    }
     for name, vectors in near.items():
         cosine = (np.asarray(vectors, np.float32) * exact).sum(axis=1)
         say(name="least cosine to the peer's fp32", varied=name, ours=round(float(cosine.min()), 6))
@@ -80,8 +86,15 @@ def ceiling(rate: float) -> None:
     with torch.inference_mode():
         took = min(cpu_s(lambda: [left @ right for _ in range(20)]) for _ in range(5)) / 20
     limit = 2 * 2048 * hidden * wide / took / flops
-    say(name="share of the ceiling", ours=round(rate, 1), peer=round(limit, 1), peer_name="matrix products alone",
-        ratio=round(rate / limit, 2), unit="items/cpu_s", varied=f"{kind!s}, {flops / 1e6:.0f} MFLOP an item")  # fmt: skip
+    say(
+        name="share of the ceiling",
+        ours=round(rate, 1),
+        peer=round(limit, 1),
+        peer_name="matrix products alone",
+        ratio=round(rate / limit, 2),
+        unit="items/cpu_s",
+        varied=f"{kind!s}, {flops / 1e6:.0f} MFLOP an item",
+    )
 
 
 def delta() -> None:
@@ -97,24 +110,36 @@ def delta() -> None:
     more = {"chunk_items": 16_384}
     embed(shop, day(1), "0of1", **more)
     full = cpu_s(lambda: embed(shop, day(2), "0of1", **more))
-    anew = {name: vector for ids, _, vectors in shard_batches(pin(shard(shop, day(2), "0of1")))
-            for name, vector in zip(ids.to_pylist(), vectors, strict=True)}  # fmt: skip
+    anew = {
+        name: vector
+        for ids, _, vectors in shard_batches(pin(shard(shop, day(2), "0of1")))
+        for name, vector in zip(ids.to_pylist(), vectors, strict=True)
+    }
     taken = cpu_s(lambda: embed(shop, day(2), "0of1", day(1), **more))
     made = pin(shard(shop, day(2), "0of1"))
-    far = max(float(np.abs(vector - anew[name]).max()) for ids, _, vectors in shard_batches(made)
-              for name, vector in zip(ids.to_pylist(), vectors, strict=True))  # fmt: skip
-    say(name="a day's embeddings, delta against full", ours=round(taken, 2), peer=round(full, 2), peer_name="ours, full",
-        ratio=round(full / taken, 2), unit="cpu_s", varied=f"{made.facts['encoded']} of {ITEMS} items encoded",
-        saved_s_estimate=made.facts["saved_s"], largest_difference=round(far, 6))  # fmt: skip
+    far = max(
+        float(np.abs(vector - anew[name]).max())
+        for ids, _, vectors in shard_batches(made)
+        for name, vector in zip(ids.to_pylist(), vectors, strict=True)
+    )
+    say(
+        name="a day's embeddings, delta against full",
+        ours=round(taken, 2),
+        peer=round(full, 2),
+        peer_name="ours, full",
+        ratio=round(full / taken, 2),
+        unit="cpu_s",
+        varied=f"{made.facts['encoded']} of {ITEMS} items encoded",
+        saved_s_estimate=made.facts["saved_s"],
+        largest_difference=round(far, 6),
+    )
 
 
 def storage() -> None:
     """Bytes, seconds to write and read, and what exact search finds of the first 100."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((2_000, 48)) @ rng.standard_normal((48, DIM))
-    drawn = centres[rng.integers(0, 2_000, STORED + 500)] + 3 * rng.standard_normal(
-        (STORED + 500, DIM)
-    )
+    drawn = centres[rng.integers(0, 2_000, STORED + 500)] + 3 * rng.standard_normal((STORED + 500, DIM))
     vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
     asked, held = vectors[STORED:], vectors[:STORED]
     ids = pa.array([f"i{row:09d}" for row in range(STORED)])
@@ -136,19 +161,21 @@ def storage() -> None:
             back = np.concatenate([part for path in paths for part in read(path)])
             took = time.process_time() - started
             found = faiss.knn(asked, back, 100, metric=faiss.METRIC_INNER_PRODUCT)[1]
-            same = np.mean(
-                [len(np.intersect1d(*rows)) / 100 for rows in zip(exact, found, strict=True)]
+            same = np.mean([len(np.intersect1d(*rows)) / 100 for rows in zip(exact, found, strict=True)])
+            say(
+                name="storage",
+                varied=kind,
+                bytes_item=round(sum(p.stat().st_size for p in paths) / STORED),
+                write_cpu_s=round(wrote, 2),
+                read_cpu_s=round(took, 2),
+                overlap_at_100=round(float(same), 5),
             )
-            say(name="storage", varied=kind, bytes_item=round(sum(p.stat().st_size for p in paths) / STORED),
-                write_cpu_s=round(wrote, 2), read_cpu_s=round(took, 2), overlap_at_100=round(float(same), 5))  # fmt: skip
 
 
 def read(path: Path) -> list[np.ndarray]:
     """Vectors of one file, as a shard's reader has them."""
     with pq.ParquetFile(path, memory_map=True) as file:
-        return [
-            matrix(batch.column(0)) for batch in file.iter_batches(16_384, columns=["embedding"])
-        ]
+        return [matrix(batch.column(0)) for batch in file.iter_batches(16_384, columns=["embedding"])]
 
 
 def say(**line: object) -> None:
@@ -164,10 +191,7 @@ def main() -> None:
     encoding()
     storage()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["NIGHTSHELF_LAKE"], os.environ["NIGHTSHELF_HOME"] = (
-            f"{folder}/lake",
-            f"{folder}/var",
-        )
+        os.environ["NIGHTSHELF_LAKE"], os.environ["NIGHTSHELF_HOME"] = (f"{folder}/lake", f"{folder}/var")
         delta()
 
 

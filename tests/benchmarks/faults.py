@@ -27,21 +27,26 @@ from jobs.lake.read import Pinned, exists, pin
 from jobs.quality import expect
 from jobs.quality.run_suite import check, count, project, suite_file
 from tests.benchmarks._corruptions import Corruption
-from tests.benchmarks._corruptions_judged import (
-    of_judgements,
-    of_late,
-    of_negatives,
-    of_propensities,
-)
+from tests.benchmarks._corruptions_judged import of_judgements, of_late, of_negatives, of_propensities
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
 from tests.benchmarks._corruptions_log import of_log
 from tests.benchmarks._shop_days import SHARD, TOWERS, Day, Delivered, Shop, day_of
 
 HISTORY_DAYS, CLEAN_DAYS = 28, 30
 # what each table is made of, in the order in which they are made
-INPUTS = {"items": "catalogue", "impressions": "log", "late": "log", "acts": "impressions", "asked": "impressions",
-          "queries": "impressions", "propensities": "acts", "qrels": "queries", "negatives": "queries", "pairs": "queries",
-          "embeddings": "items"}  # fmt: skip
+INPUTS = {
+    "items": "catalogue",
+    "impressions": "log",
+    "late": "log",
+    "acts": "impressions",
+    "asked": "impressions",
+    "queries": "impressions",
+    "propensities": "acts",
+    "qrels": "queries",
+    "negatives": "queries",
+    "pairs": "queries",
+    "embeddings": "items",
+}
 UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicks"}
 
 
@@ -60,7 +65,7 @@ def at(table: str, ds: str) -> Partition:
 
 def deliver(table: str, ds: str, given: Delivered) -> Pinned:
     """Publish rows as a job would."""
-    source = at(INPUTS[table], (date.fromisoformat(ds) - timedelta(days=given.inputs_age_days)).isoformat())  # fmt: skip
+    source = at(INPUTS[table], (date.fromisoformat(ds) - timedelta(days=given.inputs_age_days)).isoformat())
     if not exists(source):
         with publish(source, Args()) as raw:
             (raw.folder / "raw.ndjson").write_text("{}")
@@ -95,7 +100,11 @@ class Bench:
         for table, given in day.items():
             pinned = deliver(table, ds, given)
             suite = json.loads(suite_file(table).read_text("utf-8"))["expectations"]
-            found = {"verdict": "pass", "manifest_sha256": pinned.manifest_sha256, "figures": count(pinned, suite, "arrow")}  # fmt: skip
+            found = {
+                "verdict": "pass",
+                "manifest_sha256": pinned.manifest_sha256,
+                "figures": count(pinned, suite, "arrow"),
+            }
             store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found).encode())
 
     def clean(self, ds: str, day: Day) -> list[dict[str, Any]]:
@@ -129,7 +138,7 @@ def main(markdown: bool = False, seed: int = 0) -> None:
             bench.remember(day_of(number), shop.make(number))
         for number in range(HISTORY_DAYS, HISTORY_DAYS + CLEAN_DAYS):
             verdicts = bench.clean(day_of(number), shop.make(number))
-            said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]  # fmt: skip
+            said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]
             false_alarms += bool(said)
             alarms.update(said)
         last = HISTORY_DAYS + CLEAN_DAYS
@@ -147,10 +156,17 @@ def main(markdown: bool = False, seed: int = 0) -> None:
         ]
         lines = [bench.plant(ds, day, one) for one in every]
         noticed = sum(one["detected"] != "no" for one in lines)
-        total = {"corruptions": len({(one.table, one.name) for one in every}), "planted": len(every), "detected": noticed,
-                 "detection_rate": round(noticed / len(every), 3), "stopped": sum(one["detected"] == "stop" for one in lines),
-                 "clean_days": CLEAN_DAYS, "days_with_false_alarm": false_alarms,
-                 "false_alarm_rate": round(false_alarms / CLEAN_DAYS, 3), "false_alarms_by": dict(alarms)}  # fmt: skip
+        total = {
+            "corruptions": len({(one.table, one.name) for one in every}),
+            "planted": len(every),
+            "detected": noticed,
+            "detection_rate": round(noticed / len(every), 3),
+            "stopped": sum(one["detected"] == "stop" for one in lines),
+            "clean_days": CLEAN_DAYS,
+            "days_with_false_alarm": false_alarms,
+            "false_alarm_rate": round(false_alarms / CLEAN_DAYS, 3),
+            "false_alarms_by": dict(alarms),
+        }
         tell(lines, total, markdown)
 
 
@@ -158,7 +174,10 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
     """JSON lines, or a table and the totals below it."""
     if markdown:
         rows = ["| table | corruption | dose | detected | by |", "|---|---|---|---|---|"]
-        rows += [f"| {one['table']} | {one['corruption']} | {one['dose']} | {one['detected']} | {'; '.join(one['by'])} |" for one in lines]  # fmt: skip
+        rows += [
+            f"| {one['table']} | {one['corruption']} | {one['dose']} | {one['detected']} | {'; '.join(one['by'])} |"
+            for one in lines
+        ]
         sys.stdout.write("\n".join([*rows, "", json.dumps(total)]) + "\n")
     else:
         sys.stdout.write("".join(json.dumps(one) + "\n" for one in [*lines, total]))

@@ -25,10 +25,23 @@ from tests.benchmarks._compare import tell
 
 log = logging.getLogger(__name__)
 SIDES = (
-    "nightshelf", "autofaiss", "autofaiss 50MB", "hnswlib 16", "hnswlib 32", "usearch f32", "usearch bf16",
-    "usearch i8", "scann", "scann 1000", "scann soar", "faiss IVF1024,SQ8", "faiss IVF1024,SQbf16",
-    "faiss IVF512,PQ64x4fs,Refine(SQfp16)", "faiss IVF1024,PQ64x4fs,Refine(SQ8)", "faiss HNSW32",
-)  # fmt: skip
+    "nightshelf",
+    "autofaiss",
+    "autofaiss 50MB",
+    "hnswlib 16",
+    "hnswlib 32",
+    "usearch f32",
+    "usearch bf16",
+    "usearch i8",
+    "scann",
+    "scann 1000",
+    "scann soar",
+    "faiss IVF1024,SQ8",
+    "faiss IVF1024,SQbf16",
+    "faiss IVF512,PQ64x4fs,Refine(SQfp16)",
+    "faiss IVF1024,PQ64x4fs,Refine(SQ8)",
+    "faiss HNSW32",
+)
 ENOUGH = 0.985
 COSTS = {"bytes": ("MB", 1e-6), "build_cpu_s": ("cpu_s", 1.0), "peak_mb": ("MB", 1.0)}
 
@@ -84,23 +97,38 @@ def front(curves: list[Curve], target: float) -> set[str]:
         if best := curve.at(target):
             found[curve.side] = (-best[1]["qps"], curve.built["bytes"], curve.built["build_cpu_s"])
     return {
-        side for side, mine in found.items()
-        if not any(other != mine and all(o <= m for o, m in zip(other, mine, strict=True))
-                   for other in found.values())
-    }  # fmt: skip
+        side
+        for side, mine in found.items()
+        if not any(other != mine and all(o <= m for o, m in zip(other, mine, strict=True)) for other in found.values())
+    }
 
 
 def show(curves: list[Curve], target: float, title: str) -> None:
     """The table that a person reads: fastest first; on the front in bold."""
-    table = Table(title=title, title_justify="left", caption="*: no other is faster, smaller and built sooner at once")  # fmt: skip
-    for name in ("side", "point", "recall", "queries/cpu_s", "p50 ms", "p99 ms", "MB", "build cpu_s", "choice cpu_s", "build peak MB"):  # fmt: skip
+    table = Table(title=title, title_justify="left", caption="*: no other is faster, smaller and built sooner at once")
+    for name in (
+        "side",
+        "point",
+        "recall",
+        "queries/cpu_s",
+        "p50 ms",
+        "p99 ms",
+        "MB",
+        "build cpu_s",
+        "choice cpu_s",
+        "build peak MB",
+    ):
         table.add_column(name, justify="left" if name in ("side", "point") else "right")
     best = front(curves, target)
     order = sorted(curves, key=lambda curve: -(at[1]["qps"] if (at := curve.at(target)) else 0))
     for curve in order:
         took = curve.built
-        built = [f"{took['bytes'] / 1e6:.1f}", f"{took['build_cpu_s']:.1f}",
-                 f"{took['choice_cpu_s']:.0f}" if took["choice_cpu_s"] else "", f"{took['peak_mb']:.0f}"]  # fmt: skip
+        built = [
+            f"{took['bytes'] / 1e6:.1f}",
+            f"{took['build_cpu_s']:.1f}",
+            f"{took['choice_cpu_s']:.0f}" if took["choice_cpu_s"] else "",
+            f"{took['peak_mb']:.0f}",
+        ]
         if (found := curve.at(target)) is None:
             most = max(point["recall"] for point in curve.points.values())
             table.add_row(curve.side, "below the target", f"{most:.3f}", "", "", "", *built)
@@ -108,8 +136,15 @@ def show(curves: list[Curve], target: float, title: str) -> None:
         point, at = found
         plain = point.strip("{}").replace('"', "")
         name = f"* {curve.side}" if curve.side in best else curve.side
-        table.add_row(name, plain, f"{at['recall']:.3f}", f"{at['qps']:,.0f}", f"{at['p50_ms']:.2f}",
-                      f"{at['p99_ms']:.2f}", *built)  # fmt: skip
+        table.add_row(
+            name,
+            plain,
+            f"{at['recall']:.3f}",
+            f"{at['qps']:,.0f}",
+            f"{at['p50_ms']:.2f}",
+            f"{at['p99_ms']:.2f}",
+            *built,
+        )
     Console(stderr=True, width=None if sys.stderr.isatty() else 150).print(table)
 
 
@@ -149,7 +184,7 @@ def main() -> None:
     varied = f"{asked.items:,} x {asked.dim}"
     for curve in curves:
         built = {name: value for name, value in curve.built.items() if name != "points"}
-        line = {"name": "curve", "side": curve.side, **built, "points": curve.points, "varied": varied}  # fmt: skip
+        line = {"name": "curve", "side": curve.side, **built, "points": curve.points, "varied": varied}
         sys.stdout.write(json.dumps(line) + "\n")
     show(curves, asked.target, f"{varied}, one thread, at R@100 overlap >= {asked.target:g}")
     compare_all(curves, asked.target, varied)

@@ -47,7 +47,7 @@ def vectors(count: int, seed: int) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def ours(file: VectorFile, queries: np.ndarray, right: np.ndarray, search: str) -> tuple[Mined, np.ndarray]:  # fmt: skip
+def ours(file: VectorFile, queries: np.ndarray, right: np.ndarray, search: str) -> tuple[Mined, np.ndarray]:
     """Mine as the job does, from a file; returns what was mined, and all that was found."""
     scratch = Scratch(AT, Args(AT), [])
     plan = Plan(search, WINDOW.r_min, WINDOW.r_max, 8_192, 0.95, 0)
@@ -89,12 +89,19 @@ def peer(items: np.ndarray, queries: np.ndarray, right: np.ndarray) -> object:
 
     disable_progress_bars()
     names = [f"d{row}" for row in range(len(items))]
-    pairs = {"anchor": [f"q{row}" for row in range(len(queries))], "positive": [names[row] for row in right]}  # fmt: skip
+    pairs = {"anchor": [f"q{row}" for row in range(len(queries))], "positive": [names[row] for row in right]}
     return mine_hard_negatives(
-        Dataset.from_dict(pairs), Ready(items, queries), corpus=names, use_faiss=True, verbose=False,  # type: ignore[arg-type]
-        range_min=WINDOW.r_min, range_max=WINDOW.r_max, num_negatives=WINDOW.per_query,
-        sampling_strategy="top", output_format="labeled-pair",
-    )  # fmt: skip
+        Dataset.from_dict(pairs),
+        Ready(items, queries),
+        corpus=names,
+        use_faiss=True,
+        verbose=False,  # type: ignore[arg-type]
+        range_min=WINDOW.r_min,
+        range_max=WINDOW.r_max,
+        num_negatives=WINDOW.per_query,
+        sampling_strategy="top",
+        output_format="labeled-pair",
+    )
 
 
 def peak_mb(path: str, count: int) -> float:
@@ -142,13 +149,20 @@ def main() -> None:
             for search in ("ivf", "exact") if count == 5_000 else ("ivf",):
                 found = ours(file, queries, right, search)[1]
                 agreement = overlap(found[:, WINDOW.r_min :], exact[:, WINDOW.r_min :])
-                compare(f"mining, {search}, agreement {agreement:.3f}",
-                        lambda q=queries, r=right, s=search: ours(file, q, r, s),  # type: ignore[misc]
-                        lambda q=queries, r=right: peer(items, q, r),  # type: ignore[misc]
-                        "sentence-transformers, use_faiss", count, "queries", f"{count:,} queries", 2)  # fmt: skip
+                compare(
+                    f"mining, {search}, agreement {agreement:.3f}",
+                    lambda q=queries, r=right, s=search: ours(file, q, r, s),  # type: ignore[misc]
+                    lambda q=queries, r=right: peer(items, q, r),  # type: ignore[misc]
+                    "sentence-transformers, use_faiss",
+                    count,
+                    "queries",
+                    f"{count:,} queries",
+                    2,
+                )
         peaks = {f"{n:,}": peak_mb(str(path), n) for n in (ITEMS // 2, ITEMS, 2 * ITEMS)}
-        sys.stdout.write(json.dumps({"name": "peak memory of mining, ivf", "unit": "MB", "ours": peaks,
-                                     "varied": "items"}) + "\n")  # fmt: skip
+        sys.stdout.write(
+            json.dumps({"name": "peak memory of mining, ivf", "unit": "MB", "ours": peaks, "varied": "items"}) + "\n"
+        )
 
 
 if __name__ == "__main__":

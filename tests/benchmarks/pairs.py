@@ -34,12 +34,8 @@ def main() -> None:
     """Make the days, run both sides, print the lines."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", default="1000000,10000000")
-    parser.add_argument(
-        "--memory", default="2g", help="heap of Spark's driver; DuckDB has twice that"
-    )
-    parser.add_argument(
-        "--folder", default="", help="where the lakes are kept; else they are deleted"
-    )
+    parser.add_argument("--memory", default="2g", help="heap of Spark's driver; DuckDB has twice that")
+    parser.add_argument("--folder", default="", help="where the lakes are kept; else they are deleted")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         sizes = [int(word) for word in args.events.split(",")]
@@ -47,7 +43,9 @@ def main() -> None:
     for (few, many), (a, b) in zip(pairwise(sizes), pairwise(sides), strict=True):
         for name, one, other in (("ours", a[0], b[0]), ("DuckDB", a[1], b[1])):
             slope = math.log(other["seconds"] / one["seconds"]) / math.log(many / few)
-            sys.stdout.write(json.dumps({"name": f"slope of {name}, {few:,} to {many:,}", "slope": round(slope, 2)}) + "\n")  # fmt: skip
+            sys.stdout.write(
+                json.dumps({"name": f"slope of {name}, {few:,} to {many:,}", "slope": round(slope, 2)}) + "\n"
+            )
 
 
 def _size(folder: Path, events: int, memory: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -64,28 +62,29 @@ def _size(folder: Path, events: int, memory: str) -> tuple[dict[str, Any], dict[
     ours = _side("spark", env)
     peer = _side("duckdb", env)
     if ours["digest"] != peer["digest"]:
-        raise RuntimeError(
-            f"{events:,} events: other pairs on Spark than on DuckDB: {ours}, {peer}"
-        )
+        raise RuntimeError(f"{events:,} events: other pairs on Spark than on DuckDB: {ours}, {peer}")
     lines = ours["lines"]
     mine, theirs = lines / ours["seconds"], lines / peer["seconds"]
-    tell(f"log to pairs, {lines:,} lines", mine, theirs, "DuckDB, the same SQL", mine / theirs, "lines/s",
-         "two cores, wall")  # fmt: skip
+    tell(
+        f"log to pairs, {lines:,} lines",
+        mine,
+        theirs,
+        "DuckDB, the same SQL",
+        mine / theirs,
+        "lines/s",
+        "two cores, wall",
+    )
     found = {
-        name: ours[name]
-        for name in (
-            "seconds",
-            "peak_mib",
-            "cpu_s",
-            "by_job",
-            "gx_frac",
-            "gx_peak_mib",
-            "straggler",
-        )
+        name: ours[name] for name in ("seconds", "peak_mib", "cpu_s", "by_job", "gx_frac", "gx_peak_mib", "straggler")
     }
-    line = {"name": f"of that, {lines:,} lines", **found, "peer_seconds": peer["seconds"],
-            "peer_peak_mib": peer["peak_mib"], "peer_cpu_s": peer["cpu_s"],
-            "log_mib": round(sum(entry.bytes for entry in log.entries()) / 2**20)}  # fmt: skip
+    line = {
+        "name": f"of that, {lines:,} lines",
+        **found,
+        "peer_seconds": peer["seconds"],
+        "peer_peak_mib": peer["peak_mib"],
+        "peer_cpu_s": peer["cpu_s"],
+        "log_mib": round(sum(entry.bytes for entry in log.entries()) / 2**20),
+    }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     return ours, peer
@@ -101,11 +100,20 @@ def _day(events: int) -> Any:
     marketplace.main(marketplace.Args(catalogue, labels, items=50_000, queries=20_000))
     simulate.main(
         simulate.Args(
-            labels, catalogue, log, truth, searches=searches - searches // 50, layout="parquet",
-            delayed_frac=0.01, redelivered_frac=0.005, skew_frac=0.02, personal_frac=0.001, rare_frac=0.02,
+            labels,
+            catalogue,
+            log,
+            truth,
+            searches=searches - searches // 50,
+            layout="parquet",
+            delayed_frac=0.01,
+            redelivered_frac=0.005,
+            skew_frac=0.02,
+            personal_frac=0.001,
+            rare_frac=0.02,
             storm_searches=searches // 50,
         )
-    )  # fmt: skip
+    )
     return pin(log)
 
 

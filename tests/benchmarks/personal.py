@@ -43,8 +43,13 @@ def by_kind(wording: str, cases: list[Case]) -> None:
         if case.kind and "beside a product" not in case.family:
             shares.setdefault(case.kind, Share()).add(not case.leaks(masked))
     for kind in KINDS:
-        line(name=f"personal data, {kind}", wording=wording, recall=round(shares[kind].frac, 4),
-             precision=round(hits[kind] / given[kind], 4), n=shares[kind].n)  # fmt: skip
+        line(
+            name=f"personal data, {kind}",
+            wording=wording,
+            recall=round(shares[kind].frac, 4),
+            precision=round(hits[kind] / given[kind], 4),
+            n=shares[kind].n,
+        )
     for family, share in recall(cases).items():
         line(name=f"found, {family}", wording=wording, recall=round(share.frac, 4), n=share.n)
 
@@ -53,17 +58,10 @@ def by_family(wording: str, cases: list[Case]) -> None:
     """Share of product queries of which something is masked."""
     shares = false_frac(cases)
     for family, share in shares.items():
-        line(
-            name=f"masked by mistake, {family}",
-            wording=wording,
-            frac=round(share.frac, 4),
-            n=share.n,
-        )
+        line(name=f"masked by mistake, {family}", wording=wording, frac=round(share.frac, 4), n=share.n)
     some = [share for family, share in shares.items() if family != "ordinary"]
     hits, n = sum(one.hits for one in some), sum(one.n for one in some)
-    line(
-        name="masked by mistake, all that look alike", wording=wording, frac=round(hits / n, 5), n=n
-    )
+    line(name="masked by mistake, all that look alike", wording=wording, frac=round(hits / n, 5), n=n)
 
 
 def filtered(texts: pa.Array) -> pa.Array:
@@ -81,13 +79,17 @@ def speed() -> None:
     plain = texts.to_pylist()
     assert filtered(texts).to_pylist() == [mask_personal(text) for text in plain]
     frac = round(pc.mean(pc.match_substring_regex(texts.slice(0, ORDINARY), SUSPECT)).as_py(), 5)
-    compare("masking behind the filter", lambda: filtered(texts), lambda: [mask_personal(text) for text in plain],
-            "mask_personal on every text", len(plain), "texts",
-            f"{PERSONAL_FRAC:.0%} hold personal data, {frac:.2%} of the others pass the filter")  # fmt: skip
-    seconds = min(cpu_s(lambda: [mask_personal(text) for text in some]) for _ in range(3))
-    line(
-        name="masking where something is found", ours=round(len(some) / seconds), unit="texts/cpu_s"
+    compare(
+        "masking behind the filter",
+        lambda: filtered(texts),
+        lambda: [mask_personal(text) for text in plain],
+        "mask_personal on every text",
+        len(plain),
+        "texts",
+        f"{PERSONAL_FRAC:.0%} hold personal data, {frac:.2%} of the others pass the filter",
     )
+    seconds = min(cpu_s(lambda: [mask_personal(text) for text in some]) for _ in range(3))
+    line(name="masking where something is found", ours=round(len(some) / seconds), unit="texts/cpu_s")
 
 
 def main() -> None:

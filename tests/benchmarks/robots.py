@@ -17,18 +17,7 @@ import pandas as pd
 
 from jobs.datasets import click_counts as acts
 from jobs.ingest import impressions
-from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
-    CATALOGUE,
-    IMPRESSIONS,
-    ITEMS,
-    LABELS,
-    LATE,
-    LOG,
-    TRUTH,
-    Partition,
-)
+from jobs.lake.partitions import ACTS, ASKED, CATALOGUE, IMPRESSIONS, ITEMS, LABELS, LATE, LOG, TRUTH, Partition
 from jobs.lake.read import pin, read_table
 from jobs.platform.spark import spark_session
 from jobs.simulator import marketplace, simulate
@@ -56,10 +45,8 @@ def _day(seed: int, ds: str) -> None:
     catalogue, labels, log, truth = (t.at(ds=ds) for t in (CATALOGUE, LABELS, LOG, TRUTH))
     marketplace.main(marketplace.Args(catalogue, labels, items=30_000, queries=4_000, seed=seed))
     simulate.main(
-        simulate.Args(
-            labels, catalogue, log, truth, searches=SEARCHES, bot_frac=BOT_FRAC, layout="parquet", seed=seed
-        )
-    )  # fmt: skip
+        simulate.Args(labels, catalogue, log, truth, searches=SEARCHES, bot_frac=BOT_FRAC, layout="parquet", seed=seed)
+    )
     shown = IMPRESSIONS.at(ds=ds)
     impressions.main(impressions.Args(log, shown, min_searchers=1))
     known = _truth(truth)
@@ -69,20 +56,20 @@ def _day(seed: int, ds: str) -> None:
         clients = rows.groupby("client_id")["found"].any()
         _say(f"day {ds}: {kind}", len(rows), rows["found"].mean(), len(clients), clients.mean())
     robot = ~known["kind"].isin(PEOPLE)
-    _tell({
-        "name": f"day {ds}: all robots",
-        "recall_of_searches": known.loc[robot, "found"].mean(),
-        "precision_of_searches": robot[known["found"]].mean(),
-        "recall_without_farms": known.loc[robot & (known["kind"] != "farm"), "found"].mean(),
-    })  # fmt: skip
+    _tell(
+        {
+            "name": f"day {ds}: all robots",
+            "recall_of_searches": known.loc[robot, "found"].mean(),
+            "precision_of_searches": robot[known["found"]].mean(),
+            "recall_without_farms": known.loc[robot & (known["kind"] != "farm"), "found"].mean(),
+        }
+    )
     _farms(ds, known)
 
 
 def _truth(truth: Partition) -> pd.DataFrame:
     path = pin(truth).path("searches.parquet")
-    frame = pd.read_parquet(
-        Path(path), columns=["search_id", "client_id", "kind", "results", "target"]
-    )
+    frame = pd.read_parquet(Path(path), columns=["search_id", "client_id", "kind", "results", "target"])
     return frame[frame["results"] > 0]
 
 
@@ -96,25 +83,27 @@ def _farms(ds: str, known: pd.DataFrame) -> None:
     votes = {}
     for cap in (acts.Args.max_item_votes, NO_CAP):
         out = ACTS.at(ds=ds)
-        acts.main(
-            acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), items, out, ASKED.at(ds=ds), cap)
-        )
+        acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), items, out, ASKED.at(ds=ds), cap))
         rows = read_table(pin(out), ["item_id", "clicks"]).to_pandas()
         votes[cap] = int(rows.loc[rows["item_id"].isin(targets), "clicks"].sum())
     clicks = read_table(pin(IMPRESSIONS.at(ds=ds)), ["item_id", "is_click"]).to_pandas()
-    _tell({
-        "name": f"day {ds}: clicks on items that farms push", "items": len(targets),
-        "clicks": int(clicks.loc[clicks["item_id"].isin(targets), "is_click"].sum()),
-        "votes_capped": votes[acts.Args.max_item_votes], "votes_uncapped": votes[NO_CAP],
-    })  # fmt: skip
+    _tell(
+        {
+            "name": f"day {ds}: clicks on items that farms push",
+            "items": len(targets),
+            "clicks": int(clicks.loc[clicks["item_id"].isin(targets), "is_click"].sum()),
+            "votes_capped": votes[acts.Args.max_item_votes],
+            "votes_uncapped": votes[NO_CAP],
+        }
+    )
 
 
 def _say(name: str, searches: int, found: float, clients: int, of_clients: float) -> None:
-    _tell({"name": name, "searches": searches, "found": found, "clients": clients, "clients_found": of_clients})  # fmt: skip
+    _tell({"name": name, "searches": searches, "found": found, "clients": clients, "clients_found": of_clients})
 
 
 def _tell(line: dict[str, object]) -> None:
-    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()}  # fmt: skip
+    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()}
     sys.stdout.write(json.dumps(rounded) + "\n")
     sys.stdout.flush()
 

@@ -26,15 +26,21 @@ def hashing() -> None:
     """Titles into trigrams, one core."""
     titles = texts(TITLES).titles
     peer = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=BUCKETS)
-    compare("trigram hashing", lambda: trigram_ids(titles, BUCKETS), lambda: peer.transform(titles),
-            "scikit-learn char_wb", TITLES, "titles", "nothing")  # fmt: skip
+    compare(
+        "trigram hashing",
+        lambda: trigram_ids(titles, BUCKETS),
+        lambda: peer.transform(titles),
+        "scikit-learn char_wb",
+        TITLES,
+        "titles",
+        "nothing",
+    )
 
 
 def ours(chunk: int, precision: str, losses: list[float]) -> Callable[[], object]:
     """One optimiser step a call."""
     steps: Iterator[object] = (
-        losses.append(step.loss)
-        for step in fit(training(bert_towers(), BATCH, ROUNDS + 1, chunk, precision))
+        losses.append(step.loss) for step in fit(training(bert_towers(), BATCH, ROUNDS + 1, chunk, precision))
     )
     return lambda: next(steps)
 
@@ -72,23 +78,45 @@ def training_speed(precision: str) -> None:
     """Pairs a second of CPU, GradCache on both sides; the first step's losses stand beside."""
     mine: list[float] = []
     peers: list[float] = []
-    compare(f"contrastive training, {precision}", ours(MINI, precision, mine), theirs(peers),
-            "sentence-transformers CachedMultipleNegativesRankingLoss", BATCH, "pairs",
-            f"B={BATCH}, mini-batch {MINI}, {precision} against fp32", ROUNDS)  # fmt: skip
+    compare(
+        f"contrastive training, {precision}",
+        ours(MINI, precision, mine),
+        theirs(peers),
+        "sentence-transformers CachedMultipleNegativesRankingLoss",
+        BATCH,
+        "pairs",
+        f"B={BATCH}, mini-batch {MINI}, {precision} against fp32",
+        ROUNDS,
+    )
     say(name="first step's loss", ours=round(mine[0], 5), peer=round(peers[0], 5), varied=precision)
 
 
 def gradcache_cost() -> None:
     """The plain loss keeps the graph of the whole batch; GradCache goes forward twice."""
-    compare("GradCache against the plain loss", ours(MINI, "auto", []), ours(0, "auto", []),
-            "ours, plain", BATCH, "pairs", f"B={BATCH}, mini-batch {MINI}", ROUNDS)  # fmt: skip
+    compare(
+        "GradCache against the plain loss",
+        ours(MINI, "auto", []),
+        ours(0, "auto", []),
+        "ours, plain",
+        BATCH,
+        "pairs",
+        f"B={BATCH}, mini-batch {MINI}",
+        ROUNDS,
+    )
 
 
 def memory() -> None:
     """Peak of the whole process, mixed towers, chunks of 32."""
     small, large = peak_mib(64, MINI, "minilm"), peak_mib(4096, MINI, "minilm")
-    say(name="peak memory of mixed towers", ours=round(large), peer=round(small),
-        peer_name="ours at B=64", ratio=round(large / small, 3), unit="MiB", varied="B=4096 against B=64")  # fmt: skip
+    say(
+        name="peak memory of mixed towers",
+        ours=round(large),
+        peer=round(small),
+        peer_name="ours at B=64",
+        ratio=round(large / small, 3),
+        unit="MiB",
+        varied="B=4096 against B=64",
+    )
 
 
 def say(**line: object) -> None:

@@ -23,19 +23,17 @@ DAGS = (
     "sweep",
 )
 DAILY = tuple(name for name in DAGS if name != "rollback")  # their form asks for a day
-SPACES = {"pin_in_batch": "1111111111111111", "pin_star": "2222222222222222", "pin": "3333333333333333", "pin_adore": "4444444444444444"}  # fmt: skip
+SPACES = {
+    "pin_in_batch": "1111111111111111",
+    "pin_star": "2222222222222222",
+    "pin": "3333333333333333",
+    "pin_adore": "4444444444444444",
+}
 
 TABLES = ("pairs", "queries", "items", "qrels")
 TRIAL = [
     *(word for name in TABLES for word in (f"--{name}", f"{name}/ds=2026-01-31")),
-    *(
-        "--sweep",
-        "sweep/ds=2026-01-31/study=by_hand",
-        "--only",
-        "work",
-        "--point",
-        "batch_size=256",
-    ),
+    *("--sweep", "sweep/ds=2026-01-31/study=by_hand", "--only", "work", "--point", "batch_size=256"),
 ]
 
 
@@ -54,11 +52,7 @@ def pulled(task_ids: str) -> dict[str, object]:
     if task_ids == "find":
         return {"to": "3f9c1a2b4d5e"}
     if task_ids == "report":
-        return {
-            "report": "report/ds=2026-01-31/towers=3333333333333333",
-            "verdict": "pass",
-            "summary": "| arm |",
-        }
+        return {"report": "report/ds=2026-01-31/towers=3333333333333333", "verdict": "pass", "summary": "| arm |"}
     step = {"pin_in_batch": "in_batch", "pin_adore": "adore"}.get(task_ids, "star")
     return {
         "towers": f"towers/ds=2026-01-31/step={step}",

@@ -55,10 +55,19 @@ def spark_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         at = f"spark://127.0.0.1:{port}"
         started = [
             running.enter_context(
-                _daemon(folder, f"worker{number}", "worker.Worker", *names, *size, "--work-dir", str(folder / f"work{number}"), at)
+                _daemon(
+                    folder,
+                    f"worker{number}",
+                    "worker.Worker",
+                    *names,
+                    *size,
+                    "--work-dir",
+                    str(folder / f"work{number}"),
+                    at,
+                )
             )
             for number in range(workers)
-        ]  # fmt: skip
+        ]
         cluster = Cluster(port, page, started)
         _wait_for_workers(cluster, workers)
         yield cluster
@@ -67,11 +76,7 @@ def spark_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 @contextlib.contextmanager
 def _daemon(folder: Path, name: str, kind: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {
-        "JAVA_HOME": java_home(),
-        "SPARK_HOME": str(SPARK),
-        "SPARK_DAEMON_MEMORY": "300m",
-    }
+    env = os.environ | {"JAVA_HOME": java_home(), "SPARK_HOME": str(SPARK), "SPARK_DAEMON_MEMORY": "300m"}
     command = [str(SPARK / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *words]
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)

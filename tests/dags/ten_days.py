@@ -42,7 +42,7 @@ def main() -> None:
         _deliver(number, ds)
     up.main(up.Args("start"))
     env = airflow_env()
-    words = ("--dag-id", "pairs_daily", "--from-date", DAYS[0], "--to-date", DAYS[-1], "--max-active-runs", "1")  # fmt: skip
+    words = ("--dag-id", "pairs_daily", "--from-date", DAYS[0], "--to-date", DAYS[-1], "--max-active-runs", "1")
     subprocess.run(airflow("backfill", "create", *words), env=env, check=True)
     while (left := len(DAYS) - len(ended := _ended(env))) > 0:
         sys.stderr.write(f"{left} runs to go\n")
@@ -58,11 +58,20 @@ def _deliver(number: int, ds: str) -> None:
     before = ",".join(str(TRUTH.at(ds=one)) for one in DAYS[max(0, number - 3) : number])
     simulate.main(
         simulate.Args(
-            labels, catalogue, LOG.at(ds=ds), TRUTH.at(ds=ds), before=before, seed=number,
-            searches=SEARCHES * (3 if ds == TRIPLED else 1), delayed_frac=0.5 if ds == LATE else 0.01,
-            redelivered_frac=0.005, skew_frac=0.02, personal_frac=0.01, rare_frac=0.02,
+            labels,
+            catalogue,
+            LOG.at(ds=ds),
+            TRUTH.at(ds=ds),
+            before=before,
+            seed=number,
+            searches=SEARCHES * (3 if ds == TRIPLED else 1),
+            delayed_frac=0.5 if ds == LATE else 0.01,
+            redelivered_frac=0.005,
+            skew_frac=0.02,
+            personal_frac=0.01,
+            rare_frac=0.02,
         )
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as folder:
         if ds == EMPTY:
             (Path(folder) / "shop-web.ndjson").touch()

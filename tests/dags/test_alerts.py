@@ -28,9 +28,7 @@ from dags.process import ROOT, JobBroke, JobProcess, JobRefused
 from tests.dags.servers import mail_server, silent_server, webhook
 
 
-def test_a_failure_is_one_line_with_all_that_is_needed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_is_one_line_with_all_that_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
     context = {
         "dag_run": SimpleNamespace(dag_id="pairs_daily", run_id="r", partition_key="2026-01-31"),
@@ -94,17 +92,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mail_env(port: int) -> dict[str, str]:
-    conn = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": {
-        "disable_ssl": True, "disable_tls": True, "from_email": "nightshelf@shop.example"}}  # fmt: skip
+    conn = {
+        "conn_type": "smtp",
+        "host": "127.0.0.1",
+        "port": port,
+        "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "nightshelf@shop.example"},
+    }
     return {"NIGHTSHELF_ALERT_SMTP_CONN": "mail", "AIRFLOW_CONN_MAIL": json.dumps(conn)}
 
 
 def slack_env(port: int) -> dict[str, str]:
-    conn = {
-        "conn_type": "slackwebhook",
-        "host": f"http://127.0.0.1:{port}/services",
-        "password": SECRET,
-    }
+    conn = {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{port}/services", "password": SECRET}
     return {"NIGHTSHELF_ALERT_SLACK_CONN": "chat", "AIRFLOW_CONN_CHAT": json.dumps(conn)}
 
 
@@ -123,17 +121,12 @@ def both(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Received]:
 
 def context(error: BaseException | None = None, **more: object) -> dict[str, object]:
     dag_run = SimpleNamespace(dag_id="pairs_daily", run_id="r", partition_key="2026-01-31")
-    task = SimpleNamespace(
-        task_id="expect_tables", try_number=3, log_url="http://airflow/log?a=1&b=2"
-    )
+    task = SimpleNamespace(task_id="expect_tables", try_number=3, log_url="http://airflow/log?a=1&b=2")
     return {"dag_run": dag_run, "task_instance": task, "exception": error, **more}
 
 
 def lines(home: Path) -> list[dict[str, object]]:
-    return [
-        json.loads(line)
-        for line in (home / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    return [json.loads(line) for line in (home / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 REFUSED = "exit code 1, not tried again: items/ds=2026-01-31: rows 3, expected 10 to 20\nprice: 2 of 9 below 0"
@@ -167,9 +160,7 @@ def test_mail_and_slack_get_what_a_person_on_call_needs(home: Path, both: Receiv
     "error",
     [
         # what a library quotes of the data, in an error that a job hands on
-        JobRefused(
-            "exit code 1: labels.csv: not readable as labels (invalid value 'jan@poczta.example')"
-        ),
+        JobRefused("exit code 1: labels.csv: not readable as labels (invalid value 'jan@poczta.example')"),
         JobRefused('exit code 1: found "jan@poczta.example", expected a number'),
         JobRefused("exit code 1: found `jan@poczta.example`"),
         # what nobody foresaw: its last line may be anything
@@ -177,11 +168,7 @@ def test_mail_and_slack_get_what_a_person_on_call_needs(home: Path, both: Receiv
         ValueError("jan@poczta.example"),
     ],
 )
-def test_what_anybody_typed_does_not_leave_the_house(
-    home: Path,
-    both: Received,
-    error: BaseException,
-) -> None:
+def test_what_anybody_typed_does_not_leave_the_house(home: Path, both: Received, error: BaseException) -> None:
     mails, messages = both
     Alert()(context(error))
     assert len(mails) == len(messages) == 1
@@ -190,12 +177,8 @@ def test_what_anybody_typed_does_not_leave_the_house(
 
 def test_what_a_job_says_is_no_markup_no_header_and_no_mention(home: Path, both: Received) -> None:
     mails, messages = both
-    hostile = context(
-        JobRefused("<!channel> <script>alert(1)</script> <https://evil|x> \x1b[31m\u202e")
-    )
-    hostile["dag_run"] = SimpleNamespace(
-        dag_id="pairs_daily", run_id="r", partition_key="x\r\nBcc: evil@x.example"
-    )
+    hostile = context(JobRefused("<!channel> <script>alert(1)</script> <https://evil|x> \x1b[31m\u202e"))
+    hostile["dag_run"] = SimpleNamespace(dag_id="pairs_daily", run_id="r", partition_key="x\r\nBcc: evil@x.example")
     Alert()(hostile)
     (mail,) = mails
     assert mail["Bcc"] is None and "evil@x.example" in str(mail["Subject"])
@@ -206,15 +189,10 @@ def test_what_a_job_says_is_no_markup_no_header_and_no_mention(home: Path, both:
 
 
 def test_what_a_job_wants_to_be_told_is_one_message(
-    home: Path,
-    both: Received,
-    monkeypatch: pytest.MonkeyPatch,
+    home: Path, both: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails, messages = both
-    said = [
-        "items/ds=2026-01-31: 2 warnings, 14 checks",
-        "pairs/ds=2026-01-31: 1 warnings, 9 checks",
-    ]
+    said = ["items/ds=2026-01-31: 2 warnings, 14 checks", "pairs/ds=2026-01-31: 1 warnings, 9 checks"]
     code = f"import json; print(json.dumps({{'alerts': {said!r}}}))"
     task = operators.JobOperator(task_id="expect_tables", argv=["python", "-c", code])
     monkeypatch.setattr(operators, "_process", lambda argv, _: JobProcess(argv, {}))
@@ -224,9 +202,7 @@ def test_what_a_job_wants_to_be_told_is_one_message(
     assert [line["reason"] for line in lines(home)] == said
     # the same of a pod, whose result comes by XCom
     pulled = SimpleNamespace(
-        task_id="expect_tables",
-        map_index=-1,
-        xcom_pull=lambda task_ids, map_indexes: {"alerts": said},
+        task_id="expect_tables", map_index=-1, xcom_pull=lambda task_ids, map_indexes: {"alerts": said}
     )
     Told()(context(ti=pulled))
     assert len(mails) == len(messages) == 2 and len(lines(home)) == 4
@@ -249,11 +225,13 @@ def test_a_broken_mail_server_is_a_line_and_holds_nothing_up(
     assert len(messages) == 1, "the other channel is not held up"
     first, second = lines(home)
     assert "channel" not in first and second["channel"] == "smtp"
-    said = {"refused": "ConnectionRefusedError", "silent": "no answer in 1 s", "unknown": "not found",
-            "nobody": "NIGHTSHELF_ALERT_TO names nobody"}[broken]  # fmt: skip
-    assert said in str(second["reason"]) and str(second["reason"]).startswith(
-        "alert not sent by smtp: "
-    )
+    said = {
+        "refused": "ConnectionRefusedError",
+        "silent": "no answer in 1 s",
+        "unknown": "not found",
+        "nobody": "NIGHTSHELF_ALERT_TO names nobody",
+    }[broken]
+    assert said in str(second["reason"]) and str(second["reason"]).startswith("alert not sent by smtp: ")
     assert second["day"] == "2026-01-31" and second["task"] == "expect_tables"
 
 
@@ -265,8 +243,7 @@ def test_a_webhook_that_says_no_is_a_line_without_its_secret(
         set_up(monkeypatch, slack_env(hook))
         Alert()(context(JobRefused(REFUSED)))
     monkeypatch.setenv(
-        "AIRFLOW_CONN_CHAT",
-        json.dumps({"conn_type": "slackwebhook", "host": "nowhere://x", "password": SECRET}),
+        "AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "slackwebhook", "host": "nowhere://x", "password": SECRET})
     )
     Alert()(context(JobRefused(REFUSED)))
     assert [line.get("channel") for line in lines(home)] == [None, "slack", None, "slack"]
@@ -285,15 +262,9 @@ def test_without_settings_nothing_is_sent(home: Path, monkeypatch: pytest.Monkey
     [
         (SimpleNamespace(partition_key="2026-01-31"), {"ds": "2026-01-15"}, "2026-01-15"),
         (SimpleNamespace(partition_key="2026-01-31"), {"ds": None}, "2026-01-31"),
+        (SimpleNamespace(partition_key=None, logical_date=datetime(2026, 1, 20, tzinfo=UTC)), {}, "2026-01-20"),
         (
-            SimpleNamespace(partition_key=None, logical_date=datetime(2026, 1, 20, tzinfo=UTC)),
-            {},
-            "2026-01-20",
-        ),
-        (
-            SimpleNamespace(
-                partition_key=None, logical_date=None, run_after=datetime(2026, 3, 3, tzinfo=UTC)
-            ),
+            SimpleNamespace(partition_key=None, logical_date=None, run_after=datetime(2026, 3, 3, tzinfo=UTC)),
             {},
             "2026-03-03",
         ),
@@ -314,19 +285,38 @@ def test_a_failed_run_is_told_by_what_the_dag_processor_knows(
     (tmp_path / "tried.py").write_text(TRIED)
     now = datetime(2026, 2, 1, 3, tzinfo=UTC)
     dag_run = DagRun.model_construct(
-        dag_id="tried", run_id="r", logical_date=None, run_after=now, partition_key="2026-01-31", conf={},
-        data_interval_start=None, data_interval_end=None, start_date=now, run_type="manual", state="failed",
+        dag_id="tried",
+        run_id="r",
+        logical_date=None,
+        run_after=now,
+        partition_key="2026-01-31",
+        conf={},
+        data_interval_start=None,
+        data_interval_end=None,
+        start_date=now,
+        run_type="manual",
+        state="failed",
         consumed_asset_events=[],
-    )  # fmt: skip
+    )
     last = TaskInstance.model_construct(
-        id=UUID(int=1), task_id="broke", dag_id="tried", run_id="r", try_number=2, map_index=-1,
+        id=UUID(int=1),
+        task_id="broke",
+        dag_id="tried",
+        run_id="r",
+        try_number=2,
+        map_index=-1,
         dag_version_id=UUID(int=2),
-    )  # fmt: skip
+    )
     seen = DagRunContext.model_construct(dag_run=dag_run, last_ti=last if task_known else None)
     request = DagCallbackRequest(
-        dag_id="tried", run_id="r", msg="task_failure", context_from_server=seen, filepath="tried.py",
-        bundle_name="dags", bundle_version=None,
-    )  # fmt: skip
+        dag_id="tried",
+        run_id="r",
+        msg="task_failure",
+        context_from_server=seen,
+        filepath="tried.py",
+        bundle_name="dags",
+        bundle_version=None,
+    )
     processor._execute_dag_callbacks(DagBag(str(tmp_path)), request, MagicMock())
     (line,) = lines(home)
     assert (line["dag"], line["dag_run"], line["reason"]) == ("tried", "r", "task_failure")
@@ -353,21 +343,23 @@ with DAG("tried", schedule=None, default_args=DEFAULTS | {"retries": 1, "retry_d
 
 
 @pytest.mark.slow
-def test_airflow_itself_tells_of_the_last_try_alone(
-    tmp_path: Path, home: Path, both: Received
-) -> None:
+def test_airflow_itself_tells_of_the_last_try_alone(tmp_path: Path, home: Path, both: Received) -> None:
     """`airflow dags test` with a database of its own: a task that fails twice is one alert, with a mail."""
     mails, messages = both
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "tried.py").write_text(TRIED)
     env = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(ROOT),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-    }  # fmt: skip
+    }
     for words in (["db", "migrate"], ["dags", "test", "tried", "2026-01-31"]):
-        done = subprocess.run([sys.executable, "-m", "airflow", *words], env=env, capture_output=True, text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *words], env=env, capture_output=True, text=True, check=False
+        )
     said = [(line["task"], line["day"], line["try_number"]) for line in lines(home) if line["task"]]
     assert sorted(said) == [("broke", "2026-01-31", 2), ("told", "2026-01-31", 1)], (
         done.stdout[-3000:] + done.stderr[-3000:]

@@ -32,7 +32,7 @@ spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
 """
 FORM = {"ds": DS, "labels_ds": DS, "min_searchers": 2}
 JOBS_ON_SPARK = ("items", "impressions", "acts", "propensities", "queries", "pairs", "qrels")
-MADE = ("items", "impressions", "late", "acts", "asked", "propensities", "queries", "pairs", "qrels")  # fmt: skip
+MADE = ("items", "impressions", "late", "acts", "asked", "propensities", "queries", "pairs", "qrels")
 # lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
 MIDDLE = f"impressions_v1/ds={DS}/attempts/*/_tables/searches/*.parquet"
 
@@ -62,7 +62,13 @@ def test_another_connection_and_the_same_partitions_though_a_worker_dies(
         blow = threading.Thread(target=_strike, args=(cluster, cluster_lake, struck), daemon=True)
         blow.start()
         connection = {"conn_type": "spark", "host": "spark://127.0.0.1", "port": cluster.port}
-        _day({f"AIRFLOW_CONN_{SPARK_CONN.upper()}": json.dumps(connection), "SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1"})  # fmt: skip
+        _day(
+            {
+                f"AIRFLOW_CONN_{SPARK_CONN.upper()}": json.dumps(connection),
+                "SPARK_CONF_DIR": str(conf),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+            }
+        )
         state = cluster.state()
     assert struck.is_set(), "the job was done before its worker died"
     assert state["aliveworkers"] == 1

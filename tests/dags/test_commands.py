@@ -25,11 +25,23 @@ class PodOperator(BaseOperator):
     template_fields: Sequence[str] = ("arguments",)
 
     def __init__(
-        self, *, arguments: Sequence[str], name: str, image: str, cmds: Sequence[str],
-        env_vars: object, pod_template_file: object, container_resources: object,
-        do_xcom_push: bool, skip_on_exit_code: int, startup_timeout_seconds: int,
-        reattach_on_restart: bool, on_finish_action: str, deferrable: bool, **kwargs: object,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        arguments: Sequence[str],
+        name: str,
+        image: str,
+        cmds: Sequence[str],
+        env_vars: object,
+        pod_template_file: object,
+        container_resources: object,
+        do_xcom_push: bool,
+        skip_on_exit_code: int,
+        startup_timeout_seconds: int,
+        reattach_on_restart: bool,
+        on_finish_action: str,
+        deferrable: bool,
+        **kwargs: object,
+    ) -> None:
         super().__init__(**kwargs)
         self.given = {"cmds": cmds, "container_resources": container_resources}
         self.arguments = arguments
@@ -38,10 +50,7 @@ class PodOperator(BaseOperator):
 def commands(dag: DAG) -> dict[str, list[str]]:
     """task_id -> rendered words, in the order of the corridor."""
     return {
-        task.task_id: [
-            *(getattr(filled, "argv", None) or filled.arguments),
-            *getattr(filled, "more", []),
-        ]
+        task.task_id: [*(getattr(filled, "argv", None) or filled.arguments), *getattr(filled, "more", [])]
         for task in dag.topological_sort()
         if (filled := rendered(task)) and (hasattr(filled, "argv") or hasattr(filled, "arguments"))
     }
@@ -77,9 +86,7 @@ def test_commands_are_the_recorded_ones(
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
-def test_every_command_is_understood_by_its_job(
-    dag_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_is_understood_by_its_job(dag_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown, missing or misspelt flag, or a value out of range, ends cli.parse with an error."""
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "local")
     for task_id, (python, m, module, *flags) in commands(load(dag_id)).items():
@@ -123,10 +130,8 @@ def test_a_run_says_its_day_in_one_of_three_ways(
         # judged by people: nothing to keep apart by time
         ({"judge_days": 3, "labels_ds": "2026-01-31"}, "pairs/ds=2026-01-31", "labels/ds=2026-01-31"),
     ],
-)  # fmt: skip
-def test_towers_learn_from_days_before_the_judged_ones(
-    params: dict[str, object], pairs: str, labels: str
-) -> None:
+)
+def test_towers_learn_from_days_before_the_judged_ones(params: dict[str, object], pairs: str, labels: str) -> None:
     argv = rendered(load("towers_weekly").get_task("towers_in_batch"), params).argv
     assert argv[argv.index("--pairs") + 1] == pairs
     argv = rendered(load("pairs_daily").get_task("qrels"), params).argv
@@ -134,9 +139,7 @@ def test_towers_learn_from_days_before_the_judged_ones(
 
 
 def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        rendering, "pulled", lambda task_ids: pulled(task_ids) | {"previous_embeddings": ""}
-    )
+    monkeypatch.setattr(rendering, "pulled", lambda task_ids: pulled(task_ids) | {"previous_embeddings": ""})
     argv = rendered(load("index_nightly").get_task("embeddings_0")).argv
     assert argv[argv.index("--previous") + 1] == ""
 
@@ -145,12 +148,7 @@ def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.Mon
     ("encoder", "runner", "start", "more"),
     [
         ("process", "local", ["python", "-m", "jobs", "embeddings", "--items"], False),
-        (
-            "torchrun",
-            "local",
-            ["torchrun", "--nnodes=2", "-m", "jobs", "embeddings", "--items"],
-            False,
-        ),
+        ("torchrun", "local", ["torchrun", "--nnodes=2", "-m", "jobs", "embeddings", "--items"], False),
         ("spark", "local", ["python", "-m", "jobs", "embeddings", "--items"], True),
         # a driver that spark-submit starts, with what NIGHTSHELF_SPARK_ARGS says of GPUs
         ("spark", "spark_submit", ["spark-submit", "--master", "spark://m:7077"], True),
@@ -160,18 +158,20 @@ def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.Mon
 def test_how_embeddings_are_started(
     encoder: str, runner: str, start: list[str], more: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"ENCODER": encoder, "RUNNER": runner, "TORCHRUN": "--nnodes=2", "PROCESSES": "8",
-                        "SPARK_MASTER": "spark://m:7077"}.items():  # fmt: skip
+    for name, value in {
+        "ENCODER": encoder,
+        "RUNNER": runner,
+        "TORCHRUN": "--nnodes=2",
+        "PROCESSES": "8",
+        "SPARK_MASTER": "spark://m:7077",
+    }.items():
         monkeypatch.setenv(f"NIGHTSHELF_{name}", value)
     argv = rendered(load("index_nightly").get_task("embeddings_1")).argv
     assert argv[: len(start)] == start
     assert (argv[-4:] == ["--engine", "spark", "--tasks", "8"]) == more
     flags = argv[argv.index("--items") :]
     args = cli.parse(importlib.import_module("jobs.embeddings.embed").Args, flags)
-    assert (args.engine, args.embeddings.values["shard"]) == (
-        "spark" if more else "process",
-        "1of2",
-    )
+    assert (args.engine, args.embeddings.values["shard"]) == ("spark" if more else "process", "1of2")
     # trainings have a setting of their own
     assert rendered(load("towers_weekly").get_task("towers_star")).argv[0] == "python"
 
@@ -186,17 +186,16 @@ def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPa
     with_pods(monkeypatch)
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
     dag = load("towers_weekly")
-    wants = {task.task_id: bool(task.given["container_resources"]) for task in dag.tasks
-             if isinstance(task, PodOperator)}  # fmt: skip
+    wants = {
+        task.task_id: bool(task.given["container_resources"]) for task in dag.tasks if isinstance(task, PodOperator)
+    }
     assert wants["towers_star"] and wants["negatives"] and wants["embeddings_0"]
     assert not wants["report"]
     assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs"]'
     assert not wants["quantiser"] and not wants["codes_0"]
 
 
-def test_quantiser_and_codes_are_given_a_gpu_where_the_setting_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_quantiser_and_codes_are_given_a_gpu_where_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
     with_pods(monkeypatch)
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
     monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", "towers,quantiser,codes")
@@ -207,9 +206,7 @@ def test_quantiser_and_codes_are_given_a_gpu_where_the_setting_says(
         assert (task.pool == "gpu") is wants
 
 
-def test_kubernetes_without_its_provider_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_kubernetes_without_its_provider_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "airflow.providers.cncf.kubernetes.operators.pod", None)
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
     with pytest.raises(RuntimeError, match="apache-airflow-providers-cncf-kubernetes"):
@@ -222,9 +219,7 @@ def test_an_unknown_runner_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         load("index_nightly")
 
 
-@pytest.mark.parametrize(
-    ("approve", "verdict", "asked"), [(0, "pass", "0"), (1, "pass", "1"), (1, "stop", "0")]
-)
+@pytest.mark.parametrize(("approve", "verdict", "asked"), [(0, "pass", "0"), (1, "pass", "1"), (1, "stop", "0")])
 def test_a_person_is_asked_where_the_form_says_so_and_the_gate_let_it_pass(
     approve: int, verdict: str, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,22 +83,30 @@ def test_every_pool_that_a_task_names_is_made(bag: DagBag) -> None:
 
 def test_the_corridor_runs_one_way(bag: DagBag) -> None:
     """Ids in topological order; topological_sort raises on a cycle."""
-    order = {
-        dag_id: [task.task_id for task in bag.dags[dag_id].topological_sort()] for dag_id in DAGS
-    }
-    for before, after in (
-        ("queries", "pairs"),
-        ("expect_tables", "queries"),
-        ("expect_pairs", "announce"),
-    ):
+    order = {dag_id: [task.task_id for task in bag.dags[dag_id].topological_sort()] for dag_id in DAGS}
+    for before, after in (("queries", "pairs"), ("expect_tables", "queries"), ("expect_pairs", "announce")):
         assert order["pairs_daily"].index(before) < order["pairs_daily"].index(after)
     assert order["towers_weekly"][:7] == [
-        "wait", "towers_in_batch", "pin_in_batch", "negatives", "expect_negatives", "towers_star", "pin_star",
-    ]  # fmt: skip
+        "wait",
+        "towers_in_batch",
+        "pin_in_batch",
+        "negatives",
+        "expect_negatives",
+        "towers_star",
+        "pin_star",
+    ]
     for dag_id in ("towers_weekly", "index_nightly"):
         assert order[dag_id][-9:] == [
-            "quantiser", "codes_0", "codes_1", "index", "rankings", "expect_rankings", "report", "approve", "promote",
-        ]  # fmt: skip
+            "quantiser",
+            "codes_0",
+            "codes_1",
+            "index",
+            "rankings",
+            "expect_rankings",
+            "report",
+            "approve",
+            "promote",
+        ]
         assert order[dag_id].index("expect_embeddings") < order[dag_id].index("quantiser")
     assert order["index_nightly"][:2] == ["wait", "pin"]
 
@@ -134,9 +142,7 @@ def test_a_dag_file_is_short_and_imports_fast_and_light(dag_id: str) -> None:
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         f"sys.stdout.write(f\"{{taken}} {{' '.join(sorted(new & set({HEAVY!r})))}}\")"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     taken, *heavy = found.stdout.split()
     assert heavy == []
     assert float(taken) < MAX_IMPORT_S
@@ -157,9 +163,13 @@ def test_parsing_twice_gives_the_same_dag(bag: DagBag) -> None:
     seen = set()
     for seed in ("1", "2"):
         found = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        )
         seen.add("\n".join(line for line in found.stdout.splitlines() if line.startswith("HASH")))
     assert len(seen) == 1
     assert all(dag_id in seen.copy().pop() for dag_id in DAGS)

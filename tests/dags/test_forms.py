@@ -48,15 +48,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_type_default_and_help_are_the_fields(job: None) -> None:
     found = forms.fields("invented")
-    assert list(found) == [
-        "window_days",
-        "lr",
-        "language",
-        "bare",
-    ]  # no Partition, none without default
-    assert found["window_days"] == forms.Field(
-        "window_days", "int", 28, "days of clicks: 100% of them, and a day more"
-    )
+    assert list(found) == ["window_days", "lr", "language", "bare"]  # no Partition, none without default
+    assert found["window_days"] == forms.Field("window_days", "int", 28, "days of clicks: 100% of them, and a day more")
     assert (found["lr"].default, found["lr"].help, found["bare"].help) == (-1e-3, "step", "")
     param = forms.form("invented", "Window", window_days={"minimum": 1})["window_days"]
     assert (param.value, param.schema["type"], param.schema["minimum"]) == (28, "integer", 1)

@@ -79,6 +79,6 @@ def test_the_launcher_takes_names_of_jobs_alone() -> None:
     for name in ("../up", "os", "lake; ls", "", "jobs.datasets.pairs", "Pairs"):
         found = subprocess.run(
             [sys.executable, "jobs/__main__.py", name], cwd=ROOT, capture_output=True, text=True, check=False
-        )  # fmt: skip
+        )
         assert found.returncode != 0, name
         assert found.stdout == ""

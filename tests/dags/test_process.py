@@ -80,15 +80,7 @@ def test_a_job_with_nothing_to_do_is_skipped() -> None:
 
 def test_words_are_words_and_never_a_shells(tmp_path: Path) -> None:
     """Everything a shell would act upon arrives as it is."""
-    hostile = [
-        f"; touch {tmp_path}/made",
-        f"$(touch {tmp_path}/made)",
-        "`id`",
-        "a\nb",
-        "*",
-        "",
-        "{{ 1 }}",
-    ]
+    hostile = [f"; touch {tmp_path}/made", f"$(touch {tmp_path}/made)", "`id`", "a\nb", "*", "", "{{ 1 }}"]
     code = "import json, sys; print(json.dumps({'words': sys.argv[1:]}))"
     result, _ = run(code, *hostile)
     assert result["words"] == hostile
@@ -121,9 +113,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_ending_a_job_ends_all_it_started(
-    tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child of the job (a JVM, a data loader) would hold memory and locks for ever."""
     monkeypatch.setitem(JobProcess.end.__globals__, "KILL_AFTER_S", 0.5)
     process = JobProcess(["python", "-c", FAMILY, str(tmp_path), "2", str(stubborn)], {})
@@ -160,11 +150,17 @@ def runs(pid: str) -> bool:
 
 
 def test_a_connection_says_which_cluster_jobs_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    show = [sys.executable, "-c", "import json, os, sys; print(json.dumps({'env': os.environ.get('NIGHTSHELF_SPARK_MASTER'), 'argv': sys.argv[1:]}))"]  # fmt: skip
+    show = [
+        sys.executable,
+        "-c",
+        "import json, os, sys; print(json.dumps({'env': os.environ.get('NIGHTSHELF_SPARK_MASTER'), 'argv': sys.argv[1:]}))",
+    ]
     submit = [*show, "--master", "local[*]", "--name", "local[*]"]
     monkeypatch.delenv("NIGHTSHELF_SPARK_MASTER", raising=False)
     assert operators._process(submit, {}).run(print)["env"] is None
-    monkeypatch.setenv(f"AIRFLOW_CONN_{operators.SPARK_CONN.upper()}", '{"conn_type": "spark", "host": "spark://big", "port": 7077}')  # fmt: skip
+    monkeypatch.setenv(
+        f"AIRFLOW_CONN_{operators.SPARK_CONN.upper()}", '{"conn_type": "spark", "host": "spark://big", "port": 7077}'
+    )
     found = operators._process(submit, {}).run(print)
     assert found["env"] == "spark://big:7077"
     assert found["argv"] == ["--master", "spark://big:7077", "--name", "local[*]"]

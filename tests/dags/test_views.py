@@ -66,9 +66,7 @@ def pages(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         server.shutdown()
 
 
-def get(
-    pages: Any, path: str, cookie: bytes = COOKIE, method: str = "GET"
-) -> tuple[int, bytes, dict[bytes, bytes]]:
+def get(pages: Any, path: str, cookie: bytes = COOKIE, method: str = "GET") -> tuple[int, bytes, dict[bytes, bytes]]:
     """One request, as Airflow's app hands it to what is mounted in it."""
     sent: list[dict[str, Any]] = []
 
@@ -79,8 +77,13 @@ def get(
         return {"type": "http.request"}
 
     prefix = "/nightshelf/data-quality"
-    scope = {"type": "http", "method": method, "path": prefix + path, "root_path": prefix,
-             "headers": [(b"cookie", cookie)] if cookie else []}  # fmt: skip
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": prefix + path,
+        "root_path": prefix,
+        "headers": [(b"cookie", cookie)] if cookie else [],
+    }
     asyncio.run(pages(scope, receive, send))
     return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
 
@@ -109,9 +112,18 @@ def test_who_may_not_see_airflow_reads_nothing(pages: Any, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/verdict.json", "/../index.html", "/x/../../index.html", "/%2e%2e/index.html", "//index.html",
-     "/index.html?x", "/a\r\nX: y.html", "/nothing.html"],
-)  # fmt: skip
+    [
+        "/",
+        "/verdict.json",
+        "/../index.html",
+        "/x/../../index.html",
+        "/%2e%2e/index.html",
+        "//index.html",
+        "/index.html?x",
+        "/a\r\nX: y.html",
+        "/nothing.html",
+    ],
+)
 def test_nothing_but_pages_is_asked_for(pages: Any, path: str) -> None:
     assert get(pages, path)[0] == 404
 

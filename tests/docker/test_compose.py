@@ -12,9 +12,7 @@ import yaml
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-AIRFLOW = sorted(
-    name for name, service in SERVICES.items() if "AIRFLOW_HOME" in service.get("environment", {})
-)
+AIRFLOW = sorted(name for name, service in SERVICES.items() if "AIRFLOW_HOME" in service.get("environment", {}))
 
 
 def test_airflow_is_five_services_with_one_environment() -> None:

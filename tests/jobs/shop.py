@@ -120,10 +120,16 @@ def publish_tables(simulated: bool = False, keep: int | None = None) -> None:
     ids = [f"item-{(7919 * row) % 1009:04d}" for row in range(len(names))]  # not in order of id
     empty = [""] * len(names)
     items = {
-        "item_id": ids, "title": names, "category": empty, "brand": empty,
+        "item_id": ids,
+        "title": names,
+        "category": empty,
+        "brand": empty,
         "attributes": pa.array([[] for _ in names], pa.map_(pa.string(), pa.string())),
-        "price": [1.0] * len(names), "group_id": ids, "text": names, "content_hash": ids,
-    }  # fmt: skip
+        "price": [1.0] * len(names),
+        "group_id": ids,
+        "text": names,
+        "content_hash": ids,
+    }
     _publish(ITEMS.at(ds=DS), items, simulated)
     asked = [f"{colour} {noun}" for colour in COLOURS for noun in NOUNS] + [HOSTILE["query"]]
     texts = [normalise_query(text) for text in asked]
@@ -131,8 +137,13 @@ def publish_tables(simulated: bool = False, keep: int | None = None) -> None:
     names_of = [query_id(text) for text in texts]
     splits = ["test" if row % 2 else "dev" for row in range(len(texts) - 1)] + ["test"]
     segments = [("head", "torso", "tail", "unseen")[row % 4] for row in range(len(texts))]
-    queries = {"query_id": names_of, "query": texts, "searches": list(range(len(texts))),
-               "segment": segments, "split": splits}  # fmt: skip
+    queries = {
+        "query_id": names_of,
+        "query": texts,
+        "searches": list(range(len(texts))),
+        "segment": segments,
+        "split": splits,
+    }
     _publish(QUERIES.at(ds=DS), queries, simulated)
     judged = [
         (name, item, 3.0 if colour_noun else 1.0, split, "labels")

@@ -71,9 +71,7 @@ def test_a_year_of_days_leaves_no_gap(monkeypatch: pytest.MonkeyPatch, zone: str
     assert [after for _, after in days[:-1]] == [start for start, _ in days[1:]]
 
 
-@pytest.mark.parametrize(
-    "zone", ["Mars/Olympus", "Europe", "/etc/passwd", "../UTC", "Europe/Warsaw\n"]
-)
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "/etc/passwd", "../UTC", "Europe/Warsaw\n"])
 def test_an_unknown_zone_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
     monkeypatch.setenv("NIGHTSHELF_TIME_ZONE", zone)
     for call in (time_zone, lambda: bounds("2026-01-31")):

@@ -16,30 +16,40 @@ from models.training.plan import Plan
 
 NOUNS = ["buty", "lampa", "wiertarka", "żarówka", "kurtka", "rower", "plecak", "stół"]
 COLOURS = ["czerwony", "biały", "zielony", "czarny"]
-ITEMS = [
-    f"{noun} {colour} model {i}{j}"
-    for i, noun in enumerate(NOUNS)
-    for j, colour in enumerate(COLOURS)
-]
+ITEMS = [f"{noun} {colour} model {i}{j}" for i, noun in enumerate(NOUNS) for j, colour in enumerate(COLOURS)]
 QUERIES = [*NOUNS, *(f"{colour} {noun}" for noun in NOUNS for colour in COLOURS[:2])]
 BERT = {
-    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
     "max_position_embeddings": 32,
-}  # fmt: skip
+}
 
 
 def positives() -> np.ndarray:
     """[P, 2]: the items that have every word of the query."""
-    return np.array([
-        (q, i) for q, query in enumerate(QUERIES) for i, item in enumerate(ITEMS)
-        if set(query.split()) <= set(item.split())
-    ])  # fmt: skip
+    return np.array(
+        [
+            (q, i)
+            for q, query in enumerate(QUERIES)
+            for i, item in enumerate(ITEMS)
+            if set(query.split()) <= set(item.split())
+        ]
+    )
 
 
 def towers(bert: bool | dict[str, object] = True, seed: int = 0, **settings: object) -> TwoTower:
     torch.manual_seed(seed)
-    config = TowerConfig(**{"dim": 16, "trigram_buckets": 1 << 10, "max_tokens": 16,
-                            "bert": BERT if bert is True else bert or {}, **settings})  # type: ignore[arg-type]  # fmt: skip
+    config = TowerConfig(
+        **{
+            "dim": 16,
+            "trigram_buckets": 1 << 10,
+            "max_tokens": 16,
+            "bert": BERT if bert is True else bert or {},
+            **settings,
+        }
+    )  # type: ignore[arg-type]
     return TwoTower(config, train_tokenizer(ITEMS + QUERIES, 200))
 
 

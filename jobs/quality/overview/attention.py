@@ -47,7 +47,7 @@ def sentence(board: Board, day: str) -> str:
         elif board.is_missing(table, day):
             found["missing"].append(table)
     words = []
-    for verdict, past in (("pass", "passed"), ("warn", "warned"), ("stop", "stopped"), ("missing", "missing")):  # fmt: skip
+    for verdict, past in (("pass", "passed"), ("warn", "warned"), ("stop", "stopped"), ("missing", "missing")):
         tables = found[verdict]
         if verdict == "pass":
             words.append(f"{len(tables)} table{'' if len(tables) == 1 else 's'} passed")
@@ -109,7 +109,9 @@ def _numbers(one: Record, rows: Mapping[str, Series]) -> list[str]:
             words += ["…"] if len(lost) > MOST_DROPS else []
             total = sum(number for _, number in lost)
             share = total / max(account["rows_in"], 1)
-            found.append(f"{total:,} of {account['rows_in']:,} {account['unit']} dropped ({share:.1%}): {', '.join(words)}")  # fmt: skip
+            found.append(
+                f"{total:,} of {account['rows_in']:,} {account['unit']} dropped ({share:.1%}): {', '.join(words)}"
+            )
     return found
 
 

@@ -45,11 +45,7 @@ def rules_of(table: str, figure: str) -> tuple[Rule, ...]:
     if not path.is_file():
         return ()
     expectations = json.loads(path.read_text("utf-8"))["expectations"]
-    return tuple(
-        one["kwargs"]
-        for one in expectations
-        if one["type"] == HISTORY and one["kwargs"]["figure"] == figure
-    )
+    return tuple(one["kwargs"] for one in expectations if one["type"] == HISTORY and one["kwargs"]["figure"] == figure)
 
 
 def bands_of(
@@ -67,11 +63,7 @@ def bands_of(
 
 
 def _band(
-    day: str,
-    values: Mapping[str, float],
-    rules: Sequence[Rule],
-    stopped: frozenset[str],
-    least_of: float,
+    day: str, values: Mapping[str, float], rules: Sequence[Rule], stopped: frozenset[str], least_of: float
 ) -> Band | None:
     low, high, judged = least_of, INFINITE, False
     for rule in rules:
@@ -79,22 +71,22 @@ def _band(
         if len(before) < rule.get("min_days", 2):
             continue
         least, most = usual_band(
-            before, rule.get("min_ratio"), rule.get("max_ratio"), rule.get("mads"),
-            rule.get("floor", 0.0), rule.get("floor_frac", 0.0),
-        )  # fmt: skip
+            before,
+            rule.get("min_ratio"),
+            rule.get("max_ratio"),
+            rule.get("mads"),
+            rule.get("floor", 0.0),
+            rule.get("floor_frac", 0.0),
+        )
         low, high, judged = max(low, least), min(high, most), True
     return (low, high) if judged and low <= high else None
 
 
-def _before(
-    day: str, values: Mapping[str, float], rule: Rule, stopped: frozenset[str]
-) -> list[float]:
+def _before(day: str, values: Mapping[str, float], rule: Rule, stopped: frozenset[str]) -> list[float]:
     today, days = date.fromisoformat(day), rule.get("days", 28)
     back = {earlier: (today - date.fromisoformat(earlier)).days for earlier in values}
     return [
         values[earlier]
         for earlier, ago in back.items()
-        if 1 <= ago <= days
-        and earlier not in stopped
-        and not (rule.get("weekday", False) and ago % WEEK)
+        if 1 <= ago <= days and earlier not in stopped and not (rule.get("weekday", False) and ago % WEEK)
     ]

@@ -39,17 +39,17 @@ class Months:
 def months(days: Sequence[str]) -> Months:
     """What stands over the columns."""
     counted = Counter(day[:7] for day in days)
-    names = [(f"{date.fromisoformat(month + '-01'):%B %Y}", span) for month, span in counted.items()]  # fmt: skip
+    names = [(f"{date.fromisoformat(month + '-01'):%B %Y}", span) for month, span in counted.items()]
     names = [(name if span >= 12 else name[:3] if span >= 3 else "", span) for name, span in names]
     mondays = [date.fromisoformat(day).weekday() == 0 for day in days]
-    numbers = [(str(int(day[8:])) if monday else "", monday) for day, monday in zip(days, mondays, strict=True)]  # fmt: skip
+    numbers = [(str(int(day[8:])) if monday else "", monday) for day, monday in zip(days, mondays, strict=True)]
     return Months(names, numbers)
 
 
 def fields(board: Board) -> dict[str, list[Field]]:
     """Table -> its days."""
     added = added_by(board)
-    return {table: [_field(board, table, day, added) for day in board.days] for table in board.tables}  # fmt: skip
+    return {table: [_field(board, table, day, added) for day in board.days] for table in board.tables}
 
 
 def added_by(board: Board) -> dict[str, list[tuple[str, int]]]:

@@ -13,9 +13,7 @@ from jobs.quality.overview.words import against, exact, said
 WIDTH, HEIGHT = 360.0, 132.0
 LEFT, RIGHT, TOP, BOTTOM = 6.0, 354.0, 24.0, 110.0
 LETTER = 6.0  # how wide one is
-HEADROOM = (
-    1.6  # a band that reaches far over every value is cut, or the values would be a flat line
-)
+HEADROOM = 1.6  # a band that reaches far over every value is cut, or the values would be a flat line
 MOST_WIDE = 22.0  # of a bar, where there are few days
 
 
@@ -65,13 +63,17 @@ def chart(series: Series, days: Sequence[str]) -> Chart:
     values = [series.values[day] for day in known]
     ends = [end for day in known for end in series.bands.get(day, ()) if abs(end) != float("inf")]
     low, high = _range(values, ends)
-    place = {day: (_x(number, len(days)), _y(series.values.get(day, low), low, high))
-             for number, day in enumerate(days)}  # fmt: skip
+    place = {
+        day: (_x(number, len(days)), _y(series.values.get(day, low), low, high)) for number, day in enumerate(days)
+    }
     last = known[-1]
     first = days.index(known[0])
     dots = [_dot(series, day, place) for day in known]
-    dots += [Place(round(place[day][0], 1), BOTTOM, "gap", f"{day}: missing")
-             for day in days[first:] if day not in series.values]  # fmt: skip
+    dots += [
+        Place(round(place[day][0], 1), BOTTOM, "gap", f"{day}: missing")
+        for day in days[first:]
+        if day not in series.values
+    ]
     return Chart(
         name=series.name,
         label=said(series.values[last], series.kind),
@@ -98,9 +100,7 @@ def bars(stack: Stack, days: Sequence[str]) -> Bars:
             x, at = round(_x(number, len(days)) - wide / 2, 1), 0.0
             for path, share in zip(paths, stack.shares[day], strict=True):
                 top, foot = _y(at + share, 0, high), _y(at, 0, high)
-                path += (
-                    [f"M{x} {top:.1f}h{wide}v{max(foot - top, 0.4):.1f}h-{wide}z"] if share else []
-                )
+                path += [f"M{x} {top:.1f}h{wide}v{max(foot - top, 0.4):.1f}h-{wide}z"] if share else []
                 at += share
             said_of.append(Place(x, TOP, "day", stack.titles[day]))
     reasons = [(name, f"{stack.totals[name]:,}") for name in stack.reasons]
@@ -167,17 +167,19 @@ def _groups(known: Sequence[str], days: Sequence[str]) -> Iterator[list[str]]:
         yield group
 
 
-def _lines(known: Sequence[str], days: Sequence[str], place: dict[str, tuple[float, float]]) -> Iterator[str]:  # fmt: skip
+def _lines(known: Sequence[str], days: Sequence[str], place: dict[str, tuple[float, float]]) -> Iterator[str]:
     for group in _groups(known, days):
         yield " ".join(f"{place[day][0]:.1f},{place[day][1]:.1f}" for day in group)
 
 
 def _bands(
     series: Series, days: Sequence[str], place: dict[str, tuple[float, float]], low: float, high: float
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     half = (RIGHT - LEFT) / len(days) / 2
     for group in _groups(list(series.bands), days):
         ends = [(place[day][0], series.bands[day]) for day in group]
-        over = [f"{x + side * half:.1f},{_y(most, low, high):.1f}" for x, (_, most) in ends for side in (-1, 1)]  # fmt: skip
-        under = [f"{x + side * half:.1f},{_y(least, low, high):.1f}" for x, (least, _) in reversed(ends) for side in (1, -1)]  # fmt: skip
+        over = [f"{x + side * half:.1f},{_y(most, low, high):.1f}" for x, (_, most) in ends for side in (-1, 1)]
+        under = [
+            f"{x + side * half:.1f},{_y(least, low, high):.1f}" for x, (least, _) in reversed(ends) for side in (1, -1)
+        ]
         yield " ".join([*over, *under])

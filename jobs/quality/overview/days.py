@@ -54,10 +54,7 @@ class Board:
             told = date.fromisoformat(text)
             last = told if (told - last).days <= BROKEN_DAYS else last
         first = max(date.fromisoformat(known[0]), last - timedelta(days=MOST_DAYS - 1))
-        return [
-            (first + timedelta(days=number)).isoformat()
-            for number in range((last - first).days + 1)
-        ]
+        return [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
 
     @cached_property
     def daily(self) -> Mapping[str, str]:

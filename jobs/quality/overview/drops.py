@@ -60,8 +60,11 @@ def _stack(board: Board, table: str, unit: str, only: str) -> Stack:
         parts = [dropped[day].get(reason, 0) for reason in shown]
         parts += [sum(dropped[day].get(reason, 0) for reason in rest)] if rest else []
         shares[day] = [rows / rows_in for rows in parts]
-        words = [f"{reason} {rows:,} ({rows / rows_in:.2%})"
-                 for reason, rows in sorted(dropped[day].items(), key=lambda it: -it[1]) if rows]  # fmt: skip
+        words = [
+            f"{reason} {rows:,} ({rows / rows_in:.2%})"
+            for reason, rows in sorted(dropped[day].items(), key=lambda it: -it[1])
+            if rows
+        ]
         titles[day] = f"{day}: of {one['rows_in']:,} {unit}: {', '.join(words) or 'none dropped'}"
     name = f"robots by rule, of {unit}" if only else f"{table}: {unit}"
     return Stack(name, list(totals), totals, shares, titles)

@@ -11,9 +11,7 @@ WORST_FIRST = ("stop", "warn", "pass")
 MAX_CHARS = 240
 MAX_FINDINGS = 20
 # what could break a line, or turn the reading direction of those after it
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
-)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 # from the first mark to the last, for a text may hold marks itself; one that is never closed hides the rest
 _QUOTED = re.compile(r"(?<!\w)'.*'(?!\w)|\".*\"|`.*`|„.*[”“]|“.*”|«.*»")
 _OPEN = re.compile(r"(?:(?<!\w)'|[\"`„“«]).*")
@@ -71,12 +69,7 @@ class Record(TypedDict):
 def accounts_of(manifest: Manifest) -> list[Account]:
     """The manifest's row accounts, as they stand there."""
     return [
-        {
-            "unit": one.unit,
-            "rows_in": one.rows_in,
-            "rows_out": one.rows_out,
-            "dropped": dict(one.dropped),
-        }
+        {"unit": one.unit, "rows_in": one.rows_in, "rows_out": one.rows_out, "dropped": dict(one.dropped)}
         for one in manifest.accounting
     ]
 

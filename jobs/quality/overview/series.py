@@ -76,7 +76,7 @@ RATES = (
     Wanted("late events", "count", "late", _kept("late events"), floor=20),
     Wanted("days they changed", "count", "late", _changed, floor=1),
     Wanted("day's end to published", "hours", "impressions", _ready, floor=3),
-)  # fmt: skip
+)
 
 
 def volumes(board: Board) -> Iterator[Series]:
@@ -106,12 +106,8 @@ def _series(board: Board, wanted: Wanted) -> Series:
                 stopped.add(day)
     rules = rules_of(wanted.table, wanted.figure) if wanted.figure else ()
     judged: tuple[Rule, ...] = rules or ({**UNJUDGED, "floor": wanted.floor},)
-    bands = bands_of(
-        values, judged, frozenset(stopped), -INFINITE if wanted.kind == "hours" else 0.0
-    )
-    return Series(
-        wanted.name, wanted.kind, _shown(values, board), _shown(bands, board), bool(rules)
-    )
+    bands = bands_of(values, judged, frozenset(stopped), -INFINITE if wanted.kind == "hours" else 0.0)
+    return Series(wanted.name, wanted.kind, _shown(values, board), _shown(bands, board), bool(rules))
 
 
 def _shown(values: Mapping[str, T], board: Board) -> dict[str, T]:

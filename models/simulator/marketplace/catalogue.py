@@ -11,13 +11,7 @@ from models.simulator.marketplace.titles import model_names, titles
 from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
 
 CHUNK = 65_536  # slots at a time: about 150 MB in flight, whatever the size of the shop
-_LABELS = {
-    "theme": "Motyw",
-    "colour": "Kolor",
-    "material": "Materiał",
-    "size": "Rozmiar",
-    "audience": "Dla kogo",
-}
+_LABELS = {"theme": "Motyw", "colour": "Kolor", "material": "Materiał", "size": "Rozmiar", "audience": "Dla kogo"}
 
 
 @dataclass(frozen=True)
@@ -76,9 +70,7 @@ def item_ids(alive: Lives) -> Words:
 def _prices(seed: int, alive: Lives, latent: Ints) -> Floats:
     low, high = vocabulary().prices[vocabulary().types.kinds[latent[:, 0]]].T
     base = low * (high / low) ** (uniform(seed, "price", alive.product) ** 1.5)
-    seller = (
-        0.9 + 0.2 * uniform(seed, "seller", alive.offer) + 0.06 * uniform(seed, "sale", alive.price)
-    )
+    seller = 0.9 + 0.2 * uniform(seed, "seller", alive.offer) + 0.06 * uniform(seed, "sale", alive.price)
     prices: Floats = np.maximum(1.0, np.floor(base * seller)) - 0.01
     return prices
 

@@ -21,9 +21,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 def bits(seed: int, stream: str, numbers: Ints) -> NDArray[np.uint64]:
     """Return 64 random bits for each of `numbers`, the same whenever seed, stream and number are."""
-    start = np.array(
-        [(seed * 0x2545F4914F6CDD1D + zlib.crc32(stream.encode())) & (2**64 - 1)], np.uint64
-    )
+    start = np.array([(seed * 0x2545F4914F6CDD1D + zlib.crc32(stream.encode())) & (2**64 - 1)], np.uint64)
     with np.errstate(over="ignore"):
         mixed = _mix(np.asarray(numbers, dtype=np.int64).astype(np.uint64) * _GOLDEN + _mix(start))
     return _mix(mixed + _GOLDEN)

@@ -26,9 +26,7 @@ class Demand:
     judgements: Judgements
 
 
-def demand(
-    seed: int, items: int, day: int, queries: int, relevant_cap: int, partial_cap: int, zeros: int
-) -> Demand:
+def demand(seed: int, items: int, day: int, queries: int, relevant_cap: int, partial_cap: int, zeros: int) -> Demand:
     """Return the day's queries against the shop of that day, each with at least one relevant item.
 
     relevant_cap bounds the judged items of grade >= 2 of a query, partial_cap those of grade 1; `zeros`
@@ -36,9 +34,7 @@ def demand(
     the shop is too small to answer that many.
     """
     words, wanted = _candidates(seed, items, day, queries, relevant_cap)
-    judged = judge(
-        seed, wanted, (shop(seed, slots, day) for slots in chunks(items)), relevant_cap, partial_cap
-    )
+    judged = judge(seed, wanted, (shop(seed, slots, day) for slots in chunks(items)), relevant_cap, partial_cap)
     answered = np.flatnonzero(judged.relevant > 0)[:queries]
     judged = _only(judged, answered)
     words, wanted = words[answered], wanted[answered]
@@ -53,17 +49,11 @@ def _candidates(seed: int, items: int, day: int, queries: int, cap: int) -> tupl
     _, first = np.unique(np.strings.lower(words.astype(np.str_)), return_index=True)
     first = np.sort(first)
     words, wanted = words[first], drawn.wanted[first]
-    seen = (
-        np.unique(below(seed, "sample", np.arange(_SAMPLE), items))
-        if items > _SAMPLE
-        else np.arange(items)
-    )
+    seen = np.unique(below(seed, "sample", np.arange(_SAMPLE), items)) if items > _SAMPLE else np.arange(items)
     sample = judge(seed, wanted, [shop(seed, seen, day)], 0, 0)
     guess = sample.relevant * items / len(seen)
     narrow = (guess <= cap) | (uniform(seed, "broad", numbers[first]) < _BROAD)
-    order = np.concatenate([np.flatnonzero(narrow), np.flatnonzero(~narrow)])[
-        : queries + queries // 3
-    ]
+    order = np.concatenate([np.flatnonzero(narrow), np.flatnonzero(~narrow)])[: queries + queries // 3]
     return words[order], wanted[order]
 
 
@@ -80,9 +70,7 @@ def _only(judged: Judgements, queries: Ints) -> Judgements:
     )
 
 
-def _with_zeros(
-    seed: int, items: int, day: int, wanted: Ints, judged: Judgements, zeros: int
-) -> Judgements:
+def _with_zeros(seed: int, items: int, day: int, wanted: Ints, judged: Judgements, zeros: int) -> Judgements:
     query = np.repeat(np.arange(len(wanted)), zeros)
     slots = below(seed, "zero", np.arange(len(query)), items)
     alive = lives(seed, slots, np.full(len(slots), day, dtype=np.int64))

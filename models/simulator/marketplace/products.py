@@ -18,13 +18,7 @@ MAJOR = tuple(COLUMNS.index(name) for name in ("type", "model", "brand", "theme"
 MINOR = tuple(i for i in range(len(COLUMNS)) if i not in MAJOR)
 MODELS = 676 * 9000 * 6  # two letters, four digits, an ending
 _BLOCK = 16
-_SPLITS = (
-    (1,) * 16,
-    (2,) * 8,
-    (4, 3, 2, 2, 1, 1, 1, 1, 1),
-    (6, 4, 3, 1, 1, 1),
-    (3, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-)
+_SPLITS = ((1,) * 16, (2,) * 8, (4, 3, 2, 2, 1, 1, 1, 1, 1), (6, 4, 3, 1, 1, 1), (3, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1))
 _PRODUCT_OF = np.array([np.repeat(np.arange(len(split)), split) for split in _SPLITS])
 _TYPE_EXPONENT = 0.75  # the commonest of 233 types then holds 6 % of the shop, the rarest 0.1 %
 
@@ -54,10 +48,8 @@ def lives(seed: int, slots: Ints, days: Ints) -> Lives:
     return Lives(
         product=home * 10**6 + born,
         offer=offer,
-        title=offer * 977
-        + np.maximum(offered, _began(seed, "title", slots, days, shortest=20, longest=120)),
-        price=offer * 977
-        + np.maximum(offered, _began(seed, "price", slots, days, shortest=4, longest=34)),
+        title=offer * 977 + np.maximum(offered, _began(seed, "title", slots, days, shortest=20, longest=120)),
+        price=offer * 977 + np.maximum(offered, _began(seed, "price", slots, days, shortest=4, longest=34)),
     )
 
 

@@ -13,14 +13,7 @@ from models.simulator.marketplace.counter_rng import Floats, Ints, Words, below,
 from models.simulator.marketplace.products import COLUMNS, latents, lives
 from models.simulator.marketplace.spelling import plain, slipped
 from models.simulator.marketplace.titles import model_names
-from models.simulator.marketplace.vocabulary import (
-    CANONICAL,
-    COLLOQUIAL,
-    GENITIVE,
-    OTHER_NUMBER,
-    TRAITS,
-    vocabulary,
-)
+from models.simulator.marketplace.vocabulary import CANONICAL, COLLOQUIAL, GENITIVE, OTHER_NUMBER, TRAITS, vocabulary
 
 TYPE, MODEL, BRAND, THEME = (COLUMNS.index(name) for name in ("type", "model", "brand", "theme"))
 _MINOR = ("colour", "material", "size", "audience", "feature")
@@ -92,9 +85,7 @@ def texts(seed: int, query: Asked) -> Words:
     hasty = uniform(seed, "hasty", query.keys) < 0.13
     words = text.astype(object)
     words[hasty] = slipped(seed, query.keys[hasty], text[hasty]).astype(object)
-    phone = (
-        uniform(seed, "phone", query.keys) < 0.06
-    )  # a telephone's keyboard starts with a capital
+    phone = uniform(seed, "phone", query.keys) < 0.06  # a telephone's keyboard starts with a capital
     words[phone] = np.strings.capitalize(words[phone].astype(np.str_)).astype(object)
     return words
 
@@ -104,12 +95,8 @@ def _parts(seed: int, query: Asked) -> dict[str, Words]:
     keys, wanted = query.keys, query.wanted
     form = _form(uniform(seed, "form", keys), COLLOQUIAL + below(seed, "query synonym", keys, 6))
     gender = np.where(wanted[:, TYPE] < 0, 0, words.types.genders[wanted[:, TYPE], form])
-    silent = (wanted[:, TYPE] < 0) | (
-        (wanted[:, MODEL] >= 0) & (uniform(seed, "bare model", keys) < 0.4)
-    )
-    parts: dict[str, Words] = {
-        "type": np.where(silent, "", " " + words.types.names[wanted[:, TYPE], form])
-    }
+    silent = (wanted[:, TYPE] < 0) | ((wanted[:, MODEL] >= 0) & (uniform(seed, "bare model", keys) < 0.4))
+    parts: dict[str, Words] = {"type": np.where(silent, "", " " + words.types.names[wanted[:, TYPE], form])}
     joiner = below(seed, "joiner", keys, 3)
     models = wanted[:, MODEL]
     printed = np.choose(joiner, [model_names(models, mark) for mark in ("-", " ", "")])

@@ -79,9 +79,7 @@ def judge(
         kept = [_first(parts, cap) for parts, cap in zip(found, caps, strict=True)]
     every = _Drawn.joined(kept)
     order = np.lexsort((every.item, every.query))
-    return Judgements(
-        every.query[order], every.item[order], every.grade[order], totals[0], totals[1]
-    )
+    return Judgements(every.query[order], every.item[order], every.grade[order], totals[0], totals[1])
 
 
 @dataclass(frozen=True)
@@ -129,11 +127,7 @@ def _groups(wanted: Ints, latent: Ints) -> Iterator[tuple[Ints, Ints]]:
 def _lowest(drawn: NDArray[np.uint64], cap: int) -> tuple[Ints, Ints]:
     """Return (rows, columns) of the `cap` lowest draws of each row, leaving out what was never drawn."""
     if cap < drawn.shape[1]:
-        columns = (
-            np.argpartition(drawn, cap, axis=1)[:, :cap]
-            if cap
-            else np.zeros((len(drawn), 0), np.int64)
-        )
+        columns = np.argpartition(drawn, cap, axis=1)[:, :cap] if cap else np.zeros((len(drawn), 0), np.int64)
     else:
         columns = np.broadcast_to(np.arange(drawn.shape[1]), drawn.shape)
     rows = np.broadcast_to(np.arange(len(drawn))[:, None], columns.shape)

@@ -14,28 +14,13 @@ _ORDERS = (
     ("type", "theme", "audience", "material", "colour", "brand", "model", "size", "feature"),
     ("brand", "model", "type", "feature", "audience", "colour", "theme", "size", "material"),
 )
-_SAID = {
-    "brand": 0.93,
-    "theme": 1.0,
-    "colour": 0.75,
-    "material": 0.5,
-    "size": 0.65,
-    "audience": 0.85,
-    "feature": 0.8,
-}
-_SYNONYM_INSTEAD, _SYNONYM_TOO = (
-    0.08,
-    0.15,
-)  # below the first: said instead; below the second: said as well
-_LETTERS = np.array(
-    [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"], object
-)
+_SAID = {"brand": 0.93, "theme": 1.0, "colour": 0.75, "material": 0.5, "size": 0.65, "audience": 0.85, "feature": 0.8}
+_SYNONYM_INSTEAD, _SYNONYM_TOO = (0.08, 0.15)  # below the first: said instead; below the second: said as well
+_LETTERS = np.array([f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"], object)
 _DIGITS = np.array([str(number) for number in range(1000, 10000)], object)
 _ENDINGS = np.array(["", "", "A", "X", " Pro", "E"], object)
 _SHOUTS = np.array([""] * 60 + [f"{shout} " for shout in SHOUTS], object)
-_TAILS = np.array(
-    [""] * 30 + [" " + tail.strip() for tail in TAILS.replace("\\\n", "").split("|")], object
-)
+_TAILS = np.array([""] * 30 + [" " + tail.strip() for tail in TAILS.replace("\\\n", "").split("|")], object)
 
 
 def model_names(models: Ints, joiner: str = "-") -> Words:
@@ -72,10 +57,7 @@ def _parts(seed: int, revision: Ints, latent: Ints) -> dict[str, Words]:
     also = np.where(coin < _SYNONYM_TOO, " " + words.types.names[types, synonym], "")
     name = " " + words.types.capitals[types, form] + np.where(form == CANONICAL, also, "")
     models = latent[:, COLUMNS.index("model")]
-    parts: dict[str, Words] = {
-        "type": name,
-        "model": np.where(models < 0, "", " " + model_names(models)),
-    }
+    parts: dict[str, Words] = {"type": name, "model": np.where(models < 0, "", " " + model_names(models))}
     for trait in TRAITS:
         said = words.traits[trait].titles[latent[:, COLUMNS.index(trait)], gender]
         quiet = uniform(seed, f"say {trait}", revision) >= _SAID[trait]

@@ -71,10 +71,7 @@ def vocabulary() -> Vocabulary:
     values, groups = _values(), _groups(list(kinds.values()))
     return Vocabulary(
         types=_types(list(kinds)),
-        traits={
-            name: _trait(values[name], groups[name], shares[name], name in _AGREEING)
-            for name in TRAITS
-        },
+        traits={name: _trait(values[name], groups[name], shares[name], name in _AGREEING) for name in TRAITS},
         prices=prices,
         model_share=np.array([float(kind[7]) for kind in kinds.values()]),
     )
@@ -101,9 +98,7 @@ def _values() -> dict[str, dict[str, list[str]]]:
         values: dict[str, list[str]] = {}
         for group in _keyed(text).values():
             for title, typed in group.items():
-                values[title] = values.get(title, []) + [
-                    w for w in typed if w not in values.get(title, [])
-                ]
+                values[title] = values.get(title, []) + [w for w in typed if w not in values.get(title, [])]
         return values
 
     def listed(text: str) -> dict[str, list[str]]:
@@ -114,9 +109,7 @@ def _values() -> dict[str, dict[str, list[str]]]:
         "brand": merged(traits.BRANDS),
         "theme": listed(traits.THEMES),
         "colour": listed(traits.COLOURS),
-        "material": {
-            title: [masculine(word) for word in typed] for title, typed in materials.items()
-        },
+        "material": {title: [masculine(word) for word in typed] for title, typed in materials.items()},
         "size": merged(traits_more.SIZES),
         "audience": listed(traits_more.AUDIENCES),
         "feature": merged(traits_more.FEATURES),
@@ -126,10 +119,7 @@ def _values() -> dict[str, dict[str, list[str]]]:
 def _groups(kinds: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
     """Return for each trait, per kind, the values it can have; an empty list where it has none."""
     colours = [row[0] for row in _rows(traits.COLOURS)]
-    palettes = {row[0]: row[1].split(", ") for row in _rows(traits.PALETTES)} | {
-        "all": colours,
-        "": [],
-    }
+    palettes = {row[0]: row[1].split(", ") for row in _rows(traits.PALETTES)} | {"all": colours, "": []}
     brands, materials = _keyed(traits.BRANDS), _keyed(traits_more.MATERIALS)
     sizes, features = _keyed(traits_more.SIZES), _keyed(traits_more.FEATURES)
     return {
@@ -143,9 +133,7 @@ def _groups(kinds: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
     }
 
 
-def _trait(
-    values: Mapping[str, list[str]], groups: list[list[str]], share: Floats, agrees: bool
-) -> Trait:
+def _trait(values: Mapping[str, list[str]], groups: list[list[str]], share: Floats, agrees: bool) -> Trait:
     names = list(values)
     width = int(np.lcm.reduce([len(values[name]) + 1 for name in names]))
     titles = np.full((len(names) + 1, len(GENDERS)), "", dtype=object)
@@ -182,9 +170,7 @@ def _types(kinds: list[str]) -> Types:
             kind_of.append(kind)
     words = np.array(names, dtype=object)
     capitals = np.array([[_capital(word) for word in row] for row in names], dtype=object)
-    return Types(
-        words, capitals, np.array(genders), np.array(categories, dtype=object), np.array(kind_of)
-    )
+    return Types(words, capitals, np.array(genders), np.array(categories, dtype=object), np.array(kind_of))
 
 
 def _capital(word: str) -> str:

@@ -61,9 +61,7 @@ def test_vectors_are_torchs_whatever_is_typed(kind: str, tmp_path: Path) -> None
     encoder = opened(towers, tmp_path)
     # compared once more without the function that the writer trusts
     asked = [*TYPED, *LONG, *HOSTILE]
-    np.testing.assert_allclose(
-        encoder(asked), encode_queries(towers, asked, precision="fp32"), rtol=0, atol=1e-4
-    )
+    np.testing.assert_allclose(encoder(asked), encode_queries(towers, asked, precision="fp32"), rtol=0, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(encoder(asked), axis=1), 1, atol=1e-5)
 
 
@@ -80,9 +78,7 @@ def test_padding_changes_nothing(tmp_path: Path) -> None:
     encoder, asked = opened(towers, tmp_path), ["lamp", "Acme red shoes 512a for a long walk home"]
     alone = [encoder._feeds(text) for text in asked]
     wide = {
-        name: np.concatenate(
-            [np.pad(one[name], ((0, 0), (0, 50 - one[name].shape[1]))) for one in alone]
-        )
+        name: np.concatenate([np.pad(one[name], ((0, 0), (0, 50 - one[name].shape[1]))) for one in alone])
         for name in alone[0]
     }
     found = session(tmp_path / QUERY_TOWER).run(None, wide)[0]
@@ -119,9 +115,7 @@ def test_other_weights_under_the_graph_are_noticed(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / WEIGHTS)
     tensors["item_tower.project.weight"] *= 1.01  # one part in a hundred, of one matrix
     save_file(tensors, tmp_path / WEIGHTS)
-    with pytest.raises(
-        RuntimeError, match=r"query_tower.onnx: the vector of .* lies .* from torch's"
-    ):
+    with pytest.raises(RuntimeError, match=r"query_tower.onnx: the vector of .* lies .* from torch's"):
         compare(towers, opened(towers, tmp_path), TYPED)
 
 

@@ -30,8 +30,7 @@ def test_an_index_reads_back_byte_for_byte(tmp_path: Path, factory: str) -> None
     index = build(factory)
     write_index(index, tmp_path / "index.faiss")
     np.testing.assert_array_equal(
-        np.frombuffer((tmp_path / "index.faiss").read_bytes(), np.uint8),
-        faiss.serialize_index(index),
+        np.frombuffer((tmp_path / "index.faiss").read_bytes(), np.uint8), faiss.serialize_index(index)
     )
 
 

@@ -27,8 +27,19 @@ from tests.jobs.shop import HOSTILE, Args, Shop, opened
 
 ROOT = Path(__file__).resolve().parents[3]
 ASKED = ["red shoes", "Acme blue lamp", "kubala saw 12", "", HOSTILE["query"]]
-FORBIDDEN = ("torch", "transformers", "pyspark", "airflow", "mlflow", "pandas", "onnx", "matplotlib",
-             "great_expectations", "scipy", "sklearn")  # fmt: skip
+FORBIDDEN = (
+    "torch",
+    "transformers",
+    "pyspark",
+    "airflow",
+    "mlflow",
+    "pandas",
+    "onnx",
+    "matplotlib",
+    "great_expectations",
+    "scipy",
+    "sklearn",
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +71,7 @@ assert bundle.answer("red shoes")[0].title
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & set({FORBIDDEN!r})))
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHELF")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == b"[]"
 
@@ -109,8 +120,19 @@ def test_a_copy_answers_as_the_lake_does_wherever_it_goes(shop: Shop, copy: Path
         pin_copy(moved)
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "item_ids.parquet", "weights.safetensors", QUERY_TOWER,
-                                  "facts.json", "tokenizer.json", "golden.json", "config.json"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index.faiss",
+        "item_ids.parquet",
+        "weights.safetensors",
+        QUERY_TOWER,
+        "facts.json",
+        "tokenizer.json",
+        "golden.json",
+        "config.json",
+    ],
+)
 def test_one_flipped_bit_in_a_copy_is_refused(copy: Path, name: str) -> None:
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
@@ -156,9 +178,7 @@ def onto_disk(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("lists", ["memory", "disk"])
-def test_lists_in_a_file_of_their_own_go_where_the_folder_goes(
-    shop: Shop, tmp_path: Path, lists: str
-) -> None:
+def test_lists_in_a_file_of_their_own_go_where_the_folder_goes(shop: Shop, tmp_path: Path, lists: str) -> None:
     copied = spoil(shop, tmp_path / "lake", onto_disk)
     assert copied.has(LISTS_FILE)
     shutil.rmtree(tmp_path / "lake" / "index_v1")  # what the stored path names is gone
@@ -176,9 +196,7 @@ def test_lists_in_a_file_of_their_own_go_where_the_folder_goes(
         open_bundle(copied, lists)
 
 
-def test_lists_of_one_file_may_stay_on_disk_too(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_of_one_file_may_stay_on_disk_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = answers(open_bundle(pin(shop.index)))
     monkeypatch.setenv("NIGHTSHELF_LISTS", "disk")
     bundle = open_bundle(pin(shop.index))
@@ -230,12 +248,8 @@ def test_what_the_tuner_found_goes_with_every_search(shop: Shop, tmp_path: Path)
     bundle = open_bundle(spoil(shop, tmp_path / "lake", tune))
     vectors = bundle.encode(ASKED)
     assert bundle.settings == {"nprobe": 2, "k_factor": 4}
-    assert np.array_equal(
-        bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=2).items
-    )
-    assert not np.array_equal(
-        bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=16).items
-    )
+    assert np.array_equal(bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=2).items)
+    assert not np.array_equal(bundle.dense(vectors, 50).items, bundle.dense(vectors, 50, nprobe=16).items)
 
 
 def test_a_bundle_from_before_the_query_tower_is_torchs_alone(shop: Shop, tmp_path: Path) -> None:

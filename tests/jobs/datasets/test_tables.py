@@ -38,31 +38,26 @@ def put(lake: Path) -> Put:
 
 
 def act(
-    query: str,
-    item: str,
-    day: str,
-    clicks: int = 0,
-    cart: int = 0,
-    bought: int = 0,
-    position: int = 1,
-    ds: str = "",
+    query: str, item: str, day: str, clicks: int = 0, cart: int = 0, bought: int = 0, position: int = 1, ds: str = ""
 ) -> tuple[str, Row]:
     """(ds, row of acts): shown once more than clicked; ds: of the log that brought it, where it is a later day's."""
     row = {
-        "day": date.fromisoformat(day), "query_id": query_id(query), "item_id": item, "group_id": item, "position": position,
-        "impressions": 0 if ds else clicks + 1, "clicks": clicks, "carts": cart, "purchases": bought,
-    }  # fmt: skip
+        "day": date.fromisoformat(day),
+        "query_id": query_id(query),
+        "item_id": item,
+        "group_id": item,
+        "position": position,
+        "impressions": 0 if ds else clicks + 1,
+        "clicks": clicks,
+        "carts": cart,
+        "purchases": bought,
+    }
     return ds or day, row
 
 
 def typed(query: str, day: str, searches: int = 1, ds: str = "") -> tuple[str, Row]:
     """(ds, row of asked)."""
-    row = {
-        "day": date.fromisoformat(day),
-        "query_id": query_id(query),
-        "query": query,
-        "searches": searches,
-    }
+    row = {"day": date.fromisoformat(day), "query_id": query_id(query), "query": query, "searches": searches}
     return ds or day, row
 
 
@@ -74,29 +69,43 @@ def by_day(put: Put, table: Table, rows: list[tuple[str, Row]]) -> None:
 @pytest.fixture
 def shop(put: Put) -> None:
     """Three days of acts around a missing one, two items, one of them new, and labels."""
-    by_day(put, ACTS, [
-        act("buty", "a", "2026-01-28", clicks=1, position=2),
-        act("buty", "a", "2026-01-30", clicks=1),
-        act("buty", "ended", "2026-01-30", clicks=1),
-        act("buty", "a", LAST),
-        act("buty", "b", LAST, clicks=1, bought=1),
-        # what came late on the last day belongs to the day before, and so does not count for the judged one
-        act("buty", "b", "2026-01-30", clicks=1, ds=LAST),
-        act("kubek", "b", LAST, clicks=1, cart=1),
-        # a later day is never read
-        act("jutro", "a", "2026-02-01", clicks=1),
-    ])  # fmt: skip
-    by_day(put, ASKED, [
-        typed("buty", "2026-01-28"), typed("buty", "2026-01-30"), typed("buty", LAST), typed("kubek", LAST),
-        typed("jutro", "2026-02-01"),
-    ])  # fmt: skip
+    by_day(
+        put,
+        ACTS,
+        [
+            act("buty", "a", "2026-01-28", clicks=1, position=2),
+            act("buty", "a", "2026-01-30", clicks=1),
+            act("buty", "ended", "2026-01-30", clicks=1),
+            act("buty", "a", LAST),
+            act("buty", "b", LAST, clicks=1, bought=1),
+            # what came late on the last day belongs to the day before, and so does not count for the judged one
+            act("buty", "b", "2026-01-30", clicks=1, ds=LAST),
+            act("kubek", "b", LAST, clicks=1, cart=1),
+            # a later day is never read
+            act("jutro", "a", "2026-02-01", clicks=1),
+        ],
+    )
+    by_day(
+        put,
+        ASKED,
+        [
+            typed("buty", "2026-01-28"),
+            typed("buty", "2026-01-30"),
+            typed("buty", LAST),
+            typed("kubek", LAST),
+            typed("jutro", "2026-02-01"),
+        ],
+    )
     put(ITEMS.at(ds=LAST), [{"item_id": "a"}, {"item_id": "b"}])
-    put(LABELS.at(ds=LAST), [
-        {"query": "Buty", "item_id": "a", "relevance": 1.0, "split": "test"},
-        {"query": "BUTY ", "item_id": "a", "relevance": 2.0, "split": "test"},
-        {"query": "Nikt nie szukał", "item_id": "b", "relevance": 3.0, "split": None},
-        {"query": "buty", "item_id": "ended", "relevance": 3.0, "split": "test"},
-    ])  # fmt: skip
+    put(
+        LABELS.at(ds=LAST),
+        [
+            {"query": "Buty", "item_id": "a", "relevance": 1.0, "split": "test"},
+            {"query": "BUTY ", "item_id": "a", "relevance": 2.0, "split": "test"},
+            {"query": "Nikt nie szukał", "item_id": "b", "relevance": 3.0, "split": None},
+            {"query": "buty", "item_id": "ended", "relevance": 3.0, "split": "test"},
+        ],
+    )
 
 
 def make_queries(**settings: Any) -> dict[str, Row]:
@@ -109,8 +118,10 @@ def test_window_reads_what_is_published_and_never_a_later_day(put: Put) -> None:
         put(ASKED.at(ds=day), [typed("q", day)[1]])
     found = window(ASKED.at(ds=LAST), 4)
     assert found.facts == {
-        "days_read": ["2026-01-28", "2026-01-30", LAST], "days_missing": ["2026-01-29"], "days_stopped": [],
-    }  # fmt: skip
+        "days_read": ["2026-01-28", "2026-01-30", LAST],
+        "days_missing": ["2026-01-29"],
+        "days_stopped": [],
+    }
     assert window(ASKED.at(ds=LAST), 1).facts["days_read"] == [LAST]
     with pytest.raises(LookupError, match="asked/ds=2026-01-29: not published"):
         window(ASKED.at(ds="2026-01-29"), 4)
@@ -126,8 +137,10 @@ def test_queries_of_a_window_and_of_labels() -> None:
     assert plain["buty"]["split"] == split_of(query_id("buty"))
     found = make_queries(labels=LABELS.at(ds=LAST), window_days=2)
     assert {query: (row["searches"], row["segment"]) for query, row in found.items()} == {
-        "buty": (2, "head"), "kubek": (1, "tail"), "nikt nie szukał": (0, "unseen"),
-    }  # fmt: skip
+        "buty": (2, "head"),
+        "kubek": (1, "tail"),
+        "nikt nie szukał": (0, "unseen"),
+    }
     assert found["buty"]["split"] == "test"
     facts = pin(QUERIES.at(ds=LAST)).facts["window"]
     assert facts["days_read"] == ["2026-01-30", LAST]
@@ -136,12 +149,8 @@ def test_queries_of_a_window_and_of_labels() -> None:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark", "shop")
 def test_labels_with_an_unknown_split_are_refused(put: Put) -> None:
-    labels = put(
-        LABELS.at(ds=LAST), [{"query": "q", "item_id": "a", "relevance": 1.0, "split": "valid"}]
-    )
-    with pytest.raises(
-        ValueError, match="labels/ds=2026-01-31: found split valid, expected train, dev, test"
-    ):
+    labels = put(LABELS.at(ds=LAST), [{"query": "q", "item_id": "a", "relevance": 1.0, "split": "valid"}])
+    with pytest.raises(ValueError, match="labels/ds=2026-01-31: found split valid, expected train, dev, test"):
         make_queries(labels=labels)
 
 
@@ -149,35 +158,33 @@ def test_labels_with_an_unknown_split_are_refused(put: Put) -> None:
 @pytest.mark.usefixtures("spark", "shop")
 def test_pairs_and_qrels() -> None:
     make_queries(labels=LABELS.at(ds=LAST))
-    at = {
-        "acts": ACTS.at(ds=LAST),
-        "items": ITEMS.at(ds=LAST),
-        "queries": QUERIES.at(ds=LAST),
-    }
-    results = [
-        pairs.main(pairs.Args(**at, pairs=PAIRS.at(ds=LAST), window_days=4)) for _ in range(2)
-    ]
+    at = {"acts": ACTS.at(ds=LAST), "items": ITEMS.at(ds=LAST), "queries": QUERIES.at(ds=LAST)}
+    results = [pairs.main(pairs.Args(**at, pairs=PAIRS.at(ds=LAST), window_days=4)) for _ in range(2)]
     assert results[0] == results[1]
     rows = read_table(pin(PAIRS.at(ds=LAST))).to_pylist()
     shoe, mug = query_id("buty"), query_id("kubek")
     assert {(row["query_id"], row["item_id"]): (row["clicks"], row["weight"]) for row in rows} == {
-        (shoe, "a"): (2, 3.0), (shoe, "b"): (2, 4.0), (mug, "b"): (1, 2.0),
-    }  # fmt: skip
+        (shoe, "a"): (2, 3.0),
+        (shoe, "b"): (2, 4.0),
+        (mug, "b"): (1, 2.0),
+    }
     (account,) = pin(PAIRS.at(ds=LAST)).manifest.accounting
     assert (account.unit, account.rows_in, account.dropped) == ("clicks", 6, {"item_ended": 1})
     # by clicks of the last day
     qrels.main(qrels.Args(**at, qrels=QRELS.at(ds=LAST)))
     rows = read_table(pin(QRELS.at(ds=LAST))).to_pylist()
     assert {(row["query_id"], row["item_id"], row["relevance"], row["source"]) for row in rows} == {
-        (shoe, "b", 3.0, "clicks"), (mug, "b", 2.0, "clicks"),
-    }  # fmt: skip
+        (shoe, "b", 3.0, "clicks"),
+        (mug, "b", 2.0, "clicks"),
+    }
     # by labels: two spellings of one query are one
     qrels.main(qrels.Args(**at, qrels=QRELS.at(ds=LAST), labels=LABELS.at(ds=LAST)))
     rows = read_table(pin(QRELS.at(ds=LAST))).to_pylist()
     new = query_id("nikt nie szukał")
     assert {(row["query_id"], row["item_id"], row["relevance"], row["split"]) for row in rows} == {
-        (shoe, "a", 1.5, "test"), (new, "b", 3.0, split_of(new)),
-    }  # fmt: skip
+        (shoe, "a", 1.5, "test"),
+        (new, "b", 3.0, split_of(new)),
+    }
     (account,) = pin(QRELS.at(ds=LAST)).manifest.accounting
     assert (account.unit, account.rows_in, account.dropped) == ("labels", 4, {"item_ended": 1})
 
@@ -188,9 +195,7 @@ def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
     make_queries()
     items = put(ITEMS.at(ds=LAST), [{"item_id": "other"}])
     args = pairs.Args(PAIRS.at(ds=LAST), ACTS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST))
-    with pytest.raises(
-        ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 6 clicks .*'item_ended': 6.*same shop"
-    ):
+    with pytest.raises(ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 6 clicks .*'item_ended': 6.*same shop"):
         pairs.main(args)
     with pytest.raises(LookupError):
         pin(PAIRS.at(ds=LAST))
@@ -203,15 +208,10 @@ def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
         (["--pairs", "pairs/ds=.."], "'..' is not a day as YYYY-MM-DD"),
         (["--pairs", "pairs/ds=2026-02-30"], "is not a day as YYYY-MM-DD"),
         (["--pairs", "qrels/ds=2026-01-31"], "is of table qrels, expected pairs"),
-        (
-            ["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"],
-            "min_clicks=0: expected 1 or more",
-        ),
+        (["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"], "min_clicks=0: expected 1 or more"),
     ],
 )
-def test_wrong_command_lines(
-    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_command_lines(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("acts", "items", "queries")]
     with pytest.raises(SystemExit) as stop:
         parse(pairs.Args, [*inputs, *flags])

@@ -21,17 +21,7 @@ from jobs.lake.read import pin
 from models.towers.encode import encode_items
 from models.towers.precision import PRECISIONS
 from tests.jobs.shop import Shop, publish_towers
-from tests.jobs.towers.catalogue import (
-    Catalogue,
-    day,
-    embed,
-    ended,
-    hashes_of,
-    publish_items,
-    shard,
-    texts,
-    vectors_of,
-)
+from tests.jobs.towers.catalogue import Catalogue, day, embed, ended, hashes_of, publish_items, shard, texts, vectors_of
 
 COUNT = 300
 FIRST: Catalogue = {f"i{(37 * row) % 1009:04d}": text for row, text in enumerate(texts(COUNT))}
@@ -83,9 +73,7 @@ def test_ids_out_are_ids_in_and_vectors_those_of_their_texts(shop: Shop) -> None
     facts = pin(shard(shop, day(1))).facts
     assert (facts["encoded"], facts["taken_over"], facts["ended"]) == (len(parts[0]), 0, 0)
     assert facts["full_because"] == "no earlier day given"
-    assert {"census", "read", "features", "encode", "write", "check", "wall"} <= facts[
-        "seconds"
-    ].keys()
+    assert {"census", "read", "features", "encode", "write", "check", "wall"} <= facts["seconds"].keys()
     (account,) = pin(shard(shop, day(1))).manifest.accounting
     assert (account.rows_in, account.rows_out) == (COUNT, len(parts[0]))
 
@@ -143,9 +131,7 @@ def test_a_delta_says_what_it_saved(shop: Shop) -> None:
     assert facts["taken_over"] == facts["items"] - facts["encoded"]
 
 
-@pytest.mark.parametrize(
-    "now", [{"storage": "fp32"}, {"precision": "bf16"}], ids=["storage", "precision"]
-)
+@pytest.mark.parametrize("now", [{"storage": "fp32"}, {"precision": "bf16"}], ids=["storage", "precision"])
 def test_an_earlier_day_of_other_settings_is_not_taken_over(
     shop: Shop, now: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,8 +147,13 @@ def test_an_earlier_day_of_other_settings_is_not_taken_over(
 
 def test_an_earlier_day_of_another_space_shard_or_time_is_refused(shop: Shop) -> None:
     at = shard(shop, day(2))
-    for wrong in (at.having(ds=day(1), towers="0" * 16), at.having(ds=day(1), shard="1of2"),
-                  at.having(ds=day(1), shard="0of3"), at, at.having(ds=day(3))):  # fmt: skip
+    for wrong in (
+        at.having(ds=day(1), towers="0" * 16),
+        at.having(ds=day(1), shard="1of2"),
+        at.having(ds=day(1), shard="0of3"),
+        at,
+        at.having(ds=day(3)),
+    ):
         with pytest.raises(ValueError, match="only within one space and one shard"):
             embeddings.Args(ITEMS.at(ds=day(2)), shop.towers, at, previous=wrong)
     with pytest.raises(LookupError, match="not published"):
@@ -230,9 +221,7 @@ def test_a_vector_that_is_not_finite_or_not_of_unit_norm_is_never_written(
         pin(shard(shop, day(1)))
 
 
-def test_a_lost_or_doubled_row_is_found_in_the_files(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_or_doubled_row_is_found_in_the_files(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = share.to_encode
 
     def lossy(*given: Any) -> Any:
@@ -246,17 +235,21 @@ def test_a_lost_or_doubled_row_is_found_in_the_files(
 
 def test_settings_out_of_range_are_refused(shop: Shop) -> None:
     good = embeddings.Args(ITEMS.at(ds=day(1)), shop.towers, shard(shop, day(1)))
-    for wrong in ({"precision": "fp8"}, {"storage": "int8"}, {"engine": "ray"}, {"tasks": 0},
-                  {"chunk_items": 0}, {"token_budget": -1}):  # fmt: skip
+    for wrong in (
+        {"precision": "fp8"},
+        {"storage": "int8"},
+        {"engine": "ray"},
+        {"tasks": 0},
+        {"chunk_items": 0},
+        {"token_budget": -1},
+    ):
         with pytest.raises(ValueError, match=rf"{next(iter(wrong))}|expected"):
             replace(good, **wrong)
     assert good.precision in PRECISIONS
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_chunks_and_files_change_nothing(
-    shop: Shop, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_and_files_change_nothing(shop: Shop, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.embeddings.writer.FILE_ROWS", 40)
     embed(shop, day(1), chunk_items=chunk, storage="fp32", token_budget=64)
     at = shard(shop, day(1))

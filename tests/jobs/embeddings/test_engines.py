@@ -21,12 +21,7 @@ from jobs.lake.read import pin
 from tests.jobs.shop import Shop, publish_towers
 from tests.jobs.towers.catalogue import day, embed, publish_items, shard, texts, vectors_of
 
-MARKED = [
-    "embeddings.taken_over",
-    "embeddings.encoded:2",
-    "embeddings.written:4",
-    "embeddings.checked",
-]
+MARKED = ["embeddings.taken_over", "embeddings.encoded:2", "embeddings.written:4", "embeddings.checked"]
 ROOT = Path(__file__).resolve().parents[3]
 FIRST = {f"i{row:03d}": text for row, text in enumerate(texts(200))}
 SECOND = FIRST | {f"i{row:03d}": f"nowy {row}" for row in range(0, 200, 3)}
@@ -49,18 +44,26 @@ def shop(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> Shop
     return made
 
 
-def command(
-    shop: Shop, *start: str, fault: str = "", **more: Any
-) -> subprocess.CompletedProcess[str]:
+def command(shop: Shop, *start: str, fault: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
     """The job of the second day's first shard, with the first day to take over from."""
-    flags = {"items": ITEMS.at(ds=day(2)), "towers": shop.towers, "embeddings": shard(shop, day(2)),
-             "previous": shard(shop, day(1)), "chunk_items": 8, **more}  # fmt: skip
+    flags = {
+        "items": ITEMS.at(ds=day(2)),
+        "towers": shop.towers,
+        "embeddings": shard(shop, day(2)),
+        "previous": shard(shop, day(1)),
+        "chunk_items": 8,
+        **more,
+    }
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     return subprocess.run(
-        [sys.executable, *(start or ("-m", "jobs", "embeddings")), *words], cwd=ROOT, check=False, capture_output=True,
-        text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1", "NIGHTSHELF_FAULT": fault,
-             "NIGHTSHELF_SPARK_MASTER": "local[2]"},
-    )  # fmt: skip
+        [sys.executable, *(start or ("-m", "jobs", "embeddings")), *words],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NIGHTSHELF_FAULT": fault, "NIGHTSHELF_SPARK_MASTER": "local[2]"},
+    )
 
 
 def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -72,9 +75,7 @@ def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("point", MARKED)
 def test_a_killed_shard_is_done_again_alone(shop: Shop, point: str) -> None:
-    assert {one.partition(":")[0] for one in MARKED} == {
-        one for one in POINTS if "embeddings" in one
-    }
+    assert {one.partition(":")[0] for one in MARKED} == {one for one in POINTS if "embeddings" in one}
     at, other = shard(shop, day(2)), shard(shop, day(1), "1of2")
     embed(shop, day(2), before=day(1), chunk_items=8)
     untouched, stands = pin(at).manifest, pin(other).manifest_sha256
@@ -91,13 +92,7 @@ def test_a_killed_shard_is_done_again_alone(shop: Shop, point: str) -> None:
 
 @pytest.mark.slow
 def test_torchruns_processes_share_a_shard(shop: Shop) -> None:
-    start = (
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m", "jobs", "embeddings",
-    )
+    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "jobs", "embeddings")
     embed(shop, day(2), before=day(1))
     expected = vectors_of(shard(shop, day(2)))
     done = command(shop, *start)
@@ -107,21 +102,12 @@ def test_torchruns_processes_share_a_shard(shop: Shop) -> None:
     assert told[0]["processes"] == 2
     check_same(vectors_of(shard(shop, day(2))), expected)
     names = [entry.name for entry in pin(shard(shop, day(2))).entries()]
-    assert {name.split("-")[1] for name in names if name.startswith("encoded")} == {
-        "00000",
-        "00001",
-    }
+    assert {name.split("-")[1] for name in names if name.startswith("encoded")} == {"00000", "00001"}
 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_others(shop: Shop) -> None:
-    start = (
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m", "jobs", "embeddings",
-    )
+    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "jobs", "embeddings")
     before = pin(shard(shop, day(1))).manifest_sha256
     done = command(shop, *start, fault="embeddings.encoded:2")
     assert done.returncode != 0
@@ -146,9 +132,7 @@ def test_spark_tasks_share_a_shard_and_load_the_towers_once(shop: Shop) -> None:
     assert not any(name.startswith("_") for name in names)
     folder = store.local_path(made.uri)
     assert not (folder / engines.SCRATCH).exists()
-    assert {path.name for path in folder.glob("*.parquet")} == {
-        name for name in names if "/" not in name
-    }
+    assert {path.name for path in folder.glob("*.parquet")} == {name for name in names if "/" not in name}
     embed(shop, day(2), before=day(1), engine="process")
     assert pin(shard(shop, day(2))).facts["ids_sha256"] == made.facts["ids_sha256"]
 

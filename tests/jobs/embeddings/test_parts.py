@@ -25,9 +25,7 @@ MASK = (1 << 64) - 1
 def by_hand(text: str) -> int:
     """The hash in plain integers."""
     data = text.encode()
-    found = sum(
-        (byte + 1) * pow(0x9E3779B97F4A7C15, place, 1 << 64) for place, byte in enumerate(data)
-    )
+    found = sum((byte + 1) * pow(0x9E3779B97F4A7C15, place, 1 << 64) for place, byte in enumerate(data))
     found = (found + len(data) * 0xC4CEB9FE1A85EC53) & MASK
     for mix in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         found = ((found ^ (found >> 33)) * mix) & MASK
@@ -52,10 +50,7 @@ def test_an_item_never_wanders() -> None:
 
 @pytest.mark.parametrize("shards", [2, 3, 64])
 def test_items_are_spread_evenly(shards: int) -> None:
-    for ids in (
-        [f"{row}" for row in range(64_000)],
-        [f"offer-{row:012d}" for row in range(64_000)],
-    ):
+    for ids in ([f"{row}" for row in range(64_000)], [f"offer-{row:012d}" for row in range(64_000)]):
         found = np.bincount(shard_of(pa.array(ids), shards), minlength=shards)
         expected = len(ids) / shards
         chi2 = float(((found - expected) ** 2 / expected).sum())
@@ -146,17 +141,13 @@ def test_a_delta_by_dictionaries(old: dict[str, str], new: dict[str, str]) -> No
 
 
 def test_an_item_without_a_content_hash_is_encoded_anew() -> None:
-    today = Census(
-        pa.array(["a", "b"], pa.large_string()), pa.array(["h", None], pa.large_string())
-    )
+    today = Census(pa.array(["a", "b"], pa.large_string()), pa.array(["h", None], pa.large_string()))
     found = compare(today, today)
     assert (found.todo.tolist(), found.kept.tolist()) == ([False, True], [True, False])
 
 
 def census(items: dict[str, str]) -> Census:
-    return Census(
-        *(pa.array(list(part), pa.large_string()) for part in (items.keys(), items.values()))
-    )
+    return Census(*(pa.array(list(part), pa.large_string()) for part in (items.keys(), items.values())))
 
 
 def test_shares_add_up() -> None:

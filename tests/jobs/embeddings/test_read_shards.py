@@ -40,10 +40,13 @@ def shard(number: int, dtype: type, ids: list[str], values: np.ndarray) -> Pinne
         out.facts.update(dim=DIM, space_id=SPACE)
         for part, rows in enumerate((slice(0, half), slice(half, None))):
             flat = pa.array(values[rows].astype(dtype).ravel())
-            table = pa.table({
-                "item_id": ids[rows], "content_hash": [f"h{one}" for one in ids[rows]],
-                "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
-            })  # fmt: skip
+            table = pa.table(
+                {
+                    "item_id": ids[rows],
+                    "content_hash": [f"h{one}" for one in ids[rows]],
+                    "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
+                }
+            )
             pq.write_table(table, out.folder / f"part-{part}.parquet", row_group_size=7)
         aside = out.folder / "tombstones"
         aside.mkdir()
@@ -55,10 +58,7 @@ def shard(number: int, dtype: type, ids: list[str], values: np.ndarray) -> Pinne
 def both(lake: Path, request: pytest.FixtureRequest) -> list[Pinned]:
     ids = [f"i{(37 * row) % 101:03d}" for row in range(60)]
     values = vectors(60, 0)
-    return [
-        shard(0, request.param, ids[:40], values[:40]),
-        shard(1, request.param, ids[40:], values[40:]),
-    ]
+    return [shard(0, request.param, ids[:40], values[:40]), shard(1, request.param, ids[40:], values[40:])]
 
 
 def test_every_batch_is_small_whole_and_fp32(both: list[Pinned]) -> None:

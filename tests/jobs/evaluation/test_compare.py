@@ -33,9 +33,14 @@ class Args:
 
 
 def published(
-    ds: str, lift: float = 0.0, digest: str = DIGEST, champion: str = "", towers: str = "1" * 16,
-    hostile: str = "typo", **changed: object,
-) -> Partition:  # fmt: skip
+    ds: str,
+    lift: float = 0.0,
+    digest: str = DIGEST,
+    champion: str = "",
+    towers: str = "1" * 16,
+    hostile: str = "typo",
+    **changed: object,
+) -> Partition:
     """A report whose hybrid arm is `lift` better in the second half of the queries."""
     at = REPORT.at(ds=ds, towers=towers)
     rng = np.random.default_rng(0)
@@ -49,19 +54,22 @@ def published(
             columns["query_id"] += names
             columns["measure"] += [measure] * Q
             columns["value"] += values.tolist()
-    segments = {
-        "query_id": names,
-        "group": ["wording"] * Q,
-        "segment": ["plain"] * (Q // 2) + [hostile] * (Q // 2),
-    }
+    segments = {"query_id": names, "group": ["wording"] * Q, "segment": ["plain"] * (Q // 2) + [hostile] * (Q // 2)}
     means = {arm: {name: float(values.mean()) for name in MEASURES} for arm, values in arms.items()}
     if champion:
         means["champion_hybrid"] = {name: float(base.mean()) for name in MEASURES}
     with publish(at, Args(at)) as out:
         pq.write_table(pa.table(columns), out.folder / "measures.parquet")
         pq.write_table(pa.table(segments), out.folder / "segments.parquet")
-        told = {"queries": Q, "qrels_digest": digest, "measures": means, "verdict": "pass",
-                "min_relevance": 2.0, "zero_gain": 0.0, "depth": 100} | changed  # fmt: skip
+        told = {
+            "queries": Q,
+            "qrels_digest": digest,
+            "measures": means,
+            "verdict": "pass",
+            "min_relevance": 2.0,
+            "zero_gain": 0.0,
+            "depth": 100,
+        } | changed
         (out.folder / "summary.json").write_text(json.dumps(told))
         out.facts["champion"] = {"index": champion} if champion else {}
     return at
@@ -99,9 +107,7 @@ def test_reports_of_other_judgements_are_refused(lake: Path) -> None:
         ({"depth": 60, "zero_gain": 1.0}, "zero_gain 1.0 against 0.0; depth 60 against 100"),
     ],
 )
-def test_reports_that_took_judgements_otherwise_are_refused(
-    lake: Path, changed: dict, said: str
-) -> None:
+def test_reports_that_took_judgements_otherwise_are_refused(lake: Path, changed: dict, said: str) -> None:
     before, after = published("2026-01-30"), published("2026-01-31", **changed)
     with pytest.raises(ValueError, match=said):
         compare.main(compare.Args(before, after))
@@ -109,7 +115,7 @@ def test_reports_that_took_judgements_otherwise_are_refused(
 
 def rewritten(report: Partition, change: Callable[[pa.Table], pa.Table]) -> Partition:
     """The same report with other values, published anew."""
-    old = {name: pin(report).path(name) for name in ("measures.parquet", "segments.parquet", "summary.json")}  # fmt: skip
+    old = {name: pin(report).path(name) for name in ("measures.parquet", "segments.parquet", "summary.json")}
     kept = {name: path.read_bytes() for name, path in old.items()}
     with publish(report, Args(report)) as out:
         for name, data in kept.items():
@@ -127,8 +133,7 @@ def column(table: pa.Table, name: str, change: Callable[[str], str]) -> pa.Table
 def test_reports_whose_values_are_of_other_queries_are_refused(lake: Path) -> None:
     before = published("2026-01-30")
     other = rewritten(
-        published("2026-01-31"),
-        lambda table: column(table, "query_id", lambda one: one.replace("q007", "q777")),
+        published("2026-01-31"), lambda table: column(table, "query_id", lambda one: one.replace("q007", "q777"))
     )
     with pytest.raises(ValueError, match="expected the same queries in both"):
         compare.main(compare.Args(before, other, resamples=1000))
@@ -149,10 +154,7 @@ def test_the_order_of_rows_does_not_matter(lake: Path) -> None:
 
 def test_an_arm_is_shown_as_it_is_called(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reports = [
-        rewritten(
-            published(day),
-            lambda table: column(table, "arm", {"dense": "x[/]", "hybrid": "y[red]"}.__getitem__),
-        )
+        rewritten(published(day), lambda table: column(table, "arm", {"dense": "x[/]", "hybrid": "y[red]"}.__getitem__))
         for day in ("2026-01-30", "2026-01-31")
     ]
     compare.main(compare.Args(*reports, resamples=1000))
@@ -172,9 +174,7 @@ def test_where_the_page_is_to_stand_is_looked_at_first(lake: Path, tmp_path: Pat
         compare.Args(report, report, resamples=999)
 
 
-def test_one_throw_of_the_coins_serves_all_measures_of_an_arm(
-    lake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_throw_of_the_coins_serves_all_measures_of_an_arm(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 
     def watched(differences: np.ndarray, *rest: int) -> np.ndarray:
@@ -242,14 +242,20 @@ def test_a_damaged_old_report_does_not_stop_tonights(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", "null", "NaN", "\xff", '{"measures": {}}',
-     '{"measures": {"dense": {}}, "verdict": "pass", "queries": 9}',
-     '{"measures": {"dense": {"R@60": NaN}}, "verdict": "pass", "queries": 9}',
-     '{"measures": {"dense": {"R@60": null}}, "verdict": "pass", "queries": 9}'],
-)  # fmt: skip
-def test_a_report_of_older_code_is_left_out(
-    lake: Path, text: str, caplog: pytest.LogCaptureFixture
-) -> None:
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "NaN",
+        "\xff",
+        '{"measures": {}}',
+        '{"measures": {"dense": {}}, "verdict": "pass", "queries": 9}',
+        '{"measures": {"dense": {"R@60": NaN}}, "verdict": "pass", "queries": 9}',
+        '{"measures": {"dense": {"R@60": null}}, "verdict": "pass", "queries": 9}',
+    ],
+)
+def test_a_report_of_older_code_is_left_out(lake: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     old = REPORT.at(ds="2026-01-29", towers="1" * 16)
     with publish(old, Args(old)) as out:
         (out.folder / "summary.json").write_bytes(text.encode("latin-1"))
@@ -268,9 +274,7 @@ def test_alerts_by_hand() -> None:
     assert alerts_of(nights, night("2026-01-08", 0.56), 0.05, 14) == []
     (said,) = alerts_of(nights, night("2026-01-08", 0.54), 0.05, 14)
     assert "fell to 0.540" in said and "median of the last 7 nights is 0.600" in said
-    assert alerts_of(nights[:2], night("2026-01-08", 0.1), 0.05, 14) == [], (
-        "two nights are no trend"
-    )
+    assert alerts_of(nights[:2], night("2026-01-08", 0.1), 0.05, 14) == [], "two nights are no trend"
     (said,) = alerts_of([], night("2026-01-08", 0.6, served=0.59, age_days=15), 0.05, 14)
     assert "of 15 days ago" in said
     (said,) = alerts_of([], night("2026-01-08", 0.6, served=0.5, age_days=2), 0.05, 14)

@@ -29,9 +29,7 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
         lines["qrels"] += [f"{query} 0 {item} {rng.integers(0, 4)}" for item in right]
         for arm, lift in (("old", 0.4), ("new", 0.9)):
             scores = {item: rng.random() + lift * (item in right) for item in ITEMS}
-            lines[arm] += [
-                f"{query} Q0 {item} 0 {score:.6f} {arm}" for item, score in scores.items()
-            ]
+            lines[arm] += [f"{query} Q0 {item} 0 {score:.6f} {arm}" for item, score in scores.items()]
     for name, rows in lines.items():
         (tmp_path / f"{name}.trec").write_text("\n".join(rows) + "\n")
     return tmp_path / "old.trec", tmp_path / "new.trec", tmp_path / "qrels.trec"
@@ -45,9 +43,7 @@ def test_values_are_those_of_trec_eval(files: tuple[Path, Path, Path], tmp_path:
     for name, path in (("old", old), ("new", new)):
         with path.open() as file:
             run = pytrec_eval.parse_run(file)
-        theirs = pytrec_eval.RelevanceEvaluator(
-            judged, {"recall.10,60", "ndcg_cut.10", "map_cut.100"}
-        ).evaluate(run)
+        theirs = pytrec_eval.RelevanceEvaluator(judged, {"recall.10,60", "ndcg_cut.10", "map_cut.100"}).evaluate(run)
         kept = [one for query, one in theirs.items() if max(judged[query].values()) >= 1]
         for ours, key in (
             ("R@10", "recall_10"),
@@ -66,18 +62,24 @@ def test_values_are_those_of_trec_eval(files: tuple[Path, Path, Path], tmp_path:
     assert rows.num_rows == 2 * told["queries"] * 6
 
 
-def test_from_the_command_line_with_nothing_but_files(
-    files: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+def test_from_the_command_line_with_nothing_but_files(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     old, new, qrels = files
-    words = [sys.executable, "-m", "jobs", "evaluate", "--rankings", f"{old},{new}", "--qrels", str(qrels),
-             "--measures", "R@60 RR@60 Success@1", "--resamples", "1000"]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "jobs",
+        "evaluate",
+        "--rankings",
+        f"{old},{new}",
+        "--qrels",
+        str(qrels),
+        "--measures",
+        "R@60 RR@60 Success@1",
+        "--resamples",
+        "1000",
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert set(json.loads(done.stdout.splitlines()[-1])["arms"]["old"]) == {
-        "R@60",
-        "RR@60",
-        "Success@1",
-    }
+    assert set(json.loads(done.stdout.splitlines()[-1])["arms"]["old"]) == {"R@60", "RR@60", "Success@1"}
     assert "better" in done.stderr and "p corrected" in done.stderr
 
 
@@ -97,9 +99,7 @@ def test_from_the_command_line_with_nothing_but_files(
         ({"rankings": ",".join(f"{n}.trec" for n in range(12))}, "expected 1,320 or more"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(
-    files: tuple[Path, Path, Path], change: dict, said: str
-) -> None:
+def test_what_cannot_be_judged_is_refused(files: tuple[Path, Path, Path], change: dict, said: str) -> None:
     given = {"rankings": str(files[0]), "qrels": str(files[2]), "resamples": 1000}
     with pytest.raises(ValueError, match=said):
         main(Args(**{**given, **change}))
@@ -110,15 +110,11 @@ def test_a_measure_that_is_none_is_told_before_any_file_is_read() -> None:
         Args("absent.trec", "absent.qrels", measures="R@10 MRR")
 
 
-def test_a_ranking_of_other_queries_is_refused_and_not_worth_0(
-    files: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+def test_a_ranking_of_other_queries_is_refused_and_not_worth_0(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     old, _, qrels = files
     other = tmp_path / "other.trec"
     other.write_text(old.read_text().replace("q", "Q"))  # Q0 stays Q0
-    with pytest.raises(
-        ValueError, match="other.trec: none of its 80 queries, such as 'Q00'.*'q00'"
-    ):
+    with pytest.raises(ValueError, match="other.trec: none of its 80 queries, such as 'Q00'.*'q00'"):
         main(Args(f"{old},{other}", str(qrels)))
 
 
@@ -131,9 +127,7 @@ def test_how_many_judged_queries_each_arm_answers_is_told(
     few.write_text("\n".join([*kept, "strange Q0 i001 1 1 few"]) + "\n")
     told = main(Args(f"{old},{few}", str(qrels), "R@60", out=str(tmp_path / "out")))
     assert told["answered"] == {"old": told["queries"], "few": 7}
-    assert (
-        json.loads((tmp_path / "out" / "summary.json").read_text())["answered"] == told["answered"]
-    )
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["answered"] == told["answered"]
     rows = [re.sub("[│┃]", " ", line).split() for line in capsys.readouterr().err.splitlines()]
     assert any(row == ["arm", "answered", "R@60"] for row in rows)
     assert next(row[:2] for row in rows if row[:1] == ["few"]) == ["few", "7"]
@@ -162,9 +156,7 @@ def test_an_arm_is_shown_as_its_file_is_called(
     assert "against x[red][31m[bold;" in shown
 
 
-def test_where_it_is_to_be_written_is_looked_at_first(
-    files: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+def test_where_it_is_to_be_written_is_looked_at_first(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(FileExistsError):
         main(Args("absent.trec", str(files[2]), out=str(tmp_path / "taken")))

@@ -21,14 +21,16 @@ def tables(seed: int = 0, n_queries: int = 12) -> tuple[pa.Table, pa.Table]:
     names = [f"q{row:02d}" for row in range(n_queries)]
     ranked = [rng.permutation(150)[:100] for _ in names]
     scores = -np.sort(-rng.random((n_queries, 100)).astype(np.float32), axis=1)
-    parts = [
-        rows_of(arm, names, Ranked(np.array(ranked), scores), items) for arm in ("dense", "sparse")
-    ]
-    judged = [(name, f"i{item:03d}", float(rng.integers(0, 4))) for name in names
-              for item in rng.permutation(150)[:12]]  # fmt: skip
+    parts = [rows_of(arm, names, Ranked(np.array(ranked), scores), items) for arm in ("dense", "sparse")]
+    judged = [(name, f"i{item:03d}", float(rng.integers(0, 4))) for name in names for item in rng.permutation(150)[:12]]
     judged += [(name, "i999", 3.0) for name in names]  # never shown
-    qrels = pa.table({"query_id": [row[0] for row in judged], "item_id": [row[1] for row in judged],
-                      "relevance": [row[2] for row in judged]})  # fmt: skip
+    qrels = pa.table(
+        {
+            "query_id": [row[0] for row in judged],
+            "item_id": [row[1] for row in judged],
+            "relevance": [row[2] for row in judged],
+        }
+    )
     return pa.concat_tables(parts), qrels
 
 
@@ -41,9 +43,7 @@ def test_per_query_values_are_kept_as_rows() -> None:
 
 
 def test_the_interval_narrows_with_the_number_of_queries() -> None:
-    few, many = (
-        evaluate(*tables(n_queries=n), 2.0, 0.0).intervals("dense")["R@60"] for n in (10, 90)
-    )
+    few, many = (evaluate(*tables(n_queries=n), 2.0, 0.0).intervals("dense")["R@60"] for n in (10, 90))
     assert few.low < few.value < few.high
     assert many.high - many.low < few.high - few.low
 
@@ -60,10 +60,7 @@ def test_an_id_with_white_space_stays_one_field_of_a_run_file(tmp_path: Path) ->
     ids = pa.array(["a b", "c\td"], pa.string())
     ranked = Ranked(np.array([[1, 0, -1]]), np.array([[0.5, 0.25, -np.inf]], np.float32))
     write_trec(rows_of("dense", ["q"], ranked, ids), tmp_path / "dense.trec")
-    assert (tmp_path / "dense.trec").read_text().splitlines() == [
-        "q Q0 c%20d 1 0.5 dense",
-        "q Q0 a%20b 2 0.25 dense",
-    ]
+    assert (tmp_path / "dense.trec").read_text().splitlines() == ["q Q0 c%20d 1 0.5 dense", "q Q0 a%20b 2 0.25 dense"]
 
 
 def test_a_run_file_is_read_in_the_order_of_its_scores(tmp_path: Path) -> None:
@@ -71,23 +68,15 @@ def test_a_run_file_is_read_in_the_order_of_its_scores(tmp_path: Path) -> None:
     path.write_text("q1 Q0 a 1 0.5 x\nq1 Q0 b 2 0.7 x\nq1 Q0 c 3 0.5 x\nq0 Q0 a 9 -1 x\n")
     rows = read_run(path).to_pydict()
     assert rows["query_id"] == ["q0", "q1", "q1", "q1"]
-    assert rows["item_id"] == ["a", "b", "c", "a"], (
-        "equals by the larger id, whatever the rank says"
-    )
+    assert rows["item_id"] == ["a", "b", "c", "a"], "equals by the larger id, whatever the rank says"
     assert rows["rank"] == [1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("gap", ["\t", "  ", " \t "])
 def test_fields_may_be_apart_by_any_space(tmp_path: Path, gap: str) -> None:
     path = tmp_path / "qrels"
-    path.write_text(
-        "\n".join(gap.join(row) for row in (("q", "0", "a", "2"), ("q", "0", "b", "0"))) + "\n\n"
-    )
-    assert read_qrels(path).to_pydict() == {
-        "query_id": ["q", "q"],
-        "item_id": ["a", "b"],
-        "relevance": [2.0, 0.0],
-    }
+    path.write_text("\n".join(gap.join(row) for row in (("q", "0", "a", "2"), ("q", "0", "b", "0"))) + "\n\n")
+    assert read_qrels(path).to_pydict() == {"query_id": ["q", "q"], "item_id": ["a", "b"], "relevance": [2.0, 0.0]}
 
 
 @pytest.mark.parametrize(
@@ -117,9 +106,7 @@ def test_a_broken_file_says_where(tmp_path: Path, text: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["NULL", "nan", "", "N/A", "-inf", "one"])
 @pytest.mark.parametrize("gap", [" ", "\t", "  "])
-def test_a_score_that_is_no_number_is_refused_either_way(
-    tmp_path: Path, gap: str, text: str
-) -> None:
+def test_a_score_that_is_no_number_is_refused_either_way(tmp_path: Path, gap: str, text: str) -> None:
     path = tmp_path / "run"
     lines = (("q", "Q0", "a", "1", "2.5", "x"), ("q", "Q0", "b", "2", text, "x"))
     path.write_text("\n".join(gap.join(line) for line in lines) + "\n")
@@ -165,14 +152,18 @@ def test_a_better_arm_is_told_from_one_that_is_alike() -> None:
     rankings, qrels = tables(n_queries=60)
     best = [
         (q, i, r)
-        for q, i, r in zip(
-            *(qrels.column(n).to_pylist() for n in ("query_id", "item_id", "relevance")),
-            strict=True,
-        )
+        for q, i, r in zip(*(qrels.column(n).to_pylist() for n in ("query_id", "item_id", "relevance")), strict=True)
         if r >= 2
     ]
-    rows = pa.table({"arm": ["hybrid"] * len(best), "query_id": [q for q, _, _ in best], "item_id": [i for _, i, _ in best],
-                     "rank": pa.array([1 + n for n in range(len(best))], pa.int32()), "score": [0.0] * len(best)})  # fmt: skip
+    rows = pa.table(
+        {
+            "arm": ["hybrid"] * len(best),
+            "query_id": [q for q, _, _ in best],
+            "item_id": [i for _, i, _ in best],
+            "rank": pa.array([1 + n for n in range(len(best))], pa.int32()),
+            "score": [0.0] * len(best),
+        }
+    )
     found = evaluate(pa.concat_tables([rankings, rows]), qrels, 2.0, 0.0, depth=100)
     assert pairs_of(found) == [("dense", "sparse"), ("hybrid", "dense")]
     said = {(one.arm, one.measure): one for one in compare(found, pairs_of(found), resamples=2_000)}
@@ -183,29 +174,32 @@ def test_a_better_arm_is_told_from_one_that_is_alike() -> None:
 
 
 def test_segments_by_hand() -> None:
-    items = pa.table({
-        "item_id": ["a", "b", "c", "d"],
-        "title": ["Tenisówki Acme czarne", "Wiertarka udarowa", "Lampa", "Stół Nordvik Home"],
-        "category": ["Obuwie > Sportowe", "Dom > Narzędzia", "Dom", "Ogród"],
-        "brand": ["Acme", "", "", "Nordvik Home"],
-    })  # fmt: skip
-    asked = {
-        "q1": ("tenisowki acme", "head", ["a"]), "q2": ("wiertrka", "tail", ["b"]),
-        "q3": ("cos do domu xr200", "tail", ["b", "c", "d", "a"]), "q4": ("nordvik home", "torso", ["d"]),
-    }  # fmt: skip
-    queries = pa.table({"query_id": list(asked), "query": [one[0] for one in asked.values()],
-                        "segment": [one[1] for one in asked.values()]})  # fmt: skip
-    rows = [(name, item) for name, (_, _, right) in asked.items() for item in right]
-    qrels = pa.table(
+    items = pa.table(
         {
-            "query_id": [r[0] for r in rows],
-            "item_id": [r[1] for r in rows],
-            "relevance": [1.0] * len(rows),
+            "item_id": ["a", "b", "c", "d"],
+            "title": ["Tenisówki Acme czarne", "Wiertarka udarowa", "Lampa", "Stół Nordvik Home"],
+            "category": ["Obuwie > Sportowe", "Dom > Narzędzia", "Dom", "Ogród"],
+            "brand": ["Acme", "", "", "Nordvik Home"],
         }
     )
-    groups = segments_of(
-        judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string())
+    asked = {
+        "q1": ("tenisowki acme", "head", ["a"]),
+        "q2": ("wiertrka", "tail", ["b"]),
+        "q3": ("cos do domu xr200", "tail", ["b", "c", "d", "a"]),
+        "q4": ("nordvik home", "torso", ["d"]),
+    }
+    queries = pa.table(
+        {
+            "query_id": list(asked),
+            "query": [one[0] for one in asked.values()],
+            "segment": [one[1] for one in asked.values()],
+        }
     )
+    rows = [(name, item) for name, (_, _, right) in asked.items() for item in right]
+    qrels = pa.table(
+        {"query_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "relevance": [1.0] * len(rows)}
+    )
+    groups = segments_of(judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string()))
 
     def of(group: str, name: str) -> list[bool]:
         return groups[group][name].tolist()

@@ -62,8 +62,14 @@ def at(shop: Shop) -> Partition:
 
 def args(shop: Shop, **settings: object) -> categories.Args:
     given = (shop.embeddings(), shop.towers, shop.items, shop.queries, at(shop))
-    wanted = {"factory": "IVF16,Flat", "recall_depth": 20, "min_items": 20, "centroids": 4,
-              "flat_below": 30, "recall_target": 0.9} | settings  # fmt: skip
+    wanted = {
+        "factory": "IVF16,Flat",
+        "recall_depth": 20,
+        "min_items": 20,
+        "centroids": 4,
+        "flat_below": 30,
+        "recall_target": 0.9,
+    } | settings
     return categories.Args(*given, **wanted)  # type: ignore[arg-type]
 
 
@@ -154,10 +160,8 @@ def other_space(path: Path) -> None:
         # the last part, the rest, holds more items than the first
         ("part-00000.faiss", lambda path: shutil.copy(max(path.parent.glob("part-*")), path), "part 0 holds"),
     ],
-)  # fmt: skip
-def test_what_does_not_belong_together_is_refused(
-    shop: Shop, name: str, change: object, blamed: str
-) -> None:
+)
+def test_what_does_not_belong_together_is_refused(shop: Shop, name: str, change: object, blamed: str) -> None:
     spoilt = spoil(shop, name, change)
     with pytest.raises(RuntimeError, match=blamed):
         load_categories(spoilt)
@@ -189,8 +193,6 @@ def test_the_verdict_by_hand() -> None:
     assert verdict(single, slow).startswith(
         "The single index is better: categories take x2.00 of its median time and x0.90"
     )
-    assert verdict(single, replace(slow, p50_ms=0.5, bytes=1100)).startswith(
-        "Categories are better"
-    )
+    assert verdict(single, replace(slow, p50_ms=0.5, bytes=1100)).startswith("Categories are better")
     assert verdict(single, replace(slow, p50_ms=1.05)).startswith("Neither is clearly better")
     assert verdict(single, replace(slow, p50_ms=1.0, bytes=1100)).startswith("The single index")

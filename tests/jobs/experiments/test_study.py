@@ -24,8 +24,7 @@ def test_two_workers_share_a_grid(lake: Path) -> None:
     assert len(one.points()) == 4
     claims = [worker.claim() for worker in (one, other, one, other)]
     names = [claim.point for claim in claims if claim]
-    assert names == ["batch_size=6;r_min=0", "batch_size=6;r_min=2",
-                     "batch_size=12;r_min=0", "batch_size=12;r_min=2"]  # fmt: skip
+    assert names == ["batch_size=6;r_min=0", "batch_size=6;r_min=2", "batch_size=12;r_min=0", "batch_size=12;r_min=2"]
     assert one.claim() is None
     assert claims[0] is not None
     assert claims[0].setting == {"batch_size": 6, "r_min": 0}
@@ -78,7 +77,7 @@ def test_a_trial_that_failed_is_begun_again_only_when_asked(lake: Path) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_sampler_chooses_as_many_as_asked_and_takes_up_what_was_left(lake: Path, sampler: str) -> None:  # fmt: skip
+def test_a_sampler_chooses_as_many_as_asked_and_takes_up_what_was_left(lake: Path, sampler: str) -> None:
     found = study("lr=0.001..0.1~;star=continue,restart", sampler)
     assert found.points() == [NEXT] * 5
     seen = []

@@ -61,12 +61,17 @@ class Commands:
         rng = np.random.default_rng(0)  # the same queries, easy and hard, for all towers
         values = np.clip(worth + rng.normal(0, 0.05, QUERIES), 0, 1)
         splits = ["dev" if row % 2 else "test" for row in range(QUERIES)]
-        table = pa.table({
-            "query_id": [f"{row:03d}" for row in range(QUERIES)], "split": splits,
-            "segment": ["tail"] * QUERIES, "typo": [row < 10 for row in range(QUERIES)],
-            "model_number": [False] * QUERIES, "length": ["1 word"] * QUERIES,
-            **dict.fromkeys(MEASURES, values),
-        })  # fmt: skip
+        table = pa.table(
+            {
+                "query_id": [f"{row:03d}" for row in range(QUERIES)],
+                "split": splits,
+                "segment": ["tail"] * QUERIES,
+                "typo": [row < 10 for row in range(QUERIES)],
+                "model_number": [False] * QUERIES,
+                "length": ["1 word"] * QUERIES,
+                **dict.fromkeys(MEASURES, values),
+            }
+        )
         pq.write_table(table, out.folder / "measures.parquet")  # type: ignore[attr-defined]
         mean = float(values[1::2].mean())
         told = {"dev": {"all": {name: [mean, mean, mean] for name in MEASURES}}}
@@ -101,9 +106,7 @@ def run(**settings: object) -> dict[str, object]:
 
 
 def names_in(root: Path) -> list[str]:
-    return sorted(
-        str(path.relative_to(root)) for path in root.rglob("*") if "sweep_v1" not in str(path)
-    )
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if "sweep_v1" not in str(path))
 
 
 def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> None:
@@ -112,16 +115,15 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     assert (said["trials"], said["failed"], said["left"]) == (4, 0, 0)
     # step 1 once for each batch size and seed, mining and step 3 for each setting and seed
     jobs = [line.split()[0] for line in commands.log]
-    assert (jobs.count("towers"), jobs.count("negatives"), jobs.count("measure")) == (
-        4 + 8,
-        8,
-        4 + 8,
-    )
+    assert (jobs.count("towers"), jobs.count("negatives"), jobs.count("measure")) == (4 + 8, 8, 4 + 8)
     assert names_in(lake) == before  # the nightly lake has the study and nothing else
     made = pin(SWEEP_AT)
     rows = pq.read_table(made.path("measures.parquet")).to_pylist()
-    found = {(row["point"], row["stage"]): row for row in rows
-             if (row["slice"], row["split"], row["measure"]) == ("all", "dev", "R@60")}  # fmt: skip
+    found = {
+        (row["point"], row["stage"]): row
+        for row in rows
+        if (row["slice"], row["split"], row["measure"]) == ("all", "dev", "R@60")
+    }
     one = found["batch_size=12;r_min=0", "star"]
     in_batch = found["batch_size=12;r_min=0", "in_batch"]
     assert one["queries"] == QUERIES // 2
@@ -155,12 +157,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
 def test_after_success_only_the_best_trials_towers_stay(commands: Commands, lake: Path) -> None:
     freed = run()["freed_bytes"]
     left = [path.name for path in (lake.parent / "var/trials" / f"{DS}-trying").iterdir()]
-    assert sorted(name.split("-")[0] for name in left) == [
-        *["measure"] * 6,
-        "negatives",
-        "towers",
-        "towers",
-    ]
+    assert sorted(name.split("-")[0] for name in left) == [*["measure"] * 6, "negatives", "towers", "towers"]
     assert int(str(freed)) > 4 * 1000
     # what it found can be told again, and nothing is trained for it
     count = len(commands.log)
@@ -184,8 +181,7 @@ def test_a_trial_that_fails_is_told_and_ends_nothing(commands: Commands) -> None
     assert run(retry="on")["failed"] == 0
     commands.broken = "towers"
     with pytest.raises(RuntimeError, match="none of 4 trials went well: jobs.towers.train: exit code 1"):
-        run(space="batch_size=3,4,5,6", stages="in_batch", fixed="epochs=2",
-            sweep=SWEEP_AT.having(study="other"))  # fmt: skip
+        run(space="batch_size=3,4,5,6", stages="in_batch", fixed="epochs=2", sweep=SWEEP_AT.having(study="other"))
 
 
 def test_a_killed_sweep_goes_on_and_does_nothing_twice(
@@ -207,7 +203,7 @@ def test_a_killed_sweep_goes_on_and_does_nothing_twice(
     assert len(lines) == len(set(lines)) == 2 * 2 + 3 * 4
 
 
-def noted(path: Path, commands: Commands, bench: object, job: str, argv: Sequence[str], root: Path, lock: int) -> None:  # fmt: skip
+def noted(path: Path, commands: Commands, bench: object, job: str, argv: Sequence[str], root: Path, lock: int) -> None:
     commands.run(bench, job, argv, root, lock)
     with path.open("a") as file:
         file.write(f"{root.name}\n")
@@ -220,12 +216,13 @@ def test_mlflow_has_the_study_its_trials_and_their_figures(commands: Commands) -
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["R_at_60"] > 0.4
     runs = api.search_runs([parent.info.experiment_id])
-    children = [
-        one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id
-    ]
+    children = [one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert {one.info.run_name for one in children} == {
-        "batch_size=6;r_min=0", "batch_size=6;r_min=2", "batch_size=12;r_min=0", "batch_size=12;r_min=2",
-    }  # fmt: skip
+        "batch_size=6;r_min=0",
+        "batch_size=6;r_min=2",
+        "batch_size=12;r_min=0",
+        "batch_size=12;r_min=2",
+    }
     assert {one.data.params["batch_size"] for one in children} == {"6", "12"}
 
 
@@ -243,8 +240,7 @@ def test_a_dags_three_phases_are_one_sweep(commands: Commands) -> None:
     assert len(commands.log) == count
     commands.broken = "negatives"
     with pytest.raises(RuntimeError, match="batch_size=3;r_min=0: jobs.towers.mine"):
-        run(only="work", point="batch_size=3;r_min=0", space="batch_size=3;r_min=0",
-            sweep=SWEEP_AT.having(study="red"))  # fmt: skip
+        run(only="work", point="batch_size=3;r_min=0", space="batch_size=3;r_min=0", sweep=SWEEP_AT.having(study="red"))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +264,7 @@ def test_a_sweep_that_cannot_be_is_refused_before_it_begins(
 
 
 @pytest.mark.slow
-def test_a_real_sweep_of_two_batch_sizes_and_two_windows(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_real_sweep_of_two_batch_sizes_and_two_windows(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish_classroom()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = names_in(lake)

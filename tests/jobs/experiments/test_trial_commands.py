@@ -38,9 +38,7 @@ def test_a_command_that_fails_is_told_by_its_last_line(
     assert str(said.value).startswith("towers: exit code 3: no [31mroom (log: ")
 
 
-def test_a_command_that_takes_too_long_is_ended(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_that_takes_too_long_is_ended(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instead(tmp_path / "python", "exec sleep 60", monkeypatch)
     bench.limit_s = 0.3
     started = time.monotonic()
@@ -53,9 +51,7 @@ def test_what_a_killed_worker_left_running_is_waited_for(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command holds the lock as well: nobody starts the same beside it."""
-    instead(
-        tmp_path / "python", f"touch {tmp_path}/begun; sleep 1; touch {tmp_path}/ended", monkeypatch
-    )
+    instead(tmp_path / "python", f"touch {tmp_path}/begun; sleep 1; touch {tmp_path}/ended", monkeypatch)
     if not (pid := os.fork()):
         try:
             with trials._held(tmp_path / "lock") as lock:

@@ -47,11 +47,7 @@ class Catalogue:
         """A day later: some items end, some change, some are new, and one that ended comes back."""
         rng = np.random.default_rng(day)
         stays = rng.random(len(self.ids)) >= rate
-        ids, hashes, vectors = (
-            self.ids[stays],
-            self.hashes[stays].copy(),
-            self.vectors[stays].copy(),
-        )
+        ids, hashes, vectors = (self.ids[stays], self.hashes[stays].copy(), self.vectors[stays].copy())
         changed = np.flatnonzero(rng.random(len(ids)) < rate)
         hashes[changed] = [f"{day}-{row}" for row in changed]
         vectors[changed] = items(len(changed), seed=1000 + day)
@@ -78,10 +74,13 @@ class Catalogue:
             mine = np.array([sum(name.encode()) % shards == number for name in self.ids])
             mine = np.random.default_rng(1).permutation(np.flatnonzero(mine))
             flat = pa.array(self.vectors[mine].reshape(-1))
-            table = pa.table({
-                "item_id": self.ids[mine].tolist(), "content_hash": self.hashes[mine].tolist(),
-                "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
-            })  # fmt: skip
+            table = pa.table(
+                {
+                    "item_id": self.ids[mine].tolist(),
+                    "content_hash": self.hashes[mine].tolist(),
+                    "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
+                }
+            )
             with publish(to, Args(to), [_items(ds)]) as out:
                 out.write_table(table)
                 out.facts.update(space_id=SPACE, dim=DIM)
@@ -118,9 +117,7 @@ def code(ds: str, quantiser: Partition, before: str = "", shards: int = SHARDS) 
         shard = f"{number}of{shards}"
         at = {"towers": SPACE, "shard": shard}
         previous = CODES.at(ds=before, **at) if before else Partition()
-        codes.main(
-            codes.Args(EMBEDDINGS.at(ds=ds, **at), quantiser, CODES.at(ds=ds, **at), previous)
-        )
+        codes.main(codes.Args(EMBEDDINGS.at(ds=ds, **at), quantiser, CODES.at(ds=ds, **at), previous))
     return CODES.at(ds=ds, towers=SPACE, shard=f"0of{shards}")
 
 

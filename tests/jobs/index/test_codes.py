@@ -30,7 +30,7 @@ SETTINGS = {"nprobe": 10, "k_factor": 4, "efSearch": 64}
 
 def index_of(first: Partition, quantiser: Partition) -> faiss.Index:
     together, learnt = merged(first), Quantiser.open(pin(quantiser))
-    return fill(learnt.trained, learnt.factory, len(together.ids), together.blocks(500), together.refine(700))  # fmt: skip
+    return fill(learnt.trained, learnt.factory, len(together.ids), together.blocks(500), together.refine(700))
 
 
 @pytest.mark.parametrize("factory", ["IVF32,SQ8", "IVF32,PQ16x4fs,Refine(SQ8)", "Flat"])
@@ -41,7 +41,7 @@ def test_three_shards_answer_as_one_index(lake: Path, factory: str) -> None:
     first = code(DAYS[0], learnt)
     ids, vectors = catalogue.sorted
     assert merged(first).ids.to_pylist() == ids
-    alone = faiss.index_factory(32, "IVF32,SQ8" if factory == "IVF32,SQ8" else "Flat", faiss.METRIC_INNER_PRODUCT)  # fmt: skip
+    alone = faiss.index_factory(32, "IVF32,SQ8" if factory == "IVF32,SQ8" else "Flat", faiss.METRIC_INNER_PRODUCT)
     if factory == "IVF32,SQ8":
         alone = faiss.clone_index(Quantiser.open(pin(learnt)).trained)
         alone.nprobe = 10
@@ -69,9 +69,7 @@ def test_ten_days_of_changes_end_where_coding_anew_ends(lake: Path) -> None:
         updated = [pin(one).manifest for one in siblings(code(ds, learnt, before))]
         taken = sum(one.facts["taken_over"] for one in updated) / len(catalogue.ids)
         assert 0.9 < taken < 0.97
-        assert sum(one.facts["ended"] for one in updated) == len(gone), (
-            "a changed item has not ended"
-        )
+        assert sum(one.facts["ended"] for one in updated) == len(gone), "a changed item has not ended"
         if number in (1, 5, 10):
             anew = [pin(one).manifest for one in siblings(code(ds, learnt))]
             assert [one.content_sha256 for one in updated] == [one.content_sha256 for one in anew]
@@ -82,9 +80,7 @@ def test_ten_days_of_changes_end_where_coding_anew_ends(lake: Path) -> None:
     exact = brute(ASKED, vectors, 20)
     old = overlap(ask(index_of(first, learnt), ASKED, 20, SETTINGS).items, exact)
     retrained = quantise(DAYS[10], catalogue, factory, "1" * 16)
-    new = overlap(
-        ask(index_of(code(DAYS[10], retrained), retrained), ASKED, 20, SETTINGS).items, exact
-    )
+    new = overlap(ask(index_of(code(DAYS[10], retrained), retrained), ASKED, 20, SETTINGS).items, exact)
     assert old >= new - 0.02
 
 
@@ -138,9 +134,7 @@ def test_a_quantiser_of_another_space_is_refused(lake: Path) -> None:
 
 
 @pytest.mark.parametrize("factory", ["IVF32,SQ8", "IVF32,SQ4,Refine(SQ8)", "RR32,IVF32,RaBitQ4"])
-def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(
-    lake: Path, tmp_path: Path, factory: str
-) -> None:
+def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(lake: Path, tmp_path: Path, factory: str) -> None:
     """FAISS's own merge on disk keeps the path, and a renamed folder breaks it."""
     catalogue = Catalogue.first(1000)
     catalogue.embed(DAYS[0])
@@ -156,7 +150,7 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(
     made.rename(tmp_path / "moved")
     (tmp_path / "moved" / "index.ivfdata").chmod(0o444)
     again = faiss.read_index(str(tmp_path / "moved" / INDEX_FILE), MAPPED)
-    expected = ask(index_of(siblings(CODES.at(ds=DAYS[0], towers=SPACE, shard="0of3"))[0], learnt), ASKED, 20, SETTINGS)  # fmt: skip
+    expected = ask(index_of(siblings(CODES.at(ds=DAYS[0], towers=SPACE, shard="0of3"))[0], learnt), ASKED, 20, SETTINGS)
     found = ask(again, ASKED, 20, SETTINGS)
     assert (found.items == expected.items).all()
     assert (found.scores == expected.scores).all()

@@ -54,7 +54,7 @@ def rank(shop: Shop, **settings: Any) -> tuple[Pinned, dict[str, dict[str, list[
     rankings.main(rankings.Args(*given, **settings))
     pinned = pin(shop.rankings)
     found: dict[str, dict[str, list[str]]] = {arm: {} for arm in pinned.facts["arms"]}
-    rows = read_table(pinned).sort_by([("arm", "ascending"), ("query_id", "ascending"), ("rank", "ascending")])  # fmt: skip
+    rows = read_table(pinned).sort_by([("arm", "ascending"), ("query_id", "ascending"), ("rank", "ascending")])
     for row in rows.to_pylist():
         found[row["arm"]].setdefault(row["query_id"], []).append(row["item_id"])
     return pinned, found
@@ -98,7 +98,7 @@ def test_k1_and_b_are_chosen_by_what_they_are_worth(shop: Shop) -> None:
     worths = {(row["k1"], row["b"]): row["worth"] for row in found["tried"]}
     assert len(worths) == 16 and (1.2, 0.75) in worths
     assert worths[found["k1"], found["b"]] in (worths[1.2, 0.75], max(worths.values()))
-    assert [(row["k1"], row["b"]) for row in found["tried"] if row["chosen"]] == [(found["k1"], found["b"])]  # fmt: skip
+    assert [(row["k1"], row["b"]) for row in found["tried"] if row["chosen"]] == [(found["k1"], found["b"])]
     assert found["items"] == 401
     # the whole catalogue was looked at, so the served arm is worth what was found
     bundle = open_bundle(pin(shop.index))
@@ -116,8 +116,10 @@ def test_without_judgements_all_stays_as_usual(changed: Shop) -> None:
     facts = pin(changed.index).facts
     assert facts["fusion"] == Vote()._asdict() and facts["fusion_by_class"] == {}
     assert [(row["method"], row["worth"], row["queries"]) for row in facts["fusions"]] == [
-        ("rrf", None, 0), ("minmax", None, 0), ("zscore", None, 0),
-    ]  # fmt: skip
+        ("rrf", None, 0),
+        ("minmax", None, 0),
+        ("zscore", None, 0),
+    ]
     assert facts["bm25"] == {"k1": 1.2, "b": 0.75, "items": 0, "queries": 0, "tried": []}
 
 
@@ -131,7 +133,7 @@ def test_a_sample_has_the_judged_items_and_no_more_than_wanted(wanted: int) -> N
 
 def test_every_hybrid_is_an_arm_and_the_champion_has_its_own_alone(changed: Shop) -> None:
     pinned, shown = rank(changed, champion=changed.index)
-    assert list(shown) == ["dense", "sparse", *HYBRIDS, "champion_dense", "champion_sparse", "champion_hybrid"]  # fmt: skip
+    assert list(shown) == ["dense", "sparse", *HYBRIDS, "champion_dense", "champion_sparse", "champion_hybrid"]
     bundle = load_bundle(pin(changed.index))
     rows = read_table(pin(changed.queries))
     text = dict(zip(strings(rows, "query_id"), strings(rows, "query"), strict=True))
@@ -175,7 +177,7 @@ def test_classes_with_a_vote_of_their_own_are_served_by_it(changed: Shop) -> Non
     ranked = bundle.rank(["RED   shoes", *ASKED[1:]], 50)
     wide = bundle.rank(["RED   shoes", *ASKED[1:]], 200)
     classes = np.array(["2 words", "3-4 words", "3-4 words"])
-    expected = fuse_by_class(wide["dense"], wide["sparse"], 50, Vote(**bundle.facts["fusion"]), plain, classes)  # fmt: skip
+    expected = fuse_by_class(wide["dense"], wide["sparse"], 50, Vote(**bundle.facts["fusion"]), plain, classes)
     np.testing.assert_array_equal(ranked["hybrid"].items, expected.items)
     alone = bundle.rank(ASKED[1:2], 50)["hybrid"]
     np.testing.assert_array_equal(alone.items[0], ranked["hybrid"].items[1])
@@ -218,7 +220,7 @@ def test_a_bundle_may_have_no_sparse_arm(
         assert "dense" in said and "sparse" not in said and "hybrid" not in said
 
 
-@pytest.mark.parametrize("wrong", [{"sparse": "no"}, {"sparse_items": -1}, {"class_queries": -1}, {"language": "xx"}])  # fmt: skip
+@pytest.mark.parametrize("wrong", [{"sparse": "no"}, {"sparse_items": -1}, {"class_queries": -1}, {"language": "xx"}])
 def test_settings_out_of_range_are_refused(shop: Shop, wrong: dict[str, Any]) -> None:
     given = (shop.codes(), shop.quantiser, shop.embeddings(), shop.towers, shop.items, shop.queries)
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -272,12 +274,7 @@ def test_a_run_file_is_an_arm_as_it_was_delivered(changed: Shop, tmp_path: Path)
     given = {name: items for name, items in shown.items() if name != left_out}
     given["f" * 40] = ["item-0000"]  # a query that nobody judged
     pinned, found = rank(changed, runs=deliver(changed, {"shop.trec": given}, tmp_path / "in"))
-    assert list(found) == [
-        "dense",
-        "sparse",
-        *HYBRIDS,
-        "run_shop",
-    ]  # no dev query: nothing to fit on
+    assert list(found) == ["dense", "sparse", *HYBRIDS, "run_shop"]  # no dev query: nothing to fit on
     judged = [name for name in found["dense"] if name != left_out]
     assert found["run_shop"] == {name: shown[name][:100] for name in judged}
     facts = pinned.facts["runs"]["shop"]
@@ -303,10 +300,12 @@ def test_a_run_that_answers_dev_queries_is_fused_with_dense(changed: Shop, tmp_p
     (chosen,) = [row for row in facts["fusions"] if row["chosen"]]
     vote = chosen["dense"], chosen["run"], chosen["k"], chosen["method"]
     lists = {
-        name: ([(hit.item_id, hit.score) for hit in bundle.hits(dense, place)],
-               [(item, 999.0 - rank) for rank, item in enumerate(shown[name][:200])])
+        name: (
+            [(hit.item_id, hit.score) for hit in bundle.hits(dense, place)],
+            [(item, 999.0 - rank) for rank, item in enumerate(shown[name][:200])],
+        )
         for place, name in enumerate(asked)
-    }  # fmt: skip
+    }
     fused = {name: by_hand(*both, *vote) for name, both in lists.items()}
     assert worth(changed, fused, "dev") == pytest.approx(chosen["worth"], abs=1e-9)
     # and on test, fused with the vote of dev
@@ -327,7 +326,7 @@ def test_a_run_that_answers_dev_queries_is_fused_with_dense(changed: Shop, tmp_p
 
 def by_hand(
     mine: list[tuple[str, float]], theirs: list[tuple[str, float]], weight: float, other: float, k: int, method: str
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Fusion of two lists of (item id, score), item by item; equals by the larger id."""
     total: dict[str, float] = {}
     for share, one in ((weight, mine), (other, theirs)):
@@ -384,7 +383,7 @@ def test_a_parquet_file_names_queries_as_they_are_typed(changed: Shop, tmp_path:
         ({"query": ["a"], "item_id": ["1"], "score": ["best"]}, "not readable as a ranking"),
         ({"query": ["a"], "item_id": ["1"], "score": [1.0]}, "none of its 1 queries is among the judged"),
     ],
-)  # fmt: skip
+)
 def test_a_parquet_file_of_another_kind_is_refused(
     changed: Shop, tmp_path: Path, columns: dict[str, list[Any]], message: str
 ) -> None:
@@ -394,9 +393,7 @@ def test_a_parquet_file_of_another_kind_is_refused(
         rank(changed, runs=RUNS.at(ds=DS))
 
 
-def test_a_file_whose_name_makes_no_arm_is_refused_when_it_is_delivered(
-    changed: Shop, tmp_path: Path
-) -> None:
+def test_a_file_whose_name_makes_no_arm_is_refused_when_it_is_delivered(changed: Shop, tmp_path: Path) -> None:
     for names, message in (
         (["Shop.trec"], "expected small letters"),
         (["shop-2.trec"], "expected small letters"),

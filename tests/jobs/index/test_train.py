@@ -104,8 +104,14 @@ def test_a_quantiser_of_another_space_is_no_previous_one(shop: Shop) -> None:
 
 def test_killed_it_leaves_nothing_and_run_again_it_makes_the_same(shop: Shop) -> None:
     at = str(QUANTISER.at(ds=LATER, towers=shop.space))
-    flags = {"embeddings": shop.embeddings(), "towers": shop.towers, "queries": shop.queries,
-             "quantiser": at, "factory": "IVF8,SQ8", "tune_items": 1000}  # fmt: skip
+    flags = {
+        "embeddings": shop.embeddings(),
+        "towers": shop.towers,
+        "queries": shop.queries,
+        "quantiser": at,
+        "factory": "IVF8,SQ8",
+        "tune_items": 1000,
+    }
     argv = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     env = {**os.environ, "NIGHTSHELF_FAULT": "quantiser.tuned"}
     command = [sys.executable, "-m", "jobs", "trained_index", *argv]

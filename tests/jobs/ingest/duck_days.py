@@ -75,20 +75,19 @@ class Days:
         engine.execute(f"CREATE TABLE raw_lines AS {RAW}")
         engine.execute(DAYS, {"ds": ds, "back": self.late_days})
         last = datetime.fromisoformat(ds).replace(tzinfo=UTC)
-        self._keep(engine, "log_lines", {
-            "max_ordinal": 9_999,
-            "max_line_bytes": 1 << 20,
-            "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
-            "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),
-            "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
-        })  # fmt: skip
+        self._keep(
+            engine,
+            "log_lines",
+            {
+                "max_ordinal": 9_999,
+                "max_line_bytes": 1 << 20,
+                "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
+                "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),
+                "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
+            },
+        )
         self._keep(engine, "searches", {"salt": self.salt})
-        rules = {
-            "session_minutes": 30,
-            "max_searches_per_minute": 20,
-            "max_query_chars": 500,
-            **BOTS,
-        }
+        rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOTS}
         self._keep(engine, "visits", rules)
         people = {"min_searchers": self.min_searchers}
         self.found["searchers", ds] = duck.rows_of(engine, "searchers", people)
@@ -98,9 +97,7 @@ class Days:
 
     def _place(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
         zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
-        self._keep(
-            engine, "placed", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]}
-        )
+        self._keep(engine, "placed", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
         kept = duck.rows_of(engine, "impressions")
         self.found["impressions", ds] = without_reason(kept, "impressions")
         self._overlay(engine, "earlier", ds, include=False, only=WAITING)
@@ -112,21 +109,17 @@ class Days:
         engine.register("brought", self.found["late", ds])
         for name, include in (("before", False), ("after", True)):
             self._overlay(
-                engine,
-                name,
-                ds,
-                include,
-                only="SELECT search_id FROM arrivals",
-                days="SELECT day FROM brought",
+                engine, name, ds, include, only="SELECT search_id FROM arrivals", days="SELECT day FROM brought"
             )
-        engine.execute(f"""
+        engine.execute(
+            f"""
             CREATE TABLE shown AS
             SELECT {ROW}, $ds::DATE AS day, 1 AS sign FROM today
             UNION ALL SELECT {ROW}, day, -1 FROM before UNION ALL SELECT {ROW}, day, 1 FROM after
-        """, {"ds": ds})  # fmt: skip
-        self.found["acts", ds] = duck.rows_of(
-            engine, "acts", {"max_item_votes": self.max_item_votes}
+        """,
+            {"ds": ds},
         )
+        self.found["acts", ds] = duck.rows_of(engine, "acts", {"max_item_votes": self.max_item_votes})
         engine.execute(f"""
             CREATE VIEW asked_searches AS
             SELECT search_id, query_id, query, DATE '{ds}' AS day FROM today
@@ -135,30 +128,18 @@ class Days:
         self.found["asked", ds] = duck.rows_of(engine, "asked")
 
     def _overlay(
-        self,
-        engine: duckdb.DuckDBPyConnection,
-        name: str,
-        ds: str,
-        include: bool,
-        only: str,
-        days: str = "",
+        self, engine: duckdb.DuckDBPyConnection, name: str, ds: str, include: bool, only: str, days: str = ""
     ) -> None:
         """View `name`: the days before ds as they stood, with what ds itself brought or without."""
         parts = []
         for (table, day), rows in self.found.items():
-            if (
-                table not in ("impressions", "late")
-                or day > ds
-                or (day == ds and (table != "late" or not include))
-            ):
+            if table not in ("impressions", "late") or day > ds or (day == ds and (table != "late" or not include)):
                 continue
             if day < str(date.fromisoformat(ds) - timedelta(days=self.late_days)):
                 continue
             engine.register(f"{table}_{day.replace('-', '_')}", rows)
             of_day = f"DATE '{day}'" if table == "impressions" else "day"
-            parts.append(
-                f"SELECT {ROW}, {of_day} AS day, DATE '{day}' AS arrived FROM {table}_{day.replace('-', '_')}"
-            )
+            parts.append(f"SELECT {ROW}, {of_day} AS day, DATE '{day}' AS arrived FROM {table}_{day.replace('-', '_')}")
         none = f"SELECT {ROW}, DATE '{ds}' AS day, DATE '{ds}' AS arrived FROM impressions_none"
         engine.register("impressions_none", self.found["impressions", ds].slice(0, 0))
         engine.execute("CREATE OR REPLACE TABLE arrivals AS " + " UNION ALL ".join([*parts, none]))
@@ -169,27 +150,19 @@ class Days:
         engine.register(f"{name}_rows", duck.rows_of(engine, "overlaid"))
         engine.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
 
-    def _keep(
-        self, engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, object]
-    ) -> None:
+    def _keep(self, engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, object]) -> None:
         engine.register(f"{name}_rows", duck.rows_of(engine, name, settings))
         engine.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
 
     def _all(self, name: str, first: str, last: str) -> pa.Table:
-        parts = [
-            rows
-            for (table, ds), rows in self.found.items()
-            if table == name and first <= ds <= last
-        ]
+        parts = [rows for (table, ds), rows in self.found.items() if table == name and first <= ds <= last]
         return pa.concat_tables(parts, promote_options="permissive")
 
 
 def lines(files: Iterable[Path]) -> pa.Table:
     """file, raw of every line."""
     found: Sequence[tuple[str, str]] = [
-        (path.name, line)
-        for path in files
-        for line in gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
+        (path.name, line) for path in files for line in gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
     ]
     return pa.table({"file": [name for name, _ in found], "raw": [raw for _, raw in found]})
 

@@ -11,7 +11,9 @@ from jobs.lake.partitions import TABLES, Table
 from jobs.lake.read import pin, published_days
 
 # all that is made of a log and is no raw zone
-DERIVED = [TABLES[name] for name in ("impressions", "late", "acts", "asked", "queries", "pairs", "qrels", "propensities")]  # fmt: skip
+DERIVED = [
+    TABLES[name] for name in ("impressions", "late", "acts", "asked", "queries", "pairs", "qrels", "propensities")
+]
 
 
 def texts_of(tables: Iterable[Table]) -> str:

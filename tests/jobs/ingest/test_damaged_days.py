@@ -19,13 +19,23 @@ from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, sea
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 DAY = IMPRESSIONS.at(ds=DS)
-GOOD = [record for n in range(300) for record in (search(f"g{n}"), act("impression", f"g{n}", "a", 1))]  # fmt: skip
+GOOD = [record for n in range(300) for record in (search(f"g{n}"), act("impression", f"g{n}", "a", 1))]
 
 
 STAMPS: tuple[Any, ...] = (
-    10**30, -(10**12), 1.7e308, "99999-01-31T10:00:00Z", "2026-13-01T10:00:00Z", "2026-02-30T10:00:00Z",
-    "2026-01-31T25:00:00Z", "2026-01-31T10:00:00+99:00", "10:00", "\u202e2026-01-31", {"at": 1}, [],
-)  # fmt: skip
+    10**30,
+    -(10**12),
+    1.7e308,
+    "99999-01-31T10:00:00Z",
+    "2026-13-01T10:00:00Z",
+    "2026-02-30T10:00:00Z",
+    "2026-01-31T25:00:00Z",
+    "2026-01-31T10:00:00+99:00",
+    "10:00",
+    "\u202e2026-01-31",
+    {"at": 1},
+    [],
+)
 
 
 def with_query(name: str, query: str) -> bytes:
@@ -53,9 +63,7 @@ POISON: dict[str, list[bytes]] = {
         b'{"a":' * 50_000 + b"\n",
         b'{"query_id": "digits", "user_query": "a", "timestamp": ' + b"9" * 5_000 + b"}\n",
     ],
-    "bad_timestamp": [
-        ndjson(search("t", timestamp=value)) for value in STAMPS
-    ],
+    "bad_timestamp": [ndjson(search("t", timestamp=value)) for value in STAMPS],
     "outside_day": [
         ndjson(search("y", timestamp=value))
         for value in ("0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9" * 13, "1" * 13)
@@ -65,12 +73,15 @@ POISON: dict[str, list[bytes]] = {
         for value in (-1, 10_000, 2**63, -(2**63) - 1, 10**400, 1.5, "NaN", "first", {"x": 1}, True)
     ],
     "missing_field": [
-        ndjson(search("")), ndjson({"query_id": "n", "timestamp": f"{DS}T10:00:00Z"}), ndjson(act("click", "g0", "")), b"{}\n",
+        ndjson(search("")),
+        ndjson({"query_id": "n", "timestamp": f"{DS}T10:00:00Z"}),
+        ndjson(act("click", "g0", "")),
+        b"{}\n",
     ],
     # texts of which nothing is left
     "empty_query": [with_query("zero", "\u200b\u200d\ufeff"), with_query("marks", "\u202e\u202c \u2066\u2069")],
     "query_too_long": [with_query("wordy", "but " * 5_000)],
-}  # fmt: skip
+}
 KEPT = {
     "rtl": ("\u202eشاشة\u202c LED", "شاشة led"),
     "hidden": ("bu\u200bty\u00ad", "buty"),
@@ -83,15 +94,10 @@ KEPT = {
 def test_poison_never_fails_a_day(deliver: Deliver) -> None:
     kept = b"".join(with_query(name, query) for name, (query, _) in KEPT.items())
     # half a surrogate pair, by escape: JSON lets it pass
-    kept += (
-        rb'{"query_id": "lone", "user_query": "\ud800buty", "timestamp": "2026-01-31T10:00:00Z"}'
-        + b"\n"
-    )
+    kept += rb'{"query_id": "lone", "user_query": "\ud800buty", "timestamp": "2026-01-31T10:00:00Z"}' + b"\n"
     kept += ndjson(act("impression", "lone", "a", 1))
     poison = b"".join(line for lines in POISON.values() for line in lines)
-    log = deliver(
-        f"log/ds={DS}", {"a.ndjson": ndjson(*GOOD) + kept, "b.ndjson": poison + b'{"torn\n'}
-    )
+    log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*GOOD) + kept, "b.ndjson": poison + b'{"torn\n'})
     impressions.main(impressions.Args(log, DAY, min_searchers=1, max_rejected_frac=0.5))
     pinned = pin(DAY)
     expected = {reason: len(lines) for reason, lines in POISON.items()}
@@ -103,13 +109,10 @@ def test_poison_never_fails_a_day(deliver: Deliver) -> None:
     assert found.keys() == {*(f"g{n}" for n in range(300)), *KEPT, "lone"}
     assert all(text is None or found[name] == text for name, (_, text) in KEPT.items())
     assert not any(mark in text for text in found.values() for mark in "\u202e\u200b\x00\x1b")
-    aside = pq.read_table(
-        BytesIO(pinned.path("quarantine/rejected-00000.parquet").read_bytes())
-    ).to_pylist()
+    aside = pq.read_table(BytesIO(pinned.path("quarantine/rejected-00000.parquet").read_bytes())).to_pylist()
     counted = Counter(row["reason"] for row in aside)
     assert counted == {
-        r: expected[r]
-        for r in ("line_too_long", "malformed", "bad_timestamp", "bad_position", "missing_field")
+        r: expected[r] for r in ("line_too_long", "malformed", "bad_timestamp", "bad_position", "missing_field")
     }
     assert max(len(row["raw"]) for row in aside) <= 500
 
@@ -126,14 +129,11 @@ def test_a_damaged_file_among_many_costs_the_day_nothing_else(deliver: Deliver) 
     whole = ndjson(*GOOD)
     lost = gzip.compress(ndjson(search("lost"), act("impression", "lost", "a", 1)))
     log = deliver(
-        f"log/ds={DS}",
-        {"a.ndjson": whole, "b.ndjson.gz": lost[:-9], "c.parquet": b"PAR1" + bytes(90) + b"PAR1"},
+        f"log/ds={DS}", {"a.ndjson": whole, "b.ndjson.gz": lost[:-9], "c.parquet": b"PAR1" + bytes(90) + b"PAR1"}
     )
     told = impressions.main(impressions.Args(log, DAY, min_searchers=1))
     pinned = pin(DAY)
-    assert {row["search_id"] for row in read_table(pinned).to_pylist()} == {
-        f"g{n}" for n in range(300)
-    }
+    assert {row["search_id"] for row in read_table(pinned).to_pylist()} == {f"g{n}" for n in range(300)}
     assert [(one["name"], one["bytes"]) for one in pinned.facts["files_set_aside"]] == [
         ("b.ndjson.gz", len(lost) - 9),
         ("c.parquet", 98),
@@ -146,14 +146,8 @@ def test_a_damaged_file_among_many_costs_the_day_nothing_else(deliver: Deliver) 
 
 
 def test_a_damaged_catalogue_file(deliver: Deliver) -> None:
-    rows = "".join(
-        json.dumps({"item_id": str(n), "title": "but"}) + "\n" for n in range(200)
-    ).encode()
-    bad = (
-        b'{"item_id": "\xff\xfe", "title": "x"}\n{"item_id": "x", "title": "'
-        + b"y" * (2 << 20)
-        + b'"}\n'
-    )
+    rows = "".join(json.dumps({"item_id": str(n), "title": "but"}) + "\n" for n in range(200)).encode()
+    bad = b'{"item_id": "\xff\xfe", "title": "x"}\n{"item_id": "x", "title": "' + b"y" * (2 << 20) + b'"}\n'
     catalogue = deliver(f"catalogue/ds={DS}", {"a.ndjson": rows, "b.csv.gz": b"\x1f\x8b\x08"})
     told = items.main(items.Args(catalogue, ITEMS.at(ds=DS)))
     assert told["rows"] == 200

@@ -25,11 +25,13 @@ def day(seed: int, searches: int = 400) -> list[Record]:
     records: list[Record] = []
     for number in range(searches):
         who = {
-            "application": "web" if number % 4 else "app", "client_id": f"c{number}",
-            "timestamp": "2026-01-31T10:00:00Z", "query_id": f"s{seed}_{number}",
-        }  # fmt: skip
+            "application": "web" if number % 4 else "app",
+            "client_id": f"c{number}",
+            "timestamp": "2026-01-31T10:00:00Z",
+            "query_id": f"s{seed}_{number}",
+        }
         optional = {"user_id": "u"} if rng.random() < 0.3 else {"user_id": None}
-        records.append({**who, **optional, "user_query": "buty anny kowalskiej", "query_response_hit_ids": ["1"]})  # fmt: skip
+        records.append({**who, **optional, "user_query": "buty anny kowalskiej", "query_response_hit_ids": ["1"]})
         names = ["impression"] * 8 + ["click"] * bool(rng.random() < 0.6)
         names += ["add_to_cart"] * bool(rng.random() < 0.2) + ["view"] * bool(rng.random() < 0.4)
         for place, name in enumerate(names):
@@ -68,20 +70,22 @@ def rename(old: str, new: str) -> Callable[[Record], Any]:
 
 
 CHANGES: dict[str, tuple[Change, set[tuple[str, str]]]] = {
-    "a new field": (
-        lambda rs: each(rs, lambda r: r.update(device="x")), {("new_field", "warn")}
-    ),
+    "a new field": (lambda rs: each(rs, lambda r: r.update(device="x")), {("new_field", "warn")}),
     "a field that is needed is gone": (
-        lambda rs: each(rs, lambda r: r.pop("user_query", None)), {("missing_field", "stop")}
+        lambda rs: each(rs, lambda r: r.pop("user_query", None)),
+        {("missing_field", "stop")},
     ),
     "a field that is not needed is gone": (
-        lambda rs: each(rs, lambda r: r.pop("user_id")), {("missing_field", "warn")}
+        lambda rs: each(rs, lambda r: r.pop("user_id")),
+        {("missing_field", "warn")},
     ),
     "an optional field is never filled any more": (
-        lambda rs: each(rs, lambda r: r.update(user_id=None)), {("missing_field", "warn")}
+        lambda rs: each(rs, lambda r: r.update(user_id=None)),
+        {("missing_field", "warn")},
     ),
     "a field that is needed has a new name": (
-        lambda rs: each(rs, rename("user_query", "query_text")), {("renamed_field", "stop")}
+        lambda rs: each(rs, rename("user_query", "query_text")),
+        {("renamed_field", "stop")},
     ),
     "one within others": (
         lambda rs: each(events(rs), lambda r: rename("ordinal", "rank")(r["event_attributes"]["position"])),
@@ -89,10 +93,12 @@ CHANGES: dict[str, tuple[Change, set[tuple[str, str]]]] = {
         {("renamed_field", "stop"), ("renamed_field", "warn")},
     ),
     "a new name that is read as well": (
-        lambda rs: each(rs, rename("query_response_hit_ids", "query_response_object_ids")), {("renamed_field", "warn")},
+        lambda rs: each(rs, rename("query_response_hit_ids", "query_response_object_ids")),
+        {("renamed_field", "warn")},
     ),
     "a number for a text": (
-        lambda rs: each(events(rs), lambda r: r["event_attributes"]["object"].update(object_id=7)), {("changed_type", "warn")},
+        lambda rs: each(events(rs), lambda r: r["event_attributes"]["object"].update(object_id=7)),
+        {("changed_type", "warn")},
     ),
     "a text for a list": (
         lambda rs: each(rs, lambda r: r.update(query_response_hit_ids="1,2") if "user_query" in r else None),
@@ -107,19 +113,24 @@ CHANGES: dict[str, tuple[Change, set[tuple[str, str]]]] = {
         {("changed_type", "warn"), ("new_field", "warn")},
     ),
     "an act is gone": (
-        lambda rs: each(events(rs, "click"), lambda r: r.update(gone=True)), {("missing_action", "stop")}
+        lambda rs: each(events(rs, "click"), lambda r: r.update(gone=True)),
+        {("missing_action", "stop")},
     ),
     "an action that is no act is gone": (
-        lambda rs: each(events(rs, "view"), lambda r: r.update(gone=True)), {("missing_action", "warn")}
+        lambda rs: each(events(rs, "view"), lambda r: r.update(gone=True)),
+        {("missing_action", "warn")},
     ),
     "an act has a new name": (
-        lambda rs: each(events(rs, "click"), lambda r: r.update(action_name="item_tapped")), {("renamed_action", "stop")}
+        lambda rs: each(events(rs, "click"), lambda r: r.update(action_name="item_tapped")),
+        {("renamed_action", "stop")},
     ),
     "an act has another of its names": (
-        lambda rs: each(events(rs, "click"), lambda r: r.update(action_name="click_through")), {("renamed_action", "warn")}
+        lambda rs: each(events(rs, "click"), lambda r: r.update(action_name="click_through")),
+        {("renamed_action", "warn")},
     ),
     "an action more": (
-        lambda rs: rs.extend({**r, "action_name": "wishlist"} for r in events(rs, "click")), {("new_action", "warn")}
+        lambda rs: rs.extend({**r, "action_name": "wishlist"} for r in events(rs, "click")),
+        {("new_action", "warn")},
     ),
     "seconds": (
         lambda rs: each(rs, lambda r: r.update(timestamp=1769853600)),
@@ -129,27 +140,35 @@ CHANGES: dict[str, tuple[Change, set[tuple[str, str]]]] = {
         lambda rs: each(rs, lambda r: r.update(timestamp=1769853600000)),
         {("timestamp_form", "warn"), ("changed_type", "warn")},
     ),
-    "no zone": (
-        lambda rs: each(rs, lambda r: r.update(timestamp="2026-01-31 10:00:00")), {("timestamp_form", "warn")}
-    ),
-    "day first": (
-        lambda rs: each(rs, lambda r: r.update(timestamp="31.01.2026 10:00")), {("timestamp_form", "stop")}
-    ),
+    "no zone": (lambda rs: each(rs, lambda r: r.update(timestamp="2026-01-31 10:00:00")), {("timestamp_form", "warn")}),
+    "day first": (lambda rs: each(rs, lambda r: r.update(timestamp="31.01.2026 10:00")), {("timestamp_form", "stop")}),
     "places from 1": (
-        lambda rs: each(events(rs), lambda r: r["event_attributes"]["position"].update(ordinal=5 + r["event_attributes"]["position"]["ordinal"] - 4)),
+        lambda rs: each(
+            events(rs),
+            lambda r: r["event_attributes"]["position"].update(
+                ordinal=5 + r["event_attributes"]["position"]["ordinal"] - 4
+            ),
+        ),
         {("ordinal_base", "warn")},
     ),
     "places from 3": (
-        lambda rs: each(events(rs), lambda r: r["event_attributes"]["position"].update(ordinal=3 + r["event_attributes"]["position"]["ordinal"])),
+        lambda rs: each(
+            events(rs),
+            lambda r: r["event_attributes"]["position"].update(
+                ordinal=3 + r["event_attributes"]["position"]["ordinal"]
+            ),
+        ),
         {("ordinal_base", "stop")},
     ),
     "an application more": (
-        lambda rs: rs.extend({**r, "application": "kiosk"} for r in rs[:200]), {("new_application", "warn")}
+        lambda rs: rs.extend({**r, "application": "kiosk"} for r in rs[:200]),
+        {("new_application", "warn")},
     ),
     "an application less": (
-        lambda rs: each(rs, lambda r: r.update(gone=True) if r["application"] == "app" else None), {("missing_application", "stop")}
+        lambda rs: each(rs, lambda r: r.update(gone=True) if r["application"] == "app" else None),
+        {("missing_application", "stop")},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -216,16 +235,22 @@ def test_a_profile_by_hand() -> None:
     records: list[Record] = [
         {"application": "web", "query_id": "1", "user_query": "a", "timestamp": "2026-01-31T10:00:00Z"},
         {"application": "web", "query_id": 2, "user_query": None, "timestamp": "2026-01-31T10:00:00Z"},
-        {"application": "web", "action_name": "Impression", "timestamp": 1769853600000,
-         "event_attributes": {"position": {"ordinal": "4"}, "jan kowalski": True}},
+        {
+            "application": "web",
+            "action_name": "Impression",
+            "timestamp": 1769853600000,
+            "event_attributes": {"position": {"ordinal": "4"}, "jan kowalski": True},
+        },
         {"action_name": "jan kowalski"},
-    ]  # fmt: skip
+    ]
     found = log_profile(records)
     assert found["records"] == {"": {"other": 1}, "web": {"impression": 1, "search": 2}}
     assert found["fields"]["web"]["search"] == {
-        "application": {"string": 1.0}, "query_id": {"number": 0.5, "string": 0.5}, "timestamp": {"string": 1.0},
+        "application": {"string": 1.0},
+        "query_id": {"number": 0.5, "string": 0.5},
+        "timestamp": {"string": 1.0},
         "user_query": {"string": 0.5},
-    }  # fmt: skip
+    }
     assert found["fields"]["web"]["impression"]["event_attributes.other"] == {"boolean": 1.0}
     assert found["actions"] == {"": {"other": 1.0}, "web": {"Impression": 0.3333}}
     assert found["timestamps"] == {"web": {"epoch_ms": 0.3333, "iso_utc": 0.6667}}
@@ -235,10 +260,16 @@ def test_a_profile_by_hand() -> None:
 def test_a_profile_is_small_and_holds_no_value() -> None:
     """Keys, actions and applications that somebody typed into: a manifest stays for months."""
     records = [
-        {**record, "application": f"app_{n % 5_000}", f"typed_{n}": "x", "query_attributes": {f"k{m}": "secret" for m in range(300)},
-         "deep": json.loads('{"a":' * 50 + "1" + "}" * 50), "action_name": f"act_{n}"}
+        {
+            **record,
+            "application": f"app_{n % 5_000}",
+            f"typed_{n}": "x",
+            "query_attributes": {f"k{m}": "secret" for m in range(300)},
+            "deep": json.loads('{"a":' * 50 + "1" + "}" * 50),
+            "action_name": f"act_{n}",
+        }
         for n, record in enumerate(day(1, 300))
-    ]  # fmt: skip
+    ]
     found: Profile = log_profile(records)
     assert len(json.dumps(found)) < 100_000
     text = json.dumps([found, log_profile(day(1))])
@@ -247,20 +278,38 @@ def test_a_profile_is_small_and_holds_no_value() -> None:
 
 
 def test_lines_that_are_no_records_are_passed_over() -> None:
-    lines = [b'{"index": {}}', b'{"create": {"_id": 1}}', b"", b"[1]", b'{"a": ', b"\xff{", b'index\t{"a": 1}',
-             b'{"a":' * 9_000 + b"1" + b"}" * 9_000, b'\xef\xbb\xbf{"b": 1}', b'{"n": ' + b"9" * 5_000 + b"}"]  # fmt: skip
+    lines = [
+        b'{"index": {}}',
+        b'{"create": {"_id": 1}}',
+        b"",
+        b"[1]",
+        b'{"a": ',
+        b"\xff{",
+        b'index\t{"a": 1}',
+        b'{"a":' * 9_000 + b"1" + b"}" * 9_000,
+        b'\xef\xbb\xbf{"b": 1}',
+        b'{"n": ' + b"9" * 5_000 + b"}",
+    ]
     assert list(parsed(lines)) == [{"a": 1}, {"b": 1}]
 
 
 @pytest.mark.parametrize(
     ("value", "form"),
     [
-        ("2026-01-31T10:00:00Z", "iso_utc"), ("2026-01-31 10:00:00.123456+01:00", "iso_with_offset"),
-        ("2026-01-31T10:00", "iso_without_zone"), (1769853600000, "epoch_ms"), ("1769853600000", "epoch_ms"),
-        (1769853600, "epoch_s"), (1769853600.5, "other"), ("2026-01-31", "other"), ("10:00", "other"),
-        (datetime(2026, 1, 31, tzinfo=UTC), "timestamp"), (None, "other"), ({"a": 1}, "other"),
+        ("2026-01-31T10:00:00Z", "iso_utc"),
+        ("2026-01-31 10:00:00.123456+01:00", "iso_with_offset"),
+        ("2026-01-31T10:00", "iso_without_zone"),
+        (1769853600000, "epoch_ms"),
+        ("1769853600000", "epoch_ms"),
+        (1769853600, "epoch_s"),
+        (1769853600.5, "other"),
+        ("2026-01-31", "other"),
+        ("10:00", "other"),
+        (datetime(2026, 1, 31, tzinfo=UTC), "timestamp"),
+        (None, "other"),
+        ({"a": 1}, "other"),
     ],
-)  # fmt: skip
+)
 def test_the_form_of_a_timestamp(value: Any, form: str) -> None:
     assert timestamp_form(value) == form
 
@@ -268,12 +317,12 @@ def test_the_form_of_a_timestamp(value: Any, form: str) -> None:
 def test_a_catalogue() -> None:
     rows: list[Record] = [
         {"item_id": str(n), "title": "but", "price": "1.0", "attributes": {"colour": "red"}} for n in range(50)
-    ]  # fmt: skip
+    ]
     before = [items_profile(rows)]
     assert findings(items_profile(rows), before, CATALOGUE) == []
     gone = items_profile([{**row, "item_id": None} for row in rows])
     assert kinds(findings(gone, before, CATALOGUE)) == {("missing_field", "stop")}
-    named = items_profile([{**{k: v for k, v in row.items() if k != "title"}, "name": "but"} for row in rows])  # fmt: skip
+    named = items_profile([{**{k: v for k, v in row.items() if k != "title"}, "name": "but"} for row in rows])
     assert kinds(findings(named, before, CATALOGUE)) == {("renamed_field", "stop")}
     typed = items_profile([{**row, "price": 1.0, "attributes": "{}"} for row in rows])
     assert kinds(findings(typed, before, CATALOGUE)) == {("changed_type", "warn")}

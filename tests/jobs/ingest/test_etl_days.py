@@ -17,17 +17,7 @@ from jobs.datasets import click_counts as acts
 from jobs.datasets import pairs, queries
 from jobs.ingest import impressions
 from jobs.ingest.late_events import ROW, earlier, overlaid
-from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
-    IMPRESSIONS,
-    ITEMS,
-    LATE,
-    LOG,
-    PAIRS,
-    QUERIES,
-    SEARCHERS,
-)
+from jobs.lake.partitions import ACTS, ASKED, IMPRESSIONS, ITEMS, LATE, LOG, PAIRS, QUERIES, SEARCHERS
 from jobs.lake.read import pin, read_table
 from models.text.normalise import query_id
 from tests.jobs.datasets.test_tables import Put, put
@@ -41,14 +31,16 @@ FIRST, SECOND = "2026-01-31", "2026-02-01"
 
 def attributed(ds: str, **settings: int) -> str:
     """The digest of a day's impressions."""
-    args = impressions.Args(
-        LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), **{"min_searchers": 1, **settings}
-    )  # type: ignore[arg-type]
+    args = impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), **{"min_searchers": 1, **settings})  # type: ignore[arg-type]
     return str(impressions.main(args)["content_sha256"])
 
 
 def summed(ds: str, **settings: int) -> None:
-    acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=FIRST), ACTS.at(ds=ds), ASKED.at(ds=ds), **settings))  # type: ignore[arg-type]  # fmt: skip
+    acts.main(
+        acts.Args(
+            IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=FIRST), ACTS.at(ds=ds), ASKED.at(ds=ds), **settings
+        )
+    )  # type: ignore[arg-type]
 
 
 def visits(seed: int, searches: int, ds: str = FIRST) -> list[Record]:
@@ -57,14 +49,7 @@ def visits(seed: int, searches: int, ds: str = FIRST) -> list[Record]:
     for record in random_log(np.random.default_rng(seed), searches):
         moved = record["timestamp"].replace("2026-01-31", ds).replace("2026-02-01", ds)
         name = f"{ds}-{record['query_id']}"
-        found.append(
-            {
-                **record,
-                "query_id": name,
-                "timestamp": moved,
-                "session_id": f"t{record['client_id']}",
-            }
-        )
+        found.append({**record, "query_id": name, "timestamp": moved, "session_id": f"t{record['client_id']}"})
     return found
 
 
@@ -78,7 +63,7 @@ def test_a_day_delivered_twice_in_pieces_and_out_of_order_is_the_same_day(delive
     files = {"b.ndjson": ndjson(*twice[:300]), "c.ndjson.gz": gzip.compress(ndjson(*twice[300:]))}
     deliver(f"log/ds={FIRST}", files)
     assert attributed(FIRST) == once
-    (account,) = [one for one in pin(IMPRESSIONS.at(ds=FIRST)).manifest.accounting if one.unit == "log lines"]  # fmt: skip
+    (account,) = [one for one in pin(IMPRESSIONS.at(ds=FIRST)).manifest.accounting if one.unit == "log lines"]
     assert account.rows_in == 2 * len(records)
     assert rows > 500
 
@@ -91,15 +76,22 @@ def sums(days: Iterable[str]) -> pd.DataFrame:
     return found[(found != 0).any(axis=1)].sort_index()
 
 
-def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put: Put, spark: object) -> None:  # fmt: skip
+def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put: Put, spark: object) -> None:
     """Clicks, carts and whole searches that the next day's log brings: laid over, the day is the same; and so are the sums."""
     put(ITEMS.at(ds=FIRST), [{"item_id": f"i{n}", "group_id": f"g{n % 3}"} for n in range(9)])
     rng = np.random.default_rng(5)
     first, second = visits(1, 250), visits(2, 60, SECOND)
-    bought = [r | {"action_name": ("add_to_cart", "purchase")[n % 2]} for n, r in enumerate(first) if r.get("action_name") == "click"]  # fmt: skip
+    bought = [
+        r | {"action_name": ("add_to_cart", "purchase")[n % 2]}
+        for n, r in enumerate(first)
+        if r.get("action_name") == "click"
+    ]
     first += bought
     whole = {record["query_id"] for record in first if rng.random() < 0.02}
-    is_late = [r["query_id"] in whole or (r.get("action_name", "impression") != "impression" and rng.random() < 0.5) for r in first]  # fmt: skip
+    is_late = [
+        r["query_id"] in whole or (r.get("action_name", "impression") != "impression" and rng.random() < 0.5)
+        for r in first
+    ]
     late = [record for record, waits in zip(first, is_late, strict=True) if waits]
     in_time = [record for record, waits in zip(first, is_late, strict=True) if not waits]
     assert min(len(whole), len(late)) > 10
@@ -112,16 +104,8 @@ def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put:
             summed(ds, max_item_votes=2)
         known = earlier("2026-02-02", 3)
         table = overlaid(spark, known.arrivals(spark)).select(*ROW, "day").toPandas()  # type: ignore[arg-type]
-        found.append(
-            (
-                table.sort_values(["search_id", "item_id"], ignore_index=True),
-                sums((FIRST, SECOND)),
-                asked(),
-            )
-        )
-    assert pin(LATE.at(ds=SECOND)).facts["days_changed"] == {
-        FIRST: pin(LATE.at(ds=SECOND)).manifest.rows
-    }
+        found.append((table.sort_values(["search_id", "item_id"], ignore_index=True), sums((FIRST, SECOND)), asked()))
+    assert pin(LATE.at(ds=SECOND)).facts["days_changed"] == {FIRST: pin(LATE.at(ds=SECOND)).manifest.rows}
     pd.testing.assert_frame_equal(found[0][0], found[1][0])
     pd.testing.assert_frame_equal(found[0][1], found[1][1])
     pd.testing.assert_series_equal(found[0][2], found[1][2])
@@ -169,14 +153,10 @@ def test_every_event_is_in_one_day_when_clocks_change(
 
 def asking(name: str, query: str, client: str, at: datetime) -> list[Record]:
     who = {"client_id": client, "timestamp": at.isoformat()}
-    return [
-        search(name, query, **who),
-        act("impression", name, "a", 1, **who),
-        act("click", name, "a", 1, **who),
-    ]
+    return [search(name, query, **who), act("impression", name, "a", 1, **who), act("click", name, "a", 1, **who)]
 
 
-def test_a_query_of_too_few_people_is_nowhere_until_one_more_types_it(deliver: Deliver, put: Put) -> None:  # fmt: skip
+def test_a_query_of_too_few_people_is_nowhere_until_one_more_types_it(deliver: Deliver, put: Put) -> None:
     put(ITEMS.at(ds=FIRST), [{"item_id": "a", "group_id": "a"}])
     start = datetime(2026, 1, 31, tzinfo=UTC)
     rng = np.random.default_rng(6)
@@ -184,20 +164,14 @@ def test_a_query_of_too_few_people_is_nowhere_until_one_more_types_it(deliver: D
     for n in range(5):
         records += asking(f"all{n}", "buty", f"c{n}", start + timedelta(hours=n))
     for n in range(4):
-        records += asking(
-            f"few{n}", "Kowalski z Grunwaldzkiej", f"c{n}", start + timedelta(hours=n, minutes=7)
-        )
+        records += asking(f"few{n}", "Kowalski z Grunwaldzkiej", f"c{n}", start + timedelta(hours=n, minutes=7))
     # one person a thousand times
     for n, second in enumerate(sorted(rng.choice(86_000, 1_000, replace=False))):
-        typed = asking(
-            f"one{n}", "choroba mojej matki", "c9", start + timedelta(seconds=int(second))
-        )
+        typed = asking(f"one{n}", "choroba mojej matki", "c9", start + timedelta(seconds=int(second)))
         records += typed if n % 10 == 0 else typed[:2]  # no robot clicks so little
     # ten robots, each within a minute
     for n in range(300):
-        records += asking(
-            f"bot{n}", "tajny kod 77aa", f"robot{n % 10}", start + timedelta(seconds=n // 10)
-        )
+        records += asking(f"bot{n}", "tajny kod 77aa", f"robot{n % 10}", start + timedelta(seconds=n // 10))
     # people whom nothing tells apart are one
     for n in range(30):
         records += [
@@ -226,9 +200,7 @@ def test_a_query_of_too_few_people_is_nowhere_until_one_more_types_it(deliver: D
     assert rare[0] in texts
     assert not [text for text in rare[1:] if text in texts or query_id(text) in texts]
     # the day before is not written again
-    assert {row["query"] for row in read_table(pin(IMPRESSIONS.at(ds=FIRST))).to_pylist()} == {
-        "buty"
-    }
+    assert {row["query"] for row in read_table(pin(IMPRESSIONS.at(ds=FIRST))).to_pylist()} == {"buty"}
 
 
 def digest(text: str) -> str:

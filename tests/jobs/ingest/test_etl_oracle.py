@@ -48,9 +48,17 @@ DAYS = ("2026-01-29", "2026-01-30", "2026-01-31")
 LAST = DAYS[-1]
 FEW = 3  # min_searchers
 HOSTILE = {
-    "searches": 500, "bot_frac": 0.3, "duplicate_frac": 0.05, "redelivered_frac": 0.05, "delayed_frac": 0.1,
-    "skew_frac": 0.1, "malformed_frac": 0.01, "late_frac": 0.01, "personal_frac": 0.06, "rare_frac": 0.06,
-}  # fmt: skip
+    "searches": 500,
+    "bot_frac": 0.3,
+    "duplicate_frac": 0.05,
+    "redelivered_frac": 0.05,
+    "delayed_frac": 0.1,
+    "skew_frac": 0.1,
+    "malformed_frac": 0.01,
+    "late_frac": 0.01,
+    "personal_frac": 0.06,
+    "rare_frac": 0.06,
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Iterator[No
         marketplace.main(marketplace.Args(catalogue, labels, items=300, queries=40))
         for number, ds in enumerate(DAYS):
             before = ",".join(str(TRUTH.at(ds=one)) for one in DAYS[:number])
-            simulate.main(simulate.Args(labels, catalogue, LOG.at(ds=ds), TRUTH.at(ds=ds), before=before, seed=number, **HOSTILE))  # type: ignore[arg-type]  # fmt: skip
+            simulate.main(
+                simulate.Args(labels, catalogue, LOG.at(ds=ds), TRUTH.at(ds=ds), before=before, seed=number, **HOSTILE)
+            )  # type: ignore[arg-type]
         items.main(items.Args(catalogue, ITEMS.at(ds=LAST)))
         for ds in DAYS:
             a_day(ds)
@@ -76,12 +86,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Iterator[No
 
 def a_day(ds: str) -> None:
     impressions.main(impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), min_searchers=FEW))
-    acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=LAST), ACTS.at(ds=ds), ASKED.at(ds=ds)))  # fmt: skip
+    acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=LAST), ACTS.at(ds=ds), ASKED.at(ds=ds)))
 
 
 def windows() -> None:
     queries.main(queries.Args(QUERIES.at(ds=LAST), ASKED.at(ds=LAST)))
-    pairs.main(pairs.Args(PAIRS.at(ds=LAST), ACTS.at(ds=LAST), ITEMS.at(ds=LAST), QUERIES.at(ds=LAST), half_life_days=7.0, topic_clicks=5, min_topic_frac=0.1))  # fmt: skip
+    pairs.main(
+        pairs.Args(
+            PAIRS.at(ds=LAST),
+            ACTS.at(ds=LAST),
+            ITEMS.at(ds=LAST),
+            QUERIES.at(ds=LAST),
+            half_life_days=7.0,
+            topic_clicks=5,
+            min_topic_frac=0.1,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +125,7 @@ def assert_equal(ours: Any, theirs: Any) -> None:
     pd.testing.assert_frame_equal(sorted_rows(ours), sorted_rows(theirs), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("table", [IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED], ids=lambda table: table.name)  # fmt: skip
+@pytest.mark.parametrize("table", [IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED], ids=lambda table: table.name)
 @pytest.mark.parametrize("ds", DAYS)
 def test_a_day_is_the_same_by_another_engine(oracle: Days, table: Any, ds: str) -> None:
     if (table, ds) == (LATE, DAYS[0]):
@@ -118,7 +138,7 @@ def test_pairs_and_queries_are_the_same_by_another_engine(oracle: Days) -> None:
     with duck.connect() as engine:
         since = {"first_day": "2026-01-04"}
         engine.register("asked", oracle.window("asked", LAST))
-        engine.execute("CREATE TABLE label_queries (query_id VARCHAR, query VARCHAR, split VARCHAR)")  # fmt: skip
+        engine.execute("CREATE TABLE label_queries (query_id VARCHAR, query VARCHAR, split VARCHAR)")
         known = duck.rows_of(engine, "queries", {**since, "head_frac": 0.5, "torso_frac": 0.8})
         assert_equal(read_table(pin(QUERIES.at(ds=LAST))), known)
         engine.register("queries", known)
@@ -126,14 +146,29 @@ def test_pairs_and_queries_are_the_same_by_another_engine(oracle: Days) -> None:
         engine.register("items", oracle.items)
         law = "SELECT i::INT AS position, i::DOUBLE ** -1 AS propensity FROM range(1, 1001) AS t(i)"
         engine.execute(f"CREATE TABLE propensities AS {law}")
-        found = duck.rows_of(engine, "pairs", {
-            **since, "ds": LAST, "max_position": 1_000, "max_weight": 20.0, "cart_worth": 1.0, "purchase_worth": 2.0,
-            "half_life_days": 7.0, "topic_depth": 2, "min_clicks": 1, "topic_clicks": 5, "min_topic_frac": 0.1,
-        })  # fmt: skip
+        found = duck.rows_of(
+            engine,
+            "pairs",
+            {
+                **since,
+                "ds": LAST,
+                "max_position": 1_000,
+                "max_weight": 20.0,
+                "cart_worth": 1.0,
+                "purchase_worth": 2.0,
+                "half_life_days": 7.0,
+                "topic_depth": 2,
+                "min_clicks": 1,
+                "topic_clicks": 5,
+                "min_topic_frac": 0.1,
+            },
+        )
         engine.register("found", found)
         kept = engine.sql("SELECT * FROM found WHERE reason IS NULL").to_arrow_table()
         assert_equal(read_table(pin(PAIRS.at(ds=LAST))), kept)
-        dropped = engine.sql("SELECT reason, sum(clicks)::BIGINT FROM found WHERE reason IS NOT NULL GROUP BY 1").fetchall()  # fmt: skip
+        dropped = engine.sql(
+            "SELECT reason, sum(clicks)::BIGINT FROM found WHERE reason IS NOT NULL GROUP BY 1"
+        ).fetchall()
     (account,) = pin(PAIRS.at(ds=LAST)).manifest.accounting
     assert account.dropped == dict(dropped)
     assert "off_topic" in account.dropped
@@ -142,7 +177,7 @@ def test_pairs_and_queries_are_the_same_by_another_engine(oracle: Days) -> None:
 def test_every_fault_was_there(shop: None) -> None:
     """Or the days above would have proved nothing."""
     lines = {one.unit: one.dropped for one in pin(IMPRESSIONS.at(ds=LAST)).manifest.accounting}
-    assert set(lines["log lines"]) >= {"duplicate", "rare_query", "no_search", "outside_day", "earlier_day"}  # fmt: skip
+    assert set(lines["log lines"]) >= {"duplicate", "rare_query", "no_search", "outside_day", "earlier_day"}
     late = pin(LATE.at(ds=LAST))
     assert set(late.facts["days_changed"]) == set(DAYS[:2])
     rows = read_table(late).to_pandas()
@@ -155,7 +190,7 @@ def test_every_fault_was_there(shop: None) -> None:
 
 
 def published() -> dict[str, str]:
-    found = [table.at(ds=ds) for table in (IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED) for ds in DAYS]  # fmt: skip
+    found = [table.at(ds=ds) for table in (IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED) for ds in DAYS]
     found += [QUERIES.at(ds=LAST), PAIRS.at(ds=LAST)]
     return {str(one): pin(one).manifest.content_sha256 for one in found}
 
@@ -179,9 +214,13 @@ def test_the_machines_time_zone_changes_nothing(shop: None) -> None:
     env = {name: text for name, text in os.environ.items() if name != "NIGHTSHELF_WARM_SPARK"}
     done = subprocess.run(
         [sys.executable, "-m", "jobs", "batch", "--commands", "-"],
-        input=commands, cwd=ROOT, text=True, capture_output=True, check=False,
+        input=commands,
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
         env={**env, "TZ": "Pacific/Kiritimati"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert published() == before
 

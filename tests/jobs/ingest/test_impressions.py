@@ -19,17 +19,7 @@ from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import IMPRESSIONS, LATE, LOG, SEARCHERS, Partition
 from jobs.lake.read import dataset, pin
 from models.text.normalise import normalise_query
-from tests.jobs.ingest.ubi_records import (
-    DS,
-    Deliver,
-    act,
-    dropped,
-    ndjson,
-    random_log,
-    run,
-    search,
-    shown,
-)
+from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, random_log, run, search, shown
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
@@ -57,17 +47,20 @@ def test_one_log_in_every_dialect(deliver: Deliver, monkeypatch: pytest.MonkeyPa
     ]
     tabbed = b"".join(b"index\t" + ndjson(record) for record in older)
     # no impression events at all: the answer's order, under its older name, stands in
-    answers = ndjson(
-        {**search("s3"), "query_response_object_ids": ["x", "y"]}, act("click", "s3", "y")
-    )
+    answers = ndjson({**search("s3"), "query_response_object_ids": ["x", "y"]}, act("click", "s3", "y"))
     # Parquet, with a timestamp of its own type and other columns around it
     columns = pa.Table.from_pylist(
         [
             {"index": 0, "query_id": "s4", "user_query": "buty", "action_name": None, "event_attributes": None},
-            {"index": 1, "query_id": "s4", "user_query": None, "action_name": "impression",
-             "event_attributes": {"object": {"object_id": 9}, "position": {"ordinal": 3}}},
+            {
+                "index": 1,
+                "query_id": "s4",
+                "user_query": None,
+                "action_name": "impression",
+                "event_attributes": {"object": {"object_id": 9}, "position": {"ordinal": 3}},
+            },
         ]
-    ).append_column("timestamp", pa.array([datetime(2026, 1, 31, 9, tzinfo=UTC)] * 2))  # fmt: skip
+    ).append_column("timestamp", pa.array([datetime(2026, 1, 31, 9, tzinfo=UTC)] * 2))
     buffer = BytesIO()
     pq.write_table(columns, buffer)
     log = deliver(
@@ -130,13 +123,23 @@ def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
     }
     assert {row["query"] for row in rows} >= {"buty", "شاشة led", "buty 👟👟"}
     assert dropped(manifest) == {
-        "bad_position": 2, "bad_timestamp": 1, "empty_query": 1, "malformed": 4, "missing_field": 1,
-        "no_search": 1, "nothing_shown": 1, "other_action": 1, "query_too_long": 1,
-    }  # fmt: skip
+        "bad_position": 2,
+        "bad_timestamp": 1,
+        "empty_query": 1,
+        "malformed": 4,
+        "missing_field": 1,
+        "no_search": 1,
+        "nothing_shown": 1,
+        "other_action": 1,
+        "query_too_long": 1,
+    }
     aside = pq.read_table(BytesIO(_file(manifest, "quarantine/rejected-00000.parquet"))).to_pylist()
     assert Counter(row["reason"] for row in aside) == {
-        "bad_position": 2, "bad_timestamp": 1, "malformed": 4, "missing_field": 1,
-    }  # fmt: skip
+        "bad_position": 2,
+        "bad_timestamp": 1,
+        "malformed": 4,
+        "missing_field": 1,
+    }
     assert {row["file"] for row in aside} == {"log.ndjson"}
     assert any(row["raw"] == '{"query_id": "torn", "user_query": "bu' for row in aside)
     assert all(len(row["raw"]) <= 500 for row in aside)
@@ -151,9 +154,7 @@ def _file(manifest: Manifest, name: str) -> bytes:
 def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
     records = random_log(np.random.default_rng(1), 300)
     half = len(records) // 2
-    log = deliver(
-        f"log/ds={DS}", {"a.ndjson": ndjson(*records[:half]), "b.ndjson": ndjson(*records[half:])}
-    )
+    log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records[:half]), "b.ndjson": ndjson(*records[half:])})
     first = run(log)[1]
     assert run(log)[1].content_sha256 == first.content_sha256
     # nor does it matter how the lines were cut into files, or in which order they came
@@ -172,20 +173,13 @@ def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
             r"found 0 searches \(lines not used: \{'outside_day': 1\}.*correct the date",
         ),
         (  # of a day that may be added to, and nothing of its own
-            {
-                "log.ndjson": ndjson(
-                    search("s", timestamp="2026-01-30T10:00:00Z", query_response_hit_ids=["a"])
-                )
-            },
+            {"log.ndjson": ndjson(search("s", timestamp="2026-01-30T10:00:00Z", query_response_hit_ids=["a"]))},
             r"impressions/ds=2026-01-31: 0 searches kept \(dropped: \{'earlier_day': 1\}\)",
         ),
         (
             {
                 "log.ndjson": ndjson(
-                    *(
-                        search(f"s{n}", client_id=f"c{n}", query_response_hit_ids=["a"])
-                        for n in range(4)
-                    )
+                    *(search(f"s{n}", client_id=f"c{n}", query_response_hit_ids=["a"]) for n in range(4))
                 )
             },
             r"0 searches kept \(dropped: \{'rare_query': 4\}\).*are the bot rules and min_searchers right",

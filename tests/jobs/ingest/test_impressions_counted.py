@@ -13,16 +13,7 @@ import pytest
 
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
-from tests.jobs.ingest.ubi_records import (
-    DS,
-    Deliver,
-    Record,
-    dropped,
-    ndjson,
-    random_log,
-    run,
-    shown,
-)
+from tests.jobs.ingest.ubi_records import DS, Deliver, Record, dropped, ndjson, random_log, run, shown
 from tests.jobs.simulator.simulated import truths
 from tests.real_data import DATA, needs
 
@@ -31,9 +22,7 @@ UBI = "ubi-sample/ubi_queries_events.ndjson.gz"
 SAMPLE = DATA / UBI
 
 
-def by_hand(
-    records: list[Record], limit: int
-) -> tuple[dict[tuple[str, str], tuple[int, bool]], Counter[str]]:
+def by_hand(records: list[Record], limit: int) -> tuple[dict[tuple[str, str], tuple[int, bool]], Counter[str]]:
     """The same rules in dictionaries and loops: (search, item) -> position, clicked; reason -> lines."""
     lost: Counter[str] = Counter()
     lines: dict[str, list[Record]] = defaultdict(list)
@@ -88,9 +77,7 @@ def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
 def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
     from jobs.simulator import marketplace, simulate
 
-    to = {
-        name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "truth")
-    }
+    to = {name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "truth")}
     marketplace.main(marketplace.Args(to["catalogue"], to["labels"], items=300, queries=60))
     simulate.main(simulate.Args(**to, searches=800, bot_frac=0.4))
     events, searches, truth = truths(pin(to["truth"]))
@@ -118,11 +105,7 @@ def test_real_format_sample(deliver: Deliver, ds: str) -> None:
     records = [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]
     asked: dict[str, list[str]] = {}
     for record in records:
-        if (
-            "user_query" in record
-            and "action_name" not in record
-            and record["timestamp"].startswith(ds)
-        ):
+        if "user_query" in record and "action_name" not in record and record["timestamp"].startswith(ds):
             hits = record.get("query_response_hit_ids") or []
             asked[record["query_id"]] = max(asked.get(record["query_id"], []), hits, key=len)
     acts: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -132,17 +115,10 @@ def test_real_format_sample(deliver: Deliver, ds: str) -> None:
             name = record["query_id"], record["event_attributes"]["object"]["object_id"]
             acts[name].add(record["action_name"])
     with_impressions = {name for (name, _), names in acts.items() if "impression" in names}
-    wanted = set(acts) | {
-        (name, item)
-        for name, hits in asked.items()
-        if name not in with_impressions
-        for item in hits
-    }
+    wanted = set(acts) | {(name, item) for name, hits in asked.items() if name not in with_impressions for item in hits}
     rows, manifest = run(deliver(f"log/ds={ds}", {SAMPLE.name: SAMPLE.read_bytes()}))
     assert {(row["search_id"], row["item_id"]) for row in rows} == wanted
     assert sum(row["is_click"] for row in rows) == sum("click" in names for names in acts.values())
-    assert sum(row["is_cart"] for row in rows) == sum(
-        "add_to_cart" in names for names in acts.values()
-    )
+    assert sum(row["is_cart"] for row in rows) == sum("add_to_cart" in names for names in acts.values())
     lines = next(row for row in manifest.accounting if row.unit == "log lines")
     assert lines.rows_in == len(records)

@@ -49,15 +49,13 @@ def test_damaged_files_are_left_out_by_name(deliver: Deliver) -> None:
     log = deliver(
         f"log/ds={DS}",
         {"a.ndjson": whole, "b.ndjson.gz": gzip.compress(whole)[:1_000], "c.parquet": b"PAR1", "d.ndjson": b"{}\n\0\0"},
-    )  # fmt: skip
+    )
     found = looked(log)
     assert [uri.rsplit("/", 1)[-1] for uri in found.whole.files()] == ["a.ndjson"]
-    assert {one["name"]: one["bytes"] for one in found.aside} == {
-        "b.ndjson.gz": 1_000, "c.parquet": 4, "d.ndjson": 5,
-    }  # fmt: skip
+    assert {one["name"]: one["bytes"] for one in found.aside} == {"b.ndjson.gz": 1_000, "c.parquet": 4, "d.ndjson": 5}
     # what was read is the version that was delivered: lineage names it
     assert found.whole.source == pin(log).source
-    assert "log/ds=2026-01-31: c.parquet set aside (4 bytes): no Parquet footer" in "\n".join(found.alerts)  # fmt: skip
+    assert "log/ds=2026-01-31: c.parquet set aside (4 bytes): no Parquet footer" in "\n".join(found.alerts)
     assert found.profile["records"] == {"web": {"act": 400, "impression": 1200, "search": 400}}
 
 
@@ -90,8 +88,8 @@ def test_a_file_that_changed_since_it_was_landed_is_an_error(deliver: Deliver) -
 
 
 def test_it_is_compared_with_the_newest_days_that_were_not_stopped(deliver: Deliver) -> None:
-    profile = looked(deliver("log/ds=2026-01-20", {"a.ndjson": ndjson(*records("2026-01-20"))})).profile  # fmt: skip
-    other = looked(deliver("log/ds=2026-01-21", {"a.ndjson": ndjson(*records("2026-01-21", name="tap"))})).profile  # fmt: skip
+    profile = looked(deliver("log/ds=2026-01-20", {"a.ndjson": ndjson(*records("2026-01-20"))})).profile
+    other = looked(deliver("log/ds=2026-01-21", {"a.ndjson": ndjson(*records("2026-01-21", name="tap"))})).profile
     published("2026-01-12", {"profile": other})  # too long ago
     for ds in ("2026-01-24", "2026-01-25", "2026-01-26"):
         published(ds, {"profile": profile})
@@ -102,9 +100,11 @@ def test_it_is_compared_with_the_newest_days_that_were_not_stopped(deliver: Deli
     log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records())})
     clean = looked(log)
     assert clean.drift == {
-        "stop": 0, "warn": 0, "findings": [],
+        "stop": 0,
+        "warn": 0,
+        "findings": [],
         "compared_with": ["2026-01-25", "2026-01-26", "2026-01-27"],
-    }  # fmt: skip
+    }
     assert clean.alerts == []
     log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records(name="tap"))})
     found = looked(log)

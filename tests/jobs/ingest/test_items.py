@@ -23,9 +23,14 @@ DS = "2026-01-31"
 Deliver = Callable[[str, dict[str, bytes]], Partition]
 
 SHOE = {
-    "item_id": "1", "title": "Buty, zimowe", "category": "Moda > Buty", "brand": 'Nike "Air"',
-    "attributes": {"rozmiar": "42", "kolor": "czarny"}, "price": 199.9, "group_id": "g1",
-}  # fmt: skip
+    "item_id": "1",
+    "title": "Buty, zimowe",
+    "category": "Moda > Buty",
+    "brand": 'Nike "Air"',
+    "attributes": {"rozmiar": "42", "kolor": "czarny"},
+    "price": 199.9,
+    "group_id": "g1",
+}
 
 
 def run(catalogue: Partition) -> tuple[list[dict[str, Any]], Manifest]:
@@ -53,16 +58,21 @@ FORMATS = {
         '1,"Buty,\n zimowe",Moda > Buty,"Nike ""Air""","{""rozmiar"": 42, ""kolor"": ""czarny""}",199.90,g1',
     ),
     # other columns, another order, a byte order mark
-    "items.csv.gz": gzip.compress(b"\xef\xbb\xbf" + csv(
-        "group_id,colour,title,item_id,category,brand,price,attributes",
-        'g1,red,"Buty, zimowe",1,Moda>Buty,"Nike ""Air""",199.9,"{""kolor"": ""czarny"", ""rozmiar"": ""42""}"',
-    )),
+    "items.csv.gz": gzip.compress(
+        b"\xef\xbb\xbf"
+        + csv(
+            "group_id,colour,title,item_id,category,brand,price,attributes",
+            'g1,red,"Buty, zimowe",1,Moda>Buty,"Nike ""Air""",199.9,"{""kolor"": ""czarny"", ""rozmiar"": ""42""}"',
+        )
+    ),
     "items.parquet": parquet([SHOE], price=pa.float64(), attributes=pa.map_(pa.string(), pa.string())),
     "path.parquet": parquet(
         [SHOE | {"item_id": 1, "category": ["Moda", "Buty"], "attributes": json.dumps(SHOE["attributes"])}],
-        item_id=pa.int64(), price=pa.float32(), category=pa.list_(pa.string()),
+        item_id=pa.int64(),
+        price=pa.float32(),
+        category=pa.list_(pa.string()),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -94,20 +104,17 @@ def test_what_is_no_item_is_counted(deliver: Deliver) -> None:
     torn = b'{"item_id": "5", "title": "ok"}\n{"item_id": "6", "tit\n\n'
     rows, manifest = run(deliver(f"catalogue/ds={DS}", {"a.csv": lines, "b.ndjson": torn}))
     assert {row["item_id"]: (row["title"], row["price"]) for row in rows} == {
-        "1": ("nowy", 2.0), "2": ("kubek", None), "5": ("ok", None),
-    }  # fmt: skip
+        "1": ("nowy", 2.0),
+        "2": ("kubek", None),
+        "5": ("ok", None),
+    }
     (account,) = manifest.accounting
     assert (account.rows_in, account.rows_out) == (8, 3)
     assert account.dropped == {"malformed": 2, "no_item_id": 1, "no_title": 1, "duplicate": 1}
     assert manifest.facts["repairs"] == {"price mended": 1}
-    aside = pq.read_table(
-        pin(ITEMS.at(ds=DS)).path("quarantine/rejected-00000.parquet")
-    ).to_pylist()
+    aside = pq.read_table(pin(ITEMS.at(ds=DS)).path("quarantine/rejected-00000.parquet")).to_pylist()
     assert len(aside) == 5
-    assert {(row["reason"], row["file"]) for row in aside} >= {
-        ("malformed", "b.ndjson"),
-        ("no_title", "a.csv"),
-    }
+    assert {(row["reason"], row["file"]) for row in aside} >= {("malformed", "b.ndjson"), ("no_title", "a.csv")}
 
 
 def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
@@ -125,10 +132,7 @@ def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
     [
         ({"a.csv": csv("id,title", "1,x")}, r"a\.csv has no column item_id; found id, title"),
         ({"a.parquet": parquet([{"item_id": "1"}])}, r"a\.parquet has no column title"),
-        (
-            {"a.ndjson": b'{"sku": "1"}\n'},
-            r"catalogue/ds=2026-01-31: 0 items in 1 rows .*no_item_id",
-        ),
+        ({"a.ndjson": b'{"sku": "1"}\n'}, r"catalogue/ds=2026-01-31: 0 items in 1 rows .*no_item_id"),
         ({"a.xlsx": b"x"}, r"found a\.xlsx, expected files ending in \.parquet, \.csv"),
     ],
 )

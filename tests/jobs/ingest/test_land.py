@@ -54,9 +54,7 @@ def test_odd_names_become_plain_ones(exports: Path) -> None:
 def test_nothing_found_and_unknown_kinds_are_clear_errors(exports: Path) -> None:
     with pytest.raises(FileNotFoundError, match="found no file"):
         land.main(land.Args(f"{exports}/*.parquet", log=DAY))
-    with pytest.raises(
-        ValueError, match=r"1 files of another kind \(items.csv\), expected for log"
-    ):
+    with pytest.raises(ValueError, match=r"1 files of another kind \(items.csv\), expected for log"):
         land.main(land.Args(f"{exports}/items.csv", log=DAY))
     assert not exists(DAY)
     land.main(land.Args(f"{exports}/items.csv", catalogue=CATALOGUE.at(ds="2026-01-31")))
@@ -70,9 +68,7 @@ def test_exactly_one_target_and_no_credentials() -> None:
         land.Args("s3://key:secret@bucket/x.ndjson", log=DAY)
 
 
-def test_a_file_that_grows_while_it_is_copied_is_refused(
-    exports: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_grows_while_it_is_copied_is_refused(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = store.copy
 
     def grow(source: str, target: str) -> None:
@@ -91,9 +87,7 @@ def test_labels_become_the_tables_columns(exports: Path) -> None:
     path = exports / "labels.csv"
     path.write_text("query,item_id,relevance\nbut,007,3\n")
     land.main(land.Args(str(path), labels=labels))
-    assert read_table(pin(labels)).to_pylist() == [
-        {"query": "but", "item_id": "007", "relevance": 3.0, "split": None}
-    ]
+    assert read_table(pin(labels)).to_pylist() == [{"query": "but", "item_id": "007", "relevance": 3.0, "split": None}]
     path.write_text("query,item_id\nbut,007\n")
     with pytest.raises(ValueError, match=r"expected also \['relevance'\]"):
         land.main(land.Args(str(path), labels=labels))

@@ -38,7 +38,7 @@ def published(to: Partition, inputs: list[Partition] | None = None, raw: str = "
         (out.folder / "a").write_bytes(b"")
         if raw:
             (out.folder / "quarantine").mkdir()
-            rows = {"reason": ["malformed"] * 3, "file": ["a.ndjson"] * 2 + ["b.ndjson"], "raw": [raw] * 3}  # fmt: skip
+            rows = {"reason": ["malformed"] * 3, "file": ["a.ndjson"] * 2 + ["b.ndjson"], "raw": [raw] * 3}
             pq.write_table(pa.table(rows), out.folder / "quarantine" / "rejected-00000.parquet")
             out.count("log lines", 9, 6, {"malformed": 3})
         out.facts["files_set_aside"] = [{"name": "c.gz", "bytes": 7, "reason": "cut off"}]
@@ -51,9 +51,7 @@ def mended(tmp_path: Path) -> Path:
     return folder
 
 
-def test_counts_without_texts_unless_asked(
-    deliver: Deliver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_counts_without_texts_unless_asked(deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
     deliver(str(RAW), {"a.ndjson": b"{}\n"})
     published(DAY, [RAW], raw=ESCAPES)
     with caplog.at_level(logging.INFO):
@@ -69,9 +67,7 @@ def test_counts_without_texts_unless_asked(
     assert not set("\x1b\x07\r\u202e") & set(caplog.text)
 
 
-def test_a_quarantine_whose_days_are_over_says_so(
-    deliver: Deliver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_quarantine_whose_days_are_over_says_so(deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
     deliver(str(RAW), {"a.ndjson": b"{}\n"})
     published(DAY, [RAW], raw="typed")
     folder = Path(pin(DAY).uri)
@@ -83,18 +79,21 @@ def test_a_quarantine_whose_days_are_over_says_so(
     assert "deleted by jobs.privacy.retention, their days are over" in caplog.text
 
 
-def test_mended_files_take_the_place_of_damaged_ones_and_lie_beside_others(
-    deliver: Deliver, mended: Path
-) -> None:
+def test_mended_files_take_the_place_of_damaged_ones_and_lie_beside_others(deliver: Deliver, mended: Path) -> None:
     line = b'{"query_id": "1"}\n'
-    deliver(str(RAW), {"a.ndjson": line, "b.ndjson.gz": gzip.compress(line)[:-1], "c.ndjson": b'{"torn\0'})  # fmt: skip
+    deliver(str(RAW), {"a.ndjson": line, "b.ndjson.gz": gzip.compress(line)[:-1], "c.ndjson": b'{"torn\0'})
     (mended / "a.ndjson").write_bytes(b'{"query_id": "2"}\n')  # a name that a whole file has
     (mended / "b.ndjson.gz").write_bytes(gzip.compress(line, mtime=0))
     found = told(mended=str(mended))
     assert found["added"] == ["mended1_a.ndjson", "b.ndjson.gz"]
     assert found["replaced"] == ["b.ndjson.gz"]
     pinned = pin(RAW)
-    assert sorted(entry.name for entry in pinned.entries()) == ["a.ndjson", "b.ndjson.gz", "c.ndjson", "mended1_a.ndjson"]  # fmt: skip
+    assert sorted(entry.name for entry in pinned.entries()) == [
+        "a.ndjson",
+        "b.ndjson.gz",
+        "c.ndjson",
+        "mended1_a.ndjson",
+    ]
     assert pinned.path("a.ndjson").read_bytes() == line
     assert gzip.decompress(pinned.path("b.ndjson.gz").read_bytes()) == line
     assert [one["replaced"] for one in pinned.facts["mended"]] == [["b.ndjson.gz"]]
@@ -119,13 +118,11 @@ def test_what_is_damaged_itself_is_not_landed(deliver: Deliver, mended: Path) ->
     assert pin(RAW).manifest.attempt == before
 
 
-def test_killed_while_it_lands_it_leaves_the_day_as_it_was(
-    deliver: Deliver, mended: Path, lake: Path
-) -> None:
+def test_killed_while_it_lands_it_leaves_the_day_as_it_was(deliver: Deliver, mended: Path, lake: Path) -> None:
     deliver(str(RAW), {"a.ndjson": b"{}\n"})
     before = pin(RAW).manifest.attempt
     (mended / "b.ndjson").write_bytes(b'{"new": 1}\n')
-    command = [sys.executable, "-m", "jobs", "replay", "--impressions", str(DAY), "--mended", str(mended)]  # fmt: skip
+    command = [sys.executable, "-m", "jobs", "replay", "--impressions", str(DAY), "--mended", str(mended)]
     env = {**os.environ, "NIGHTSHELF_FAULT": "publish.before_pointer"}
     killed = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert killed.returncode < 0
@@ -140,15 +137,13 @@ def test_it_names_the_later_days_that_were_made_of_it(deliver: Deliver, mended: 
     published(IMPRESSIONS.at(ds="2026-02-01"))  # made of its own log alone
     published(ACTS.at(ds="2026-02-02"), [DAY])
     published(ACTS.at(ds="2026-02-03"), [IMPRESSIONS.at(ds="2026-02-01")])
-    published(
-        Partition.parse("pairs/ds=2026-02-04"), [ACTS.at(ds="2026-02-02")]
-    )  # of what was made of it
+    published(Partition.parse("pairs/ds=2026-02-04"), [ACTS.at(ds="2026-02-02")])  # of what was made of it
     published(ACTS.at(ds="2026-01-30"), [DAY])  # never: an earlier day
     (mended / "b.ndjson").write_bytes(b'{"new": 1}\n')
     found = told(mended=str(mended))
     assert found["later_days"] == ["2026-02-02", "2026-02-04"]
     assert found["commands"][0].startswith("python -m jobs impressions ")
-    assert found["commands"][1].endswith("--from-date 2026-01-31 --to-date 2026-02-04 --reprocess-behavior completed")  # fmt: skip
+    assert found["commands"][1].endswith("--from-date 2026-01-31 --to-date 2026-02-04 --reprocess-behavior completed")
 
 
 @pytest.mark.spark
@@ -156,13 +151,13 @@ def test_it_names_the_later_days_that_were_made_of_it(deliver: Deliver, mended: 
 def test_a_mended_day_is_the_day_delivered_whole(deliver: Deliver, mended: Path) -> None:
     records = random_log(np.random.default_rng(5), 120)
     third = len(records) // 3
-    parts = [ndjson(*records[n * third : (n + 1) * third or None]) for n in (0, 1)] + [ndjson(*records[2 * third :])]  # fmt: skip
+    parts = [ndjson(*records[n * third : (n + 1) * third or None]) for n in (0, 1)] + [ndjson(*records[2 * third :])]
     packed = gzip.compress(parts[1], mtime=0)
 
     def made() -> tuple[str, str, dict[str, int]]:
-        impressions.main(impressions.Args(RAW, DAY, min_searchers=1, max_bad_file_frac=0.5, max_rejected_frac=0.5))  # fmt: skip
+        impressions.main(impressions.Args(RAW, DAY, min_searchers=1, max_bad_file_frac=0.5, max_rejected_frac=0.5))
         pinned = pin(DAY)
-        return pinned.manifest.content_sha256, content_sha256(pinned.entries()), dropped(pinned.manifest)  # fmt: skip
+        return pinned.manifest.content_sha256, content_sha256(pinned.entries()), dropped(pinned.manifest)
 
     deliver(str(RAW), {"all.ndjson": b"".join(parts)})
     whole, rows, lost = made()
@@ -176,12 +171,12 @@ def test_a_mended_day_is_the_day_delivered_whole(deliver: Deliver, mended: Path)
     lines = parts[1].splitlines()
     torn = b"".join((line[:-5] if n % 3 == 0 else line) + b"\n" for n, line in enumerate(lines))
     deliver(str(RAW), {"a.ndjson": parts[0], "b.ndjson": torn, "c.ndjson": parts[2]})
-    (mended / "b.ndjson.gz").write_bytes(gzip.compress(b"\n".join(lines[: len(lines) * 2 // 3]) + b"\n"))  # fmt: skip
+    (mended / "b.ndjson.gz").write_bytes(gzip.compress(b"\n".join(lines[: len(lines) * 2 // 3]) + b"\n"))
     (mended / "rest.ndjson").write_bytes(b"\n".join(lines[len(lines) * 2 // 3 :]) + b"\n")
     told(mended=str(mended))
     _, mended_rows, mended_lost = made()
     assert mended_rows == rows
-    assert mended_lost["malformed"] == -(-len(lines) // 3), "what is in the old file is still rejected"  # fmt: skip
+    assert mended_lost["malformed"] == -(-len(lines) // 3), "what is in the old file is still rejected"
     # each line that came twice is accounted for, and none of them counts twice
     account = pin(DAY).manifest.accounting[0]
     assert (account.rows_in, account.rows_out) == (len(records) + len(lines), used)

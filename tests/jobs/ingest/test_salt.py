@@ -26,9 +26,7 @@ def test_it_is_made_once_for_all_who_ask_at_the_same_time(home: Path) -> None:
     assert stat.S_IMODE((home / "salt").stat().st_mode) == 0o600
 
 
-def test_a_stated_one_goes_before_it_and_none_is_made(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stated_one_goes_before_it_and_none_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_SALT", "pepper")
     assert salt() == "pepper"
     assert not home.exists()

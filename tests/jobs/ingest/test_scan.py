@@ -66,7 +66,7 @@ DAMAGED = {
     "text.parquet": (LINES, "no Parquet footer"),
     "page.parquet": (flipped(parquet(), 1_000), "a damaged page, behind row 0"),
     "late.parquet": (flipped(parquet(), len(parquet()) - 9_000), "a damaged page, behind row 40,000"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -58,9 +58,7 @@ def random_log(rng: np.random.Generator, searches: int) -> list[Record]:
     for number in range(searches):
         # client 0 is a machine
         client = int(rng.integers(20))
-        at = start + timedelta(
-            seconds=float(rng.integers(0, 86_000)) if client else 3600 + number / 10
-        )
+        at = start + timedelta(seconds=float(rng.integers(0, 86_000)) if client else 3600 + number / 10)
         name, who = f"s{number}", {"application": "web", "client_id": f"c{client}"}
         if rng.random() > 0.05:
             stamp = at.isoformat()

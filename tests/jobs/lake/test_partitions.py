@@ -8,25 +8,15 @@ import sys
 import pytest
 
 from jobs.lake.columns import COLUMNS, DDL
-from jobs.lake.partitions import (
-    EMBEDDINGS,
-    NOWHERE,
-    PAIRS,
-    TABLES,
-    TOWERS,
-    TRAINED,
-    Partition,
-    trial,
-)
+from jobs.lake.partitions import EMBEDDINGS, NOWHERE, PAIRS, TABLES, TOWERS, TRAINED, Partition, trial
 
 SPACE = "7f3a7f3a7f3a7f3a"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["pairs/ds=2026-01-31", f"embeddings/ds=2026-01-31/towers={SPACE}/shard=0of2",
-     "towers/ds=2024-02-29/step=star"],
-)  # fmt: skip
+    ["pairs/ds=2026-01-31", f"embeddings/ds=2026-01-31/towers={SPACE}/shard=0of2", "towers/ds=2024-02-29/step=star"],
+)
 def test_an_address_reads_back_as_it_was_written(text: str) -> None:
     assert str(Partition.parse(text)) == text
 

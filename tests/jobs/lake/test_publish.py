@@ -36,8 +36,14 @@ class Args:
 
 
 def rows(n: int, value: float) -> pa.Table:
-    return pa.table({"query": ["buty"] * n, "item_id": [str(i) for i in range(n)],
-                     "relevance": [value] * n, "split": pa.nulls(n, pa.string())})  # fmt: skip
+    return pa.table(
+        {
+            "query": ["buty"] * n,
+            "item_id": [str(i) for i in range(n)],
+            "relevance": [value] * n,
+            "split": pa.nulls(n, pa.string()),
+        }
+    )
 
 
 def write(value: float, n: int = 2) -> Manifest:
@@ -57,8 +63,9 @@ write(float(sys.argv[1]))
 def run_writer(value: float, fault: str = "") -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[3]
     env = {**os.environ, "NIGHTSHELF_FAULT": fault, "PYTHONPATH": str(root)}
-    return subprocess.run([sys.executable, "-c", WRITER, str(value)], env=env, cwd=root, text=True,
-                          capture_output=True, check=False)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", WRITER, str(value)], env=env, cwd=root, text=True, capture_output=True, check=False
+    )
 
 
 def attempts() -> list[str]:
@@ -66,9 +73,7 @@ def attempts() -> list[str]:
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith("publish.")])
-def test_a_killed_job_leaves_old_or_new_and_the_next_run_leaves_no_debris(
-    lake: Path, point: str
-) -> None:
+def test_a_killed_job_leaves_old_or_new_and_the_next_run_leaves_no_debris(lake: Path, point: str) -> None:
     write(1.0)
     assert run_writer(2.0, fault=point).returncode == -signal.SIGKILL
     seen = read_table(pin(DAY))["relevance"].to_pylist()
@@ -76,9 +81,7 @@ def test_a_killed_job_leaves_old_or_new_and_the_next_run_leaves_no_debris(
     again = write(2.0)
     assert read_table(pin(DAY))["relevance"].to_pylist() == [2.0, 2.0]
     folders = [lake / "labels_v1/ds=2026-01-31/attempts" / name for name in attempts()]
-    assert all(
-        (folder / "_manifest.json").is_file() for folder in folders
-    )  # nothing half-written stays
+    assert all((folder / "_manifest.json").is_file() for folder in folders)  # nothing half-written stays
     assert again.content_sha256 == pin(DAY).manifest.content_sha256
 
 
@@ -118,10 +121,7 @@ def test_readers_meet_whole_versions_only_while_a_writer_replaces_them(lake: Pat
 
 def test_a_second_writer_is_told_and_a_killed_one_lets_go(lake: Path) -> None:
     with publish(DAY, Args(DAY)) as out:
-        with (
-            pytest.raises(BlockingIOError, match="another process is writing"),
-            publish(DAY, Args(DAY)),
-        ):
+        with pytest.raises(BlockingIOError, match="another process is writing"), publish(DAY, Args(DAY)):
             pass
         out.write_table(rows(1, 1.0))
     assert run_writer(1.0, fault="publish.files_written").returncode == -signal.SIGKILL
@@ -210,10 +210,7 @@ def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(
     with lock.locked(DAY.uri, str(DAY)):
         assert len(taken) == 2
         assert path.read_text() == str(os.getpid())
-        with (
-            pytest.raises(BlockingIOError, match="another process"),
-            lock.locked(DAY.uri, str(DAY)),
-        ):
+        with pytest.raises(BlockingIOError, match="another process"), lock.locked(DAY.uri, str(DAY)):
             pass
 
 

@@ -16,13 +16,15 @@ from jobs.local import airflow_env, up
 from jobs.local.services import Service
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
-STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('hello', flush=True); time.sleep(60)"]  # fmt: skip
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('hello', flush=True); time.sleep(60)",
+]
 
 
 @pytest.mark.parametrize("command", [SLEEPER, STUBBORN], ids=["polite", "stubborn"])
-def test_a_service_is_started_once_and_ended(
-    lake: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_is_started_once_and_ended(lake: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.local.services.STOP_S", 1.0)
     service = Service("sleeper", command)
     assert not service.runs()
@@ -78,9 +80,7 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
 
 
-def test_an_object_stores_lake_is_passed_on_as_it_is(
-    lake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_stores_lake_is_passed_on_as_it_is(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://shop/lake")
     assert airflow_env.airflow_env()["NIGHTSHELF_LAKE"] == "s3://shop/lake"
 
@@ -104,7 +104,7 @@ def test_the_launcher_runs_a_job_and_hands_its_result_to_a_pod(
 def test_the_launcher_as_a_file_does_not_let_the_folder_hide_libraries(lake: Path) -> None:
     """spark-submit puts the file's folder first on the path; jobs/tables.py must not pass for PyTables."""
     root = Path(launch.__file__).parents[1]
-    code = "import runpy, sys; sys.argv = ['jobs/__main__.py', 'ready', '--partitions', 'pairs/ds=2026-01-31']; sys.path[0] = 'jobs'; runpy.run_path('jobs/__main__.py', run_name='__main__'); sys.exit('/jobs/platform' in getattr(sys.modules.get('platform'), '__file__', '') or 'jobs' in sys.path)"  # fmt: skip
-    found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)  # fmt: skip
+    code = "import runpy, sys; sys.argv = ['jobs/__main__.py', 'ready', '--partitions', 'pairs/ds=2026-01-31']; sys.path[0] = 'jobs'; runpy.run_path('jobs/__main__.py', run_name='__main__'); sys.exit('/jobs/platform' in getattr(sys.modules.get('platform'), '__file__', '') or 'jobs' in sys.path)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["missing"] == ["pairs/ds=2026-01-31"]

@@ -108,7 +108,7 @@ def test_a_sweep_is_listed_and_shown(port: int) -> None:
 def test_what_somebody_left_in_the_lake_is_passed_over(port: int, lake: Path) -> None:
     days = lake / "report_v1"
     before = published(REPORT)
-    for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/towers={SPACE}!", "tmp"):  # fmt: skip
+    for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/towers={SPACE}!", "tmp"):
         shutil.copytree(days / "ds=2026-01-31" / f"towers={SPACE}", days / folder)
     for name in ("ds=2026-01-30", "README", "ds=2026-01-31/towers=0123456789abcdef"):
         (days / name).write_text("a file, and no folder")
@@ -116,9 +116,7 @@ def test_what_somebody_left_in_the_lake_is_passed_over(port: int, lake: Path) ->
     assert get(port, "/")[0] == 200
 
 
-def test_in_a_trial_its_own_reports_are_listed(
-    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_trial_its_own_reports_are_listed(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_TRIALS", str(tmp_path / "trial"))
     assert published(REPORT) == [] and len(published(SWEEP)) == 1
     with publish(REPORT.at(ds="2026-01-30", towers=SPACE), Args()) as out:

@@ -41,10 +41,7 @@ def test_flags_become_fields_and_defaults_stand_in_one_place() -> None:
         (["--pairs", "pairs/ds=20260131"], "is not a day as YYYY-MM-DD"),
         (["--pairs", "pairs/ds=../../x"], "found keys"),
         (["--pairs", "qrels/ds=2026-01-31"], "is of table qrels, expected pairs"),
-        (
-            ["--pairs", "pairs/ds=2026-01-31", "--min", "3"],
-            "unrecognized arguments",
-        ),  # no abbreviations
+        (["--pairs", "pairs/ds=2026-01-31", "--min", "3"], "unrecognized arguments"),  # no abbreviations
         (["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "two"], "min_clicks"),
         (["--pairs", "pairs/ds=2026-01-31", "--min_clicks", "0"], "expected 1 or more"),
         ([], "--pairs"),

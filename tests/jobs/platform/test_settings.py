@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 
 from jobs.experiments.flags import flags_of
-from jobs.experiments.search_space import (
-    Dimension,
-    grid,
-    parse_fixed,
-    parse_point,
-    parse_space,
-    point_name,
-)
+from jobs.experiments.search_space import Dimension, grid, parse_fixed, parse_point, parse_space, point_name
 
 
 def test_lists_and_ranges_take_the_types_of_their_flags() -> None:
-    found = parse_space(
-        " batch_size=256, 1024;temperature=0.03..0.1~ ;r_min=0..50;star=continue,restart;"
-    )
+    found = parse_space(" batch_size=256, 1024;temperature=0.03..0.1~ ;r_min=0..50;star=continue,restart;")
     assert found == [
         Dimension("batch_size", (256, 1024)),
         Dimension("temperature", (), 0.03, 0.1, log=True),
@@ -32,8 +23,7 @@ def test_a_grid_varies_the_last_flag_fastest_and_names_its_points() -> None:
     space = parse_space("batch_size=6,12;lr=1e-3,0.01")
     points = grid(space)
     names = [point_name(one) for one in points]
-    assert names == ["batch_size=6;lr=0.001", "batch_size=6;lr=0.01",
-                     "batch_size=12;lr=0.001", "batch_size=12;lr=0.01"]  # fmt: skip
+    assert names == ["batch_size=6;lr=0.001", "batch_size=6;lr=0.01", "batch_size=12;lr=0.001", "batch_size=12;lr=0.01"]
     assert [parse_point(name, space) for name in names] == points
     # a number that a sampler chose survives its name
     odd = {"batch_size": 6, "lr": 0.049564781644903431}
@@ -41,20 +31,23 @@ def test_a_grid_varies_the_last_flag_fastest_and_names_its_points() -> None:
 
 
 def test_every_flag_goes_where_it_has_an_effect() -> None:
-    found = flags_of({
-        "batch_size": 12, "r_min": 3, "hard_negatives": 2, "star": "restart", "epochs": 4,
-        "star.epochs": 1, "in_batch.lr": 0.5, "negatives.margin": "relative", "towers.margin": 0.3,
-    })  # fmt: skip
+    found = flags_of(
+        {
+            "batch_size": 12,
+            "r_min": 3,
+            "hard_negatives": 2,
+            "star": "restart",
+            "epochs": 4,
+            "star.epochs": 1,
+            "in_batch.lr": 0.5,
+            "negatives.margin": "relative",
+            "towers.margin": 0.3,
+        }
+    )
     assert found == {
         "in_batch": {"batch_size": 12, "epochs": 4, "lr": 0.5, "margin": 0.3},
         "negatives": {"r_min": 3, "margin": "relative"},
-        "star": {
-            "batch_size": 12,
-            "epochs": 1,
-            "hard_negatives": 2,
-            "restart": "on",
-            "margin": 0.3,
-        },
+        "star": {"batch_size": 12, "epochs": 1, "hard_negatives": 2, "restart": "on", "margin": 0.3},
     }
     # the same step 1 whatever step 3 is
     one, other = ({"batch_size": 12, "star": star} for star in ("continue", "restart"))
@@ -63,12 +56,7 @@ def test_every_flag_goes_where_it_has_an_effect() -> None:
 
 def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
     found = parse_fixed("epochs=4;preset=tiny;bert=bert/ds=2026-01-31;matryoshka=32,16")
-    assert found == {
-        "epochs": 4,
-        "preset": "tiny",
-        "bert": "bert/ds=2026-01-31",
-        "matryoshka": "32,16",
-    }
+    assert found == {"epochs": 4, "preset": "tiny", "bert": "bert/ds=2026-01-31", "matryoshka": "32,16"}
     assert parse_fixed("") == {}
 
 
@@ -118,7 +106,5 @@ def test_what_a_sweep_cannot_fix_is_refused() -> None:
 def test_a_setting_that_the_job_refuses_is_refused_in_its_words() -> None:
     """r_min alone is fine at 50; with r_max=20 the job's own check says no."""
     flags_of({"r_min": 50})
-    with pytest.raises(
-        ValueError, match=r"negatives refuses r_min=50 r_max=20: .*r_min < r_max"
-    ):
+    with pytest.raises(ValueError, match=r"negatives refuses r_min=50 r_max=20: .*r_min < r_max"):
         flags_of({"r_min": 50, "r_max": 20})

@@ -87,10 +87,7 @@ def fill(back: int) -> None:
     log = put(LOG.at(ds=day), {"a.ndjson": line, "b.parquet": parquet(typed_by(back))})
     put(TRUTH.at(ds=day), {"truth.ndjson": line})
     put(LABELS.at(ds=day), {"part-00000.parquet": parquet(typed_by(back))})
-    rejected = {
-        "quarantine/rejected-00000.parquet": parquet(typed_by(back)),
-        "part-0.parquet": parquet("x"),
-    }
+    rejected = {"quarantine/rejected-00000.parquet": parquet(typed_by(back)), "part-0.parquet": parquet("x")}
     put(IMPRESSIONS.at(ds=day), rejected, inputs=(log,))
 
 
@@ -120,14 +117,14 @@ def limits(**given: int) -> Limits:
 
 def killed(fault: str) -> None:
     command = [sys.executable, "-m", "jobs", "retention", "--retention", f"retention/ds={DAY}"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NIGHTSHELF_FAULT": fault}, capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "NIGHTSHELF_FAULT": fault}, capture_output=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
 
 def record() -> dict[str, object]:
-    made: dict[str, object] = json.loads(
-        pin(RETENTION.at(ds=DAY.isoformat())).path("retention.json").read_text()
-    )
+    made: dict[str, object] = json.loads(pin(RETENTION.at(ds=DAY.isoformat())).path("retention.json").read_text())
     return made
 
 
@@ -152,9 +149,7 @@ def test_a_day_ends_the_day_after_its_last() -> None:
 def test_what_was_typed_is_nowhere_once_its_days_are_over(lake: Path) -> None:
     for back in (0, 30, 31, 200, 401):
         fill(back)
-    put(
-        LOG.at(ds=ds(31)), {"a.ndjson": b"delivered again"}
-    )  # the version before it holds the text still
+    put(LOG.at(ds=ds(31)), {"a.ndjson": b"delivered again"})  # the version before it holds the text still
     assert len(found(31)) == 5 and len(found(0)) == 5
     told = retention.main(args())
     for back in (31, 200, 401):
@@ -167,12 +162,11 @@ def test_what_was_typed_is_nowhere_once_its_days_are_over(lake: Path) -> None:
     assert (told["partitions"], told["quarantines"], told["left"]) == (10, 2, 0)
     rows = record()["deleted"]
     assert {row["name"] for row in rows if row["what"] == "quarantine"} == {
-        f"impressions/ds={ds(31)}", f"impressions/ds={ds(200)}"
-    }  # fmt: skip
+        f"impressions/ds={ds(31)}",
+        f"impressions/ds={ds(200)}",
+    }
     again = next(row for row in rows if row["name"] == f"log/ds={ds(31)}")
-    assert (
-        again["files"] == 3 + 2 + 1
-    )  # two versions of two files and of one, their manifests, the pointer
+    assert again["files"] == 3 + 2 + 1  # two versions of two files and of one, their manifests, the pointer
 
 
 def test_an_expired_quarantine_breaks_no_reader(lake: Path) -> None:
@@ -184,9 +178,7 @@ def test_an_expired_quarantine_breaks_no_reader(lake: Path) -> None:
     assert len(after.files()) == 1
     check_sizes(after)
     (entry,) = after.entries("quarantine")
-    with pytest.raises(
-        LookupError, match=r"quarantine/rejected-00000\.parquet was deleted by jobs\.retention"
-    ):
+    with pytest.raises(LookupError, match=r"quarantine/rejected-00000\.parquet was deleted by jobs\.retention"):
         after.files("quarantine")
     with pytest.raises(LookupError, match="days are over"):
         after.path(entry.name)
@@ -225,10 +217,8 @@ def test_lineage_says_what_is_no_longer_kept(lake: Path) -> None:
 @pytest.mark.parametrize(
     "fault",
     [point for point in POINTS if point.startswith("retention.")] + ["retention.partition:3", "retention.attempt:2"],
-)  # fmt: skip
-def test_killed_anywhere_nothing_is_half_readable_and_the_next_call_ends_it(
-    lake: Path, fault: str
-) -> None:
+)
+def test_killed_anywhere_nothing_is_half_readable_and_the_next_call_ends_it(lake: Path, fault: str) -> None:
     for back in (31, 401):
         fill(back)
     put_home()
@@ -269,9 +259,7 @@ def put_home() -> None:
         ):
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                json.dumps(verdict(day, page.format(day) + ".html") | {"typed": typed_by(back)})
-            )
+            path.write_text(json.dumps(verdict(day, page.format(day) + ".html") | {"typed": typed_by(back)}))
             if back:
                 os.utime(path, (old, old))
     lines = [{"at": f"{ds(back)}T01:00:00+00:00", "reason": typed_by(back)} for back in (401, 0)]
@@ -279,9 +267,20 @@ def put_home() -> None:
 
 
 def verdict(day: str, page: str) -> dict[str, object]:
-    return {"partition": f"impressions/ds={day}", "verdict": "pass", "stops": [], "warns": [], "checks": 1,
-            "rows": 1, "simulated": False, "engine": "pandas", "suite_sha256": "", "manifest_sha256": "",
-            "created_at": f"{day}T00:00:00+00:00", "data_docs": page}  # fmt: skip
+    return {
+        "partition": f"impressions/ds={day}",
+        "verdict": "pass",
+        "stops": [],
+        "warns": [],
+        "checks": 1,
+        "rows": 1,
+        "simulated": False,
+        "engine": "pandas",
+        "suite_sha256": "",
+        "manifest_sha256": "",
+        "created_at": f"{day}T00:00:00+00:00",
+        "data_docs": page,
+    }
 
 
 def test_pages_results_and_stores_of_the_home_go_too(lake: Path) -> None:
@@ -317,9 +316,7 @@ def serve(back: int) -> Partition:
     towers = put(TOWERS.at(ds=ds(back), step="star"), {"golden.json": b"[]"})
     at = {"ds": ds(back), "towers": SPACE}
     put(EMBEDDINGS.at(**at, shard="0of1"), {"part-0.parquet": parquet("x")}, inputs=(towers,))
-    return put(
-        INDEX.at(**at), {"index.faiss": b"x"}, inputs=(towers, EMBEDDINGS.at(**at, shard="0of1"))
-    )
+    return put(INDEX.at(**at), {"index.faiss": b"x"}, inputs=(towers, EMBEDDINGS.at(**at, shard="0of1")))
 
 
 def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path) -> None:
@@ -331,11 +328,12 @@ def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path) -> 
     told = retention.main(args())
     assert read_pointer("champion").files() == held.files()
     assert pin(TOWERS.at(ds=ds(500), step="star")).files()
-    assert not exists(
-        index
-    )  # what that day holds now is no one's; the version in service is found by its name
-    gone = [INDEX.at(ds=ds(450), towers=SPACE), TOWERS.at(ds=ds(450), step="star"),
-            EMBEDDINGS.at(ds=ds(500), towers=SPACE, shard="0of1")]  # fmt: skip
+    assert not exists(index)  # what that day holds now is no one's; the version in service is found by its name
+    gone = [
+        INDEX.at(ds=ds(450), towers=SPACE),
+        TOWERS.at(ds=ds(450), step="star"),
+        EMBEDDINGS.at(ds=ds(500), towers=SPACE, shard="0of1"),
+    ]
     assert not any(map(exists, gone))
     assert [(row["partition"], row["why"]) for row in told["held"]] == [
         (str(index), "champion points at it"),
@@ -350,9 +348,7 @@ def test_a_partition_that_is_written_is_left_and_said_and_the_next_try_ends_it(l
     fill(40)
     with (lake / "log_v1" / f"ds={ds(40)}" / "_lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(
-            BlockingIOError, match=rf"log/ds={ds(40)}: being written, so not deleted; all else is"
-        ):
+        with pytest.raises(BlockingIOError, match=rf"log/ds={ds(40)}: being written, so not deleted; all else is"):
             retention.main(args())
         assert [path.parent.parent.parent.parent.name for path in found(40)] == ["log_v1"] * 2
         pin(LOG.at(ds=ds(40))).files()
@@ -368,9 +364,7 @@ def test_twice_is_once_and_a_rehearsal_deletes_nothing(lake: Path) -> None:
     before = sorted(path for path, _ in everything())
     told = retention.main(args(dry_run=1))
     assert sorted(path for path, _ in everything()) == before
-    assert told["would_delete"] == sorted(
-        f"{name}/ds={ds(31)}" for name in ("log", "truth", "labels", "impressions")
-    )
+    assert told["would_delete"] == sorted(f"{name}/ds={ds(31)}" for name in ("log", "truth", "labels", "impressions"))
     retention.main(args())
     first = pin(RETENTION.at(ds=DAY.isoformat()))
     assert first.facts["files"] == told["files"]
@@ -405,16 +399,12 @@ def test_the_proof_finds_what_the_deletion_does_not_know(lake: Path, name: str) 
         retention.main(args())
         assert not path.exists()
         return
-    with pytest.raises(
-        RuntimeError, match=r"1 files are left whose days are over.*\n.*" + path.name
-    ):
+    with pytest.raises(RuntimeError, match=r"1 files are left whose days are over.*\n.*" + path.name):
         retention.main(args())
     assert not exists(RETENTION.at(ds=DAY.isoformat()))
 
 
-def test_the_proof_does_not_believe_the_deletion(
-    lake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_proof_does_not_believe_the_deletion(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever deletion forgets, each kind of leftover is found by the walk alone."""
     fill(31)
     fill(401)
@@ -422,32 +412,35 @@ def test_the_proof_does_not_believe_the_deletion(
     seen = scan(limits(), {})
     kinds = {"/".join(name.split("/")[:2]) for name in seen.left}
     assert {"lake/log_v1", "lake/truth_v1", "lake/labels_v1", "lake/impressions_v1"} <= kinds
-    assert {f"home/{name}" for name in ("data_docs", "validations", "checkpoints", "scratch", "sweeps", "mlflow",
-                                        "stores", "airflow", "alerts.jsonl")} <= kinds  # fmt: skip
+    assert {
+        f"home/{name}"
+        for name in (
+            "data_docs",
+            "validations",
+            "checkpoints",
+            "scratch",
+            "sweeps",
+            "mlflow",
+            "stores",
+            "airflow",
+            "alerts.jsonl",
+        )
+    } <= kinds
     monkeypatch.setattr(retention, "erase", lambda one, holds: None)
     with pytest.raises(RuntimeError, match="files are left whose days are over"):
         retention.main(args())
 
 
-def test_lakes_of_trials_and_older_versions_of_a_table_are_cleared(
-    lake: Path, tmp_path: Path
-) -> None:
+def test_lakes_of_trials_and_older_versions_of_a_table_are_cleared(lake: Path, tmp_path: Path) -> None:
     study = tmp_path / "var" / "trials" / f"{ds(401)}-by_hand"
     shared = study / "towers-0123" / "towers_v1" / f"ds={ds(401)}" / "step=star"
     link = study / "negatives-4567" / "towers_v1" / f"ds={ds(401)}" / "step=star"
-    for path in (
-        shared / "attempts/a/golden.json",
-        lake / f"embeddings_v1/ds={ds(401)}/towers={SPACE}/attempts/a/x",
-    ):
+    for path in (shared / "attempts/a/golden.json", lake / f"embeddings_v1/ds={ds(401)}/towers={SPACE}/attempts/a/x"):
         path.parent.mkdir(parents=True)
         path.write_text(typed_by(401))
     link.parent.mkdir(parents=True)
     link.symlink_to(shared, target_is_directory=True)
-    young = (
-        tmp_path
-        / "var/trials"
-        / f"{ds(0)}-by_hand/towers-89/towers_v1/ds={ds(0)}/step=star/attempts/a/golden.json"
-    )
+    young = tmp_path / "var/trials" / f"{ds(0)}-by_hand/towers-89/towers_v1/ds={ds(0)}/step=star/attempts/a/golden.json"
     young.parent.mkdir(parents=True)
     young.write_text(typed_by(0))
     retention.main(args())
@@ -481,9 +474,7 @@ def bucket(lake: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"bucket://{lake}"
 
 
-def test_an_object_store_is_cleared_as_well(
-    lake: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_store_is_cleared_as_well(lake: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for back in (31, 60):
         fill(back)
     assert LOG.at(ds=ds(31)).uri.startswith("bucket://")
@@ -516,9 +507,13 @@ def test_the_record_names_no_text_and_stays_for_good(lake: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"raw_days": 0}, "1 <= raw_days"), ({"raw_days": 31, "derived_days": 30}, "raw_days <= derived_days"),
-     ({"judged_days": 0}, "1 <= judged_days"), ({"dry_run": 2}, "dry_run 0 or 1")],
-)  # fmt: skip
+    [
+        ({"raw_days": 0}, "1 <= raw_days"),
+        ({"raw_days": 31, "derived_days": 30}, "raw_days <= derived_days"),
+        ({"judged_days": 0}, "1 <= judged_days"),
+        ({"dry_run": 2}, "dry_run 0 or 1"),
+    ],
+)
 def test_limits_that_make_no_sense_are_refused(given: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         args(**given)

@@ -19,13 +19,23 @@ from jobs.quality.precomputed_engine import Batch
 from jobs.quality.run_suite import suite_file
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
-NAMES = ("items", "impressions", "late", "acts", "asked", "propensities", "pairs", "queries", "qrels", "negatives", "embeddings", "rankings")  # fmt: skip
+NAMES = (
+    "items",
+    "impressions",
+    "late",
+    "acts",
+    "asked",
+    "propensities",
+    "pairs",
+    "queries",
+    "qrels",
+    "negatives",
+    "embeddings",
+    "rankings",
+)
 VALUES = {"ds": "2026-01-31", "towers": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
-AGO = {
-    True: (7, 14, 21),
-    False: (1, 2, 3),
-}  # days of history: of the same weekday, or the last ones
+AGO = {True: (7, 14, 21), False: (1, 2, 3)}  # days of history: of the same weekday, or the last ones
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ def outside(expectation: Case) -> Batch:
     figure = kwargs["figure"]
     if "max_psi" in kwargs:  # everything moved from one bin to another
         before = {f"{figure} 0": 1000.0, f"{figure} 1": 0.0}
-        return Batch({f"{figure} 0": 0.0, f"{figure} 1": 1000.0}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]])  # fmt: skip
+        return Batch(
+            {f"{figure} 0": 0.0, f"{figure} 1": 1000.0}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]]
+        )
     if "other" in kwargs:
         return Batch({figure: 100, kwargs["other"]: 101})
     if "days" not in kwargs:
@@ -73,9 +85,7 @@ def outside(expectation: Case) -> Batch:
     before = {figure: 100.0}
     room = 100 * max(kwargs.get("floor_frac", 0), kwargs.get("floor", 0) / 100)
     low, high = kwargs.get("min_ratio", 0), kwargs.get("max_ratio")
-    value = (
-        100 + room + 0.01 if "mads" in kwargs else 100 * high + 0.01 if high else 100 * low - 0.01
-    )
+    value = 100 + room + 0.01 if "mads" in kwargs else 100 * high + 0.01 if high else 100 * low - 0.01
     return Batch({figure: value}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]])
 
 
@@ -85,17 +95,16 @@ def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:
     schema = arrow_schema(TABLES[table])
     if "row" in case:  # in the first row
         times = case["row"].get("times", 1)
-        changes = {name: value * times if times > 1 else value
-                   for name, value in case["row"].items() if name != "times"}  # fmt: skip
+        changes = {
+            name: value * times if times > 1 else value for name, value in case["row"].items() if name != "times"
+        }
         rows[0] |= changes
     if "again" in case:  # the first row once more, with a change
         rows.append(rows[0] | case["again"])
     if "every" in case:
         rows = [row | case["every"] for row in rows]
     if "grow" in case:  # the same content under new ids
-        rows = [
-            row | {"item_id": f"{row['item_id']}-{n}"} for n in range(case["grow"]) for row in rows
-        ]
+        rows = [row | {"item_id": f"{row['item_id']}-{n}"} for n in range(case["grow"]) for row in rows]
     if "none" in case:
         rows = []
     if "without" in case:

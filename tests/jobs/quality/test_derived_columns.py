@@ -44,7 +44,10 @@ def test_vectors_are_measured_past_the_end_of_a_batch() -> None:
     vectors = np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32)
     vectors[-1] = vectors[0]
     flat = pa.array(vectors.ravel())
-    for kind in (pa.FixedSizeListArray.from_arrays(flat, 3), pa.ListArray.from_arrays(np.arange(0, 3 * n + 1, 3, np.int32), flat)):  # fmt: skip
+    for kind in (
+        pa.FixedSizeListArray.from_arrays(flat, 3),
+        pa.ListArray.from_arrays(np.arange(0, 3 * n + 1, 3, np.int32), flat),
+    ):
         rows = pa.table({"embedding": kind})
         expected = np.linalg.norm(vectors.astype(np.float64), axis=1)
         np.testing.assert_allclose(norm("embedding").arrow(rows, KNOWN), expected, rtol=1e-12)
@@ -121,8 +124,8 @@ def test_a_large_table_is_checked_on_spark(lake: Path, spark: SparkSession) -> N
     with pytest.raises(RuntimeError) as error:
         expect.main(expect.Args(str(partition("pairs")), spark_rows=1))
     text = str(error.value)
-    assert "a query and an item make one pair [expect_compound_columns_to_be_unique]: found 2 of 5 rows" in text  # fmt: skip
-    assert "weight is above 0 and finite [expect_column_values_to_be_between]: found 2 of 5 rows" in text  # fmt: skip
+    assert "a query and an item make one pair [expect_compound_columns_to_be_unique]: found 2 of 5 rows" in text
+    assert "weight is above 0 and finite [expect_column_values_to_be_between]: found 2 of 5 rows" in text
     assert text.count("\n") == 2
     put("rankings", {})
     assert expect.main(expect.Args(str(partition("rankings")), spark_rows=1))["verdicts"] == {

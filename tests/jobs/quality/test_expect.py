@@ -43,9 +43,7 @@ def verdict(table: str) -> dict[str, object]:
 
 
 def html() -> dict[str, str]:
-    return {
-        str(path.relative_to(site())): path.read_text("utf-8") for path in site().rglob("*.html")
-    }
+    return {str(path.relative_to(site())): path.read_text("utf-8") for path in site().rglob("*.html")}
 
 
 def test_a_pass_is_written_beside_the_data(lake: Path) -> None:
@@ -60,9 +58,7 @@ def test_a_pass_is_written_beside_the_data(lake: Path) -> None:
     assert (site() / found["data_docs"]).is_file()
 
 
-def test_a_stop_names_everything_and_nobody_downstream_reads(
-    lake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_names_everything_and_nobody_downstream_reads(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put("pairs", {"row": {"weight": 0.0}})
     put("queries", {})
     with pytest.raises(RuntimeError) as error:
@@ -111,10 +107,8 @@ def test_columns_that_are_not_the_tables_stop_and_are_named(lake: Path) -> None:
 
 
 def test_nothing_that_somebody_typed_reaches_the_site_or_the_verdict(lake: Path) -> None:
-    put("queries", {"row": {"query": HOSTILE.upper(), "segment": HOSTILE, "split": HOSTILE,
-                            "query_id": HOSTILE}})  # fmt: skip
-    put("items", {"row": {"item_id": HOSTILE, "title": HOSTILE, "brand": HOSTILE,
-                          "content_hash": HOSTILE, "text": ""}})  # fmt: skip
+    put("queries", {"row": {"query": HOSTILE.upper(), "segment": HOSTILE, "split": HOSTILE, "query_id": HOSTILE}})
+    put("items", {"row": {"item_id": HOSTILE, "title": HOSTILE, "brand": HOSTILE, "content_hash": HOSTILE, "text": ""}})
     put("qrels", {"row": {"source": HOSTILE, "split": HOSTILE}, "again": {"relevance": 1.0}})
     with pytest.raises(RuntimeError) as error:
         run("queries", "items", "qrels")
@@ -147,12 +141,8 @@ def test_every_page_loads_nothing_from_anywhere(lake: Path) -> None:
     pages = html()
     assert len(pages) == 5
     for name, text in pages.items():
-        assert 'Content-Security-Policy" content="default-src &#39;none&#39;; style-src' in text, (
-            name
-        )
-        assert not re.search(
-            r"<(script|link|img|iframe|object|embed|base)\b|@import|url\(|https?://", text
-        ), name
+        assert 'Content-Security-Policy" content="default-src &#39;none&#39;; style-src' in text, name
+        assert not re.search(r"<(script|link|img|iframe|object|embed|base)\b|@import|url\(|https?://", text), name
         for link in re.findall(r'href="([^"#]+)"', text):
             assert (site() / name).parent.joinpath(unquote(link)).resolve().is_file(), (name, link)
     assert not (site() / "static").exists()
@@ -167,12 +157,7 @@ def test_the_site_forgets_old_results(lake: Path) -> None:
     for day in ("2026-01-30", "2026-01-29"):
         with publish(PAIRS.at(ds=day), Args()) as out:
             out.write_table(reading.read_table(reading.pin(partition("pairs"))))
-    every = [
-        "pairs/ds=2026-01-31",
-        "pairs/ds=2026-01-30",
-        "pairs/ds=2026-01-29",
-        "queries/ds=2026-01-31",
-    ]
+    every = ["pairs/ds=2026-01-31", "pairs/ds=2026-01-30", "pairs/ds=2026-01-29", "queries/ds=2026-01-31"]
     with pytest.raises(RuntimeError, match="the last click is not after the window"):
         expect.main(expect.Args(",".join(every), keep=2))
     pages = sorted(path.parent.parent.name for path in site().glob("validations/pairs/*/*/*.html"))
@@ -192,9 +177,7 @@ def test_a_run_leaves_the_committed_project_as_it_is(lake: Path) -> None:
     put("negatives", {})
     run("negatives")
     assert state() == before
-    ignored = subprocess.run(
-        ["git", "-C", str(PROJECT), "check-ignore", "-q", "uncommitted/x"], check=False
-    )
+    ignored = subprocess.run(["git", "-C", str(PROJECT), "check-ignore", "-q", "uncommitted/x"], check=False)
     assert ignored.returncode in (0, 128)  # 128: tests of an unpacked archive have no repository
 
 
@@ -219,15 +202,11 @@ def test_the_command_says_what_it_must_and_no_more(lake: Path) -> None:
     put("pairs", {})
     put("queries", {"again": {}})
     words = [sys.executable, "-m", "jobs", "expect", "--partitions"]
-    passed = subprocess.run(
-        [*words, str(partition("pairs"))], capture_output=True, text=True, check=True
-    )
+    passed = subprocess.run([*words, str(partition("pairs"))], capture_output=True, text=True, check=True)
     assert json.loads(passed.stdout)["verdicts"] == {"pairs/ds=2026-01-31": "pass"}
     (line,) = passed.stderr.splitlines()  # no bars, no notices of libraries
     assert "pairs/ds=2026-01-31: pass, 45 expectations on 4 rows by arrow" in line
-    stopped = subprocess.run(
-        [*words, str(partition("queries"))], capture_output=True, text=True, check=False
-    )
+    stopped = subprocess.run([*words, str(partition("queries"))], capture_output=True, text=True, check=False)
     assert stopped.returncode == 1
     assert stopped.stdout == ""
     assert (

@@ -41,10 +41,7 @@ def test_a_robust_band_is_a_median_and_its_deviations() -> None:
     low, high = robust_band([10, 11, 12, 13, 100], mads=2, floor=0, floor_frac=0)
     assert (low, high) == pytest.approx((12 - 2.9652, 12 + 2.9652))
     assert robust_band([5, 5, 5], mads=6, floor=0.5, floor_frac=0.2) == (4, 6)  # a calm week: 20%
-    assert robust_band([5, 5, 5], mads=6, floor=2, floor_frac=0.2) == (
-        3,
-        7,
-    )  # or the floor, if wider
+    assert robust_band([5, 5, 5], mads=6, floor=2, floor_frac=0.2) == (3, 7)  # or the floor, if wider
 
 
 def test_the_stability_index_is_zero_for_the_same_and_known_for_another() -> None:
@@ -72,7 +69,7 @@ def verdict(table: str, ds: str, figures: dict[str, float], word: str = "pass") 
     with publish(at, Args(ds)) as out:
         out.write_table(reading.read_table(reading.pin(partition(table), even_stopped=True)))
     pinned = reading.pin(at)
-    record = {"verdict": word, "stops": [], "manifest_sha256": pinned.manifest_sha256, "figures": figures}  # fmt: skip
+    record = {"verdict": word, "stops": [], "manifest_sha256": pinned.manifest_sha256, "figures": figures}
     store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(record).encode())
 
 
@@ -112,8 +109,13 @@ def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> Non
     with pytest.raises(RuntimeError) as error:
         expect.main(expect.Args(str(partition("asked"))))
     assert "rows are 30% to 300% of those of the same weekday" in str(error.value)
-    assert "found 3, expected 9 to 90, by 4 earlier days; most of the day is missing" in str(error.value)  # fmt: skip
-    page = (site() / json.loads(store.read_bytes(f"{reading.pin(partition('asked'), even_stopped=True).uri}/{VERDICT}"))["data_docs"]).read_text("utf-8")  # fmt: skip
+    assert "found 3, expected 9 to 90, by 4 earlier days; most of the day is missing" in str(error.value)
+    page = (
+        site()
+        / json.loads(store.read_bytes(f"{reading.pin(partition('asked'), even_stopped=True).uri}/{VERDICT}"))[
+            "data_docs"
+        ]
+    ).read_text("utf-8")
     assert "3, expected 9 to 90, by 4 earlier days" in page
 
 
@@ -121,9 +123,7 @@ def test_a_tripled_day_warns_before_its_weekday_has_a_history(lake: Path) -> Non
     put("asked", {})
     for ago in (1, 2):
         verdict("asked", before(ago), {"rows": 1})
-    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
-        str(partition("asked")): "warn"
-    }
+    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {str(partition("asked")): "warn"}
     said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
     assert "rows are 40% to 250% of the last 7 days' median" in said
 
@@ -139,9 +139,7 @@ def test_large_numbers_are_written_out(lake: Path) -> None:
 
 def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> None:
     put("asked", {})
-    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {
-        "asked/ds=2026-01-31": "pass"
-    }
+    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {"asked/ds=2026-01-31": "pass"}
     (page,) = site().glob("validations/asked/*/*/*.html")
     assert "3, no history yet (0 earlier days)" in page.read_text("utf-8")
 
@@ -153,7 +151,7 @@ def test_orphans_are_counted_against_the_version_that_was_read(lake: Path) -> No
     rows = reading.read_table(reading.pin(put("pairs", {}).partition))
     with publish(QUERIES.at(ds=LAST), Args("newer")) as out:
         out.write_table(reading.read_table(old).slice(1))
-    names = ("orphans query_id queries", "orphans query_id,split queries", "missing query_id queries")  # fmt: skip
+    names = ("orphans query_id queries", "orphans query_id,split queries", "missing query_id queries")
     counts = tuple(Count.parse(name) for name in names)
 
     def figures(inputs: list[reading.Pinned]) -> list[float]:
@@ -187,7 +185,7 @@ def test_vectors_of_another_shard_are_orphans_and_its_own_items_missing(lake: Pa
     for chosen, expected in ((mine, (0, 0)), (~mine, (int((~mine).sum()), int(mine.sum())))):
         names = np.array(ids)[chosen].tolist()
         vectors = pa.array([[0.6, 0.8]] * len(names), pa.list_(pa.float32()))
-        table = pa.table({"item_id": names, "content_hash": ["a" * 40] * len(names), "embedding": vectors})  # fmt: skip
+        table = pa.table({"item_id": names, "content_hash": ["a" * 40] * len(names), "embedding": vectors})
         with publish(at, Args(str(expected))) as out:
             out.write_table(table)
         found = figures_here(Plan(reading.pin(at), counts))
@@ -201,8 +199,14 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
         (out.folder / "x.txt").write_text("x")
         out.count("log lines", 100, 60, {"bot_rate": 20, "bot_silent": 10, "malformed": 10})
         out.facts["drift"] = {"stop": 2, "warn": True, "names": ["x"]}
-    wanted = ["fact drift.stop", "fact drift.warn", "fact drift.names", "fact other", "dropped_frac log_lines blank",
-              "dropped_frac searches bot"]  # fmt: skip
+    wanted = [
+        "fact drift.stop",
+        "fact drift.warn",
+        "fact drift.names",
+        "fact other",
+        "dropped_frac log_lines blank",
+        "dropped_frac searches bot",
+    ]
     found = manifest_figures(reading.pin(IMPRESSIONS.at(ds=LAST)), wanted)
     assert 0 <= found.pop("hours_after_inputs") < 1
     assert found == {
@@ -225,7 +229,7 @@ def test_schema_drift_that_the_job_stated_stops(lake: Path) -> None:
         out.write_table(rows)
         out.count("log lines", 5, 5, {})
         out.facts["drift"] = {"stop": 1, "warn": 0}
-    with pytest.raises(RuntimeError, match="drifted so that it must stop .*found 1, expected at most 0"):  # fmt: skip
+    with pytest.raises(RuntimeError, match="drifted so that it must stop .*found 1, expected at most 0"):
         expect.main(expect.Args(str(partition("impressions"))))
 
 

@@ -11,21 +11,10 @@ import pytest
 from jobs.quality import suites
 from jobs.quality.precomputed_engine import Batch
 from jobs.quality.run_suite import PROJECT, QUIET, check, count, project
-from tests.jobs.quality.suite_cases import (
-    NAMES,
-    Case,
-    cases,
-    expectations,
-    of_figures,
-    outside,
-    put,
-    rules,
-)
+from tests.jobs.quality.suite_cases import NAMES, Case, cases, expectations, of_figures, outside, put, rules
 
 if TYPE_CHECKING:
-    from great_expectations.data_context.data_context.abstract_data_context import (
-        AbstractDataContext,
-    )
+    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +35,11 @@ def test_good_rows_pass(lake: Path, context: AbstractDataContext, table: str) ->
 @pytest.mark.parametrize(
     ("table", "case"),
     [pytest.param(table, case, id=f"{table}-{number}") for table in NAMES for number, case in enumerate(cases(table))],
-)  # fmt: skip
-def test_each_expectation_notices_its_case(
-    lake: Path, context: AbstractDataContext, table: str, case: Case
-) -> None:
+)
+def test_each_expectation_notices_its_case(lake: Path, context: AbstractDataContext, table: str, case: Case) -> None:
     pinned = put(table, case)
     rule = next(
-        rule
-        for rule in context.suites.get(table).expectations
-        if (rule.description or "").startswith(case["rule"])
+        rule for rule in context.suites.get(table).expectations if (rule.description or "").startswith(case["rule"])
     )
 
     figures = count(pinned, [rule.configuration.to_json_dict()], "arrow")
@@ -76,9 +61,7 @@ def judged(context: AbstractDataContext, table: str, description: str, batch: Ba
 
 
 @pytest.mark.parametrize("table", NAMES)
-def test_each_expectation_of_a_figure_has_its_limits(
-    context: AbstractDataContext, table: str
-) -> None:
+def test_each_expectation_of_a_figure_has_its_limits(context: AbstractDataContext, table: str) -> None:
     for one in filter(of_figures, expectations(table)):
         batch = outside(one)
         assert not judged(context, table, one["description"], batch), one

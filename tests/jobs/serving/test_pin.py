@@ -109,9 +109,7 @@ def test_the_day_to_take_embeddings_over_from(lake: Path) -> None:
     assert found() == "2026-01-27", "what was stopped is not taken over"
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"ds": "2026-02-30"}, {"shards": 0}, {"rebuild": 2}, {"previous_days": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"ds": "2026-02-30"}, {"shards": 0}, {"rebuild": 2}, {"previous_days": -1}])
 def test_pin_refuses_what_is_out_of_range(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"is not a day|expected shards"):
         job.Args(**wrong)  # type: ignore[arg-type]
@@ -135,7 +133,7 @@ def test_ready_lists_what_is_missing_and_waits_for_the_verdict(lake: Path) -> No
         ready.main(ready.Args(str(day), gated=1))
 
 
-@pytest.mark.parametrize("text", ["", ",", "pairs/ds=2026-01-31; ls", "pairs/ds=../x", "nothing/ds=2026-01-31"])  # fmt: skip
+@pytest.mark.parametrize("text", ["", ",", "pairs/ds=2026-01-31; ls", "pairs/ds=../x", "nothing/ds=2026-01-31"])
 def test_ready_takes_addresses_alone(text: str) -> None:
     with pytest.raises(ValueError, match=r"partitions|found keys|is not|is no table"):
         ready.Args(text)

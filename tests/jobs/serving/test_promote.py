@@ -82,8 +82,15 @@ def test_rolling_back_twice_ends_two_bundles_before(four: list[Pinned]) -> None:
     back("previous")
     assert serving() == second, "the third was rolled back from: it is not on the way back"
     assert [event.id for event in read_history("champion")] == [
-        second, fourth, second, third, fourth, third, second, first,
-    ]  # fmt: skip
+        second,
+        fourth,
+        second,
+        third,
+        fourth,
+        third,
+        second,
+        first,
+    ]
 
 
 def test_what_follows_a_bad_bundle_falls_back_to_what_served_in_between(four: list[Pinned]) -> None:
@@ -102,10 +109,7 @@ def test_a_bundle_that_serves_already_is_left_alone(four: list[Pinned]) -> None:
 def test_a_bundle_promoted_anew_is_the_newest(four: list[Pinned]) -> None:
     write_pointer("champion", four[0])
     line = promotions.in_line(read_history("champion"))
-    assert [event.id for event in line] == [
-        four[0].bundle_id,
-        *(one.bundle_id for one in four[:0:-1]),
-    ]
+    assert [event.id for event in line] == [four[0].bundle_id, *(one.bundle_id for one in four[:0:-1])]
 
 
 def test_unknown_ambiguous_and_exhausted_ids_say_so(four: list[Pinned]) -> None:
@@ -261,8 +265,9 @@ def test_the_history_is_listed_newest_first(
     assert said.count(four[2].bundle_id) >= 2 and "400" in said and "rolled back from" in said
 
 
-@pytest.mark.parametrize("given", [{}, {"to": "previous", "tell": 1}, {"to": "x", "registry": "maybe"},
-                                   {"list": 1, "attempt": "x"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "given", [{}, {"to": "previous", "tell": 1}, {"to": "x", "registry": "maybe"}, {"list": 1, "attempt": "x"}]
+)
 def test_one_thing_at_a_time(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"give one of|registry=maybe|attempt goes with"):
         Args(**given)  # type: ignore[arg-type]

@@ -34,17 +34,7 @@ from jobs.serving import promote, search, verify
 from models.towers.encode import encode_items
 from models.towers.two_tower import TwoTower
 from tests.jobs.index.building import build, embed
-from tests.jobs.shop import (
-    HOSTILE,
-    Args,
-    Shop,
-    copied,
-    opened,
-    publish_tables,
-    publish_towers,
-    publish_trained,
-    titles,
-)
+from tests.jobs.shop import HOSTILE, Args, Shop, copied, opened, publish_tables, publish_towers, publish_trained, titles
 
 
 def judge(shop: Shop, **settings: object) -> dict[str, object]:
@@ -126,9 +116,7 @@ def test_the_bundle_answers_as_flat_faiss_does(shop: Shop) -> None:
     wanted = bundle.encode(["red shoes", "blue lamp"])
     exact = flat.search(wanted, 20)[1]
     found = bundle.dense(wanted, 20, nprobe=16)
-    assert (
-        np.mean([len(set(a) & set(b)) / 20 for a, b in zip(found.items, exact, strict=True)]) > 0.9
-    )
+    assert np.mean([len(set(a) & set(b)) / 20 for a, b in zip(found.items, exact, strict=True)]) > 0.9
     assert [hit.item_id for hit in bundle.hits(found)] == [ids[row] for row in found.items[0]]
 
 
@@ -142,8 +130,7 @@ def test_a_second_run_makes_the_same_content(changed: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["index.faiss", "item_ids.parquet", "weights.safetensors", "sparse.data.npy", "facts.json"],
+    "name", ["index.faiss", "item_ids.parquet", "weights.safetensors", "sparse.data.npy", "facts.json"]
 )
 def test_one_flipped_bit_in_any_file_is_refused(changed: Shop, name: str) -> None:
     pinned = pin(changed.index)
@@ -194,9 +181,7 @@ def forget_items(path: Path) -> None:
         ("facts.json", one_list, "index recall"),
     ],
 )
-def test_planted_damage_is_stopped_by_the_gate(
-    changed: Shop, name: str, change: object, blamed: str
-) -> None:
+def test_planted_damage_is_stopped_by_the_gate(changed: Shop, name: str, change: object, blamed: str) -> None:
     spoil(changed, name, change)
     verdict = judge(changed)
     assert verdict["verdict"] == "stop"
@@ -277,8 +262,10 @@ def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
     assert verify.main(verify.Args(made.index))["sound"] is True
     with pytest.raises(RuntimeError, match="must meet in one space"):
         index.main(index.Args(*given, changed.index))
-    stranger = publish_trained(TwoTower.from_state({**settings, "items_of": "0" * 16},
-                               tokenizer_json, tensors | queries).eval(), step="in_batch")  # fmt: skip
+    stranger = publish_trained(
+        TwoTower.from_state({**settings, "items_of": "0" * 16}, tokenizer_json, tensors | queries).eval(),
+        step="in_batch",
+    )
     with pytest.raises(RuntimeError, match="must meet in one space"):
         index.main(index.Args(*made_of, stranger.towers, *given[4:], stranger.index))
     # a new catalogue is embedded under their own name, as every night
@@ -331,9 +318,7 @@ def test_run_files_measure_the_same_in_trec_eval(shop: Shop) -> None:
             if query in run:
                 run[query][item] = float(score)
         judged = {name: wanted[name] for name in relevant}
-        tool = pytrec_eval.RelevanceEvaluator(
-            judged, {"recall.60", "ndcg_cut.10"}, relevance_level=2
-        )
+        tool = pytrec_eval.RelevanceEvaluator(judged, {"recall.60", "ndcg_cut.10"}, relevance_level=2)
         found = tool.evaluate(run).values()
         for name, key in (("R@60", "recall_60"), ("nDCG@10", "ndcg_cut_10")):
             mean = sum(one[key] for one in found) / len(relevant)
@@ -368,9 +353,7 @@ def test_the_page_is_self_contained_and_nothing_typed_becomes_markup(shop: Shop)
     assert "&lt;script&gt;alert(1)" in page
     assert "{{ 7*7 }}" in page  # a title is text, not a template
     assert 'src="http' not in page
-    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page)), (
-        "to itself alone"
-    )
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page)), "to itself alone"
     assert "No index was in service" in page and "Fit to serve" in page
     assert f"bundle {pin(shop.index).bundle_id}" in page
     table = page[page.index("<h2>Cut-off</h2>") : page.index("Data of the day</h2>")]
@@ -413,9 +396,7 @@ def test_lineage_leads_back_to_the_items(
 
 
 @pytest.mark.parametrize("lists", ["memory", "disk"])
-def test_a_sound_bundle_is_verified_and_timed(
-    shop: Shop, lists: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sound_bundle_is_verified_and_timed(shop: Shop, lists: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = verify.main(verify.Args(shop.index, shop.queries, lists))
     assert found["items"] == len(titles())
     assert found["id"] == pin(shop.index).manifest_sha256[:12]
@@ -480,9 +461,7 @@ def test_lookalikes_leave_the_answers_where_the_index_says_so(changed: Shop) -> 
 def test_a_large_index_stands_in_a_file_and_answers_the_same(changed: Shop) -> None:
     """Lists written straight to disk; a service maps them or takes them into memory."""
     before = pin(changed.index)
-    expected = [
-        (hit.item_id, round(hit.score, 5)) for hit in open_bundle(before).answer("red shoes", 20)
-    ]
+    expected = [(hit.item_id, round(hit.score, 5)) for hit in open_bundle(before).answer("red shoes", 20)]
     build(changed, disk_above_gb=0.0)
     made = pin(changed.index)
     assert made.facts["lists"] == "disk"
@@ -493,9 +472,7 @@ def test_a_large_index_stands_in_a_file_and_answers_the_same(changed: Shop) -> N
     assert verify.main(verify.Args(changed.index))["sound"] is True
 
 
-def test_what_held_the_recall_yesterday_is_tried_first_and_a_shrunken_catalogue_stops(
-    changed: Shop,
-) -> None:
+def test_what_held_the_recall_yesterday_is_tried_first_and_a_shrunken_catalogue_stops(changed: Shop) -> None:
     build(changed, previous=changed.index)
     facts = pin(changed.index).facts
     assert facts["search_cached"] is True

@@ -20,22 +20,20 @@ APPLICATIONS = ("shop-web", "shop-app")
 def simulated(ds: str = DS, **settings: object) -> tuple[Pinned, Pinned]:
     """The log and the truth of a day of the shop of DS."""
     args = simulate.Args(
-        LABELS.at(ds=DS), CATALOGUE.at(ds=DS), LOG.at(ds=ds), TRUTH.at(ds=ds), **settings  # type: ignore[arg-type]
-    )  # fmt: skip
+        LABELS.at(ds=DS),
+        CATALOGUE.at(ds=DS),
+        LOG.at(ds=ds),
+        TRUTH.at(ds=ds),
+        **settings,  # type: ignore[arg-type]
+    )
     simulate.main(args)
     return pin(args.log), pin(args.truth)
 
 
 def truths(truth: Pinned) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     """Events, searches (by search_id) and counts."""
-    events, searches = (
-        pq.read_table(truth.path(f"{name}.parquet")).to_pandas() for name in ("events", "searches")
-    )
-    return (
-        events,
-        searches.set_index("search_id"),
-        json.loads(truth.path("counts.json").read_text()),
-    )
+    events, searches = (pq.read_table(truth.path(f"{name}.parquet")).to_pandas() for name in ("events", "searches"))
+    return (events, searches.set_index("search_id"), json.loads(truth.path("counts.json").read_text()))
 
 
 def records(log: Pinned, application: str) -> tuple[list[dict[str, Any]], list[str]]:

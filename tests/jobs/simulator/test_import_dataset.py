@@ -71,13 +71,7 @@ def test_a_csv_pair_with_every_fault_is_counted_row_by_row(folder: Path) -> None
     ]
     (of_items,), (of_labels,) = catalogue.manifest.accounting, labels.manifest.accounting
     assert of_items.rows_in == 7
-    assert of_items.dropped == {
-        "wrong_width": 1,
-        "not_utf8": 1,
-        "no_item_id": 1,
-        "no_title": 1,
-        "duplicate_item": 1,
-    }
+    assert of_items.dropped == {"wrong_width": 1, "not_utf8": 1, "no_item_id": 1, "no_title": 1, "duplicate_item": 1}
     assert of_labels.rows_in == 11
     assert of_labels.dropped == {
         "no_query": 2,
@@ -137,9 +131,7 @@ def test_wands_joins_its_three_files(folder: Path) -> None:
         "0\tsolid wood bed\tBeds\tFurniture / Beds\tcolour : oak|width:160| x\n"
         '1\t"desk, ""small"""\tDesks\t\t\n'
     )
-    (folder / "query.csv").write_text(
-        "query_id\tquery\tquery_class\n0\toak bed\tBeds\n1\tdesk\tDesks\n"
-    )
+    (folder / "query.csv").write_text("query_id\tquery\tquery_class\n0\toak bed\tBeds\n1\tdesk\tDesks\n")
     (folder / "label.csv").write_text(
         "id\tquery_id\tproduct_id\tlabel\n0\t0\t0\tExact\n1\t0\t1\tIrrelevant\n"
         "2\t1\t1\tPartial\n3\t1\t0\tPerhaps\n4\t7\t0\tExact\n"
@@ -160,9 +152,7 @@ def test_wands_joins_its_three_files(folder: Path) -> None:
 def test_a_folder_of_no_layout_says_what_was_found_and_expected(folder: Path) -> None:
     (folder / "items.csv").write_text("item_id,title\n1,a\n")
     (folder / "labels.csv").write_text("x\n")
-    with pytest.raises(
-        LookupError, match=r"found \['items.csv', 'labels.csv'\], expected .*relevance.csv"
-    ):
+    with pytest.raises(LookupError, match=r"found \['items.csv', 'labels.csv'\], expected .*relevance.csv"):
         taken(folder)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         taken(folder / "nowhere")

@@ -14,9 +14,7 @@ DS = "2026-01-31"
 
 
 def made(ds: str = DS, **settings: int) -> marketplace.Args:
-    args = marketplace.Args(
-        CATALOGUE.at(ds=ds), LABELS.at(ds=ds), **{"items": 2000, "queries": 150} | settings
-    )
+    args = marketplace.Args(CATALOGUE.at(ds=ds), LABELS.at(ds=ds), **{"items": 2000, "queries": 150} | settings)
     marketplace.main(args)
     return args
 
@@ -38,9 +36,7 @@ def test_what_it_writes_is_the_contract_and_says_simulated(lake: Path) -> None:
     assert catalogue.manifest.simulated
     assert labels.manifest.simulated
     items = pq.read_table(catalogue.files()[0])
-    assert items.column_names == [
-        *("item_id", "title", "category", "brand", "attributes", "price", "group_id")
-    ]
+    assert items.column_names == [*("item_id", "title", "category", "brand", "attributes", "price", "group_id")]
     assert items.num_rows == 2000
     assert len(set(items["item_id"].to_pylist())) == 2000
     assert items["attributes"].to_pylist()[0]
@@ -65,9 +61,7 @@ def test_a_shop_too_small_for_the_queries_gives_what_it_can(lake: Path) -> None:
     assert 0 < pin(args.labels).facts["queries"] < 3000
 
 
-@pytest.mark.parametrize(
-    "settings", [{"items": 0}, {"queries": 0}, {"relevant_cap": 0}, {"zeros": -1}]
-)
+@pytest.mark.parametrize("settings", [{"items": 0}, {"queries": 0}, {"relevant_cap": 0}, {"zeros": -1}])
 def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected"):
         marketplace.Args(CATALOGUE.at(ds=DS), **settings)

@@ -28,9 +28,7 @@ def a_day(**settings: object) -> tuple[Pinned, Pinned]:
 
 @pytest.fixture
 def shop(lake: Path) -> None:
-    marketplace.main(
-        marketplace.Args(CATALOGUE.at(ds=DS), LABELS.at(ds=DS), items=1500, queries=200)
-    )
+    marketplace.main(marketplace.Args(CATALOGUE.at(ds=DS), LABELS.at(ds=DS), items=1500, queries=200))
 
 
 @pytest.mark.usefixtures("shop")
@@ -93,9 +91,7 @@ def test_the_truth_knows_whose_each_event_is() -> None:
     assert set(searches["query"]) <= set(read_table(pin(LABELS.at(ds=DS)))["query"].to_pylist())
     assert not searches[["personal", "rare_clients", "made_from"]].notna().any(axis=None)
     head = ranking(7, searches["query"].unique().astype(object))[0]
-    assert set(searches.loc[searches["kind"] == "storm", "query"]) == {
-        searches["query"].unique()[head]
-    }
+    assert set(searches.loc[searches["kind"] == "storm", "query"]) == {searches["query"].unique()[head]}
     assert searches["skew_s"].eq(0).all()
     assert not events["delayed_days"].any()
     assert "propensities" not in json.dumps(log.facts)
@@ -112,9 +108,7 @@ def test_each_kind_clicks_as_its_kind_does() -> None:
     assert 0.01 < rate["crawler"] < 0.02
     assert rate["person"] == pytest.approx(rate["keen"], rel=0.15)
     client = searches["client_id"].loc[events["search_id"]].to_numpy()
-    price_bots = events[events["kind"] == "clicker"].assign(
-        client=client[events["kind"] == "clicker"]
-    )
+    price_bots = events[events["kind"] == "clicker"].assign(client=client[events["kind"] == "clicker"])
     of_each = price_bots.groupby(["client", "action"]).size().unstack()
     assert (of_each["click"] / of_each["impression"]).between(0.6, 1).all()
     # a farm clicks its target wherever it stands, and nothing else
@@ -132,8 +126,12 @@ def test_each_kind_clicks_as_its_kind_does() -> None:
 
 def test_clicks_of_people_follow_the_propensities(lake: Path) -> None:
     """Each query has three items of the best grade, of none, and between: the click rate of each by place."""
-    rows = [(f"but {n}", f"{kind}{copy}{n}", grade, None) for n in range(40) for copy in "abc"
-            for kind, grade in (("best", 3.0), ("half", 2.0), ("none", 0.0))]  # fmt: skip
+    rows = [
+        (f"but {n}", f"{kind}{copy}{n}", grade, None)
+        for n in range(40)
+        for copy in "abc"
+        for kind, grade in (("best", 3.0), ("half", 2.0), ("none", 0.0))
+    ]
     labelled(rows, {key: f"but {key[5:]} {key[:4]}" for _, key, _, _ in rows})
     _, truth = a_day(searches=20_000, results=8, eta=0.8, noise=0.1, bot_frac=0.3)
     events, searches, _ = truths(truth)
@@ -188,11 +186,13 @@ def test_what_only_few_type_is_marked_and_shown_like_its_query() -> None:
     # shown what its query is shown: of queries that are typed often all items are known
     shown = events[events["action"] == "impression"]
     stands_for = searches["made_from"].fillna(searches["query"])
-    pairs = pd.DataFrame({
-        "query": stands_for.loc[shown["search_id"]].to_numpy(),
-        "item": shown["item_id"].to_numpy(),
-        "planted": planted.loc[shown["search_id"]].to_numpy(),
-    })  # fmt: skip
+    pairs = pd.DataFrame(
+        {
+            "query": stands_for.loc[shown["search_id"]].to_numpy(),
+            "item": shown["item_id"].to_numpy(),
+            "planted": planted.loc[shown["search_id"]].to_numpy(),
+        }
+    )
     often = searches.loc[~planted, "query"].value_counts().gt(30)
     pairs = pairs[pairs["query"].isin(often[often].index)]
     plain = set(pairs.loc[~pairs["planted"], ["query", "item"]].itertuples(index=False))

@@ -14,18 +14,16 @@ from jobs.lake.days import bounds
 from jobs.lake.partitions import CATALOGUE, LABELS
 from jobs.lake.read import Pinned
 from jobs.simulator import marketplace
-from tests.jobs.simulator.simulated import (
-    APPLICATIONS,
-    DS,
-    milliseconds,
-    records,
-    simulated,
-    truths,
-)
+from tests.jobs.simulator.simulated import APPLICATIONS, DS, milliseconds, records, simulated, truths
 
 DAYS = [f"2026-02-{day:02d}" for day in range(1, 6)]
-FAULTS = {"searches": 900, "delayed_frac": 0.05, "redelivered_frac": 0.03, "duplicate_frac": 0.02,
-          "malformed_frac": 0.01}  # fmt: skip
+FAULTS = {
+    "searches": 900,
+    "delayed_frac": 0.05,
+    "redelivered_frac": 0.03,
+    "duplicate_frac": 0.02,
+    "malformed_frac": 0.01,
+}
 Key = tuple[str, str, str, int]
 
 
@@ -56,9 +54,7 @@ def delivered(log: Pinned) -> tuple[Counter[Key], dict[str, dict[str, Any]], lis
 def expected(truth: pd.DataFrame, days: int) -> Counter[Key]:
     """What the truth of a day says of the log so many days later."""
     then = truth[truth["delayed_days"] == days]
-    return Counter(
-        zip(then["search_id"], then["action"], then["item_id"], then["position"], strict=True)
-    )
+    return Counter(zip(then["search_id"], then["action"], then["item_id"], then["position"], strict=True))
 
 
 @pytest.mark.usefixtures("shop")
@@ -81,9 +77,7 @@ def test_every_delayed_event_arrives_once_in_the_log_of_its_day() -> None:
         late = sum(stamp < first for stamp in stamps)
         assert late == sum(expected(day[0], days).total() for day, days in of_days[1:])
         day = counts[number]
-        assert len(searches) == day["searches"] - day["delayed_searches"] + day.get(
-            "arrived_searches", 0
-        )
+        assert len(searches) == day["searches"] - day["delayed_searches"] + day.get("arrived_searches", 0)
         lost = day["delayed_events"] + day["redelivered"]
         assert events.total() == day["events"] - lost + day.get("arrived_events", 0)
 
@@ -150,9 +144,7 @@ def test_wrong_clocks_move_the_events_of_a_client_and_no_search() -> None:
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(("ds", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
-def test_a_day_is_as_long_as_the_shop_s_clocks_say(
-    monkeypatch: pytest.MonkeyPatch, ds: str, hours: int
-) -> None:
+def test_a_day_is_as_long_as_the_shop_s_clocks_say(monkeypatch: pytest.MonkeyPatch, ds: str, hours: int) -> None:
     monkeypatch.setenv("NIGHTSHELF_TIME_ZONE", "Europe/Warsaw")
     log, truth = simulated(ds, searches=3000, malformed_frac=0.0, late_frac=0.01)
     _, searches, stamps = delivered(log)

@@ -14,8 +14,16 @@ from jobs.simulator import marketplace
 from jobs.simulator.write_parquet import SCHEMA
 from tests.jobs.simulator.simulated import APPLICATIONS, DS, records, simulated, truths
 
-FAULTS = {"searches": 700, "delayed_frac": 0.05, "redelivered_frac": 0.05, "skew_frac": 0.1,
-          "personal_frac": 0.05, "rare_frac": 0.05, "malformed_frac": 0.02, "late_frac": 0.02}  # fmt: skip
+FAULTS = {
+    "searches": 700,
+    "delayed_frac": 0.05,
+    "redelivered_frac": 0.05,
+    "skew_frac": 0.1,
+    "personal_frac": 0.05,
+    "rare_frac": 0.05,
+    "malformed_frac": 0.02,
+    "late_frac": 0.02,
+}
 NEXT = "2026-02-01"
 HITS = ("query_response_hit_ids", "query_response_object_ids")
 LINE_ONLY = {"query_attributes", "object_id_field", *HITS}
@@ -58,9 +66,7 @@ def test_both_layouts_hold_the_same_records_in_the_same_order() -> None:
         second, truth = simulated(NEXT, layout=layout, before=f"truth/ds={DS}", **FAULTS)
         counts[layout] = [truths(one)[2] for one in (told, truth)]
         said[layout] = [
-            [columns(record) for record in records(log, name)[0]]
-            if layout == "ndjson"
-            else rows(log, name)
+            [columns(record) for record in records(log, name)[0]] if layout == "ndjson" else rows(log, name)
             for log in (first, second)
             for name in APPLICATIONS
         ]
@@ -79,9 +85,7 @@ def test_both_layouts_hold_the_same_records_in_the_same_order() -> None:
 @pytest.mark.usefixtures("shop")
 def test_what_was_held_back_in_another_layout_is_refused() -> None:
     simulated(DS, layout="parquet", **FAULTS)
-    with pytest.raises(
-        ValueError, match="truth/ds=2026-01-31: holds shop-web.delayed_1 in another"
-    ):
+    with pytest.raises(ValueError, match="truth/ds=2026-01-31: holds shop-web.delayed_1 in another"):
         simulated(NEXT, before=f"truth/ds={DS}", **FAULTS)
 
 

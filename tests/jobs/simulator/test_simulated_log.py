@@ -19,9 +19,7 @@ def test_impressions_finds_every_planted_fault(lake: Path, layout: str) -> None:
     catalogue, labels, log, truth = (table.at(ds=DS) for table in (CATALOGUE, LABELS, LOG, TRUTH))
     marketplace.main(marketplace.Args(catalogue, labels, items=1500, queries=200))
     rates = {"duplicate_frac": 0.03, "late_frac": 0.02, "malformed_frac": 0.01, "bot_frac": 0.4}
-    simulate.main(
-        simulate.Args(labels, catalogue, log, truth, searches=800, layout=layout, **rates)
-    )  # type: ignore[arg-type]
+    simulate.main(simulate.Args(labels, catalogue, log, truth, searches=800, layout=layout, **rates))  # type: ignore[arg-type]
     impressions.main(impressions.Args(log, IMPRESSIONS.at(ds=DS), min_searchers=1))
     events, _, planted = truths(pin(truth))
     published = pin(IMPRESSIONS.at(ds=DS))
@@ -32,13 +30,8 @@ def test_impressions_finds_every_planted_fault(lake: Path, layout: str) -> None:
     repeated = events[events["is_duplicate"] & ~events["is_late"]]
     assert found["duplicate"] == repeated["search_id"].isin(kept).sum() > 0
     assert found["outside_day"] == planted["late"]
-    assert (
-        found.get("malformed", 0)
-        == planted["malformed_truncated"] + planted["malformed_not_object"]
-    )
-    assert found["missing_field"] == (
-        planted["malformed_no_action"] + planted["malformed_no_user_query"]
-    )
+    assert found.get("malformed", 0) == planted["malformed_truncated"] + planted["malformed_not_object"]
+    assert found["missing_field"] == (planted["malformed_no_action"] + planted["malformed_no_user_query"])
     assert found["bad_timestamp"] == planted["malformed_bad_timestamp"]
     assert of_searches.rows_in == planted["searches"]
     # those that are neither fast nor click everything go through

@@ -34,19 +34,7 @@ def day(number: int) -> str:
 def texts(count: int, seed: int = 0) -> list[str]:
     """Titles of one to twelve words, some with letters beyond ASCII."""
     rng = np.random.default_rng(seed)
-    words = [
-        "buty",
-        "łódka",
-        "żółty",
-        "RTX4090",
-        "shoes",
-        "lamp",
-        "kabel",
-        "usb-c",
-        "2m",
-        "czarny",
-        "x",
-    ]
+    words = ["buty", "łódka", "żółty", "RTX4090", "shoes", "lamp", "kabel", "usb-c", "2m", "czarny", "x"]
     return [" ".join(rng.choice(words, rng.integers(1, 13))) + f" {row}" for row in range(count)]
 
 
@@ -55,12 +43,19 @@ def publish_items(ds: str, items: Catalogue, files: int = 2, again: str = "") ->
     ids = [*items, *([again] if again else [])]
     read = [items[name] for name in ids]
     empty = [""] * len(ids)
-    rows = pa.table({
-        "item_id": ids, "title": read, "category": empty, "brand": empty,
-        "attributes": pa.array([[] for _ in ids], pa.map_(pa.string(), pa.string())),
-        "price": [1.0] * len(ids), "group_id": ids, "text": read,
-        "content_hash": [hashlib.sha1(text.encode()).hexdigest() for text in read],
-    })  # fmt: skip
+    rows = pa.table(
+        {
+            "item_id": ids,
+            "title": read,
+            "category": empty,
+            "brand": empty,
+            "attributes": pa.array([[] for _ in ids], pa.map_(pa.string(), pa.string())),
+            "price": [1.0] * len(ids),
+            "group_id": ids,
+            "text": read,
+            "content_hash": [hashlib.sha1(text.encode()).hexdigest() for text in read],
+        }
+    )
     with publish(ITEMS.at(ds=ds), Args(ITEMS.at(ds=ds))) as out:
         each = -(-len(ids) // files)
         for number in range(files):
@@ -78,7 +73,7 @@ def embed(shop: Shop, ds: str, name: str = "0of2", before: str = "", **more: Any
     if before:
         more["previous"] = shard(shop, before, name)
     settings = {"chunk_items": 16, **more}
-    found = embeddings.main(embeddings.Args(ITEMS.at(ds=ds), shop.towers, shard(shop, ds, name), **settings))  # fmt: skip
+    found = embeddings.main(embeddings.Args(ITEMS.at(ds=ds), shop.towers, shard(shop, ds, name), **settings))
     assert found is not None
     return found
 

@@ -38,23 +38,47 @@ def split_of(row: int) -> str:
 def publish_learning() -> None:
     """Pairs of the little shop, one pair of an item that is gone, and a test query."""
     empty = [""] * len(TITLES)
-    _publish(ITEMS.at(ds=DS), {
-        "item_id": ITEM_IDS, "title": TITLES, "category": empty, "brand": empty,
-        "attributes": pa.array([[] for _ in TITLES], pa.map_(pa.string(), pa.string())),
-        "price": [1.0] * len(TITLES), "group_id": ITEM_IDS, "text": TITLES, "content_hash": ITEM_IDS,
-    })  # fmt: skip
+    _publish(
+        ITEMS.at(ds=DS),
+        {
+            "item_id": ITEM_IDS,
+            "title": TITLES,
+            "category": empty,
+            "brand": empty,
+            "attributes": pa.array([[] for _ in TITLES], pa.map_(pa.string(), pa.string())),
+            "price": [1.0] * len(TITLES),
+            "group_id": ITEM_IDS,
+            "text": TITLES,
+            "content_hash": ITEM_IDS,
+        },
+    )
     texts, splits = [*TEXTS, SECRET], [*(split_of(q) for q in range(len(TEXTS))), "test"]
-    _publish(QUERIES.at(ds=DS), {
-        "query_id": [*QUERY_IDS, query_id(SECRET)], "query": texts, "searches": [1] * len(texts),
-        "segment": ["tail"] * len(texts), "split": splits,
-    })  # fmt: skip
+    _publish(
+        QUERIES.at(ds=DS),
+        {
+            "query_id": [*QUERY_IDS, query_id(SECRET)],
+            "query": texts,
+            "searches": [1] * len(texts),
+            "segment": ["tail"] * len(texts),
+            "split": splits,
+        },
+    )
     rows = [(QUERY_IDS[q], ITEM_IDS[i], split_of(q)) for q, i in positives().tolist()]
     rows += [(QUERY_IDS[0], "gone", "train"), (query_id(SECRET), ITEM_IDS[0], "test")]
-    _publish(PAIRS.at(ds=DS), {
-        "query_id": [row[0] for row in rows], "item_id": [row[1] for row in rows],
-        "clicks": [1] * len(rows), "carts": [0] * len(rows), "purchases": [0] * len(rows), "impressions": [1] * len(rows), "weight": [1.0] * len(rows),
-        "last_day": [datetime.date(2026, 1, 31)] * len(rows), "split": [row[2] for row in rows],
-    })  # fmt: skip
+    _publish(
+        PAIRS.at(ds=DS),
+        {
+            "query_id": [row[0] for row in rows],
+            "item_id": [row[1] for row in rows],
+            "clicks": [1] * len(rows),
+            "carts": [0] * len(rows),
+            "purchases": [0] * len(rows),
+            "impressions": [1] * len(rows),
+            "weight": [1.0] * len(rows),
+            "last_day": [datetime.date(2026, 1, 31)] * len(rows),
+            "split": [row[2] for row in rows],
+        },
+    )
 
 
 def _publish(target: Partition, columns: dict[str, object]) -> None:

@@ -56,9 +56,7 @@ def test_the_other_layout_with_heads_old_names_and_half_precision(folder: Path) 
 
 def test_pickled_weights_are_never_read(folder: Path) -> None:
     (folder / "weights.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(
-        LookupError, match=r"no file model\.safetensors; pytorch_model\.bin is a pickle"
-    ):
+    with pytest.raises(LookupError, match=r"no file model\.safetensors; pytorch_model\.bin is a pickle"):
         load_bert(folder)
 
 

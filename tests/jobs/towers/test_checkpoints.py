@@ -19,8 +19,8 @@ def test_tensors_numbers_lists_and_int_keys_come_back(lake: Path) -> None:
         "groups": [{"lr": 0.1, "params": [0, 1], "fused": True, "none": None}],
         "rng": torch.arange(5, dtype=torch.uint8),
         "nothing": [],
-        "text": "{\"tensor\": \"0\"}",
-    }  # fmt: skip
+        "text": '{"tensor": "0"}',
+    }
     kept = Checkpoint(PLACE, "key")
     assert kept.read() == {}
     kept.write(state)

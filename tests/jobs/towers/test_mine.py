@@ -23,15 +23,7 @@ from jobs.towers import blockwise_search as search
 from jobs.towers import mine as negatives
 from models.mining import inverted_lists as lists
 from models.towers.space_id import space_id
-from tests.jobs.towers.classroom import (
-    DS,
-    IN_BATCH,
-    ITEM_IDS,
-    QUERY_IDS,
-    TABLES,
-    Args,
-    publish_learning,
-)
+from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import positives, towers
 
@@ -117,8 +109,7 @@ def rows(partition: Partition) -> dict[str, dict[str, list[Any]]]:
 def near(found: dict[str, dict[str, list[Any]]]) -> dict[str, list[tuple[str, int]]]:
     """What was found by search; random items follow from the blocks."""
     return {
-        name: [(i, r) for i, r in zip(row["item_ids"], row["ranks"], strict=True) if r]
-        for name, row in found.items()
+        name: [(i, r) for i, r in zip(row["item_ids"], row["ranks"], strict=True) if r] for name, row in found.items()
     }
 
 
@@ -135,16 +126,20 @@ def test_a_bad_index_is_refused(mined_at: Partition, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lists, "n_lists", apart)
     monkeypatch.setattr(lists, "layout", shuffled)
     monkeypatch.setattr(lists, "slack_for", lambda *_: -9.0)
-    with pytest.raises(
-        RuntimeError, match=r"finds 0\.\d+ of what exact search finds.*search=exact"
-    ):
+    with pytest.raises(RuntimeError, match=r"finds 0\.\d+ of what exact search finds.*search=exact"):
         negatives.main(args(mined_at, search="ivf", r_min=0, r_max=4))
 
 
-@pytest.mark.parametrize(("facts", "gate", "refused"), [
-    ({"plateau": False}, "stop", True), ({"plateau": False}, "warn", False),
-    ({"plateau": True}, "stop", False), ({}, "stop", False), ({"plateau": False}, "off", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("facts", "gate", "refused"),
+    [
+        ({"plateau": False}, "stop", True),
+        ({"plateau": False}, "warn", False),
+        ({"plateau": True}, "stop", False),
+        ({}, "stop", False),
+        ({"plateau": False}, "off", False),
+    ],
+)
 def test_the_plateau_gate(
     lake: Path, caplog: pytest.LogCaptureFixture, facts: dict[str, bool], gate: str, refused: bool
 ) -> None:
@@ -169,11 +164,17 @@ def test_false_negatives_where_judged_and_by_estimate(mined_at: Partition) -> No
     right = {ITEM_IDS[i] for i in clicked} | {unclicked}
     with publish(at, Args(at)) as out:
         out.facts["min_relevance"] = 2.0
-        out.write_table(pa.table({
-            "query_id": [QUERY_IDS[0]] * len(ITEM_IDS), "item_id": ITEM_IDS,
-            "relevance": [2.0 if item in right else 1.0 for item in ITEM_IDS],
-            "split": ["train"] * len(ITEM_IDS), "source": ["labels"] * len(ITEM_IDS),
-        }))  # fmt: skip
+        out.write_table(
+            pa.table(
+                {
+                    "query_id": [QUERY_IDS[0]] * len(ITEM_IDS),
+                    "item_id": ITEM_IDS,
+                    "relevance": [2.0 if item in right else 1.0 for item in ITEM_IDS],
+                    "split": ["train"] * len(ITEM_IDS),
+                    "source": ["labels"] * len(ITEM_IDS),
+                }
+            )
+        )
     said = negatives.main(args(mined_at, r_min=0, qrels=at, held_out_frac=0.5))
     found = pin(mined_at)
     total = found.facts["false_negatives"][-1]

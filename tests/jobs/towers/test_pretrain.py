@@ -34,9 +34,17 @@ from tests.models.shop import QUERIES as TEXTS
 BERT_OF_DAY, ANOTHER = BERT.at(ds=DS), BERT.at(ds="2026-02-28")
 TABLES = {"items": ITEMS.at(ds=DS), "queries": QUERIES.at(ds=DS)}
 SMALL: dict[str, object] = {
-    "hidden": 32, "layers": 1, "heads": 2, "vocabulary": 150, "max_tokens": 16, "batch_tokens": 128,
-    "epochs": 3, "lr": 1e-2, "dev_frac": 0.2, "patience": 9,
-}  # fmt: skip
+    "hidden": 32,
+    "layers": 1,
+    "heads": 2,
+    "vocabulary": 150,
+    "max_tokens": 16,
+    "batch_tokens": 128,
+    "epochs": 3,
+    "lr": 1e-2,
+    "dev_frac": 0.2,
+    "patience": 9,
+}
 
 
 def learn(**settings: object) -> dict[str, object]:
@@ -74,8 +82,11 @@ def test_it_learns_more_than_how_often_each_piece_comes(classroom: Path) -> None
     said = learn(epochs=30)
     made = pin(BERT_OF_DAY)
     assert {entry.name for entry in made.entries()} == {
-        "config.json", "tokenizer.json", "weights.safetensors", "curves.parquet",
-    }  # fmt: skip
+        "config.json",
+        "tokenizer.json",
+        "weights.safetensors",
+        "curves.parquet",
+    }
     facts = made.facts
     assert facts["dev_accuracy"] > facts["unigram_accuracy"]
     assert facts["dev_loss"] < facts["unigram_loss"]
@@ -101,8 +112,11 @@ def test_what_is_published_is_a_bert_that_loads(classroom: Path) -> None:
     bert, tokenizer = load_bert(bert_folder(made))
     settings = json.loads(made.path("config.json").read_text())
     assert settings["max_tokens"] == 16
-    assert settings["vocab_size"] == tokenizer.get_vocab_size() == len(weights(BERT_OF_DAY)[
-        "embeddings.word_embeddings.weight"])  # fmt: skip
+    assert (
+        settings["vocab_size"]
+        == tokenizer.get_vocab_size()
+        == len(weights(BERT_OF_DAY)["embeddings.word_embeddings.weight"])
+    )
     assert settings["pad_token_id"] == tokenizer.token_to_id("[PAD]")
     # as Hugging Face would load it, and no name has a prefix or is of the pooling layer
     from transformers import BertModel
@@ -165,9 +179,7 @@ def test_it_ends_when_the_dev_loss_does_not_fall(classroom: Path) -> None:
     assert pin(BERT_OF_DAY).facts["best_epoch"] == 1
 
 
-def test_with_nothing_to_examine_the_last_epoch_is_kept(
-    classroom: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_with_nothing_to_examine_the_last_epoch_is_kept(classroom: Path, caplog: pytest.LogCaptureFixture) -> None:
     republish("queries", "split", ["train"] * (len(TEXTS) + 1))
     learn(dev_frac=0.0)
     facts = pin(BERT_OF_DAY).facts
@@ -176,9 +188,7 @@ def test_with_nothing_to_examine_the_last_epoch_is_kept(
     assert "no text to examine with" in caplog.text
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
-    classroom: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -197,7 +207,7 @@ def test_it_goes_on_from_an_earlier_one(classroom: Path) -> None:
     first = pin(BERT_OF_DAY)
     learn(bert=ANOTHER, start=str(BERT_OF_DAY), hidden=64, vocabulary=999, epochs=1, lr=1e-9)
     assert [source.partition for source in pin(ANOTHER).manifest.inputs][2:] == [str(BERT_OF_DAY)]
-    assert pin(ANOTHER).path("tokenizer.json").read_bytes() == first.path("tokenizer.json").read_bytes()  # fmt: skip
+    assert pin(ANOTHER).path("tokenizer.json").read_bytes() == first.path("tokenizer.json").read_bytes()
     before, after = weights(BERT_OF_DAY), weights(ANOTHER)
     assert all(torch.allclose(after[name], one, atol=1e-6) for name, one in before.items())
     with pytest.raises(ValueError, match="max_tokens=500: .* reads 128 at most"):
@@ -214,9 +224,7 @@ def test_it_goes_on_from_the_packaged_weights(classroom: Path) -> None:
     assert load_bert(minilm_folder())[1].get_vocab() == tokenizer.get_vocab()
 
 
-def test_max_texts_bounds_what_is_held_and_sides_stay(
-    classroom: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_max_texts_bounds_what_is_held_and_sides_stay(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items, queries = pin(TABLES["items"]), pin(TABLES["queries"])
     monkeypatch.setattr(corpus, "CHUNK", 5)  # many chunks give the same as one
 
@@ -234,9 +242,7 @@ def test_max_texts_bounds_what_is_held_and_sides_stay(
     assert some["dev"] == every["dev"]
 
     tokenizer = train_tokenizer(TITLES + TEXTS, 150)
-    found = read_corpus(
-        Reader(items, queries, 10**6, 0.2), tokenizer, Masker(tokenizer), 16, lambda n: None
-    )
+    found = read_corpus(Reader(items, queries, 10**6, 0.2), tokenizer, Masker(tokenizer), 16, lambda n: None)
     assert found.train.values.dtype == found.dev.values.dtype == np.uint16
     assert found.items + found.queries == len(found.train)
     assert found.counts.sum() == Masker(tokenizer).word[found.train.values].sum()
@@ -262,9 +268,7 @@ def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
         ({"start": "bert/ds=yesterday"}, "not a day"),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_is_read(
-    wrong: dict[str, object], message: str
-) -> None:
+def test_wrong_settings_are_refused_before_anything_is_read(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pretrain.Args(**{**TABLES, "bert": BERT_OF_DAY, **wrong})  # type: ignore[arg-type]
 
@@ -276,9 +280,15 @@ def test_towers_stand_on_what_was_pretrained(classroom: Path) -> None:
     said = towers.main(
         towers.Args(
             **LEARNING,  # type: ignore[arg-type]
-            towers=IN_BATCH, bert=BERT_OF_DAY, preset="small", epochs=1, batch_size=12, dim=16, lr=1e-12,
+            towers=IN_BATCH,
+            bert=BERT_OF_DAY,
+            preset="small",
+            epochs=1,
+            batch_size=12,
+            dim=16,
+            lr=1e-12,
         )
-    )  # fmt: skip
+    )
     trained = pin(IN_BATCH)
     assert str(BERT_OF_DAY) in [source.partition for source in trained.manifest.inputs]
     found = load_towers(trained)

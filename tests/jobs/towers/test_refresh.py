@@ -45,12 +45,10 @@ def before(lake: Path) -> Partition:
 
 def refreshed(before: Partition, **settings: object) -> dict[str, object]:
     given = {**SETTINGS, **settings}
-    return refresh.main(refresh.Args(**TABLES, start=IN_BATCH, towers=AFTER, embeddings=before, **given))  # type: ignore[arg-type]  # fmt: skip
+    return refresh.main(refresh.Args(**TABLES, start=IN_BATCH, towers=AFTER, embeddings=before, **given))  # type: ignore[arg-type]
 
 
-def test_embeddings_of_before_serve_the_index_of_after(
-    before: Partition, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "surely_better", lambda new, old: True)
     said = refreshed(before)
     found = pin(AFTER)
@@ -67,10 +65,18 @@ def test_embeddings_of_before_serve_the_index_of_after(
     few = {"tuning_queries": 5, "recall_depth": 5}
     quantiser.main(quantiser.Args(before, AFTER, TABLES["queries"], learnt, tune_items=1000, **few))
     codes.main(codes.Args(before, learnt, coded))
-    index.main(index.Args(
-        codes=coded, quantiser=learnt, embeddings=before, towers=AFTER, items=TABLES["items"],
-        queries=TABLES["queries"], index=made, **few,
-    ))  # fmt: skip
+    index.main(
+        index.Args(
+            codes=coded,
+            quantiser=learnt,
+            embeddings=before,
+            towers=AFTER,
+            items=TABLES["items"],
+            queries=TABLES["queries"],
+            index=made,
+            **few,
+        )
+    )
     bundle = load_bundle(pin(made))
     assert own_vector_frac(bundle, ITEM_IDS, TITLES) == 1.0
     assert np.allclose(bundle.encode(["buty"]), after.encode_queries(["buty"]).numpy(), atol=1e-6)

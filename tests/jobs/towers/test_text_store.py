@@ -28,15 +28,7 @@ from tests.models.shop import towers
 
 ATTRIBUTES = pa.map_(pa.string(), pa.string())
 # row by row: null, empty, two bytes a letter, four bytes a letter, a long one, a NUL
-TEXTS = [
-    None,
-    "",
-    "żółw",
-    "\U0001f600 a",
-    "lampa " * 40,
-    "a\x00b",
-    *(f"item {i}" for i in range(30)),
-]
+TEXTS = [None, "", "żółw", "\U0001f600 a", "lampa " * 40, "a\x00b", *(f"item {i}" for i in range(30))]
 
 
 def publish_items(texts: list[str | None], ids: list[str], files: int = 3) -> Pinned:
@@ -45,11 +37,16 @@ def publish_items(texts: list[str | None], ids: list[str], files: int = 3) -> Pi
         for number, rows in enumerate(np.array_split(np.arange(len(ids)), files)):
             empty = [""] * len(rows)
             columns = {
-                "item_id": pa.array([ids[i] for i in rows]), "title": empty, "category": empty,
-                "brand": empty, "attributes": pa.array([[] for _ in rows], ATTRIBUTES),
-                "price": [1.0] * len(rows), "group_id": empty,
-                "text": pa.array([texts[i] for i in rows], pa.string()), "content_hash": empty,
-            }  # fmt: skip
+                "item_id": pa.array([ids[i] for i in rows]),
+                "title": empty,
+                "category": empty,
+                "brand": empty,
+                "attributes": pa.array([[] for _ in rows], ATTRIBUTES),
+                "price": [1.0] * len(rows),
+                "group_id": empty,
+                "text": pa.array([texts[i] for i in rows], pa.string()),
+                "content_hash": empty,
+            }
             table = pa.table(columns)
             out.write_table(table, f"part-{number:05d}.parquet")
     return pin(target)
@@ -87,9 +84,7 @@ def test_texts_stand_in_the_order_of_ids(items: Pinned) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"encoders": "bert"}, {"encoders": "trigrams"}], ids=str)
-def test_the_store_on_disk_is_the_store_in_memory(
-    items: Pinned, settings: dict[str, object]
-) -> None:
+def test_the_store_on_disk_is_the_store_in_memory(items: Pinned, settings: dict[str, object]) -> None:
     found = towers(**settings)  # type: ignore[arg-type]
     mapped_store, plain = item_store(items, found), found.store(in_order())
     assert same(mapped_store, plain)
@@ -104,9 +99,7 @@ def test_the_store_on_disk_is_the_store_in_memory(
     assert found.forward_items(mapped_store).equal(found.forward_items(plain))
 
 
-def test_made_once_for_a_version_and_its_readers(
-    items: Pinned, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_made_once_for_a_version_and_its_readers(items: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     usual = mapped._write
 
@@ -181,9 +174,7 @@ assert len(kept("raced", {}, parts)) == 1000
 
 
 def test_processes_that_want_the_same_store_make_it_once(lake: Path) -> None:
-    racing = [
-        subprocess.Popen([sys.executable, "-c", RACE], stdout=subprocess.PIPE) for _ in range(3)
-    ]
+    racing = [subprocess.Popen([sys.executable, "-c", RACE], stdout=subprocess.PIPE) for _ in range(3)]
     told = [process.communicate()[0] for process in racing]
     assert [process.returncode for process in racing] == [0, 0, 0]
     assert sum(bool(text) for text in told) == 1

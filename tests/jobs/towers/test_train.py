@@ -26,17 +26,7 @@ from models.text.normalise import query_id
 from models.towers.encode import encode_items
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
-from tests.jobs.towers.classroom import (
-    DS,
-    IN_BATCH,
-    ITEM_IDS,
-    QUERY_IDS,
-    SECRET,
-    SMALL,
-    STAR,
-    TABLES,
-    publish_learning,
-)
+from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, SECRET, SMALL, STAR, TABLES, publish_learning
 from tests.models.shop import ITEMS, QUERIES, positives
 
 
@@ -56,13 +46,9 @@ def test_the_corridor_of_training(classroom: Path) -> None:
     said = train()
     first = pin(IN_BATCH)
     assert said["space_id"] == first.facts["space_id"]
-    assert {
-        "config.json",
-        "tokenizer.json",
-        "weights.safetensors",
-        "golden.json",
-        "curves.parquet",
-    } == {entry.name for entry in first.entries()}
+    assert {"config.json", "tokenizer.json", "weights.safetensors", "golden.json", "curves.parquet"} == {
+        entry.name for entry in first.entries()
+    }
     found = load_towers(first)
     check_golden(found, first)
     assert found.config.dim == first.facts["dim"] == 16
@@ -81,20 +67,13 @@ def test_the_corridor_of_training(classroom: Path) -> None:
     assert SECRET not in first.path("golden.json").read_text("utf-8")
 
     mined_at = NEGATIVES.at(ds=DS, towers=space_id(found))
-    negatives.main(
-        negatives.Args(
-            towers=IN_BATCH, **TABLES, negatives=mined_at, r_min=1, r_max=20, per_query=6
-        )
-    )
+    negatives.main(negatives.Args(towers=IN_BATCH, **TABLES, negatives=mined_at, r_min=1, r_max=20, per_query=6))
     check_negatives(found)
 
     train(towers=STAR, start=IN_BATCH, negatives=mined_at, hard_negatives=2)
     second = pin(STAR)
     assert second.facts["best_epoch"] >= 0.0  # 0: step 1's towers, when no epoch bettered them
-    assert [source.partition for source in second.manifest.inputs][3:] == [
-        str(IN_BATCH),
-        str(mined_at),
-    ]
+    assert [source.partition for source in second.manifest.inputs][3:] == [str(IN_BATCH), str(mined_at)]
 
     train(towers=STAR, seed=5, max_steps=1)
     other = NEGATIVES.at(ds=DS, towers=pin(STAR).facts["space_id"])
@@ -111,7 +90,7 @@ def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
     mined = NEGATIVES.at(ds=DS, towers="0" * 16)
     for gone in (2, 3):  # of four; half may have left since
         lists = [[*ITEM_IDS[: 4 - gone], *(f"gone {n}" for n in range(gone))]]
-        rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, "ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4]}  # fmt: skip
+        rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, "ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4]}
         with publish(mined, towers.Args(**TABLES, towers=IN_BATCH)) as out:
             out.write_table(pa.table(rows, schema=arrow_schema(NEGATIVES)))
         if gone == 2:
@@ -137,18 +116,12 @@ def check_negatives(found: TwoTower) -> None:
         close = [item for item, rank in zip(row["item_ids"], row["ranks"], strict=True) if rank]
         assert close == near[: len(close)]
         assert [order[rank - 1] for rank in row["ranks"] if rank] == close
-        assert all(
-            (score is None) == (rank == 0)
-            for score, rank in zip(row["scores"], row["ranks"], strict=True)
-        )
+        assert all((score is None) == (rank == 0) for score, rank in zip(row["scores"], row["ranks"], strict=True))
 
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
     straight = train(towers=IN_BATCH, checkpoint_s=0.0)["space_id"]
-    argv = [
-        f"--{name}={value}"
-        for name, value in {**TABLES, "towers": STAR, **SMALL, "checkpoint_s": 0.0}.items()
-    ]
+    argv = [f"--{name}={value}" for name, value in {**TABLES, "towers": STAR, **SMALL, "checkpoint_s": 0.0}.items()]
     killed = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "jobs", "towers", *argv],
         env={**os.environ, "NIGHTSHELF_FAULT": "towers.step:8"},
@@ -164,9 +137,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path
     assert steps == list(range(1, len(steps) + 1))
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
-    classroom: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -186,9 +157,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
         ({"hard_negatives": 0}, "hard_negatives"),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_is_read(
-    wrong: dict[str, object], message: str
-) -> None:
+def test_wrong_settings_are_refused_before_anything_is_read(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         towers.Args(**{**TABLES, "towers": IN_BATCH, **wrong})  # type: ignore[arg-type]
 

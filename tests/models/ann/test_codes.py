@@ -19,14 +19,36 @@ N, DEPTH = 3_000, 20
 SOLD, ASKED = items(N), queries(60)
 SETTINGS = {"nprobe": 8, "k_factor": 4, "efSearch": 64}
 FAMILIES = [
-    "Flat", "SQ8", "SQfp16", "HNSW16", "HNSW16,SQ8",
-    "IVF32,Flat", "IVF32,SQ8", "IVF32,SQ4", "IVF32,SQ6", "IVF32,SQfp16", "IVF32,SQbf16",
-    "IVF32_HNSW16,SQ8", "IVF32,PQ16x4np", "IVF32,PQ8np", "IVF32,RaBitQ", "IVF32,RaBitQ4",
-    "IVF32,SQ4,Refine(SQ8)", "IVF32,RaBitQ,Refine(Flat)", "RR32,IVF32,RaBitQ4", "PCA24,RR24,IVF32,SQ8", "OPQ16_32,IVF32,PQ16x4np",
+    "Flat",
+    "SQ8",
+    "SQfp16",
+    "HNSW16",
+    "HNSW16,SQ8",
+    "IVF32,Flat",
+    "IVF32,SQ8",
+    "IVF32,SQ4",
+    "IVF32,SQ6",
+    "IVF32,SQfp16",
+    "IVF32,SQbf16",
+    "IVF32_HNSW16,SQ8",
+    "IVF32,PQ16x4np",
+    "IVF32,PQ8np",
+    "IVF32,RaBitQ",
+    "IVF32,RaBitQ4",
+    "IVF32,SQ4,Refine(SQ8)",
+    "IVF32,RaBitQ,Refine(Flat)",
+    "RR32,IVF32,RaBitQ4",
+    "PCA24,RR24,IVF32,SQ8",
+    "OPQ16_32,IVF32,PQ16x4np",
     "OPQ16_32,IVF32,PQ16x4np,Refine(SQfp16)",
-]  # fmt: skip
-PACKED = ["IVF32,PQ16x4fs", "IVF32,PQ16x4fsr", "IVF32,PQ16x4fs,Refine(SQ8)", "IVF32,RaBitQfs,Refine(SQ8)",
-          "OPQ16_32,IVF32,PQ16x4fs,Refine(SQ8)"]  # fmt: skip
+]
+PACKED = [
+    "IVF32,PQ16x4fs",
+    "IVF32,PQ16x4fsr",
+    "IVF32,PQ16x4fs,Refine(SQ8)",
+    "IVF32,RaBitQfs,Refine(SQ8)",
+    "OPQ16_32,IVF32,PQ16x4fs,Refine(SQ8)",
+]
 
 
 def blocks(lists: np.ndarray, codes: np.ndarray, size: int = 700) -> Iterator[Block]:
@@ -50,7 +72,7 @@ def test_filled_from_codes_it_answers_as_filled_by_faiss(factory: str) -> None:
     coded = [encode(trained, SOLD[:1000]), encode(trained, SOLD[1000:])]
     lists = np.concatenate([one.lists for one in coded])
     codes = np.concatenate([one.codes for one in coded])
-    index = fill(trained, factory, N, blocks(lists, codes), [one.refine for one in coded] if widths(trained)[1] else [])  # fmt: skip
+    index = fill(trained, factory, N, blocks(lists, codes), [one.refine for one in coded] if widths(trained)[1] else [])
     rows, scores = ask(index, ASKED, DEPTH, SETTINGS)
     expected, numbers = by_faiss(factory).search(ASKED, DEPTH)
     # a graph is built from what the codes say, by FAISS from the vectors: alike, not equal
@@ -103,7 +125,7 @@ def test_a_missing_finer_code_is_refused() -> None:
     trained = train(SOLD, "IVF32,SQ4,Refine(SQ8)")
     coded = encode(trained, SOLD)
     with pytest.raises(RuntimeError, match="expected each once"):
-        fill(trained, "IVF32,SQ4,Refine(SQ8)", N, blocks(coded.lists, coded.codes), [coded.refine[:-1]])  # fmt: skip
+        fill(trained, "IVF32,SQ4,Refine(SQ8)", N, blocks(coded.lists, coded.codes), [coded.refine[:-1]])
 
 
 @pytest.mark.parametrize("factory", [*FAMILIES, *PACKED])
@@ -128,7 +150,7 @@ def test_plain_and_scaled_spell_the_same_family() -> None:
     assert plain("IVF9,RaBitQfs4") == "IVF9,RaBitQ4"
     assert plain("IVF9,SQ8") == "IVF9,SQ8"
     assert scaled("IVF1264,SQ8", 1_000_000, 4.0) == "IVF4000,SQ8"
-    assert scaled("IVF1264,PQ16x4fs,Refine(SQ8)", 140_000_000, 4.0) == "IVF47328_HNSW32,PQ16x4fs,Refine(SQ8)"  # fmt: skip
+    assert scaled("IVF1264,PQ16x4fs,Refine(SQ8)", 140_000_000, 4.0) == "IVF47328_HNSW32,PQ16x4fs,Refine(SQ8)"
     assert scaled("HNSW32,SQ8", 1_000_000, 4.0) == "HNSW32,SQ8"
     assert scaled("Flat", 9, 4.0) == "Flat"
 

@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from kneed import KneeLocator
 
-from models.ann.cutoff import (
-    Cutoff,
-    JudgedLists,
-    _row,
-    compare_cutoffs,
-    fit_fixed,
-    fit_threshold,
-    knees,
-    without_knee,
-)
+from models.ann.cutoff import Cutoff, JudgedLists, _row, compare_cutoffs, fit_fixed, fit_threshold, knees, without_knee
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0, 4.0])
@@ -56,21 +47,21 @@ def test_knees_of_random_lists_are_among_kneeds_and_the_deepest(kind: str, seed:
     lists = random_lists(kind, seed)
     missing = without_knee(lists)
     for scores, ours, none in zip(lists, knees(lists).tolist(), missing, strict=True):
-        theirs = KneeLocator(range(len(scores)), scores.astype(float), S=0, curve="convex",
-                             direction="decreasing", online=True)  # fmt: skip
+        theirs = KneeLocator(
+            range(len(scores)), scores.astype(float), S=0, curve="convex", direction="decreasing", online=True
+        )
         deepest = float(theirs.y_difference.max())
         if none:
             assert deepest <= 1e-6
             assert ours == len(scores) - 1
             continue
         assert theirs.y_difference[ours] == pytest.approx(deepest, abs=1e-6)
-        assert any(theirs.y_difference[knee] == pytest.approx(deepest, abs=1e-6)
-                   for knee in theirs.all_knees)  # fmt: skip
+        assert any(theirs.y_difference[knee] == pytest.approx(deepest, abs=1e-6) for knee in theirs.all_knees)
 
 
 def test_lists_without_a_knee_are_told() -> None:
     gone = -np.inf
-    lists = np.array([[4, 3, 2, 1], [5, 5, 5, 5], [9, 8, 7, 1], [9, 2, 1, 0], [4, gone, gone, gone]], np.float32)  # fmt: skip
+    lists = np.array([[4, 3, 2, 1], [5, 5, 5, 5], [9, 8, 7, 1], [9, 2, 1, 0], [4, gone, gone, gone]], np.float32)
     assert without_knee(lists).tolist() == [True, True, True, False, True]
 
 
@@ -95,9 +86,7 @@ def kept_by_loop(lists: JudgedLists, rule: Cutoff) -> float:
 def test_the_fitted_rules_are_the_tightest_that_keep_enough(keep: float, min_items: int) -> None:
     """Against trying every threshold and every K."""
     lists = judged()
-    best_k = next(
-        k for k in range(1, 51) if kept_by_loop(lists, Cutoff("fixed", k, min_items)) >= keep
-    )
+    best_k = next(k for k in range(1, 51) if kept_by_loop(lists, Cutoff("fixed", k, min_items)) >= keep)
     assert fit_fixed(lists, keep, min_items) == Cutoff("fixed", best_k, min_items)
     found = fit_threshold(lists, keep, min_items)
     assert kept_by_loop(lists, found) >= keep
@@ -114,8 +103,13 @@ def test_nothing_relevant_means_nothing_is_cut() -> None:
 
 def test_a_comparison_by_hand() -> None:
     """Two queries, ten items each; no floor under the lists, so that the numbers can be counted."""
-    scores = np.array([[.9, .8, .7, .3, .29, .28, .27, .26, .25, .24],
-                       [.9, .5, .49, .48, .47, .46, .45, .44, .43, .42]], np.float32)  # fmt: skip
+    scores = np.array(
+        [
+            [0.9, 0.8, 0.7, 0.3, 0.29, 0.28, 0.27, 0.26, 0.25, 0.24],
+            [0.9, 0.5, 0.49, 0.48, 0.47, 0.46, 0.45, 0.44, 0.43, 0.42],
+        ],
+        np.float32,
+    )
     hits = np.zeros((2, 10), bool)
     hits[0, [0, 1, 2]] = hits[1, [0, 3]] = True
     lists = JudgedLists(scores, hits, np.array([4, 2]))  # of the first query one was never found
@@ -154,9 +148,7 @@ def test_where_relevant_items_end_at_a_cliff_the_knee_wins() -> None:
     lengths, levels = rng.integers(12, 60, 300), rng.uniform(0.3, 0.9, 300)
     places = np.arange(100)
     inside = places < lengths[:, None]
-    scores = (np.where(inside, levels[:, None], levels[:, None] - 0.2) - 1e-4 * places).astype(
-        np.float32
-    )
+    scores = (np.where(inside, levels[:, None], levels[:, None] - 0.2) - 1e-4 * places).astype(np.float32)
     rule, rows = compare_cutoffs(scores, JudgedLists(scores, inside, lengths))
     assert rule.kind == "knee"
     knee = next(row for row in rows if row["kind"] == "knee")
@@ -169,8 +161,9 @@ def test_without_judgements_the_knee_stays_and_sizes_are_told(kind: str) -> None
     rule, rows = compare_cutoffs(scores, None, kind)
     assert rule == Cutoff("knee", depth=40)  # of the depth that it was compared on
     assert [(row["kind"], row["chosen"], row["precision"]) for row in rows] == [
-        ("none", False, None), ("knee", True, None),
-    ]  # fmt: skip
+        ("none", False, None),
+        ("knee", True, None),
+    ]
     assert rows[1]["mean_items"] == pytest.approx(rule.lengths(scores).mean())
     assert rows[1]["no_knee_frac"] == without_knee(scores).mean()
     json.dumps(rows)

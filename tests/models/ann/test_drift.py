@@ -64,8 +64,10 @@ def test_imbalance_by_hand() -> None:
     assert imbalance(np.array([20, 0, 0, 0])) == 4.0
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF64,Flat", "IVF64,SQ8", "IVF64,RaBitQ4", "RR32,IVF64,SQ4",
-                                     "HNSW16,SQ8", "IVF64,PQ16x4fs,Refine(SQ8)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "factory",
+    ["Flat", "IVF64,Flat", "IVF64,SQ8", "IVF64,RaBitQ4", "RR32,IVF64,SQ4", "HNSW16,SQ8", "IVF64,PQ16x4fs,Refine(SQ8)"],
+)
 def test_quantisation_error_is_that_of_decoding(factory: str) -> None:
     found = quantisation_error(train(SOLD, factory), SOLD[:500])
     if "Flat" in factory:

@@ -48,4 +48,4 @@ def test_a_catalogue_smaller_than_the_depth(search: object) -> None:
 def test_blocks_of_queries_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_QUERIES_AT_ONCE", 4)
     queries, items = unit(9, 8, 0), unit(60, 8, 1)
-    assert by_torch(queries, pieces(items, 25), 12)[1].tolist() == nearest(queries, pieces(items), 12)[1].tolist()  # fmt: skip
+    assert by_torch(queries, pieces(items, 25), 12)[1].tolist() == nearest(queries, pieces(items), 12)[1].tolist()

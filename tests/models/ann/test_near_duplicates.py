@@ -21,10 +21,8 @@ def ten_degrees() -> float:
 
 
 def scores_of(items: np.ndarray) -> np.ndarray:
-    falling = np.linspace(1, 0.5, items.shape[1], dtype=np.float32) + np.zeros(
-        items.shape, np.float32
-    )
-    return np.where(items < 0, -np.inf, falling)  # fmt: skip
+    falling = np.linspace(1, 0.5, items.shape[1], dtype=np.float32) + np.zeros(items.shape, np.float32)
+    return np.where(items < 0, -np.inf, falling)
 
 
 def test_a_list_by_hand() -> None:
@@ -61,9 +59,7 @@ def test_nothing_goes_above_every_cosine_and_empty_lists_stay_empty() -> None:
     assert collapse(items[:0], scores_of(items[:0]), vectors.__getitem__, 0.9).items.shape == (0, 3)
 
 
-def plainly(
-    items: np.ndarray, vectors: np.ndarray, threshold: float, asked: np.ndarray | None
-) -> list[list[int]]:
+def plainly(items: np.ndarray, vectors: np.ndarray, threshold: float, asked: np.ndarray | None) -> list[list[int]]:
     """The same, item by item."""
     lists = []
     for query, row in enumerate(items):
@@ -79,9 +75,7 @@ def plainly(
 @pytest.mark.parametrize("threshold", [0.3, 0.7, 0.9, 0.99])
 @pytest.mark.parametrize("as_items", [False, True])
 @pytest.mark.parametrize("floats", [1 << 26, 1])
-def test_it_is_the_double_loop(
-    threshold: float, as_items: bool, floats: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_the_double_loop(threshold: float, as_items: bool, floats: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookalikes, "_FLOATS", floats)  # 1: a list at a time
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((40, 8))
@@ -117,7 +111,7 @@ def swept(max_lost: float, depth: int = 5) -> Collapse:
 
 def test_the_curve_by_hand() -> None:
     curve = {round(row.threshold, 4): row for row in swept(0.0).curve}
-    at_rest, three, six, nine = (curve[round(one, 4)] for one in (KEEP_ALL, cosine(3), cosine(6), cosine(9.5)))  # fmt: skip
+    at_rest, three, six, nine = (curve[round(one, 4)] for one in (KEEP_ALL, cosine(3), cosine(6), cosine(9.5)))
     # first 5: lamp lamp chair chair stool | chair chair table: three items repeat a group
     assert (at_rest.duplicates, at_rest.duplicates_removed) == (1.5, 0.0)
     assert (at_rest.groups_lost, at_rest.items_lost, at_rest.length) == (0.0, 0.0, 4.5)

@@ -8,15 +8,7 @@ import pytest
 
 from models.ann.by_category import Part, compared_frac, divide, factory_of, fit, search, with_lists
 from models.ann.operating_points import overlap
-from models.ann.routing import (
-    Router,
-    centroids,
-    divided,
-    fitted,
-    held,
-    own,
-    searched_frac,
-)
+from models.ann.routing import Router, centroids, divided, fitted, held, own, searched_frac
 
 DIM, CATEGORIES = 16, 5
 
@@ -129,9 +121,7 @@ def test_a_fit_holds_its_target_with_inverted_lists_and_says_what_it_compares(
     assert compared_frac(with_lists(parts, 1.0), np.ones((1, CATEGORIES), bool)) == 1.0
 
 
-def test_what_no_setting_holds_is_searched_whole(
-    shop: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
+def test_what_no_setting_holds_is_searched_whole(shop: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     items, category, queries = shop
     rows = exact(items, queries, 20)[1]
     parts = divide(items, list("abcde"), category, "SQ4", 10_000)

@@ -17,11 +17,24 @@ BASE = rng.normal(size=(2000, 16)).astype(np.float32)
 BASE /= np.linalg.norm(BASE, axis=1, keepdims=True)
 ASKED = BASE[:64] + 0.1 * rng.normal(size=(64, 16)).astype(np.float32)
 FAMILIES = [
-    "Flat", "SQ8", "IVF32,Flat", "IVF32,SQ8", "IVF32,PQ4np", "IVF32,PQ8x4fs,RFlat", "IVF32,PQ4np,RFlat",
-    "PCAR16,IVF32,PQ4np", "PCAR16,IVF32,PQ4np,RFlat", "PCA8,IVF32,Flat", "HNSW16", "HNSW16,SQ8",
-    "IVF64_HNSW16,SQ8", "IVF32_HNSW32,PQ8x4fs,RFlat", "IVF32,RaBitQ", "IVF32,RaBitQfs,RFlat",
+    "Flat",
+    "SQ8",
+    "IVF32,Flat",
+    "IVF32,SQ8",
+    "IVF32,PQ4np",
+    "IVF32,PQ8x4fs,RFlat",
+    "IVF32,PQ4np,RFlat",
+    "PCAR16,IVF32,PQ4np",
+    "PCAR16,IVF32,PQ4np,RFlat",
+    "PCA8,IVF32,Flat",
+    "HNSW16",
+    "HNSW16,SQ8",
+    "IVF64_HNSW16,SQ8",
+    "IVF32_HNSW32,PQ8x4fs,RFlat",
+    "IVF32,RaBitQ",
+    "IVF32,RaBitQfs,RFlat",
     "PQ8x4fs,Refine(SQfp16)",
-]  # fmt: skip
+]
 
 
 def built(family: str) -> faiss.Index:
@@ -51,10 +64,7 @@ def set_on(index: Any, nprobe: int, k_factor: int, efSearch: int) -> None:
 def test_settings_of_a_call_are_those_set_on_the_index(family: str) -> None:
     index = built(family)
     own = index.search(ASKED, 10)[1]
-    for wanted in (
-        {"nprobe": 1, "k_factor": 1, "efSearch": 4},
-        {"nprobe": 9, "k_factor": 3, "efSearch": 64},
-    ):
+    for wanted in ({"nprobe": 1, "k_factor": 1, "efSearch": 4}, {"nprobe": 9, "k_factor": 3, "efSearch": 64}):
         found = ask(index, ASKED, 10, wanted)
         gc.collect()  # FAISS holds bare pointers to what it was handed
         assert np.array_equal(ask(index, ASKED, 10, {}).items, own), "the index kept a setting"

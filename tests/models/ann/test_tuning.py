@@ -39,7 +39,7 @@ def test_the_least_nprobe_holds_the_target_and_a_sixteenth_less_does_not() -> No
     assert recall == overlap(ask(one, ASKED, 20, settings).items, EXAM.exact) >= 0.95
     below = max(1, nprobe - max(2, nprobe // 8))
     assert EXAM.recall(one, {"nprobe": below}) < 0.95
-    assert [found["nprobe"] for found, _ in tried[:-1]] == sorted({found["nprobe"] for found, _ in tried[:-1]})  # fmt: skip
+    assert [found["nprobe"] for found, _ in tried[:-1]] == sorted({found["nprobe"] for found, _ in tried[:-1]})
 
 
 def test_what_held_before_is_tried_first_and_kept() -> None:
@@ -74,8 +74,7 @@ def test_the_front_is_that_of_a_double_loop() -> None:
             other.recall >= one.recall
             and other.cpu_ms <= one.cpu_ms
             and other.bytes_per_item <= one.bytes_per_item
-            and (other.recall, other.cpu_ms, other.bytes_per_item)
-            != (one.recall, one.cpu_ms, one.bytes_per_item)
+            and (other.recall, other.cpu_ms, other.bytes_per_item) != (one.recall, one.cpu_ms, one.bytes_per_item)
             for other in points
         )
 
@@ -142,6 +141,4 @@ def test_a_point_is_measured_on_one_thread_and_threads_come_back() -> None:
 def test_the_weight_is_that_of_the_file(factory: str) -> None:
     """Counted, where FAISS's own bytes would be a second copy of the index."""
     one = index(factory)
-    assert weight(one) == pytest.approx(
-        len(faiss.serialize_index(one)), rel=0.1
-    )  # packed lists are padded
+    assert weight(one) == pytest.approx(len(faiss.serialize_index(one)), rel=0.1)  # packed lists are padded

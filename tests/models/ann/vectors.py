@@ -21,7 +21,7 @@ def items(count: int, seed: int = 1, dim: int = DIM, shift: float = 0.0) -> Vect
 
 
 def queries(count: int, seed: int = 2, dim: int = DIM) -> Vectors:
-    return unit(items(count, seed, dim) + 0.4 * np.random.default_rng(seed).standard_normal(dim) / np.sqrt(dim))  # fmt: skip
+    return unit(items(count, seed, dim) + 0.4 * np.random.default_rng(seed).standard_normal(dim) / np.sqrt(dim))
 
 
 def brute(asked: Vectors, sold: Vectors, depth: int) -> NDArray[np.int64]:

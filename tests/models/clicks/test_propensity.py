@@ -10,9 +10,7 @@ from models.clicks.propensity import Propensities, estimate
 Ints = np.ndarray
 
 
-def logged(
-    theta: np.ndarray, pairs: int, searches: int, rng: np.random.Generator
-) -> tuple[Ints, Ints, Ints, Ints]:
+def logged(theta: np.ndarray, pairs: int, searches: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Ints]:
     """Rows of a log in which the better an item the higher it stands, with noise; clicks by position and item."""
     attraction = rng.beta(0.6, 2.0, pairs)
     home = np.argsort(np.argsort(-attraction + 0.25 * rng.standard_normal(pairs)))
@@ -29,9 +27,8 @@ def logged(
 def test_two_positions_by_hand() -> None:
     # one item: 80 of 200 at the top, 60 of 300 at the second; another, much better: 50 of 100 and 25 of 100
     found = estimate(
-        np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]), np.array([200, 300, 100, 100]),
-        np.array([80, 60, 50, 25]), 2,
-    )  # fmt: skip
+        np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]), np.array([200, 300, 100, 100]), np.array([80, 60, 50, 25]), 2
+    )
     # both rates are halved from first to second
     assert found.propensity == pytest.approx([1.0, 0.5], abs=1e-6)
     assert found.clicks.tolist() == [130, 85]
@@ -39,17 +36,13 @@ def test_two_positions_by_hand() -> None:
 
 
 def test_one_pair_has_the_error_of_a_ratio_of_two_counts() -> None:
-    found = estimate(
-        np.array([0, 0]), np.array([1, 2]), np.array([1000, 1000]), np.array([400, 100]), 2
-    )
+    found = estimate(np.array([0, 0]), np.array([1, 2]), np.array([1000, 1000]), np.array([400, 100]), 2)
     assert found.propensity[1] == pytest.approx(0.25)
     # many small pairs of the same rates: relative error sqrt(1 / 400 + 1 / 100), for Poisson's counts
     rng = np.random.default_rng(1)
     shown = np.full(2000, 1)
     clicks = rng.random(2000) < np.tile([0.4, 0.1], 1000)
-    many = estimate(
-        np.repeat(np.arange(1000), 2), np.tile([1, 2], 1000), shown, clicks.astype(int), 2
-    )
+    many = estimate(np.repeat(np.arange(1000), 2), np.tile([1, 2], 1000), shown, clicks.astype(int), 2)
     assert many.error[1] / many.propensity[1] == pytest.approx(np.sqrt(1 / 400 + 1 / 100), rel=0.2)
 
 

@@ -25,10 +25,7 @@ def test_each_thing_that_would_mislead_is_said() -> None:
 def test_a_lead_that_may_be_chance_is_said() -> None:
     said = remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "alike"}, False)
     assert "may be chance" in said[0]
-    assert (
-        remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False)
-        == []
-    )
+    assert remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False) == []
 
 
 def test_the_shops_own_engine_is_the_baseline_that_counts() -> None:

@@ -14,10 +14,7 @@ def test_what_one_arm_alone_finds_by_hand() -> None:
     dense = hits_in(judged, np.array([[0, 1, 4], [3, 4, -1]]))
     sparse = hits_in(judged, np.array([[1, 4, 2], [4, -1, -1]]))
     # in the first three: dense 0, 1, 3; sparse 1, 2; both: four items, of which dense alone 0 and 3
-    assert found_only_by(judged, {"dense": dense, "sparse": sparse}, 3) == {
-        "dense": 0.5,
-        "sparse": 0.25,
-    }
+    assert found_only_by(judged, {"dense": dense, "sparse": sparse}, 3) == {"dense": 0.5, "sparse": 0.25}
     # in the first two sparse has 1 alone, which dense has too
     assert found_only_by(judged, {"dense": dense, "sparse": sparse}, 2)["sparse"] == 0
 

@@ -11,8 +11,7 @@ from models.evaluation.gate import judge
 Q = 400
 RNG = np.random.default_rng(0)
 VALUES = {
-    arm: {name: RNG.choice([0.0, 0.5, 1.0], Q) for name in ("R@60", "RR@60")}
-    for arm in ("dense", "sparse", "hybrid")
+    arm: {name: RNG.choice([0.0, 0.5, 1.0], Q) for name in ("R@60", "RR@60")} for arm in ("dense", "sparse", "hybrid")
 }
 CHAMPION = Evidence(
     values=VALUES,
@@ -32,11 +31,7 @@ CHAMPION = Evidence(
 )
 LIMITS = Limits(margin=0.01, segment_margin=0.03, min_support=50)
 SEGMENT = np.arange(Q) < 60
-SEGMENTS = {
-    "wording: typo": SEGMENT,
-    "searched: head": ~SEGMENT,
-    "category: few": np.arange(Q) < 20,
-}
+SEGMENTS = {"wording: typo": SEGMENT, "searched: head": ~SEGMENT, "category: few": np.arange(Q) < 20}
 Values = dict[str, dict[str, np.ndarray]]
 
 
@@ -100,8 +95,9 @@ def test_noise_alone_stops_no_more_than_alpha_of_the_nights() -> None:
     limits = Limits(margin=1e-9, segment_margin=1e-9, min_support=50)
     stopped = 0
     for _ in range(60):
-        noise = {arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()}
-                 for arm, some in VALUES.items()}  # fmt: skip
+        noise = {
+            arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()} for arm, some in VALUES.items()
+        }
         verdict = judge(replace(CHAMPION, values=noise), CHAMPION, limits, segments)
         stopped += any(check.about == "segments" and not check.passed for check in verdict.checks)
     assert stopped <= 8, "5% of 60 nights is 3"
@@ -144,13 +140,12 @@ def test_different_judgements_are_not_compared() -> None:
 def test_a_retrained_model_that_is_no_worse_passes_nearly_every_night() -> None:
     """229 queries whose differences spread by .3, no true loss: by the means alone half of the nights would stop."""
     rng = np.random.default_rng(2)
-    few = {
-        arm: {name: values[:229] for name, values in some.items()} for arm, some in VALUES.items()
-    }
+    few = {arm: {name: values[:229] for name, values in some.items()} for arm, some in VALUES.items()}
     champion, stopped, lower = replace(CHAMPION, values=few), 0, 0
     for _ in range(100):
-        noise = {arm: {name: values + rng.normal(0, 0.3, 229) for name, values in some.items()}
-                 for arm, some in few.items()}  # fmt: skip
+        noise = {
+            arm: {name: values + rng.normal(0, 0.3, 229) for name, values in some.items()} for arm, some in few.items()
+        }
         verdict = judge(replace(CHAMPION, values=noise), champion, LIMITS)
         lower += any(
             (noise[arm][name] - few[arm][name]).mean() < -0.01
@@ -164,13 +159,10 @@ def test_a_retrained_model_that_is_no_worse_passes_nearly_every_night() -> None:
 def test_a_check_says_from_which_loss_on_it_would_see_one() -> None:
     rng = np.random.default_rng(3)
     noise = {
-        arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()}
-        for arm, some in VALUES.items()
+        arm: {name: values + rng.normal(0, 0.3, Q) for name, values in some.items()} for arm, some in VALUES.items()
     }
     verdict = judge(replace(CHAMPION, values=noise), CHAMPION, LIMITS, SEGMENTS)
-    (check,) = [
-        one for one in verdict.checks if one.name == "dense R@60 not worse than the champion"
-    ]
+    (check,) = [one for one in verdict.checks if one.name == "dense R@60 not worse than the champion"]
     assert "shows from -0.02" in check.expected, "1.65 x .3 / 20"
 
 

@@ -24,9 +24,14 @@ MANY = 20_000  # resamples: the ends' own error is then a few thousandths of the
 
 def peer(statistic: object, *data: np.ndarray) -> tuple[float, float]:
     found = stats.bootstrap(
-        data, statistic, paired=len(data) > 1, method="percentile", n_resamples=MANY,
-        vectorized=True, rng=np.random.default_rng(3),
-    )  # fmt: skip
+        data,
+        statistic,
+        paired=len(data) > 1,
+        method="percentile",
+        n_resamples=MANY,
+        vectorized=True,
+        rng=np.random.default_rng(3),
+    )
     return found.confidence_interval.low, found.confidence_interval.high
 
 
@@ -87,9 +92,7 @@ def test_a_slope_by_hand() -> None:
 
 def test_student_over_seeds_by_hand() -> None:
     """.1, .2, .3: mean .2, deviation .1, t(2) = 4.3027, half width 4.3027 x .1 / sqrt(3)."""
-    assert over_seeds([0.1, 0.2, 0.3]) == pytest.approx(
-        (0.2, 0.2 - 0.248414, 0.2 + 0.248414), abs=1e-5
-    )
+    assert over_seeds([0.1, 0.2, 0.3]) == pytest.approx((0.2, 0.2 - 0.248414, 0.2 + 0.248414), abs=1e-5)
     assert over_seeds([0.1]) == (0.1, -np.inf, np.inf)
 
 
@@ -121,8 +124,9 @@ def test_many_queries_have_the_interval_that_drawing_them_gives(queries: int) ->
     values = rng.choice([0.0, 0.2, 1.0], (queries, 2), p=[0.6, 0.3, 0.1])
     found = mean_intervals(values, resamples=6_000)
     for span, column in zip(found, values.T, strict=True):
-        theirs = stats.bootstrap((column,), np.mean, n_resamples=6_000, method="percentile", batch=200,
-                                 rng=np.random.default_rng(1)).confidence_interval  # fmt: skip
+        theirs = stats.bootstrap(
+            (column,), np.mean, n_resamples=6_000, method="percentile", batch=200, rng=np.random.default_rng(1)
+        ).confidence_interval
         width = theirs.high - theirs.low
         assert span.value == pytest.approx(column.mean())
         assert abs(span.low - theirs.low) < 0.05 * width

@@ -17,14 +17,7 @@ from torchmetrics.functional.retrieval import (
 )
 
 from jobs.datasets.judgements import Judgements, judge_items
-from models.evaluation.measures import (
-    CUTOFFS,
-    MEASURES,
-    Measured,
-    measure,
-    measures_for,
-    recall_curve,
-)
+from models.evaluation.measures import CUTOFFS, MEASURES, Measured, measure, measures_for, recall_curve
 from models.evaluation.qrels import hits_in
 from models.fusion.ranked_lists import trec_order
 
@@ -33,19 +26,16 @@ Lists = dict[str, list[str]]
 
 
 def judgements(qrels: Rows, min_relevance: float = 1.0, zero_gain: float = 0.0) -> Judgements:
-    columns = {name: [row[place] for row in qrels]
-               for place, name in enumerate(("query_id", "item_id", "relevance"))}  # fmt: skip
+    columns = {name: [row[place] for row in qrels] for place, name in enumerate(("query_id", "item_id", "relevance"))}
     return judge_items(pa.table(columns), min_relevance, zero_gain)
 
 
 def measured(
-    qrels: Rows, lists: Lists, min_relevance: float = 1.0, zero_gain: float = 0.0,
-    names: tuple[str, ...] = MEASURES,
-) -> Measured:  # fmt: skip
+    qrels: Rows, lists: Lists, min_relevance: float = 1.0, zero_gain: float = 0.0, names: tuple[str, ...] = MEASURES
+) -> Measured:
     flat = [(q, item, place) for q, items in lists.items() for place, item in enumerate(items, 1)]
     flat = flat or [("", "", 1)]
-    rows = pa.table({name: [row[place] for row in flat]
-                     for place, name in enumerate(("query_id", "item_id", "rank"))})  # fmt: skip
+    rows = pa.table({name: [row[place] for row in flat] for place, name in enumerate(("query_id", "item_id", "rank"))})
     found = judgements(qrels, min_relevance, zero_gain)
     return Measured(found.query_ids, names, measure(found.judged, found.hits(rows), names))
 
@@ -185,8 +175,9 @@ def test_recall_at_a_thousand_is_told_where_a_thousand_are_ranked() -> None:
 
 def test_a_matrix_of_rows_measures_as_its_lists_do() -> None:
     rng = np.random.default_rng(1)
-    qrels = [(f"q{q}", f"i{i:03d}", float(rng.integers(0, 3))) for q in range(5)
-             for i in rng.permutation(60)[:9]] + [(f"q{q}", "i999", 2.0) for q in range(5)]  # fmt: skip
+    qrels = [(f"q{q}", f"i{i:03d}", float(rng.integers(0, 3))) for q in range(5) for i in rng.permutation(60)[:9]] + [
+        (f"q{q}", "i999", 2.0) for q in range(5)
+    ]
     ids = [f"i{n:03d}" for n in range(70)]
     rows = np.stack([rng.permutation(70)[:40] for _ in range(5)])
     rows[2, 7:] = -1  # a list that ends early
@@ -205,8 +196,7 @@ def test_the_recall_curve_passes_through_the_measures() -> None:
     lists = {f"q{q}": [str(item) for item in rng.permutation(items)[:100]] for q in range(8)}
     found, found_lists = judgements(qrels), measured(qrels, lists)
     flat = [(q, item, place) for q, row in lists.items() for place, item in enumerate(row, 1)]
-    rows = pa.table({name: [row[place] for row in flat]
-                     for place, name in enumerate(("query_id", "item_id", "rank"))})  # fmt: skip
+    rows = pa.table({name: [row[place] for row in flat] for place, name in enumerate(("query_id", "item_id", "rank"))})
     curve = recall_curve(found.judged, found.hits(rows), 100)
     for k in CUTOFFS:
         assert curve[k - 1] == pytest.approx(found_lists.means()[f"R@{k}"])
@@ -229,18 +219,28 @@ def test_two_libraries_say_the_same(seed: int) -> None:
     lists = {query: sorted(row, key=lambda item: -row[item]) for query, row in run.items()}
     names = ("R@10", "R@60", "R@100", "RR@100", "nDCG@10", "AP@100", "AP@1000", "Success@10")
     ours = measured(flat, lists, names=names)
-    by_trec_eval = {"R@10": "recall_10", "R@60": "recall_60", "R@100": "recall_100", "AP@1000": "map",
-                    "nDCG@10": "ndcg_cut_10", "AP@100": "map_cut_100", "Success@10": "success_10"}  # fmt: skip
+    by_trec_eval = {
+        "R@10": "recall_10",
+        "R@60": "recall_60",
+        "R@100": "recall_100",
+        "AP@1000": "map",
+        "nDCG@10": "ndcg_cut_10",
+        "AP@100": "map_cut_100",
+        "Success@10": "success_10",
+    }
     wanted = {"recall.10,60,100", "ndcg_cut.10", "map_cut.100", "map", "success.10"}
     theirs = pytrec_eval.RelevanceEvaluator(qrels, wanted).evaluate(run)
     for name, key in by_trec_eval.items():
         expected = [theirs[query][key] for query in ours.query_ids]
         np.testing.assert_allclose(ours.column(name), expected, atol=1e-9, err_msg=name)
     by_torchmetrics = {
-        "R@10": (retrieval_recall, 10), "R@60": (retrieval_recall, 60), "R@100": (retrieval_recall, 100),
-        "RR@100": (retrieval_reciprocal_rank, 100), "nDCG@10": (retrieval_normalized_dcg, 10),
+        "R@10": (retrieval_recall, 10),
+        "R@60": (retrieval_recall, 60),
+        "R@100": (retrieval_recall, 100),
+        "RR@100": (retrieval_reciprocal_rank, 100),
+        "nDCG@10": (retrieval_normalized_dcg, 10),
         "Success@10": (retrieval_hit_rate, 10),
-    }  # fmt: skip
+    }
     for row, query in enumerate(ours.query_ids):
         scores = torch.tensor([run[query].get(item, 0.0) for item in [*items, "sure"]])
         grades = torch.tensor([qrels[query].get(item, 0) for item in [*items, "sure"]])

@@ -30,8 +30,6 @@ def test_bars_take_any_number_of_groups() -> None:
 
 def test_points_with_intervals_in_any_number_of_curves() -> None:
     points = [(256.0, (0.5, 0.4, 0.6)), (1024.0, (0.6, 0.5, 0.7))]
-    drawn = svg(
-        spans({f"r_min {n}": points for n in range(7)}, "batch_size", "R@60", log_x=True).light
-    )
+    drawn = svg(spans({f"r_min {n}": points for n in range(7)}, "batch_size", "R@60", log_x=True).light)
     assert "<svg" in drawn
     assert svg(spans({"all": [(0.0, (0.5, 0.4, 0.6)), *points]}, "r_min", "R@60").dark)

@@ -13,9 +13,7 @@ VOCABULARY = words_of(["Buty trekkingowe Łosoś", "hammer drill 18V", "Lampa-st
 
 
 def test_words_are_folded() -> None:
-    assert {
-        *("buty", "trekkingowe", "losos", "hammer", "drill", "18v", "lampa", "stojaca", "hammers")
-    } == VOCABULARY
+    assert {*("buty", "trekkingowe", "losos", "hammer", "drill", "18v", "lampa", "stojaca", "hammers")} == VOCABULARY
 
 
 @pytest.mark.parametrize(
@@ -97,5 +95,7 @@ def test_lengths_and_names() -> None:
     assert found.tolist() == ["1 word", "2 words", "3-4 words", "3-4 words", "5+ words", "1 word"]
     slices = dict(named({"typo": np.array([True, False]), "segment": np.array(["tail", "head"])}))
     assert {name: rows.tolist() for name, rows in slices.items()} == {
-        "typo": [True, False], "head": [False, True], "tail": [True, False]
-    }  # fmt: skip
+        "typo": [True, False],
+        "head": [False, True],
+        "tail": [True, False],
+    }

@@ -22,7 +22,7 @@ def test_as_scipy_says() -> None:
     found = rng.normal(0.05, 0.3, 150)
     theirs = stats.permutation_test(
         (found,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1)
-    ).pvalue  # fmt: skip
+    ).pvalue
     assert permutation_p(found[:, None], resamples=20_000)[0] == pytest.approx(theirs, abs=0.01)
 
 
@@ -75,9 +75,7 @@ def test_a_spread_that_is_small_and_true_does_not_make_rounding_significant() ->
 
 @pytest.mark.parametrize("comparisons", [1, 2, 3, 7, 30, 49, 50, 51, 333])
 @pytest.mark.parametrize("alpha", [0.05, 0.01, 0.3])
-def test_with_the_least_resamples_and_no_fewer_a_p_can_be_small(
-    comparisons: int, alpha: float
-) -> None:
+def test_with_the_least_resamples_and_no_fewer_a_p_can_be_small(comparisons: int, alpha: float) -> None:
     least = least_resamples(comparisons, alpha)
 
     def corrected(resamples: int) -> float:

@@ -85,10 +85,7 @@ def by_loop(arms: list[Ranked], weights: list[float], norm: str, query: int) -> 
             made = {i: (s - mean) / deviation for i, s in given.items()}
             tables.append((made, min(made.values())))
     for item in {item for made, _ in tables for item in made}:
-        total[item] = sum(
-            weight * made.get(item, low)
-            for weight, (made, low) in zip(weights, tables, strict=True)
-        )
+        total[item] = sum(weight * made.get(item, low) for weight, (made, low) in zip(weights, tables, strict=True))
     return total
 
 
@@ -99,11 +96,11 @@ def drawn(seed: int, n_arms: int) -> list[Ranked]:
     for number in range(n_arms):
         items = np.stack([rng.permutation(20)[:8] for _ in range(4)])
         items[np.arange(8) >= rng.integers(0, 9, (4, 1))] = -1
-        arms.append(trec_order(items, 10.0**number * rng.integers(-9, 9, (4, 8)).astype(np.float32)))  # fmt: skip
+        arms.append(trec_order(items, 10.0**number * rng.integers(-9, 9, (4, 8)).astype(np.float32)))
     return arms
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from(["minmax", "zscore"]), st.integers(1, 24))  # fmt: skip
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from(["minmax", "zscore"]), st.integers(1, 24))
 def test_it_equals_a_double_loop(seed: int, n_arms: int, norm: str, depth: int) -> None:
     arms = drawn(seed, n_arms)
     weights = np.random.default_rng(seed).dirichlet(np.ones(n_arms)).tolist()

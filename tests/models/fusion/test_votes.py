@@ -59,8 +59,10 @@ def test_the_vote_leans_to_the_better_arm_and_stays_even_without_judgements() ->
     unfitted = fit_votes(good, bad, np.zeros(0, np.int64), N_ITEMS)
     assert unfitted.vote == Vote() and not unfitted.by_class
     assert [(row["method"], row["dense"], row["worth"], row["chosen"]) for row in unfitted.methods] == [
-        ("rrf", 0.5, None, True), ("minmax", 0.5, None, False), ("zscore", 0.5, None, False),
-    ]  # fmt: skip
+        ("rrf", 0.5, None, True),
+        ("minmax", 0.5, None, False),
+        ("zscore", 0.5, None, False),
+    ]
 
 
 def test_worth_is_recall_plus_reciprocal_rank_by_hand() -> None:
@@ -145,10 +147,8 @@ def test_a_class_with_few_queries_or_by_chance_stays_with_the_common_vote() -> N
 
 
 def test_classes_are_known_from_the_text() -> None:
-    asked = ["wh-1000xm4", "sony wh1000xm4 black headphones", "shoes", "red shoes", "red shoes size 42", "18v drill"]  # fmt: skip
-    assert classes_of(asked).tolist() == [
-        "model number", "model number", "1 word", "2 words", "3-4 words", "2 words",
-    ]  # fmt: skip
+    asked = ["wh-1000xm4", "sony wh1000xm4 black headphones", "shoes", "red shoes", "red shoes size 42", "18v drill"]
+    assert classes_of(asked).tolist() == ["model number", "model number", "1 word", "2 words", "3-4 words", "2 words"]
 
 
 def test_the_default_stands_before_its_equals() -> None:

@@ -32,16 +32,26 @@ def test_rates_by_hand() -> None:
     rows = {str(row.pop("ranks")): row for row in tally.rates(0.25)}
     assert list(rows) == ["random", "0-10", "10-30", "100-200", "500-", "all"]
     assert rows["0-10"] == {
-        "mined": 2, "judged": 1, "relevant": 1, "relevant_of_judged": 1.0,
-        "relevant_of_mined": 0.5, "held_out": 0, "estimate": 0.0,
-    }  # fmt: skip
+        "mined": 2,
+        "judged": 1,
+        "relevant": 1,
+        "relevant_of_judged": 1.0,
+        "relevant_of_mined": 0.5,
+        "held_out": 0,
+        "estimate": 0.0,
+    }
     assert rows["10-30"]["relevant_of_judged"] == 0.0
     assert rows["10-30"]["estimate"] == pytest.approx(1 / 0.25 / 2)
     assert rows["random"]["relevant_of_judged"] is None  # nothing judged there
     assert rows["all"] == {
-        "mined": 7, "judged": 3, "relevant": 2, "relevant_of_judged": round(2 / 3, 6),
-        "relevant_of_mined": round(2 / 7, 6), "held_out": 1, "estimate": round(4 / 7, 6),
-    }  # fmt: skip
+        "mined": 7,
+        "judged": 3,
+        "relevant": 2,
+        "relevant_of_judged": round(2 / 3, 6),
+        "relevant_of_mined": round(2 / 7, 6),
+        "held_out": 1,
+        "estimate": round(4 / 7, 6),
+    }
 
 
 def test_without_judgements_there_is_only_the_estimate() -> None:

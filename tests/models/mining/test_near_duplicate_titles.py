@@ -18,29 +18,13 @@ def jaccard(first: str, second: str) -> float:
 
 def test_all_pairs_above_the_threshold() -> None:
     rng = np.random.default_rng(0)
-    words = [
-        "buty",
-        "lampa",
-        "czarny",
-        "xl",
-        "rower",
-        "nike",
-        "pro",
-        "2szt",
-        "model",
-        "żarówka",
-        "m",
-    ]
+    words = ["buty", "lampa", "czarny", "xl", "rower", "nike", "pro", "2szt", "model", "żarówka", "m"]
     titles = sorted({" ".join(rng.choice(words, 6)) for _ in range(150)})
     found = near_duplicates(titles, 0.8)
     expected = [
-        [b for b in range(len(titles)) if a != b and jaccard(titles[a], titles[b]) >= 0.8]
-        for a in range(len(titles))
+        [b for b in range(len(titles)) if a != b and jaccard(titles[a], titles[b]) >= 0.8] for a in range(len(titles))
     ]
-    missed = sum(
-        len(set(expected[a]) - set(found.take(np.array([a])).values.tolist()))
-        for a in range(len(titles))
-    )
+    missed = sum(len(set(expected[a]) - set(found.take(np.array([a])).values.tolist())) for a in range(len(titles)))
     # nothing that is not; and of what is, all but one in a hundred
     for a in range(len(titles)):
         assert set(found.take(np.array([a])).values.tolist()) <= set(expected[a])

@@ -14,7 +14,7 @@ from models.training.batches import Known
 
 def plain(
     found: list[int], scores: list[float], right: set[int], like: Likeness, window: Window, most: float
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """The stated order of filters, item by item."""
     group, title, near = like.group, like.title, like.near
     groups, titles = {group[i] for i in right}, {title[i] for i in right}
@@ -41,9 +41,14 @@ def symmetric(rng: np.random.Generator, titles: int) -> Ragged:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.integers(0, 2**31), st.integers(0, 10), st.integers(1, 40), st.integers(1, 8),
-    st.integers(0, 60), st.integers(5, 60), st.booleans(),
-)  # fmt: skip
+    st.integers(0, 2**31),
+    st.integers(0, 10),
+    st.integers(1, 40),
+    st.integers(1, 8),
+    st.integers(0, 60),
+    st.integers(5, 60),
+    st.booleans(),
+)
 def test_filters_are_the_plain_loop(
     seed: int, r_min: int, width: int, per_query: int, n_known: int, n_items: int, near: bool
 ) -> None:
@@ -54,17 +59,22 @@ def test_filters_are_the_plain_loop(
     scores = -np.sort(-rng.random((6, depth)).astype(np.float32), axis=1)
     query = np.array([3, 1, 4, 0, 5, 9])
     known = Known(rng.integers(0, 10, n_known), rng.integers(0, n_items, n_known), 10)
-    like = Likeness(rng.integers(0, 40, n_items), rng.integers(0, 30, n_items),
-                    symmetric(rng, 30) if near else None)  # fmt: skip
+    like = Likeness(rng.integers(0, 40, n_items), rng.integers(0, 30, n_items), symmetric(rng, 30) if near else None)
     most = rng.random(6).astype(np.float32) + 0.3
     mined = mine(found, scores, query, known, like, window, seed, most)
     check(mined, found, scores, query, known, like, window, most)
 
 
 def check(
-    mined: Mined, found: np.ndarray, scores: np.ndarray, query: np.ndarray, known: Known,
-    like: Likeness, window: Window, most: np.ndarray,
-) -> None:  # fmt: skip
+    mined: Mined,
+    found: np.ndarray,
+    scores: np.ndarray,
+    query: np.ndarray,
+    known: Known,
+    like: Likeness,
+    window: Window,
+    most: np.ndarray,
+) -> None:
     filled = kept = 0
     for row, q in enumerate(query.tolist()):
         right = set(known.items[known.offsets[q] : known.offsets[q + 1]].tolist())
@@ -99,15 +109,29 @@ def test_each_drop_is_counted_once_in_the_stated_order() -> None:
     near = ragged([[3], [], [], [0], [], [], []])
     scores = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.2, 0.1, -np.inf]], np.float32)
     # after the margin's limit of .32 item 6 falls, though it is in the window
-    mined = mine(found, scores, np.array([0]), known, Likeness(group, title, near), Window(1, 11, 1),
-                 0, np.array([0.32], np.float32))  # fmt: skip
+    mined = mine(
+        found,
+        scores,
+        np.array([0]),
+        known,
+        Likeness(group, title, near),
+        Window(1, 11, 1),
+        0,
+        np.array([0.32], np.float32),
+    )
     assert mined.items.tolist() == [[7]]
     assert mined.ranks.tolist() == [[7]]
     assert mined.filled == 0
     assert mined.dropped == {
-        "not in the catalogue": 1, "known positive": 1, "same group": 1, "same title": 3,
-        "near-duplicate title": 1, "rank window": 1, "margin": 1, "beyond per_query": 1,
-    }  # fmt: skip
+        "not in the catalogue": 1,
+        "known positive": 1,
+        "same group": 1,
+        "same title": 3,
+        "near-duplicate title": 1,
+        "rank window": 1,
+        "margin": 1,
+        "beyond per_query": 1,
+    }
 
 
 def test_seeded_and_filled_where_too_few_are_left() -> None:
@@ -117,10 +141,7 @@ def test_seeded_and_filled_where_too_few_are_left() -> None:
     known = Known(np.arange(40), found[:, 12], 40)
     labels = np.arange(500)
     window = Window(10, 15, 8)  # four left of five, so four are random
-    runs = [
-        mine(found, scores, np.arange(40), known, Likeness(labels, labels), window, seed)
-        for seed in (1, 1, 2)
-    ]
+    runs = [mine(found, scores, np.arange(40), known, Likeness(labels, labels), window, seed) for seed in (1, 1, 2)]
     assert runs[0].items.tolist() == runs[1].items.tolist()
     assert runs[0].items[:, :4].tolist() == runs[2].items[:, :4].tolist()
     assert runs[0].items.tolist() != runs[2].items.tolist()

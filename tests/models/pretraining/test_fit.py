@@ -17,9 +17,7 @@ from tests.models.pretraining.test_mlm import STORE, TOKENIZER, model
 
 
 def training(seed: int = 0, texts: Ragged = STORE, **settings: object) -> Training:
-    plan = Plan(
-        **{"epochs": 3, "batch_tokens": 64, "lr": 3e-3, "seed": 4, "precision": "fp32", **settings}
-    )  # type: ignore[arg-type]
+    plan = Plan(**{"epochs": 3, "batch_tokens": 64, "lr": 3e-3, "seed": 4, "precision": "fp32", **settings})  # type: ignore[arg-type]
     return Training(model(seed), texts, Masker(TOKENIZER), plan)
 
 
@@ -112,8 +110,9 @@ def test_training_stops_at_max_steps() -> None:
 def test_norms_and_biases_do_not_decay() -> None:
     groups = training().optimiser.param_groups
     assert {(one.ndim > 1, group["weight_decay"]) for group in groups for one in group["params"]} == {
-        (True, 0.01), (False, 0.0),
-    }  # fmt: skip
+        (True, 0.01),
+        (False, 0.0),
+    }
 
 
 def test_a_text_of_which_nothing_is_drawn_costs_nothing() -> None:

@@ -14,8 +14,7 @@ from models.text.ragged import Ragged, ragged
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 # words of one, two and three pieces: "a", "bc", "def"; x to z for chance's sake
-NAMES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##c", "d", "##e", "##f",
-         "[unused1]", "x", "y", "z"]  # fmt: skip
+NAMES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##c", "d", "##e", "##f", "[unused1]", "x", "y", "z"]
 A, B, C, D, E, F, UNUSED, X = range(5, 13)
 WORDS = [[A], [B, C], [D, E, F]]
 
@@ -59,11 +58,13 @@ def by_hand(pieces: list[int]) -> list[list[int]]:
 
 
 def test_words_are_told_by_their_pieces() -> None:
-    texts = ragged([
-        [CLS, A, B, C, SEP],
-        [],
-        [C, D, E, F, UNK, E, UNUSED, A],  # begins inside a word; what follows [UNK] is a word anew
-    ])  # fmt: skip
+    texts = ragged(
+        [
+            [CLS, A, B, C, SEP],
+            [],
+            [C, D, E, F, UNK, E, UNUSED, A],  # begins inside a word; what follows [UNK] is a word anew
+        ]
+    )
     word, of_word = Masker(tokenizer()).words(texts)
     assert of_word.tolist() == [0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 0, 1]
     assert word[of_word].tolist() == [0, 1, 1, 2, 3, 3, 3, 4, 5]
@@ -81,16 +82,12 @@ def test_words_of_a_tokenizer_that_marks_their_ends() -> None:
     assert (masker.mask, masker.pad) == (3, 0)
 
 
-rows_of_words = st.lists(
-    st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=9
-)
+rows_of_words = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows_of_words, st.integers(0, 2**32), st.sampled_from([0.01, 0.15, 0.5, 0.99]))
-def test_words_fall_whole_specials_never_and_the_share_is_exact(
-    rows: list[list[int]], seed: int, frac: float
-) -> None:
+def test_words_fall_whole_specials_never_and_the_share_is_exact(rows: list[list[int]], seed: int, frac: float) -> None:
     texts = texts_of(rows)
     masked = Masker(tokenizer(), frac).mask_words(texts, np.random.default_rng(seed))
     asked, before = answers(masked), original(masked)

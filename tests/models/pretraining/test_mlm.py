@@ -43,10 +43,7 @@ def test_loss_is_that_over_the_whole_rectangle() -> None:
     plain = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
     assert float(loss.detach()) == pytest.approx(float(plain.detach()), rel=1e-6)
     assert int(right) == int((logits.argmax(dim=2) == labels).sum())
-    ours, theirs = (
-        torch.autograd.grad(one, found.transform.weight, retain_graph=True)[0]
-        for one in (loss, plain)
-    )
+    ours, theirs = (torch.autograd.grad(one, found.transform.weight, retain_graph=True)[0] for one in (loss, plain))
     assert torch.allclose(ours, theirs, atol=1e-7)
 
 
@@ -63,18 +60,14 @@ def test_a_step_down_the_gradient_lowers_the_loss() -> None:
 
 def test_half_precision_is_near() -> None:
     found, given = model(), [masked()]
-    assert judge(found, given, "bf16").loss == pytest.approx(
-        judge(found, given, "fp32").loss, rel=0.01
-    )
+    assert judge(found, given, "bf16").loss == pytest.approx(judge(found, given, "fp32").loss, rel=0.01)
 
 
 def test_decoder_is_the_table_of_pieces() -> None:
     """One tensor, counted once; and a piece never asked for still learns from being seen."""
     found, given = model(), masked()
     vocabulary = TOKENIZER.get_vocab_size()
-    big = [
-        name for name, one in found.named_parameters() if vocabulary in one.shape and one.ndim > 1
-    ]
+    big = [name for name, one in found.named_parameters() if vocabulary in one.shape and one.ndim > 1]
     assert big == ["bert.embeddings.word_embeddings.weight"]
     before, _ = masked_loss(found, given, "fp32")
     before.backward()
@@ -93,7 +86,7 @@ def test_padding_changes_nothing() -> None:
         np.pad(given.filled, ((0, 0), (0, 3))),
         given.places // given.ids.shape[1] * (given.ids.shape[1] + 3) + given.places % given.ids.shape[1],
         given.targets,
-    )  # fmt: skip
+    )
     losses = [judge(found, [one], "fp32").loss for one in (wide, given)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 

@@ -72,19 +72,77 @@ def case(text: str, family: str, kind: str) -> Case:
 
 
 ROUND = {
-    FIRST: ("{}", "{}", "buty nike 42 {}", "{} sukienka czerwona", "proszę o kontakt {}", "zamówienie {}", "laptop lenovo, {}"),
-    THIRD: ("{}", "{}", "mikrofalówka samsung {}", "{} odbiór w sklepie", "prosze wyslac na {}", "reklamacja - {}", "hej {} czekam",
-            "klocki dla 5 latka / {}", "[{}]", "KARMA DLA PSA 15 KG {}"),
-    SECOND: ("{}", "{}", "szukam roweru dla dziecka {}", "{} kocham cię", "czy jest dostępny {}", "gdzie moja paczka {}",
-             "kurtka zimowa xl; {}", "dane: {}", "- {} -", "Krzesło gamingowe ({})"),
-}  # fmt: skip
+    FIRST: (
+        "{}",
+        "{}",
+        "buty nike 42 {}",
+        "{} sukienka czerwona",
+        "proszę o kontakt {}",
+        "zamówienie {}",
+        "laptop lenovo, {}",
+    ),
+    THIRD: (
+        "{}",
+        "{}",
+        "mikrofalówka samsung {}",
+        "{} odbiór w sklepie",
+        "prosze wyslac na {}",
+        "reklamacja - {}",
+        "hej {} czekam",
+        "klocki dla 5 latka / {}",
+        "[{}]",
+        "KARMA DLA PSA 15 KG {}",
+    ),
+    SECOND: (
+        "{}",
+        "{}",
+        "szukam roweru dla dziecka {}",
+        "{} kocham cię",
+        "czy jest dostępny {}",
+        "gdzie moja paczka {}",
+        "kurtka zimowa xl; {}",
+        "dane: {}",
+        "- {} -",
+        "Krzesło gamingowe ({})",
+    ),
+}
 CALLED = {
-    FIRST: ("tel {}", "tel. {}", "telefon: {}", "kontakt {}", "nr tel {}", "buty 42 tel {}", "jan nowak {}", "zadzwoń {}"),
-    THIRD: ("telefon {}", "pod numer telefonu {}", "tel kom {}", "komórka {}", "{} - proszę dzwonić", "pan Stanisław {}", "magda {}",
-            "KONTAKT: {}", "nr telefonu {} rower", "zadzwońcie do mnie {}", "T: {}"),
-    SECOND: ("mój numer telefonu {}", "proszę dzwonić {}", "kom. {}", "{} proszę o kontakt", "pani Halina {}", "numer do mnie {}",
-             "tel:{}", "TELEFON KONTAKTOWY {}", "sms na {}", "oddzwońcie {}"),
-}  # fmt: skip
+    FIRST: (
+        "tel {}",
+        "tel. {}",
+        "telefon: {}",
+        "kontakt {}",
+        "nr tel {}",
+        "buty 42 tel {}",
+        "jan nowak {}",
+        "zadzwoń {}",
+    ),
+    THIRD: (
+        "telefon {}",
+        "pod numer telefonu {}",
+        "tel kom {}",
+        "komórka {}",
+        "{} - proszę dzwonić",
+        "pan Stanisław {}",
+        "magda {}",
+        "KONTAKT: {}",
+        "nr telefonu {} rower",
+        "zadzwońcie do mnie {}",
+        "T: {}",
+    ),
+    SECOND: (
+        "mój numer telefonu {}",
+        "proszę dzwonić {}",
+        "kom. {}",
+        "{} proszę o kontakt",
+        "pani Halina {}",
+        "numer do mnie {}",
+        "tel:{}",
+        "TELEFON KONTAKTOWY {}",
+        "sms na {}",
+        "oddzwońcie {}",
+    ),
+}
 BESIDE = {
     THIRD: ("wózek dziecięcy {}", "{} kurtka męska"),
     FIRST: ("lodówka {}", "{} buty damskie"),
@@ -106,11 +164,7 @@ def personal(wording: str, each: int, seed: int = 7) -> Iterator[Case]:
         yield case(framed(number), family, "phone")
         yield case(framed(spelt_abroad(rng, wording)), "phone, abroad", "phone")
         bare = rng.choice((mobile, landline))(rng)
-        yield case(
-            rng.choice(CALLED[wording]).format(f"«{bare}»"),
-            "phone, nine digits and a word",
-            "phone",
-        )
+        yield case(rng.choice(CALLED[wording]).format(f"«{bare}»"), "phone, nine digits and a word", "phone")
         yield case(bare, "phone, nine digits alone", "phone")
         beside = rng.choice(BESIDE[wording]).format(f"«{bare}»")
         yield case(beside, "phone, nine digits beside a product", "phone")

@@ -87,9 +87,7 @@ def pesel_number(rng: random.Random) -> str:
 def nip_number(rng: random.Random) -> str:
     while True:
         body = digits(rng, 9, "123456789")
-        check = (
-            sum(int(body[place]) * (6, 5, 7, 2, 3, 4, 5, 6, 7)[place] for place in range(9)) % 11
-        )
+        check = sum(int(body[place]) * (6, 5, 7, 2, 3, 4, 5, 6, 7)[place] for place in range(9)) % 11
         if check < 10:
             return body + str(check)
 
@@ -113,9 +111,7 @@ def account_number(country: str, account: str) -> str:
 def article_number(rng: random.Random, prefix: str, length: int = 13) -> str:
     """An EAN with its check digit."""
     body = prefix + "".join(rng.choices(string.digits, k=length - 1 - len(prefix)))
-    total = sum(
-        int(figure) * (3 if place % 2 == 0 else 1) for place, figure in enumerate(body[::-1])
-    )
+    total = sum(int(figure) * (3 if place % 2 == 0 else 1) for place, figure in enumerate(body[::-1]))
     return body + str(-total % 10)
 
 
@@ -152,23 +148,41 @@ def spelt_phone(rng: random.Random, wording: str) -> tuple[str, str]:
 
 def spelt_abroad(rng: random.Random, wording: str) -> str:
     if wording == FIRST:
-        return rng.choice((
-            f"+49 17{digits(rng, 1)} {digits(rng, 7)}", f"+44 7{digits(rng, 3)} {digits(rng, 6)}",
-            f"+380 67 {digits(rng, 3)} {digits(rng, 2)} {digits(rng, 2)}", f"+420{digits(rng, 9, '67')}",
-        ))  # fmt: skip
-    return rng.choice((
-        f"+1 ({digits(rng, 3, '23456789')}) {digits(rng, 3)}-{digits(rng, 4)}", f"+33 6 {grouped(digits(rng, 8), (2, 2, 2, 2))}",
-        f"0049 15{digits(rng, 1)} {digits(rng, 8)}", f"+37{digits(rng, 9, '015')}", f"00380{digits(rng, 9, '5679')}",
-    ))  # fmt: skip
+        return rng.choice(
+            (
+                f"+49 17{digits(rng, 1)} {digits(rng, 7)}",
+                f"+44 7{digits(rng, 3)} {digits(rng, 6)}",
+                f"+380 67 {digits(rng, 3)} {digits(rng, 2)} {digits(rng, 2)}",
+                f"+420{digits(rng, 9, '67')}",
+            )
+        )
+    return rng.choice(
+        (
+            f"+1 ({digits(rng, 3, '23456789')}) {digits(rng, 3)}-{digits(rng, 4)}",
+            f"+33 6 {grouped(digits(rng, 8), (2, 2, 2, 2))}",
+            f"0049 15{digits(rng, 1)} {digits(rng, 8)}",
+            f"+37{digits(rng, 9, '015')}",
+            f"00380{digits(rng, 9, '5679')}",
+        )
+    )
 
 
 def spelt_card(rng: random.Random, wording: str) -> str:
     """Card networks by their ranges; one in fifty a Visa of 13 digits."""
-    prefix, length, sizes = rng.choice((
-        ("4", 16, (4, 4, 4, 4)), (f"5{rng.randint(1, 5)}", 16, (4, 4, 4, 4)), (f"{rng.randint(2221, 2720)}", 16, (4, 4, 4, 4)),
-        (rng.choice(("34", "37")), 15, (4, 6, 5)), ("36", 14, (4, 6, 4)), (f"35{rng.randint(28, 89)}", 16, (4, 4, 4, 4)),
-        ("6011", 16, (4, 4, 4, 4)), ("62", 16, (4, 4, 4, 4)), ("4", 16, (4, 4, 4, 4)), ("65", 16, (4, 4, 4, 4)),
-    ))  # fmt: skip
+    prefix, length, sizes = rng.choice(
+        (
+            ("4", 16, (4, 4, 4, 4)),
+            (f"5{rng.randint(1, 5)}", 16, (4, 4, 4, 4)),
+            (f"{rng.randint(2221, 2720)}", 16, (4, 4, 4, 4)),
+            (rng.choice(("34", "37")), 15, (4, 6, 5)),
+            ("36", 14, (4, 6, 4)),
+            (f"35{rng.randint(28, 89)}", 16, (4, 4, 4, 4)),
+            ("6011", 16, (4, 4, 4, 4)),
+            ("62", 16, (4, 4, 4, 4)),
+            ("4", 16, (4, 4, 4, 4)),
+            ("65", 16, (4, 4, 4, 4)),
+        )
+    )
     if rng.random() < 0.02:
         return card_number(rng, "4", 13)
     number = card_number(rng, prefix, length)
@@ -181,8 +195,13 @@ def spelt_account(rng: random.Random, wording: str) -> str:
     letters = "".join(rng.choices(string.ascii_uppercase, k=4))
     abroad = {
         FIRST: (("DE", digits(rng, 18)), ("GB", letters + digits(rng, 14)), ("NL", letters + digits(rng, 10))),
-        SECOND: (("CZ", digits(rng, 20)), ("FR", digits(rng, 23)), ("IE", letters + digits(rng, 14)), ("LT", digits(rng, 16))),
-    }[SECOND if wording == THIRD else wording]  # fmt: skip
+        SECOND: (
+            ("CZ", digits(rng, 20)),
+            ("FR", digits(rng, 23)),
+            ("IE", letters + digits(rng, 14)),
+            ("LT", digits(rng, 16)),
+        ),
+    }[SECOND if wording == THIRD else wording]
     country, account = rng.choice((("PL", digits(rng, 24)),) * 4 + abroad)
     number = account_number(country, account)
     fours = " ".join(number[at : at + 4] for at in range(0, len(number), 4))
@@ -197,14 +216,26 @@ def spelt_account(rng: random.Random, wording: str) -> str:
 def spelt_nip(rng: random.Random, wording: str) -> str:
     number = nip_number(rng)
     if wording == FIRST:
-        return rng.choice((
-            f"nip «{number}»", f"NIP: «{grouped(number, (3, 3, 2, 2), '-')}»", f"«PL{number}»", f"faktura «{number}»",
-            f"nip «{grouped(number, (3, 2, 2, 3), '-')}»", f"NIP «{grouped(number, (3, 3, 2, 2))}»",
-        ))  # fmt: skip
-    return rng.choice((
-        f"nr nip «{number}»", f"NIP{rng.choice((' ', ' - ', '.: '))}«{number}»", f"«pl {number}»", f"fv na firmę «{number}»",
-        f"nip «PL {grouped(number, (3, 3, 2, 2), '-')}»", f"numer nip to «{grouped(number, (3, 2, 2, 3))}»",
-    ))  # fmt: skip
+        return rng.choice(
+            (
+                f"nip «{number}»",
+                f"NIP: «{grouped(number, (3, 3, 2, 2), '-')}»",
+                f"«PL{number}»",
+                f"faktura «{number}»",
+                f"nip «{grouped(number, (3, 2, 2, 3), '-')}»",
+                f"NIP «{grouped(number, (3, 3, 2, 2))}»",
+            )
+        )
+    return rng.choice(
+        (
+            f"nr nip «{number}»",
+            f"NIP{rng.choice((' ', ' - ', '.: '))}«{number}»",
+            f"«pl {number}»",
+            f"fv na firmę «{number}»",
+            f"nip «PL {grouped(number, (3, 3, 2, 2), '-')}»",
+            f"numer nip to «{grouped(number, (3, 2, 2, 3))}»",
+        )
+    )
 
 
 def spelt_pesel(rng: random.Random, wording: str) -> str:
@@ -213,44 +244,66 @@ def spelt_pesel(rng: random.Random, wording: str) -> str:
 
 
 NICKS = {
-    THIRD: (
-        "a.b.lewandowski",
-        "Kasia_1990",
-        "zamowienia",
-        "piotr-krol",
-        "xx.kuba.xx",
-        "sekretariat.szkola",
-    ),
+    THIRD: ("a.b.lewandowski", "Kasia_1990", "zamowienia", "piotr-krol", "xx.kuba.xx", "sekretariat.szkola"),
     FIRST: ("jan.kowalski", "anna_nowak", "zosia1987", "biuro", "k.wisniewski", "sklep-rowerowy"),
-    SECOND: (
-        "m.zielinska+zakupy",
-        "tomek77",
-        "office",
-        "p_wojcik",
-        "Ewelina.Mazur",
-        "hurtownia.abc",
-        "ola%dom",
-        "x",
-    ),
+    SECOND: ("m.zielinska+zakupy", "tomek77", "office", "p_wojcik", "Ewelina.Mazur", "hurtownia.abc", "ola%dom", "x"),
 }
 HOSTS = {
     FIRST: ("wp.pl", "gmail.com", "o2.pl", "interia.pl", "firma-nowak.pl", "poczta.onet.pl"),
-    THIRD: ("vp.pl", "tlen.pl", "gazeta.pl", "protonmail.com", "gmx.de", "sp5.edu.pl", "seznam.cz", "firma.com.pl", "hotmail.com", "live.com"),
-    SECOND: ("op.pl", "yahoo.co.uk", "t-online.de", "student.uw.edu.pl", "abc.tech", "icloud.com", "ukr.net", "outlook.com"),
-}  # fmt: skip
+    THIRD: (
+        "vp.pl",
+        "tlen.pl",
+        "gazeta.pl",
+        "protonmail.com",
+        "gmx.de",
+        "sp5.edu.pl",
+        "seznam.cz",
+        "firma.com.pl",
+        "hotmail.com",
+        "live.com",
+    ),
+    SECOND: (
+        "op.pl",
+        "yahoo.co.uk",
+        "t-online.de",
+        "student.uw.edu.pl",
+        "abc.tech",
+        "icloud.com",
+        "ukr.net",
+        "outlook.com",
+    ),
+}
 
 
 def spelt_mail(rng: random.Random, wording: str) -> str:
     nick, host = rng.choice(NICKS[wording]), rng.choice(HOSTS[wording])
     plain = f"{nick}@{host}"
     if wording == FIRST:
-        return rng.choice((
-            plain, plain, plain.upper(), f"{nick} @ {host}", f"{nick} (at) {host}", f"{nick}@{host.replace('.', ',')}",
-            f"{nick}(malpa){host}", f"{nick} małpa wp kropka pl",
-        ))  # fmt: skip
+        return rng.choice(
+            (
+                plain,
+                plain,
+                plain.upper(),
+                f"{nick} @ {host}",
+                f"{nick} (at) {host}",
+                f"{nick}@{host.replace('.', ',')}",
+                f"{nick}(malpa){host}",
+                f"{nick} małpa wp kropka pl",
+            )
+        )
     common = rng.choice(("wp.pl", "gmail.com", "onet.pl"))
-    return rng.choice((
-        plain, plain, plain.title(), f"{nick}@ {common}", f"{nick} @{common}", f"{nick}[at]{host}", f"{nick} [małpa] {host}",
-        f"{nick} at {common.replace('.', ' dot ')}", f"{nick} (at) {common.replace('.', ' (dot) ')}",
-        f"{nick}@{common.replace('.', ' ')}", f"{nick}@{common.partition('.')[0]}",
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            plain,
+            plain,
+            plain.title(),
+            f"{nick}@ {common}",
+            f"{nick} @{common}",
+            f"{nick}[at]{host}",
+            f"{nick} [małpa] {host}",
+            f"{nick} at {common.replace('.', ' dot ')}",
+            f"{nick} (at) {common.replace('.', ' (dot) ')}",
+            f"{nick}@{common.replace('.', ' ')}",
+            f"{nick}@{common.partition('.')[0]}",
+        )
+    )

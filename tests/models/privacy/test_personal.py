@@ -51,7 +51,10 @@ MASKED = [
     ("pesel 44051401358", "pesel <pesel>"),  # the word is there, one digit slipped
     ("NIP 123-456-32-18", "NIP <nip>"),
     ("pl1234563218", "<nip>"),
-    ("PL7006847830 sukienka czerwona", "<nip> sukienka czerwona"),  # with the words behind an IBAN's checksum, by chance
+    (
+        "PL7006847830 sukienka czerwona",
+        "<nip> sukienka czerwona",
+    ),  # with the words behind an IBAN's checksum, by chance
     ("faktura 1234563218", "faktura <nip>"),
     ("PL61 1090 1014 0000 0712 1981 2874 buty", "<iban> buty"),
     ("61109010140000071219812874", "<iban>"),  # Poles leave PL out
@@ -66,24 +69,63 @@ MASKED = [
     ("Musterstraße 12", "<address>"),
     ("ＴＥＬ ６００１２３４５６", "ＴＥＬ <phone>"),  # full width
     ("600\u200b123\u00a0456", "<phone>"),  # zero width and no-break spaces
-]  # fmt: skip
+]
 
 KEPT = [
     "5901825494157 5904214756300",  # two articles are none either
     "ulica krokodyli schulz 2005",  # a book and its year
-    "dysk 512 560 530 mb/s", "zmywarka 578 845 530",
-    "5901234123457", "ean 4006381333931", "96385074", "978-83-246-1234-5", "9788324612345",
-    "600 300 200 mm", "szafa 123 456 789 mm", "szafka 600 300 200", "120 200 cm", "100x200x300",
-    "iphone 12 128 256 512", "205 55 16", "225 45 17 94 w", "1234-567-890", "lego 75192", "4x40 200 szt",
-    "led 5050 300 12", "cr2032", "03l 115 562", "6 204 7 535 876", "0 455 103 316", "a 204 820 15 64",
-    "1920 1080 144", "din 912 iso 4762", "do 1500 zł", "01.02.2003", "1939 1945",
-    "oem 600123456", "nr kat. 600 123 456", "filtr 600 123 456", "ab-600-123-456", "buty 600123456",
+    "dysk 512 560 530 mb/s",
+    "zmywarka 578 845 530",
+    "5901234123457",
+    "ean 4006381333931",
+    "96385074",
+    "978-83-246-1234-5",
+    "9788324612345",
+    "600 300 200 mm",
+    "szafa 123 456 789 mm",
+    "szafka 600 300 200",
+    "120 200 cm",
+    "100x200x300",
+    "iphone 12 128 256 512",
+    "205 55 16",
+    "225 45 17 94 w",
+    "1234-567-890",
+    "lego 75192",
+    "4x40 200 szt",
+    "led 5050 300 12",
+    "cr2032",
+    "03l 115 562",
+    "6 204 7 535 876",
+    "0 455 103 316",
+    "a 204 820 15 64",
+    "1920 1080 144",
+    "din 912 iso 4762",
+    "do 1500 zł",
+    "01.02.2003",
+    "1939 1945",
+    "oem 600123456",
+    "nr kat. 600 123 456",
+    "filtr 600 123 456",
+    "ab-600-123-456",
+    "buty 600123456",
     "1234563218",  # a NIP's checksum alone: 1 in 11 part numbers has it
     "4111 1111 1111 1112",  # no card
-    "os przednia 35", "pl 21 karta", "profil al 40x20", "namiot 4 os. quechua 30", "ul wielkopolski 10 ramek",
-    "plac zabaw 35", "ulica sezamkowa 3", "canon 24-105 nowy", "rękawice 10-100 rękawice", "hantle 20-100 kg",
-    "intel i5 @ 3.40ghz", "koszulka @home", "pluszowa małpa 30 cm", "zestaw (a) m.in", "telefon samsung s24+ 256",
-]  # fmt: skip
+    "os przednia 35",
+    "pl 21 karta",
+    "profil al 40x20",
+    "namiot 4 os. quechua 30",
+    "ul wielkopolski 10 ramek",
+    "plac zabaw 35",
+    "ulica sezamkowa 3",
+    "canon 24-105 nowy",
+    "rękawice 10-100 rękawice",
+    "hantle 20-100 kg",
+    "intel i5 @ 3.40ghz",
+    "koszulka @home",
+    "pluszowa małpa 30 cm",
+    "zestaw (a) m.in",
+    "telefon samsung s24+ 256",
+]
 
 
 @pytest.mark.parametrize(("typed", "expected"), MASKED)
@@ -110,19 +152,22 @@ def test_checksums_of_published_numbers() -> None:
     assert ean("5901234123457")
     assert ean("96385074")
     assert iban("gb82west12345698765432")  # the example of ISO 13616
-    assert not any(
-        (nip("1234563219"), pesel("44051401358"), luhn("4111111111111112"), ean("5901234123458"))
-    )
+    assert not any((nip("1234563219"), pesel("44051401358"), luhn("4111111111111112"), ean("5901234123458")))
     assert not iban("gb83west12345698765432")
 
 
 def test_a_pesel_has_a_birthday() -> None:
     """29 February in 2000 and 1996, not in 1900 or 1997; months are 20 up for those born after 1999."""
-    for born, valid in (("002229", True), ("960229", True), ("000229", False), ("970229", False), ("001332", False), ("444405", False)):  # fmt: skip
+    for born, valid in (
+        ("002229", True),
+        ("960229", True),
+        ("000229", False),
+        ("970229", False),
+        ("001332", False),
+        ("444405", False),
+    ):
         body = f"{born}0135"
-        weighted = sum(
-            int(figure) * weight for figure, weight in zip(body, (1, 3, 7, 9) * 3, strict=False)
-        )
+        weighted = sum(int(figure) * weight for figure, weight in zip(body, (1, 3, 7, 9) * 3, strict=False))
         assert pesel(f"{body}{-weighted % 10}") is valid, born
 
 
@@ -141,11 +186,47 @@ def test_placeholders_survive_normalisation_and_a_second_masking() -> None:
 
 
 BITS = st.one_of(
-    st.sampled_from([*" -./()+@,:", "  ", "x", "ul. ", " os ", "pl", "tel ", "(at)", " małpa ", "wp", ".pl", " com", "kod ", "\u200b", "２", "²"]),
-    st.sampled_from(["600", "123", "48", "0048", "+48 ", "22", "4111", "1111", "00-950", "warszawa", "Kwiatowa ", "m. ", "nip ", "str."]),
+    st.sampled_from(
+        [
+            *" -./()+@,:",
+            "  ",
+            "x",
+            "ul. ",
+            " os ",
+            "pl",
+            "tel ",
+            "(at)",
+            " małpa ",
+            "wp",
+            ".pl",
+            " com",
+            "kod ",
+            "\u200b",
+            "２",
+            "²",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "600",
+            "123",
+            "48",
+            "0048",
+            "+48 ",
+            "22",
+            "4111",
+            "1111",
+            "00-950",
+            "warszawa",
+            "Kwiatowa ",
+            "m. ",
+            "nip ",
+            "str.",
+        ]
+    ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
     st.integers(0, 10**12).map(str),
-)  # fmt: skip
+)
 TYPED = st.lists(BITS, max_size=14).map("".join)
 
 
@@ -185,11 +266,18 @@ def cases(request: pytest.FixtureRequest) -> list[Case]:
 def test_the_labelled_set_is_found(cases: list[Case]) -> None:
     found = recall(cases)
     assert sum(one.n for one in found.values()) >= 2_000
-    for family in ("email", "card", "pesel", "nip", "iban", "phone, +48", "phone, grouped", "phone, abroad",
-                   "phone, nine digits alone"):  # fmt: skip
-        assert found[family].frac >= 0.985, (
-            family
-        )  # one in 250 by chance: a Visa of 13 digits that is an EAN as well
+    for family in (
+        "email",
+        "card",
+        "pesel",
+        "nip",
+        "iban",
+        "phone, +48",
+        "phone, grouped",
+        "phone, abroad",
+        "phone, nine digits alone",
+    ):
+        assert found[family].frac >= 0.985, family  # one in 250 by chance: a Visa of 13 digits that is an EAN as well
     assert found["phone, nine digits and a word"].frac >= 0.9
     addresses = [one for family, one in found.items() if family.startswith("address")]
     assert sum(one.hits for one in addresses) >= 0.9 * sum(one.n for one in addresses)
@@ -208,16 +296,7 @@ def test_product_queries_stay(cases: list[Case]) -> None:
 
 def test_the_whole_first_set_holds_its_thresholds() -> None:
     found = recall(personal(FIRST, 600))
-    for family in (
-        "email",
-        "card",
-        "pesel",
-        "nip",
-        "iban",
-        "phone, +48",
-        "phone, grouped",
-        "phone, abroad",
-    ):
+    for family in ("email", "card", "pesel", "nip", "iban", "phone, +48", "phone, grouped", "phone, abroad"):
         assert found[family].frac >= 0.99, family
     kept = false_frac(hard(FIRST, 260)).values()
     assert sum(one.n for one in kept) >= 4_000
@@ -226,14 +305,7 @@ def test_the_whole_first_set_holds_its_thresholds() -> None:
 
 @pytest.mark.spark
 def test_java_reads_the_filter_as_python_does(spark: SparkSession, cases: list[Case]) -> None:
-    texts = [
-        *(case.text for case in cases[::5]),
-        "ＴＥＬ ６００",
-        "ŻÓŁTY ul. Ł 5",
-        "🙂 jan (at) x",
-        "a\u200bb",
-        "×²",
-    ]
+    texts = [*(case.text for case in cases[::5]), "ＴＥＬ ６００", "ŻÓŁTY ul. Ł 5", "🙂 jan (at) x", "a\u200bb", "×²"]
     frame = spark.createDataFrame([(text,) for text in texts], "typed STRING")
     found = [bool(row[0]) for row in frame.select(frame.typed.rlike(SUSPECT)).collect()]
     assert found == [bool(re.search(SUSPECT, text)) for text in texts]
@@ -250,17 +322,12 @@ def test_the_filter_misses_nothing_and_spares_the_ordinary(cases: list[Case]) ->
     for case, suspect in zip(cases, let_through, strict=True):
         assert suspect or mask_personal(case.text) == case.text
         assert suspect == bool(re.search(SUSPECT, case.text))
-    usual = [
-        suspect
-        for case, suspect in zip(cases, let_through, strict=True)
-        if case.family == "ordinary"
-    ]
+    usual = [suspect for case, suspect in zip(cases, let_through, strict=True) if case.family == "ordinary"]
     assert sum(usual) < 0.05 * len(usual)
 
 
 @pytest.mark.parametrize(
-    "bit",
-    ["1 ", "600123456 ", "a@", "ul. a ", "a kropka ", "1-", "a.b ", "jan at ", "ul. a.", "\u200b1"],
+    "bit", ["1 ", "600123456 ", "a@", "ul. a ", "a kropka ", "1-", "a.b ", "jan at ", "ul. a.", "\u200b1"]
 )
 def test_hostile_texts_take_no_time(bit: str) -> None:
     """20,000 characters; a rule that looks at every start again would take minutes."""

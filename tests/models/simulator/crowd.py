@@ -9,11 +9,11 @@ from models.simulator.traffic import Traffic
 from models.simulator.traffic_mix import Crowd, traffic
 
 QUERIES, ITEMS = 2000, 500
-AIMS = Aims(np.repeat(np.arange(ITEMS), 5), (np.repeat(np.arange(ITEMS), 5) * 7 + np.tile(np.arange(5), ITEMS)) % QUERIES)  # fmt: skip
+AIMS = Aims(
+    np.repeat(np.arange(ITEMS), 5), (np.repeat(np.arange(ITEMS), 5) * 7 + np.tile(np.arange(5), ITEMS)) % QUERIES
+)
 
 
-def a_day(
-    searches: int = 60_000, bot_frac: float = 0.02, seed: int = 3, **settings: float
-) -> Traffic:
+def a_day(searches: int = 60_000, bot_frac: float = 0.02, seed: int = 3, **settings: float) -> Traffic:
     crowd = Crowd(searches, bot_frac, **settings)  # type: ignore[arg-type]
     return traffic(np.arange(QUERIES), AIMS, crowd, np.random.default_rng(seed))

@@ -57,9 +57,7 @@ def who(kinds: list[int], rate: float = 0.0, target: int = -1) -> Searchers:
 def test_each_kind_clicks_in_its_own_way() -> None:
     items = np.array([[4, 7, -1]] * 7)
     kinds = [PERSON, KEEN, QUIET, BURST_CLICKS, METRONOME, FARM, FARM]
-    searchers = Searchers(
-        np.array(kinds), np.array([0, 0, 0, 1.0, 0, 0, 0]), np.array([-1, -1, -1, -1, -1, 7, 9])
-    )
+    searchers = Searchers(np.array(kinds), np.array([0, 0, 0, 1.0, 0, 0, 0]), np.array([-1, -1, -1, -1, -1, 7, 9]))
     done = act(ClickModel(eta=0), np.ones((7, 3)), items, searchers, np.random.default_rng(1))
     seen = [True, True, False]
     # a farm clicks its target alone, and nothing where it is not shown
@@ -71,9 +69,7 @@ def test_each_kind_clicks_in_its_own_way() -> None:
 
 def test_a_crawler_clicks_at_random_and_a_farm_fills_carts() -> None:
     items, rng = np.tile(np.arange(20), (5000, 1)), np.random.default_rng(1)
-    crawled = act(
-        ClickModel(), np.ones((5000, 20)), items, who([CRAWLER] * 5000, rate=0.015), rng
-    ).clicks
+    crawled = act(ClickModel(), np.ones((5000, 20)), items, who([CRAWLER] * 5000, rate=0.015), rng).clicks
     assert crawled.mean() == pytest.approx(0.015, rel=0.05)
     assert crawled.mean(axis=0) == pytest.approx(np.full(20, 0.015), abs=0.006)  # wherever it is
     farmed = act(ClickModel(), np.ones((5000, 20)), items, who([FARM] * 5000, target=11), rng)
@@ -83,18 +79,10 @@ def test_a_crawler_clicks_at_random_and_a_farm_fills_carts() -> None:
 
 def test_events_come_in_the_order_of_their_causes() -> None:
     items = np.tile([5, 6, 7], (2000, 1))
-    done = act(
-        ClickModel(), np.ones((2000, 3)), items, who([PERSON] * 2000), np.random.default_rng(1)
-    )
+    done = act(ClickModel(), np.ones((2000, 3)), items, who([PERSON] * 2000), np.random.default_rng(1))
     made = events(np.arange(2000) * 10.0, items >= 0, done)
     at = {
-        action: dict(
-            zip(
-                zip(made.searches[rows], made.places[rows], strict=True),
-                made.seconds[rows],
-                strict=True,
-            )
-        )
+        action: dict(zip(zip(made.searches[rows], made.places[rows], strict=True), made.seconds[rows], strict=True))
         for action in (IMPRESSION, CLICK, CART, PURCHASE)
         for rows in [made.actions == action]
     }

@@ -18,9 +18,7 @@ MADE = Events(
 COUNT = len(MADE.searches)
 
 
-def sent(
-    day_s: float = DAY_S, skew_s: float = 0.0, **shares: float
-) -> tuple[Delivered, np.ndarray]:
+def sent(day_s: float = DAY_S, skew_s: float = 0.0, **shares: float) -> tuple[Delivered, np.ndarray]:
     faults = Faults(**{"duplicate_frac": 0.0, "late_frac": 0.0, "malformed_frac": 0.0} | shares)
     rng = np.random.default_rng(1)
     waits = delayed_searches(SEARCHES, faults, rng)

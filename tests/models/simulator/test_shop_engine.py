@@ -7,14 +7,7 @@ from models.simulator.shop_engine import LUCKY_FRAC, Pool, pool, result_lists
 from models.simulator.shop_lexical import lexical
 from models.sparse.bm25 import build_sparse
 
-TITLES = [
-    "trampki czarne nike",
-    "trampki białe",
-    "sandały czarne",
-    "kubek pikachu",
-    "kubek",
-    "laptop",
-] * 5
+TITLES = ["trampki czarne nike", "trampki białe", "sandały czarne", "kubek pikachu", "kubek", "laptop"] * 5
 EMPTY = np.zeros(0, np.int64)
 
 
@@ -37,9 +30,7 @@ def test_scores_are_those_of_the_sparse_arm() -> None:
 
 def test_unknown_and_all_too_common_words_find_nothing() -> None:
     index = build_sparse(TITLES)
-    query, _, _ = lexical(
-        index, ["tenisówki", "trampki", ""], 10
-    )  # a third of all titles say trampki
+    query, _, _ = lexical(index, ["tenisówki", "trampki", ""], 10)  # a third of all titles say trampki
     assert not len(query)
 
 

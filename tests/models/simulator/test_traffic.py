@@ -76,9 +76,7 @@ def test_small_days_have_their_searches_too(searches: int, bot_frac: float) -> N
     assert made.queries.min() >= 0
 
 
-@pytest.mark.parametrize(
-    "settings", [{"searches": 0}, {"bot_frac": 1.0}, {"zipf": -1.0}, {"storm": -1}]
-)
+@pytest.mark.parametrize("settings", [{"searches": 0}, {"bot_frac": 1.0}, {"zipf": -1.0}, {"storm": -1}])
 def test_a_crowd_that_cannot_be_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Crowd(**{"searches": 10} | settings)  # type: ignore[arg-type]

@@ -71,8 +71,7 @@ def test_nothing_is_planted_unless_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("personal", "rare"),
-    [(-0.1, 0.0), (0.0, -0.1), (0.6, 0.6), (float("nan"), 0.0), (0.0, float("nan"))],
+    ("personal", "rare"), [(-0.1, 0.0), (0.0, -0.1), (0.6, 0.6), (float("nan"), 0.0), (0.0, float("nan"))]
 )
 def test_shares_out_of_range_are_refused(personal: float, rare: float) -> None:
     with pytest.raises(ValueError, match="expected shares"):

@@ -9,13 +9,7 @@ import pytest
 from models.sparse.bm25 import K1, B, build_sparse, count_terms
 from models.sparse.fit_bm25 import fit_bm25
 
-TITLES = [
-    "red running shoes",
-    "red shoes",
-    "blue trail shoes for running",
-    "wh-1000xm4 headphones",
-    "headphones",
-]
+TITLES = ["red running shoes", "red shoes", "blue trail shoes for running", "wh-1000xm4 headphones", "headphones"]
 
 
 def bm25(query: str, titles: list[str]) -> list[float]:
@@ -81,10 +75,10 @@ def test_texts_without_a_word_are_refused() -> None:
 def test_scores_are_those_of_bm25s(k1: float, b: float) -> None:
     """bm25s makes an index of its own; ours is handed to its search."""
     rng = np.random.default_rng(1)
-    texts = [" ".join(rng.choice([f"w{n}" for n in range(40)], rng.integers(1, 12))) for _ in range(200)]  # fmt: skip
+    texts = [" ".join(rng.choice([f"w{n}" for n in range(40)], rng.integers(1, 12))) for _ in range(200)]
     ours = count_terms([*texts, ""]).weighed(k1, b)
     peer = bm25s.BM25(k1=k1, b=b, method="lucene")
-    peer.index([*(text.split() for text in texts), []], show_progress=False, create_empty_token=False)  # fmt: skip
+    peer.index([*(text.split() for text in texts), []], show_progress=False, create_empty_token=False)
     for word in ("w0", "w7", "w39"):
         theirs = peer.get_scores([word])
         column = slice(*ours.indptr[ours.terms.index(word) :][:2])

@@ -14,12 +14,9 @@ def terms(analyser: Analyser, texts: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("word", "folded"),
-    [("żółty", "zolty"), ("łóżko", "lozko"), ("Ångström", "Angstrom"), ("abc", "abc")],
+    ("word", "folded"), [("żółty", "zolty"), ("łóżko", "lozko"), ("Ångström", "Angstrom"), ("abc", "abc")]
 )
-def test_folding_strips_diacritics_also_where_unicode_has_no_decomposition(
-    word: str, folded: str
-) -> None:
+def test_folding_strips_diacritics_also_where_unicode_has_no_decomposition(word: str, folded: str) -> None:
     assert fold(word) == folded
 
 

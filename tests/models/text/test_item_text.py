@@ -21,6 +21,4 @@ def test_parts(parts: tuple[str, ...], expected: str) -> None:
 
 
 def test_the_template_names_the_parts() -> None:
-    assert TEXT_TEMPLATE.split(": ", 1)[1].split(SEPARATOR) == [
-        "title", "category", "brand", "attribute values by key",
-    ]  # fmt: skip
+    assert TEXT_TEMPLATE.split(": ", 1)[1].split(SEPARATOR) == ["title", "category", "brand", "attribute values by key"]

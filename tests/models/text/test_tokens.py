@@ -24,10 +24,7 @@ def test_pieces_are_words_of_the_shop_and_diacritics_stay() -> None:
     assert tokenizer.get_vocab_size() <= 300
     assert tokenizer.encode("Żarówka biały").tokens == ["[CLS]", "żarówka", "biały", "[SEP]"]
     assert [tokenizer.token_to_id(name) for name in SPECIAL] == [0, 1, 2, 3, 4]
-    assert (
-        Tokenizer.from_str(tokenizer.to_str()).encode("lampa 3").ids
-        == tokenizer.encode("lampa 3").ids
-    )
+    assert Tokenizer.from_str(tokenizer.to_str()).encode("lampa 3").ids == tokenizer.encode("lampa 3").ids
 
 
 def test_what_people_type_never_becomes_a_special_piece_by_its_inner_letters() -> None:

@@ -8,21 +8,13 @@ import torch
 
 from models.text.text_store import buckets, even_chunks, padded, padding_frac
 from models.towers import encode
-from models.towers.encode import (
-    encode_items,
-    encode_queries,
-    encode_store,
-    item_vectors,
-    store_vectors,
-)
+from models.towers.encode import encode_items, encode_queries, encode_store, item_vectors, store_vectors
 from tests.models.shop import ITEMS, QUERIES, towers
 
 
 @pytest.mark.parametrize("budget", [1, 40, 100_000])
 @pytest.mark.parametrize("bert", [False, True])
-def test_vectors_stand_where_their_texts_stand(
-    bert: bool, budget: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_stand_where_their_texts_stand(bert: bool, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "_CHUNK", 7)
     found = towers(bert)
     texts = [*ITEMS, "", "x", *QUERIES]

@@ -17,8 +17,13 @@ from models.towers.packed_bert import PackedBert
 from tests.benchmarks._pairs import bert_towers, texts
 from tests.models.shop import towers
 
-SETTINGS = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
-            "max_position_embeddings": 40}  # fmt: skip
+SETTINGS = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+}
 
 
 def tokens(lengths: list[int], seed: int = 0) -> Ragged:
@@ -65,10 +70,10 @@ def test_many_texts_are_packed_and_the_weights_stay() -> None:
     names = [f"buty {row} " + "czarne " * (row % 9) for row in range(_PACK_FROM)]
     before = {name: weight.clone() for name, weight in found.named_parameters()}
     made = encode_items(found, names, precision="fp32")
-    few = np.concatenate([encode_items(found, names[s : s + 32], precision="fp32") for s in range(0, 256, 32)])  # fmt: skip
+    few = np.concatenate([encode_items(found, names[s : s + 32], precision="fp32") for s in range(0, 256, 32)])
     np.testing.assert_allclose(made, few, atol=1e-5)
     asked = encode_queries(found, names, precision="fp32")
-    few = np.concatenate([encode_queries(found, names[s : s + 32], precision="fp32") for s in range(0, 256, 32)])  # fmt: skip
+    few = np.concatenate([encode_queries(found, names[s : s + 32], precision="fp32") for s in range(0, 256, 32)])
     np.testing.assert_allclose(asked, few, atol=1e-5)
     assert found.training
     assert found.item_tower.bert.packed is None

@@ -23,12 +23,8 @@ def test_auto_takes_bf16_where_it_is_fast(fast: bool, monkeypatch: pytest.Monkey
     assert kinds == {"auto": auto, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-@pytest.mark.parametrize(
-    ("amx", "avx512", "fast"), [(True, False, True), (False, True, True), (False, False, False)]
-)
-def test_a_cpu_of_either_kind_is_fast(
-    amx: bool, avx512: bool, fast: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("amx", "avx512", "fast"), [(True, False, True), (False, True, True), (False, False, False)])
+def test_a_cpu_of_either_kind_is_fast(amx: bool, avx512: bool, fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     assert precision.has_fast_bf16(CPU) == fast

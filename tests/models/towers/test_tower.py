@@ -157,9 +157,7 @@ def test_parts_in_pieces_are_the_whole() -> None:
     with torch.inference_mode():
         shallow = tower.shallow(*store.trigram_batch(found.device))
         chunks = np.array_split(np.arange(len(store)), 5)
-        deep = [
-            tower.deep(*store.take(rows).token_batch(found.pad, found.device)) for rows in chunks
-        ]
+        deep = [tower.deep(*store.take(rows).token_batch(found.pad, found.device)) for rows in chunks]
         pieces = tower.fuse(shallow, torch.cat(deep))
         assert torch.allclose(pieces, tower(store.batch(found.pad, found.device)), atol=1e-6)
         assert torch.allclose(pieces, found.forward_items(store), atol=1e-6)
@@ -182,8 +180,12 @@ def test_every_later_setting_enters_the_space_id() -> None:
     found = towers(bert=DEEP)
     _, tokenizer_json, tensors = found.state()
     changes: list[dict[str, object]] = [
-        {}, {"encoders": "bert"}, {"query_layers": 1}, {"cut": 3}, {"items_of": "0" * 16},
-    ]  # fmt: skip
+        {},
+        {"encoders": "bert"},
+        {"query_layers": 1},
+        {"cut": 3},
+        {"items_of": "0" * 16},
+    ]
     configs = [dataclasses.replace(found.config, **change) for change in changes]  # type: ignore[arg-type]
     ids = {fingerprint(config.to_dict(), tokenizer_json, tensors) for config in configs}
     assert len(ids) == len(changes)

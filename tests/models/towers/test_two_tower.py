@@ -43,17 +43,13 @@ def test_before_training_shared_words_are_similar() -> None:
 
 def test_queries_are_normalised_as_in_the_log() -> None:
     found = towers()
-    assert torch.equal(
-        found.encode_queries(["  Żarówka\u00a0BIAŁA"]), found.encode_queries(["żarówka biała"])
-    )
+    assert torch.equal(found.encode_queries(["  Żarówka\u00a0BIAŁA"]), found.encode_queries(["żarówka biała"]))
 
 
 def test_shared_towers_agree_and_separate_ones_part_in_training() -> None:
     shared, apart = towers(), towers(shared=False)
     assert shared.query_tower is shared.item_tower
-    assert torch.equal(
-        apart.encode_queries(["buty"]), apart.encode_items(["buty"])
-    )  # equal at first
+    assert torch.equal(apart.encode_queries(["buty"]), apart.encode_items(["buty"]))  # equal at first
     with torch.no_grad():
         apart.query_tower.trigrams.bag.weight.mul_(-1)
     assert not torch.allclose(apart.encode_queries(["buty"]), apart.encode_items(["buty"]))

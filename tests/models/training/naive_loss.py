@@ -54,9 +54,7 @@ def negatives(
     progress: float,
 ) -> Draws:
     """Every draw that row b is compared with, one by one."""
-    easy: Draws = [
-        (i, objective.in_batch / (frequency[i] if objective.logq else 1.0)) for i in item
-    ]
+    easy: Draws = [(i, objective.in_batch / (frequency[i] if objective.logq else 1.0)) for i in item]
     easy += [(i, objective.uniform) for i in uniform]
     mined = [i for c, row in enumerate(hard) if objective.reuse or c == b for i in row]
     weight = objective.hard
@@ -79,9 +77,7 @@ def nearest(
     """All hard negatives, and the nearest of the easy items with all of their draws."""
     counts: dict[int, float] = {}
     for i in item:
-        counts[i] = counts.get(i, 0.0) + objective.in_batch / (
-            frequency[i] if objective.logq else 1.0
-        )
+        counts[i] = counts.get(i, 0.0) + objective.in_batch / (frequency[i] if objective.logq else 1.0)
     for i in uniform:
         counts[i] = counts.get(i, 0.0) + objective.uniform
     there = {i for i, _ in terms}
@@ -94,13 +90,7 @@ def nearest(
 
 
 def one(
-    objective: Objective,
-    q: Tensor,
-    table: Tensor,
-    right: int,
-    terms: Draws,
-    offset: float,
-    scale: Tensor,
+    objective: Objective, q: Tensor, table: Tensor, right: int, terms: Draws, offset: float, scale: Tensor
 ) -> tuple[Tensor, float]:
     """A row's loss, and its weight in the pool."""
     positive = (q @ table[right]) * scale + offset
@@ -120,12 +110,7 @@ def one(
 
 
 def backwards(
-    objective: Objective,
-    q: Tensor,
-    table: Tensor,
-    item: list[int],
-    known: set[tuple[int, int]],
-    scale: Tensor,
+    objective: Objective, q: Tensor, table: Tensor, item: list[int], known: set[tuple[int, int]], scale: Tensor
 ) -> Tensor:
     """Each pair's item against the queries of all pairs that do not know it."""
     plain = Objective(objective.kind, objective.temperature, margin=objective.margin)

@@ -13,14 +13,7 @@ from models.evaluation.recall import recall_and_rr
 from models.towers.encode import encode_items, encode_queries
 from models.towers.space_id import items_space, space_id
 from models.towers.two_tower import TwoTower
-from models.training.adore import (
-    Frozen,
-    Refresh,
-    Refreshing,
-    adore_loss,
-    own_query_tower,
-    pair_weights,
-)
+from models.training.adore import Frozen, Refresh, Refreshing, adore_loss, own_query_tower, pair_weights
 from models.training.batches import Known, Pairs
 from tests.models.shop import ITEMS, QUERIES, positives, towers
 
@@ -35,13 +28,11 @@ def test_loss_by_hand() -> None:
     """Two queries in two dimensions; what is right makes no pair, whatever it scores."""
     queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     positives_ = torch.tensor([[0.6, 0.8], [0.8, 0.6]])  # scores .6 and .6
-    found = torch.tensor(
-        [[[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]], [[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]]]
-    )
+    found = torch.tensor([[[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]], [[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]]])
     rank = torch.tensor([3, 4])
     right = torch.tensor([[False, False, True], [False, True, False]])
-    first = (1 - 1 / 3) * np.log1p(np.exp((1.0 - 0.6) / 0.1)) + (1 / 2 - 1 / 3) * np.log1p(np.exp((0.8 - 0.6) / 0.1))  # fmt: skip
-    second = (1 - 1 / 4) * np.log1p(np.exp((1.0 - 0.6) / 0.1)) + (1 / 3 - 1 / 4) * np.log1p(np.exp((0.8 - 0.6) / 0.1))  # fmt: skip
+    first = (1 - 1 / 3) * np.log1p(np.exp((1.0 - 0.6) / 0.1)) + (1 / 2 - 1 / 3) * np.log1p(np.exp((0.8 - 0.6) / 0.1))
+    second = (1 - 1 / 4) * np.log1p(np.exp((1.0 - 0.6) / 0.1)) + (1 / 3 - 1 / 4) * np.log1p(np.exp((0.8 - 0.6) / 0.1))
     loss = adore_loss(queries, positives_, found, rank, right, 0.1)
     assert float(loss) == pytest.approx((first + second) / 2)
 
@@ -50,11 +41,15 @@ def refreshing(of: TwoTower, **settings: object) -> Refreshing:
     pairs = positives()
     vectors = encode_items(of, ITEMS)
     frozen = Frozen(lambda asked: nearest(asked, pieces(vectors), 20), lambda rows: vectors[rows])
-    plan = Refresh(**{"batch_size": 8, "depth": 20, "lr": 1e-3, "trigram_lr": 1e-2, "epochs": 4, **settings})  # type: ignore[arg-type]  # fmt: skip
+    plan = Refresh(**{"batch_size": 8, "depth": 20, "lr": 1e-3, "trigram_lr": 1e-2, "epochs": 4, **settings})  # type: ignore[arg-type]
     return Refreshing(
-        of, of.store_queries(QUERIES), Pairs(pairs[:, 0], pairs[:, 1]),
-        Known(pairs[:, 0], pairs[:, 1], len(QUERIES)), frozen, plan,
-    )  # fmt: skip
+        of,
+        of.store_queries(QUERIES),
+        Pairs(pairs[:, 0], pairs[:, 1]),
+        Known(pairs[:, 0], pairs[:, 1], len(QUERIES)),
+        frozen,
+        plan,
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {"bert": False}, {"shared": False}])
@@ -69,9 +64,7 @@ def test_queries_learn_and_items_do_not_move_by_a_bit(settings: dict[str, object
 
     def rr() -> float:
         asked = encode_queries(own, QUERIES)
-        return float(
-            recall_and_rr(nearest(asked, [before], 10)[1], np.arange(len(QUERIES)), known)[1].mean()
-        )
+        return float(recall_and_rr(nearest(asked, [before], 10)[1], np.arange(len(QUERIES)), known)[1].mean())
 
     first, training = rr(), refreshing(own)
     losses = [loss for epoch in range(4) for loss in training.epoch(epoch)]

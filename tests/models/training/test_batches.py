@@ -16,13 +16,9 @@ def known_of(pairs: list[tuple[int, int]]) -> Known:
 
 @settings(deadline=None)
 @given(
-    PAIRS,
-    st.lists(st.integers(0, 12), min_size=1, max_size=8),
-    st.lists(st.integers(0, 20), min_size=1, max_size=12),
+    PAIRS, st.lists(st.integers(0, 12), min_size=1, max_size=8), st.lists(st.integers(0, 20), min_size=1, max_size=12)
 )
-def test_hits_and_contains_are_the_plain_loop(
-    pairs: list[tuple[int, int]], query: list[int], item: list[int]
-) -> None:
+def test_hits_and_contains_are_the_plain_loop(pairs: list[tuple[int, int]], query: list[int], item: list[int]) -> None:
     """Queries 10 to 12 are made up: they have no known positives. Items repeat within a batch."""
     expected = [[(q, i) in pairs for i in item] for q in query]
     known, queries, items = known_of(pairs), np.array(query), np.array(item)

@@ -153,8 +153,15 @@ def test_the_average_of_the_weights_is_judged_and_the_training_goes_on_from_its_
 
 def test_a_learnt_temperature_moves_and_stays_above_its_floor() -> None:
     found = towers(bert=False)
-    steps = list(fit(Training(found, examples(found), plan(
-        trigram_lr=0.5, objective=Objective(temperature=0.01, learn_temperature=True)))))  # fmt: skip
+    steps = list(
+        fit(
+            Training(
+                found,
+                examples(found),
+                plan(trigram_lr=0.5, objective=Objective(temperature=0.01, learn_temperature=True)),
+            )
+        )
+    )
     assert len({step.temperature for step in steps}) > 2
     assert min(step.temperature for step in steps) >= 0.000999
 
@@ -165,9 +172,7 @@ def test_a_collapsed_space_is_a_clear_error() -> None:
     with torch.no_grad():
         found.item_tower.trigrams.bag.weight.copy_(torch.ones(16).expand(1 << 10, -1))
     settings = {"lr": 1e-9, "trigram_lr": 1e-9, "epochs": 60}
-    with pytest.raises(
-        RuntimeError, match=r"nearly one vector \(mean cosine 1.000, effective rank 1.0"
-    ):
+    with pytest.raises(RuntimeError, match=r"nearly one vector \(mean cosine 1.000, effective rank 1.0"):
         trained(found, **settings)
 
 

@@ -32,26 +32,26 @@ TRAININGS: dict[str, dict[str, object]] = {
     "pairwise": {"objective": Objective("pairwise")},
     "triplet": {"objective": Objective("triplet", margin=0.3)},
     "both encoders, GradCache": {"chunk": 8, "precision": "fp32"},
-    "Matryoshka, averaged, both ways": {"matryoshka": (8,), "ema": 0.8, "objective": Objective(symmetric=True, logq=True)},
-}  # fmt: skip
+    "Matryoshka, averaged, both ways": {
+        "matryoshka": (8,),
+        "ema": 0.8,
+        "objective": Objective(symmetric=True, logq=True),
+    },
+}
 
 
 def figures(of: TwoTower, losses: list[float]) -> dict[str, float]:
     """The last loss, R@3 and RR@3 of all queries."""
     data = examples(of)
     asked, sold = encode_queries(of, QUERIES), encode_items(of, ITEMS)
-    recall, rr = recall_and_rr(
-        nearest(asked, [sold], CUTOFF)[1], np.arange(len(QUERIES)), data.known
-    )
+    recall, rr = recall_and_rr(nearest(asked, [sold], CUTOFF)[1], np.arange(len(QUERIES)), data.known)
     return {"loss": losses[-1], "R@3": float(recall.mean()), "RR@3": float(rr.mean())}
 
 
 def trained(name: str) -> dict[str, float]:
     """Four steps of 12 pairs."""
     of = towers("encoders" in name)
-    training = Training(
-        of, examples(of), plan(sampling={"trigram_dropout": 0.1}, **GENTLY, **TRAININGS[name])
-    )
+    training = Training(of, examples(of), plan(sampling={"trigram_dropout": 0.1}, **GENTLY, **TRAININGS[name]))
     losses = [step.loss for step in fit(training)]
     with training.judged_weights():
         return figures(of, losses)
@@ -64,15 +64,13 @@ def starred() -> dict[str, float]:
         pass
     data = examples(of)
     query = np.arange(len(QUERIES))
-    scores, found = nearest(
-        encode_queries(of, QUERIES), iter([encode_items(of, ITEMS)]), len(ITEMS)
-    )
+    scores, found = nearest(encode_queries(of, QUERIES), iter([encode_items(of, ITEMS)]), len(ITEMS))
     alone = np.arange(len(ITEMS))
     mined = mine(found, scores, query, data.known, Likeness(alone, alone), Window(0, 20, 8), seed=0)
     kept = mined.items >= 0
     offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     lists = Ragged(mined.items[kept].astype(np.int32), offsets)
-    losses = [step.loss for step in fit(Training(of, examples(of, lists), plan(sampling={"hard": 2}, **GENTLY)))]  # fmt: skip
+    losses = [step.loss for step in fit(Training(of, examples(of, lists), plan(sampling={"hard": 2}, **GENTLY)))]
     return figures(of, losses)
 
 

@@ -24,14 +24,14 @@ CALM = {**BERT, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 NOISY = {**BERT, "hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
 
 
-def gradient(
-    of: TwoTower, chunk: int, objective: Objective, **more: object
-) -> dict[str, torch.Tensor]:
+def gradient(of: TwoTower, chunk: int, objective: Objective, **more: object) -> dict[str, torch.Tensor]:
     """Of the second step, when hard negatives that ramp up have a weight."""
     lists = ragged([[q % len(ITEMS), (q + 5) % len(ITEMS)] for q in range(len(QUERIES))])
-    training = Training(of, examples(of, lists), plan(
-        chunk=chunk, objective=objective, sampling={"hard": 2, "uniform": 0.5}, precision="fp32", **more,
-    ))  # fmt: skip
+    training = Training(
+        of,
+        examples(of, lists),
+        plan(chunk=chunk, objective=objective, sampling={"hard": 2, "uniform": 0.5}, precision="fp32", **more),
+    )
     training.done = 1
     _, batch = next(training.examples.batches(training.plan.sampling, 0))
     of.train()
@@ -67,10 +67,16 @@ def test_chunks_have_the_gradient_of_the_whole(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"shared": False}, {"encoders": "bert"}, {"encoders": "trigrams"}, {"fusion": "attention"},
-     {"cut": 8}, {"matryoshka": (8, 4)}],
+    [
+        {"shared": False},
+        {"encoders": "bert"},
+        {"encoders": "trigrams"},
+        {"fusion": "attention"},
+        {"cut": 8},
+        {"matryoshka": (8, 4)},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_make_of_towers(monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]) -> None:
     more = {"matryoshka": settings.pop("matryoshka")} if "matryoshka" in settings else {}
     cached = gradient(towers(NOISY, **settings), 5, Objective(), **more)

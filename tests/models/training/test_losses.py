@@ -53,18 +53,30 @@ class Drawn:
         asked, right = np.append(asked, self.query), np.append(right, self.item)
         self.frequency = rng.uniform(0.2, 6.0, N).astype(np.float32)
         known = Known(asked, right, size)
-        self.mixture: Mixture = mix(
-            self.query, self.item, self.uniform, self.hard, known, self.frequency
-        )
+        self.mixture: Mixture = mix(self.query, self.item, self.uniform, self.hard, known, self.frequency)
         pairs = set(zip(asked.tolist(), right.tolist(), strict=True))
         self.known = {(b, i) for b in range(size) for i in range(N) if (self.query[b], i) in pairs}
 
-    def naive(self, objective: Objective, q: torch.Tensor, table: torch.Tensor, progress: float,
-              scale: torch.Tensor | None = None) -> torch.Tensor:  # fmt: skip
+    def naive(
+        self,
+        objective: Objective,
+        q: torch.Tensor,
+        table: torch.Tensor,
+        progress: float,
+        scale: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         return naive_loss(
-            objective, q, table, self.item.tolist(), self.uniform.tolist(), self.hard.tolist(),
-            self.known, self.frequency.tolist(), progress, scale,
-        )  # fmt: skip
+            objective,
+            q,
+            table,
+            self.item.tolist(),
+            self.uniform.tolist(),
+            self.hard.tolist(),
+            self.known,
+            self.frequency.tolist(),
+            progress,
+            scale,
+        )
 
 
 @pytest.mark.parametrize("kind", ["softmax", "pairwise", "triplet"])
@@ -103,9 +115,7 @@ def close(found: torch.Tensor | None, expected: torch.Tensor | None) -> bool:
     """Relative to the largest part of the gradient, 1e-5."""
     assert found is not None
     assert expected is not None
-    return (
-        float((found.double() - expected).abs().max()) <= 1e-5 * float(expected.abs().max()) + 1e-12
-    )
+    return float((found.double() - expected).abs().max()) <= 1e-5 * float(expected.abs().max()) + 1e-12
 
 
 def in_batch(q: torch.Tensor, pos: torch.Tensor, objective: Objective) -> float:
@@ -145,9 +155,7 @@ def test_one_hard_negative_by_hand() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    seed=st.integers(0, 10_000), reuse=st.booleans(), kind=st.sampled_from(["softmax", "pairwise"])
-)
+@given(seed=st.integers(0, 10_000), reuse=st.booleans(), kind=st.sampled_from(["softmax", "pairwise"]))
 def test_no_known_positive_is_ever_a_negative(seed: int, reuse: bool, kind: str) -> None:
     """A query's vector is pushed along an item's only if it does not know the item: whatever its source."""
     drawn = Drawn(6, 2, seed)
@@ -167,11 +175,7 @@ def test_made_up_queries_mask_what_they_were_made_of() -> None:
     item, hard = np.array([0, 1, 0]), np.array([[2], [0], [1]])
     known = Known(np.array([0, 1]), np.array([0, 1]), 2)
     mixture = mix(np.array([0, 1, 5]), item, item[:0], hard, known, np.ones(3, np.float32))
-    assert list(zip(*(side.tolist() for side in mixture.known), strict=True)) == [
-        (0, 0),
-        (1, 1),
-        (2, 0),
-    ]
+    assert list(zip(*(side.tolist() for side in mixture.known), strict=True)) == [(0, 0), (1, 1), (2, 0)]
     assert mixture.in_batch.tolist() == [2, 1, 0]
     assert mixture.mined.tolist() == [1, 1, 1]
 
@@ -184,20 +188,16 @@ def prefix(vectors: torch.Tensor, dim: int) -> torch.Tensor:
 def test_matryoshka_is_the_mean_over_prefixes() -> None:
     q, pos = unit(6, D), unit(6, D, seed=1)
     rows = np.arange(6)
-    mixture = mix(rows, rows, rows[:0], np.zeros((6, 0), np.int64), Known(rows, rows, 6),
-                  np.ones(6, np.float32))  # fmt: skip
+    mixture = mix(rows, rows, rows[:0], np.zeros((6, 0), np.int64), Known(rows, rows, 6), np.ones(6, np.float32))
     objective = Objective(temperature=0.2)
     leaves = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
-    found = compare(objective, *leaves, mixture.columns(objective, 1.0), torch.tensor(-math.log(0.2)),
-                    Team(), prefixes=(4, 2))  # fmt: skip
+    found = compare(
+        objective, *leaves, mixture.columns(objective, 1.0), torch.tensor(-math.log(0.2)), Team(), prefixes=(4, 2)
+    )
     own = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
-    expected = torch.stack([
-        functional.cross_entropy(
-            prefix(own[0], d) @ prefix(own[1], d).T / 0.2,
-            torch.arange(6),
-        )
-        for d in (8, 4, 2)
-    ]).mean()  # fmt: skip
+    expected = torch.stack(
+        [functional.cross_entropy(prefix(own[0], d) @ prefix(own[1], d).T / 0.2, torch.arange(6)) for d in (8, 4, 2)]
+    ).mean()
     expected.backward()
     assert found == pytest.approx(float(expected.detach()), rel=1e-5)
     for one, other in zip(leaves, own, strict=True):
@@ -229,13 +229,7 @@ def test_threads_do_not_race(reuse: bool) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"kind": "hinge"},
-        {"temperature": 0.0},
-        {"margin": 0.0},
-        {"hard": -1.0},
-        {"hard_ramp_frac": 2.0},
-    ],
+    [{"kind": "hinge"}, {"temperature": 0.0}, {"margin": 0.0}, {"hard": -1.0}, {"hard_ramp_frac": 2.0}],
     ids=str,
 )
 def test_an_objective_refuses_what_means_nothing(wrong: dict[str, object]) -> None:

@@ -35,9 +35,7 @@ def training(of: TwoTower, kind: str, team: Team, **more: object) -> Training:
     data = examples(of, lists, team)
     sampling = {"hard": 2, "uniform": 0.5, "batch_size": 11, "trigram_dropout": 0.0}
     objective = Objective(temperature=0.2, **KINDS[kind])  # type: ignore[arg-type]
-    return Training(of, data, plan(
-        chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more,
-    ))  # fmt: skip
+    return Training(of, data, plan(chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more))
 
 
 def gradient(of: TwoTower, kind: str, team: Team) -> dict[str, torch.Tensor]:

@@ -27,15 +27,7 @@ from jobs.quality.overview.drops import stacks
 from jobs.quality.overview.page import overview
 from jobs.quality.overview.record import plain
 from jobs.quality.overview.series import rates, volumes
-from tests.jobs.quality.overview.board_days import (
-    account,
-    alert,
-    days,
-    record,
-    shop,
-    with_faults,
-    write,
-)
+from tests.jobs.quality.overview.board_days import account, alert, days, record, shop, with_faults, write
 from tests.jobs.quality.suite_cases import Args, partition, put
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</title><script>alert(1)</script>"
@@ -53,7 +45,7 @@ def faulty(number: int = 40) -> Board:
 
 
 def titles(board: Board, table: str) -> dict[str, tuple[str, str]]:
-    return {day: (one.verdict, one.title) for day, one in zip(board.days, fields(board)[table], strict=True)}  # fmt: skip
+    return {day: (one.verdict, one.title) for day, one in zip(board.days, fields(board)[table], strict=True)}
 
 
 def test_what_a_manifest_states_is_in_the_record(lake: Path) -> None:
@@ -61,14 +53,21 @@ def test_what_a_manifest_states_is_in_the_record(lake: Path) -> None:
     with publish(partition("pairs"), Args()) as out:
         out.count("clicks", 10, 4, {"few_clicks": 5, "test": 1})
         out.facts |= {
-            "masked": {"email": 2}, "days_changed": {"2026-01-30": 7}, "profile": {"query": HOSTILE},
-            "drift": {"stop": 0, "warn": 1, "findings": [f"warn: field is \"{HOSTILE}\" now\nand more"]},
-            "files_set_aside": [{"name": HOSTILE, "bytes": 3, "reason": "cut off"}, {"name": "b", "bytes": 1, "reason": "cut off"}],
-        }  # fmt: skip
+            "masked": {"email": 2},
+            "days_changed": {"2026-01-30": 7},
+            "profile": {"query": HOSTILE},
+            "drift": {"stop": 0, "warn": 1, "findings": [f'warn: field is "{HOSTILE}" now\nand more']},
+            "files_set_aside": [
+                {"name": HOSTILE, "bytes": 3, "reason": "cut off"},
+                {"name": "b", "bytes": 1, "reason": "cut off"},
+            ],
+        }
         out.write_table(rows)
     expect.main(expect.Args(str(partition("pairs"))))
     found = json.loads(store.read_bytes(f"{pin(partition('pairs')).uri}/{VERDICT}"))
-    assert found["accounts"] == [{"unit": "clicks", "rows_in": 10, "rows_out": 4, "dropped": {"few_clicks": 5, "test": 1}}]  # fmt: skip
+    assert found["accounts"] == [
+        {"unit": "clicks", "rows_in": 10, "rows_out": 4, "dropped": {"few_clicks": 5, "test": 1}}
+    ]
     stated = found["stated"]
     assert (stated["masked"], stated["days_changed"]) == ({"email": 2}, {"2026-01-30": 7})
     assert (stated["files"], stated["drift"]) == ({"cut off": 2}, {"stop": 0, "warn": 1})
@@ -86,7 +85,7 @@ def test_the_last_day_in_a_sentence(lake: Path) -> None:
         "2 tables passed, 1 stopped (impressions), "
         "8 missing (acts, asked, propensities, pairs, queries, qrels, embeddings, rankings)"
     )
-    shown = {one.day: one for one in attention(board, {s.name: s for s in volumes(board)}, list(rates(board)))}  # fmt: skip
+    shown = {one.day: one for one in attention(board, {s.name: s for s in volumes(board)}, list(rates(board)))}
     assert list(shown) == sorted(shown, reverse=True)  # newest first
     for day in ("2026-01-18", "2026-01-22", "2026-01-26", "2026-01-29", "2026-01-31"):
         assert day in shown
@@ -101,21 +100,24 @@ def test_the_last_day_in_a_sentence(lake: Path) -> None:
     assert card.numbers[1].startswith("9,240 of 52,000 log lines dropped (17.8%): malformed 4,870")
     # late: hours after its end, and the log that brought the rest
     assert any("57.5 h" in note for note in shown["2026-01-29"].notes)
-    assert titles(board, "impressions")["2026-01-29"][1].endswith("4,120 rows added by the log of 2026-01-31")  # fmt: skip
+    assert titles(board, "impressions")["2026-01-29"][1].endswith("4,120 rows added by the log of 2026-01-31")
 
 
 def test_the_calendar_covers_days_that_are_missing(lake: Path) -> None:
-    board = Board([record("pairs", day) for day in days(10) if day not in ("2026-01-25", "2026-01-26")], {})  # fmt: skip
+    board = Board([record("pairs", day) for day in days(10) if day not in ("2026-01-25", "2026-01-26")], {})
     assert list(board.days) == days(10)
     found = titles(board, "pairs")
-    assert [day for day, (verdict, _) in found.items() if verdict == "missing"] == ["2026-01-25", "2026-01-26"]  # fmt: skip
+    assert [day for day, (verdict, _) in found.items() if verdict == "missing"] == ["2026-01-25", "2026-01-26"]
     # a task that failed says so, and stretches the calendar to a day of which nothing stands
-    said = {"2026-01-26": [Told("x", "pairs_daily.pairs", True, "no")], "2026-02-01": [Told("x", "t", True, "no")],
-            "2027-01-01": [Told("x", "t", True, "a day by hand")]}  # fmt: skip
+    said = {
+        "2026-01-26": [Told("x", "pairs_daily.pairs", True, "no")],
+        "2026-02-01": [Told("x", "t", True, "no")],
+        "2027-01-01": [Told("x", "t", True, "a day by hand")],
+    }
     board = Board(board.records, said)
     assert board.days[-1] == "2026-02-01"
     found = titles(board, "pairs")
-    assert [found[day][0] for day in ("2026-01-25", "2026-01-26", "2026-02-01")] == ["missing", "failed", "failed"]  # fmt: skip
+    assert [found[day][0] for day in ("2026-01-25", "2026-01-26", "2026-02-01")] == ["missing", "failed", "failed"]
     # a table of every week is not missing in between
     weekly = [record("towers", day) for day in days(15)[::7]]
     board = Board([*weekly, *(record("pairs", day) for day in days(15))], {})
@@ -123,7 +125,7 @@ def test_the_calendar_covers_days_that_are_missing(lake: Path) -> None:
 
 
 def test_of_several_partitions_the_worst_is_shown(lake: Path) -> None:
-    parts = [record("embeddings", "2026-01-31", keys={"shard": f"{n}of3"}, rows=10 + n) for n in range(3)]  # fmt: skip
+    parts = [record("embeddings", "2026-01-31", keys={"shard": f"{n}of3"}, rows=10 + n) for n in range(3)]
     parts[1] |= {"verdict": "stop", "stops": ["norm"]}
     parts[2] |= {"verdict": "warn", "warns": ["slow"]}
     (field,) = fields(Board(parts, {}))["embeddings"]
@@ -162,13 +164,19 @@ def test_a_chart_marks_what_is_outside_and_what_is_missing(lake: Path) -> None:
 
 def test_drops_are_shares_of_what_came_in(lake: Path) -> None:
     many = {f"reason_{n}": 10 - n for n in range(9)}
-    one = record("impressions", "2026-01-31", accounts=[
-        account("log lines", 1_000, malformed=150, bot_rate=50), account("searches", 200, bot_rate=20, bot_silent=10, **many)])  # fmt: skip
+    one = record(
+        "impressions",
+        "2026-01-31",
+        accounts=[
+            account("log lines", 1_000, malformed=150, bot_rate=50),
+            account("searches", 200, bot_rate=20, bot_silent=10, **many),
+        ],
+    )
     lines, searches, bots = stacks(Board([one], {}))
-    assert (list(lines.reasons), lines.shares["2026-01-31"]) == (["malformed", "bot_rate"], [0.15, 0.05])  # fmt: skip
+    assert (list(lines.reasons), lines.shares["2026-01-31"]) == (["malformed", "bot_rate"], [0.15, 0.05])
     assert len(searches.reasons) == 8 and searches.totals["other reasons"] == 5 + 4 + 3 + 2
-    assert (bots.shares["2026-01-31"], bots.totals) == ([0.1, 0.05], {"bot_rate": 20, "bot_silent": 10})  # fmt: skip
-    assert lines.titles["2026-01-31"] == "2026-01-31: of 1,000 log lines: malformed 150 (15.00%), bot_rate 50 (5.00%)"  # fmt: skip
+    assert (bots.shares["2026-01-31"], bots.totals) == ([0.1, 0.05], {"bot_rate": 20, "bot_silent": 10})
+    assert lines.titles["2026-01-31"] == "2026-01-31: of 1,000 log lines: malformed 150 (15.00%), bot_rate 50 (5.00%)"
     # 86 high: three quarters from the foot, at 110, and a quarter over it
     assert [path[path.index(" ") :] for path in bars(lines, ["2026-01-31"]).paths] == [
         " 45.5h22.0v64.5h-22.0z",
@@ -187,7 +195,7 @@ def test_nothing_that_somebody_typed_and_nothing_hostile_is_on_the_page(lake: Pa
     with alerts_file().open("a") as file:
         file.write('{"day": "2026-01-30"}\nno json\n{"at": 1, "day": "../x"}\n[]\n')
     page = data_docs.refresh().read_text("utf-8")
-    assert not re.search(r"<(script|img|link|iframe|object|embed|base)\b|https?://|url\(|@import| style=", page)  # fmt: skip
+    assert not re.search(r"<(script|img|link|iframe|object|embed|base)\b|https?://|url\(|@import| style=", page)
     assert "default-src &#39;none&#39;; style-src &#39;sha256-" in page
     assert "&lt;img src=x onerror" in page  # a rule's sentence and a reason are names: escaped
     for typed in ("TYPED", "buty do biegania", "second line", "not sent"):
@@ -222,15 +230,27 @@ def test_every_link_leads_somewhere(lake: Path) -> None:
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in text
         else:
-            assert page.parent.joinpath(link.replace("%3D", "=").replace("%2C", ",")).is_file(), link  # fmt: skip
+            assert page.parent.joinpath(link.replace("%3D", "=").replace("%2C", ",")).is_file(), link
     assert "python -m jobs replay --impressions impressions/ds=2026-01-22" in text
 
 
 def test_ninety_days_are_a_light_page(lake: Path) -> None:
     records, _ = with_faults(shop(90))
-    more = [{**one, "partition": one["partition"].replace(name, other)} for one in records
-            for name, other in (("items/", "catalogue/"), ("acts/", "log/"), ("asked/", "labels/"), ("late/", "truth/"), ("pairs/", "searchers/"),
-                                ("qrels/", "retention/"), ("queries/", "bert/"), ("propensities/", "runs/")) if one["partition"].startswith(name)]  # fmt: skip
+    more = [
+        {**one, "partition": one["partition"].replace(name, other)}
+        for one in records
+        for name, other in (
+            ("items/", "catalogue/"),
+            ("acts/", "log/"),
+            ("asked/", "labels/"),
+            ("late/", "truth/"),
+            ("pairs/", "searchers/"),
+            ("qrels/", "retention/"),
+            ("queries/", "bert/"),
+            ("propensities/", "runs/"),
+        )
+        if one["partition"].startswith(name)
+    ]
     values = overview([*records, *more], {})  # type: ignore[list-item]
     assert len(values["tables"]) == 19 and len(values["days"]) == 90
     assert len(html("data_docs_index.html.j2", values)) < 1_500_000
@@ -242,7 +262,7 @@ def test_a_board_without_records_is_a_page(lake: Path) -> None:
 
 
 def test_shards_do_not_shorten_the_history_that_is_kept(lake: Path) -> None:
-    records = [record("embeddings", day, keys={"shard": f"{n}of4"}) for day in days(6) for n in range(4)]  # fmt: skip
+    records = [record("embeddings", day, keys={"shard": f"{n}of4"}) for day in days(6) for n in range(4)]
     write(home(), records, [])
     kept = data_docs._prune(3)
     assert sorted({one["partition"][14:24] for one in kept}) == days(3) and len(kept) == 12
@@ -252,7 +272,7 @@ def test_shards_do_not_shorten_the_history_that_is_kept(lake: Path) -> None:
 def test_an_alert_of_a_day_without_verdict_reaches_the_site(lake: Path, newer: bool) -> None:
     write(home(), [record("pairs", "2026-01-30")], [])
     index = data_docs.refresh()
-    alerts_file().write_text(json.dumps(alert("2026-01-31", "impressions", "found 0 searches")) + "\n")  # fmt: skip
+    alerts_file().write_text(json.dumps(alert("2026-01-31", "impressions", "found 0 searches")) + "\n")
     shift = 60 if newer else -60
     os.utime(alerts_file(), (time.time() + shift, time.time() + shift))
     data_docs.refresh_if_older()

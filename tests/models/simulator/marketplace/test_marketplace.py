@@ -86,9 +86,7 @@ def test_offers_of_one_product_share_all_but_the_size() -> None:
     sizes = Counter(Counter(group.tolist()).values())
     assert max(sizes) <= 6
     assert sizes[1] > 0.2 * len(SLOTS) / 2
-    assert (
-        sum(n for k, n in sizes.items() if k > 1) > 1_000
-    )  # products of several offers are common
+    assert sum(n for k, n in sizes.items() if k > 1) > 1_000  # products of several offers are common
     titles = offers(7, SLOTS, DAY).titles
     assert len(set(titles)) > 0.95 * len(titles)  # near-duplicates, worded apart
 

@@ -67,9 +67,7 @@ def test_every_query_has_an_answer_and_zeros_are_zeros() -> None:
     items = offers(7, np.arange(3000), DAY)
     row = {item: number for number, item in enumerate(items.item_ids)}
     kind = COLUMNS.index("type")
-    for query, item in zip(
-        judged.queries[judged.grades == 0], judged.items[judged.grades == 0], strict=True
-    ):
+    for query, item in zip(judged.queries[judged.grades == 0], judged.items[judged.grades == 0], strict=True):
         wanted = made.wanted[query, kind]
         assert wanted < 0 or items.latents[row[str(item)], kind] != wanted
 
