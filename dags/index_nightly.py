@@ -3,10 +3,10 @@
 **Reads** `items`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, by `pin`.
 
 **Embeds and codes** what is new or changed: `pin` names the newest of the 14 days before whose embeddings are whole, and
-their vectors stay for items whose text did not change; so do the quantiser, while its figures hold, and the codes.
+their vectors stay for items whose text did not change; so do the trained index, while its figures hold, and the codes.
 `rebuild` in the form does everything anew.
 
-**Writes** `embeddings`, `quantiser`, `codes`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
+**Writes** `embeddings`, `trained_index`, `codes`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
 the report's gate lets it pass.
 
 **If red** the index in service stays in service.

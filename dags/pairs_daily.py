@@ -2,8 +2,8 @@
 
 **Reads** `log/ds`, `catalogue/ds`, `labels/ds` where people judge, and days before within the windows. Never a later day.
 
-**Writes** `items`, `impressions`, `late` (what the log adds to earlier days), the daily sums `acts` and `asked`, then
-`propensities`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `searchers` in the raw
+**Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), the daily sums `click_counts` and `query_counts`, then
+`propensities`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `query_users` in the raw
 zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
 
 **If red**
@@ -28,18 +28,18 @@ from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import job, wait_for
 from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
     CATALOGUE,
+    CLICK_COUNTS,
     IMPRESSIONS,
     ITEMS,
-    LATE,
+    LATE_IMPRESSIONS,
     LOG,
     PAIRS,
     PROPENSITIES,
     QRELS,
     QUERIES,
-    SEARCHERS,
+    QUERY_COUNTS,
+    QUERY_USERS,
 )
 
 SHOWN = form(
@@ -52,7 +52,7 @@ SHOWN = form(
     max_rejected_frac={"minimum": 0, "maximum": 1},
 )
 DELIVERED = form("impressions", "Log", accept_drift={"enum": [0, 1]}, max_bad_file_frac={"minimum": 0, "maximum": 1})
-VOTED = form("acts", "Log", max_item_votes={"minimum": 1})
+VOTED = form("click_counts", "Log", max_item_votes={"minimum": 1})
 WINDOW = form(
     "pairs",
     "Training window",
@@ -61,14 +61,14 @@ WINDOW = form(
     max_weight={"minimum": 1},
     half_life_days={"minimum": 0},
     min_topic_frac={"minimum": 0, "maximum": 1},
-    cart_worth={"minimum": 0},
-    purchase_worth={"minimum": 0},
+    cart_weight={"minimum": 0},
+    purchase_weight={"minimum": 0},
 )
 JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
 
 log, catalogue = LOG.at(ds=DAY), CATALOGUE.at(ds=DAY)
-items, impressions, late = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY), LATE.at(ds=DAY)
-acts, asked, propensities = ACTS.at(ds=DAY), ASKED.at(ds=DAY), PROPENSITIES.at(ds=DAY)
+items, impressions, late_impressions = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY), LATE_IMPRESSIONS.at(ds=DAY)
+click_counts, query_counts, propensities = CLICK_COUNTS.at(ds=DAY), QUERY_COUNTS.at(ds=DAY), PROPENSITIES.at(ds=DAY)
 queries, pairs, qrels = QUERIES.at(ds=DAY), PAIRS.at(ds=DAY), QRELS.at(ds=DAY)
 
 with DAG(
@@ -94,38 +94,52 @@ with DAG(
                 "impressions",
                 log=log,
                 impressions=impressions,
-                late=late,
-                searchers=SEARCHERS.at(ds=DAY),
+                late_impressions=late_impressions,
+                query_users=QUERY_USERS.at(ds=DAY),
                 **templates(SHOWN),
                 **templates(DELIVERED),
             ),
         ]
         # nobody reads a table before its verdict is written
-        clean >> job("expect", "expect_tables", partitions=f"{items},{impressions},{late}")
+        clean >> job("expect", "expect_tables", partitions=f"{items},{impressions},{late_impressions}")
 
     with TaskGroup("daily", prefix_group_id=False, tooltip="The day's sums, once") as daily:
         summed = job(
-            "acts", impressions=impressions, late=late, items=items, acts=acts, asked=asked, **templates(VOTED)
+            "click_counts",
+            impressions=impressions,
+            late_impressions=late_impressions,
+            items=items,
+            click_counts=click_counts,
+            query_counts=query_counts,
+            **templates(VOTED),
         )
-        summed >> job("expect", "expect_acts", partitions=f"{acts},{asked}")
+        summed >> job("expect", "expect_daily", partitions=f"{click_counts},{query_counts}")
 
     with TaskGroup("learning", prefix_group_id=False, tooltip="What is learnt from, and what judges it") as learning:
         window_days = "{{ params.window_days }}"
         known = [
-            job("queries", asked=asked, queries=queries, labels=LABELS, window_days=window_days),
-            job("propensities", acts=acts, propensities=propensities, window_days=window_days),
+            job("queries", query_counts=query_counts, queries=queries, labels=LABELS, window_days=window_days),
+            job("propensities", click_counts=click_counts, propensities=propensities, window_days=window_days),
         ]
         derived = [
             job(
                 "pairs",
-                acts=acts,
+                click_counts=click_counts,
                 items=items,
                 queries=queries,
                 propensities=propensities,
                 pairs=pairs,
                 **templates(WINDOW),
             ),
-            job("qrels", acts=acts, queries=queries, items=items, labels=LABELS, qrels=qrels, **templates(JUDGED)),
+            job(
+                "qrels",
+                click_counts=click_counts,
+                queries=queries,
+                items=items,
+                labels=LABELS,
+                qrels=qrels,
+                **templates(JUDGED),
+            ),
         ]
         gate = job("expect", "expect_pairs", partitions=f"{queries},{propensities},{pairs},{qrels}")
         cross_downstream(known, derived)

@@ -1,4 +1,4 @@
-"""Monthly: teach a BERT the shop's language by masked words of the catalogue and the queries.
+"""Monthly: teach a PRODBERT the shop's language by masked words of the catalogue and the queries.
 
 **Reads** `items` and `queries` of the day; both must have passed their data-quality gate. Queries of split test are
 left alone.
@@ -26,10 +26,10 @@ from airflow.sdk import DAG, CronPartitionTimetable
 from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from jobs.lake.partitions import BERT, ITEMS, QUERIES
+from jobs.lake.partitions import ITEMS, PRODBERT, QUERIES
 
 MODEL = form(
-    "pretrain",
+    "prodbert",
     "Model",
     start={},
     hidden={"minimum": 1},
@@ -40,7 +40,7 @@ MODEL = form(
     seed={"minimum": 0},
 )
 TRAINING = form(
-    "pretrain",
+    "prodbert",
     "Training",
     epochs={"minimum": 1},
     max_steps={"minimum": 0},
@@ -66,5 +66,5 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     wait = wait_for(items, queries, hours=36, gated=True)
-    learnt = job("pretrain", items=items, queries=queries, bert=BERT.at(ds=DAY), **templates(MODEL | TRAINING))
+    learnt = job("prodbert", items=items, queries=queries, prodbert=PRODBERT.at(ds=DAY), **templates(MODEL | TRAINING))
     wait >> learnt

@@ -18,17 +18,17 @@ MODEL = form(
     matryoshka={},
     seed={"minimum": 0},
 )
-BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, bert/ds=. Empty: the preset's own")}
+BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, prodbert/ds=. Empty: the preset's own")}
 TRAINING = form(
     "towers",
     "Training",
     epochs={"minimum": 1},
     patience={"minimum": 1},
     batch_size={"minimum": 2},
-    chunk={"minimum": 0},
+    gradcache_chunk_size={"minimum": 0},
     lr={"exclusiveMinimum": 0},
     bert_lr_frac={"minimum": 0},
-    crops={"minimum": 0},
+    synthetic_queries={"minimum": 0},
     trigram_dropout={"minimum": 0},
     weight_power={"minimum": 0},
     ema={"minimum": 0},
@@ -43,8 +43,8 @@ LOSS = form(
     margin={"exclusiveMinimum": 0},
     symmetric=ON_OFF,
     logq=ON_OFF,
-    hardest={"minimum": 0},
-    uniform={"minimum": 0},
+    hardest_k={"minimum": 0},
+    uniform_negatives={"minimum": 0},
     in_batch_weight={"minimum": 0},
     uniform_weight={"minimum": 0},
 )
@@ -62,7 +62,7 @@ HARD = form(
     "towers",
     "Hard negatives",
     hard_negatives={"minimum": 1},
-    reuse=ON_OFF,
+    share_hard_negatives=ON_OFF,
     hard_weight={"minimum": 0},
     easy_per_hard={"minimum": 0},
     hard_ramp_frac={"minimum": 0, "maximum": 1},
@@ -71,4 +71,4 @@ HARD = form(
     start_lr_frac={"exclusiveMinimum": 0},
 )
 # a day, never "the latest": an encoder that changes of itself changes every space id
-BERT = "{{ 'bert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"
+BERT = "{{ 'prodbert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"

@@ -1,7 +1,7 @@
 """By hand: refresh the query tower behind `champion` against items that stand still, judge the result, promote it.
 
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` and the
-champion's `embeddings`, `quantiser` and `codes` of the run's day, which `index_nightly` made.
+champion's `embeddings`, `trained_index` and `codes` of the run's day, which `index_nightly` made.
 
 **Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
 gate lets it pass. Nothing is embedded: the items of a refresh stay where they were.

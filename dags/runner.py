@@ -23,9 +23,9 @@ RUNNERS = ("local", "spark_submit", "kubernetes")
 ENGINES = ("process", "torchrun", "spark")
 # jobs that may take several processes, and the setting that says so
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
-SPARK_JOBS = frozenset({"items", "impressions", "acts", "propensities", "queries", "pairs", "qrels"})
-# codes and the quantiser take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
-GPU_JOBS = "pretrain,towers,negatives,refresh,embeddings"
+SPARK_JOBS = frozenset({"items", "impressions", "click_counts", "propensities", "queries", "pairs", "qrels"})
+# codes and the trained index take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
+GPU_JOBS = "prodbert,towers,negatives,refresh,embeddings"
 # spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
 LAUNCHER = "jobs/__main__.py"
 Value = Partition | str | int

@@ -18,10 +18,10 @@ from jobs.lake.partitions import (
     INDEX,
     ITEMS,
     QRELS,
-    QUANTISER,
     QUERIES,
     RANKINGS,
     REPORT,
+    TRAINED_INDEX,
     Partition,
 )
 
@@ -29,7 +29,7 @@ from jobs.lake.partitions import (
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
 CHOSEN = form(
-    "quantiser", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0}, tune_items={"minimum": 1000}
+    "trained_index", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0}, tune_items={"minimum": 1000}
 )
 BUILT = form(
     "index",
@@ -45,7 +45,7 @@ ENCODED = form(
     "embeddings", "Embeddings", precision={"enum": ["auto", "fp32", "bf16"]}, storage={"enum": ["fp16", "fp32"]}
 )
 MEASURED = form(
-    "report", "Judgements", min_relevance={}, zero_gain={}, second_act={"enum": ["auto", "click", "cart", "purchase"]}
+    "report", "Judgements", min_relevance={}, zero_gain={}, alt_action={"enum": ["auto", "click", "cart", "purchase"]}
 )
 COMPARED = form(
     "report",
@@ -55,20 +55,20 @@ COMPARED = form(
     max_loss={"minimum": 0, "maximum": 1},
     max_segment_loss={"minimum": 0, "maximum": 1},
     min_support={"minimum": 2},
-    noise={"minimum": 0, "maximum": 1},
-    max_times={"minimum": 1},
+    seed_noise={"minimum": 0, "maximum": 1},
+    max_cost_ratio={"minimum": 1},
 )
-# `runs/ds=...` of the day, or nothing where the shop delivers none
+# `external_runs/ds=...` of the day, or nothing where the shop delivers none
 RUNS_GIVEN = {
-    "runs": Param(
+    "external_runs": Param(
         0,
         type="integer",
         enum=[0, 1],
         section="Judgements",
-        description="1: runs/ds= holds the day's rankings of the shop's own engine",
+        description="1: external_runs/ds= holds the day's rankings of the shop's own engine",
     )
 }
-OWN_RUNS = f"{{{{ 'runs/ds=' ~ ({DAY[3:-3]}) if params.runs else '' }}}}"
+OWN_RUNS = f"{{{{ 'external_runs/ds=' ~ ({DAY[3:-3]}) if params.external_runs else '' }}}}"
 GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
 SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param() | RUNS_GIVEN
 
@@ -101,23 +101,23 @@ class Towers:
 
     def embeddings(self, shard: int = 0) -> Partition:
         """One shard of the day's catalogue."""
-        return EMBEDDINGS.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+        return EMBEDDINGS.at(ds=DAY, space=self.items_space, shard=f"{shard}of{SHARDS}")
 
     def codes(self, shard: int = 0) -> Partition:
         """The same shard as lists and codes."""
-        return CODES.at(ds=DAY, towers=self.items_space, shard=f"{shard}of{SHARDS}")
+        return CODES.at(ds=DAY, space=self.items_space, shard=f"{shard}of{SHARDS}")
 
     @property
-    def quantiser(self) -> Partition:
+    def trained_index(self) -> Partition:
         """What the day's codes are made by."""
-        return QUANTISER.at(ds=DAY, towers=self.items_space)
+        return TRAINED_INDEX.at(ds=DAY, space=self.items_space)
 
     def previous(self, table: str, shard: int = -1) -> str:
         """The same partition of the day that its pin found, to take over what did not change; else empty."""
         found = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
         day = f"{found}['previous_{table}']"
         end = f" ~ '/shard={shard}of{SHARDS}'" if shard >= 0 else ""
-        address = f"'{table}/ds=' ~ {day} ~ '/towers=' ~ {found}['items_space']{end}"
+        address = f"'{table}/ds=' ~ {day} ~ '/space=' ~ {found}['items_space']{end}"
         return f"{{{{ {address} if {day} else '' }}}}"
 
 
@@ -144,24 +144,24 @@ def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
 
 def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGroup:
     """Choose an index or keep an earlier day's choice, then code the catalogue shard by shard."""
-    with TaskGroup("coding", prefix_group_id=False, tooltip="Quantiser, codes by shard") as group:
-        quantiser = job(
-            "quantiser",
+    with TaskGroup("coding", prefix_group_id=False, tooltip="TrainedIndex, codes by shard") as group:
+        trained_index = job(
+            "trained_index",
             embeddings=towers.embeddings(),
             towers=towers.partition,
             queries=day["queries"],
             qrels=day["qrels"],
-            quantiser=towers.quantiser,
-            previous=towers.previous("quantiser") if takes_over else "",
+            trained_index=towers.trained_index,
+            previous=towers.previous("trained_index") if takes_over else "",
             min_relevance="{{ params.min_relevance }}",
             **templates(CHOSEN),
         )
-        quantiser >> [
+        trained_index >> [
             job(
                 "codes",
                 f"codes_{number}",
                 embeddings=towers.embeddings(number),
-                quantiser=towers.quantiser,
+                trained_index=towers.trained_index,
                 codes=towers.codes(number),
                 previous=towers.previous("codes", number) if takes_over else "",
             )
@@ -175,14 +175,14 @@ def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = Fal
 
     takes_over: codes of an earlier day. coded: the day's codes stand already.
     """
-    at = {"ds": DAY, "towers": towers.space}
+    at = {"ds": DAY, "space": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
     with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
         index = job(
             "index",
             codes=towers.codes(),
-            quantiser=towers.quantiser,
+            trained_index=towers.trained_index,
             embeddings=towers.embeddings(),
             towers=towers.partition,
             **day,
@@ -193,19 +193,13 @@ def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = Fal
         )
         if not coded:
             code(towers, day, takes_over) >> index
-        ranked = job(
-            "rankings",
-            index=made,
-            **day,
-            rankings=rankings,
-            embeddings=towers.embeddings(),
-            champion=towers.champion,
-            baseline=baseline.embeddings() if baseline else "",
-            runs=OWN_RUNS,
-            min_relevance="{{ params.min_relevance }}",
-        )
+        compared = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
+        given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, **compared, **day}
+        ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
         judged = {"rankings": rankings, "index": made, **day, "report": report}
-        reported = job("report", **judged, second=IMPRESSIONS.at(ds=DAY), **templates(MEASURED), **templates(COMPARED))
+        reported = job(
+            "report", **judged, alt_relevance=IMPRESSIONS.at(ds=DAY), **templates(MEASURED), **templates(COMPARED)
+        )
         promoted = job("promote", report=report, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served

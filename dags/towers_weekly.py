@@ -3,7 +3,7 @@
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` of the
 run's day; the `bert` that the form names. All must have passed their data-quality gate.
 
-**Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `quantiser`, `codes`, `index`, `rankings`, `report`; moves
+**Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `trained_index`, `codes`, `index`, `rankings`, `report`; moves
 `champion` when the report's gate lets it pass.
 
 **If red**
@@ -35,7 +35,7 @@ LEARNT = days_before("0 if params.labels_ds else params.judge_days")
 pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=LEARNT)
 first, second = TOWERS.at(ds=DAY, step="in_batch"), TOWERS.at(ds=DAY, step="star")
 in_batch, star = Towers(pinned_by="pin_in_batch"), Towers(pinned_by="pin_star")
-negatives = NEGATIVES.at(ds=DAY, towers=in_batch.space)
+negatives = NEGATIVES.at(ds=DAY, space=in_batch.space)
 FLAGS = templates(MODEL | TRAINING | LOSS)
 
 with DAG(
@@ -57,7 +57,7 @@ with DAG(
 
     with TaskGroup("training", prefix_group_id=False, tooltip="In-batch negatives, then STAR") as training:
         (
-            job("towers", "towers_in_batch", **learning, towers=first, bert=BERT, **FLAGS)
+            job("towers", "towers_in_batch", **learning, towers=first, prodbert=BERT, **FLAGS)
             >> job("pin", "pin_in_batch", towers=first)
             >> job(
                 "negatives",
@@ -74,7 +74,7 @@ with DAG(
                 start=first,
                 negatives=negatives,
                 towers=second,
-                bert=BERT,
+                prodbert=BERT,
                 **FLAGS,
                 **templates(HARD),
             )

@@ -2,7 +2,7 @@
 
     python -m jobs                            the commands, by room
     python -m jobs pairs --help               the settings of one
-    python -m jobs pairs --acts click_counts/ds=2026-01-31 ...
+    python -m jobs pairs --click_counts click_counts/ds=2026-01-31 ...
     spark-submit jobs/__main__.py pairs ...   the same where only a file can be named
 
 In a Kubernetes pod, where the folder /airflow/xcom waits for the task's result, the command's last line goes there too.

@@ -1,4 +1,4 @@
--- Grain: one row per (query_id, item_id) clicked in the window. Input: acts, propensities, items,
+-- Grain: one row per (query_id, item_id) clicked in the window. Input: click_counts, propensities, items,
 -- queries. reason says why a pair is not kept: NULL for the pairs themselves.
 WITH worths AS (
   SELECT
@@ -11,7 +11,7 @@ WITH worths AS (
     a.carts,
     a.purchases,
     -- what was done, against how likely the place is to be looked at at all
-    (a.clicks + :cart_worth * a.carts + :purchase_worth * a.purchases)
+    (a.clicks + :cart_weight * a.carts + :purchase_weight * a.purchases)
     * LEAST(1 / p.propensity, :max_weight)
     -- a click of half_life_days ago counts half; 0 stands for no decay
     * CASE
@@ -19,7 +19,7 @@ WITH worths AS (
         THEN POWER(0.5, DATEDIFF(CAST(:ds AS DATE), a.day) / :half_life_days)
       ELSE 1.0
     END AS worth
-  FROM acts AS a
+  FROM click_counts AS a
   INNER JOIN propensities AS p ON LEAST(a.position, :max_position) = p.position
   WHERE a.day >= CAST(:first_day AS DATE)
 ),

@@ -1,4 +1,4 @@
--- Grain: one row per (query_id, item_id) clicked on the judged days. Input: acts, items, queries.
+-- Grain: one row per (query_id, item_id) clicked on the judged days. Input: click_counts, items, queries.
 -- reason says why a judgement is not kept: NULL for the qrels themselves.
 WITH graded AS (
   SELECT
@@ -7,7 +7,7 @@ WITH graded AS (
     SUM(a.clicks) AS judgements,
     SUM(a.carts) AS carts,
     SUM(a.purchases) AS purchases
-  FROM acts AS a
+  FROM click_counts AS a
   WHERE a.day >= CAST(:first_day AS DATE)
   GROUP BY a.query_id, a.item_id
 )

@@ -24,14 +24,14 @@ TABLES = f"--pairs pairs/{DAY} --queries queries/{DAY} --items items/{DAY}"
 TRAIN = f"towers {TABLES} --preset small --epochs 2 --batch_size 128 --lr 0.01 --checkpoint_s 0"
 FRONT = [
     f"marketplace --catalogue catalogue/{DAY} --labels labels/{DAY} --items 600 --queries 300",
-    f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --truth truth/{DAY} --searches 1500",
+    f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --simulated_truth simulated_truth/{DAY} --searches 1500",
     f"items --catalogue catalogue/{DAY} --items items/{DAY}",
     f"impressions --log log/{DAY} --impressions impressions/{DAY} --min_searchers 2",
-    f"acts --impressions impressions/{DAY} --late late/{DAY} --items items/{DAY} --acts acts/{DAY} --asked asked/{DAY}",
-    f"propensities --acts acts/{DAY} --propensities propensities/{DAY}",
-    f"queries --asked asked/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
-    f"pairs --acts acts/{DAY} --propensities propensities/{DAY} {TABLES}",
-    f"qrels --acts acts/{DAY} --queries queries/{DAY} --items items/{DAY} --labels labels/{DAY} --qrels qrels/{DAY}",
+    f"click_counts --impressions impressions/{DAY} --late_impressions late_impressions/{DAY} --items items/{DAY} --click_counts click_counts/{DAY} --query_counts query_counts/{DAY}",
+    f"propensities --click_counts click_counts/{DAY} --propensities propensities/{DAY}",
+    f"queries --query_counts query_counts/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
+    f"pairs --click_counts click_counts/{DAY} --propensities propensities/{DAY} {TABLES}",
+    f"qrels --click_counts click_counts/{DAY} --queries queries/{DAY} --items items/{DAY} --labels labels/{DAY} --qrels qrels/{DAY}",
     f"expect --partitions items/{DAY},impressions/{DAY},queries/{DAY},pairs/{DAY},qrels/{DAY}",
 ]
 
@@ -78,23 +78,23 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     step1, *_ = batch(f"{TRAIN} --towers towers/{DAY}/step=in_batch")
     space1 = step1["space_id"]
     *_, step2 = batch(
-        f"negatives --towers towers/{DAY}/step=in_batch {TABLES} --negatives negatives/{DAY}/towers={space1}",
-        f"{TRAIN} --start towers/{DAY}/step=in_batch --negatives negatives/{DAY}/towers={space1} --towers towers/{DAY}/step=star",
+        f"negatives --towers towers/{DAY}/step=in_batch {TABLES} --negatives negatives/{DAY}/space={space1}",
+        f"{TRAIN} --start towers/{DAY}/step=in_batch --negatives negatives/{DAY}/space={space1} --towers towers/{DAY}/step=star",
     )
-    at = f"{DAY}/towers={step2['space_id']}"
+    at = f"{DAY}/space={step2['space_id']}"
     judged = f"--queries queries/{DAY} --qrels qrels/{DAY} --items items/{DAY}"
     *_, promoted = batch(
         f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=0of2",
         f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=1of2",
-        f"quantiser --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --quantiser quantiser/{at} --queries queries/{DAY} --qrels qrels/{DAY}",
+        f"trained_index --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --trained_index trained_index/{at} --queries queries/{DAY} --qrels qrels/{DAY}",
         *(
-            f"codes --embeddings embeddings/{at}/shard={one}of2 --quantiser quantiser/{at} --codes codes/{at}/shard={one}of2"
+            f"codes --embeddings embeddings/{at}/shard={one}of2 --trained_index trained_index/{at} --codes codes/{at}/shard={one}of2"
             for one in (0, 1)
         ),
-        f"index --codes codes/{at}/shard=0of2 --quantiser quantiser/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
+        f"index --codes codes/{at}/shard=0of2 --trained_index trained_index/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
         f"rankings --index index/{at} --rankings rankings/{at} {judged}",
         f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged} --second impressions/{DAY}",
-        f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/towers={space1}",
+        f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/space={space1}",
         f"verify --index index/{at}",
         f"promote --report report/{at}",
     )

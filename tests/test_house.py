@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs.lake.commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = sorted(path for room in ("dags", "jobs", "models") for path in (ROOT / room).rglob("*.py"))
 SQL = sorted((ROOT / "sql").glob("*.sql"))
 
 # a DAG says when: it knows addresses and the spelling of command lines
-DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.platform.cli")
+DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.platform.cli")
 # models/ computes: nothing of files, days, machines or of those who call it
 MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
@@ -68,13 +70,24 @@ def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
 
 
-def jobs() -> set[str]:
-    """Dotted names of the jobs: modules with an `Args`; the others in jobs/ are the floor."""
+def dotted(path: Path) -> str:
+    """A module's name: jobs/datasets/pairs.py -> jobs.datasets.pairs."""
+    return ids(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def of_jobs(path: Path) -> set[str]:
+    """Modules of jobs/ that a file imports."""
+    known = {dotted(one) for one in SOURCE if ids(one).startswith("jobs/")}
+    return {name for name in imports(path) if name in known and name.startswith("jobs.")}
+
+
+@cache
+def commands() -> set[str]:
+    """Dotted names of the commands: modules with an `Args` and a `main`."""
     return {
-        f"jobs.{path.stem}"
+        dotted(path)
         for path in SOURCE
-        if path.parent.name == "jobs"
-        and any(isinstance(node, ast.ClassDef) and node.name == "Args" for node in tree(path).body)
+        if ids(path).startswith("jobs/") and {"Args", "main"} <= {getattr(node, "name", "") for node in tree(path).body}
     }
 
 
@@ -104,14 +117,33 @@ def test_models_import_nothing_of_the_world(path: Path) -> None:
     assert "open" not in calls
 
 
-@each_file
-def test_no_module_imports_a_job(path: Path) -> None:
-    assert not set(imports(path)) & (jobs() - {f"jobs.{path.stem}"})
+def test_every_command_is_listed_and_every_line_of_the_list_is_a_command() -> None:
+    """`python -m jobs` finds a command by this list, so one that it lacks could not be run."""
+    listed = {f"jobs.{room}.{file}" for room, files in COMMANDS.items() for file in files.values()}
+    assert listed == commands()
 
 
 @each_file
-def test_files_and_functions_are_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 200
+def test_no_module_imports_a_command(path: Path) -> None:
+    assert not of_jobs(path) & (commands() - {dotted(path)})
+
+
+# room -> the rooms of jobs/ that it may import; a room that stands here under none is free
+MAY_IMPORT = {"lake": {"lake"}, "platform": {"lake", "platform"}, "bundle": {"lake", "platform", "bundle"}}
+# what nobody but themselves imports
+APART = {"simulator", "local"}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCE if ids(path).startswith("jobs/")], ids=ids)
+def test_rooms_import_one_way(path: Path) -> None:
+    own = ids(path).split("/")[1]
+    rooms = {name.split(".")[1] for name in of_jobs(path)}
+    assert rooms <= MAY_IMPORT.get(own, rooms)
+    assert not rooms & (APART - {own})
+
+
+@each_file
+def test_functions_are_short(path: Path) -> None:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 40, f"{node.name}: over 40 lines"

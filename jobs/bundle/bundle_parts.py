@@ -40,7 +40,7 @@ def parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
 
 
 def _belong_together(pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], towers: str) -> None:
-    spaces = {"query tower": towers, "facts": facts["space_id"], "address": pinned.partition.values["towers"]}
+    spaces = {"query tower": towers, "facts": facts["space_id"], "address": pinned.partition.values["space"]}
     if len(set(spaces.values())) != 1:
         raise RuntimeError(f"{pinned.partition}: space ids {spaces} differ; build the index again")
     counts = {"vectors": index.ntotal, "ids": n_ids, "items in the facts": facts["items"]}

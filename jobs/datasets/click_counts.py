@@ -1,7 +1,7 @@
-"""Impressions of a day, and what it added to earlier days -> acts and asked, the daily aggregates.
+"""Impressions of a day, and what it added to earlier days -> click_counts and asked, the daily aggregates.
 
-python -m jobs click_counts --impressions impressions/ds=2026-01-31 --late late/ds=2026-01-31 --items items/ds=2026-01-31 \\
-    --acts acts/ds=2026-01-31 --asked asked/ds=2026-01-31
+python -m jobs click_counts --impressions impressions/ds=2026-01-31 --late_impressions late_impressions/ds=2026-01-31 --items items/ds=2026-01-31 \\
+    --click_counts click_counts/ds=2026-01-31 --query_counts query_counts/ds=2026-01-31
 
 A day is aggregated once. A window of any length is the sum of its days' rows, and what arrived late is booked by the
 day that brought it, as a difference: so a window that ends on a day gives for ever what it gave on that day.
@@ -28,36 +28,41 @@ VOTER = "coalesce(client_id, session_id) AS voter"
 
 @dataclass(frozen=True)
 class Args:
-    """impressions  the day's; the days that `late` changes are read as well
-    late         what the day's log adds to earlier days
+    """impressions  the day's; the days that `late_impressions` changes are read as well
+    late_impressions  what the day's log adds to earlier days
     items        catalogue of the day; says which product a clicked offer belongs to
-    acts         output: what was shown and done by query, item and position; replaced
-    asked        output: searches by query; replaced
+    click_counts  output: what was shown and done by query, item and position; replaced
+    query_counts  output: searches by query; replaced
     max_item_votes  queries of one person and day whose clicks on one item count: a click farm is few people and one item
     """
 
     impressions: Partition
-    late: Partition
+    late_impressions: Partition
     items: Partition
-    acts: Partition
-    asked: Partition
+    click_counts: Partition
+    query_counts: Partition
     max_item_votes: int = 3
 
     def __post_init__(self) -> None:
         if self.max_item_votes < 1:
             raise ValueError(f"max_item_votes={self.max_item_votes}: expected 1 or more")
-        if len({one.ds for one in (self.impressions, self.late, self.acts, self.asked)}) != 1:
-            raise ValueError("impressions, late, acts and asked: expected one and the same day")
+        if (
+            len({one.ds for one in (self.impressions, self.late_impressions, self.click_counts, self.query_counts)})
+            != 1
+        ):
+            raise ValueError(
+                "impressions, late_impressions, click_counts and query_counts: expected one and the same day"
+            )
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Sum the day, and the differences that late events make to earlier ones."""
-    today, late, items = pin(args.impressions), pin(args.late), pin(args.items)
+    today, late, items = pin(args.impressions), pin(args.late_impressions), pin(args.items)
     changed = those_changed(late)
     with (
-        spark_session("acts", [today, *changed.inputs]) as spark,
-        publish(args.acts, args, [today, late, items, *changed.inputs]) as out,
-        publish(args.asked, args, [today, late]) as asked,
+        spark_session("click_counts", [today, *changed.inputs]) as spark,
+        publish(args.click_counts, args, [today, late, items, *changed.inputs]) as out,
+        publish(args.query_counts, args, [today, late]) as counted_queries,
     ):
         read_spark(spark, items).select("item_id", "group_id").createOrReplaceTempView("items")
         rows = _today(spark, today)
@@ -67,15 +72,15 @@ def main(args: Args) -> dict[str, str | int]:
             shown = shown.unionByName(before.selectExpr(*ROW, "day", "-1 AS sign"))
             shown = shown.unionByName(after.selectExpr(*ROW, "day", "1 AS sign"))
         shown.createOrReplaceTempView("shown")
-        votes = spark.sql(sql_text("acts"), args={"max_item_votes": args.max_item_votes})
+        votes = spark.sql(sql_text("click_counts"), args={"max_item_votes": args.max_item_votes})
         files = 1 + sum(entry.bytes for entry in today.entries()) // BYTES_PER_PART
-        sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.acts.ds}', 1, 0)"}
+        sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.click_counts.ds}', 1, 0)"}
         parts = votes.repartition(files, *KEY)
         tally = Tally(parts, (), {}, sums, {"days": "cast(day AS STRING)"})
         out.write_spark(tally.frame, by=KEY, parted=True)
         out.facts |= {"clicks": tally["clicks"], "days": tally.values("days"), "late_rows": tally["late"]}
         _asked(spark, rows, late).createOrReplaceTempView("asked_searches")
-        asked.write_spark(spark.sql(sql_text("asked")), by=["query_id", "day"], files=files)
+        counted_queries.write_spark(spark.sql(sql_text("query_counts")), by=["query_id", "day"], files=files)
     return published(out)
 
 

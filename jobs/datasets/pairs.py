@@ -1,6 +1,6 @@
 """Acts of a window, or judgements -> pairs.
 
-python -m jobs pairs --acts acts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
+python -m jobs pairs --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 python -m jobs pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 """
@@ -29,17 +29,17 @@ KEY = ("query_id", "item_id")
 @dataclass(frozen=True)
 class Args:
     """pairs        output; replaced
-    acts         last day of the window
+    click_counts         last day of the window
     items        catalogue of that day; clicks on offers that have ended go to a living one of their product, or are dropped
     queries      queries of the same window; they give each pair its split
     propensities how likely each position is looked at: its inverse weighs what was done there; not given: the law of eta
     qrels        judgements, such as people's labels, in the place of all these: the relevant ones are the pairs
-    window_days  days of acts, the last one included; days that are not published are left out
+    window_days  days of click_counts, the last one included; days that are not published are left out
     min_clicks   clicks that a query's product needs within the window, over all of its offers
     eta          the law: a place is looked at with probability 1 / position ** eta
     max_weight   the most that one click may be multiplied by for its position
-    cart_worth   what a cart is worth beyond its click, in clicks
-    purchase_worth  what a purchase is worth beyond its click and its cart
+    cart_weight   what a cart is worth beyond its click, in clicks
+    purchase_weight  what a purchase is worth beyond its click and its cart
     half_life_days  age at which what was done counts half; 0: all counts alike
     topic_depth  levels of the category path that make a topic
     min_topic_frac  a topic with less of a query's worth than this is another need (a case where telephones are asked for):
@@ -48,7 +48,7 @@ class Args:
     """
 
     pairs: Partition
-    acts: Partition = NOWHERE
+    click_counts: Partition = NOWHERE
     items: Partition = NOWHERE
     queries: Partition = NOWHERE
     propensities: Partition = NOWHERE
@@ -57,24 +57,24 @@ class Args:
     min_clicks: int = 1
     eta: float = 1.0
     max_weight: float = 20.0
-    cart_worth: float = 1.0
-    purchase_worth: float = 2.0
+    cart_weight: float = 1.0
+    purchase_weight: float = 2.0
     half_life_days: float = 0.0
     topic_depth: int = 2
     min_topic_frac: float = 0.02
     topic_clicks: int = 20
 
     def __post_init__(self) -> None:
-        clicks = [bool(one) for one in (self.acts, self.items, self.queries)]
+        clicks = [bool(one) for one in (self.click_counts, self.items, self.queries)]
         if any(clicks) == bool(self.qrels) or any(clicks) != all(clicks):
-            raise ValueError("expected acts, items and queries, or qrels instead of them")
+            raise ValueError("expected click_counts, items and queries, or qrels instead of them")
         lowest = {
             "min_clicks": 1,
             "eta": 0,
             "max_weight": 1,
             "half_life_days": 0,
-            "cart_worth": 0,
-            "purchase_worth": 0,
+            "cart_weight": 0,
+            "purchase_weight": 0,
             "topic_depth": 1,
             "min_topic_frac": 0,
             "topic_clicks": 0,
@@ -90,14 +90,14 @@ def main(args: Args) -> dict[str, str | int]:
 
 
 def _from_clicks(args: Args) -> dict[str, str | int]:
-    days = window(args.acts, args.window_days)
+    days = window(args.click_counts, args.window_days)
     items, queries = pin(args.items), pin(args.queries)
     law = [pin(args.propensities)] if args.propensities else []
     with (
         spark_session("pairs", days.days) as spark,
         publish(args.pairs, args, [*days.days, items, queries, *law]) as out,
     ):
-        days.read(spark).createOrReplaceTempView("acts")
+        days.read(spark).createOrReplaceTempView("click_counts")
         offers = read_spark(spark, items).select("item_id", "group_id", "category")
         offers.createOrReplaceTempView("items")
         read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
@@ -115,7 +115,7 @@ def _from_clicks(args: Args) -> dict[str, str | int]:
         if not tally.kept("clicks"):
             raise ValueError(
                 f"{args.pairs}: 0 pairs of {tally['clicks']:,} clicks (dropped: {dropped}); expected one at least; are"
-                f" {args.acts}, {args.items} and {args.queries} of the same shop and window?"
+                f" {args.click_counts}, {args.items} and {args.queries} of the same shop and window?"
             )
     return published(out)
 
@@ -124,8 +124,8 @@ def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
     names = (
         "min_clicks",
         "max_weight",
-        "cart_worth",
-        "purchase_worth",
+        "cart_weight",
+        "purchase_weight",
         "half_life_days",
         "topic_depth",
         "min_topic_frac",
@@ -133,8 +133,8 @@ def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
     )
     return {
         **{name: getattr(args, name) for name in names},
-        "ds": args.acts.ds,
-        "first_day": first_day(args.acts.ds, args.window_days),
+        "ds": args.click_counts.ds,
+        "first_day": first_day(args.click_counts.ds, args.window_days),
         "max_position": deepest,
     }
 

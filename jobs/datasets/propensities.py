@@ -1,6 +1,6 @@
 """Acts of a window -> propensities: how likely each position is looked at.
 
-python -m jobs propensities --acts acts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
+python -m jobs propensities --click_counts click_counts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
 
 Estimated from pairs that stood at several positions (models.clicks.propensity); where a shop's log has too few of them, by the
 law of `eta`, and the facts say so.
@@ -29,16 +29,16 @@ HEX_STEPS = 0x10000
 
 @dataclass(frozen=True)
 class Args:
-    """acts          last day of the window
+    """click_counts          last day of the window
     propensities  output; replaced
-    window_days   days of acts, the last one included; days that are not published are left out
+    window_days   days of click_counts, the last one included; days that are not published are left out
     positions     positions that are told apart; deeper ones count as the last
     sample_clicks clicks that the estimate is made from at most, of a sample of pairs by hash: bounds its memory
     eta           0: estimate; above: no estimate, a place is looked at with probability 1 / position ** eta
     fallback_eta  the law where too little was clicked to estimate anything
     """
 
-    acts: Partition
+    click_counts: Partition
     propensities: Partition
     window_days: int = 28
     positions: int = 100
@@ -53,7 +53,7 @@ class Args:
 
 def main(args: Args) -> dict[str, str | int]:
     """Collect a sample of what was shown where, estimate, write one row per position."""
-    days = window(args.acts, args.window_days)
+    days = window(args.click_counts, args.window_days)
     with publish(args.propensities, args, days.days) as out:
         found = None if args.eta else _estimate(args, out, days)
         eta = args.eta or args.fallback_eta
@@ -76,12 +76,12 @@ def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
     clicks = sum(int(pinned.facts.get("clicks", 0)) for pinned in days.days)
     share, below = sample(clicks, args.sample_clicks)
     settings = {
-        "first_day": first_day(args.acts.ds, args.window_days),
+        "first_day": first_day(args.click_counts.ds, args.window_days),
         "max_position": args.positions,
         "sample_below": below,
     }
     with spark_session("propensities", days.days) as spark:
-        days.read(spark).createOrReplaceTempView("acts")
+        days.read(spark).createOrReplaceTempView("click_counts")
         rows = spark.sql(sql_text("exposures"), args=settings).toArrow()
     out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}
     columns = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]

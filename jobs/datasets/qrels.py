@@ -1,4 +1,4 @@
-"""Labels, or clicks of the judged days -> qrels.   python -m jobs qrels --acts acts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
+"""Labels, or clicks of the judged days -> qrels.   python -m jobs qrels --click_counts click_counts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Args:
     """queries      the queries that are known, with their split
     items        the catalogue that is searched; judgements of other items are dropped
     qrels        output; replaced
-    acts         last judged day; read only where there are no labels
+    click_counts         last judged day; read only where there are no labels
     labels       judgements: relevance is theirs, the mean over spellings of one query
     judge_days   days of clicks, the last one included: 1 clicked, 2 put in the cart, 3 bought
     """
@@ -34,19 +34,19 @@ class Args:
     queries: Partition
     items: Partition
     qrels: Partition
-    acts: Partition = NOWHERE
+    click_counts: Partition = NOWHERE
     labels: Partition = NOWHERE
     judge_days: int = 1
 
     def __post_init__(self) -> None:
-        if not self.acts and not self.labels:
-            raise ValueError("expected acts or labels")
+        if not self.click_counts and not self.labels:
+            raise ValueError("expected click_counts or labels")
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Grade items for queries, by the best evidence there is."""
     source = "labels" if args.labels else "clicks"
-    days = None if args.labels else window(args.acts, args.judge_days)
+    days = None if args.labels else window(args.click_counts, args.judge_days)
     evidence = [pin(args.labels)] if days is None else days.days
     items, queries = pin(args.items), pin(args.queries)
     with spark_session("qrels", evidence) as spark, publish(args.qrels, args, [*evidence, items, queries]) as out:
@@ -55,13 +55,13 @@ def main(args: Args) -> dict[str, str | int]:
         if days is None:
             _label_rows(spark, evidence[0]).createOrReplaceTempView("label_rows")
         else:
-            days.read(spark).createOrReplaceTempView("acts")
+            days.read(spark).createOrReplaceTempView("click_counts")
             out.facts["window"] = days.facts
         # the scale travels with the judgements: a click is worth 1, labels say it themselves
         scale = evidence[0].facts if days is None else {}
         out.facts["min_relevance"] = float(scale.get("min_relevance", 1.0))
         out.facts["zero_gain"] = float(scale.get("zero_gain", 0.0))
-        since = {} if days is None else {"first_day": first_day(args.acts.ds, args.judge_days)}
+        since = {} if days is None else {"first_day": first_day(args.click_counts.ds, args.judge_days)}
         graded = spark.sql(sql_text(f"qrels_from_{source}"), args=since)
         tally = Tally(
             graded.repartition(1, *KEY),

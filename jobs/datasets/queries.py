@@ -1,6 +1,6 @@
 """Searches of a window, or labels, or both -> queries.
 
-python -m jobs queries --asked asked/ds=2026-01-31 --queries queries/ds=2026-01-31
+python -m jobs queries --query_counts query_counts/ds=2026-01-31 --queries queries/ds=2026-01-31
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.lake.partitions import ASKED, NOWHERE, Partition
+from jobs.lake.partitions import NOWHERE, QUERY_COUNTS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import Window, first_day, window
@@ -25,7 +25,7 @@ SPLITS = ("train", "dev", "test")
 @dataclass(frozen=True)
 class Args:
     """queries      output; replaced
-    asked        last day of the window; empty: the labelled queries alone
+    query_counts  last day of the window; empty: the labelled queries alone
     labels       judged queries, to be added where nobody searched for them; their split is obeyed
     window_days  days of searches, the last one included; days that are not published are left out
     head_frac    head: the most frequent queries, until they make this share of all searches
@@ -33,26 +33,26 @@ class Args:
     """
 
     queries: Partition
-    asked: Partition = NOWHERE
+    query_counts: Partition = NOWHERE
     labels: Partition = NOWHERE
     window_days: int = 28
     head_frac: float = 0.5
     torso_frac: float = 0.8
 
     def __post_init__(self) -> None:
-        if not self.asked and not self.labels:
-            raise ValueError("expected asked, labels or both")
+        if not self.query_counts and not self.labels:
+            raise ValueError("expected query_counts, labels or both")
         if not 0 <= self.head_frac <= self.torso_frac <= 1:
             raise ValueError("expected 0 <= head_frac <= torso_frac <= 1")
 
 
 def main(args: Args) -> dict[str, str | int]:
     """Count searches by query, place each in its segment, and give it its side for ever."""
-    days = window(args.asked, args.window_days) if args.asked else Window(ASKED, [])
+    days = window(args.query_counts, args.window_days) if args.query_counts else Window(QUERY_COUNTS, [])
     labels = [pin(args.labels)] if args.labels else []
     with spark_session("queries", days.days) as spark, publish(args.queries, args, [*days.days, *labels]) as out:
         register_functions(spark)
-        days.read(spark).createOrReplaceTempView("asked")
+        days.read(spark).createOrReplaceTempView("query_counts")
         _label_queries(spark, labels).createOrReplaceTempView("label_queries")
         settings = {
             "head_frac": args.head_frac,

@@ -1,8 +1,8 @@
 """Items -> unit vectors of the item tower, one shard at a time; what did not change is taken over from an earlier day.
 
 python -m jobs embeddings --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=star \\
-    --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
-python -m jobs embeddings ... --previous embeddings/ds=2026-01-30/towers=7f3a5c1e9b2d4a60/shard=0of2
+    --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2
+python -m jobs embeddings ... --previous embeddings/ds=2026-01-30/space=7f3a5c1e9b2d4a60/shard=0of2
 torchrun --nproc-per-node=8 -m jobs embeddings ...
 
 Memory: the towers, the ids and content hashes of the shard's items today and on the earlier day, and six chunks.
@@ -134,7 +134,7 @@ def _publish(args: Args, team: Team) -> dict[str, object]:
 
 def _kinds(args: Args) -> dict[str, object]:
     """What must be the same of an earlier shard, or its vectors are of another kind."""
-    return {"space_id": args.embeddings.values["towers"], "precision": args.precision, "storage": args.storage}
+    return {"space_id": args.embeddings.values["space"], "precision": args.precision, "storage": args.storage}
 
 
 def _work(args: Args, items: Pinned, towers: Pinned, previous: Pinned | None, delta: Delta, out: Attempt) -> Work:
@@ -160,9 +160,9 @@ def _shares(args: Args, work: Work, team: Team, towers: TwoTower, advance: Advan
 
 def _same_space(args: Args, towers: TwoTower) -> None:
     """Towers that keep others' item tower embed in the space of those as in their own."""
-    found, expected = space_id(towers), args.embeddings.values["towers"]
+    found, expected = space_id(towers), args.embeddings.values["space"]
     if expected not in (found, items_space(towers)):
         raise ValueError(
             f"{args.embeddings}: {args.towers} has space id {found}, the address says {expected};"
-            f" write to towers={found}"
+            f" write to space={found}"
         )

@@ -44,7 +44,7 @@ def pin_shards(first: Partition) -> list[Pinned]:
         raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
     for one in pinned:
-        if catalogue(one) != catalogue(pinned[0]) or one.facts["space_id"] != first.values["towers"]:
+        if catalogue(one) != catalogue(pinned[0]) or one.facts["space_id"] != first.values["space"]:
             raise RuntimeError(
                 f"{one.partition}: of items {catalogue(one)[:12]} in space {one.facts['space_id']},"
                 f" unlike {first}, of items {catalogue(pinned[0])[:12]}; embed this shard again"

@@ -76,12 +76,7 @@ def external_arms(
     ids = wanted.take(pc.sort_indices(wanted))
     own = [_ranked(part, one, ids) for part, one in zip(kept, sides, strict=True)]
     arms = {f"run_{stem}": (first(own[0], depth), ids)}
-    fitted = Fitted()
-    for side, theirs in zip(dev, own[1:], strict=True):
-        answered = np.flatnonzero((theirs.items >= 0).any(axis=1))
-        keys = relevant_keys(qrels, min_relevance, side.asked.take(answered), ids)
-        dense = _in_rows_of(ids, side.dense, bundle)
-        fitted = fit_votes(_some(dense, answered), _some(theirs, answered), keys, len(ids))
+    fitted = _fitted(dev, own[1:], bundle, ids, (qrels, min_relevance))
     if fitted.methods[0]["queries"]:
         dense = _in_rows_of(ids, judged.dense, bundle)
         arms[f"hybrid_run_{stem}"] = (fuse(dense, own[0], depth, fitted.vote), ids)
@@ -91,6 +86,17 @@ def external_arms(
             "fusions": [_named(row) for row in fitted.methods],
         }
     return arms, facts
+
+
+def _fitted(dev: list[Lists], own: list[Ranked], bundle: Bundle, ids: Strings, judged: tuple[Pinned, float]) -> Fitted:
+    """The fusion of dense with a delivered run, fitted on the dev queries that the run answers."""
+    fitted = Fitted()
+    for side, theirs in zip(dev, own, strict=True):
+        answered = np.flatnonzero((theirs.items >= 0).any(axis=1))
+        keys = relevant_keys(*judged, side.asked.take(answered), ids)
+        dense = _in_rows_of(ids, side.dense, bundle)
+        fitted = fit_votes(_some(dense, answered), _some(theirs, answered), keys, len(ids))
+    return fitted
 
 
 def _of(rows: pa.Table, lists: Lists, depth: int) -> pa.Table:

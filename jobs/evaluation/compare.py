@@ -1,7 +1,7 @@
 """Two reports beside each other: which arms and segments moved, and whether by more than chance.
 
-python -m jobs compare --before report/ds=2026-01-30/towers=7f3a5c1e9b2d4a60 \\
-    --after report/ds=2026-01-31/towers=0c9be2d4f1a86375 --page compare.html
+python -m jobs compare --before report/ds=2026-01-30/space=7f3a5c1e9b2d4a60 \\
+    --after report/ds=2026-01-31/space=0c9be2d4f1a86375 --page compare.html
 
 Both must have judged the same queries by the same judgements: means over others are not compared, however near.
 """
@@ -87,26 +87,19 @@ def main(args: Args) -> dict[str, Any]:
         _correct(some)
     _show(args, rows)
     if args.page:
-        plot = forest(
-            [(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE],
-            "difference, 95% interval",
-        )
-        html = (
-            environment()
-            .get_template("evaluation/compare.html.j2")
-            .render(
-                before=before,
-                after=after,
-                rows=rows,
-                segments=sorted(segments, key=lambda row: row["moved"].value),
-                arm=best,
-                plot_of=plot,
-                queries=len(now.query_ids),
-            )
-        )
-        page.write_text(html + "\n", "utf-8")
+        about = {"before": before, "after": after, "arm": best, "queries": len(now.query_ids)}
+        page.write_text(_page(rows, segments, about), "utf-8")
     counts = {name: sum(row["said"] == name for row in rows) for name in ("better", "worse", "alike")}
     return {"before": str(args.before), "after": str(args.after), **counts, "page": args.page}
+
+
+def _page(rows: list[Row], segments: list[Row], about: dict[str, Any]) -> str:
+    """The comparison as HTML."""
+    moved = [(f"{row['arm']}, {row['measure']}", row["moved"]) for row in rows if row["measure"] == SEGMENT_MEASURE]
+    template = environment().get_template("evaluation/compare.html.j2")
+    by_change = sorted(segments, key=lambda row: row["moved"].value)
+    plot = forest(moved, "difference, 95% interval")
+    return template.render(**about, rows=rows, segments=by_change, plot_of=plot) + "\n"
 
 
 def _rows(arm: str, names: Sequence[str], before: Floats, after: Floats, args: Args) -> list[Row]:

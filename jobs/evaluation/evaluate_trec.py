@@ -1,7 +1,7 @@
 """TREC files alone: measures with intervals, and which differences are more than chance. Nothing of a lake is needed.
 
 python -m jobs evaluate --rankings engine.trec,challenger.trec --qrels qrels.trec
-python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --measures "R@60 RR@60 nDCG@10" --out evaluation
+python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --tower_metrics "R@60 RR@60 nDCG@10" --out evaluation
 
 The first ranking is what the others are compared with. With --out: measures.parquet (a row per arm, query and measure,
 to join later outcomes to) and summary.json.

@@ -64,8 +64,7 @@ class Sources:
 def gather(
     report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float, act: str
 ) -> Material:
-    """Measure every arm, cut into segments, compare, judge. min_relevance 0: as the judgements' own scale says.
-    act: what counts in impressions, as the second view."""
+    """Measure every arm by segments, compare, judge. min_relevance 0: by the judgements' own scale. act: of impressions."""
     rankings, shown = source.rankings, read_table(source.rankings)
     everyone = _judgements(source.qrels)
     # what was not ranked was left out on purpose: training saw it under another spelling
@@ -78,9 +77,9 @@ def gather(
     found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
     learnt = learnt_items(source.index, source.pairs)
     found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
-    back = list(each(ancestry(rankings)))
     tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
     views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
+    back = list(each(ancestry(rankings)))
     return Material(
         report=report,
         found=found,

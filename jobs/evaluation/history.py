@@ -57,7 +57,7 @@ def earlier_nights(report: Partition, days: int = DAYS) -> list[Night]:
         except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             log.warning("%s: left out of the trend: %s: %s", one, type(error).__name__, error)
             continue
-        found = (night.towers == report.values["towers"], written_at, night)
+        found = (night.towers == report.values["space"], written_at, night)
         best[one.ds] = max(best.get(one.ds, found), found, key=lambda some: some[:2])
     return [night for _, _, night in best.values()]
 
@@ -80,7 +80,7 @@ def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) 
     age = (date.fromisoformat(report.ds) - date.fromisoformat(born)).days
     return Night(
         report.ds,
-        report.values["towers"],
+        report.values["space"],
         told["verdict"],
         told["queries"],
         float(means[arm][MEASURE]),

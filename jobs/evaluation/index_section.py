@@ -15,9 +15,9 @@ CURVES = 4  # families in the plot: more would hide each other
 
 
 def tried(back: list[Ancestor]) -> Row:
-    """What the quantiser's tuner measured (points, front, choice, exact); empty where it is no longer kept."""
+    """What the trained index's tuner measured (points, front, choice, exact); empty where it is no longer kept."""
     for one in back:
-        if one.room == "quantiser" and one.pinned is not None:
+        if one.room == "trained_index" and one.pinned is not None:
             found: Row = json.loads(one.pinned.path(FRONT).read_text("utf-8"))
             return {**found, "target": one.pinned.facts["recall_target"]}
     return {}
@@ -76,7 +76,7 @@ def front_plot(found: Row) -> Plot | None:
 
 
 def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
-    """What was made anew and what was taken over, and why the quantiser was kept or trained."""
+    """What was made anew and what was taken over, and why the trained index was kept or trained."""
     facts = index.facts
     changed = facts.get("changed")
     if not changed:
@@ -90,11 +90,11 @@ def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
         if name == "embedded" and (saved := _saved_s(index, back)):
             said += f"; about {saved:,.0f} s of encoding saved"
         rows.append(("embeddings" if name == "embedded" else "codes", said))
-    quantiser = changed["quantiser"]
-    why = "; ".join(quantiser["reasons"]) or "its figures hold"
-    rows.append(("quantiser", f"{quantiser['decision']}: {why}; trained on {quantiser['trained_on']}"))
+    trained_index = changed["trained_index"]
+    why = "; ".join(trained_index["reasons"]) or "its figures hold"
+    rows.append(("trained_index", f"{trained_index['decision']}: {why}; trained on {trained_index['trained_on']}"))
     for name in ("imbalance", "error", "recall"):
-        then, now = quantiser["then"][name], quantiser["now"][name]
+        then, now = trained_index["then"][name], trained_index["now"][name]
         label = {"imbalance": "imbalance of lists", "error": "quantisation error", "recall": "canary recall"}[name]
         rows.append((label, f"{now:.4g} today, {then:.4g} when it was trained"))
     for name, value in facts.get("lost", {}).items():
@@ -109,7 +109,7 @@ def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
 
 def _saved_s(index: Pinned, back: list[Ancestor]) -> float:
     """Seconds that the day's shards saved by what they took over; estimates, as their facts have them."""
-    keys = index.partition.values["ds"], index.partition.values["towers"]
+    keys = index.partition.values["ds"], index.partition.values["space"]
     shards = [one.pinned for one in back if one.room == "embeddings" and one.pinned is not None]
-    mine = [one for one in shards if (one.partition.ds, one.partition.values["towers"]) == keys]
+    mine = [one for one in shards if (one.partition.ds, one.partition.values["space"]) == keys]
     return sum(float(one.facts.get("saved_s", 0.0)) for one in mine)

@@ -1,8 +1,8 @@
 """Bundle and held-out queries -> what each arm shows: dense, sparse, hybrids, the champion, other engines.
 
-python -m jobs rankings --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
+python -m jobs rankings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
-    --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Args:
                 search in them; without, against an exhaustive search of the index
     baseline    optional first shard of step 1's embeddings, for arm dense_in_batch
     champion    optional index in service: it ranks the same queries, as arms champion_*
-    runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
+    external_runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
                 queries too, hybrid_run_<name> fuses it with dense as is best on those
     split       queries to judge: test, or dev while settings are still being chosen
-    seen        judged queries of split train ranked besides, at most: what towers do where they learnt from the query
+    train_queries        judged queries of split train ranked besides, at most: what towers do where they learnt from the query
     depth       items kept per query
     pool        items of each arm that are fused into hybrid
     min_relevance  relevance from which an item counts where runs are fused; 0: as the judgements' own scale says
@@ -67,16 +67,16 @@ class Args:
     embeddings: Partition = NOWHERE
     baseline: Partition = NOWHERE
     champion: Partition = NOWHERE
-    runs: Partition = NOWHERE
+    external_runs: Partition = NOWHERE
     split: str = "test"
-    seen: int = 500
+    train_queries: int = 500
     depth: int = 100
     pool: int = 200
     min_relevance: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.seen < 0:
-            raise ValueError(f"seen={self.seen}: must not be negative")
+        if self.train_queries < 0:
+            raise ValueError(f"train_queries={self.train_queries}: must not be negative")
         if self.split not in ("train", "dev", "test"):
             raise ValueError(f"split={self.split}: expected train, dev or test")
         if not 100 <= self.depth <= self.pool:
@@ -89,8 +89,8 @@ def main(args: Args) -> dict[str, Any]:
     champion = [in_service(args.champion)] if args.champion else []
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
-    runs = [pin(args.runs)] if args.runs else []
-    inputs = [index, queries, qrels, items, *champion, *shards, *baseline, *runs]
+    external_runs = [pin(args.external_runs)] if args.external_runs else []
+    inputs = [index, queries, qrels, items, *champion, *shards, *baseline, *external_runs]
     with mlflow_run("rankings", args, inputs) as tracked, publish(args.rankings, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         asked = _asked(args, index, queries, qrels, out)
@@ -103,7 +103,7 @@ def main(args: Args) -> dict[str, Any]:
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
         judged = Lists(asked, ranked["dense"])
-        arms |= _external(runs, bundle, judged, (queries, qrels), args, out)
+        arms |= _external(external_runs, bundle, judged, (queries, qrels), args, out)
         _write(out, arms, strings(asked, "query_id"))
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards))
@@ -124,7 +124,7 @@ def _asked(args: Args, index: Pinned, queries: Pinned, qrels: Pinned, out: Attem
             f"{qrels.partition}: all {leaked:,} queries of split {args.split} stand in training under another"
             " spelling; expected at least one that does not"
         )
-    seen = seen_queries(queries, qrels, args.seen if args.split == "test" else 0)
+    seen = seen_queries(queries, qrels, args.train_queries if args.split == "test" else 0)
     out.facts.update(leaked_queries=leaked, seen_queries=seen.num_rows)
     return pa.concat_tables([judged, seen]).sort_by("query_id")
 

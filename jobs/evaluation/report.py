@@ -1,9 +1,9 @@
 """Rankings and judgements -> measures, the gate's verdict, and a page that a person can decide on.
 
-python -m jobs report --rankings rankings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
-    --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\
+python -m jobs report --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
+    --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
-    --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --report report/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Args:
     items             catalogue, for titles, categories and brands
     report            output
     pairs             pairs that the towers learnt from, if not those of their own manifests: items not among them are new
-    second            optional second view of relevance, other qrels or impressions: do both rank the arms alike?
-    second_act        what counts in impressions: click, cart, purchase; auto: purchase where qrels are clicks
+    alt_relevance            optional second view of relevance, other qrels or impressions: do both rank the arms alike?
+    alt_action        what counts in impressions: click, cart, purchase; auto: purchase where qrels are clicks
     min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'
                       own scale says, and so for zero_gain
     zero_gain         relevance that is worth nothing in nDCG (1.0 on a scale that starts at 1)
@@ -49,11 +49,11 @@ class Args:
     max_segment_loss    the same in a segment, beyond which a significant loss stops
     min_support       queries below which a segment is shown, and not judged
     sweep             optional sweep of several seeds: how far trainings differ by their seed alone is the noise
-    noise             the same by hand: spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
+    seed_noise  the same by hand: spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
     min_index_recall  overlap with exact search that the gate wants
     max_drop          fall of R@60 against the last week, or against a fresh index, from which somebody is told
     max_age_days      age of the index in service from which somebody is told
-    max_times         latency and memory that the gate tolerates, in times the champion's
+    max_cost_ratio         latency and memory that the gate tolerates, in times the champion's
     """
 
     rankings: Partition
@@ -63,29 +63,29 @@ class Args:
     items: Partition
     report: Partition
     pairs: Partition = NOWHERE
-    second: Partition = NOWHERE
+    alt_relevance: Partition = NOWHERE
     sweep: Partition = NOWHERE
-    second_act: str = "auto"
+    alt_action: str = "auto"
     min_relevance: float = 0.0
     zero_gain: float = 0.0
     max_loss: float = 0.01
     max_segment_loss: float = 0.03
     min_support: int = 50
-    noise: float = 0.0
+    seed_noise: float = 0.0
     min_index_recall: float = 0.95
-    max_times: float = 1.5
+    max_cost_ratio: float = 1.5
     max_drop: float = 0.05
     max_age_days: int = 14
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_loss < 1 or not 0 <= self.min_index_recall <= 1:
             raise ValueError("max_loss must be in [0, 1) and min_index_recall in [0, 1]")
-        if not 0 <= self.max_segment_loss < 1 or not 0 <= self.noise < 1:
-            raise ValueError("max_segment_loss and noise must be in [0, 1)")
-        if self.second_act not in (AUTO, *ACTS):
-            raise ValueError(f"second_act={self.second_act}: expected {AUTO}, {', '.join(ACTS)}")
-        if self.min_support < 2 or self.max_times < 1:
-            raise ValueError("min_support must be 2 or more, max_times 1 or more")
+        if not 0 <= self.max_segment_loss < 1 or not 0 <= self.seed_noise < 1:
+            raise ValueError("max_segment_loss and seed_noise must be in [0, 1)")
+        if self.alt_action not in (AUTO, *ACTS):
+            raise ValueError(f"alt_action={self.alt_action}: expected {AUTO}, {', '.join(ACTS)}")
+        if self.min_support < 2 or self.max_cost_ratio < 1:
+            raise ValueError("min_support must be 2 or more, max_cost_ratio 1 or more")
         if not 0 < self.max_drop <= 1 or self.max_age_days < 1:
             raise ValueError("max_drop must be in (0, 1], max_age_days 1 or more")
         if self.min_relevance and self.zero_gain >= self.min_relevance:
@@ -94,15 +94,15 @@ class Args:
                 " an item that counts as relevant must gain something"
             )
 
-    def limits(self, noise: float) -> Limits:
-        """What the gate tolerates. noise: of seeds."""
+    def limits(self, seed_noise: float) -> Limits:
+        """What the gate tolerates. seed_noise: of R@60 over seeds."""
         return Limits(
             margin=self.max_loss,
             segment_margin=self.max_segment_loss,
             min_support=self.min_support,
-            noise=noise,
+            seed_noise=seed_noise,
             min_index_recall=self.min_index_recall,
-            max_times=self.max_times,
+            max_cost_ratio=self.max_cost_ratio,
         )
 
 
@@ -110,10 +110,10 @@ def main(args: Args) -> dict[str, Any]:
     """Measure, judge, and write the page."""
     source = _sources(args)
     source.check()
-    noise = args.noise or max(map(seed_noise, source.sweep), default=0.0)
+    found_noise = args.seed_noise or max(map(seed_noise, source.sweep), default=0.0)
     with mlflow_run("report", args, source.all) as tracked, publish(args.report, args, source.all) as out:
         out.mlflow_run_id = tracked.id
-        given = args.limits(noise), args.min_relevance, args.zero_gain, args.second_act
+        given = args.limits(found_noise), args.min_relevance, args.zero_gain, args.alt_action
         material = gather(args.report, source, *given)
         summary = summarise(material, args.max_drop, args.max_age_days)
         _write(out, material, summary)
@@ -128,7 +128,7 @@ def _sources(args: Args) -> Sources:
     rankings, index, queries, qrels, items = (
         pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
     )
-    pairs, second, sweep = ([pin(one)] if one else [] for one in (args.pairs, args.second, args.sweep))
+    pairs, second, sweep = ([pin(one)] if one else [] for one in (args.pairs, args.alt_relevance, args.sweep))
     return Sources(rankings, index, queries, qrels, items, pairs, second, sweep)
 
 

@@ -1,8 +1,8 @@
 """An option beside `index`: one index per top category and a router that says where to search, against a single index.
 
-python -m jobs categories --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs categories --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
-    --categories categories/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --categories categories/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
 Categories are fitted to a recall target on every other dev query, the single index to the recall that they then
 have there; both are judged on the rest, on one thread. The table says which is better; nothing else in the house
@@ -124,8 +124,8 @@ class Halves:
 
 def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
     towers = load_towers(towers_in)
-    space = args.categories.values["towers"]
-    if space not in (space_id(towers), items_space(towers)) or space != args.embeddings.values["towers"]:
+    space = args.categories.values["space"]
+    if space not in (space_id(towers), items_space(towers)) or space != args.embeddings.values["space"]:
         raise ValueError(
             f"{args.categories}: {args.towers} has space id {space_id(towers)}, {args.embeddings} is of"
             " another or goes to another; queries and items must meet in one space"
@@ -153,7 +153,7 @@ def _compare(
     found = fit(parts, router, category, *halves.half(0), args.recall_target)
     # at equal recall: the single index is fitted to what the categories hold on the same queries
     single = judge_single(vectors, whole, halves.half(0), halves.half(1), found.recall, args.seed)
-    space = args.categories.values["towers"]
+    space = args.categories.values["space"]
     made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)
     return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
 

@@ -84,7 +84,7 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
                 f" {len(rows):,}; expected as many, by inner product: run jobs.experiments.category_index again"
             )
         parts.append(Part(one["name"], one["factory"], index, rows, one["settings"]))
-    if about["space_id"] != pinned.partition.values["towers"]:
+    if about["space_id"] != pinned.partition.values["space"]:
         raise RuntimeError(f"{pinned.partition}: made in space {about['space_id']}")
     owner = np.repeat(np.arange(len(parts)), [one["centroids"] for one in about["parts"]])
     centroids = np.load(pinned.path(CENTROIDS_FILE), allow_pickle=False)

@@ -19,7 +19,7 @@ STEPS = ("in_batch", "star")
 STAR_ONLY = frozenset(
     {
         "hard_negatives",
-        "reuse",
+        "share_hard_negatives",
         "hard_weight",
         "easy_per_hard",
         "hard_ramp_frac",

@@ -44,7 +44,7 @@ def parse_space(text: str) -> list[Dimension]:
 
 
 def parse_fixed(text: str) -> dict[str, Value]:
-    """Read settings of one value each; Partition flags (bert) keep their address as text.
+    """Read settings of one value each; Partition flags (prodbert) keep their address as text.
 
     Raises:
         ValueError: as parse_space, or a list where one value is expected.
@@ -52,8 +52,8 @@ def parse_fixed(text: str) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in _parts("fixed", text):
         target = target_of(name)
-        if target.kind is Partition and target.flag != "bert":
-            raise ValueError(f"{name}={value}: a sweep sets this partition itself; bert alone can be given")
+        if target.kind is Partition and target.flag != "prodbert":
+            raise ValueError(f"{name}={value}: a sweep sets this partition itself; prodbert alone can be given")
         if "," in value and target.kind is not str:
             raise ValueError(f"fixed: {name}={value}: expected one value; a list belongs into space")
         found[name] = _typed(name, target, value)

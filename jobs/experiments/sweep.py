@@ -106,7 +106,7 @@ def main(args: Args) -> dict[str, Any]:
     dimensions, fixed = parse_space(args.space), parse_fixed(args.fixed)
     if not dimensions or {one.name for one in dimensions} & fixed.keys():
         raise ValueError(f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both")
-    if isinstance(bert := fixed.get("bert"), str):
+    if isinstance(bert := fixed.get("prodbert"), str):
         inputs.append(pin(Partition.parse(bert)))
     for point in grid(dimensions) if args.sampler == "grid" else []:
         flags_of({**fixed, **point})  # a setting that the jobs refuse ends the sweep before it begins

@@ -22,7 +22,7 @@ from typing import Any
 from jobs.experiments.apart import bring, last_line, within
 from jobs.experiments.flags import Value
 from jobs.lake.fault import fault_point
-from jobs.lake.partitions import MEASURES, NEGATIVES, TOWERS, Partition
+from jobs.lake.partitions import NEGATIVES, TOWER_METRICS, TOWERS, Partition
 from jobs.lake.read import exists, pin
 
 log = logging.getLogger(__name__)
@@ -69,14 +69,14 @@ class Bench:
 
     def negatives(self, flags: Flags, towers: Made) -> Made:
         """Mine with towers."""
-        at = NEGATIVES.at(ds=self.inputs["items"].ds, towers=towers.space)
+        at = NEGATIVES.at(ds=self.inputs["items"].ds, space=towers.space)
         return self._make("negatives", at, flags, {"towers": towers})
 
     def measures(self, towers: Made) -> Made:
         """Judge towers by exact search."""
-        at = MEASURES.at(ds=self.inputs["items"].ds, towers=towers.space)
+        at = TOWER_METRICS.at(ds=self.inputs["items"].ds, space=towers.space)
         flags: Flags = {"split": self.splits, "min_relevance": self.min_relevance}
-        return self._make("measure", at, flags, {"towers": towers})
+        return self._make("tower_metrics", at, flags, {"towers": towers})
 
     def _make(self, job: str, output: Partition, flags: Flags, needs: Mapping[str, Made]) -> Made:
         said = [job, dict(flags), {name: one.root.name for name, one in needs.items()}, self.contents]
@@ -87,9 +87,9 @@ class Bench:
             if not exists(output):
                 for one in needs.values():
                     bring(one.partition, str(one.root), root)
-                if isinstance(bert := flags.get("bert"), str):
+                if isinstance(bert := flags.get("prodbert"), str):
                     bring(Partition.parse(bert), "", root)
-                tables = ("items", "queries", "qrels" if job == "measure" else "pairs")
+                tables = ("items", "queries", "qrels" if job == "tower_metrics" else "pairs")
                 words = {
                     **{name: self.inputs[name] for name in tables},
                     **{name: one.partition for name, one in needs.items()},

@@ -11,7 +11,7 @@ import faiss
 from jobs.index.merge_shards import Merged
 from jobs.index.ondisk import can_stand_on_disk, fill_on_disk
 from jobs.index.settings import GB
-from jobs.index.trained_index import Quantiser
+from jobs.index.trained_index import TrainedIndex
 from models.ann.codes import fill, widths
 from models.ann.drift import imbalance
 
@@ -30,9 +30,9 @@ class Assembled:
     imbalance: float
 
 
-def assemble(merged: Merged, quantiser: Quantiser, disk_above_gb: float, folder: Path) -> Assembled:
+def assemble(merged: Merged, trained_index: TrainedIndex, disk_above_gb: float, folder: Path) -> Assembled:
     """Put the codes of all shards into one index; the work of an hour is read, not computed, here."""
-    trained, factory, items = quantiser.trained, quantiser.factory, len(merged.ids)
+    trained, factory, items = trained_index.trained, trained_index.factory, len(merged.ids)
     weight = items * (widths(trained)[0] + ID_BYTES) / GB
     disk = weight > disk_above_gb and can_stand_on_disk(trained, factory)
     log.info("%s: %s items, %.2f GB of codes", factory, f"{items:,}", weight)
@@ -40,4 +40,4 @@ def assemble(merged: Merged, quantiser: Quantiser, disk_above_gb: float, folder:
         index = fill_on_disk(trained, items, merged.blocks(), merged.refine(), folder)
     else:
         index = fill(trained, factory, items, merged.blocks(), merged.refine())
-    return Assembled(index, factory, quantiser.id, "disk" if disk else "memory", imbalance(merged.counts))
+    return Assembled(index, factory, trained_index.id, "disk" if disk else "memory", imbalance(merged.counts))

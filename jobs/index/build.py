@@ -1,10 +1,10 @@
 """Codes of all shards -> the bundle: one tuned FAISS index, the sparse index, ids, towers and facts, as one.
 
-python -m jobs index --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
-    --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
-    --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs index --codes codes/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
+    --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
-    --queries queries/ds=2026-01-31 --index index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --queries queries/ds=2026-01-31 --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jobs.index.inputs import Sources, check_space
 from jobs.index.merge_shards import Merged, pin_codes
 from jobs.index.search_parameters import examine
 from jobs.index.shard_codes import Shard
-from jobs.index.trained_index import Quantiser
+from jobs.index.trained_index import TrainedIndex
 from jobs.index.tuning_queries import relevant_keys, tuning_queries
 from jobs.lake.arrow import Strings, strings
 from jobs.lake.attempt import Attempt
@@ -48,7 +48,7 @@ SHOWN = ("factory", "search", "recall", "items", "lists")
 @dataclass(frozen=True)
 class Args(Arms):
     """codes           first shard (0ofN); its siblings are read too
-    quantiser       what the codes were made by
+    trained_index       what the codes were made by
     embeddings      first shard of the vectors: recall is measured against exact search in them
     towers          the towers that made them
     items           catalogue snapshot: titles, and texts for the sparse arm
@@ -56,7 +56,7 @@ class Args(Arms):
     index           output: the bundle
     qrels           optional judgements of dev queries: k1 and b of BM25, how hybrid fuses its arms, and
                     the cut-off are fitted on them
-    previous        optional index in service: its search parameters are tried first where the quantiser
+    previous        optional index in service: its search parameters are tried first where the trained index
                     is the same, and its number of items guards ours
     cutoff          where neighbour lists end: knee, threshold or fixed (both fitted on qrels), none, or
                     auto: of those that keep 95% of the relevant items found, the one that shows the
@@ -71,7 +71,7 @@ class Args(Arms):
     """
 
     codes: Partition
-    quantiser: Partition
+    trained_index: Partition
     embeddings: Partition
     towers: Partition
     items: Partition
@@ -101,7 +101,7 @@ def main(args: Args) -> dict[str, Any]:
     """Merge, tune, check and publish the bundle."""
     source = Sources(
         codes=pin_codes(args.codes),
-        quantiser=pin(args.quantiser),
+        trained_index=pin(args.trained_index),
         embeddings=pin_shards(args.embeddings),
         towers=pin(args.towers),
         items=pin(args.items),
@@ -132,12 +132,12 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     words, language = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
     sparse = write_sparse(args, words, language, asked, args.seed, out)
     write_query_tower(towers, out.folder, asked.queries)
-    quantiser = Quantiser.open(source.quantiser)
-    made = assemble(merged, quantiser, args.disk_above_gb, out.folder)
+    trained_index = TrainedIndex.open(source.trained_index)
+    made = assemble(merged, trained_index, args.disk_above_gb, out.folder)
     fault_point("index.merged")
     facts = examine(args, source, made, merged.ids, asked.vectors, asked.relevant)
     files.write_index(made.index, out.folder / files.INDEX_FILE)
-    out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["towers"], lists=made.lists)
+    out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["space"], lists=made.lists)
     out.facts.update(changed=source.changes())
     hybrid, dense = fit_arms(args, args.cutoff, made.index, sparse, asked, facts["search"], len(merged.ids))
     out.facts.update(hybrid)

@@ -1,8 +1,8 @@
 """One shard of embeddings -> its items' lists and codes; yesterday's are taken over where nothing changed.
 
-python -m jobs codes --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
-    --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 \\
-    --codes codes/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2
+python -m jobs codes --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
+    --codes codes/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs.embeddings.read_shards import catalogue
 from jobs.index.shard_codes import Coder, Shard
-from jobs.index.trained_index import Quantiser
+from jobs.index.trained_index import TrainedIndex
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Args:
     """embeddings  shard to code
-    quantiser   what it is coded by
+    trained_index   what it is coded by
     codes       output, of the same shard
-    previous    optional codes of an earlier day; taken over where they are of the same quantiser
+    previous    optional codes of an earlier day; taken over where they are of the same trained index
     """
 
     embeddings: Partition
-    quantiser: Partition
+    trained_index: Partition
     codes: Partition
     previous: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         places = {
-            tuple(one.values[key] for key in ("towers", "shard"))
+            tuple(one.values[key] for key in ("space", "shard"))
             for one in (self.embeddings, self.codes, self.previous)
             if one
         }
@@ -52,27 +52,29 @@ class Args:
 
 def main(args: Args) -> dict[str, Any]:
     """Code the shard."""
-    embeddings, source = pin(args.embeddings), pin(args.quantiser)
-    if source.facts["space_id"] != args.codes.values["towers"]:
+    embeddings, source = pin(args.embeddings), pin(args.trained_index)
+    if source.facts["space_id"] != args.codes.values["space"]:
         raise RuntimeError(
-            f"{args.quantiser}: of space {source.facts['space_id']}, {args.codes} is of another;"
+            f"{args.trained_index}: of space {source.facts['space_id']}, {args.codes} is of another;"
             " what is coded by foreign centroids is not found again"
         )
     previous = [pin(args.previous)] if args.previous else []
     inputs = [embeddings, source, *previous]
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        quantiser = Quantiser.open(source)
-        counts = Coder(embeddings, quantiser.trained, out.folder, str(device())).write(_usable(previous, quantiser))
+        trained_index = TrainedIndex.open(source)
+        counts = Coder(embeddings, trained_index.trained, out.folder, str(device())).write(
+            _usable(previous, trained_index)
+        )
         items = counts["coded"] + counts["taken_over"]
         out.count("items", embeddings.manifest.rows, items, {})
-        code_bytes, refine_bytes = widths(quantiser.trained)
+        code_bytes, refine_bytes = widths(trained_index.trained)
         out.facts.update(
             counts,
             items=items,
-            factory=quantiser.factory,
-            quantiser_id=quantiser.id,
-            space_id=args.codes.values["towers"],
+            factory=trained_index.factory,
+            quantiser_id=trained_index.id,
+            space_id=args.codes.values["space"],
             catalogue=catalogue(embeddings),
             code_bytes=code_bytes,
             refine_bytes=refine_bytes,
@@ -81,10 +83,10 @@ def main(args: Args) -> dict[str, Any]:
     return {"codes": str(args.codes), "items": items, **counts}
 
 
-def _usable(previous: list[Pinned], quantiser: Quantiser) -> Shard | None:
-    """Earlier codes, unless they are another quantiser's: then every item is coded anew."""
+def _usable(previous: list[Pinned], trained_index: TrainedIndex) -> Shard | None:
+    """Earlier codes, unless they are another trained index's: then every item is coded anew."""
     for one in previous:  # at most one
-        if one.facts["quantiser_id"] == quantiser.id:
+        if one.facts["quantiser_id"] == trained_index.id:
             return Shard.open(one)
-        log.info("%s: of another quantiser; every item is coded anew", one.partition)
+        log.info("%s: of another trained index; every item is coded anew", one.partition)
     return None

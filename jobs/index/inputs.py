@@ -17,7 +17,7 @@ class Sources:
     """Pinned inputs of jobs.index.build; qrels and previous hold at most one."""
 
     codes: list[Pinned]
-    quantiser: Pinned
+    trained_index: Pinned
     embeddings: list[Pinned]
     towers: Pinned
     items: Pinned
@@ -30,7 +30,7 @@ class Sources:
         """Every input, as the manifest names them."""
         return [
             *self.codes,
-            self.quantiser,
+            self.trained_index,
             *self.embeddings,
             self.towers,
             self.items,
@@ -40,16 +40,16 @@ class Sources:
         ]
 
     def check(self) -> None:
-        """Refuse codes, quantiser, vectors and items that are not of one making.
+        """Refuse codes, trained_index, vectors and items that are not of one making.
 
         Raises:
             RuntimeError: they are of different days, spaces or quantisers.
         """
         first = self.codes[0]
-        if first.facts["quantiser_id"] != self.quantiser.facts["quantiser_id"]:
+        if first.facts["quantiser_id"] != self.trained_index.facts["quantiser_id"]:
             raise RuntimeError(
-                f"{first.partition}: coded by quantiser {first.facts['quantiser_id']},"
-                f" {self.quantiser.partition} is {self.quantiser.facts['quantiser_id']}; run jobs.index.codes again"
+                f"{first.partition}: coded by trained_index {first.facts['quantiser_id']},"
+                f" {self.trained_index.partition} is {self.trained_index.facts['quantiser_id']}; run jobs.index.codes again"
             )
         wanted = self.items.manifest.content_sha256
         for one, found in ((first, first.facts["catalogue"]), (self.embeddings[0], catalogue(self.embeddings[0]))):
@@ -60,7 +60,7 @@ class Sources:
                 )
 
     def before(self, quantiser_id: str) -> dict[str, float]:
-        """Search parameters of the index in service, where it is of the same quantiser."""
+        """Search parameters of the index in service, where it is of the same trained_index."""
         for one in self.previous:
             if one.facts.get("quantiser_id") == quantiser_id:
                 return dict(one.facts["search"])
@@ -71,11 +71,11 @@ class Sources:
         names = ("encoded", "taken_over", "ended")
         embedded = {name: sum(one.facts.get(name, 0) for one in self.embeddings) for name in names}
         coded = {name: sum(one.facts[name] for one in self.codes) for name in ("coded", "taken_over", "ended")}
-        quantiser = {
-            name: self.quantiser.facts[name]
+        trained_index = {
+            name: self.trained_index.facts[name]
             for name in ("decision", "reasons", "trained_on", "then", "now", "quantiser_id")
         }
-        return {"embedded": embedded, "coded": coded, "quantiser": quantiser}
+        return {"embedded": embedded, "coded": coded, "trained_index": trained_index}
 
 
 def check_space(index: Partition, source: Sources, towers: TwoTower) -> None:
@@ -84,10 +84,10 @@ def check_space(index: Partition, source: Sources, towers: TwoTower) -> None:
     Raises:
         RuntimeError: the space ids do not fit.
     """
-    found, embedded = space_id(towers), source.embeddings[0].partition.values["towers"]
+    found, embedded = space_id(towers), source.embeddings[0].partition.values["space"]
     coded = source.codes[0].facts["space_id"]
     # a refreshed query tower keeps the embeddings of the towers it came from
-    if embedded not in (found, items_space(towers)) or coded != embedded or found != index.values["towers"]:
+    if embedded not in (found, items_space(towers)) or coded != embedded or found != index.values["space"]:
         raise RuntimeError(
             f"{index}: {source.towers.partition} has space id {found},"
             f" {source.embeddings[0].partition} and codes of {coded} are of another or go to another;"

@@ -43,7 +43,7 @@ def examine(
 ) -> dict[str, Any]:
     """Tune search parameters on real queries, settle them in the index, and measure it; facts of the bundle.
 
-    What held the recall yesterday, of the same quantiser, is tried first and kept where it still does.
+    What held the recall yesterday, of the same trained index, is tried first and kept where it still does.
     """
     exam = _exam(args, source, ids, queries, relevant)
     before = source.before(made.quantiser_id)

@@ -57,5 +57,5 @@ class Choice:
 
     @property
     def limits(self) -> Limits:
-        """How far the figures of a quantiser may move."""
+        """How far the figures of a trained index may move."""
         return Limits(self.max_growth, self.max_imbalance, self.max_error, self.max_recall_drop)

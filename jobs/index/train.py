@@ -1,8 +1,8 @@
-"""Embeddings and real queries -> the quantiser: which index to build, chosen and trained, still empty.
+"""Embeddings and real queries -> the trained_index: which index to build, chosen and trained, still empty.
 
-python -m jobs trained_index --embeddings embeddings/ds=2026-01-31/towers=7f3a5c1e9b2d4a60/shard=0of2 \\
+python -m jobs trained_index --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --queries queries/ds=2026-01-31 \\
-    --quantiser quantiser/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
 With --previous, that of an earlier day is kept while its figures hold over today's vectors: codes of items that
 did not change then stay what they are. Otherwise families are tuned and one is trained anew.
@@ -17,7 +17,7 @@ from typing import Any
 
 from jobs.embeddings.read_shards import pin_shards
 from jobs.index.settings import Choice
-from jobs.index.trained_index import KEPT_FIGURES, Quantiser, learn
+from jobs.index.trained_index import KEPT_FIGURES, TrainedIndex, learn
 from jobs.index.tuning_sample import Lesson
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
@@ -34,53 +34,53 @@ class Args(Choice):
     """embeddings      first shard (0ofN); its siblings are read too
     towers          the towers that made them: they encode the queries
     queries         real queries, of split dev where there are some: what the choice is measured with
-    quantiser       output
+    trained_index       output
     qrels           optional judgements: what each choice has of R@60 and RR@60 is told too
-    previous        optional quantiser of an earlier day in the same space
+    previous        optional trained_index of an earlier day in the same space
     """
 
     embeddings: Partition
     towers: Partition
     queries: Partition
-    quantiser: Partition
+    trained_index: Partition
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.previous and self.previous.values["towers"] != self.quantiser.values["towers"]:
-            raise ValueError(f"previous={self.previous}: of another space than {self.quantiser}")
+        if self.previous and self.previous.values["space"] != self.trained_index.values["space"]:
+            raise ValueError(f"previous={self.previous}: of another space than {self.trained_index}")
 
 
 def main(args: Args) -> dict[str, Any]:
-    """Keep the earlier quantiser, or tune and train one."""
+    """Keep the earlier trained index, or tune and train one."""
     shards = pin_shards(args.embeddings)
     towers, queries = pin(args.towers), pin(args.queries)
     previous = [pin(args.previous)] if args.previous else []
     qrels = [pin(args.qrels)] if args.qrels else []
     inputs = [*shards, towers, queries, *previous, *qrels]
-    with mlflow_run("quantiser", args, inputs) as tracked, publish(args.quantiser, args, inputs) as out:
+    with mlflow_run("trained_index", args, inputs) as tracked, publish(args.trained_index, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         lesson = Lesson.read(args, shards, towers, queries, qrels)
         reasons = ["no earlier one in this space"]
         for one in previous:  # at most one
             reasons = _keep(args, one, lesson, out)
         if reasons:
-            log.info("%s: training anew: %s", args.quantiser, "; ".join(reasons))
+            log.info("%s: training anew: %s", args.trained_index, "; ".join(reasons))
             learn(args, lesson, out)
-            out.facts.update(decision="trained", reasons=reasons, trained_on=args.quantiser.ds)
-        out.facts.update(space_id=args.quantiser.values["towers"])
+            out.facts.update(decision="trained", reasons=reasons, trained_on=args.trained_index.ds)
+        out.facts.update(space_id=args.trained_index.values["space"])
         chosen = out.facts["chosen"]
         tracked.measures({f"now_{name}": value for name, value in out.facts["now"].items()})
         tracked.measures({name: chosen[name] for name in ("recall", "cpu_ms", "bytes_per_item")})
         tracked.tags({"decision": out.facts["decision"], "factory": out.facts["factory"]})
     names = ("decision", "factory", "quantiser_id", "reasons")
-    return {"quantiser": str(args.quantiser), **{name: out.facts[name] for name in names}}
+    return {"trained_index": str(args.trained_index), **{name: out.facts[name] for name in names}}
 
 
 def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[str]:
-    """Take over an earlier quantiser if its figures hold; else say why not."""
-    before = Quantiser.open(previous)
+    """Take over an earlier trained index if its figures hold; else say why not."""
+    before = TrainedIndex.open(previous)
     if args.factory not in ("auto", before.factory):
         return [f"factory {args.factory}, was {before.factory}"]
     if args.recall_target > before.facts["recall_target"]:
@@ -92,5 +92,5 @@ def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[st
         before.copy(out.folder)
         kept = {name: before.facts[name] for name in KEPT_FIGURES}
         out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
-        log.info("%s: kept that of %s: %s", args.quantiser, kept["trained_on"], json.dumps(asdict(now)))
+        log.info("%s: kept that of %s: %s", args.trained_index, kept["trained_on"], json.dumps(asdict(now)))
     return reasons

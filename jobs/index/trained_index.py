@@ -1,4 +1,4 @@
-"""A quantiser in files: the trained and empty index, the canaries it is watched with, and what was tried."""
+"""A trained_index in files: the trained and empty index, the canaries it is watched with, and what was tried."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from models.ann.tuning import Chosen, as_rows, tune
 log = logging.getLogger(__name__)
 TRAINED, CANARIES, FRONT = "trained.faiss", "canaries.npy", "front.json"
 FILES = (TRAINED, CANARIES, FRONT)
-# what a quantiser that is kept for another day says again
+# what a trained index that is kept for another day says again
 KEPT_FIGURES = (
     "factory",
     "quantiser_id",
@@ -46,15 +46,15 @@ KEPT_FIGURES = (
 
 
 @dataclass(frozen=True)
-class Quantiser:
-    """A published quantiser."""
+class TrainedIndex:
+    """A published trained_index."""
 
     pinned: Pinned
     trained: faiss.Index
     canaries: NDArray[np.float32]
 
     @classmethod
-    def open(cls, pinned: Pinned) -> Quantiser:
+    def open(cls, pinned: Pinned) -> TrainedIndex:
         """Check the files and read them."""
         trained = faiss.read_index(str(pinned.path(TRAINED)))
         return cls(pinned, trained, np.load(pinned.path(CANARIES)))
@@ -99,7 +99,7 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
         # visited lists grow with sqrt(N / S): as many of them, each so much longer
         slowdown = float(np.sqrt(max(1.0, items / count)))
         chosen = tune(lesson.vectors, exam, args.budget(items), args.seed, args.factory, slowdown, _told(advance))
-    fault_point("quantiser.tuned")
+    fault_point("trained_index.tuned")
     factory = args.factory
     if factory == "auto":
         factory = scaled(chosen.point.factory, items, chosen.lists_times)

@@ -127,8 +127,8 @@ def admit(tables: Scratch, settings: Settings, known: Window) -> Tally:
     known: searchers of the days before; those of the day itself are those of the view visits.
     """
     spark = tables.spark
-    today = spark.sql(sql_text("searchers"), args=settings.people)
-    today.unionByName(known.read(spark)).createOrReplaceTempView("searchers")
+    today = spark.sql(sql_text("query_users"), args=settings.people)
+    today.unionByName(known.read(spark)).createOrReplaceTempView("query_users")
     common = spark.sql(sql_text("common_queries"), args=settings.people)
     common.createOrReplaceTempView("common_queries")
     admitted = spark.sql(sql_text("admitted"), args={"ds": settings.ds})

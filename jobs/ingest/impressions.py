@@ -2,8 +2,8 @@
 
 python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
-One pass over the log makes three partitions: `impressions` of the day; `late`, events and searches of the days before
-that this log brought; `searchers`, which stays in the raw zone and says in keyed hashes who typed what.
+One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, events and searches of the days before
+that this log brought; `query_users`, which stays in the raw zone and says in keyed hashes who typed what.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import Earlier, earlier, overlaid
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
-from jobs.lake.partitions import LATE, NOWHERE, SEARCHERS, Partition
+from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import before_day
@@ -35,8 +35,8 @@ LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
 class Args:
     """log          raw UBI files of the day: NDJSON, plain or bulk, or Parquet
     impressions  output; replaced
-    late         output: what the log adds to days before; that of the same day where it is not given
-    searchers    output, raw zone: who typed what, hashed; that of the same day where it is not given
+    late_impressions  output: what the log adds to days before; that of the same day where it is not given
+    query_users  output, raw zone: who typed what, hashed; that of the same day where it is not given
     session_minutes  pause of a client that ends a session, for clients that send no session_id
     max_searches_per_minute  a client that searches more often within 60 s is a bot, all day
     late_hours   how long after midnight events still count for the day's searches, in the day's own log
@@ -50,8 +50,8 @@ class Args:
 
     log: Partition
     impressions: Partition
-    late: Partition = NOWHERE
-    searchers: Partition = NOWHERE
+    late_impressions: Partition = NOWHERE
+    query_users: Partition = NOWHERE
     session_minutes: int = 30
     max_searches_per_minute: int = 20
     late_hours: int = 6
@@ -80,15 +80,15 @@ def main(args: Args) -> dict[str, object]:
     delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
     log = delivery.whole
     before = earlier(ds, args.late_days)
-    known = before_day(SEARCHERS, ds, args.searcher_days - 1)
+    known = before_day(QUERY_USERS, ds, args.searcher_days - 1)
     settings = attribution.Settings(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
     with (
         spark_session("impressions", [log]) as spark,
         publish(args.impressions, args, [log, *known.days]) as out,
-        publish(args.late or LATE.at(ds=ds), args, [log, *before.inputs]) as late,
-        publish(args.searchers or SEARCHERS.at(ds=ds), args, [log]) as searchers,
+        publish(args.late_impressions or LATE_IMPRESSIONS.at(ds=ds), args, [log, *before.inputs]) as late,
+        publish(args.query_users or QUERY_USERS.at(ds=ds), args, [log]) as query_users,
         scratch(spark, out) as tables,
     ):
         register_functions(spark)
@@ -96,7 +96,9 @@ def main(args: Args) -> dict[str, object]:
         check_lines(args.log, lines, args.max_rejected_frac)
         delivery.tell(out)
         attribution.visits(tables, settings)
-        searchers.write_spark(spark.sql(sql_text("searchers"), args=settings.people), by=["query_key", "searcher_key"])
+        query_users.write_spark(
+            spark.sql(sql_text("query_users"), args=settings.people), by=["query_key", "searcher_key"]
+        )
         searches = attribution.admit(tables, settings, known)
         attribution.place(tables, lines)
         acts = _write(args, out, tables)
@@ -148,7 +150,7 @@ def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) ->
     attribution.place(tables, lines, names)
     named = before.arrivals(spark).join(names, "search_id", "left_semi")
     overlaid(spark, named).createOrReplaceTempView("earlier")
-    found = spark.sql(sql_text("late"), args={"ds": ds})
+    found = spark.sql(sql_text("late_impressions"), args={"ds": ds})
     days = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted}
     tally = Tally(found.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, days)
     kept = tally.frame.where("reason IS NULL").select(*out.partition.table.columns)

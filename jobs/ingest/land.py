@@ -35,7 +35,7 @@ ENDINGS = {
     "log": LOG_ENDINGS,
     "catalogue": (*LINES, ".csv", ".csv.gz", ".parquet"),
     "labels": (".csv", ".csv.gz", ".parquet"),
-    "runs": RUN_ENDINGS,
+    "external_runs": RUN_ENDINGS,
 }
 
 
@@ -45,17 +45,17 @@ class Args:
     log        output: UBI records of the day; replaced
     catalogue  output: the items of the day; replaced
     labels     output: judged queries; replaced
-    runs       output: rankings of other engines; replaced
+    external_runs       output: rankings of other engines; replaced
     """
 
     files: str
     log: Partition = NOWHERE
     catalogue: Partition = NOWHERE
     labels: Partition = NOWHERE
-    runs: Partition = NOWHERE
+    external_runs: Partition = NOWHERE
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.log, self.catalogue, self.labels, self.runs))) != 1:
+        if sum(map(bool, (self.log, self.catalogue, self.labels, self.external_runs))) != 1:
             raise ValueError("expected exactly one of --log, --catalogue, --labels and --runs")
         if "://" in self.files and urlsplit(self.files).username is not None:
             raise ValueError("files: credentials belong in the environment, not in the URI")
@@ -63,7 +63,7 @@ class Args:
     @property
     def target(self) -> Partition:
         """The one output that was given."""
-        return self.log or self.catalogue or self.labels or self.runs
+        return self.log or self.catalogue or self.labels or self.external_runs
 
 
 def main(args: Args) -> dict[str, object]:
@@ -71,7 +71,7 @@ def main(args: Args) -> dict[str, object]:
     target = args.target
     sources = find(args.files)
     refuse_others(sources, ENDINGS[target.name], target.name, args.files)
-    if target.name == "runs":
+    if target.name == "external_runs":
         stems([source.rsplit("/", 1)[-1] for source in sources])
     with publish(target, args) as out:
         if target.name == "labels":

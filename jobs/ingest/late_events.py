@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.ingest.spark_readers import union
-from jobs.lake.partitions import IMPRESSIONS, LATE
+from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS
 from jobs.lake.read import Pinned
 from jobs.lake.windows import Window, before_day, span
 from jobs.platform.spark import read_spark, sql_text
@@ -40,7 +40,7 @@ class Earlier:
                 f"DATE'{pinned.partition.ds}' AS day" if table is IMPRESSIONS else "day",
                 f"DATE'{pinned.partition.ds}' AS arrived",
             )
-            for table, days in ((IMPRESSIONS, self.impressions), (LATE, self.late))
+            for table, days in ((IMPRESSIONS, self.impressions), (LATE_IMPRESSIONS, self.late))
             for pinned in days.days
         ]
         none = Window(IMPRESSIONS, []).read(spark)
@@ -50,7 +50,7 @@ class Earlier:
 def earlier(ds: str, days: int) -> Earlier:
     """What is published of the days before ds; those that were stopped by their verdict are left out."""
     *wanted, _ = span(ds, days + 1)
-    return Earlier(before_day(IMPRESSIONS, ds, days), before_day(LATE, ds, days), wanted)
+    return Earlier(before_day(IMPRESSIONS, ds, days), before_day(LATE_IMPRESSIONS, ds, days), wanted)
 
 
 def those_changed(late: Pinned) -> Earlier:
@@ -58,7 +58,7 @@ def those_changed(late: Pinned) -> Earlier:
     ds = late.partition.ds
     wanted = sorted(late.facts.get("days_changed", {}))
     if not wanted:
-        return Earlier(Window(IMPRESSIONS, []), Window(LATE, []), [])
+        return Earlier(Window(IMPRESSIONS, []), Window(LATE_IMPRESSIONS, []), [])
     days = (date.fromisoformat(ds) - date.fromisoformat(wanted[0])).days
     found = earlier(ds, days)
     rows = [pinned for pinned in found.impressions.days if pinned.partition.ds in wanted]

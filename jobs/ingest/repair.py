@@ -15,21 +15,21 @@ from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
+    CLICK_COUNTS,
     IMPRESSIONS,
-    LATE,
+    LATE_IMPRESSIONS,
     PAIRS,
     PROPENSITIES,
     QRELS,
     QUERIES,
-    SEARCHERS,
+    QUERY_COUNTS,
+    QUERY_USERS,
     Partition,
 )
 from jobs.lake.read import Pinned, pin, published_days
 
 # the tables of a day in the order in which they are made
-DAILY = (IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED, PROPENSITIES, QUERIES, PAIRS, QRELS)
+DAILY = (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, CLICK_COUNTS, QUERY_COUNTS, PROPENSITIES, QUERIES, PAIRS, QRELS)
 LAST = "9999-12-31"
 
 

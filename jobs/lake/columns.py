@@ -35,7 +35,7 @@ DDL: dict[str, str] = {
         is_purchase BOOLEAN
         searched_at TIMESTAMP COMMENT 'UTC'
     """,
-    "late": """
+    "late_impressions": """
         search_id STRING
         query_id STRING
         query STRING
@@ -51,7 +51,7 @@ DDL: dict[str, str] = {
         is_new BOOLEAN COMMENT 'the day did not show the item in this search yet'
         is_new_search BOOLEAN COMMENT 'the day did not have the search yet'
     """,
-    "acts": """
+    "click_counts": """
         day DATE COMMENT 'of the searches; earlier than ds: what arrived late, as a difference to what stood before'
         query_id STRING
         item_id STRING
@@ -62,7 +62,7 @@ DDL: dict[str, str] = {
         carts INT
         purchases INT
     """,
-    "asked": """
+    "query_counts": """
         day DATE COMMENT 'of the searches; earlier than ds: searches that arrived late'
         query_id STRING
         query STRING
@@ -75,7 +75,7 @@ DDL: dict[str, str] = {
         clicks BIGINT
         error DOUBLE COMMENT 'standard error of the propensity; null: not estimated here but drawn on'
     """,
-    "searchers": """
+    "query_users": """
         query_key STRING COMMENT 'keyed hash of the query'
         searcher_key STRING COMMENT 'keyed hash of who typed it; as many of a query as make it common'
     """,

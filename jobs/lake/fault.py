@@ -22,7 +22,7 @@ POINTS = (
     "pretrain.step",
     "negatives.items",
     "negatives.block",
-    "quantiser.tuned",
+    "trained_index.tuned",
     "codes.chunk",
     "index.merged",
     "embeddings.taken_over",

@@ -34,7 +34,7 @@ def _is_name(value: str) -> bool:
 
 KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "ds": (_is_date, "a day as YYYY-MM-DD"),
-    "towers": (_is_space_id, "a space id: 16 hexadecimal digits"),
+    "space": (_is_space_id, "a space id: 16 hexadecimal digits"),
     "shard": (_is_shard, "a shard such as 0of4"),
     "step": (_is_step, "in_batch, star or adore"),
     "study": (_is_name, "a name of small letters, digits and _"),

@@ -32,17 +32,17 @@ def trial() -> str:
 
 # what follows from training: in a trial these tables live apart
 TRAINED = (
-    "bert",
+    "prodbert",
     "towers",
     "negatives",
     "embeddings",
-    "quantiser",
+    "trained_index",
     "codes",
     "index",
     "categories",
     "rankings",
     "report",
-    "measures",
+    "tower_metrics",
 )
 
 
@@ -156,31 +156,31 @@ class Partition:
 CATALOGUE = Table("catalogue", 1, ("ds",))
 LOG = Table("log", 1, ("ds",))
 LABELS = Table("labels", 1, ("ds",))
-TRUTH = Table("truth", 1, ("ds",))
-RUNS = Table("runs", 1, ("ds",))  # rankings of other engines, as files
-SEARCHERS = Table("searchers", 1, ("ds",))  # who typed what, in keyed hashes
+SIMULATED_TRUTH = Table("simulated_truth", 1, ("ds",))
+EXTERNAL_RUNS = Table("external_runs", 1, ("ds",))  # rankings of other engines, as files
+QUERY_USERS = Table("query_users", 1, ("ds",))  # who typed what, in keyed hashes
 # The corridor.
 ITEMS = Table("items", 1, ("ds",))
 IMPRESSIONS = Table("impressions", 1, ("ds",))
-LATE = Table("late", 1, ("ds",))
-ACTS = Table("acts", 1, ("ds",))
-ASKED = Table("asked", 1, ("ds",))
+LATE_IMPRESSIONS = Table("late_impressions", 1, ("ds",))
+CLICK_COUNTS = Table("click_counts", 1, ("ds",))
+QUERY_COUNTS = Table("query_counts", 1, ("ds",))
 PROPENSITIES = Table("propensities", 1, ("ds",))
 PAIRS = Table("pairs", 2, ("ds",))
 QUERIES = Table("queries", 1, ("ds",))
 QRELS = Table("qrels", 1, ("ds",))
-BERT = Table("bert", 1, ("ds",))
+PRODBERT = Table("prodbert", 1, ("ds",))
 TOWERS = Table("towers", 1, ("ds", "step"))
-NEGATIVES = Table("negatives", 1, ("ds", "towers"))
-EMBEDDINGS = Table("embeddings", 2, ("ds", "towers", "shard"))
-QUANTISER = Table("quantiser", 1, ("ds", "towers"))
-CODES = Table("codes", 1, ("ds", "towers", "shard"))
-INDEX = Table("index", 1, ("ds", "towers"))
-CATEGORIES = Table("categories", 1, ("ds", "towers"))
-MEASURES = Table("measures", 1, ("ds", "towers"))
+NEGATIVES = Table("negatives", 1, ("ds", "space"))
+EMBEDDINGS = Table("embeddings", 2, ("ds", "space", "shard"))
+TRAINED_INDEX = Table("trained_index", 1, ("ds", "space"))
+CODES = Table("codes", 1, ("ds", "space", "shard"))
+INDEX = Table("index", 1, ("ds", "space"))
+CATEGORIES = Table("categories", 1, ("ds", "space"))
+TOWER_METRICS = Table("tower_metrics", 1, ("ds", "space"))
 SWEEP = Table("sweep", 1, ("ds", "study"))
-RANKINGS = Table("rankings", 1, ("ds", "towers"))
-REPORT = Table("report", 1, ("ds", "towers"))
+RANKINGS = Table("rankings", 1, ("ds", "space"))
+REPORT = Table("report", 1, ("ds", "space"))
 # What was deleted, for good.
 RETENTION = Table("retention", 1, ("ds",))
 
@@ -190,29 +190,29 @@ TABLES: dict[str, Table] = {
         CATALOGUE,
         LOG,
         LABELS,
-        TRUTH,
-        RUNS,
-        SEARCHERS,
+        SIMULATED_TRUTH,
+        EXTERNAL_RUNS,
+        QUERY_USERS,
         ITEMS,
         IMPRESSIONS,
-        LATE,
-        ACTS,
-        ASKED,
+        LATE_IMPRESSIONS,
+        CLICK_COUNTS,
+        QUERY_COUNTS,
         PROPENSITIES,
         PAIRS,
         QUERIES,
         QRELS,
-        BERT,
+        PRODBERT,
         TOWERS,
         NEGATIVES,
         EMBEDDINGS,
-        QUANTISER,
+        TRAINED_INDEX,
         CODES,
         INDEX,
         CATEGORIES,
         RANKINGS,
         REPORT,
-        MEASURES,
+        TOWER_METRICS,
         SWEEP,
         RETENTION,
     )

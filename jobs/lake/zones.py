@@ -9,27 +9,27 @@ RAW, JUDGED, DERIVED, MODEL, CATALOGUE, RECORD = ("raw", "judged", "derived", "m
 
 ZONES: dict[str, tuple[str, ...]] = {
     # as people typed it, with who and when
-    RAW: ("log", "truth", "searchers"),
+    RAW: ("log", "simulated_truth", "query_users"),
     # texts that people typed, chosen to be judged; without a client
-    JUDGED: ("labels", "runs"),
+    JUDGED: ("labels", "external_runs"),
     # days made of the log: masked, counted, hashed
     DERIVED: (
         "items",
         "impressions",
-        "late",
-        "acts",
-        "asked",
+        "late_impressions",
+        "click_counts",
+        "query_counts",
         "propensities",
         "pairs",
         "queries",
         "qrels",
         "negatives",
         "rankings",
-        "measures",
+        "tower_metrics",
         "sweep",
     ),
     # what was learnt and built; a moving name may hold it beyond its days
-    MODEL: ("bert", "towers", "embeddings", "quantiser", "codes", "index", "categories", "report"),
+    MODEL: ("prodbert", "towers", "embeddings", "trained_index", "codes", "index", "categories", "report"),
     # the shop's own words
     CATALOGUE: ("catalogue",),
     # addresses and counts of what was deleted
@@ -38,9 +38,9 @@ ZONES: dict[str, tuple[str, ...]] = {
 
 # what is left of people's texts in a table of MODEL
 TYPED = {
-    "bert": "words of queries in the vocabulary",
+    "prodbert": "words of queries in the vocabulary",
     "towers": "golden queries, words of queries in the vocabulary",
-    "quantiser": "vectors of canary queries",
+    "trained_index": "vectors of canary queries",
     "index": "golden queries, words of queries in the vocabulary",
     "report": "queries as examples",
 }
@@ -55,4 +55,6 @@ def zone_of(table: str) -> str:
     for zone, tables in ZONES.items():
         if table in tables:
             return zone
-    raise LookupError(f"{table}: in no zone of jobs/zones.py; say there what it holds of people, so that its days end")
+    raise LookupError(
+        f"{table}: in no zone of jobs/lake/zones.py; say there what it holds of people, so that its days end"
+    )

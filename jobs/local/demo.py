@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs.lake.partitions import ACTS, LABELS, LOG, PAIRS, QRELS, Partition
+from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.local.airflow_env import airflow, airflow_env, prepare
 from jobs.local.stages import Ledger, Stage
 from jobs.local.summary import champion, show, write_summary
@@ -75,8 +75,8 @@ def stages(args: Args) -> list[Stage]:
     past = [
         "items --catalogue catalogue/ds={1} --items items/ds={0}",
         "impressions --log log/ds={0} --impressions impressions/ds={0}",
-        "acts --impressions impressions/ds={0} --late late/ds={0} --items items/ds={0}"
-        + " --acts acts/ds={0} --asked asked/ds={0}",
+        "click_counts --impressions impressions/ds={0} --late_impressions late_impressions/ds={0} --items items/ds={0}"
+        + " --click_counts click_counts/ds={0} --query_counts query_counts/ds={0}",
     ]
     return [
         _batch(
@@ -87,7 +87,7 @@ def stages(args: Args) -> list[Stage]:
         _batch(
             "history",
             [line.format(ds, _source(args, ds)) for ds in days[:-1] for line in past],
-            [ACTS.at(ds=ds) for ds in days[:-1]],
+            [CLICK_COUNTS.at(ds=ds) for ds in days[:-1]],
         ),
         _dag("pairs_daily", conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
         _dag("towers_weekly", weekly, lambda: [*champion()]),
@@ -103,7 +103,10 @@ def _shop(args: Args, ds: str) -> list[str]:
         lines = [f"marketplace {made} --items {args.items} --queries {args.queries}"]
     elif ds == _days(args)[0]:
         lines = [f"labelled --folder {shlex.quote(args.data)} {made}"]
-    return [*lines, f"simulate {made} --log log/ds={ds} --truth truth/ds={ds} --searches {args.searches}"]
+    return [
+        *lines,
+        f"simulate {made} --log log/ds={ds} --simulated_truth simulated_truth/ds={ds} --searches {args.searches}",
+    ]
 
 
 def _source(args: Args, ds: str) -> str:

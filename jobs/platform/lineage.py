@@ -1,6 +1,6 @@
 """The way back from a partition to the log: versions, hashes, code.
 
-python -m jobs lineage index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs lineage index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations

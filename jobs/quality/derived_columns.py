@@ -66,20 +66,20 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "hour": hour("searched_at"),
         "cart_without_click": without("is_cart", "is_click"),
     },
-    "late": {
+    "late_impressions": {
         "days_before_ds": days_before_ds("day"),
         "query_chars": chars("query"),
         "known_of_new_search": without("is_new_search", "is_new"),
         "says_nothing": none_of("is_new", "is_click", "is_cart", "is_purchase"),
     },
-    "acts": {
+    "click_counts": {
         "days_before_ds": days_before_ds("day"),
         "impressions_of_ds": of_ds("impressions", "day"),
         "clicks_of_ds": of_ds("clicks", "day"),
         "carts_of_ds": of_ds("carts", "day"),
         "purchases_of_ds": of_ds("purchases", "day"),
     },
-    "asked": {
+    "query_counts": {
         "days_before_ds": days_before_ds("day"),
         "query_chars": chars("query"),
         "query_is_clean": clean("query"),

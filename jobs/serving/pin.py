@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jobs.lake.alias import has_pointer, read_pointer
-from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, QUANTISER, Partition, Table
+from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
@@ -64,7 +64,7 @@ def main(args: Args) -> dict[str, object]:
 
 def previous_days(args: Args, space: str) -> dict[str, str]:
     """By table, the newest earlier day that is whole in this space, to be taken over; empty where none is."""
-    tables = (EMBEDDINGS, QUANTISER, CODES)
+    tables = (EMBEDDINGS, TRAINED_INDEX, CODES)
     return {f"previous_{table.name}": _newest(args, table, space) for table in tables}
 
 
@@ -74,7 +74,7 @@ def _newest(args: Args, table: Table, space: str) -> str:
     last = date.fromisoformat(args.ds)
     shards = [f"{number}of{args.shards}" for number in range(args.shards)]
     for back in range(1, args.previous_days + 1):
-        at = {"ds": (last - timedelta(days=back)).isoformat(), "towers": space}
+        at = {"ds": (last - timedelta(days=back)).isoformat(), "space": space}
         parts = [table.at(**at, shard=one) for one in shards] if "shard" in table.keys else [table.at(**at)]
         if all(map(_sound, parts)):
             return at["ds"]
@@ -98,7 +98,7 @@ def towers_behind(champion: Pinned) -> Pinned:
     Raises:
         RuntimeError: those towers were trained anew since, so that their space is another.
     """
-    space = champion.partition.values["towers"]
+    space = champion.partition.values["space"]
     found = [source.partition for source in champion.manifest.inputs if source.partition.startswith("towers/")]
     for address in found:
         if (towers := pin(Partition.parse(address))).facts["space_id"] == space:

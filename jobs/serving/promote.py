@@ -1,9 +1,9 @@
 """Move the name `champion` to an index that its report lets pass, or back to an older one.
 
-python -m jobs promote --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs promote --report report/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 python -m jobs promote --to previous                     (roll back, in a second; or --to 3f9c1a: a bundle's id)
 python -m jobs promote --list 1                          (what served, newest first)
-python -m jobs promote --index index/ds=2026-01-30/towers=7f3a5c1e9b2d4a60      (serve this one, judged or not)
+python -m jobs promote --index index/ds=2026-01-30/space=7f3a5c1e9b2d4a60      (serve this one, judged or not)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Args:
     on_stop   when the gate stopped it: keep the champion and say so, or fail (exit 1)
     registry  how MLflow is told, always after the switch: wait for it, background, skip; auto:
               background with --to, else wait
-    tell      1: only tell MLflow what serves now
+    sync_registry  1: only tell MLflow what serves now
     """
 
     report: Partition = NOWHERE
@@ -47,12 +47,12 @@ class Args:
     list: int = 0
     on_stop: str = "keep"
     registry: str = "auto"
-    tell: int = 0
+    sync_registry: int = 0
 
     def __post_init__(self) -> None:
         to = self.to and not self.list
-        if sum(map(bool, (self.report, to, self.index, self.list, self.tell))) != 1:
-            raise ValueError("give one of: report (to promote), to (to roll back), index, list, tell")
+        if sum(map(bool, (self.report, to, self.index, self.list, self.sync_registry))) != 1:
+            raise ValueError("give one of: report (to promote), to (to roll back), index, list, sync_registry")
         if self.attempt and not self.index:
             raise ValueError("attempt goes with index")
         if self.on_stop not in ("fail", "keep"):
@@ -66,7 +66,7 @@ def main(args: Args) -> dict[str, Any]:
     if args.list:
         shown = show(CHAMPION)
         return {**shown, "to": find(read_history(CHAMPION), args.to).id} if args.to else shown
-    if args.tell:
+    if args.sync_registry:
         return {"registry": _tell(read_pointer(CHAMPION), read_history(CHAMPION)[0].why)}
     if args.to:
         return _roll_back(args)
@@ -152,7 +152,7 @@ def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> d
     if telling == "auto":
         telling = "background" if how == ROLLED_BACK else "wait"
     if telling == "background":
-        words = [sys.executable, "-m", "jobs", "promote", "--tell", "1"]
+        words = [sys.executable, "-m", "jobs", "promote", "--sync_registry", "1"]
         nothing = subprocess.DEVNULL
         subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     return {

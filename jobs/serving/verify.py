@@ -1,6 +1,6 @@
 """Check a published bundle as a service would before it takes it, and time it as the service would use it.
 
-python -m jobs verify index/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+python -m jobs verify index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations

@@ -149,6 +149,6 @@ def days_after(before: Partition, ds: str) -> int:
         ValueError: so many that nothing can be held back for it, or it comes first.
     """
     days = (date.fromisoformat(ds) - date.fromisoformat(before.ds)).days
-    if before.name != "truth" or not 1 <= days <= MAX_DAYS:
+    if before.name != "simulated_truth" or not 1 <= days <= MAX_DAYS:
         raise ValueError(f"{before} holds back nothing for {ds}: expected truth of 1 to {MAX_DAYS} days before")
     return days

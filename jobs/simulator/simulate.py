@@ -1,15 +1,15 @@
 """Queries and judgements -> one day of a UBI log, by a documented click model.
 
 python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2026-01-31 \\
-    --log log/ds=2026-01-31 --truth truth/ds=2026-01-31
+    --log log/ds=2026-01-31 --simulated_truth simulated_truth/ds=2026-01-31
 
 Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.simulator.click_model. Result lists: lexical with
 noise, see models.simulator.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
 the query's hash (NULL), all are typed, and the rooms downstream keep the hash's test side out of training. Robots:
 see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days that hand on what they deliver too late:
 
-python -m jobs simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-30
-python -m jobs simulate ... --delayed_frac 0.01 --truth truth/ds=2026-01-31 --before truth/ds=2026-01-30
+python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-30
+python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-31 --before simulated_truth/ds=2026-01-30
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Args:
     """labels          queries with judged items
     catalogue       the items that were judged
     log             output: UBI files of the day, one per application; replaced
-    truth           output: propensities, which events are whose, counts of every planted fault; replaced
+    simulated_truth           output: propensities, which events are whose, counts of every planted fault; replaced
     before          truth of the days before, with commas: what they deliver on this day comes into its log
     layout          of the log: ndjson, or parquet, which has the same records without a line of text
     searches        searches of the day, robots' included
     results         items shown per search at most
     eta             how fast attention falls with rank: P(seen) = rank ** -eta
-    noise           chance that an examined irrelevant item is clicked
+    click_noise           chance that an examined irrelevant item is clicked
     zipf            how unequal queries are: share of the k-th ~ 1 / k ** zipf
     bot_frac        share of searches made by robots
     storm_searches  searches more, of a few robots that ask for the head query within an hour
@@ -68,13 +68,13 @@ class Args:
     labels: Partition
     catalogue: Partition
     log: Partition
-    truth: Partition
+    simulated_truth: Partition
     before: str = ""
     layout: str = "ndjson"
     searches: int = 12_000
     results: int = 20
     eta: float = 1.0
-    noise: float = 0.05
+    click_noise: float = 0.05
     zipf: float = 0.9
     bot_frac: float = 0.02
     storm_searches: int = 0
@@ -94,8 +94,8 @@ class Args:
             raise ValueError("results, engine_items: expected 1 or more; seed: 0 or more")
         if self.layout not in ("ndjson", "parquet"):
             raise ValueError(f"layout={self.layout!r}: expected ndjson or parquet")
-        if self.log.ds != self.truth.ds:
-            raise ValueError(f"{self.truth} is not the day of {self.log}")
+        if self.log.ds != self.simulated_truth.ds:
+            raise ValueError(f"{self.simulated_truth} is not the day of {self.log}")
         for one in self.days_before():
             days_after(one, self.log.ds)
         self.plan()
@@ -110,7 +110,7 @@ class Args:
             self.seed,
             self.log.ds,
             self.results,
-            ClickModel(eta=self.eta, noise=self.noise),
+            ClickModel(eta=self.eta, noise=self.click_noise),
             Crowd(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
             Faults(
                 self.duplicate_frac,
@@ -130,7 +130,7 @@ def main(args: Args) -> dict[str, object]:
     before = [pin(one) for one in args.days_before()]
     inputs = [catalogue, labels, *before]
     made = scene(args.plan(), read_shop(catalogue, labels, args.engine_items, args.seed))
-    with publish(args.log, args, inputs) as out, publish(args.truth, args, inputs) as aside:
+    with publish(args.log, args, inputs) as out, publish(args.simulated_truth, args, inputs) as aside:
         out.simulated = aside.simulated = True
         if args.layout == "parquet":
             facts = _write(made, Records(made), out, aside, before)

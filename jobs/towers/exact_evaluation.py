@@ -2,7 +2,7 @@
 
 python -m jobs tower_metrics --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 \\
-    --measures measures/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --tower_metrics tower_metrics/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
 What an index adds or loses is the business of jobs.evaluation.rankings and jobs.evaluation.report.
 """
@@ -43,7 +43,7 @@ class Args:
     items          the whole catalogue, searched exactly
     queries        their texts and segments
     qrels          judgements; the queries asked are those judged in `split`
-    measures       output; its key towers is the space id of `towers`
+    tower_metrics       output; its key towers is the space id of `towers`
     split          test, or dev while settings are still being chosen, or both as dev,test
     min_relevance  relevance from which a judged item counts as relevant; 0: as the judgements'
                    own scale says, and so for zero_gain
@@ -56,7 +56,7 @@ class Args:
     items: Partition
     queries: Partition
     qrels: Partition
-    measures: Partition
+    tower_metrics: Partition
     split: str = "test"
     min_relevance: float = 0.0
     zero_gain: float = 0.0
@@ -73,12 +73,12 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Search, measure, publish."""
     inputs = [pin(one) for one in (args.towers, args.items, args.queries, args.qrels)]
-    with mlflow_run("measure", args, inputs) as tracked, publish(args.measures, args, inputs) as out:
+    with mlflow_run("tower_metrics", args, inputs) as tracked, publish(args.tower_metrics, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         towers = load_towers(inputs[0])
-        if (space := space_id(towers)) != args.measures.values["towers"]:
+        if (space := space_id(towers)) != args.tower_metrics.values["space"]:
             raise ValueError(
-                f"{args.measures}: {args.towers} has space id {space}; write to {args.measures.having(towers=space)}"
+                f"{args.tower_metrics}: {args.towers} has space id {space}; write to {args.tower_metrics.having(space=space)}"
             )
         towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         catalogue = read_catalogue(inputs[1])
@@ -92,7 +92,7 @@ def main(args: Args) -> dict[str, Any]:
         _log(tracked, told)
     _show(args, told)
     first = {name: round(told[splits[0]]["all"][name][0], 5) for name in HEADLINE}
-    return {"measures": str(args.measures), "split": splits[0], **first}
+    return {"tower_metrics": str(args.tower_metrics), "split": splits[0], **first}
 
 
 def _write(out: Attempt, asked: Questions, found: Measured, columns: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 python -m jobs negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pairs/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
-    --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    --negatives negatives/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
 The whole catalogue is searched, then come the filters of models.mining.star in their order. Memory does not grow with the
 catalogue. Killed, it goes on from the last chunk of items encoded, or block of queries searched.
@@ -148,11 +148,11 @@ def _plateau(args: Args, towers: Pinned) -> None:
 
 def _towers(args: Args, pinned: Pinned) -> TwoTower:
     towers = load_towers(pinned)
-    if (found := space_id(towers)) != args.negatives.values["towers"]:
+    if (found := space_id(towers)) != args.negatives.values["space"]:
         raise ValueError(
-            f"{args.negatives}: {args.towers} has space id {found}; write to {args.negatives.having(towers=found)}"
+            f"{args.negatives}: {args.towers} has space id {found}; write to {args.negatives.having(space=found)}"
         )
-    if args.embeddings and args.embeddings.values["towers"] not in (found, items_space(towers)):
+    if args.embeddings and args.embeddings.values["space"] not in (found, items_space(towers)):
         raise ValueError(
             f"{args.embeddings}: of another space than {args.towers}, whose items stand in {items_space(towers)}"
         )

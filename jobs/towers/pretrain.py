@@ -1,11 +1,11 @@
 """Catalogue and queries -> prodBERT: a BERT that has learnt the shop's language by filling in masked words.
 
-python -m jobs prodbert --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --bert bert/ds=2026-01-31
+python -m jobs prodbert --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --prodbert prodbert/ds=2026-01-31
 python -m jobs prodbert ... --start minilm
 
 Queries of split test are never read, neither for the tokenizer nor for training. After each epoch the model is examined
 on held-out texts: a share of the items, and the queries of split dev; the best epoch is kept. Killed, it goes on from
-its checkpoint. `jobs.towers.train --bert` starts from what is published.
+its checkpoint. `jobs.towers.train --prodbert` starts from what is published.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ MIN_POSITIONS = 128  # of a new BERT: towers may cut later than pre-training did
 class Args:
     """items         catalogue whose texts are read
     queries       those of split train teach, those of split dev examine, those of split test are left alone
-    bert          output
-    start         weights to go on from: minilm (the packaged ones), bert/ds=... (an earlier pre-training), or
+    prodbert          output
+    start         weights to go on from: minilm (the packaged ones), prodbert/ds=... (an earlier pre-training), or
                   a folder in Hugging Face's layout with safetensors; empty: random weights and the shop's own
                   tokenizer
     hidden        width of a new BERT
@@ -72,7 +72,7 @@ class Args:
 
     items: Partition
     queries: Partition
-    bert: Partition
+    prodbert: Partition
     start: str = ""
     hidden: int = 384
     layers: int = 6
@@ -115,12 +115,12 @@ def main(args: Args) -> dict[str, object]:
     inputs = [pin(args.items), pin(args.queries)]
     if args.start.startswith("bert/"):
         inputs.append(pin(Partition.parse(args.start)))
-    with mlflow_run("bert", args, inputs) as tracked, publish(args.bert, args, inputs) as out:
+    with mlflow_run("prodbert", args, inputs) as tracked, publish(args.prodbert, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         reader = Reader(inputs[0], inputs[1], args.max_texts, args.dev_frac)
         torch.manual_seed(args.seed)
         bert, tokenizer = _start(args, inputs, reader)
-        checkpoint = Checkpoint(args.bert, _key(args, inputs, bert, tokenizer))
+        checkpoint = Checkpoint(args.prodbert, _key(args, inputs, bert, tokenizer))
         masker = Masker(tokenizer, args.mask_frac)
         with progress("pretrain: reading", reader.total, "texts") as advance:
             corpus = read_corpus(reader, tokenizer, masker, args.max_tokens, advance)
@@ -133,7 +133,7 @@ def main(args: Args) -> dict[str, object]:
         corpus.count(out, reader)
         out.facts.update(figures)
     checkpoint.remove()
-    return {"bert": str(args.bert), **figures}
+    return {"prodbert": str(args.prodbert), **figures}
 
 
 def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertModel, Tokenizer]:

@@ -10,7 +10,7 @@ from models.training.examples import Sampling
 from models.training.losses import KINDS, Objective
 from models.training.plan import Plan
 
-SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "reuse")
+SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "share_hard_negatives")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Recipe:
     shared            on: queries and items go through the same weights; off: each side has its own
     query_layers      BERT layers of the query tower, the first so many; 0: as many as the item tower's
     matryoshka        prefixes of the vectors that are trained to stand alone, such as 192,96; empty: none
-    cut               keep the first so many dimensions of what was trained; 0: all
+    truncate_dim  keep the first so many dimensions of what was trained; 0: all
     epochs            at most
     patience          epochs without a better dev R@60 before training stops
     batch_size        pairs per step over all processes, each query's negatives being the other pairs' items
@@ -36,19 +36,19 @@ class Recipe:
     margin            of triplet, in cosines
     symmetric         on: items look for their queries too, half of the loss each
     logq              on: popular items count less as in-batch negatives (logQ correction)
-    hardest           of a query's in-batch and uniform negatives only so many, the nearest, count; 0: all
-    uniform           negatives per query drawn from the whole catalogue
+    hardest_k  of a query's in-batch and uniform negatives only so many, the nearest, count; 0: all
+    uniform_negatives  negatives per query drawn from the whole catalogue
     hard_negatives    H, drawn per query and step from its mined list
     in_batch_weight   weight of an in-batch negative in the loss
     uniform_weight    weight of a negative drawn from the catalogue
     hard_weight       weight of a hard negative
     easy_per_hard     easy negatives weigh so many times what the hard ones do; 0: each its own weight
     hard_ramp_frac    share of the steps over which the hard ones' weight rises from 0
-    reuse             on: other queries' hard negatives are negatives too; off: only a query's own
-    crops             made-up queries (a few words of an item) per real pair; 0: none
+    share_hard_negatives  on: other queries' hard negatives are negatives too; off: only a query's own
+    synthetic_queries  made-up queries (a few words of an item) per real pair; 0: none
     trigram_dropout   share of trigrams and words that a text loses in a step
     weight_power      a pair is drawn in proportion to its weight to this power; 0: each once an epoch
-    chunk             texts per pass through BERT (GradCache): memory no longer grows with batch_size; 0: all
+    gradcache_chunk_size  texts per pass through BERT (GradCache): memory no longer grows with batch_size; 0: all
     ema               decay of averaged weights that are judged and kept instead, such as 0.999; 0: none
     precision         of matrix products: auto (bf16 where it is fast), fp32, bf16
     max_steps         stop after so many steps; 0: no limit
@@ -63,7 +63,7 @@ class Recipe:
     shared: str = "on"
     query_layers: int = 0
     matryoshka: str = ""
-    cut: int = 0
+    truncate_dim: int = 0
     epochs: int = 4
     patience: int = 2
     batch_size: int = 2048
@@ -76,19 +76,19 @@ class Recipe:
     margin: float = 0.1
     symmetric: str = "off"
     logq: str = "off"
-    hardest: int = 0
-    uniform: float = 0.0
+    hardest_k: int = 0
+    uniform_negatives: float = 0.0
     hard_negatives: int = 4
     in_batch_weight: float = 1.0
     uniform_weight: float = 1.0
     hard_weight: float = 1.0
     easy_per_hard: float = 0.0
     hard_ramp_frac: float = 0.0
-    reuse: str = "on"
-    crops: float = 0.5
+    share_hard_negatives: str = "on"
+    synthetic_queries: float = 0.5
     trigram_dropout: float = 0.0
     weight_power: float = 0.0
-    chunk: int = 0
+    gradcache_chunk_size: int = 0
     ema: float = 0.0
     precision: str = "auto"
     max_steps: int = 0
@@ -109,8 +109,19 @@ class Recipe:
                 raise ValueError(f"{name}={found!r}: expected one of {known}")
         if min(self.hard_negatives, self.patience) < 1:
             raise ValueError("hard_negatives and patience must be > 0")
-        if min(self.crops, self.weight_power, self.uniform, self.chunk, self.bert_lr_frac) < 0:
-            raise ValueError("crops, weight_power, uniform, chunk and bert_lr_frac must be >= 0")
+        if (
+            min(
+                self.synthetic_queries,
+                self.weight_power,
+                self.uniform_negatives,
+                self.gradcache_chunk_size,
+                self.bert_lr_frac,
+            )
+            < 0
+        ):
+            raise ValueError(
+                "synthetic_queries, weight_power, uniform_negatives, gradcache_chunk_size and bert_lr_frac must be >= 0"
+            )
         if not 0.0 <= self.trigram_dropout < 1.0:
             raise ValueError(f"trigram_dropout={self.trigram_dropout}: must be 0 or more, below 1")
         self.plan(first=True, mined=True)
@@ -150,10 +161,10 @@ class Recipe:
             sampling=Sampling(
                 self.batch_size,
                 self.seed,
-                self.crops,
+                self.synthetic_queries,
                 self.trigram_dropout,
                 self.hard_negatives if mined else 0,
-                self.uniform,
+                self.uniform_negatives,
             ),
             objective=Objective(
                 self.loss,
@@ -162,8 +173,8 @@ class Recipe:
                 self.margin,
                 self.symmetric == "on",
                 self.logq == "on",
-                self.hardest,
-                self.reuse == "on",
+                self.hardest_k,
+                self.share_hard_negatives == "on",
                 self.in_batch_weight,
                 self.uniform_weight,
                 self.hard_weight,
@@ -175,7 +186,7 @@ class Recipe:
             trigram_lr=lr,
             matryoshka=self.prefixes(),
             max_steps=self.max_steps,
-            chunk=self.chunk,
+            chunk=self.gradcache_chunk_size,
             ema=self.ema,
             precision=self.precision,
         )

@@ -3,7 +3,7 @@
 python -m jobs towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --towers towers/ds=2026-01-31/step=in_batch
 python -m jobs towers ... --start towers/ds=2026-01-31/step=in_batch \\
-    --negatives negatives/ds=2026-01-31/towers=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
+    --negatives negatives/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
 torchrun --nproc-per-node=8 -m jobs towers ...
 
 Only pairs of split train teach, and of the queries' texts only theirs reach the tokenizer. After each epoch the
@@ -55,7 +55,7 @@ class Args(Recipe):
     fallback   on: the towers of `start` stay unless an epoch surely betters their dev R@60; off: the
                best epoch is kept, be it worse
     negatives  mined with `start`; empty: in-batch negatives only
-    bert       a BERT that jobs.towers.pretrain made; empty: the preset's own
+    prodbert       a BERT that jobs.towers.pretrain made; empty: the preset's own
     """
 
     pairs: Partition
@@ -66,7 +66,7 @@ class Args(Recipe):
     restart: str = "off"
     fallback: str = "on"
     negatives: Partition = NOWHERE
-    bert: Partition = NOWHERE
+    prodbert: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +85,7 @@ class Args(Recipe):
 def main(args: Args) -> dict[str, object] | None:
     """Train, keep the best epoch, publish; the first process alone answers."""
     with processes() as team:
-        given = {name: getattr(args, name) for name in ("pairs", "queries", "items", "start", "negatives", "bert")}
+        given = {name: getattr(args, name) for name in ("pairs", "queries", "items", "start", "negatives", "prodbert")}
         # pinned once, for all processes
         inputs = team.told({name: pin(one) for name, one in given.items() if one and not team.rank})
         if team.rank:
@@ -106,7 +106,7 @@ def _lead(args: Args, inputs: Inputs, team: Team) -> dict[str, object]:
         best = trainer.run(measure_first=args.goes_on and args.fallback == "on")
         facts = costs(training, judge, learning)
         tracked.measures(facts)
-        write(out, shortened(training.towers, args.cut), trainer, learning)
+        write(out, shortened(training.towers, args.truncate_dim), trainer, learning)
         out.facts.update(**facts, plateau=trainer.plateau)
     checkpoint.remove()
     # what a sweep tries is nobody's candidate
@@ -141,8 +141,8 @@ def _towers(args: Args, inputs: Inputs, learning: Learning) -> TwoTower:
         return load_towers(inputs["start"])
     config = args.config(str(inputs["items"].facts.get("text_template", "title")))
     torch.manual_seed(args.seed)
-    if args.bert:
-        return pretrained(inputs["bert"], config)
+    if args.prodbert:
+        return pretrained(inputs["prodbert"], config)
     if args.preset == "minilm":
         return pretrained("minilm", config)
     return TwoTower(config, train_tokenizer(_to_read(learning), config.vocabulary))
@@ -151,13 +151,13 @@ def _towers(args: Args, inputs: Inputs, learning: Learning) -> TwoTower:
 def _is_pretrained(args: Args, inputs: Inputs) -> bool:
     """Whether the towers' BERT comes from somewhere: by these flags, or by those that made `start`."""
     made_with = inputs["start"].manifest.args if args.goes_on else {}
-    preset, bert = (made_with.get(name, getattr(args, name)) for name in ("preset", "bert"))
+    preset, bert = (made_with.get(name, getattr(args, name)) for name in ("preset", "prodbert"))
     return preset == "minilm" or bool(bert)
 
 
 def _check_space(args: Args, start: TwoTower) -> None:
     """Negatives are the nearest of the very towers that training starts from."""
-    if args.negatives.values["towers"] != space_id(start):
+    if args.negatives.values["space"] != space_id(start):
         raise ValueError(
             f"{args.negatives}: mined in another space than that of {args.start}, {space_id(start)};"
             " run jobs.towers.mine with these towers"

@@ -54,8 +54,8 @@ class Limits:
     margin: a mean may be lower than the champion's by this much, absolute (0.01 = one point), segment_margin: a
     segment's; what is lost beyond is put to the test. alpha: of these tests, over all means together, and over all
     segments; min_support: queries below which a segment is not tested.
-    max_times: latency and memory, in times the champion's; slack_ms: latency that is always tolerated, for
-    on a shared machine a millisecond is noise. noise: spread of a mean over trainings that differ in their
+    max_cost_ratio: latency and memory, in times the champion's; slack_ms: latency that is always tolerated, for
+    on a shared machine a millisecond is noise. seed_noise: spread of a mean over trainings that differ in their
     seed alone; what a margin below it stops is chance.
     """
 
@@ -66,11 +66,11 @@ class Limits:
     min_index_recall: float = 0.95
     min_canaries_frac: float = 0.99
     min_size_frac: float = 0.9
-    max_times: float = 1.5
+    max_cost_ratio: float = 1.5
     slack_ms: float = 1.0
-    noise: float = 0.0
+    seed_noise: float = 0.0
 
     @property
     def tolerated(self) -> float:
         """Loss that stops nobody: the margin, or the noise of seeds where that is larger."""
-        return max(self.margin, self.noise)
+        return max(self.margin, self.seed_noise)

@@ -62,7 +62,7 @@ def held(challenger: Evidence, champion: Evidence, limits: Limits) -> list[Check
         )
     ]
     if champion.p99_ms:
-        most = limits.max_times * champion.p99_ms + limits.slack_ms
+        most = limits.max_cost_ratio * champion.p99_ms + limits.slack_ms
         checks.append(
             Check(
                 "search on one thread, p99",
@@ -75,7 +75,7 @@ def held(challenger: Evidence, champion: Evidence, limits: Limits) -> list[Check
     if champion.bytes and champion.indexed:
         # a catalogue that grew may weigh more: it is the item that must not
         now, was = (one.bytes / max(1, one.indexed) for one in (challenger, champion))
-        most = limits.max_times * was
+        most = limits.max_cost_ratio * was
         checks.append(
             Check(
                 "index in memory, bytes an item",

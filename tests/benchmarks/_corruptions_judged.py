@@ -71,7 +71,7 @@ def of_late() -> list[Corruption]:
         ("late rows lost", "90%", lost(0.9)),
         ("raw client ids", "1 late row", values(client_id="ala@example.com")(0)),
     ]
-    return [Corruption("late", *one) for one in faults]
+    return [Corruption("late_impressions", *one) for one in faults]
 
 
 def of_propensities() -> list[Corruption]:

@@ -140,7 +140,9 @@ def of_log() -> list[Corruption]:
     )
     plant("made of an earlier day's log", ("1 day", stale(1)))
     plant("made of a later day's log", ("1 day", stale(-1)))
-    plant("rows lost in adding up", ("1%", lost(0.01)), ("10%", lost(0.1)), table="acts")
-    plant("added up twice", ("clicks", mapped("clicks", lambda c: c * 2)(1)), ("rows", doubled(1)), table="acts")
-    plant("searches added up twice", ("all", mapped("searches", lambda n: n * 2)(1)), table="asked")
+    plant("rows lost in adding up", ("1%", lost(0.01)), ("10%", lost(0.1)), table="click_counts")
+    plant(
+        "added up twice", ("clicks", mapped("clicks", lambda c: c * 2)(1)), ("rows", doubled(1)), table="click_counts"
+    )
+    plant("searches added up twice", ("all", mapped("searches", lambda n: n * 2)(1)), table="query_counts")
     return found

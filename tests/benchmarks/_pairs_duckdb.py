@@ -14,8 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from jobs.datasets import click_counts as acts
-from jobs.datasets import pairs, propensities
+from jobs.datasets import click_counts, pairs, propensities
 from jobs.ingest import impressions
 from jobs.ingest.attribution import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
 from jobs.lake.partitions import IMPRESSIONS, ITEMS, LOG
@@ -75,7 +74,7 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
     keep(engine, "log_lines", settings.lines() | {"max_ordinal": MAX_ORDINAL})
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})
     keep(engine, "visits", rules)
-    keep(engine, "searchers", people)
+    keep(engine, "query_users", people)
     keep(engine, "common_queries", people)
     keep(engine, "admitted", {"ds": ds})
     zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
@@ -93,11 +92,11 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     engine.execute(
         f"CREATE VIEW asked_searches AS SELECT search_id, query_id, query, DATE '{ds}' AS day FROM impressions"
     )
-    keep(engine, "acts", {"max_item_votes": acts.Args.max_item_votes})
-    keep(engine, "asked", {})
-    export(engine, "acts", folder)
+    keep(engine, "click_counts", {"max_item_votes": click_counts.Args.max_item_votes})
+    keep(engine, "query_counts", {})
+    export(engine, "click_counts", folder)
     since = {"first_day": first_day(ds, pairs.Args.window_days)}
-    clicks = engine.execute("SELECT SUM(clicks) FROM acts").fetchall()[0][0]
+    clicks = engine.execute("SELECT SUM(clicks) FROM click_counts").fetchall()[0][0]
     below = propensities.sample(int(clicks), propensities.Args.sample_clicks)[1]
     sampled = {"max_position": propensities.Args.positions, "sample_below": below, **since}
     rows = duck.rows_of(engine, "exposures", sampled)
@@ -113,8 +112,8 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     names = (
         "min_clicks",
         "max_weight",
-        "cart_worth",
-        "purchase_worth",
+        "cart_weight",
+        "purchase_weight",
         "half_life_days",
         "topic_depth",
         "min_topic_frac",

@@ -17,10 +17,20 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.datasets import click_counts as acts
-from jobs.datasets import pairs, propensities, queries
+from jobs.datasets import click_counts, pairs, propensities, queries
 from jobs.ingest import impressions, items
-from jobs.lake.partitions import ACTS, ASKED, CATALOGUE, IMPRESSIONS, ITEMS, LATE, LOG, PAIRS, PROPENSITIES, QUERIES
+from jobs.lake.partitions import (
+    CATALOGUE,
+    CLICK_COUNTS,
+    IMPRESSIONS,
+    ITEMS,
+    LATE_IMPRESSIONS,
+    LOG,
+    PAIRS,
+    PROPENSITIES,
+    QUERIES,
+    QUERY_COUNTS,
+)
 from jobs.lake.read import pin, read_table
 from jobs.platform.spark import spark_session
 from jobs.quality import expect
@@ -43,13 +53,13 @@ def main(ds: str) -> None:
 
 
 def _chain(ds: str) -> dict[str, Any]:
-    log, shown, late, sums = LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ACTS.at(ds=ds)
-    offers, asked, named = ITEMS.at(ds=ds), ASKED.at(ds=ds), QUERIES.at(ds=ds)
+    log, shown, late, sums = LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), LATE_IMPRESSIONS.at(ds=ds), CLICK_COUNTS.at(ds=ds)
+    offers, asked, named = ITEMS.at(ds=ds), QUERY_COUNTS.at(ds=ds), QUERIES.at(ds=ds)
     law, out = PROPENSITIES.at(ds=ds), PAIRS.at(ds=ds)
     items.main(items.Args(CATALOGUE.at(ds=ds), offers))
     steps: dict[str, Callable[[], object]] = {
         "impressions": lambda: impressions.main(impressions.Args(log, shown)),
-        "acts": lambda: acts.main(acts.Args(shown, late, offers, sums, asked)),
+        "click_counts": lambda: click_counts.main(click_counts.Args(shown, late, offers, sums, asked)),
         "propensities": lambda: propensities.main(propensities.Args(sums, law)),
         "queries": lambda: queries.main(queries.Args(named, asked)),
         "pairs": lambda: pairs.main(pairs.Args(out, sums, offers, named, law)),

@@ -135,9 +135,9 @@ class Shop:
         more = np.random.default_rng([self.seed, number, 1])
         learnt = tables.pairs(window, set(ids))
         found = {
-            "late": tables.late(self.window[-2] if number else shown, day, more),
-            "acts": tables.acts(shown, day),
-            "asked": tables.asked(shown, day),
+            "late_impressions": tables.late(self.window[-2] if number else shown, day, more),
+            "click_counts": tables.click_counts(shown, day),
+            "query_counts": tables.asked(shown, day),
             "queries": tables.queries(window),
             "propensities": tables.propensities(window, more),
             "qrels": tables.qrels(learnt),

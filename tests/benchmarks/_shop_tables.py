@@ -17,7 +17,7 @@ LATE_FRAC, LABELLED, NEGATIVES = 0.01, 300, 8
 PAIR = ["query_id", "item_id"]
 
 
-def acts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
+def click_counts(shown: pd.DataFrame, day: date) -> pd.DataFrame:
     """The day's sums."""
     grouped = shown.groupby(["query_id", "item_id", "position"])
     found = grouped.agg(

@@ -37,11 +37,11 @@ HISTORY_DAYS, CLEAN_DAYS = 28, 30
 INPUTS = {
     "items": "catalogue",
     "impressions": "log",
-    "late": "log",
-    "acts": "impressions",
-    "asked": "impressions",
+    "late_impressions": "log",
+    "click_counts": "impressions",
+    "query_counts": "impressions",
     "queries": "impressions",
-    "propensities": "acts",
+    "propensities": "click_counts",
     "qrels": "queries",
     "negatives": "queries",
     "pairs": "queries",
@@ -59,7 +59,7 @@ class Args:
 
 def at(table: str, ds: str) -> Partition:
     """The partition of a day."""
-    known = {"ds": ds, "towers": TOWERS, "shard": SHARD}
+    known = {"ds": ds, "space": TOWERS, "shard": SHARD}
     return TABLES[table].at(**{key: known[key] for key in TABLES[table].keys})
 
 

@@ -1,6 +1,6 @@
 """ROOM=gate: regressions and improvements planted in the values of a real report, and what the gate says of each.
 
-    NIGHTSHELF_LAKE=... python -m tests.benchmarks.gate --report report/ds=2026-01-31/towers=7f3a5c1e9b2d4a60
+    NIGHTSHELF_LAKE=... python -m tests.benchmarks.gate --report report/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
 The champion is the report's own index, as it was measured; the challenger is the same with something planted. Damage to
 a bundle's files (lost items, shuffled ids, swapped towers) is planted in real bundles by tests/jobs/test_serving.py.

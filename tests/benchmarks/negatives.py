@@ -30,7 +30,7 @@ from tests.benchmarks._compare import compare
 from tests.jobs.towers.classroom import Args
 
 ITEMS, DIM, WINDOW = 100_000, 128, Window(10, 200, 8)
-AT = NEGATIVES.at(ds="2026-01-31", towers="0" * 16)
+AT = NEGATIVES.at(ds="2026-01-31", space="0" * 16)
 CENTRES, LATENT = 2_000, 48
 
 

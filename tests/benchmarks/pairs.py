@@ -3,7 +3,7 @@
     python -m tests.benchmarks.pairs --events 1000000,10000000
 
 The log is simulated, in Parquet, with robots, late and doubled events, a head query that everybody types and a storm of
-searches for it. Each side is a process of its own and starts from the log's files; it ends with impressions, acts, queries
+searches for it. Each side is a process of its own and starts from the log's files; it ends with impressions, click_counts, queries
 and pairs in files. Their digests must be equal. One JSON line a size: log lines a second of both, their peak memory, the share
 that Great Expectations adds to ours and what memory it needs, the longest task against the median of its stage (time, rows); at the end the slope.
 """
@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, SIMULATED_TRUTH
 from jobs.lake.read import pin
 from jobs.simulator import marketplace, simulate
 from tests.benchmarks._compare import tell
@@ -91,7 +91,7 @@ def _size(folder: Path, events: int, memory: str) -> tuple[dict[str, Any], dict[
 
 
 def _day(events: int) -> Any:
-    catalogue, labels, log, truth = (t.at(ds=DS) for t in (CATALOGUE, LABELS, LOG, TRUTH))
+    catalogue, labels, log, truth = (t.at(ds=DS) for t in (CATALOGUE, LABELS, LOG, SIMULATED_TRUTH))
     try:
         return pin(log)
     except LookupError:

@@ -15,9 +15,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from jobs.datasets import click_counts as acts
+from jobs.datasets import click_counts
 from jobs.ingest import impressions
-from jobs.lake.partitions import ACTS, ASKED, CATALOGUE, IMPRESSIONS, ITEMS, LABELS, LATE, LOG, TRUTH, Partition
+from jobs.lake.partitions import (
+    CATALOGUE,
+    CLICK_COUNTS,
+    IMPRESSIONS,
+    ITEMS,
+    LABELS,
+    LATE_IMPRESSIONS,
+    LOG,
+    QUERY_COUNTS,
+    SIMULATED_TRUTH,
+    Partition,
+)
 from jobs.lake.read import pin, read_table
 from jobs.platform.spark import spark_session
 from jobs.simulator import marketplace, simulate
@@ -42,7 +53,7 @@ def main() -> None:
 
 
 def _day(seed: int, ds: str) -> None:
-    catalogue, labels, log, truth = (t.at(ds=ds) for t in (CATALOGUE, LABELS, LOG, TRUTH))
+    catalogue, labels, log, truth = (t.at(ds=ds) for t in (CATALOGUE, LABELS, LOG, SIMULATED_TRUTH))
     marketplace.main(marketplace.Args(catalogue, labels, items=30_000, queries=4_000, seed=seed))
     simulate.main(
         simulate.Args(labels, catalogue, log, truth, searches=SEARCHES, bot_frac=BOT_FRAC, layout="parquet", seed=seed)
@@ -81,9 +92,13 @@ def _farms(ds: str, known: pd.DataFrame) -> None:
 
     items_job.main(items_job.Args(CATALOGUE.at(ds=ds), items))
     votes = {}
-    for cap in (acts.Args.max_item_votes, NO_CAP):
-        out = ACTS.at(ds=ds)
-        acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), items, out, ASKED.at(ds=ds), cap))
+    for cap in (click_counts.Args.max_item_votes, NO_CAP):
+        out = CLICK_COUNTS.at(ds=ds)
+        click_counts.main(
+            click_counts.Args(
+                IMPRESSIONS.at(ds=ds), LATE_IMPRESSIONS.at(ds=ds), items, out, QUERY_COUNTS.at(ds=ds), cap
+            )
+        )
         rows = read_table(pin(out), ["item_id", "clicks"]).to_pandas()
         votes[cap] = int(rows.loc[rows["item_id"].isin(targets), "clicks"].sum())
     clicks = read_table(pin(IMPRESSIONS.at(ds=ds)), ["item_id", "is_click"]).to_pandas()
@@ -92,7 +107,7 @@ def _farms(ds: str, known: pd.DataFrame) -> None:
             "name": f"day {ds}: clicks on items that farms push",
             "items": len(targets),
             "clicks": int(clicks.loc[clicks["item_id"].isin(targets), "is_click"].sum()),
-            "votes_capped": votes[acts.Args.max_item_votes],
+            "votes_capped": votes[click_counts.Args.max_item_votes],
             "votes_uncapped": votes[NO_CAP],
         }
     )

@@ -52,14 +52,14 @@ def pulled(task_ids: str) -> dict[str, object]:
     if task_ids == "find":
         return {"to": "3f9c1a2b4d5e"}
     if task_ids == "report":
-        return {"report": "report/ds=2026-01-31/towers=3333333333333333", "verdict": "pass", "summary": "| arm |"}
+        return {"report": "report/ds=2026-01-31/space=3333333333333333", "verdict": "pass", "summary": "| arm |"}
     step = {"pin_in_batch": "in_batch", "pin_adore": "adore"}.get(task_ids, "star")
     return {
         "towers": f"towers/ds=2026-01-31/step={step}",
         "space": SPACES[task_ids],
         "items_space": SPACES["pin" if task_ids == "pin_adore" else task_ids],
-        "champion": "index/ds=2026-01-30/towers=3333333333333333",
-        **{f"previous_{name}": "2026-01-29" for name in ("embeddings", "quantiser", "codes")},
+        "champion": "index/ds=2026-01-30/space=3333333333333333",
+        **{f"previous_{name}": "2026-01-29" for name in ("embeddings", "trained_index", "codes")},
     }
 
 

@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from jobs.ingest import land
-from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH, Partition
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, SIMULATED_TRUTH, Partition
 from jobs.lake.read import pin
 from jobs.local import up
 from jobs.local.airflow_env import airflow, airflow_env, url
@@ -55,13 +55,13 @@ def main() -> None:
 def _deliver(number: int, ds: str) -> None:
     catalogue, labels = CATALOGUE.at(ds=ds), LABELS.at(ds=ds)
     marketplace.main(marketplace.Args(catalogue, labels, items=3_000, queries=600))
-    before = ",".join(str(TRUTH.at(ds=one)) for one in DAYS[max(0, number - 3) : number])
+    before = ",".join(str(SIMULATED_TRUTH.at(ds=one)) for one in DAYS[max(0, number - 3) : number])
     simulate.main(
         simulate.Args(
             labels,
             catalogue,
             LOG.at(ds=ds),
-            TRUTH.at(ds=ds),
+            SIMULATED_TRUTH.at(ds=ds),
             before=before,
             seed=number,
             searches=SEARCHES * (3 if ds == TRIPLED else 1),

@@ -22,7 +22,7 @@ from tests.dags.spark_cluster import Cluster, spark_cluster
 DS = "2026-01-31"
 SHOP = f"""
 marketplace --catalogue catalogue/ds={DS} --labels labels/ds={DS} --items 600 --queries 300
-simulate --labels labels/ds={DS} --catalogue catalogue/ds={DS} --log log/ds={DS} --truth truth/ds={DS} --searches 1500
+simulate --labels labels/ds={DS} --catalogue catalogue/ds={DS} --log log/ds={DS} --simulated_truth simulated_truth/ds={DS} --searches 1500
 """
 # JVMs that live for a few seconds never earn back their second compiler
 CONF = """
@@ -31,8 +31,18 @@ spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
 spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
 """
 FORM = {"ds": DS, "labels_ds": DS, "min_searchers": 2}
-JOBS_ON_SPARK = ("items", "impressions", "acts", "propensities", "queries", "pairs", "qrels")
-MADE = ("items", "impressions", "late", "acts", "asked", "propensities", "queries", "pairs", "qrels")
+JOBS_ON_SPARK = ("items", "impressions", "click_counts", "propensities", "queries", "pairs", "qrels")
+MADE = (
+    "items",
+    "impressions",
+    "late_impressions",
+    "click_counts",
+    "query_counts",
+    "propensities",
+    "queries",
+    "pairs",
+    "qrels",
+)
 # lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
 MIDDLE = f"impressions_v1/ds={DS}/attempts/*/_tables/searches/*.parquet"
 
@@ -88,8 +98,8 @@ def _commands() -> list[str]:
     """What the DAG's tasks call, for one process on local[*]."""
     tasks = load("pairs_daily").topological_sort()
     filled = [rendered(task, FORM) for task in tasks]
-    words = [one.argv[2:] for one in filled if type(one).__name__ == "JobOperator"]
-    return [shlex.join([name.removeprefix("jobs."), *flags]) for name, *flags in words]
+    words = [one.argv[3:] for one in filled if type(one).__name__ == "JobOperator"]
+    return [shlex.join(command) for command in words]
 
 
 def _day(more: dict[str, str]) -> None:

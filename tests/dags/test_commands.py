@@ -7,12 +7,12 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
+from jobs.lake.commands import module_of
 from jobs.platform import cli
 from tests.dags import rendering
 from tests.dags.conftest import Golden
@@ -89,10 +89,11 @@ def test_commands_are_the_recorded_ones(
 def test_every_command_is_understood_by_its_job(dag_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown, missing or misspelt flag, or a value out of range, ends cli.parse with an error."""
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "local")
-    for task_id, (python, m, module, *flags) in commands(load(dag_id)).items():
-        assert (python, m) == ("python", "-m"), task_id
-        assert find_spec(module) is not None, f"{task_id}: there is no {module}"
-        args = cli.parse(importlib.import_module(module).Args, flags)
+    for task_id, (*start, command, flags) in (
+        (task_id, (*words[:4], words[4:])) for task_id, words in commands(load(dag_id)).items()
+    ):
+        assert start == ["python", "-m", "jobs"], task_id
+        args = cli.parse(importlib.import_module(module_of(command)).Args, flags)
         given = dict(zip(flags[::2], flags[1::2], strict=True))
         assert {str(getattr(args, flag[2:])) for flag in given} == {
             str(type(getattr(args, flag[2:]))(text)) if not text.count("/") else text
@@ -119,7 +120,7 @@ def test_a_run_says_its_day_in_one_of_three_ways(
 ) -> None:
     task = load("pairs_daily").get_task("items")
     found = rendered(task, params, key, logical)
-    assert found.argv[3:7] == ["--catalogue", f"catalogue/ds={day}", "--items", f"items/ds={day}"]
+    assert found.argv[4:8] == ["--catalogue", f"catalogue/ds={day}", "--items", f"items/ds={day}"]
 
 
 @pytest.mark.parametrize(
@@ -192,15 +193,15 @@ def test_pods_ask_for_a_gpu_where_the_job_wants_one(monkeypatch: pytest.MonkeyPa
     assert wants["towers_star"] and wants["negatives"] and wants["embeddings_0"]
     assert not wants["report"]
     assert json.dumps(dag.get_task("report").given["cmds"]) == '["python", "-m", "jobs"]'
-    assert not wants["quantiser"] and not wants["codes_0"]
+    assert not wants["trained_index"] and not wants["codes_0"]
 
 
 def test_quantiser_and_codes_are_given_a_gpu_where_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
     with_pods(monkeypatch)
     monkeypatch.setenv("NIGHTSHELF_RUNNER", "kubernetes")
-    monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", "towers,quantiser,codes")
+    monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", "towers,trained_index,codes")
     dag = load("towers_weekly")
-    for name, wants in (("quantiser", True), ("codes_0", True), ("embeddings_0", False)):
+    for name, wants in (("trained_index", True), ("codes_0", True), ("embeddings_0", False)):
         task = dag.get_task(name)
         assert bool(task.given["container_resources"]) is wants
         assert (task.pool == "gpu") is wants
@@ -223,11 +224,11 @@ def test_an_unknown_runner_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_person_is_asked_where_the_form_says_so_and_the_gate_let_it_pass(
     approve: int, verdict: str, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"report": "report/ds=2026-01-31/towers=3", "verdict": verdict, "summary": "| arm |"}
+    told = {"report": "report/ds=2026-01-31/space=3", "verdict": verdict, "summary": "| arm |"}
     monkeypatch.setattr(rendering, "pulled", lambda task_ids: told)
     task = rendered(load("index_nightly").get_task("approve"), {"approve": approve})
     assert task.asked == asked
-    assert "report/ds=2026-01-31/towers=3" in task.subject and task.body == "| arm |"
+    assert "report/ds=2026-01-31/space=3" in task.subject and task.body == "| arm |"
     assert task.defaults == ["Reject"], "without an answer the index in service stays"
     if asked == "0":
         assert task.execute({}) is None
@@ -235,6 +236,6 @@ def test_a_person_is_asked_where_the_form_says_so_and_the_gate_let_it_pass(
 
 def test_a_shops_own_rankings_are_read_where_it_delivers_them() -> None:
     task = load("index_nightly").get_task("rankings")
-    for given, words in ((0, ""), (1, "runs/ds=2026-01-31")):
-        argv = rendered(task, {"runs": given}).argv
-        assert argv[argv.index("--runs") + 1] == words
+    for given, words in ((0, ""), (1, "external_runs/ds=2026-01-31")):
+        argv = rendered(task, {"external_runs": given}).argv
+        assert argv[argv.index("--external_runs") + 1] == words

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dags import forms
+from jobs.lake.commands import module_of
 from tests.dags.rendering import DAGS, load
 
 JOB = '''
@@ -43,6 +44,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (package / "invented.py").write_text("raise RuntimeError('imported')\n" + JOB, encoding="utf-8")
     (package / "bare.py").write_text("x = 1\n", encoding="utf-8")
     monkeypatch.setattr(import_module("jobs"), "__path__", [str(package)])
+    monkeypatch.setattr(forms, "module_of", lambda command: f"jobs.{command}")
     forms.fields.cache_clear()
 
 
@@ -61,7 +63,7 @@ def test_a_job_or_field_that_is_not_there_is_an_error(job: None) -> None:
         forms.fields("nothing")
     with pytest.raises(LookupError, match="jobs.bare: no class Args"):
         forms.fields("bare")
-    with pytest.raises(LookupError, match="jobs.invented: Args has no log, other with a default"):
+    with pytest.raises(LookupError, match="invented: Args has no log, other with a default"):
         forms.form("invented", "Window", lr={}, log={}, other={})
 
 
@@ -71,11 +73,11 @@ def test_a_params_value_is_the_default_of_every_job_it_is_passed_to(dag_id: str)
     dag = load(dag_id)
     for task in dag.tasks:
         words = list(getattr(task, "argv", []))
-        if len(words) < 3 or words[1] != "-m":
+        if len(words) < 4 or words[1:3] != ["-m", "jobs"]:
             continue
-        args = import_module(words[2]).Args
+        args = import_module(module_of(words[3])).Args
         defaults = {field.name: field.default for field in dataclasses.fields(args)}
-        for flag, value in zip(words[3::2], words[4::2], strict=True):
+        for flag, value in zip(words[4::2], words[5::2], strict=True):
             name = flag[2:]
             if value == f"{{{{ params.{name} }}}}":
                 assert defaults[name] == dag.params[name], f"{task.task_id} {flag}"

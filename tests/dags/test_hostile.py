@@ -44,7 +44,7 @@ def test_a_partition_key_that_is_no_day_is_refused_by_the_job_and_makes_nothing(
     monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
     task = load("pairs_daily").get_task("wait")
     argv = rendered(task, {}, partition_key=text).argv
-    assert argv[4] == f"log/ds={text},catalogue/ds={text}"  # rendered once, never twice
+    assert argv[5] == f"log/ds={text},catalogue/ds={text}"  # rendered once, never twice
     said: list[str] = []
     with pytest.raises(JobRefused, match="exit code 2, not tried again"):
         JobProcess(argv, {}).run(said.append)
@@ -65,7 +65,7 @@ def test_the_form_refuses_a_bundle_that_is_none(text: str) -> None:
 @pytest.mark.parametrize(("to", "word"), [("", "previous"), ("3f9c1a", "3f9c1a")])
 def test_an_empty_form_goes_back_to_the_bundle_before(to: str, word: str) -> None:
     argv = rendered(load("rollback").get_task("find"), {"to": to}).argv
-    assert argv[3:] == ["--list", "1", "--to", word]
+    assert argv[4:] == ["--list", "1", "--to", word]
 
 
 def test_a_number_is_a_number() -> None:

@@ -20,11 +20,11 @@ from jobs.lake.partitions import (
     INDEX,
     ITEMS,
     QRELS,
-    QUANTISER,
     QUERIES,
     RANKINGS,
     REPORT,
     TOWERS,
+    TRAINED_INDEX,
     Partition,
 )
 from jobs.lake.publish import publish
@@ -62,26 +62,26 @@ class Shop:
     qrels: Partition = field(default_factory=lambda: QRELS.at(ds=DS))
 
     def embeddings(self, shard: str = "0of2") -> Partition:
-        return EMBEDDINGS.at(ds=DS, towers=self.space, shard=shard)
+        return EMBEDDINGS.at(ds=DS, space=self.space, shard=shard)
 
     def codes(self, shard: str = "0of2") -> Partition:
-        return CODES.at(ds=DS, towers=self.space, shard=shard)
+        return CODES.at(ds=DS, space=self.space, shard=shard)
 
     @property
-    def quantiser(self) -> Partition:
-        return QUANTISER.at(ds=DS, towers=self.space)
+    def trained_index(self) -> Partition:
+        return TRAINED_INDEX.at(ds=DS, space=self.space)
 
     @property
     def index(self) -> Partition:
-        return INDEX.at(ds=DS, towers=self.space)
+        return INDEX.at(ds=DS, space=self.space)
 
     @property
     def rankings(self) -> Partition:
-        return RANKINGS.at(ds=DS, towers=self.space)
+        return RANKINGS.at(ds=DS, space=self.space)
 
     @property
     def report(self) -> Partition:
-        return REPORT.at(ds=DS, towers=self.space)
+        return REPORT.at(ds=DS, space=self.space)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ SPARK_ALONE = {"items"}
 SHOWN = ", ".join(f"{column} {kind}" for column, kind in TABLES["impressions"].columns.items())
 VIEWS = {
     name: ", ".join(f"{column} {kind}" for column, kind in TABLES[name].columns.items())
-    for name in ("acts", "asked", "items", "propensities", "qrels", "queries", "searchers")
+    for name in ("click_counts", "query_counts", "items", "propensities", "qrels", "queries", "query_users")
 } | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
@@ -55,7 +55,7 @@ VIEWS = {
     ),
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
     "searches": (
-        "search_id STRING, lines BIGINT, records BIGINT, impressions BIGINT, events BIGINT, acts BIGINT,"
+        "search_id STRING, lines BIGINT, records BIGINT, impressions BIGINT, events BIGINT, click_counts BIGINT,"
         " searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),

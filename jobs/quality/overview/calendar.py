@@ -55,7 +55,7 @@ def fields(board: Board) -> dict[str, list[Field]]:
 def added_by(board: Board) -> dict[str, list[tuple[str, int]]]:
     """Day -> (day of the log, rows) of later logs that added to it."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for ds, one in board.of("late"):
+    for ds, one in board.of("late_impressions"):
         for day, rows in one["stated"]["days_changed"].items() if "stated" in one else ():
             found.setdefault(day, []).append((ds, rows))
     return found

@@ -71,7 +71,7 @@ def late(board: Board) -> list[Late]:
     """Newest first: which log changed which days, by how many rows."""
     found = [
         Late(one, day, sorted(one["stated"]["days_changed"].items()))
-        for day, one in board.of("late")
+        for day, one in board.of("late_impressions")
         if "stated" in one and one["stated"]["days_changed"]
     ]
     return found[::-1][:MOST_LINES]

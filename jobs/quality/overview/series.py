@@ -73,8 +73,8 @@ RATES = (
     Wanted("rare queries withheld", "share", "impressions", _dropped("searches", "rare_query"), floor=0.02),
     Wanted("masked texts", "count", "impressions", _masked, floor=10),
     Wanted("tail queries", "share", "queries", _figure("mean is_tail"), "mean is_tail"),
-    Wanted("late events", "count", "late", _kept("late events"), floor=20),
-    Wanted("days they changed", "count", "late", _changed, floor=1),
+    Wanted("late events", "count", "late_impressions", _kept("late events"), floor=20),
+    Wanted("days they changed", "count", "late_impressions", _changed, floor=1),
     Wanted("day's end to published", "hours", "impressions", _ready, floor=3),
 )
 

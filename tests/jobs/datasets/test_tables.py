@@ -12,7 +12,7 @@ import pytest
 
 from jobs.datasets import pairs, qrels, queries
 from jobs.lake.arrow_schema import arrow_schema
-from jobs.lake.partitions import ACTS, ASKED, ITEMS, LABELS, PAIRS, QRELS, QUERIES, Partition, Table
+from jobs.lake.partitions import CLICK_COUNTS, ITEMS, LABELS, PAIRS, QRELS, QUERIES, QUERY_COUNTS, Partition, Table
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.lake.windows import window
@@ -40,7 +40,7 @@ def put(lake: Path) -> Put:
 def act(
     query: str, item: str, day: str, clicks: int = 0, cart: int = 0, bought: int = 0, position: int = 1, ds: str = ""
 ) -> tuple[str, Row]:
-    """(ds, row of acts): shown once more than clicked; ds: of the log that brought it, where it is a later day's."""
+    """(ds, row of click_counts): shown once more than clicked; ds: of the log that brought it, where it is a later day's."""
     row = {
         "day": date.fromisoformat(day),
         "query_id": query_id(query),
@@ -68,10 +68,10 @@ def by_day(put: Put, table: Table, rows: list[tuple[str, Row]]) -> None:
 
 @pytest.fixture
 def shop(put: Put) -> None:
-    """Three days of acts around a missing one, two items, one of them new, and labels."""
+    """Three days of click_counts around a missing one, two items, one of them new, and labels."""
     by_day(
         put,
-        ACTS,
+        CLICK_COUNTS,
         [
             act("buty", "a", "2026-01-28", clicks=1, position=2),
             act("buty", "a", "2026-01-30", clicks=1),
@@ -87,7 +87,7 @@ def shop(put: Put) -> None:
     )
     by_day(
         put,
-        ASKED,
+        QUERY_COUNTS,
         [
             typed("buty", "2026-01-28"),
             typed("buty", "2026-01-30"),
@@ -109,24 +109,24 @@ def shop(put: Put) -> None:
 
 
 def make_queries(**settings: Any) -> dict[str, Row]:
-    queries.main(queries.Args(QUERIES.at(ds=LAST), ASKED.at(ds=LAST), **settings))
+    queries.main(queries.Args(QUERIES.at(ds=LAST), QUERY_COUNTS.at(ds=LAST), **settings))
     return {row["query"]: row for row in read_table(pin(QUERIES.at(ds=LAST))).to_pylist()}
 
 
 def test_window_reads_what_is_published_and_never_a_later_day(put: Put) -> None:
     for day in ("2026-01-28", "2026-01-30", LAST, "2026-02-01"):
-        put(ASKED.at(ds=day), [typed("q", day)[1]])
-    found = window(ASKED.at(ds=LAST), 4)
+        put(QUERY_COUNTS.at(ds=day), [typed("q", day)[1]])
+    found = window(QUERY_COUNTS.at(ds=LAST), 4)
     assert found.facts == {
         "days_read": ["2026-01-28", "2026-01-30", LAST],
         "days_missing": ["2026-01-29"],
         "days_stopped": [],
     }
-    assert window(ASKED.at(ds=LAST), 1).facts["days_read"] == [LAST]
-    with pytest.raises(LookupError, match="asked/ds=2026-01-29: not published"):
-        window(ASKED.at(ds="2026-01-29"), 4)
+    assert window(QUERY_COUNTS.at(ds=LAST), 1).facts["days_read"] == [LAST]
+    with pytest.raises(LookupError, match="query_counts/ds=2026-01-29: not published"):
+        window(QUERY_COUNTS.at(ds="2026-01-29"), 4)
     with pytest.raises(ValueError, match="a window of 0 days"):
-        window(ASKED.at(ds=LAST), 0)
+        window(QUERY_COUNTS.at(ds=LAST), 0)
 
 
 @pytest.mark.spark
@@ -158,7 +158,7 @@ def test_labels_with_an_unknown_split_are_refused(put: Put) -> None:
 @pytest.mark.usefixtures("spark", "shop")
 def test_pairs_and_qrels() -> None:
     make_queries(labels=LABELS.at(ds=LAST))
-    at = {"acts": ACTS.at(ds=LAST), "items": ITEMS.at(ds=LAST), "queries": QUERIES.at(ds=LAST)}
+    at = {"click_counts": CLICK_COUNTS.at(ds=LAST), "items": ITEMS.at(ds=LAST), "queries": QUERIES.at(ds=LAST)}
     results = [pairs.main(pairs.Args(**at, pairs=PAIRS.at(ds=LAST), window_days=4)) for _ in range(2)]
     assert results[0] == results[1]
     rows = read_table(pin(PAIRS.at(ds=LAST))).to_pylist()
@@ -194,7 +194,7 @@ def test_pairs_and_qrels() -> None:
 def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
     make_queries()
     items = put(ITEMS.at(ds=LAST), [{"item_id": "other"}])
-    args = pairs.Args(PAIRS.at(ds=LAST), ACTS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST))
+    args = pairs.Args(PAIRS.at(ds=LAST), CLICK_COUNTS.at(ds=LAST), items=items, queries=QUERIES.at(ds=LAST))
     with pytest.raises(ValueError, match=r"pairs/ds=2026-01-31: 0 pairs of 6 clicks .*'item_ended': 6.*same shop"):
         pairs.main(args)
     with pytest.raises(LookupError):
@@ -212,7 +212,7 @@ def test_no_pair_is_an_error_that_says_why(put: Put) -> None:
     ],
 )
 def test_wrong_command_lines(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("acts", "items", "queries")]
+    inputs = [f"--{name}={name}/ds=2026-01-31" for name in ("click_counts", "items", "queries")]
     with pytest.raises(SystemExit) as stop:
         parse(pairs.Args, [*inputs, *flags])
     assert stop.value.code == 2

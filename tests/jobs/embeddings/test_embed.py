@@ -148,7 +148,7 @@ def test_an_earlier_day_of_other_settings_is_not_taken_over(
 def test_an_earlier_day_of_another_space_shard_or_time_is_refused(shop: Shop) -> None:
     at = shard(shop, day(2))
     for wrong in (
-        at.having(ds=day(1), towers="0" * 16),
+        at.having(ds=day(1), space="0" * 16),
         at.having(ds=day(1), shard="1of2"),
         at.having(ds=day(1), shard="0of3"),
         at,

@@ -34,7 +34,7 @@ def vectors(count: int, seed: int) -> np.ndarray:
 
 def shard(number: int, dtype: type, ids: list[str], values: np.ndarray) -> Pinned:
     """Two files a shard, and row groups smaller than a batch."""
-    at: Partition = EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard=f"{number}of2")
+    at: Partition = EMBEDDINGS.at(ds="2026-01-31", space=SPACE, shard=f"{number}of2")
     half = len(ids) // 2
     with publish(at, Args()) as out:
         out.facts.update(dim=DIM, space_id=SPACE)

@@ -42,7 +42,7 @@ def published(
     **changed: object,
 ) -> Partition:
     """A report whose hybrid arm is `lift` better in the second half of the queries."""
-    at = REPORT.at(ds=ds, towers=towers)
+    at = REPORT.at(ds=ds, space=towers)
     rng = np.random.default_rng(0)
     base = rng.choice([0.0, 0.4, 0.8], Q)
     names = [f"q{n:03d}" for n in range(Q)]
@@ -163,7 +163,7 @@ def test_an_arm_is_shown_as_it_is_called(lake: Path, capsys: pytest.CaptureFixtu
 
 
 def test_where_the_page_is_to_stand_is_looked_at_first(lake: Path, tmp_path: Path) -> None:
-    absent = REPORT.at(ds="2026-01-31", towers="1" * 16)
+    absent = REPORT.at(ds="2026-01-31", space="1" * 16)
     with pytest.raises(ValueError, match="it is a folder"):
         compare.main(compare.Args(absent, absent, str(tmp_path)))
     page = tmp_path / "some" / "where" / "compare.html"
@@ -188,15 +188,15 @@ def test_one_throw_of_the_coins_serves_all_measures_of_an_arm(lake: Path, monkey
 
 
 def test_earlier_nights_are_read_and_never_later_ones(lake: Path) -> None:
-    served = str(INDEX.at(ds="2026-01-20", towers="1" * 16))
+    served = str(INDEX.at(ds="2026-01-20", space="1" * 16))
     for day in ("2025-06-01", "2026-01-28", "2026-01-29", "2026-02-01"):
         published(day, champion=served)
     published("2026-01-29", towers="2" * 16, lift=0.2)
-    found = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    found = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
     assert [(one.ds, one.towers[0]) for one in found] == [("2026-01-28", "1"), ("2026-01-29", "1")]
     assert [one.age_days for one in found] == [8, 9]
     assert found[0].kept == pytest.approx(1.0)
-    other = earlier_nights(REPORT.at(ds="2026-01-30", towers="2" * 16))
+    other = earlier_nights(REPORT.at(ds="2026-01-30", space="2" * 16))
     assert [(one.ds, one.towers[0]) for one in other] == [("2026-01-28", "1"), ("2026-01-29", "2")]
     assert other[1].now == pytest.approx(found[1].now + 0.1) and other[1].served == 0
 
@@ -209,7 +209,7 @@ def test_of_two_reports_of_a_day_by_other_towers_the_last_written_counts(
         clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, zone, at=stopped: at)})
         monkeypatch.setattr("jobs.lake.seal.datetime", clock)
         published("2026-01-29", towers=towers * 16)
-    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", towers="4" * 16))
+    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", space="4" * 16))
     assert found.towers == "1" * 16
 
 
@@ -235,7 +235,7 @@ def test_a_damaged_old_report_does_not_stop_tonights(
     published("2026-01-27")
     bad = published("2026-01-28")
     damage(bad)
-    found = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    found = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
     assert [one.ds for one in found] == ["2026-01-27"]
     assert f"{bad}: left out of the trend" in caplog.text
 
@@ -256,11 +256,11 @@ def test_a_damaged_old_report_does_not_stop_tonights(
     ],
 )
 def test_a_report_of_older_code_is_left_out(lake: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    old = REPORT.at(ds="2026-01-29", towers="1" * 16)
+    old = REPORT.at(ds="2026-01-29", space="1" * 16)
     with publish(old, Args(old)) as out:
         (out.folder / "summary.json").write_bytes(text.encode("latin-1"))
     published("2026-01-29", towers="2" * 16)
-    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", towers="1" * 16))
+    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
     assert found.towers == "2" * 16, "the day's other report stands for it"
     assert f"{old}: left out of the trend" in caplog.text
 
@@ -312,5 +312,5 @@ def test_the_best_week_is_any_that_shares_no_night_with_the_last() -> None:
 
 def test_without_a_sparse_arm_dense_stands_for_the_night() -> None:
     told = {"measures": {"dense": {"R@60": 0.5}}, "verdict": "stop", "queries": 7}
-    found = night_of(REPORT.at(ds="2026-01-31", towers="1" * 16), told, {})
+    found = night_of(REPORT.at(ds="2026-01-31", space="1" * 16), told, {})
     assert (found.now, found.verdict, found.age_days) == (0.5, "stop", 0)

@@ -57,7 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def at(shop: Shop) -> Partition:
-    return CATEGORIES.at(ds=DS, towers=shop.space)
+    return CATEGORIES.at(ds=DS, space=shop.space)
 
 
 def args(shop: Shop, **settings: object) -> categories.Args:
@@ -180,7 +180,7 @@ def test_a_flipped_bit_is_refused(shop: Shop) -> None:
 
 
 def test_another_space_and_settings_out_of_range_are_refused(shop: Shop) -> None:
-    wrong = replace(args(shop), categories=at(shop).having(towers="0" * 16))
+    wrong = replace(args(shop), categories=at(shop).having(space="0" * 16))
     with pytest.raises(ValueError, match="must meet in one space"):
         categories.main(wrong)
     with pytest.raises(ValueError, match="recall_target"):

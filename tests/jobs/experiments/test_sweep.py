@@ -43,9 +43,9 @@ class Commands:
         self.log.append(f"{job} {words}")
         if self.broken and self.broken in words:
             raise trials.CommandFailed(f"{job}: exit code 1: no <b>room</b>")
-        target = Partition.parse(flags["measures" if job == "measure" else job])
+        target = Partition.parse(flags[job])
         with publish(target, Args(target)) as out:
-            if job == "measure":
+            if job == "tower_metrics":
                 self._measure(out, Partition.parse(flags["towers"]))
             else:
                 (out.folder / "weights.bin").write_bytes(b"0" * 1000)
@@ -115,14 +115,14 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     assert (said["trials"], said["failed"], said["left"]) == (4, 0, 0)
     # step 1 once for each batch size and seed, mining and step 3 for each setting and seed
     jobs = [line.split()[0] for line in commands.log]
-    assert (jobs.count("towers"), jobs.count("negatives"), jobs.count("measure")) == (4 + 8, 8, 4 + 8)
+    assert (jobs.count("towers"), jobs.count("negatives"), jobs.count("tower_metrics")) == (4 + 8, 8, 4 + 8)
     assert names_in(lake) == before  # the nightly lake has the study and nothing else
     made = pin(SWEEP_AT)
     rows = pq.read_table(made.path("measures.parquet")).to_pylist()
     found = {
         (row["point"], row["stage"]): row
         for row in rows
-        if (row["slice"], row["split"], row["measure"]) == ("all", "dev", "R@60")
+        if (row["slice"], row["split"], row["tower_metrics"]) == ("all", "dev", "R@60")
     }
     one = found["batch_size=12;r_min=0", "star"]
     in_batch = found["batch_size=12;r_min=0", "in_batch"]
@@ -136,7 +136,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     assert ratio["low"] < ratio["value"] < ratio["high"]
     # Student over two seeds that differ by .01: half width 12.7062 x .0070711 / sqrt(2)
     assert one["seeds_high"] - one["value"] == pytest.approx(0.0635310, abs=1e-5)
-    slopes = {(row["stage"], row["split"], row["measure"]): row for row in made.facts["slopes"]}
+    slopes = {(row["stage"], row["split"], row["tower_metrics"]): row for row in made.facts["slopes"]}
     assert {row["flag"] for row in slopes.values()} == {"batch_size"}  # r_min=0 has no doubling
     assert slopes["in_batch", "dev", "R@60"]["per_doubling"] == pytest.approx([0.05] * 3)
     best = made.facts["best"]
@@ -157,7 +157,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
 def test_after_success_only_the_best_trials_towers_stay(commands: Commands, lake: Path) -> None:
     freed = run()["freed_bytes"]
     left = [path.name for path in (lake.parent / "var/trials" / f"{DS}-trying").iterdir()]
-    assert sorted(name.split("-")[0] for name in left) == [*["measure"] * 6, "negatives", "towers", "towers"]
+    assert sorted(name.split("-")[0] for name in left) == [*["tower_metrics"] * 6, "negatives", "towers", "towers"]
     assert int(str(freed)) > 4 * 1000
     # what it found can be told again, and nothing is trained for it
     count = len(commands.log)

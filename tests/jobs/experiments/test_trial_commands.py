@@ -11,7 +11,7 @@ import pytest
 from jobs.experiments import trial_commands as trials
 from jobs.experiments.apart import bring, within
 from jobs.experiments.trial_commands import Bench, CommandFailed
-from jobs.lake.partitions import BERT, PAIRS, TOWERS
+from jobs.lake.partitions import PAIRS, PRODBERT, TOWERS
 from jobs.lake.publish import publish
 from jobs.lake.read import exists, pin
 from tests.jobs.towers.classroom import DS, Args
@@ -68,8 +68,8 @@ def test_what_a_killed_worker_left_running_is_waited_for(
 
 
 def test_partitions_of_other_lakes_are_shown_and_not_copied(tmp_path: Path, lake: Path) -> None:
-    """A BERT of the lake, towers of another trial; what the trial writes stays in the trial."""
-    bert, towers = BERT.at(ds=DS), TOWERS.at(ds=DS, step="in_batch")
+    """A PRODBERT of the lake, towers of another trial; what the trial writes stays in the trial."""
+    bert, towers = PRODBERT.at(ds=DS), TOWERS.at(ds=DS, step="in_batch")
     with publish(bert, Args(bert)) as out:
         (out.folder / "config.json").write_text("{}")
     first, second = tmp_path / "first", tmp_path / "second"
@@ -86,6 +86,6 @@ def test_partitions_of_other_lakes_are_shown_and_not_copied(tmp_path: Path, lake
         star = towers.having(step="star")
         with publish(star, Args(star)) as out:
             (out.folder / "config.json").write_text("{2}")
-    assert sorted(path.name for path in lake.iterdir()) == ["bert_v1"]
+    assert sorted(path.name for path in lake.iterdir()) == ["prodbert_v1"]
     with within(first):
         assert not exists(star)

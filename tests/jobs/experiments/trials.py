@@ -13,7 +13,7 @@ from tests.models.shop import positives
 QRELS_AT, SWEEP_AT = QRELS.at(ds=DS), SWEEP.at(ds=DS, study="trying")
 INPUTS = {**TABLES, "qrels": QRELS_AT}
 # seconds: one epoch of a few steps
-FIXED = "preset=tiny;dim=16;epochs=1;lr=0.01;crops=0;per_query=6;r_max=20"
+FIXED = "preset=tiny;dim=16;epochs=1;lr=0.01;synthetic_queries=0;per_query=6;r_max=20"
 
 
 def publish_classroom() -> None:

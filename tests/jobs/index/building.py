@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs.embeddings import embed as embeddings
 from jobs.index import build as index
 from jobs.index import codes
-from jobs.index import train as quantiser
+from jobs.index import train as trained_index
 from tests.jobs.shop import Shop
 
 
@@ -16,20 +16,20 @@ def embed(shop: Shop, shards: int = 2) -> None:
 
 
 def build(shop: Shop, shards: int = 2, factory: str = "IVF16,SQ8", **settings: object) -> None:
-    quantised = quantiser.Args(
+    quantised = trained_index.Args(
         shop.embeddings(),
         shop.towers,
         shop.queries,
-        shop.quantiser,
+        shop.trained_index,
         factory=factory,
         recall_target=0.9,
         recall_depth=20,
         tune_items=1000,
     )
-    quantiser.main(quantised)
+    trained_index.main(quantised)
     for number in range(shards):
         shard = f"{number}of{shards}"
-        codes.main(codes.Args(shop.embeddings(shard), shop.quantiser, shop.codes(shard)))
+        codes.main(codes.Args(shop.embeddings(shard), shop.trained_index, shop.codes(shard)))
     wanted = {"recall_depth": 20, "recall_target": 0.98} | settings
-    given = (shop.codes(), shop.quantiser, shop.embeddings(), shop.towers, shop.items, shop.queries, shop.index)
+    given = (shop.codes(), shop.trained_index, shop.embeddings(), shop.towers, shop.items, shop.queries, shop.index)
     index.main(index.Args(*given, **wanted))  # type: ignore[arg-type]

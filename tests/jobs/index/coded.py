@@ -1,4 +1,4 @@
-"""A catalogue of vectors in a lake, day by day, without towers: embeddings, a quantiser, codes, merged codes."""
+"""A catalogue of vectors in a lake, day by day, without towers: embeddings, a trained index, codes, merged codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.index import codes
 from jobs.index.merge_shards import Merged, pin_codes
 from jobs.index.shard_codes import Shard
 from jobs.index.trained_index import CANARIES, TRAINED
-from jobs.lake.partitions import CODES, EMBEDDINGS, QUANTISER, Partition
+from jobs.lake.partitions import CODES, EMBEDDINGS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from models.ann.train import train
@@ -70,7 +70,7 @@ class Catalogue:
         """Publish as embeddings, rows in no order."""
         made = []
         for number in range(shards):
-            to = EMBEDDINGS.at(ds=ds, towers=SPACE, shard=f"{number}of{shards}")
+            to = EMBEDDINGS.at(ds=ds, space=SPACE, shard=f"{number}of{shards}")
             mine = np.array([sum(name.encode()) % shards == number for name in self.ids])
             mine = np.random.default_rng(1).permutation(np.flatnonzero(mine))
             flat = pa.array(self.vectors[mine].reshape(-1))
@@ -102,8 +102,8 @@ def _items(ds: str) -> Pinned:
 
 
 def quantise(ds: str, catalogue: Catalogue, factory: str, name: str = "0" * 16) -> Partition:
-    """Publish a trained quantiser."""
-    to = QUANTISER.at(ds=ds, towers=SPACE)
+    """Publish a trained trained_index."""
+    to = TRAINED_INDEX.at(ds=ds, space=SPACE)
     with publish(to, Args(to)) as out:
         write_index(train(catalogue.vectors, factory), out.folder / TRAINED)
         np.save(out.folder / CANARIES, queries(30))
@@ -111,14 +111,14 @@ def quantise(ds: str, catalogue: Catalogue, factory: str, name: str = "0" * 16) 
     return to
 
 
-def code(ds: str, quantiser: Partition, before: str = "", shards: int = SHARDS) -> Partition:
+def code(ds: str, trained_index: Partition, before: str = "", shards: int = SHARDS) -> Partition:
     """Run jobs.index.codes on every shard; returns the first."""
     for number in range(shards):
         shard = f"{number}of{shards}"
-        at = {"towers": SPACE, "shard": shard}
+        at = {"space": SPACE, "shard": shard}
         previous = CODES.at(ds=before, **at) if before else Partition()
-        codes.main(codes.Args(EMBEDDINGS.at(ds=ds, **at), quantiser, CODES.at(ds=ds, **at), previous))
-    return CODES.at(ds=ds, towers=SPACE, shard=f"0of{shards}")
+        codes.main(codes.Args(EMBEDDINGS.at(ds=ds, **at), trained_index, CODES.at(ds=ds, **at), previous))
+    return CODES.at(ds=ds, space=SPACE, shard=f"0of{shards}")
 
 
 def merged(first: Partition) -> Merged:

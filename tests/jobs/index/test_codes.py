@@ -13,7 +13,7 @@ from jobs.index import codes
 from jobs.index.merge_shards import Merged
 from jobs.index.ondisk import can_stand_on_disk, fill_on_disk
 from jobs.index.shard_codes import Shard
-from jobs.index.trained_index import Quantiser
+from jobs.index.trained_index import TrainedIndex
 from jobs.lake.partitions import CODES, EMBEDDINGS, Partition
 from jobs.lake.read import pin
 from models.ann.codes import fill
@@ -28,8 +28,8 @@ ASKED = queries(60)
 SETTINGS = {"nprobe": 10, "k_factor": 4, "efSearch": 64}
 
 
-def index_of(first: Partition, quantiser: Partition) -> faiss.Index:
-    together, learnt = merged(first), Quantiser.open(pin(quantiser))
+def index_of(first: Partition, trained_index: Partition) -> faiss.Index:
+    together, learnt = merged(first), TrainedIndex.open(pin(trained_index))
     return fill(learnt.trained, learnt.factory, len(together.ids), together.blocks(500), together.refine(700))
 
 
@@ -43,7 +43,7 @@ def test_three_shards_answer_as_one_index(lake: Path, factory: str) -> None:
     assert merged(first).ids.to_pylist() == ids
     alone = faiss.index_factory(32, "IVF32,SQ8" if factory == "IVF32,SQ8" else "Flat", faiss.METRIC_INNER_PRODUCT)
     if factory == "IVF32,SQ8":
-        alone = faiss.clone_index(Quantiser.open(pin(learnt)).trained)
+        alone = faiss.clone_index(TrainedIndex.open(pin(learnt)).trained)
         alone.nprobe = 10
     alone.add(vectors)
     rows, scores = ask(index_of(first, learnt), ASKED, 20, SETTINGS)
@@ -56,7 +56,7 @@ def test_three_shards_answer_as_one_index(lake: Path, factory: str) -> None:
 
 
 def test_ten_days_of_changes_end_where_coding_anew_ends(lake: Path) -> None:
-    """Byte for byte; and a quantiser trained for the last day is not better by more than .02 of recall."""
+    """Byte for byte; and a trained index trained for the last day is not better by more than .02 of recall."""
     factory = "IVF32,SQ4,Refine(SQ8)"
     catalogue = Catalogue.first(1500)
     catalogue.embed(DAYS[0])
@@ -102,7 +102,7 @@ def test_shards_that_do_not_belong_together_are_refused(lake: Path) -> None:
     catalogue.embed(DAYS[0])
     first = code(DAYS[0], quantise(DAYS[0], catalogue, "IVF8,SQ8"))
     others = siblings(first)[1:]
-    at = EMBEDDINGS.at(ds=DAYS[0], towers=SPACE, shard="1of3")
+    at = EMBEDDINGS.at(ds=DAYS[0], space=SPACE, shard="1of3")
     codes.main(codes.Args(at, quantise(DAYS[0], catalogue, "IVF8,SQ8", "1" * 16), others[0]))
     with pytest.raises(RuntimeError, match="run jobs.index.codes on this shard again"):
         merged(first)
@@ -111,7 +111,7 @@ def test_shards_that_do_not_belong_together_are_refused(lake: Path) -> None:
     with pytest.raises(LookupError, match="0of4"):
         merged(first.having(shard="0of4"))
     with pytest.raises(ValueError, match="expected one space and one shard"):
-        codes.Args(at, Partition.parse(f"quantiser/ds={DAYS[0]}/towers={SPACE}"), first)
+        codes.Args(at, Partition.parse(f"trained_index/ds={DAYS[0]}/space={SPACE}"), first)
 
 
 def test_an_item_in_two_shards_is_refused(lake: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_quantiser_of_another_space_is_refused(lake: Path) -> None:
     catalogue = Catalogue.first(300)
     catalogue.embed(DAYS[0])
     learnt = quantise(DAYS[0], catalogue, "IVF8,SQ8")
-    at = {"ds": DAYS[0], "towers": "1" * 16, "shard": "0of3"}
+    at = {"ds": DAYS[0], "space": "1" * 16, "shard": "0of3"}
     with pytest.raises(LookupError):
         codes.main(codes.Args(EMBEDDINGS.at(**at), learnt, CODES.at(**at)))
 
@@ -140,7 +140,7 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(lake: Path, 
     catalogue.embed(DAYS[0])
     learnt = quantise(DAYS[0], catalogue, factory)
     together = merged(code(DAYS[0], learnt))
-    trained = Quantiser.open(pin(learnt)).trained
+    trained = TrainedIndex.open(pin(learnt)).trained
     assert can_stand_on_disk(trained, factory)
     made = tmp_path / "made"
     made.mkdir()
@@ -150,7 +150,7 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(lake: Path, 
     made.rename(tmp_path / "moved")
     (tmp_path / "moved" / "index.ivfdata").chmod(0o444)
     again = faiss.read_index(str(tmp_path / "moved" / INDEX_FILE), MAPPED)
-    expected = ask(index_of(siblings(CODES.at(ds=DAYS[0], towers=SPACE, shard="0of3"))[0], learnt), ASKED, 20, SETTINGS)
+    expected = ask(index_of(siblings(CODES.at(ds=DAYS[0], space=SPACE, shard="0of3"))[0], learnt), ASKED, 20, SETTINGS)
     found = ask(again, ASKED, 20, SETTINGS)
     assert (found.items == expected.items).all()
     assert (found.scores == expected.scores).all()

@@ -5,7 +5,7 @@ import pytest
 from jobs.index.guard import guard_size
 from jobs.lake.partitions import INDEX
 
-HERE = INDEX.at(ds="2026-01-31", towers="7f3a7f3a7f3a7f3a")
+HERE = INDEX.at(ds="2026-01-31", space="7f3a7f3a7f3a7f3a")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_what_is_let_pass(now: int, before: int, limit: float, shrunk: float) ->
 
 
 def test_fewer_items_than_before_by_more_than_the_limit_stop() -> None:
-    said = r"index/ds=2026-01-31/towers=7f3a7f3a7f3a7f3a: 899 items, 10\.1% fewer than the 1,000 .*10\.0% fewer"
+    said = r"index/ds=2026-01-31/space=7f3a7f3a7f3a7f3a: 899 items, 10\.1% fewer than the 1,000 .*10\.0% fewer"
     with pytest.raises(RuntimeError, match=said):
         guard_size(899, 1000, 0.1, HERE)
     with pytest.raises(RuntimeError, match="catalogue complete"):

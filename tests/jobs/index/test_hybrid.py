@@ -20,7 +20,7 @@ from jobs.index import build as index
 from jobs.index.hybrid import sampled
 from jobs.ingest import land
 from jobs.lake.arrow import numbers, strings, where
-from jobs.lake.partitions import RUNS, Partition
+from jobs.lake.partitions import EXTERNAL_RUNS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
 from jobs.quality import expect
@@ -222,7 +222,7 @@ def test_a_bundle_may_have_no_sparse_arm(
 
 @pytest.mark.parametrize("wrong", [{"sparse": "no"}, {"sparse_items": -1}, {"class_queries": -1}, {"language": "xx"}])
 def test_settings_out_of_range_are_refused(shop: Shop, wrong: dict[str, Any]) -> None:
-    given = (shop.codes(), shop.quantiser, shop.embeddings(), shop.towers, shop.items, shop.queries)
+    given = (shop.codes(), shop.trained_index, shop.embeddings(), shop.towers, shop.items, shop.queries)
     with pytest.raises(ValueError, match=next(iter(wrong))):
         index.Args(*given, shop.index, **wrong)
 
@@ -263,8 +263,8 @@ def deliver(shop: Shop, files: dict[str, dict[str, list[str]]], folder: Path) ->
             for rank, item in enumerate(items, 1)
         ]
         (folder / name).write_text("".join(lines))
-    target = RUNS.at(ds=DS)
-    land.main(land.Args(str(folder), runs=target))
+    target = EXTERNAL_RUNS.at(ds=DS)
+    land.main(land.Args(str(folder), external_runs=target))
     return target
 
 
@@ -273,7 +273,7 @@ def test_a_run_file_is_an_arm_as_it_was_delivered(changed: Shop, tmp_path: Path)
     left_out = min(shown)
     given = {name: items for name, items in shown.items() if name != left_out}
     given["f" * 40] = ["item-0000"]  # a query that nobody judged
-    pinned, found = rank(changed, runs=deliver(changed, {"shop.trec": given}, tmp_path / "in"))
+    pinned, found = rank(changed, external_runs=deliver(changed, {"shop.trec": given}, tmp_path / "in"))
     assert list(found) == ["dense", "sparse", *HYBRIDS, "run_shop"]  # no dev query: nothing to fit on
     judged = [name for name in found["dense"] if name != left_out]
     assert found["run_shop"] == {name: shown[name][:100] for name in judged}
@@ -282,13 +282,13 @@ def test_a_run_file_is_an_arm_as_it_was_delivered(changed: Shop, tmp_path: Path)
     assert facts["judged_queries"] == len(judged)
     assert (facts["unknown_items"], facts["unknown_places"]) == (1, len(judged))
     assert (facts["dev_queries"], facts["fusion"], facts["fusions"]) == (0, None, [])
-    assert any(source.partition == str(RUNS.at(ds=DS)) for source in pinned.manifest.inputs)
+    assert any(source.partition == str(EXTERNAL_RUNS.at(ds=DS)) for source in pinned.manifest.inputs)
 
 
 def test_a_run_that_answers_dev_queries_is_fused_with_dense(changed: Shop, tmp_path: Path) -> None:
     shown = engine(changed, ("dev", "test"))
     runs = deliver(changed, {"shop.trec": shown, "odd_2.run": shown}, tmp_path / "in")
-    pinned, found = rank(changed, runs=runs, min_relevance=2.0)
+    pinned, found = rank(changed, external_runs=runs, min_relevance=2.0)
     assert list(found)[-4:] == ["run_odd_2", "hybrid_run_odd_2", "run_shop", "hybrid_run_shop"]
     facts = pinned.facts["runs"]["shop"]
     assert [row["method"] for row in facts["fusions"]] == ["rrf", "minmax", "zscore"]
@@ -320,7 +320,7 @@ def test_a_run_that_answers_dev_queries_is_fused_with_dense(changed: Shop, tmp_p
     verdicts = expect.main(expect.Args(str(changed.rankings)))["verdicts"]
     assert verdicts == {str(changed.rankings): "pass"}
     # while settings are still being chosen on dev, no fusion is judged on what it was fitted on
-    _, again = rank(changed, runs=runs, split="dev")
+    _, again = rank(changed, external_runs=runs, split="dev")
     assert "run_shop" in again and "hybrid_run_shop" not in again
 
 
@@ -361,8 +361,8 @@ def test_a_parquet_file_names_queries_as_they_are_typed(changed: Shop, tmp_path:
     folder = tmp_path / "in"
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(rows), folder / "shop.parquet")
-    land.main(land.Args(f"{folder}/*", runs=RUNS.at(ds=DS)))
-    _, found = rank(changed, runs=RUNS.at(ds=DS))
+    land.main(land.Args(f"{folder}/*", external_runs=EXTERNAL_RUNS.at(ds=DS)))
+    _, found = rank(changed, external_runs=EXTERNAL_RUNS.at(ds=DS))
     wanted = {name: items[:100] for name, items in shown.items()}
     moved = shown[red][9]
     wanted[red] = [moved, *(item for item in shown[red] if item != moved)][:100]
@@ -388,9 +388,9 @@ def test_a_parquet_file_of_another_kind_is_refused(
     changed: Shop, tmp_path: Path, columns: dict[str, list[Any]], message: str
 ) -> None:
     pq.write_table(pa.table(columns), tmp_path / "shop.parquet")
-    land.main(land.Args(str(tmp_path / "shop.parquet"), runs=RUNS.at(ds=DS)))
+    land.main(land.Args(str(tmp_path / "shop.parquet"), external_runs=EXTERNAL_RUNS.at(ds=DS)))
     with pytest.raises(ValueError, match=message):
-        rank(changed, runs=RUNS.at(ds=DS))
+        rank(changed, external_runs=EXTERNAL_RUNS.at(ds=DS))
 
 
 def test_a_file_whose_name_makes_no_arm_is_refused_when_it_is_delivered(changed: Shop, tmp_path: Path) -> None:
@@ -406,4 +406,4 @@ def test_a_file_whose_name_makes_no_arm_is_refused_when_it_is_delivered(changed:
         for name in names:
             (folder / name).write_text("q Q0 i 1 1.0 t\n")
         with pytest.raises(ValueError, match=message):
-            land.main(land.Args(str(folder), runs=RUNS.at(ds=DS)))
+            land.main(land.Args(str(folder), external_runs=EXTERNAL_RUNS.at(ds=DS)))

@@ -1,4 +1,4 @@
-"""The quantiser of a day: tuned and trained, or kept while its figures hold; killed, it leaves nothing half."""
+"""The trained index of a day: tuned and trained, or kept while its figures hold; killed, it leaves nothing half."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from jobs.embeddings import embed as embeddings
-from jobs.index import train as quantiser
-from jobs.index.trained_index import FRONT, Quantiser
-from jobs.lake.partitions import ITEMS, QUANTISER, Partition
+from jobs.index import train as trained_index
+from jobs.index.trained_index import FRONT, TrainedIndex
+from jobs.lake.partitions import ITEMS, TRAINED_INDEX, Partition
 from jobs.lake.read import Pinned, pin
 from models.ann.families import parts
 from tests.jobs.shop import DS, Shop, publish_tables, publish_towers
@@ -35,14 +35,14 @@ def shop(lake: Path) -> Shop:
 
 
 def made(shop: Shop, ds: str = DS, **settings: object) -> Pinned:
-    at = QUANTISER.at(ds=ds, towers=shop.space)
+    at = TRAINED_INDEX.at(ds=ds, space=shop.space)
     given = {"factory": "IVF8,SQ8", "tune_items": 1000, "recall_depth": 20} | settings
-    quantiser.main(quantiser.Args(shop.embeddings(), shop.towers, shop.queries, at, **given))  # type: ignore[arg-type]
+    trained_index.main(trained_index.Args(shop.embeddings(), shop.towers, shop.queries, at, **given))  # type: ignore[arg-type]
     return pin(at)
 
 
 def test_trained_and_empty_with_its_front_and_canaries(shop: Shop) -> None:
-    found = Quantiser.open(made(shop, qrels=shop.qrels))
+    found = TrainedIndex.open(made(shop, qrels=shop.qrels))
     assert found.trained.ntotal == 0
     assert (parts(found.trained).ivf.nlist, found.factory) == (8, "IVF8,SQ8")
     assert found.canaries.shape == (40, 64)  # queries of split dev
@@ -97,23 +97,23 @@ def test_a_catalogue_that_shrank_to_a_third_trains_anew(shop: Shop) -> None:
 
 def test_a_quantiser_of_another_space_is_no_previous_one(shop: Shop) -> None:
     with pytest.raises(ValueError, match="of another space"):
-        made(shop, previous=Partition.parse(f"quantiser/ds={DS}/towers={'0' * 16}"))
+        made(shop, previous=Partition.parse(f"trained_index/ds={DS}/space={'0' * 16}"))
     with pytest.raises(ValueError, match="max_growth"):
         made(shop, max_growth=0.5)
 
 
 def test_killed_it_leaves_nothing_and_run_again_it_makes_the_same(shop: Shop) -> None:
-    at = str(QUANTISER.at(ds=LATER, towers=shop.space))
+    at = str(TRAINED_INDEX.at(ds=LATER, space=shop.space))
     flags = {
         "embeddings": shop.embeddings(),
         "towers": shop.towers,
         "queries": shop.queries,
-        "quantiser": at,
+        "trained_index": at,
         "factory": "IVF8,SQ8",
         "tune_items": 1000,
     }
     argv = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    env = {**os.environ, "NIGHTSHELF_FAULT": "quantiser.tuned"}
+    env = {**os.environ, "NIGHTSHELF_FAULT": "trained_index.tuned"}
     command = [sys.executable, "-m", "jobs", "trained_index", *argv]
     killed = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
@@ -122,4 +122,4 @@ def test_killed_it_leaves_nothing_and_run_again_it_makes_the_same(shop: Shop) ->
     first = made(shop, recall_depth=100)
     again = made(shop, LATER, recall_depth=100)
     assert first.facts["quantiser_id"] == again.facts["quantiser_id"]
-    np.testing.assert_array_equal(Quantiser.open(first).canaries, Quantiser.open(again).canaries)
+    np.testing.assert_array_equal(TrainedIndex.open(first).canaries, TrainedIndex.open(again).canaries)

@@ -59,7 +59,7 @@ class Days:
     found: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
 
     def day(self, ds: str, files: Iterable[Path]) -> None:
-        """Impressions, late, searchers, acts and asked of one day's log."""
+        """Impressions, late, searchers, click_counts and asked of one day's log."""
         with duck.connect() as engine:
             self._attribute(engine, ds, files)
             self._place(engine, ds)
@@ -90,8 +90,8 @@ class Days:
         rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOTS}
         self._keep(engine, "visits", rules)
         people = {"min_searchers": self.min_searchers}
-        self.found["searchers", ds] = duck.rows_of(engine, "searchers", people)
-        engine.register("searchers", self.window("searchers", ds))
+        self.found["query_users", ds] = duck.rows_of(engine, "query_users", people)
+        engine.register("query_users", self.window("query_users", ds))
         self._keep(engine, "common_queries", people)
         self._keep(engine, "admitted", {"ds": ds})
 
@@ -101,12 +101,14 @@ class Days:
         kept = duck.rows_of(engine, "impressions")
         self.found["impressions", ds] = without_reason(kept, "impressions")
         self._overlay(engine, "earlier", ds, include=False, only=WAITING)
-        self.found["late", ds] = without_reason(duck.rows_of(engine, "late", {"ds": ds}), "late")
+        self.found["late_impressions", ds] = without_reason(
+            duck.rows_of(engine, "late_impressions", {"ds": ds}), "late_impressions"
+        )
 
     def _sum(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
         engine.register("items", self.items)
         engine.register("today", self.found["impressions", ds])
-        engine.register("brought", self.found["late", ds])
+        engine.register("brought", self.found["late_impressions", ds])
         for name, include in (("before", False), ("after", True)):
             self._overlay(
                 engine, name, ds, include, only="SELECT search_id FROM arrivals", days="SELECT day FROM brought"
@@ -119,13 +121,13 @@ class Days:
         """,
             {"ds": ds},
         )
-        self.found["acts", ds] = duck.rows_of(engine, "acts", {"max_item_votes": self.max_item_votes})
+        self.found["click_counts", ds] = duck.rows_of(engine, "click_counts", {"max_item_votes": self.max_item_votes})
         engine.execute(f"""
             CREATE VIEW asked_searches AS
             SELECT search_id, query_id, query, DATE '{ds}' AS day FROM today
             UNION ALL SELECT search_id, query_id, query, day FROM brought WHERE is_new_search
         """)
-        self.found["asked", ds] = duck.rows_of(engine, "asked")
+        self.found["query_counts", ds] = duck.rows_of(engine, "query_counts")
 
     def _overlay(
         self, engine: duckdb.DuckDBPyConnection, name: str, ds: str, include: bool, only: str, days: str = ""
@@ -133,7 +135,11 @@ class Days:
         """View `name`: the days before ds as they stood, with what ds itself brought or without."""
         parts = []
         for (table, day), rows in self.found.items():
-            if table not in ("impressions", "late") or day > ds or (day == ds and (table != "late" or not include)):
+            if (
+                table not in ("impressions", "late_impressions")
+                or day > ds
+                or (day == ds and (table != "late_impressions" or not include))
+            ):
                 continue
             if day < str(date.fromisoformat(ds) - timedelta(days=self.late_days)):
                 continue

@@ -12,7 +12,17 @@ from jobs.lake.read import pin, published_days
 
 # all that is made of a log and is no raw zone
 DERIVED = [
-    TABLES[name] for name in ("impressions", "late", "acts", "asked", "queries", "pairs", "qrels", "propensities")
+    TABLES[name]
+    for name in (
+        "impressions",
+        "late_impressions",
+        "click_counts",
+        "query_counts",
+        "queries",
+        "pairs",
+        "qrels",
+        "propensities",
+    )
 ]
 
 

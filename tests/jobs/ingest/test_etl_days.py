@@ -13,11 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.datasets import click_counts as acts
-from jobs.datasets import pairs, queries
+from jobs.datasets import click_counts, pairs, queries
 from jobs.ingest import impressions
 from jobs.ingest.late_events import ROW, earlier, overlaid
-from jobs.lake.partitions import ACTS, ASKED, IMPRESSIONS, ITEMS, LATE, LOG, PAIRS, QUERIES, SEARCHERS
+from jobs.lake.partitions import (
+    CLICK_COUNTS,
+    IMPRESSIONS,
+    ITEMS,
+    LATE_IMPRESSIONS,
+    LOG,
+    PAIRS,
+    QUERIES,
+    QUERY_COUNTS,
+    QUERY_USERS,
+)
 from jobs.lake.read import pin, read_table
 from models.text.normalise import query_id
 from tests.jobs.datasets.test_tables import Put, put
@@ -36,9 +45,14 @@ def attributed(ds: str, **settings: int) -> str:
 
 
 def summed(ds: str, **settings: int) -> None:
-    acts.main(
-        acts.Args(
-            IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=FIRST), ACTS.at(ds=ds), ASKED.at(ds=ds), **settings
+    click_counts.main(
+        click_counts.Args(
+            IMPRESSIONS.at(ds=ds),
+            LATE_IMPRESSIONS.at(ds=ds),
+            ITEMS.at(ds=FIRST),
+            CLICK_COUNTS.at(ds=ds),
+            QUERY_COUNTS.at(ds=ds),
+            **settings,
         )
     )  # type: ignore[arg-type]
 
@@ -69,8 +83,8 @@ def test_a_day_delivered_twice_in_pieces_and_out_of_order_is_the_same_day(delive
 
 
 def sums(days: Iterable[str]) -> pd.DataFrame:
-    """All acts of the days, summed: what a window sees."""
-    frames = [read_table(pin(ACTS.at(ds=ds))).to_pandas() for ds in days]
+    """All click_counts of the days, summed: what a window sees."""
+    frames = [read_table(pin(CLICK_COUNTS.at(ds=ds))).to_pandas() for ds in days]
     keys = ["day", "query_id", "item_id", "position"]
     found = pd.concat(frames).groupby(keys)[["impressions", "clicks", "carts", "purchases"]].sum()
     return found[(found != 0).any(axis=1)].sort_index()
@@ -105,17 +119,19 @@ def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put:
         known = earlier("2026-02-02", 3)
         table = overlaid(spark, known.arrivals(spark)).select(*ROW, "day").toPandas()  # type: ignore[arg-type]
         found.append((table.sort_values(["search_id", "item_id"], ignore_index=True), sums((FIRST, SECOND)), asked()))
-    assert pin(LATE.at(ds=SECOND)).facts["days_changed"] == {FIRST: pin(LATE.at(ds=SECOND)).manifest.rows}
+    assert pin(LATE_IMPRESSIONS.at(ds=SECOND)).facts["days_changed"] == {
+        FIRST: pin(LATE_IMPRESSIONS.at(ds=SECOND)).manifest.rows
+    }
     pd.testing.assert_frame_equal(found[0][0], found[1][0])
     pd.testing.assert_frame_equal(found[0][1], found[1][1])
     pd.testing.assert_series_equal(found[0][2], found[1][2])
-    booked = read_table(pin(ACTS.at(ds=SECOND))).to_pandas()
+    booked = read_table(pin(CLICK_COUNTS.at(ds=SECOND))).to_pandas()
     # a voice that was heard elsewhere before
     assert (booked["clicks"] < 0).any()
 
 
 def asked() -> pd.Series[int]:
-    rows = pd.concat([read_table(pin(ASKED.at(ds=ds))).to_pandas() for ds in (FIRST, SECOND)])
+    rows = pd.concat([read_table(pin(QUERY_COUNTS.at(ds=ds))).to_pandas() for ds in (FIRST, SECOND)])
     found: pd.Series[int] = rows.groupby(["day", "query_id", "query"])["searches"].sum()
     return found
 
@@ -146,7 +162,7 @@ def test_every_event_is_in_one_day_when_clocks_change(
             assert set(per_hour.values()) == {6}
             assert len(per_hour) == hours
         # what the days before have is nothing new
-        assert not pin(LATE.at(ds=day)).manifest.rows
+        assert not pin(LATE_IMPRESSIONS.at(ds=day)).manifest.rows
     assert set(where.values()) == {1}
     assert len(where) == len(stamps)
 
@@ -185,7 +201,7 @@ def test_a_query_of_too_few_people_is_nowhere_until_one_more_types_it(deliver: D
     assert query_id("buty") in texts
     assert not [text for text in rare if text in texts or query_id(text) in texts]
     # nor does the raw zone's count of people say what they typed, or who they are
-    counted = texts_of([SEARCHERS]).split("\n")
+    counted = texts_of([QUERY_USERS]).split("\n")
     clear = [*rare, *(f"c{n}" for n in range(10))]
     assert len(counted) > 10
     assert not {*clear, *map(digest, clear), *map(query_id, clear)} & set(counted)
@@ -210,5 +226,5 @@ def digest(text: str) -> str:
 def day(ds: str) -> None:
     attributed(ds, min_searchers=5)
     summed(ds)
-    queries.main(queries.Args(QUERIES.at(ds=ds), ASKED.at(ds=ds)))
-    pairs.main(pairs.Args(PAIRS.at(ds=ds), ACTS.at(ds=ds), ITEMS.at(ds=FIRST), QUERIES.at(ds=ds)))
+    queries.main(queries.Args(QUERIES.at(ds=ds), QUERY_COUNTS.at(ds=ds)))
+    pairs.main(pairs.Args(PAIRS.at(ds=ds), CLICK_COUNTS.at(ds=ds), ITEMS.at(ds=FIRST), QUERIES.at(ds=ds)))

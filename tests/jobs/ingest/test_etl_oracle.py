@@ -17,22 +17,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs.datasets import click_counts as acts
-from jobs.datasets import pairs, queries
+from jobs.datasets import click_counts, pairs, queries
 from jobs.ingest import impressions, items
 from jobs.lake.partitions import (
-    ACTS,
-    ASKED,
     CATALOGUE,
+    CLICK_COUNTS,
     IMPRESSIONS,
     ITEMS,
     LABELS,
-    LATE,
+    LATE_IMPRESSIONS,
     LOG,
     PAIRS,
     QUERIES,
-    SEARCHERS,
-    TRUTH,
+    QUERY_COUNTS,
+    QUERY_USERS,
+    SIMULATED_TRUTH,
 )
 from jobs.lake.read import pin, read_table
 from jobs.simulator import marketplace, simulate
@@ -73,9 +72,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Iterator[No
         catalogue, labels = CATALOGUE.at(ds=DAYS[0]), LABELS.at(ds=DAYS[0])
         marketplace.main(marketplace.Args(catalogue, labels, items=300, queries=40))
         for number, ds in enumerate(DAYS):
-            before = ",".join(str(TRUTH.at(ds=one)) for one in DAYS[:number])
+            before = ",".join(str(SIMULATED_TRUTH.at(ds=one)) for one in DAYS[:number])
             simulate.main(
-                simulate.Args(labels, catalogue, LOG.at(ds=ds), TRUTH.at(ds=ds), before=before, seed=number, **HOSTILE)
+                simulate.Args(
+                    labels, catalogue, LOG.at(ds=ds), SIMULATED_TRUTH.at(ds=ds), before=before, seed=number, **HOSTILE
+                )
             )  # type: ignore[arg-type]
         items.main(items.Args(catalogue, ITEMS.at(ds=LAST)))
         for ds in DAYS:
@@ -86,15 +87,23 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Iterator[No
 
 def a_day(ds: str) -> None:
     impressions.main(impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), min_searchers=FEW))
-    acts.main(acts.Args(IMPRESSIONS.at(ds=ds), LATE.at(ds=ds), ITEMS.at(ds=LAST), ACTS.at(ds=ds), ASKED.at(ds=ds)))
+    click_counts.main(
+        click_counts.Args(
+            IMPRESSIONS.at(ds=ds),
+            LATE_IMPRESSIONS.at(ds=ds),
+            ITEMS.at(ds=LAST),
+            CLICK_COUNTS.at(ds=ds),
+            QUERY_COUNTS.at(ds=ds),
+        )
+    )
 
 
 def windows() -> None:
-    queries.main(queries.Args(QUERIES.at(ds=LAST), ASKED.at(ds=LAST)))
+    queries.main(queries.Args(QUERIES.at(ds=LAST), QUERY_COUNTS.at(ds=LAST)))
     pairs.main(
         pairs.Args(
             PAIRS.at(ds=LAST),
-            ACTS.at(ds=LAST),
+            CLICK_COUNTS.at(ds=LAST),
             ITEMS.at(ds=LAST),
             QUERIES.at(ds=LAST),
             half_life_days=7.0,
@@ -125,10 +134,12 @@ def assert_equal(ours: Any, theirs: Any) -> None:
     pd.testing.assert_frame_equal(sorted_rows(ours), sorted_rows(theirs), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("table", [IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED], ids=lambda table: table.name)
+@pytest.mark.parametrize(
+    "table", [IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, CLICK_COUNTS, QUERY_COUNTS], ids=lambda table: table.name
+)
 @pytest.mark.parametrize("ds", DAYS)
 def test_a_day_is_the_same_by_another_engine(oracle: Days, table: Any, ds: str) -> None:
-    if (table, ds) == (LATE, DAYS[0]):
+    if (table, ds) == (LATE_IMPRESSIONS, DAYS[0]):
         assert not read_table(pin(table.at(ds=ds))).num_rows, "there is no day before the first"
         return
     assert_equal(read_table(pin(table.at(ds=ds))), oracle.found[table.name, ds])
@@ -137,12 +148,12 @@ def test_a_day_is_the_same_by_another_engine(oracle: Days, table: Any, ds: str) 
 def test_pairs_and_queries_are_the_same_by_another_engine(oracle: Days) -> None:
     with duck.connect() as engine:
         since = {"first_day": "2026-01-04"}
-        engine.register("asked", oracle.window("asked", LAST))
+        engine.register("query_counts", oracle.window("query_counts", LAST))
         engine.execute("CREATE TABLE label_queries (query_id VARCHAR, query VARCHAR, split VARCHAR)")
         known = duck.rows_of(engine, "queries", {**since, "head_frac": 0.5, "torso_frac": 0.8})
         assert_equal(read_table(pin(QUERIES.at(ds=LAST))), known)
         engine.register("queries", known)
-        engine.register("acts", oracle.window("acts", LAST))
+        engine.register("click_counts", oracle.window("click_counts", LAST))
         engine.register("items", oracle.items)
         law = "SELECT i::INT AS position, i::DOUBLE ** -1 AS propensity FROM range(1, 1001) AS t(i)"
         engine.execute(f"CREATE TABLE propensities AS {law}")
@@ -154,8 +165,8 @@ def test_pairs_and_queries_are_the_same_by_another_engine(oracle: Days) -> None:
                 "ds": LAST,
                 "max_position": 1_000,
                 "max_weight": 20.0,
-                "cart_worth": 1.0,
-                "purchase_worth": 2.0,
+                "cart_weight": 1.0,
+                "purchase_weight": 2.0,
                 "half_life_days": 7.0,
                 "topic_depth": 2,
                 "min_clicks": 1,
@@ -178,19 +189,23 @@ def test_every_fault_was_there(shop: None) -> None:
     """Or the days above would have proved nothing."""
     lines = {one.unit: one.dropped for one in pin(IMPRESSIONS.at(ds=LAST)).manifest.accounting}
     assert set(lines["log lines"]) >= {"duplicate", "rare_query", "no_search", "outside_day", "earlier_day"}
-    late = pin(LATE.at(ds=LAST))
+    late = pin(LATE_IMPRESSIONS.at(ds=LAST))
     assert set(late.facts["days_changed"]) == set(DAYS[:2])
     rows = read_table(late).to_pandas()
     assert rows["is_new_search"].any()
     assert (~rows["is_new"]).any()
     (told,) = late.manifest.accounting
     assert told.dropped["said_before"] > 0
-    booked = read_table(pin(ACTS.at(ds=LAST))).to_pandas()
+    booked = read_table(pin(CLICK_COUNTS.at(ds=LAST))).to_pandas()
     assert (booked["day"].astype(str) < LAST).any()
 
 
 def published() -> dict[str, str]:
-    found = [table.at(ds=ds) for table in (IMPRESSIONS, LATE, SEARCHERS, ACTS, ASKED) for ds in DAYS]
+    found = [
+        table.at(ds=ds)
+        for table in (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, CLICK_COUNTS, QUERY_COUNTS)
+        for ds in DAYS
+    ]
     found += [QUERIES.at(ds=LAST), PAIRS.at(ds=LAST)]
     return {str(one): pin(one).manifest.content_sha256 for one in found}
 
@@ -206,10 +221,10 @@ def test_a_backfill_gives_what_the_day_itself_gave(shop: None) -> None:
 
 def test_the_machines_time_zone_changes_nothing(shop: None) -> None:
     before = published()
-    log, out, late = (table.at(ds=LAST) for table in (LOG, IMPRESSIONS, LATE))
+    log, out, late = (table.at(ds=LAST) for table in (LOG, IMPRESSIONS, LATE_IMPRESSIONS))
     commands = f"""
         impressions --log {log} --impressions {out} --min_searchers {FEW}
-        acts --impressions {out} --late {late} --items {ITEMS.at(ds=LAST)} --acts {ACTS.at(ds=LAST)} --asked {ASKED.at(ds=LAST)}
+        click_counts --impressions {out} --late_impressions {late} --items {ITEMS.at(ds=LAST)} --click_counts {CLICK_COUNTS.at(ds=LAST)} --query_counts {QUERY_COUNTS.at(ds=LAST)}
     """
     env = {name: text for name, text in os.environ.items() if name != "NIGHTSHELF_WARM_SPARK"}
     done = subprocess.run(
@@ -229,7 +244,7 @@ def test_what_should_not_have_been_typed_goes_nowhere(shop: None) -> None:
     """Of each text with personal data: the whole of it, and what in it has an @ or is a row of digits."""
     secrets, rare = set(), set()
     for ds in DAYS:
-        _, searches, counts = truths(pin(TRUTH.at(ds=ds)))
+        _, searches, counts = truths(pin(SIMULATED_TRUTH.at(ds=ds)))
         assert counts["personal"] > 5
         for typed in searches.loc[searches["personal"].notna(), "query"]:
             text = normalise_query(typed)
@@ -238,7 +253,7 @@ def test_what_should_not_have_been_typed_goes_nowhere(shop: None) -> None:
         rare |= {normalise_query(text) for text in few["query"]}
     assert len(rare) > 10
     everything = texts_of(DERIVED)
-    asked = {row["query"] for ds in DAYS for row in read_table(pin(ASKED.at(ds=ds))).to_pylist()}
+    asked = {row["query"] for ds in DAYS for row in read_table(pin(QUERY_COUNTS.at(ds=ds))).to_pylist()}
     assert all(query in everything for query in asked), "what is there is found"
     assert not [text for text in secrets | rare if text in everything]
     # where rare queries are let through, the masks alone stand between

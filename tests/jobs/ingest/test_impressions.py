@@ -16,7 +16,7 @@ import pytest
 
 from jobs.ingest.impressions import Args, main
 from jobs.lake.manifest import Manifest
-from jobs.lake.partitions import IMPRESSIONS, LATE, LOG, SEARCHERS, Partition
+from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS, LOG, QUERY_USERS, Partition
 from jobs.lake.read import dataset, pin
 from models.text.normalise import normalise_query
 from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, random_log, run, search, shown
@@ -195,7 +195,7 @@ def test_no_day(deliver: Deliver, files: dict[str, bytes], expected: str) -> Non
     log = deliver(f"log/ds={DS}", files)
     with pytest.raises(ValueError, match=expected):
         main(Args(log, IMPRESSIONS.at(ds=DS), min_searchers=5 if "rare_query" in expected else 1))
-    for table in (IMPRESSIONS, LATE, SEARCHERS):
+    for table in (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS):
         with pytest.raises(LookupError, match="not published"):
             pin(table.at(ds=DS))
 

@@ -77,10 +77,10 @@ def test_against_the_same_rules_in_plain_python(deliver: Deliver) -> None:
 def test_against_the_simulators_truth(deliver: Deliver, lake: Path) -> None:
     from jobs.simulator import marketplace, simulate
 
-    to = {name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "truth")}
+    to = {name: Partition.parse(f"{name}/ds={DS}") for name in ("catalogue", "labels", "log", "simulated_truth")}
     marketplace.main(marketplace.Args(to["catalogue"], to["labels"], items=300, queries=60))
     simulate.main(simulate.Args(**to, searches=800, bot_frac=0.4))
-    events, searches, truth = truths(pin(to["truth"]))
+    events, searches, truth = truths(pin(to["simulated_truth"]))
     rows, manifest = run(to["log"])
     lost = dropped(manifest)
     assert manifest.simulated

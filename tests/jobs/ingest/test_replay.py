@@ -18,7 +18,7 @@ import pytest
 
 from jobs.ingest import impressions, replay
 from jobs.lake.manifest import EXPIRED, content_sha256
-from jobs.lake.partitions import ACTS, IMPRESSIONS, LOG, Partition
+from jobs.lake.partitions import CLICK_COUNTS, IMPRESSIONS, LOG, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from tests.conftest import Delivery
@@ -135,10 +135,10 @@ def test_it_names_the_later_days_that_were_made_of_it(deliver: Deliver, mended: 
     deliver(str(RAW), {"a.ndjson": b"{}\n"})
     published(DAY, [RAW])
     published(IMPRESSIONS.at(ds="2026-02-01"))  # made of its own log alone
-    published(ACTS.at(ds="2026-02-02"), [DAY])
-    published(ACTS.at(ds="2026-02-03"), [IMPRESSIONS.at(ds="2026-02-01")])
-    published(Partition.parse("pairs/ds=2026-02-04"), [ACTS.at(ds="2026-02-02")])  # of what was made of it
-    published(ACTS.at(ds="2026-01-30"), [DAY])  # never: an earlier day
+    published(CLICK_COUNTS.at(ds="2026-02-02"), [DAY])
+    published(CLICK_COUNTS.at(ds="2026-02-03"), [IMPRESSIONS.at(ds="2026-02-01")])
+    published(Partition.parse("pairs/ds=2026-02-04"), [CLICK_COUNTS.at(ds="2026-02-02")])  # of what was made of it
+    published(CLICK_COUNTS.at(ds="2026-01-30"), [DAY])  # never: an earlier day
     (mended / "b.ndjson").write_bytes(b'{"new": 1}\n')
     found = told(mended=str(mended))
     assert found["later_days"] == ["2026-02-02", "2026-02-04"]

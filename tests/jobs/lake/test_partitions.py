@@ -15,7 +15,7 @@ SPACE = "7f3a7f3a7f3a7f3a"
 
 @pytest.mark.parametrize(
     "text",
-    ["pairs/ds=2026-01-31", f"embeddings/ds=2026-01-31/towers={SPACE}/shard=0of2", "towers/ds=2024-02-29/step=star"],
+    ["pairs/ds=2026-01-31", f"embeddings/ds=2026-01-31/space={SPACE}/shard=0of2", "towers/ds=2024-02-29/step=star"],
 )
 def test_an_address_reads_back_as_it_was_written(text: str) -> None:
     assert str(Partition.parse(text)) == text
@@ -26,9 +26,9 @@ def test_an_address_reads_back_as_it_was_written(text: str) -> None:
     [
         "nothing/ds=2026-01-31",  # no such table
         "pairs",  # key missing
-        "pairs/ds=2026-01-31/towers=1",  # key too many
+        "pairs/ds=2026-01-31/space=1",  # key too many
         "pairs/day=2026-01-31",  # another key
-        f"embeddings/towers={SPACE}/ds=2026-01-31/shard=0of2",  # another order: two names for one place
+        f"embeddings/space={SPACE}/ds=2026-01-31/shard=0of2",  # another order: two names for one place
         "pairs/ds=20260131",  # a date to fromisoformat, yet another spelling
         "pairs/ds=2026-W05-6",
         "pairs/ds=2026-02-30",  # no such day
@@ -39,9 +39,9 @@ def test_an_address_reads_back_as_it_was_written(text: str) -> None:
         "/pairs/ds=2026-01-31",
         "pairs/ds={{ ds }}",  # a template that nobody rendered
         "pairs/ds=",
-        f"embeddings/ds=2026-01-31/towers={SPACE.upper()}/shard=0of2",
-        f"embeddings/ds=2026-01-31/towers={SPACE}/shard=2of2",  # shards count from 0
-        f"embeddings/ds=2026-01-31/towers={SPACE}/shard=00of2",
+        f"embeddings/ds=2026-01-31/space={SPACE.upper()}/shard=0of2",
+        f"embeddings/ds=2026-01-31/space={SPACE}/shard=2of2",  # shards count from 0
+        f"embeddings/ds=2026-01-31/space={SPACE}/shard=00of2",
         "towers/ds=2026-01-31/step=best",
     ],
 )
@@ -62,8 +62,8 @@ def test_no_partition_is_false_and_templates_only_stand_in_dags() -> None:
 def test_the_path_carries_the_version_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://lake/")
     assert PAIRS.at(ds="2026-01-31").uri == "s3://lake/pairs_v2/ds=2026-01-31"
-    assert EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="1of2").having(shard="0of2").uri == (
-        f"s3://lake/embeddings_v2/ds=2026-01-31/towers={SPACE}/shard=0of2"
+    assert EMBEDDINGS.at(ds="2026-01-31", space=SPACE, shard="1of2").having(shard="0of2").uri == (
+        f"s3://lake/embeddings_v2/ds=2026-01-31/space={SPACE}/shard=0of2"
     )
 
 

@@ -31,7 +31,7 @@ class Args:
 @pytest.fixture
 def port(lake: Path) -> Iterator[int]:
     """The site over a lake with one report and one other partition."""
-    with publish(REPORT.at(ds="2026-01-31", towers=SPACE), Args()) as out:
+    with publish(REPORT.at(ds="2026-01-31", space=SPACE), Args()) as out:
         (out.folder / "report.html").write_text("<h1>Report</h1>", encoding="utf-8")
         (out.folder / "secret.txt").write_text("no page", encoding="utf-8")
         out.facts["verdict"] = "<script>alert(1)</script>"
@@ -62,13 +62,13 @@ def get(port: int, path: str, host: str = "localhost") -> tuple[int, str, str]:
 def test_the_front_page_lists_reports_escaped(port: int) -> None:
     status, body, policy = get(port, "/")
     assert status == 200
-    assert f"/report/ds=2026-01-31/towers={SPACE}/report.html" in body
+    assert f"/report/ds=2026-01-31/space={SPACE}/report.html" in body
     assert "<script>" not in body
     assert "default-src 'self'" in policy and "frame-ancestors 'self' http://localhost:" in policy
 
 
 def test_reports_and_docs_are_shown(port: int) -> None:
-    assert get(port, f"/report/ds=2026-01-31/towers={SPACE}/report.html")[1] == "<h1>Report</h1>"
+    assert get(port, f"/report/ds=2026-01-31/space={SPACE}/report.html")[1] == "<h1>Report</h1>"
     assert get(port, "/data_docs/index.html")[1] == get(port, "/data_docs/")[1] == "docs"
 
 
@@ -80,8 +80,8 @@ def test_reports_and_docs_are_shown(port: int) -> None:
         "/data_docs/link",
         "/data_docs//etc/passwd",
         "/../../etc/passwd",
-        f"/report/ds=2026-01-31/towers={SPACE}/secret.txt",
-        f"/report/ds=2026-01-31/towers={SPACE}/../../../x/report.html",
+        f"/report/ds=2026-01-31/space={SPACE}/secret.txt",
+        f"/report/ds=2026-01-31/space={SPACE}/../../../x/report.html",
         "/report/ds=2026-01-31/towers=../report.html",
         "/pairs/ds=2026-01-31/report.html",
         "/report.html",
@@ -108,18 +108,18 @@ def test_a_sweep_is_listed_and_shown(port: int) -> None:
 def test_what_somebody_left_in_the_lake_is_passed_over(port: int, lake: Path) -> None:
     days = lake / "report_v1"
     before = published(REPORT)
-    for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/towers={SPACE}!", "tmp"):
-        shutil.copytree(days / "ds=2026-01-31" / f"towers={SPACE}", days / folder)
-    for name in ("ds=2026-01-30", "README", "ds=2026-01-31/towers=0123456789abcdef"):
+    for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/space={SPACE}!", "tmp"):
+        shutil.copytree(days / "ds=2026-01-31" / f"space={SPACE}", days / folder)
+    for name in ("ds=2026-01-30", "README", "ds=2026-01-31/space=0123456789abcdef"):
         (days / name).write_text("a file, and no folder")
-    assert published(REPORT) == before == [REPORT.at(ds="2026-01-31", towers=SPACE)]
+    assert published(REPORT) == before == [REPORT.at(ds="2026-01-31", space=SPACE)]
     assert get(port, "/")[0] == 200
 
 
 def test_in_a_trial_its_own_reports_are_listed(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_TRIALS", str(tmp_path / "trial"))
     assert published(REPORT) == [] and len(published(SWEEP)) == 1
-    with publish(REPORT.at(ds="2026-01-30", towers=SPACE), Args()) as out:
+    with publish(REPORT.at(ds="2026-01-30", space=SPACE), Args()) as out:
         (out.folder / "report.html").write_text("x")
     assert [one.ds for one in published(REPORT)] == ["2026-01-30"]
     assert (tmp_path / "trial" / "report_v1").is_dir() and REPORT.root != SWEEP.root

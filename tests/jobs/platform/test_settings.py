@@ -55,8 +55,8 @@ def test_every_flag_goes_where_it_has_an_effect() -> None:
 
 
 def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
-    found = parse_fixed("epochs=4;preset=tiny;bert=bert/ds=2026-01-31;matryoshka=32,16")
-    assert found == {"epochs": 4, "preset": "tiny", "bert": "bert/ds=2026-01-31", "matryoshka": "32,16"}
+    found = parse_fixed("epochs=4;preset=tiny;prodbert=prodbert/ds=2026-01-31;matryoshka=32,16")
+    assert found == {"epochs": 4, "preset": "tiny", "prodbert": "prodbert/ds=2026-01-31", "matryoshka": "32,16"}
     assert parse_fixed("") == {}
 
 
@@ -67,7 +67,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("batch_size", "found 'batch_size', expected flag=value"),
         ("batch_size=", "expected flag=value"),
         ("=3", "expected flag=value"),
-        ("batch_size=a", "batch_size='a': expected int, as jobs.towers.train has it"),
+        ("batch_size=a", "batch_size='a': expected int, as towers has it"),
         ("batch_size=1.5", "expected int"),
         ("batch_size=3,", "batch_size='': expected int"),
         ("batch_size=3,3", "names a value twice"),
@@ -75,7 +75,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("temperature=0.1..0.03", "expected low < high"),
         ("temperature=0..1~", "low > 0"),
         ("temperature=0.1..", "temperature='': expected float"),
-        ("reuse=on..off", "a range wants numbers"),
+        ("share_hard_negatives=on..off", "a range wants numbers"),
         ("star=stop", "star='stop': expected continue or restart"),
         ("margin=0.1", "both jobs have this flag; write towers.margin or negatives.margin"),
         ("late.lr=0.1", "late is no step; expected one of in_batch, star, towers, negatives"),
@@ -94,7 +94,7 @@ def test_what_a_sweep_cannot_fix_is_refused() -> None:
     with pytest.raises(ValueError, match="bert alone can be given"):
         parse_fixed("start=towers/ds=2026-01-31/step=star")
     with pytest.raises(ValueError, match="is no table"):
-        parse_fixed("bert=../../etc")
+        parse_fixed("prodbert=../../etc")
     with pytest.raises(ValueError, match="a list belongs into space"):
         parse_fixed("batch_size=6,12")
     with pytest.raises(ValueError, match="sampler=grid: lr has a range"):

@@ -12,7 +12,7 @@ from jobs.towers import resume as scratch
 from jobs.towers.resume import Scratch, VectorFile
 from tests.jobs.towers.classroom import Args
 
-AT = NEGATIVES.at(ds="2026-01-31", towers="0" * 16)
+AT = NEGATIVES.at(ds="2026-01-31", space="0" * 16)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_work_with_other_settings_is_thrown_away(lake: Path) -> None:
 
     assert work(AT)[1] == [1]
     assert work(AT)[1] == []  # the same work, gone on from
-    found, calls = work(AT.having(towers="1" * 16))
+    found, calls = work(AT.having(space="1" * 16))
     assert calls == [1]
     found.remove()
     assert not found.folder.exists()

@@ -31,9 +31,9 @@ from jobs.lake.partitions import (
     LABELS,
     LOG,
     RETENTION,
+    SIMULATED_TRUTH,
     TABLES,
     TOWERS,
-    TRUTH,
     Partition,
 )
 from jobs.lake.publish import publish
@@ -85,7 +85,7 @@ def fill(back: int) -> None:
     line = json.dumps({"query": typed_by(back)}).encode()
     day = ds(back)
     log = put(LOG.at(ds=day), {"a.ndjson": line, "b.parquet": parquet(typed_by(back))})
-    put(TRUTH.at(ds=day), {"truth.ndjson": line})
+    put(SIMULATED_TRUTH.at(ds=day), {"truth.ndjson": line})
     put(LABELS.at(ds=day), {"part-00000.parquet": parquet(typed_by(back))})
     rejected = {"quarantine/rejected-00000.parquet": parquet(typed_by(back)), "part-0.parquet": parquet("x")}
     put(IMPRESSIONS.at(ds=day), rejected, inputs=(log,))
@@ -251,7 +251,7 @@ def put_home() -> None:
             page.format(day) + ".json",
             f"data_docs/verdicts/impressions/ds={day}.json",
             f"checkpoints/towers,ds={day},step=star.safetensors",
-            f"scratch/negatives,ds={day},towers={SPACE}/key",
+            f"scratch/negatives,ds={day},space={SPACE}/key",
             f"sweeps/sweep,ds={day},study=by_hand/lock",
             f"stores/texts-{back}/values.npy",
             f"mlflow/report/{back}/artifacts/report.html",
@@ -314,7 +314,7 @@ def test_a_home_of_which_nothing_stays_is_cleared_too(lake: Path) -> None:
 def serve(back: int) -> Partition:
     """An index with its towers, as promoted that day."""
     towers = put(TOWERS.at(ds=ds(back), step="star"), {"golden.json": b"[]"})
-    at = {"ds": ds(back), "towers": SPACE}
+    at = {"ds": ds(back), "space": SPACE}
     put(EMBEDDINGS.at(**at, shard="0of1"), {"part-0.parquet": parquet("x")}, inputs=(towers,))
     return put(INDEX.at(**at), {"index.faiss": b"x"}, inputs=(towers, EMBEDDINGS.at(**at, shard="0of1")))
 
@@ -330,9 +330,9 @@ def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path) -> 
     assert pin(TOWERS.at(ds=ds(500), step="star")).files()
     assert not exists(index)  # what that day holds now is no one's; the version in service is found by its name
     gone = [
-        INDEX.at(ds=ds(450), towers=SPACE),
+        INDEX.at(ds=ds(450), space=SPACE),
         TOWERS.at(ds=ds(450), step="star"),
-        EMBEDDINGS.at(ds=ds(500), towers=SPACE, shard="0of1"),
+        EMBEDDINGS.at(ds=ds(500), space=SPACE, shard="0of1"),
     ]
     assert not any(map(exists, gone))
     assert [(row["partition"], row["why"]) for row in told["held"]] == [
@@ -364,7 +364,9 @@ def test_twice_is_once_and_a_rehearsal_deletes_nothing(lake: Path) -> None:
     before = sorted(path for path, _ in everything())
     told = retention.main(args(dry_run=1))
     assert sorted(path for path, _ in everything()) == before
-    assert told["would_delete"] == sorted(f"{name}/ds={ds(31)}" for name in ("log", "truth", "labels", "impressions"))
+    assert told["would_delete"] == sorted(
+        f"{name}/ds={ds(31)}" for name in ("log", "simulated_truth", "labels", "impressions")
+    )
     retention.main(args())
     first = pin(RETENTION.at(ds=DAY.isoformat()))
     assert first.facts["files"] == told["files"]
@@ -411,7 +413,7 @@ def test_the_proof_does_not_believe_the_deletion(lake: Path, monkeypatch: pytest
     put_home()
     seen = scan(limits(), {})
     kinds = {"/".join(name.split("/")[:2]) for name in seen.left}
-    assert {"lake/log_v1", "lake/truth_v1", "lake/labels_v1", "lake/impressions_v1"} <= kinds
+    assert {"lake/log_v1", "lake/simulated_truth_v1", "lake/labels_v1", "lake/impressions_v1"} <= kinds
     assert {
         f"home/{name}"
         for name in (
@@ -435,7 +437,7 @@ def test_lakes_of_trials_and_older_versions_of_a_table_are_cleared(lake: Path, t
     study = tmp_path / "var" / "trials" / f"{ds(401)}-by_hand"
     shared = study / "towers-0123" / "towers_v1" / f"ds={ds(401)}" / "step=star"
     link = study / "negatives-4567" / "towers_v1" / f"ds={ds(401)}" / "step=star"
-    for path in (shared / "attempts/a/golden.json", lake / f"embeddings_v1/ds={ds(401)}/towers={SPACE}/attempts/a/x"):
+    for path in (shared / "attempts/a/golden.json", lake / f"embeddings_v1/ds={ds(401)}/space={SPACE}/attempts/a/x"):
         path.parent.mkdir(parents=True)
         path.write_text(typed_by(401))
     link.parent.mkdir(parents=True)

@@ -22,9 +22,9 @@ SUITES = Path(__file__).resolve().parents[2] / "suites"
 NAMES = (
     "items",
     "impressions",
-    "late",
-    "acts",
-    "asked",
+    "late_impressions",
+    "click_counts",
+    "query_counts",
     "propensities",
     "pairs",
     "queries",
@@ -33,7 +33,7 @@ NAMES = (
     "embeddings",
     "rankings",
 )
-VALUES = {"ds": "2026-01-31", "towers": "0123456789abcdef", "shard": "0of1"}
+VALUES = {"ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
 AGO = {True: (7, 14, 21), False: (1, 2, 3)}  # days of history: of the same weekday, or the last ones
 

@@ -101,13 +101,13 @@ def test_history_is_of_the_version_that_was_judged(lake: Path) -> None:
 
 
 def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> None:
-    put("asked", {})
+    put("query_counts", {})
     for ago in (7, 14, 21, 28):
-        verdict("asked", before(ago), {"rows": 30})
+        verdict("query_counts", before(ago), {"rows": 30})
     for ago in (1, 2, 3):  # other weekdays have other habits
-        verdict("asked", before(ago), {"rows": 3})
+        verdict("query_counts", before(ago), {"rows": 3})
     with pytest.raises(RuntimeError) as error:
-        expect.main(expect.Args(str(partition("asked"))))
+        expect.main(expect.Args(str(partition("query_counts"))))
     assert "rows are 30% to 300% of those of the same weekday" in str(error.value)
     assert "found 3, expected 9 to 90, by 4 earlier days; most of the day is missing" in str(error.value)
     page = (
@@ -120,26 +120,30 @@ def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> Non
 
 
 def test_a_tripled_day_warns_before_its_weekday_has_a_history(lake: Path) -> None:
-    put("asked", {})
+    put("query_counts", {})
     for ago in (1, 2):
-        verdict("asked", before(ago), {"rows": 1})
-    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {str(partition("asked")): "warn"}
+        verdict("query_counts", before(ago), {"rows": 1})
+    assert expect.main(expect.Args(str(partition("query_counts"))))["verdicts"] == {
+        str(partition("query_counts")): "warn"
+    }
     said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
     assert "rows are 40% to 250% of the last 7 days' median" in said
 
 
 def test_large_numbers_are_written_out(lake: Path) -> None:
-    put("asked", {})
+    put("query_counts", {})
     for ago, rows in ((1, 50_001), (2, 50_002)):
-        verdict("asked", before(ago), {"rows": rows})
-    expect.main(expect.Args(str(partition("asked"))))
+        verdict("query_counts", before(ago), {"rows": rows})
+    expect.main(expect.Args(str(partition("query_counts"))))
     said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
     assert "found 3, expected 20,001 to 125,004, by 2 earlier days" in said
 
 
 def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> None:
-    put("asked", {})
-    assert expect.main(expect.Args(str(partition("asked"))))["verdicts"] == {"asked/ds=2026-01-31": "pass"}
+    put("query_counts", {})
+    assert expect.main(expect.Args(str(partition("query_counts"))))["verdicts"] == {
+        "query_counts/ds=2026-01-31": "pass"
+    }
     (page,) = site().glob("validations/asked/*/*/*.html")
     assert "3, no history yet (0 earlier days)" in page.read_text("utf-8")
 
@@ -180,7 +184,7 @@ def test_vectors_of_another_shard_are_orphans_and_its_own_items_missing(lake: Pa
     from jobs.embeddings.sharding import shard_of
 
     mine = shard_of(pa.array(ids), 2) == 0
-    at = EMBEDDINGS.at(ds=LAST, towers="0123456789abcdef", shard="0of2")
+    at = EMBEDDINGS.at(ds=LAST, space="0123456789abcdef", shard="0of2")
     counts = (Count.parse("orphans item_id items"), Count.parse("missing item_id items"))
     for chosen, expected in ((mine, (0, 0)), (~mine, (int((~mine).sum()), int(mine.sum())))):
         names = np.array(ids)[chosen].tolist()
@@ -265,18 +269,18 @@ def test_nothing_that_somebody_typed_is_a_figure(lake: Path) -> None:
 
 
 def test_figures_are_kept_in_the_verdict(lake: Path) -> None:
-    pinned = put("asked", {})
-    expect.main(expect.Args(str(partition("asked"))))
+    pinned = put("query_counts", {})
+    expect.main(expect.Args(str(partition("query_counts"))))
     found = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))["figures"]
     assert found["rows"] == 3
     assert found["mean searches"] == pytest.approx(14 / 3)
-    again = count(pinned, expectations("asked"), "arrow")
+    again = count(pinned, expectations("query_counts"), "arrow")
     assert found == pytest.approx({n: value for n, value in again.items() if n in found})
     assert not any("columns_and_types" in name for name in found)
 
 
 def test_a_replaced_input_is_newer_than_what_was_made_of_it(lake: Path) -> None:
-    pinned = put("asked", {})
+    pinned = put("query_counts", {})
     soon = datetime.now(UTC) + timedelta(hours=2)
     source = Source(f"log/ds={LAST}", f"{soon:%Y%m%dT%H%M%S}-abcdef", "0" * 64, "0" * 64)
     pinned.manifest.inputs.append(source)

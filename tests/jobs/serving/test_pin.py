@@ -39,8 +39,8 @@ def made(partition: Partition, *inputs: Pinned, **facts: str) -> Pinned:
 def promoted() -> Pinned:
     """A champion: an index whose inputs are its embeddings and its towers."""
     towers = made(STAR, space_id=SPACE)
-    shard = made(EMBEDDINGS.at(ds="2026-01-31", towers=SPACE, shard="0of1"), towers)
-    index = made(INDEX.at(ds="2026-01-31", towers=SPACE), shard, towers)
+    shard = made(EMBEDDINGS.at(ds="2026-01-31", space=SPACE, shard="0of1"), towers)
+    index = made(INDEX.at(ds="2026-01-31", space=SPACE), shard, towers)
     write_pointer("champion", index)
     return index
 
@@ -58,7 +58,7 @@ def test_named_towers_are_pinned_and_the_index_in_service_is_told(lake: Path) ->
         "space": SPACE,
         "items_space": SPACE,
         "champion": "",
-        **{f"previous_{name}": "" for name in ("embeddings", "quantiser", "codes")},
+        **{f"previous_{name}": "" for name in ("embeddings", "trained_index", "codes")},
     }
     assert job.main(job.Args(STAR)) == first
     index = promoted()
@@ -83,7 +83,7 @@ def test_the_day_to_take_embeddings_over_from(lake: Path) -> None:
     day = {"towers": STAR, "ds": "2026-02-10", "shards": 2}
 
     def shards(ds: str, *numbers: int, towers: str = SPACE, of: int = 2) -> list[Pinned]:
-        return [made(EMBEDDINGS.at(ds=ds, towers=towers, shard=f"{one}of{of}")) for one in numbers]
+        return [made(EMBEDDINGS.at(ds=ds, space=towers, shard=f"{one}of{of}")) for one in numbers]
 
     def found(**more: int) -> object:
         return job.main(job.Args(**day, **more))["previous_embeddings"]

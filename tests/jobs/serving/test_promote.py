@@ -39,7 +39,7 @@ def make(partition: Partition, **facts: object) -> Pinned:
 
 
 def index(day: int, **facts: object) -> Pinned:
-    return make(INDEX.at(ds=f"2026-01-{day:02d}", towers=SPACE), **facts)
+    return make(INDEX.at(ds=f"2026-01-{day:02d}", space=SPACE), **facts)
 
 
 def back(to: str) -> dict[str, object]:
@@ -61,8 +61,8 @@ def four(lake: Path) -> list[Pinned]:
 
 def test_a_past_day_that_passes_its_gate_is_not_promoted_over_a_later_one(lake: Path) -> None:
     write_pointer("champion", index(31))
-    served = INDEX.at(ds="2026-01-31", towers=SPACE)
-    past = REPORT.at(ds="2026-01-30", towers=SPACE)
+    served = INDEX.at(ds="2026-01-31", space=SPACE)
+    past = REPORT.at(ds="2026-01-30", space=SPACE)
     make(past, verdict="pass", reasons=[], champion={})
     found = main(Args(report=past))
     assert found["promoted"] is False

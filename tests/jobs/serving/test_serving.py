@@ -97,8 +97,8 @@ def test_a_shard_that_is_missing_or_foreign_is_refused(changed: Shop) -> None:
 
 
 def test_embeddings_under_another_towers_name_are_refused(changed: Shop) -> None:
-    wrong = changed.embeddings().having(towers="0" * 16)
-    with pytest.raises(ValueError, match=f"write to towers={changed.space}"):
+    wrong = changed.embeddings().having(space="0" * 16)
+    with pytest.raises(ValueError, match=f"write to space={changed.space}"):
         embeddings.main(embeddings.Args(changed.items, changed.towers, wrong))
 
 
@@ -254,7 +254,7 @@ def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
     settings = {**config, "shared": False, "items_of": changed.space}
     refreshed = TwoTower.from_state(settings, tokenizer_json, tensors | queries)
     made = publish_trained(refreshed, step="adore")
-    made_of = (changed.codes(), changed.quantiser, changed.embeddings())
+    made_of = (changed.codes(), changed.trained_index, changed.embeddings())
     given = (*made_of, made.towers, made.items, made.queries)
     index.main(index.Args(*given, made.index))
     bundle = load_bundle(pin(made.index))

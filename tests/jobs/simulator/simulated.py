@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from jobs.lake.partitions import CATALOGUE, LABELS, LOG, TRUTH
+from jobs.lake.partitions import CATALOGUE, LABELS, LOG, SIMULATED_TRUTH
 from jobs.lake.read import Pinned, pin
 from jobs.simulator import simulate
 
@@ -23,7 +23,7 @@ def simulated(ds: str = DS, **settings: object) -> tuple[Pinned, Pinned]:
         LABELS.at(ds=DS),
         CATALOGUE.at(ds=DS),
         LOG.at(ds=ds),
-        TRUTH.at(ds=ds),
+        SIMULATED_TRUTH.at(ds=ds),
         **settings,  # type: ignore[arg-type]
     )
     simulate.main(args)

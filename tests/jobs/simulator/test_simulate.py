@@ -263,8 +263,8 @@ def test_labels_of_another_shop_are_refused(lake: Path) -> None:
         {"delayed_frac": -0.1},
         {"storm_searches": -1},
         {"layout": "csv"},
-        {"before": "truth/ds=2026-01-31"},
-        {"before": "truth/ds=2026-01-27"},
+        {"before": "simulated_truth/ds=2026-01-31"},
+        {"before": "simulated_truth/ds=2026-01-27"},
         {"before": "log/ds=2026-01-30"},
     ],
 )

@@ -61,7 +61,7 @@ def expected(truth: pd.DataFrame, days: int) -> Counter[Key]:
 def test_every_delayed_event_arrives_once_in_the_log_of_its_day() -> None:
     told, logs, counts = [], [], []
     for number, ds in enumerate(DAYS):
-        before = ",".join(f"truth/ds={day}" for day in DAYS[max(0, number - 3) : number])
+        before = ",".join(f"simulated_truth/ds={day}" for day in DAYS[max(0, number - 3) : number])
         log, truth = simulated(ds, before=before, **FAULTS)
         logs.append(delivered(log))
         told.append(truths(truth))
@@ -100,7 +100,7 @@ def test_as_much_is_held_back_as_asked_for() -> None:
 @pytest.mark.usefixtures("shop")
 def test_what_arrives_is_spread_over_the_day() -> None:
     simulated(DAYS[0], **FAULTS)
-    log, _ = simulated(DAYS[1], before=f"truth/ds={DAYS[0]}", **FAULTS)
+    log, _ = simulated(DAYS[1], before=f"simulated_truth/ds={DAYS[0]}", **FAULTS)
     first = round(bounds(DAYS[1])[0].timestamp() * 1000)
     for application in APPLICATIONS:
         found = [record for record in records(log, application)[0] if "client_id" in record]
@@ -118,7 +118,7 @@ def test_a_day_again_makes_the_same_bytes_and_holds_back_nothing_unasked() -> No
     assert sum("delayed" in entry.name for entry in made[0][1].entries()) == 6
     _, truth = simulated(DAYS[0], searches=300)
     assert not [entry.name for entry in truth.entries() if "delayed" in entry.name]
-    simulated(DAYS[1], searches=300, before=f"truth/ds={DAYS[0]}")
+    simulated(DAYS[1], searches=300, before=f"simulated_truth/ds={DAYS[0]}")
 
 
 @pytest.mark.usefixtures("shop")

@@ -63,7 +63,7 @@ def test_both_layouts_hold_the_same_records_in_the_same_order() -> None:
     counts = {}
     for layout in ("ndjson", "parquet"):
         first, told = simulated(DS, layout=layout, **FAULTS)
-        second, truth = simulated(NEXT, layout=layout, before=f"truth/ds={DS}", **FAULTS)
+        second, truth = simulated(NEXT, layout=layout, before=f"simulated_truth/ds={DS}", **FAULTS)
         counts[layout] = [truths(one)[2] for one in (told, truth)]
         said[layout] = [
             [columns(record) for record in records(log, name)[0]] if layout == "ndjson" else rows(log, name)
@@ -85,8 +85,8 @@ def test_both_layouts_hold_the_same_records_in_the_same_order() -> None:
 @pytest.mark.usefixtures("shop")
 def test_what_was_held_back_in_another_layout_is_refused() -> None:
     simulated(DS, layout="parquet", **FAULTS)
-    with pytest.raises(ValueError, match="truth/ds=2026-01-31: holds shop-web.delayed_1 in another"):
-        simulated(NEXT, before=f"truth/ds={DS}", **FAULTS)
+    with pytest.raises(ValueError, match="simulated_truth/ds=2026-01-31: holds shop-web.delayed_1 in another"):
+        simulated(NEXT, before=f"simulated_truth/ds={DS}", **FAULTS)
 
 
 @pytest.mark.usefixtures("shop")

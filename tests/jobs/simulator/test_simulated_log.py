@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.ingest import impressions
-from jobs.lake.partitions import CATALOGUE, IMPRESSIONS, LABELS, LOG, TRUTH
+from jobs.lake.partitions import CATALOGUE, IMPRESSIONS, LABELS, LOG, SIMULATED_TRUTH
 from jobs.lake.read import pin, read_table
 from jobs.simulator import marketplace, simulate
 from tests.jobs.simulator.simulated import truths
@@ -16,7 +16,7 @@ DS = "2026-01-31"
 @pytest.mark.spark
 @pytest.mark.parametrize("layout", ["ndjson", "parquet"])
 def test_impressions_finds_every_planted_fault(lake: Path, layout: str) -> None:
-    catalogue, labels, log, truth = (table.at(ds=DS) for table in (CATALOGUE, LABELS, LOG, TRUTH))
+    catalogue, labels, log, truth = (table.at(ds=DS) for table in (CATALOGUE, LABELS, LOG, SIMULATED_TRUTH))
     marketplace.main(marketplace.Args(catalogue, labels, items=1500, queries=200))
     rates = {"duplicate_frac": 0.03, "late_frac": 0.02, "malformed_frac": 0.01, "bot_frac": 0.4}
     simulate.main(simulate.Args(labels, catalogue, log, truth, searches=800, layout=layout, **rates))  # type: ignore[arg-type]

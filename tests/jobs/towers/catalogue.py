@@ -65,7 +65,7 @@ def publish_items(ds: str, items: Catalogue, files: int = 2, again: str = "") ->
 
 
 def shard(shop: Shop, ds: str, name: str = "0of2") -> Partition:
-    return EMBEDDINGS.at(ds=ds, towers=shop.space, shard=name)
+    return EMBEDDINGS.at(ds=ds, space=shop.space, shard=name)
 
 
 def embed(shop: Shop, ds: str, name: str = "0of2", before: str = "", **more: Any) -> dict[str, Any]:

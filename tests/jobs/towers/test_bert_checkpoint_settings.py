@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertModel
 
-from jobs.lake.partitions import BERT as BERT_TABLE
+from jobs.lake.partitions import PRODBERT as BERT_TABLE
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.towers.bert_checkpoint import minilm_folder, write_bert
@@ -26,7 +26,7 @@ from models.towers.encoders import new_bert
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from tests.jobs.towers.classroom import DS, Args
-from tests.models.shop import BERT, ITEMS
+from tests.models.shop import ITEMS, PRODBERT
 
 SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)
 
@@ -34,7 +34,7 @@ SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)
 def fill(folder: Path, max_tokens: int = 12) -> BertModel:
     tokenizer = train_tokenizer(ITEMS, 150)
     torch.manual_seed(3)
-    bert = new_bert(BERT, tokenizer.get_vocab_size(), 0)
+    bert = new_bert(PRODBERT, tokenizer.get_vocab_size(), 0)
     write_bert(bert, tokenizer, folder, max_tokens)
     return bert.eval()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jobs.bundle.tower_files import load_towers
-from jobs.lake.partitions import MEASURES
+from jobs.lake.partitions import TOWER_METRICS
 from jobs.lake.read import pin, read_table
 from jobs.towers import exact_evaluation as measure
 from jobs.towers import exact_search as exact
@@ -34,7 +34,7 @@ def shop(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 def judge(shop: Shop, **settings: object) -> dict[str, object]:
-    at = MEASURES.at(ds=DS, towers=shop.space)
+    at = TOWER_METRICS.at(ds=DS, space=shop.space)
     given = (shop.towers, shop.items, shop.queries, shop.qrels, at)
     wanted = {"min_relevance": RELEVANT, "resamples": 200} | settings
     return measure.main(measure.Args(*given, **wanted))  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def judge(shop: Shop, **settings: object) -> dict[str, object]:
 
 def test_every_figure_is_that_of_a_plain_search(shop: Shop) -> None:
     said = judge(shop, split="dev,test")
-    found = pin(MEASURES.at(ds=DS, towers=shop.space))
+    found = pin(TOWER_METRICS.at(ds=DS, space=shop.space))
     rows = pq.read_table(found.path("measures.parquet")).to_pylist()
     items = read_table(pin(shop.items)).to_pylist()
     texts = {row["query_id"]: row for row in read_table(pin(shop.queries)).to_pylist()}
@@ -88,7 +88,7 @@ def test_judged_items_far_below_the_list_are_ranked_among_themselves(
 ) -> None:
     """The measures over judged items are the same whether 100 items were searched or 5."""
     judge(shop)
-    address = MEASURES.at(ds=DS, towers=shop.space)
+    address = TOWER_METRICS.at(ds=DS, space=shop.space)
     deep = pq.read_table(pin(address).path("measures.parquet"))
     monkeypatch.setattr(exact, "SEARCHED", 5)
     judge(shop)

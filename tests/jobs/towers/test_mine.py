@@ -43,7 +43,7 @@ def publish_towers(**facts: object) -> Partition:
     with publish(IN_BATCH, Args(IN_BATCH)) as out:
         write_towers(made, out.folder)
         out.facts.update(space_id=space_id(made), **facts)
-    return NEGATIVES.at(ds=DS, towers=space_id(made))
+    return NEGATIVES.at(ds=DS, space=space_id(made))
 
 
 def args(mined_at: Partition, **settings: object) -> negatives.Args:
@@ -95,7 +95,7 @@ def test_blocks_embeddings_and_ivf_with_every_list_find_the_same(mined_at: Parti
     assert near(rows(mined_at)) == near(once)
     negatives.main(args(mined_at, search="ivf", agreement=1.0))
     assert near(rows(mined_at)) == near(once)
-    first = EMBEDDINGS.at(ds=DS, towers=mined_at.values["towers"], shard="0of2")
+    first = EMBEDDINGS.at(ds=DS, space=mined_at.values["space"], shard="0of2")
     for shard in (first, first.having(shard="1of2")):
         embeddings.main(embeddings.Args(TABLES["items"], IN_BATCH, shard))
     negatives.main(args(mined_at, embeddings=first))
@@ -221,11 +221,11 @@ def test_no_negative_is_of_a_positives_group(mined_at: Partition) -> None:
 )
 def test_wrong_settings_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        args(NEGATIVES.at(ds=DS, towers="0" * 16), **wrong)
+        args(NEGATIVES.at(ds=DS, space="0" * 16), **wrong)
 
 
 def test_embeddings_of_another_space_are_refused(mined_at: Partition) -> None:
-    other = EMBEDDINGS.at(ds=DS, towers="0" * 16, shard="0of1")
+    other = EMBEDDINGS.at(ds=DS, space="0" * 16, shard="0of1")
     with publish(other, Args(other), [pin(ITEMS.at(ds=DS))]) as out:
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(16, np.float32)), 16)
         out.write_table(pa.table({"item_id": ["a"], "content_hash": ["h"], "embedding": vectors}))

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from jobs.bundle.tower_files import load_towers
-from jobs.lake.partitions import BERT, ITEMS, QUERIES, Partition
+from jobs.lake.partitions import ITEMS, PRODBERT, QUERIES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import client
@@ -31,7 +31,7 @@ from tests.jobs.towers.classroom import TABLES as LEARNING
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import QUERIES as TEXTS
 
-BERT_OF_DAY, ANOTHER = BERT.at(ds=DS), BERT.at(ds="2026-02-28")
+BERT_OF_DAY, ANOTHER = PRODBERT.at(ds=DS), PRODBERT.at(ds="2026-02-28")
 TABLES = {"items": ITEMS.at(ds=DS), "queries": QUERIES.at(ds=DS)}
 SMALL: dict[str, object] = {
     "hidden": 32,
@@ -48,7 +48,7 @@ SMALL: dict[str, object] = {
 
 
 def learn(**settings: object) -> dict[str, object]:
-    given = {**TABLES, "bert": BERT_OF_DAY, **SMALL, **settings}
+    given = {**TABLES, "prodbert": BERT_OF_DAY, **SMALL, **settings}
     return pretrain.main(pretrain.Args(**given))  # type: ignore[arg-type]
 
 
@@ -90,7 +90,7 @@ def test_it_learns_more_than_how_often_each_piece_comes(classroom: Path) -> None
     facts = made.facts
     assert facts["dev_accuracy"] > facts["unigram_accuracy"]
     assert facts["dev_loss"] < facts["unigram_loss"]
-    assert said == {"bert": str(BERT_OF_DAY), **facts}
+    assert said == {"prodbert": str(BERT_OF_DAY), **facts}
     assert facts["start_dev_loss"] > facts["dev_loss"]
     assert facts["pieces_seen"] > 0
     assert 0 <= facts["padded_frac"] < 0.2
@@ -152,7 +152,7 @@ def test_texts_of_test_queries_enter_nowhere(classroom: Path) -> None:
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
     learn(checkpoint_s=0.0)
-    settings = {**TABLES, "bert": ANOTHER, **SMALL, "checkpoint_s": 0.0}
+    settings = {**TABLES, "prodbert": ANOTHER, **SMALL, "checkpoint_s": 0.0}
     argv = [f"--{name}={value}" for name, value in settings.items()]
     killed = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "jobs", "prodbert", *argv],
@@ -163,7 +163,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path
     assert killed.returncode == -9, killed.stderr.decode()[-2000:]
     (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
     torch.manual_seed(123)
-    learn(bert=ANOTHER, checkpoint_s=0.0)
+    learn(prodbert=ANOTHER, checkpoint_s=0.0)
     straight, again = weights(BERT_OF_DAY), weights(ANOTHER)
     assert straight.keys() == again.keys()
     assert all(torch.equal(again[name], one) for name, one in straight.items())
@@ -205,15 +205,15 @@ def test_it_goes_on_from_an_earlier_one(classroom: Path) -> None:
     """By its address, recorded as an input; or as a folder. Tokenizer and size are the earlier one's."""
     learn(epochs=5)
     first = pin(BERT_OF_DAY)
-    learn(bert=ANOTHER, start=str(BERT_OF_DAY), hidden=64, vocabulary=999, epochs=1, lr=1e-9)
+    learn(prodbert=ANOTHER, start=str(BERT_OF_DAY), hidden=64, vocabulary=999, epochs=1, lr=1e-9)
     assert [source.partition for source in pin(ANOTHER).manifest.inputs][2:] == [str(BERT_OF_DAY)]
     assert pin(ANOTHER).path("tokenizer.json").read_bytes() == first.path("tokenizer.json").read_bytes()
     before, after = weights(BERT_OF_DAY), weights(ANOTHER)
     assert all(torch.allclose(after[name], one, atol=1e-6) for name, one in before.items())
     with pytest.raises(ValueError, match="max_tokens=500: .* reads 128 at most"):
-        learn(bert=ANOTHER, start=str(bert_folder(first)), max_tokens=500, batch_tokens=1000)
+        learn(prodbert=ANOTHER, start=str(bert_folder(first)), max_tokens=500, batch_tokens=1000)
     with pytest.raises(LookupError, match="not published"):
-        learn(start="bert/ds=2020-01-01")
+        learn(start="prodbert/ds=2020-01-01")
 
 
 def test_it_goes_on_from_the_packaged_weights(classroom: Path) -> None:
@@ -265,23 +265,23 @@ def test_without_texts_to_learn_from_it_says_so(classroom: Path) -> None:
         ({"mask_frac": 1.0}, "are shares"),
         ({"lr": float("nan")}, "lr and start_lr_frac"),
         ({"precision": "fp8"}, "expected one of auto, fp32, bf16"),
-        ({"start": "bert/ds=yesterday"}, "not a day"),
+        ({"start": "prodbert/ds=yesterday"}, "not a day"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_read(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pretrain.Args(**{**TABLES, "bert": BERT_OF_DAY, **wrong})  # type: ignore[arg-type]
+        pretrain.Args(**{**TABLES, "prodbert": BERT_OF_DAY, **wrong})  # type: ignore[arg-type]
 
 
 def test_towers_stand_on_what_was_pretrained(classroom: Path) -> None:
-    """Vectors of its BERT before towers learn; an input of theirs; and they go through the corridor."""
+    """Vectors of its PRODBERT before towers learn; an input of theirs; and they go through the corridor."""
     learn(epochs=2)
     made = pin(BERT_OF_DAY)
     said = towers.main(
         towers.Args(
             **LEARNING,  # type: ignore[arg-type]
             towers=IN_BATCH,
-            bert=BERT_OF_DAY,
+            prodbert=BERT_OF_DAY,
             preset="small",
             epochs=1,
             batch_size=12,

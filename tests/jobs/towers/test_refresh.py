@@ -13,8 +13,8 @@ from jobs.bundle.tower_files import check_golden, load_towers, write_towers
 from jobs.embeddings import embed as embeddings
 from jobs.index import build as index
 from jobs.index import codes
-from jobs.index import train as quantiser
-from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, QUANTISER, TOWERS, Partition
+from jobs.index import train as trained_index
+from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, TOWERS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.towers import refresh
@@ -38,7 +38,7 @@ def before(lake: Path) -> Partition:
     with publish(IN_BATCH, Args(IN_BATCH)) as out:
         write_towers(made, out.folder)
         out.facts.update(space_id=space_id(made), dim=made.config.dim)
-    at = EMBEDDINGS.at(ds=DS, towers=space_id(made), shard="0of1")
+    at = EMBEDDINGS.at(ds=DS, space=space_id(made), shard="0of1")
     embeddings.main(embeddings.Args(TABLES["items"], IN_BATCH, at))
     return at
 
@@ -55,20 +55,20 @@ def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkey
     after = load_towers(found)
     check_golden(after, found)
     assert said["kept"] is True
-    assert found.facts["items_of"] == before.values["towers"]
-    assert found.facts["space_id"] == space_id(after) != before.values["towers"]
+    assert found.facts["items_of"] == before.values["space"]
+    assert found.facts["space_id"] == space_id(after) != before.values["space"]
     start = load_towers(pin(IN_BATCH))
     assert (encode_items(after, TITLES) == encode_items(start, TITLES)).all()
-    made = INDEX.at(ds=DS, towers=space_id(after))
-    space = before.values["towers"]
-    learnt, coded = QUANTISER.at(ds=DS, towers=space), CODES.at(ds=DS, towers=space, shard="0of1")
+    made = INDEX.at(ds=DS, space=space_id(after))
+    space = before.values["space"]
+    learnt, coded = TRAINED_INDEX.at(ds=DS, space=space), CODES.at(ds=DS, space=space, shard="0of1")
     few = {"tuning_queries": 5, "recall_depth": 5}
-    quantiser.main(quantiser.Args(before, AFTER, TABLES["queries"], learnt, tune_items=1000, **few))
+    trained_index.main(trained_index.Args(before, AFTER, TABLES["queries"], learnt, tune_items=1000, **few))
     codes.main(codes.Args(before, learnt, coded))
     index.main(
         index.Args(
             codes=coded,
-            quantiser=learnt,
+            trained_index=learnt,
             embeddings=before,
             towers=AFTER,
             items=TABLES["items"],
@@ -85,7 +85,7 @@ def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkey
 def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "surely_better", lambda new, old: False)
     said = refreshed(before, epochs=1)
-    assert (said["kept"], said["space_id"]) == (False, before.values["towers"])
+    assert (said["kept"], said["space_id"]) == (False, before.values["space"])
     assert said["R@60"] == said["R@60 before"]
     assert said["registered"] == ""
     with pytest.raises(SystemExit) as skipped:  # Airflow leaves out what follows

@@ -66,7 +66,7 @@ def test_the_corridor_of_training(classroom: Path) -> None:
     assert SECRET not in first.path("tokenizer.json").read_text("utf-8")
     assert SECRET not in first.path("golden.json").read_text("utf-8")
 
-    mined_at = NEGATIVES.at(ds=DS, towers=space_id(found))
+    mined_at = NEGATIVES.at(ds=DS, space=space_id(found))
     negatives.main(negatives.Args(towers=IN_BATCH, **TABLES, negatives=mined_at, r_min=1, r_max=20, per_query=6))
     check_negatives(found)
 
@@ -76,18 +76,18 @@ def test_the_corridor_of_training(classroom: Path) -> None:
     assert [source.partition for source in second.manifest.inputs][3:] == [str(IN_BATCH), str(mined_at)]
 
     train(towers=STAR, seed=5, max_steps=1)
-    other = NEGATIVES.at(ds=DS, towers=pin(STAR).facts["space_id"])
+    other = NEGATIVES.at(ds=DS, space=pin(STAR).facts["space_id"])
     negatives.main(negatives.Args(towers=STAR, **TABLES, negatives=other))
     with pytest.raises(ValueError, match="mined in another space"):
         train(towers=STAR, start=IN_BATCH, negatives=other)
     with pytest.raises(ValueError, match="has space id"):
-        wrong = NEGATIVES.at(ds=DS, towers="0" * 16)
+        wrong = NEGATIVES.at(ds=DS, space="0" * 16)
         negatives.main(negatives.Args(towers=IN_BATCH, **TABLES, negatives=wrong))
 
 
 def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
     learning = read_learning(*(pin(TABLES[name]) for name in ("pairs", "queries", "items")))
-    mined = NEGATIVES.at(ds=DS, towers="0" * 16)
+    mined = NEGATIVES.at(ds=DS, space="0" * 16)
     for gone in (2, 3):  # of four; half may have left since
         lists = [[*ITEM_IDS[: 4 - gone], *(f"gone {n}" for n in range(gone))]]
         rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, "ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4]}
@@ -101,7 +101,7 @@ def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
 
 def check_negatives(found: TwoTower) -> None:
     """One list per train query; by brute force over the catalogue; never a known positive."""
-    mined = pin(NEGATIVES.at(ds=DS, towers=space_id(found)))
+    mined = pin(NEGATIVES.at(ds=DS, space=space_id(found)))
     rows = {row["query_id"]: row for row in read_table(mined).to_pylist()}
     assert set(rows) == {QUERY_IDS[q] for q in range(len(QUERIES)) if q % 5 != 4}
     assert query_id(SECRET) not in rows
@@ -152,8 +152,8 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, mon
     ("wrong", "message"),
     [
         ({"preset": "huge"}, "expected one of tiny"),
-        ({"reuse": "yes"}, "expected one of on, off"),
-        ({"negatives": NEGATIVES.at(ds=DS, towers="0" * 16)}, "give `start`"),
+        ({"share_hard_negatives": "yes"}, "expected one of on, off"),
+        ({"negatives": NEGATIVES.at(ds=DS, space="0" * 16)}, "give `start`"),
         ({"hard_negatives": 0}, "hard_negatives"),
     ],
 )

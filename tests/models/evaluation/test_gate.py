@@ -112,7 +112,7 @@ def test_a_segment_below_the_least_support_is_not_judged() -> None:
 def test_a_loss_below_the_noise_of_seeds_stops_nobody() -> None:
     worse = replace(CHAMPION, values=moved("dense", "R@60", -0.02))
     assert not judge(worse, CHAMPION, LIMITS).passed
-    assert judge(worse, CHAMPION, replace(LIMITS, noise=0.025)).passed
+    assert judge(worse, CHAMPION, replace(LIMITS, seed_noise=0.025)).passed
 
 
 def test_a_worse_sparse_arm_is_no_reason() -> None:

@@ -16,9 +16,9 @@ from jobs.quality.overview.record import Record, Stated
 ROWS = {
     "items": 48_000,
     "impressions": 80_000,
-    "late": 300,
-    "acts": 61_000,
-    "asked": 5_200,
+    "late_impressions": 300,
+    "click_counts": 61_000,
+    "query_counts": 5_200,
     "propensities": 60,
     "pairs": 24_000,
     "queries": 9_000,
@@ -47,7 +47,7 @@ def days(number: int, last: str = "2026-01-31") -> list[str]:
 
 def record(table: str, ds: str, **changes: Any) -> Record:
     """A record that passed, with changes; stated takes those of its own."""
-    keys = {"ds": ds, "towers": SPACE, "step": "star", "shard": "0of1"} | changes.pop("keys", {})
+    keys = {"ds": ds, "space": SPACE, "step": "star", "shard": "0of1"} | changes.pop("keys", {})
     partition = TABLES[table].at(**{key: keys[key] for key in TABLES[table].keys})
     rows = changes.get("rows", ROWS.get(table, 100))
     following = date.fromisoformat(ds) + timedelta(days=1)
@@ -80,14 +80,21 @@ def shop(number: int, seed: int = 5) -> dict[tuple[str, str], Record]:
     for ds in days(number):
         busy = WEEK[date.fromisoformat(ds).weekday()] * rng.normal(1, 0.02)
         for table, usual in ROWS.items():
-            rows = round(usual * (busy if table in ("impressions", "late", "acts", "asked") else rng.normal(1, 0.004)))
+            rows = round(
+                usual
+                * (
+                    busy
+                    if table in ("impressions", "late_impressions", "click_counts", "query_counts")
+                    else rng.normal(1, 0.004)
+                )
+            )
             shards = ("0of2", "1of2") if table == "embeddings" else ("0of1",)
             for shard in shards:
                 one = record(table, ds, rows=rows, keys={"shard": shard})
                 found[(table, ds) if shard[0] == "0" else (f"{table} {shard}", ds)] = one
         found["impressions", ds] |= _log(busy, rng, ds)  # type: ignore[typeddict-item]
         found["queries", ds]["figures"] = {"mean is_tail": float(rng.normal(0.74, 0.004))}
-        late = found["late", ds]
+        late = found["late_impressions", ds]
         late["accounts"] = [account("late events", late["rows"] + 40, no_search=30, said_before=10)]
         late["stated"] = late["stated"] | {
             "days_changed": {(date.fromisoformat(ds) - timedelta(days=1)).isoformat(): late["rows"]}
@@ -158,8 +165,8 @@ def with_faults(found: dict[tuple[str, str], Record]) -> tuple[list[Record], lis
     ]
     one["verdict"] = "stop"
     for table in (
-        "acts",
-        "asked",
+        "click_counts",
+        "query_counts",
         "propensities",
         "pairs",
         "queries",
@@ -188,13 +195,13 @@ def with_faults(found: dict[tuple[str, str], Record]) -> tuple[list[Record], lis
         "drift": {"stop": 0, "warn": 1},
         "findings": ["warn: shop, click: event_attributes.basket is new, in 4.1% of the records"],
     }
-    for table in ("impressions", "acts", "asked", "late"):
+    for table in ("impressions", "click_counts", "query_counts", "late_impressions"):
         one = found[table, held]
         one["stated"] = one["stated"] | {"published_at": "2026-02-01T09:30:00+00:00"}
-    found["late", "2026-01-31"]["stated"] = found["late", "2026-01-31"]["stated"] | {
+    found["late_impressions", "2026-01-31"]["stated"] = found["late_impressions", "2026-01-31"]["stated"] | {
         "days_changed": {"2026-01-29": 4_120, "2026-01-30": 380}
     }
-    found["late", "2026-01-31"]["accounts"] = [account("late events", 4_560, no_search=60)]
+    found["late_impressions", "2026-01-31"]["accounts"] = [account("late events", 4_560, no_search=60)]
     found["queries", "2026-01-31"] |= {
         "verdict": "warn",
         "warns": [

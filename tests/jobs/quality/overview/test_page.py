@@ -83,7 +83,7 @@ def test_the_last_day_in_a_sentence(lake: Path) -> None:
     assert sentence(board, "2026-01-31") == "10 tables passed, 1 warned (queries)"
     assert sentence(board, "2026-01-26") == (
         "2 tables passed, 1 stopped (impressions), "
-        "8 missing (acts, asked, propensities, pairs, queries, qrels, embeddings, rankings)"
+        "8 missing (click_counts, query_counts, propensities, pairs, queries, qrels, embeddings, rankings)"
     )
     shown = {one.day: one for one in attention(board, {s.name: s for s in volumes(board)}, list(rates(board)))}
     assert list(shown) == sorted(shown, reverse=True)  # newest first
@@ -241,10 +241,10 @@ def test_ninety_days_are_a_light_page(lake: Path) -> None:
         for one in records
         for name, other in (
             ("items/", "catalogue/"),
-            ("acts/", "log/"),
+            ("click_counts/", "log/"),
             ("asked/", "labels/"),
             ("late/", "truth/"),
-            ("pairs/", "searchers/"),
+            ("pairs/", "query_users/"),
             ("qrels/", "retention/"),
             ("queries/", "bert/"),
             ("propensities/", "runs/"),

@@ -1,5 +1,5 @@
 -- Grain: one row per (query_id, item_id, position) of the window, of a sample of the pairs that
--- were clicked and stood at more than one position. Input: acts.
+-- were clicked and stood at more than one position. Input: click_counts.
 WITH summed AS (
   SELECT
     a.query_id,
@@ -7,7 +7,7 @@ WITH summed AS (
     LEAST(a.position, :max_position) AS position,
     SUM(a.impressions) AS impressions,
     SUM(a.clicks) AS clicks
-  FROM acts AS a
+  FROM click_counts AS a
   WHERE
     a.day >= CAST(:first_day AS DATE)
     AND SUBSTRING(SHA1(CONCAT(a.query_id, a.item_id)), 1, 4) < :sample_below
