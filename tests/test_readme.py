@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from jobs.lake.commands import module_of
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"python -m (jobs\.\w+ --.*)", README)))
+COMMANDS = sorted(set(re.findall(r"python -m jobs (\w+ --.*)", README)))
 # for tests and for one process's own use
 INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_WARM_SPARK"}
 # names that jobs.local.airflow_env puts together
@@ -17,7 +19,7 @@ PORTS = {f"NIGHTSHELF_{service}_PORT" for service in ("AIRFLOW", "MLFLOW", "SITE
 
 def fields(job: str) -> set[str]:
     """Names of the fields of a job's Args, read from its source."""
-    body = ast.parse((ROOT / "jobs" / f"{job}.py").read_text()).body
+    body = ast.parse((ROOT / f"{module_of(job).replace('.', '/')}.py").read_text()).body
     (args,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Args"]
     return {n.target.id for n in args.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
 
@@ -26,7 +28,7 @@ def fields(job: str) -> set[str]:
 def test_a_command_uses_flags_that_its_job_has(command: str) -> None:
     job, *words = command.split()
     flags = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
-    assert flags <= fields(job.removeprefix("jobs."))
+    assert flags <= fields(job)
 
 
 def test_every_setting_is_in_the_table_and_every_row_is_a_setting() -> None:

@@ -34,6 +34,11 @@ COMMANDS: dict[str, dict[str, str]] = {
 }
 
 
+def is_command(name: str) -> bool:
+    """Whether there is such a command."""
+    return any(name in commands for commands in COMMANDS.values())
+
+
 def module_of(command: str) -> str:
     """The module of a command: `pairs` -> `jobs.datasets.pairs`.
 

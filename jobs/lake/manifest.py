@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jobs.lake.partitions import FORMER_TABLES, spelled_today
+
 MANIFEST = "_manifest.json"
 POINTER = "_current.json"
 VERDICT = "_verdict.json"
@@ -96,7 +98,10 @@ class Manifest:
     def from_json(cls, data: bytes) -> Manifest:
         """Read it back."""
         found = json.loads(data)
-        found["inputs"] = [Source(**source) for source in found["inputs"]]
+        found["partition"] = spelled_today(found["partition"])
+        found["args"] = {FORMER_TABLES.get(name, name): value for name, value in found["args"].items()}
+        sources = [{**source, "partition": spelled_today(source["partition"])} for source in found["inputs"]]
+        found["inputs"] = [Source(**source) for source in sources]
         found["files"] = [FileEntry(**entry) for entry in found["files"]]
         found["accounting"] = [Accounting(**row) for row in found["accounting"]]
         return cls(**found)

@@ -46,6 +46,21 @@ TRAINED = (
 )
 
 
+# Names that manifests and pointers of older lakes still write; `python -m jobs migrate` renames their folders.
+FORMER_TABLES = {
+    "acts": "click_counts",
+    "asked": "query_counts",
+    "late": "late_impressions",
+    "searchers": "query_users",
+    "quantiser": "trained_index",
+    "bert": "prodbert",
+    "runs": "external_runs",
+    "measures": "tower_metrics",
+    "truth": "simulated_truth",
+}
+FORMER_KEYS = {"towers": "space"}
+
+
 @dataclass(frozen=True)
 class Table:
     """One noun of the corridor. A breaking change of columns bumps `version`, hence the path."""
@@ -57,6 +72,11 @@ class Table:
     def at(self, **values: str) -> Partition:
         """The partition with these key values; a Jinja expression stands for a value in a DAG."""
         return Partition(self.name, tuple((key, values.pop(key, "")) for key in self.keys), tuple(values))
+
+    def present(self, key: str) -> str:
+        """The key's name today: manifests of older days still write the former one."""
+        now = FORMER_KEYS.get(key, key)
+        return now if now in self.keys else key
 
     @property
     def root(self) -> str:
@@ -108,7 +128,10 @@ class Partition:
         if not text:
             return NOWHERE
         name, *rest = text.split("/")
+        name = FORMER_TABLES.get(name, name)
         pairs = tuple((key, value) for key, _, value in (part.partition("=") for part in rest))
+        if name in TABLES:
+            pairs = tuple((TABLES[name].present(key), value) for key, value in pairs)
         if any("{" in value for _, value in pairs):
             raise ValueError(f"{text!r} still holds a template; it was not rendered")
         return cls(name, pairs)
@@ -219,3 +242,11 @@ TABLES: dict[str, Table] = {
 }
 
 NOWHERE = Partition()
+
+
+def spelled_today(address: str) -> str:
+    """An address with the names of today; a text that is not one of the lake's addresses stays as it is."""
+    try:
+        return str(Partition.parse(address))
+    except ValueError:
+        return address

@@ -11,6 +11,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from jobs.lake.partitions import spelled_today
+
 KEPT_EVENTS = 200
 PROMOTED, ROLLED_BACK = "promoted", "rolled back"
 
@@ -38,7 +40,7 @@ def parse_name(data: bytes) -> list[Promotion]:
     """The history in a name's file, the newest first: what it points at now."""
     found = json.loads(data)
     older = found.pop("history", [])
-    return [Promotion(**event) for event in (found, *older)]
+    return [Promotion(**{**event, "partition": spelled_today(event["partition"])}) for event in (found, *older)]
 
 
 def render_name(history: Sequence[Promotion]) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyarrow import fs
 
 from jobs.lake import storage as store
+from jobs.lake.commands import is_command
 from jobs.lake.expiry import refuse_expired
 from jobs.lake.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
 from jobs.lake.partitions import Partition, Table, lake_root
@@ -131,9 +132,9 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
         try:
             pointer = json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))
         except (FileNotFoundError, NotADirectoryError):
+            maker = f"python -m jobs {partition.name} --help" if is_command(partition.name) else "python -m jobs"
             raise LookupError(
-                f"{partition}: not published in the lake at {partition.root}; "
-                f"run `python -m jobs {partition.name} --help` to make it"
+                f"{partition}: not published in the lake at {partition.root}; `{maker}` says how to make it"
             ) from None
         attempt = pointer["attempt"]
     data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")

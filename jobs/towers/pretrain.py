@@ -106,14 +106,14 @@ class Args:
             raise ValueError("lr and start_lr_frac must be > 0")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
-        if self.start.startswith("bert/"):
+        if self.start.startswith("prodbert/"):
             Partition.parse(self.start)
 
 
 def main(args: Args) -> dict[str, object]:
     """Read, train, keep the best epoch, publish."""
     inputs = [pin(args.items), pin(args.queries)]
-    if args.start.startswith("bert/"):
+    if args.start.startswith("prodbert/"):
         inputs.append(pin(Partition.parse(args.start)))
     with mlflow_run("prodbert", args, inputs) as tracked, publish(args.prodbert, args, inputs) as out:
         out.mlflow_run_id = tracked.id

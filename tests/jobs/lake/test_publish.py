@@ -99,7 +99,7 @@ def test_an_error_in_the_job_publishes_nothing(lake: Path) -> None:
     assert attempts() == []
     with pytest.raises(RuntimeError, match="wrote no file"), publish(DAY, Args(DAY)):
         pass
-    with pytest.raises(LookupError, match=r"labels/ds=2026-01-31: not published.*jobs\.labels"):
+    with pytest.raises(LookupError, match=r"labels/ds=2026-01-31: not published.*`python -m jobs` says"):
         pin(DAY)
 
 

@@ -178,7 +178,9 @@ def test_an_expired_quarantine_breaks_no_reader(lake: Path) -> None:
     assert len(after.files()) == 1
     check_sizes(after)
     (entry,) = after.entries("quarantine")
-    with pytest.raises(LookupError, match=r"quarantine/rejected-00000\.parquet was deleted by jobs\.retention"):
+    with pytest.raises(
+        LookupError, match=r"quarantine/rejected-00000\.parquet was deleted by jobs\.privacy\.retention"
+    ):
         after.files("quarantine")
     with pytest.raises(LookupError, match="days are over"):
         after.path(entry.name)
