@@ -58,7 +58,7 @@ $(READY): requirements.lock
 		"install it (Debian: apt install python3.11-venv; macOS: brew install python@3.11)" >&2; exit 1; }; \
 	echo "Making $(VENV) with $$python: about 3 GB, some minutes the first time"; \
 	"$$python" -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --constraint requirements.lock --editable '.[faiss-cpu,dev]'
+	$(PYTHON) -m pip install --no-compile --constraint requirements.lock --editable '.[faiss-cpu,dev]'
 	@cp requirements.lock $@
 
 $(VENV)/minilm: $(READY)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # files that take minutes, and start no JVM or carry no mark for it
-LONG = ("test_serving.py", "test_arms.py", "test_embeddings.py", "test_codes.py", "test_quantiser.py")
+LONG = ("test_serving.py", "test_hybrid.py", "test_embed.py", "test_codes.py", "test_train.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
