@@ -1,4 +1,4 @@
--- Grain: one row per search_id in the day's log, its place in a session, and why it is not used.
+-- Grain: one row per search_id in the day's log, with its session and the reason of a search that is dropped.
 -- Input: searches.
 WITH timed AS (
   SELECT
@@ -7,8 +7,8 @@ WITH timed AS (
     s.client_key,
     s.searched_s,
     s.query_id,
-    s.impressions,
-    s.acts,
+    s.shown_items,
+    s.acted_items,
     COUNT(s.searched_s) OVER (
       PARTITION BY s.client_key, s.day ORDER BY s.searched_s ASC
       RANGE BETWEEN 59 PRECEDING AND CURRENT ROW
@@ -20,7 +20,7 @@ WITH timed AS (
   WHERE s.day IS NOT NULL
 ),
 
-seated AS (
+sessionised AS (
   -- a session starts with a client's first search and after every long pause
   SELECT
     t.search_id,
@@ -30,13 +30,13 @@ seated AS (
   FROM timed AS t
 ),
 
-steps AS (
+gaps_by_search AS (
   SELECT
     t.client_key,
     t.day,
     t.query_id,
-    t.impressions,
-    t.acts,
+    t.shown_items,
+    t.acted_items,
     t.last_minute,
     CASE WHEN t.pause_s <= 60 * :session_minutes THEN t.pause_s END AS gap_s
   FROM timed AS t
@@ -44,22 +44,22 @@ steps AS (
 
 clients AS (
   SELECT
-    p.client_key,
-    p.day,
+    g.client_key,
+    g.day,
     COUNT(*) AS searches,
-    COUNT(DISTINCT p.query_id) AS queries,
-    MAX(p.last_minute) AS busiest_minute,
-    COUNT(p.gap_s) AS gaps,
-    SUM(p.gap_s) AS gap_sum,
-    SUM(p.gap_s * p.gap_s) AS gap_squares,
-    SUM(p.impressions) AS shown,
-    SUM(p.acts) AS acts
-  FROM steps AS p
-  GROUP BY p.client_key, p.day
+    COUNT(DISTINCT g.query_id) AS queries,
+    MAX(g.last_minute) AS busiest_minute,
+    COUNT(g.gap_s) AS gaps,
+    SUM(g.gap_s) AS gap_sum,
+    SUM(g.gap_s * g.gap_s) AS gap_squares,
+    SUM(g.shown_items) AS shown_items,
+    SUM(g.acted_items) AS acted_items
+  FROM gaps_by_search AS g
+  GROUP BY g.client_key, g.day
 ),
 
-watched AS (
-  -- the rules stand in README, with what they find of simulated robots
+bot_flags AS (
+  -- jobs/ingest/README.md lists the rules, with their recall on simulated bots
   SELECT
     c.client_key,
     c.day,
@@ -67,7 +67,7 @@ watched AS (
       WHEN c.busiest_minute > :max_searches_per_minute THEN 'bot_rate'
       WHEN
         c.gaps >= :bot_min_searches
-        -- deviation / mean, squared on both sides, in whole numbers
+        -- standard deviation / mean, squared on both sides, in whole numbers
         AND c.gaps * c.gap_squares - c.gap_sum * c.gap_sum
         <= :bot_gap_deviation * :bot_gap_deviation * c.gap_sum * c.gap_sum
         THEN 'bot_regular'
@@ -75,9 +75,9 @@ watched AS (
         c.queries >= :bot_min_queries AND c.queries >= :bot_breadth * c.searches
         THEN 'bot_breadth'
       WHEN
-        c.shown >= :bot_min_shown AND c.acts >= :bot_click_frac * c.shown
+        c.shown_items >= :bot_min_shown AND c.acted_items >= :bot_click_frac * c.shown_items
         THEN 'bot_clicks_all'
-      WHEN c.searches >= :bot_silent_searches AND c.acts = 0 THEN 'bot_silent'
+      WHEN c.searches >= :bot_silent_searches AND c.acted_items = 0 THEN 'bot_silent'
     END AS reason
   FROM clients AS c
 )
@@ -87,8 +87,6 @@ SELECT
   s.day,
   s.lines,
   s.records,
-  s.impressions,
-  s.events,
   s.searched_at,
   s.query,
   s.query_id,
@@ -99,13 +97,13 @@ SELECT
   CASE
     WHEN s.records = 0 THEN 'no_search'
     WHEN s.day IS NULL THEN 'outside_day'
-    WHEN w.reason IS NOT NULL THEN w.reason
+    WHEN b.reason IS NOT NULL THEN b.reason
     WHEN s.query = '' THEN 'empty_query'
-    -- nothing is left of it but masks
+    -- only masked personal data is left
     WHEN s.query = '<personal>' THEN 'personal_data'
     WHEN LENGTH(s.query) > :max_query_chars THEN 'query_too_long'
     WHEN s.events = 0 AND COALESCE(SIZE(s.hit_ids), 0) = 0 THEN 'nothing_shown'
   END AS reason
 FROM searches AS s
-LEFT JOIN seated AS t ON s.search_id = t.search_id
-LEFT JOIN watched AS w ON s.client_key = w.client_key AND s.day = w.day
+LEFT JOIN sessionised AS t ON s.search_id = t.search_id
+LEFT JOIN bot_flags AS b ON s.client_key = b.client_key AND s.day = b.day

@@ -1,5 +1,5 @@
--- Grain: one row per (day, query_id, item_id, position): what was shown and done there. Input:
--- shown (impressions, each with its day and sign: 1 as things are, -1 as they stood before), items.
+-- Grain: one row per (day, query_id, item_id, position) with its counts. Input: signed_impressions, items.
+-- signed_impressions: impressions with their day and a sign: 1 for current rows, -1 for the rows that they replace.
 WITH clicked AS (
   SELECT
     s.sign,
@@ -12,13 +12,13 @@ WITH clicked AS (
     COALESCE(s.client_id, s.session_id) AS voter,
     CASE WHEN s.is_cart THEN 1 ELSE 0 END AS is_cart,
     CASE WHEN s.is_purchase THEN 1 ELSE 0 END AS is_purchase
-  FROM shown AS s
-  -- a cart or a purchase straight from the list is as good as a click
+  FROM signed_impressions AS s
+  -- a cart or a purchase straight from the list counts as a click
   WHERE s.is_click OR s.is_cart OR s.is_purchase
 ),
 
 votes AS (
-  -- one voice per person, query, item and day, however often he clicked
+  -- one vote per person, query, item and day
   SELECT
     c.sign,
     c.day,
@@ -41,7 +41,7 @@ votes AS (
   FROM clicked AS c
 ),
 
-heard AS (
+deduplicated AS (
   SELECT
     v.sign,
     v.day,
@@ -68,20 +68,20 @@ counted AS (
     0 AS clicks,
     0 AS carts,
     0 AS purchases
-  FROM shown AS s
+  FROM signed_impressions AS s
   UNION ALL
   SELECT
-    h.day,
-    h.query_id,
-    h.item_id,
-    h.position,
+    d.day,
+    d.query_id,
+    d.item_id,
+    d.position,
     0 AS impressions,
-    h.sign AS clicks,
-    h.sign * h.carts AS carts,
-    h.sign * h.purchases AS purchases
-  FROM heard AS h
-  -- who clicks one item under query after query is no crowd
-  WHERE h.place <= :max_item_votes
+    d.sign AS clicks,
+    d.sign * d.carts AS carts,
+    d.sign * d.purchases AS purchases
+  FROM deduplicated AS d
+  -- limit the votes of one person for one item, whatever the queries: click farms push few items
+  WHERE d.place <= :max_item_votes
 ),
 
 summed AS (

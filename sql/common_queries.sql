@@ -1,6 +1,6 @@
--- Grain: one row per query_key typed by enough people within the window. Input: query_users (of all
--- its days).
-SELECT s.query_key
-FROM query_users AS s
-GROUP BY s.query_key
-HAVING COUNT(DISTINCT s.searcher_key) >= :min_searchers
+-- Grain: one row per query_key that enough people typed within the window. Input: query_useru.
+-- query_users: the rows of all days of the window.
+SELECT u.query_key
+FROM query_users AS u
+GROUP BY u.query_key
+HAVING COUNT(DISTINCT u.searcher_key) >= :min_searchers

@@ -1,21 +1,21 @@
--- Grain: one row per (search_id, item_id) as its day stands after what arrived late. Input:
--- arrivals (rows of impressions and of late, each with the day of the log that brought it).
+-- Grain: one row per (search_id, item_id), corrected by late events. Input: impression_versions.
+-- impression_versions: rows of impressions and late_impressions, with the day of the log that brought each (arrived).
 WITH ranked AS (
   SELECT
-    a.search_id,
-    a.query_id,
-    a.query,
-    a.session_id,
-    a.client_id,
-    a.item_id,
-    a.position,
-    a.is_click,
-    a.is_cart,
-    a.is_purchase,
-    a.searched_at,
-    a.day,
-    ROW_NUMBER() OVER (PARTITION BY a.search_id, a.item_id ORDER BY a.arrived DESC) AS age
-  FROM arrivals AS a
+    v.search_id,
+    v.query_id,
+    v.query,
+    v.session_id,
+    v.client_id,
+    v.item_id,
+    v.position,
+    v.is_click,
+    v.is_cart,
+    v.is_purchase,
+    v.searched_at,
+    v.day,
+    ROW_NUMBER() OVER (PARTITION BY v.search_id, v.item_id ORDER BY v.arrived DESC) AS newest_first
+  FROM impression_versions AS v
 )
 
 SELECT
@@ -32,4 +32,4 @@ SELECT
   r.searched_at,
   r.day
 FROM ranked AS r
-WHERE r.age = 1
+WHERE r.newest_first = 1

@@ -1,20 +1,20 @@
--- Grain: one row per (query_id, item_id, position) of the window, of a sample of the pairs that
--- were clicked and stood at more than one position. Input: click_counts.
+-- Grain: one row per (query_id, item_id, position) of the window, for a sample of the pairs that were clicked and
+-- shown at more than one position. Input: click_counts.
 WITH summed AS (
   SELECT
-    a.query_id,
-    a.item_id,
-    LEAST(a.position, :max_position) AS position,
-    SUM(a.impressions) AS impressions,
-    SUM(a.clicks) AS clicks
-  FROM click_counts AS a
+    c.query_id,
+    c.item_id,
+    LEAST(c.position, :max_position) AS position,
+    SUM(c.impressions) AS impressions,
+    SUM(c.clicks) AS clicks
+  FROM click_counts AS c
   WHERE
-    a.day >= CAST(:first_day AS DATE)
-    AND SUBSTRING(SHA1(CONCAT(a.query_id, a.item_id)), 1, 4) < :sample_below
-  GROUP BY a.query_id, a.item_id, LEAST(a.position, :max_position)
+    c.day >= CAST(:first_day AS DATE)
+    AND SUBSTRING(SHA1(CONCAT(c.query_id, c.item_id)), 1, 4) < :sample_below
+  GROUP BY c.query_id, c.item_id, LEAST(c.position, :max_position)
 ),
 
-told AS (
+eligible AS (
   SELECT
     s.query_id,
     s.item_id,
@@ -28,10 +28,10 @@ told AS (
 )
 
 SELECT
-  t.query_id,
-  t.item_id,
-  t.position,
-  t.impressions,
-  t.clicks
-FROM told AS t
-WHERE t.pair_clicks > 0 AND t.pair_positions > 1
+  e.query_id,
+  e.item_id,
+  e.position,
+  e.impressions,
+  e.clicks
+FROM eligible AS e
+WHERE e.pair_clicks > 0 AND e.pair_positions > 1

@@ -1,19 +1,19 @@
--- Grain: one row per search_id in the day's log, and why it is not kept. Input: visits,
--- common_queries.
+-- Grain: one row per search_id in the day's log, with the reason of a search that is dropped.
+-- Input: bot_flags, common_queries.
 SELECT
-  v.search_id,
-  v.day,
-  v.lines,
-  v.records,
-  v.searched_at,
-  v.query,
-  v.query_id,
-  v.client_id,
-  v.session_id,
+  b.search_id,
+  b.day,
+  b.lines,
+  b.records,
+  b.searched_at,
+  b.query,
+  b.query_id,
+  b.client_id,
+  b.session_id,
   CASE
-    WHEN v.reason IS NOT NULL THEN v.reason
+    WHEN b.reason IS NOT NULL THEN b.reason
     WHEN c.query_key IS NULL THEN 'rare_query'
-    WHEN v.day < CAST(:ds AS DATE) THEN 'earlier_day'
+    WHEN b.day < CAST(:ds AS DATE) THEN 'earlier_day'
   END AS reason
-FROM visits AS v
-LEFT JOIN common_queries AS c ON v.query_key = c.query_key
+FROM bot_flags AS b
+LEFT JOIN common_queries AS c ON b.query_key = c.query_key

@@ -1,20 +1,20 @@
--- Grain: one row per (search_id, item_id) shown, at the first of its positions. Input: admitted,
--- placed. reason says why an act is not kept: NULL for the impressions themselves.
+-- Grain: one row per (search_id, item_id) shown, at the first of its positions. Input: filtered_searches, search_items.
+-- reason: why a row is dropped; NULL for the impressions themselves.
 SELECT
-  a.search_id,
-  a.query_id,
-  a.query,
-  a.session_id,
-  a.client_id,
-  p.item_id,
-  p.position,
-  p.is_click,
-  p.is_cart,
-  p.is_purchase,
-  a.searched_at,
-  p.lines,
-  p.duplicates,
-  CASE WHEN p.position IS NULL THEN 'no_position' END AS reason
-FROM admitted AS a
-INNER JOIN placed AS p ON a.search_id = p.search_id
-WHERE a.reason IS NULL
+  f.search_id,
+  f.query_id,
+  f.query,
+  f.session_id,
+  f.client_id,
+  i.item_id,
+  i.position,
+  i.is_click,
+  i.is_cart,
+  i.is_purchase,
+  f.searched_at,
+  i.lines,
+  i.duplicates,
+  CASE WHEN i.position IS NULL THEN 'no_position' END AS reason
+FROM filtered_searches AS f
+INNER JOIN search_items AS i ON f.search_id = i.search_id
+WHERE f.reason IS NULL

@@ -1,4 +1,4 @@
--- Grain: one row per row of the catalogue; reason says why it is no item. Input: catalogue_rows.
+-- Grain: one row per row of the catalogue, with the reason of a row that is dropped. Input: catalogue_rows.
 WITH cleaned AS (
   SELECT
     r.file,
@@ -9,9 +9,9 @@ WITH cleaned AS (
     TRIM(r.item_id) AS item_id,
     r.price AS price_text,
     r.attributes AS attributes_text,
-    -- control characters part words in a title as a space does
+    -- a control character separates words like a space
     TRIM(REGEXP_REPLACE(r.title, '[\\p{Cntrl}\\s]+', ' ')) AS title,
-    -- a path as text, or as a JSON array
+    -- category is a path as text, or a JSON array
     REGEXP_REPLACE(
       TRIM(
         CASE
@@ -31,7 +31,7 @@ WITH cleaned AS (
   FROM catalogue_rows AS r
 ),
 
-judged AS (
+checked AS (
   SELECT
     c.file,
     c.block,
@@ -51,42 +51,42 @@ judged AS (
       WHEN COALESCE(c.title, '') = '' THEN 'no_title'
     END AS reason,
     TRIM(c.price_text) != ''
-    AND NOT COALESCE(c.price >= 0 AND c.price < DOUBLE('Infinity'), FALSE) AS price_mended,
+    AND NOT COALESCE(c.price >= 0 AND c.price < DOUBLE('Infinity'), FALSE) AS price_repaired,
     TRIM(c.attributes_text) != ''
-    AND FROM_JSON(c.attributes_text, 'MAP<STRING,STRING>') IS NULL AS attributes_mended
+    AND FROM_JSON(c.attributes_text, 'MAP<STRING,STRING>') IS NULL AS attributes_repaired
   FROM cleaned AS c
 ),
 
 ranked AS (
-  -- the last row of an item_id is its newest: later files and later lines win
+  -- the last row of an item_id is the newest: later files and later lines win
   SELECT
-    j.file,
-    j.raw,
-    j.item_id,
-    j.title,
-    j.category,
-    j.brand,
-    j.attributes,
-    j.price,
-    j.group_id,
-    j.reason,
-    j.price_mended,
-    j.attributes_mended,
+    k.file,
+    k.raw,
+    k.item_id,
+    k.title,
+    k.category,
+    k.brand,
+    k.attributes,
+    k.price,
+    k.group_id,
+    k.reason,
+    k.price_repaired,
+    k.attributes_repaired,
     ROW_NUMBER() OVER (
       PARTITION BY
-        CASE WHEN j.reason IS NULL THEN j.item_id ELSE CONCAT(j.file, j.block, j.line) END
-      ORDER BY j.reason ASC NULLS FIRST, j.file DESC, j.block DESC, j.line DESC
+        CASE WHEN k.reason IS NULL THEN k.item_id ELSE CONCAT(k.file, k.block, k.line) END
+      ORDER BY k.reason ASC NULLS FIRST, k.file DESC, k.block DESC, k.line DESC
     ) AS age,
     CONCAT_WS(
       ' | ',
-      j.title,
-      NULLIF(REPLACE(j.category, ' > ', ' '), ''),
-      NULLIF(j.brand, ''),
+      k.title,
+      NULLIF(REPLACE(k.category, ' > ', ' '), ''),
+      NULLIF(k.brand, ''),
       NULLIF(
-        ARRAY_JOIN(TRANSFORM(ARRAY_SORT(MAP_ENTRIES(j.attributes)), e -> e.value), ' '), ''
+        ARRAY_JOIN(TRANSFORM(ARRAY_SORT(MAP_ENTRIES(k.attributes)), e -> e.value), ' '), ''
       )
     ) AS text
-  FROM judged AS j
+  FROM checked AS k
 )
 
 SELECT
@@ -101,7 +101,7 @@ SELECT
   SHA1(r.text) AS content_hash,
   r.file,
   r.raw,
-  COALESCE(r.price_mended, FALSE) AS price_mended,
-  COALESCE(r.attributes_mended, FALSE) AS attributes_mended,
+  COALESCE(r.price_repaired, FALSE) AS price_repaired,
+  COALESCE(r.attributes_repaired, FALSE) AS attributes_repaired,
   CASE WHEN r.reason IS NULL AND r.age > 1 THEN 'duplicate' ELSE r.reason END AS reason
 FROM ranked AS r

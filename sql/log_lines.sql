@@ -1,5 +1,5 @@
--- Grain: one row per line of a day's log; reason says why a line is not used. Input: raw_lines.
-WITH typed AS (
+-- Grain: one row per line of a day's log, with the reason of a line that is not used. Input: raw_lines.
+WITH parsed AS (
   SELECT
     r.file,
     r.raw,
@@ -7,7 +7,7 @@ WITH typed AS (
     r.is_blank,
     r.is_bulk_action,
     COALESCE(r.application, '') AS application,
-    -- the names that shops give to the same four acts; a record without one is a search
+    -- shops name the same four actions differently; a record without an action is a search
     CASE
       WHEN r.action_name IS NULL THEN 'search'
       WHEN LOWER(r.action_name) = 'impression' THEN 'impression'
@@ -23,72 +23,72 @@ WITH typed AS (
     r.hit_ids,
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
-      -- a date first: a bare time of day would be cast to today's
+      -- require a date: Spark casts a bare time of day to today
       WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
       WHEN LENGTH(r.timestamp) = 13 THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
     END AS occurred_at,
-    -- a whole number that somebody's export made a float of is still one
+    -- some exports write integers as floats: 3.0 is 3
     TRY_CAST(
       CASE
         WHEN r.ordinal LIKE '%.0' THEN SUBSTRING(r.ordinal, 1, LENGTH(r.ordinal) - 2) ELSE r.ordinal
       END AS INT
-    ) AS place
+    ) AS ordinal
   FROM raw_lines AS r
 ),
 
-judged AS (
+checked AS (
   SELECT
-    t.file,
-    t.raw,
-    t.application,
-    t.action,
-    t.search_id,
-    t.item_id,
-    t.client_id,
-    t.session_id,
-    t.user_query,
-    t.hit_ids,
-    t.occurred_at,
-    CASE WHEN t.place BETWEEN 0 AND :max_ordinal THEN t.place END AS ordinal,
+    p.file,
+    p.raw,
+    p.application,
+    p.action,
+    p.search_id,
+    p.item_id,
+    p.client_id,
+    p.session_id,
+    p.user_query,
+    p.hit_ids,
+    p.occurred_at,
+    CASE WHEN p.ordinal BETWEEN 0 AND :max_ordinal THEN p.ordinal END AS ordinal,
     CASE
-      WHEN t.is_blank THEN 'blank'
-      WHEN t.malformed AND OCTET_LENGTH(t.raw) > :max_line_bytes THEN 'line_too_long'
-      WHEN t.malformed THEN 'malformed'
-      WHEN t.is_bulk_action THEN 'bulk_action'
-      WHEN t.action IS NULL THEN 'other_action'
-      WHEN t.search_id IS NULL OR NOT t.has_timestamp THEN 'missing_field'
-      WHEN t.action = 'search' AND t.user_query IS NULL THEN 'missing_field'
-      WHEN t.action != 'search' AND t.item_id IS NULL THEN 'missing_field'
-      WHEN t.occurred_at IS NULL THEN 'bad_timestamp'
-      -- earlier days may be added to, as far back as events are waited for
-      WHEN t.occurred_at < CAST(:earliest AS TIMESTAMP) THEN 'outside_day'
-      -- a search belongs to the day it was made in, its events may trail in after midnight
-      WHEN t.action = 'search' AND t.occurred_at >= CAST(:day_to AS TIMESTAMP) THEN 'outside_day'
-      WHEN t.occurred_at >= CAST(:latest AS TIMESTAMP) THEN 'outside_day'
+      WHEN p.is_blank THEN 'blank'
+      WHEN p.malformed AND OCTET_LENGTH(p.raw) > :max_line_bytes THEN 'line_too_long'
+      WHEN p.malformed THEN 'malformed'
+      WHEN p.is_bulk_action THEN 'bulk_action'
+      WHEN p.action IS NULL THEN 'other_action'
+      WHEN p.search_id IS NULL OR NOT p.has_timestamp THEN 'missing_field'
+      WHEN p.action = 'search' AND p.user_query IS NULL THEN 'missing_field'
+      WHEN p.action != 'search' AND p.item_id IS NULL THEN 'missing_field'
+      WHEN p.occurred_at IS NULL THEN 'bad_timestamp'
+      -- late events may change earlier days, but only late_days back
+      WHEN p.occurred_at < CAST(:earliest AS TIMESTAMP) THEN 'outside_day'
+      -- a search belongs to the day it was made; its events may follow after midnight
+      WHEN p.action = 'search' AND p.occurred_at >= CAST(:day_to AS TIMESTAMP) THEN 'outside_day'
+      WHEN p.occurred_at >= CAST(:latest AS TIMESTAMP) THEN 'outside_day'
       WHEN
-        t.action = 'impression' AND COALESCE(t.place NOT BETWEEN 0 AND :max_ordinal, TRUE)
+        p.action = 'impression' AND COALESCE(p.ordinal NOT BETWEEN 0 AND :max_ordinal, TRUE)
         THEN 'bad_position'
     END AS reason
-  FROM typed AS t
+  FROM parsed AS p
 )
 
 SELECT
-  j.application,
-  j.action,
-  j.search_id,
-  j.item_id,
-  j.client_id,
-  j.session_id,
-  j.user_query,
-  j.hit_ids,
-  j.occurred_at,
-  j.ordinal,
-  j.reason,
-  CASE WHEN j.reason IS NOT NULL THEN j.file END AS file,
-  -- what people typed stays in the raw zone, but for as much as it takes to mend a rejected line
+  c.application,
+  c.action,
+  c.search_id,
+  c.item_id,
+  c.client_id,
+  c.session_id,
+  c.user_query,
+  c.hit_ids,
+  c.occurred_at,
+  c.ordinal,
+  c.reason,
+  CASE WHEN c.reason IS NOT NULL THEN c.file END AS file,
+  -- typed text stays in the raw zone; a rejected line keeps the start of it, for repair
   CASE
     WHEN
-      j.reason IN ('line_too_long', 'malformed', 'missing_field', 'bad_timestamp', 'bad_position')
-      THEN SUBSTRING(MAKE_VALID_UTF8(j.raw), 1, 500)
+      c.reason IN ('line_too_long', 'malformed', 'missing_field', 'bad_timestamp', 'bad_position')
+      THEN SUBSTRING(MAKE_VALID_UTF8(c.raw), 1, 500)
   END AS raw
-FROM judged AS j
+FROM checked AS c

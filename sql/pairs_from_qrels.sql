@@ -1,14 +1,14 @@
 -- Grain: one row per (query_id, item_id) judged. Input: qrels.
--- reason says why a judgement is no pair: NULL for the pairs themselves.
+-- reason: why a judgement makes no pair; NULL for the pairs themselves.
 SELECT
   j.query_id,
   j.item_id,
-  -- a judgement stands for one showing that was clicked
+  -- a judgement counts as one impression that was clicked
   1 AS clicks,
   0 AS carts,
   0 AS purchases,
   1 AS impressions,
-  -- never zero: a pair without weight would silently leave the loss
+  -- never zero: a pair of weight 0 would silently leave the loss
   CAST(GREATEST(j.relevance - :zero_gain, 0.000001) AS FLOAT) AS weight,
   CAST(:ds AS DATE) AS last_day,
   j.split,

@@ -1,21 +1,21 @@
--- Grain: one row per (query_id, item_id) clicked on the judged days. Input: click_counts, items, queries.
--- reason says why a judgement is not kept: NULL for the qrels themselves.
+-- Grain: one row per (query_id, item_id) clicked on the days that are judged. Input: click_counts, items, queries.
+-- reason: why a judgement is dropped; NULL for the qrels themselves.
 WITH graded AS (
   SELECT
-    a.query_id,
-    a.item_id,
-    SUM(a.clicks) AS judgements,
-    SUM(a.carts) AS carts,
-    SUM(a.purchases) AS purchases
-  FROM click_counts AS a
-  WHERE a.day >= CAST(:first_day AS DATE)
-  GROUP BY a.query_id, a.item_id
+    c.query_id,
+    c.item_id,
+    SUM(c.clicks) AS judgements,
+    SUM(c.carts) AS carts,
+    SUM(c.purchases) AS purchases
+  FROM click_counts AS c
+  WHERE c.day >= CAST(:first_day AS DATE)
+  GROUP BY c.query_id, c.item_id
 )
 
 SELECT
   g.query_id,
   g.item_id,
-  -- what a click says, a cart says louder, and a purchase loudest
+  -- a cart is stronger evidence than a click, a purchase is the strongest
   CAST(CASE WHEN g.purchases > 0 THEN 3 WHEN g.carts > 0 THEN 2 ELSE 1 END AS DOUBLE) AS relevance,
   q.split,
   'clicks' AS source,

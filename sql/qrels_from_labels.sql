@@ -1,10 +1,10 @@
--- Grain: one row per (query_id, item_id) labelled. Input: labels, items, queries.
--- reason says why a judgement is not kept: NULL for the qrels themselves.
+-- Grain: one row per (query_id, item_id) labelled. Input: label_rows, items, queries.
+-- reason: why a judgement is dropped; NULL for the qrels themselves.
 WITH readable AS (
   SELECT
     l.query_id,
     l.item_id,
-    -- neither NaN nor infinite
+    -- NULL for NaN and infinity
     CASE
       WHEN l.relevance BETWEEN -1000000 AND 1000000
         THEN CAST(ROUND(l.relevance * 1000000) AS BIGINT)
@@ -13,7 +13,7 @@ WITH readable AS (
 ),
 
 graded AS (
-  -- judgements of one item for spellings of one query: their mean, in whole millionths
+  -- the mean over spellings of one query, in whole millionths: a sum of floats would depend on row order
   SELECT
     r.query_id,
     r.item_id,

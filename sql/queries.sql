@@ -1,16 +1,16 @@
--- Grain: one row per query_id searched or labelled. Input: asked, label_queries.
-WITH seen AS (
+-- Grain: one row per query_id searched or labelled. Input: query_counts, label_queries.
+WITH searched AS (
   SELECT
-    a.query_id,
-    MIN(a.query) AS query,
-    SUM(a.searches) AS searches
-  FROM asked AS a
-  WHERE a.day >= CAST(:first_day AS DATE)
-  GROUP BY a.query_id
+    c.query_id,
+    MIN(c.query) AS query,
+    SUM(c.searches) AS searches
+  FROM query_counts AS c
+  WHERE c.day >= CAST(:first_day AS DATE)
+  GROUP BY c.query_id
 ),
 
 labelled AS (
-  -- a query that was given two sides goes to the more secret one: test, then dev
+  -- a query that labels put in two splits goes to the stricter one: test, then dev
   SELECT
     l.query_id,
     MIN(l.query) AS query,
@@ -30,11 +30,11 @@ known AS (
     COALESCE(s.query, l.query) AS query,
     COALESCE(s.searches, 0) AS searches,
     COALESCE(l.split, SPLIT_OF(COALESCE(s.query_id, l.query_id))) AS split
-  FROM seen AS s
+  FROM searched AS s
   FULL OUTER JOIN labelled AS l ON s.query_id = l.query_id
 ),
 
--- equally frequent queries are one step of the curve, so that no tie is broken by chance
+-- equally frequent queries form one step of the curve, so ties are never broken at random
 steps AS (
   SELECT
     k.searches,
@@ -48,7 +48,7 @@ curve AS (
   SELECT
     t.searches,
     SUM(t.step_searches) OVER (ORDER BY t.searches DESC) - t.step_searches AS searches_above,
-    SUM(t.step_searches) OVER () AS searches_in_all
+    SUM(t.step_searches) OVER () AS all_searches
   FROM steps AS t
 ),
 
@@ -56,9 +56,9 @@ segments AS (
   SELECT
     c.searches,
     CASE
-      -- searched once: tail, however flat the curve is
-      WHEN c.searches = 1 OR c.searches_above >= :torso_frac * c.searches_in_all THEN 'tail'
-      WHEN c.searches_above >= :head_frac * c.searches_in_all THEN 'torso'
+      -- a query that was searched once is tail, however flat the curve is
+      WHEN c.searches = 1 OR c.searches_above >= :torso_frac * c.all_searches THEN 'tail'
+      WHEN c.searches_above >= :head_frac * c.all_searches THEN 'torso'
       ELSE 'head'
     END AS segment
   FROM curve AS c

@@ -1,23 +1,22 @@
--- Grain: one row per (query_key, searcher_key) of the day, so many of a query as it takes to be
--- common. Input: visits.
-WITH typed AS (
+-- Grain: one row per (query_key, searcher_key) of the day, at most min_searchers rows per query. Input: bot_flags.
+WITH searchers AS (
   SELECT DISTINCT
-    v.query_key,
-    v.searcher_key
-  FROM visits AS v
-  WHERE v.reason IS NULL
+    b.query_key,
+    b.searcher_key
+  FROM bot_flags AS b
+  WHERE b.reason IS NULL
 ),
 
-counted AS (
+ranked AS (
   SELECT
-    t.query_key,
-    t.searcher_key,
-    ROW_NUMBER() OVER (PARTITION BY t.query_key ORDER BY t.searcher_key ASC) AS place
-  FROM typed AS t
+    s.query_key,
+    s.searcher_key,
+    ROW_NUMBER() OVER (PARTITION BY s.query_key ORDER BY s.searcher_key ASC) AS searcher_number
+  FROM searchers AS s
 )
 
 SELECT
-  c.query_key,
-  c.searcher_key
-FROM counted AS c
-WHERE c.place <= :min_searchers
+  r.query_key,
+  r.searcher_key
+FROM ranked AS r
+WHERE r.searcher_number <= :min_searchers

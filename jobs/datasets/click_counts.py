@@ -71,7 +71,7 @@ def main(args: Args) -> dict[str, str | int]:
             before, after = _differences(spark, late, changed)
             shown = shown.unionByName(before.selectExpr(*ROW, "day", "-1 AS sign"))
             shown = shown.unionByName(after.selectExpr(*ROW, "day", "1 AS sign"))
-        shown.createOrReplaceTempView("shown")
+        shown.createOrReplaceTempView("signed_impressions")
         votes = spark.sql(sql_text("click_counts"), args={"max_item_votes": args.max_item_votes})
         files = 1 + sum(entry.bytes for entry in today.entries()) // BYTES_PER_PART
         sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.click_counts.ds}', 1, 0)"}
@@ -79,7 +79,7 @@ def main(args: Args) -> dict[str, str | int]:
         tally = Tally(parts, (), {}, sums, {"days": "cast(day AS STRING)"})
         out.write_spark(tally.frame, by=KEY, parted=True)
         out.facts |= {"clicks": tally["clicks"], "days": tally.values("days"), "late_rows": tally["late"]}
-        _asked(spark, rows, late).createOrReplaceTempView("asked_searches")
+        _asked(spark, rows, late).createOrReplaceTempView("new_searches")
         counted_queries.write_spark(spark.sql(sql_text("query_counts")), by=["query_id", "day"], files=files)
     return published(out)
 

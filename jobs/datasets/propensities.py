@@ -82,7 +82,7 @@ def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
     }
     with spark_session("propensities", days.days) as spark:
         days.read(spark).createOrReplaceTempView("click_counts")
-        rows = spark.sql(sql_text("exposures"), args=settings).toArrow()
+        rows = spark.sql(sql_text("examined"), args=settings).toArrow()
     out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}
     columns = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]
     positions, impressions, clicked = columns

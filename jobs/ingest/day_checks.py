@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.ingest.attribution import ACTIONS, SET_ASIDE
+from jobs.ingest.search_log import ACTIONS, SET_ASIDE
 from jobs.lake.days import time_zone
 from jobs.lake.partitions import Partition
 from jobs.platform.row_counts import Tally

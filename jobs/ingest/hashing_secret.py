@@ -17,7 +17,7 @@ from jobs.platform.tracking import home
 FILE = "salt"
 
 
-def salt() -> str:
+def hashing_secret() -> str:
     """The secret; made on first use, readable by its owner alone.
 
     Raises:

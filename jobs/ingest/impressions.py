@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.ingest import attribution
-from jobs.ingest.attribution import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
+from jobs.ingest import search_log
 from jobs.ingest.day_checks import check_kept, check_lines
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import Earlier, earlier, overlaid
+from jobs.ingest.search_log import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
@@ -81,7 +81,7 @@ def main(args: Args) -> dict[str, object]:
     log = delivery.whole
     before = earlier(ds, args.late_days)
     known = before_day(QUERY_USERS, ds, args.searcher_days - 1)
-    settings = attribution.Settings(
+    settings = search_log.Settings(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
     with (
@@ -92,15 +92,15 @@ def main(args: Args) -> dict[str, object]:
         scratch(spark, out) as tables,
     ):
         register_functions(spark)
-        lines = attribution.log_lines(tables, read_log(spark, log), settings)
+        lines = search_log.log_lines(tables, read_log(spark, log), settings)
         check_lines(args.log, lines, args.max_rejected_frac)
         delivery.tell(out)
-        attribution.visits(tables, settings)
+        search_log.visits(tables, settings)
         query_users.write_spark(
             spark.sql(sql_text("query_users"), args=settings.people), by=["query_key", "searcher_key"]
         )
-        searches = attribution.admit(tables, settings, known)
-        attribution.place(tables, lines)
+        searches = search_log.admit(tables, settings, known)
+        search_log.place(tables, lines)
         acts = _write(args, out, tables)
         _account(out, lines, searches, acts)
         if any(lines[f"lines {reason}"] for reason in SET_ASIDE):
@@ -138,18 +138,18 @@ def _account(out: Attempt, lines: Tally, searches: Tally, acts: Tally) -> None:
     out.count("searches", kept + sum(refused.values()), kept, refused)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
     out.facts["zero_based_applications"] = lines.values("zero_based")
-    out.facts["bot_rules"] = attribution.BOTS
+    out.facts["bot_rules"] = search_log.BOTS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
 
 def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) -> None:
     """What the log says of earlier days, laid over what they said themselves."""
     spark, ds = tables.spark, out.partition.ds
-    waiting = spark.table("admitted").where(f"reason = 'no_search' OR day < DATE'{ds}'")
+    waiting = spark.table("filtered_searches").where(f"reason = 'no_search' OR day < DATE'{ds}'")
     names = waiting.select("search_id")
-    attribution.place(tables, lines, names)
+    search_log.place(tables, lines, names)
     named = before.arrivals(spark).join(names, "search_id", "left_semi")
-    overlaid(spark, named).createOrReplaceTempView("earlier")
+    overlaid(spark, named).createOrReplaceTempView("earlier_impressions")
     found = spark.sql(sql_text("late_impressions"), args={"ds": ds})
     days = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted}
     tally = Tally(found.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, days)

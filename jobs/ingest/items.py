@@ -51,10 +51,10 @@ def main(args: Args) -> dict[str, object]:
     with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
         catalogue_rows(spark, catalogue).createOrReplaceTempView("catalogue_rows")
         judged = spark.sql(sql_text("items"))
-        mended = {f"{name} mended": f"if(reason IS NULL AND {name}_mended, 1, 0)" for name in ("price", "attributes")}
+        mended = {f"{name} mended": f"if(reason IS NULL AND {name}_repaired, 1, 0)" for name in ("price", "attributes")}
         columns = list(args.items.table.columns)
         files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
-        parts = judged.select(*columns, "reason", "price_mended", "attributes_mended")
+        parts = judged.select(*columns, "reason", "price_repaired", "attributes_repaired")
         parts = parts.repartition(files, "item_id")
         tally = Tally(parts, REASONS, {"rows": "1"}, {"rows": "1", **mended})
         kept = tally.frame.where("reason IS NULL").select(*columns)

@@ -67,5 +67,5 @@ def those_changed(late: Pinned) -> Earlier:
 
 def overlaid(spark: SparkSession, arrivals: DataFrame) -> DataFrame:
     """One row per (search_id, item_id): the newest arrival speaks."""
-    arrivals.createOrReplaceTempView("arrivals")
-    return spark.sql(sql_text("overlaid"))
+    arrivals.createOrReplaceTempView("impression_versions")
+    return spark.sql(sql_text("current_impressions"))

@@ -15,10 +15,10 @@ import logging
 import shlex
 from dataclasses import dataclass
 
-from jobs.ingest.attribution import SET_ASIDE
 from jobs.ingest.inspect import damaged
 from jobs.ingest.rejected import Rejected, rejected, samples
 from jobs.ingest.repair import land_mended, readers, whole_sources
+from jobs.ingest.search_log import SET_ASIDE
 from jobs.lake.partitions import LOG, NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import exists, pin

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.ingest import spark_readers as rawfiles
-from jobs.ingest.salt import salt
+from jobs.ingest.hashing_secret import hashing_secret
 from jobs.lake.days import bounds
 from jobs.lake.windows import Window
 from jobs.platform.row_counts import Tally
@@ -110,7 +110,7 @@ def log_lines(tables: Scratch, raw: DataFrame, settings: Settings) -> Tally:
 def visits(tables: Scratch, settings: Settings) -> None:
     """Views searches and visits: one slim row per search, its session, and what is said against it."""
     spark = tables.spark
-    searches = spark.sql(sql_text("searches"), args={"salt": salt()})
+    searches = spark.sql(sql_text("searches"), args={"salt": hashing_secret()})
     tables.keep(searches, "searches")
     rules = {
         "session_minutes": settings.session_minutes,
@@ -118,7 +118,7 @@ def visits(tables: Scratch, settings: Settings) -> None:
         "max_query_chars": MAX_QUERY_CHARS,
         **BOTS,
     }
-    tables.keep(spark.sql(sql_text("visits"), args=rules), "visits")
+    tables.keep(spark.sql(sql_text("bot_flags"), args=rules), "bot_flags")
 
 
 def admit(tables: Scratch, settings: Settings, known: Window) -> Tally:
@@ -131,11 +131,11 @@ def admit(tables: Scratch, settings: Settings, known: Window) -> Tally:
     today.unionByName(known.read(spark)).createOrReplaceTempView("query_users")
     common = spark.sql(sql_text("common_queries"), args=settings.people)
     common.createOrReplaceTempView("common_queries")
-    admitted = spark.sql(sql_text("admitted"), args={"ds": settings.ds})
+    admitted = spark.sql(sql_text("filtered_searches"), args={"ds": settings.ds})
     weights = {"searches": "if(searched_at IS NULL, 0, 1)", "lines": "lines"}
     sums = {"records": "if(reason IS NULL, records, 0)"} | MASK_SUMS
     tally = Tally(admitted, SEARCH_REASONS, weights, sums)
-    tables.keep(tally.frame, "admitted")
+    tables.keep(tally.frame, "filtered_searches")
     return tally
 
 
@@ -148,8 +148,8 @@ def place(tables: Scratch, lines: Tally, of: DataFrame | None = None) -> None:
         tables.narrow("log_lines", of, "search_id")
         tables.narrow("searches", of, "search_id")
     applications = {"zero_based": lines.values("zero_based")}
-    placed = tables.spark.sql(sql_text("placed"), args=applications)
-    placed.createOrReplaceTempView("placed")
+    placed = tables.spark.sql(sql_text("search_items"), args=applications)
+    placed.createOrReplaceTempView("search_items")
 
 
 def _utc(instant: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from jobs.datasets import click_counts, pairs, propensities
 from jobs.ingest import impressions
-from jobs.ingest.attribution import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
+from jobs.ingest.search_log import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
 from jobs.lake.partitions import IMPRESSIONS, ITEMS, LOG
 from jobs.lake.read import pin
 from jobs.lake.windows import first_day
@@ -73,12 +73,12 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
     }
     keep(engine, "log_lines", settings.lines() | {"max_ordinal": MAX_ORDINAL})
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})
-    keep(engine, "visits", rules)
+    keep(engine, "bot_flags", rules)
     keep(engine, "query_users", people)
     keep(engine, "common_queries", people)
-    keep(engine, "admitted", {"ds": ds})
+    keep(engine, "filtered_searches", {"ds": ds})
     zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
-    keep(engine, "placed", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
+    keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
     keep(engine, "impressions", {}, "WHERE reason IS NULL")
     export(engine, "impressions", folder)
     found = engine.execute("SELECT COUNT(*) FROM raw_lines").fetchone()
@@ -88,9 +88,9 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
 def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     offers = ", ".join(f"'{uri}'" for uri in pin(ITEMS.at(ds=ds)).files())
     engine.execute(f"CREATE VIEW items AS SELECT item_id, group_id, category FROM read_parquet([{offers}])")
-    engine.execute(f"CREATE VIEW shown AS SELECT *, DATE '{ds}' AS day, 1 AS sign FROM impressions")
+    engine.execute(f"CREATE VIEW signed_impressions AS SELECT *, DATE '{ds}' AS day, 1 AS sign FROM impressions")
     engine.execute(
-        f"CREATE VIEW asked_searches AS SELECT search_id, query_id, query, DATE '{ds}' AS day FROM impressions"
+        f"CREATE VIEW new_searches AS SELECT search_id, query_id, query, DATE '{ds}' AS day FROM impressions"
     )
     keep(engine, "click_counts", {"max_item_votes": click_counts.Args.max_item_votes})
     keep(engine, "query_counts", {})
@@ -99,7 +99,7 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     clicks = engine.execute("SELECT SUM(clicks) FROM click_counts").fetchall()[0][0]
     below = propensities.sample(int(clicks), propensities.Args.sample_clicks)[1]
     sampled = {"max_position": propensities.Args.positions, "sample_below": below, **since}
-    rows = duck.rows_of(engine, "exposures", sampled)
+    rows = duck.rows_of(engine, "examined", sampled)
     keys = (rows["query_id"].to_numpy() + rows["item_id"].to_numpy()).astype(str)
     numbers = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]
     law = estimate(np.unique(keys, return_inverse=True)[1], *numbers, propensities.Args.positions)  # type: ignore[misc]

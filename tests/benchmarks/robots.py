@@ -1,4 +1,4 @@
-"""ROOM=robots: what the rules of jobs.ingest.attribution find of simulated robots, and whom they take for one.
+"""ROOM=robots: what the rules of jobs.ingest.search_log find of simulated robots, and whom they take for one.
 
 Each day is made and read by the real jobs; the truth says whose each search was. One JSON line for each kind: searches,
 clients, and the share of both that was found (for people: wrongly). Then precision and recall over all, and what a click

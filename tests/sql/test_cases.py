@@ -32,7 +32,7 @@ CASES = sorted(path.parent for path in HERE.glob("*/*/expected.yaml"))
 # its maps and lambdas have no counterpart in DuckDB; the other texts are read by both
 SPARK_ALONE = {"items"}
 
-SHOWN = ", ".join(f"{column} {kind}" for column, kind in TABLES["impressions"].columns.items())
+IMPRESSIONS = ", ".join(f"{column} {kind}" for column, kind in TABLES["impressions"].columns.items())
 VIEWS = {
     name: ", ".join(f"{column} {kind}" for column, kind in TABLES[name].columns.items())
     for name in ("click_counts", "query_counts", "items", "propensities", "qrels", "queries", "query_users")
@@ -55,27 +55,27 @@ VIEWS = {
     ),
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
     "searches": (
-        "search_id STRING, lines BIGINT, records BIGINT, impressions BIGINT, events BIGINT, click_counts BIGINT,"
+        "search_id STRING, lines BIGINT, records BIGINT, shown_items BIGINT, events BIGINT, acted_items BIGINT,"
         " searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),
-    "visits": (
+    "bot_flags": (
         "search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "common_queries": "query_key STRING",
-    "admitted": (
+    "filtered_searches": (
         "search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
     ),
-    "placed": (
+    "search_items": (
         "search_id STRING, item_id STRING, position INT, is_click BOOLEAN, is_cart BOOLEAN,"
         " is_purchase BOOLEAN, lines BIGINT, duplicates BIGINT"
     ),
-    "earlier": f"{SHOWN}, day DATE",
-    "arrivals": f"{SHOWN}, day DATE, arrived DATE",
-    "shown": f"{SHOWN}, day DATE, sign INT",
-    "asked_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
+    "earlier_impressions": f"{IMPRESSIONS}, day DATE",
+    "impression_versions": f"{IMPRESSIONS}, day DATE, arrived DATE",
+    "signed_impressions": f"{IMPRESSIONS}, day DATE, sign INT",
+    "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
 FLAGS = ("is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
 

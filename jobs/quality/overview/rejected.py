@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.ingest.attribution import SET_ASIDE
+from jobs.ingest.search_log import SET_ASIDE
 from jobs.lake.partitions import Partition
 from jobs.quality.overview.days import Board
 from jobs.quality.overview.record import Record

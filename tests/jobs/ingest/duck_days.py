@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ingest.attribution import BOTS
+from jobs.ingest.search_log import BOTS
 from jobs.lake.partitions import TABLES
 from tests import duck
 
@@ -44,7 +44,7 @@ SELECT day::DATE AS day, day::TIMESTAMPTZ AS day_from, (day + INTERVAL 1 DAY)::T
 FROM (SELECT unnest(generate_series($ds::TIMESTAMP - to_days($back::INT), $ds::TIMESTAMP, INTERVAL 1 DAY)) AS day)
 """
 ROW = ", ".join(TABLES["impressions"].columns)
-WAITING = "SELECT search_id FROM admitted WHERE reason = 'no_search' OR day < $ds::DATE"
+WAITING = "SELECT search_id FROM filtered_searches WHERE reason = 'no_search' OR day < $ds::DATE"
 
 
 @dataclass
@@ -88,19 +88,19 @@ class Days:
         )
         self._keep(engine, "searches", {"salt": self.salt})
         rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOTS}
-        self._keep(engine, "visits", rules)
+        self._keep(engine, "bot_flags", rules)
         people = {"min_searchers": self.min_searchers}
         self.found["query_users", ds] = duck.rows_of(engine, "query_users", people)
         engine.register("query_users", self.window("query_users", ds))
         self._keep(engine, "common_queries", people)
-        self._keep(engine, "admitted", {"ds": ds})
+        self._keep(engine, "filtered_searches", {"ds": ds})
 
     def _place(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
         zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
-        self._keep(engine, "placed", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
+        self._keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
         kept = duck.rows_of(engine, "impressions")
         self.found["impressions", ds] = without_reason(kept, "impressions")
-        self._overlay(engine, "earlier", ds, include=False, only=WAITING)
+        self._overlay(engine, "earlier_impressions", ds, include=False, only=WAITING)
         self.found["late_impressions", ds] = without_reason(
             duck.rows_of(engine, "late_impressions", {"ds": ds}), "late_impressions"
         )
@@ -111,11 +111,16 @@ class Days:
         engine.register("brought", self.found["late_impressions", ds])
         for name, include in (("before", False), ("after", True)):
             self._overlay(
-                engine, name, ds, include, only="SELECT search_id FROM arrivals", days="SELECT day FROM brought"
+                engine,
+                name,
+                ds,
+                include,
+                only="SELECT search_id FROM impression_versions",
+                days="SELECT day FROM brought",
             )
         engine.execute(
             f"""
-            CREATE TABLE shown AS
+            CREATE TABLE signed_impressions AS
             SELECT {ROW}, $ds::DATE AS day, 1 AS sign FROM today
             UNION ALL SELECT {ROW}, day, -1 FROM before UNION ALL SELECT {ROW}, day, 1 FROM after
         """,
@@ -123,7 +128,7 @@ class Days:
         )
         self.found["click_counts", ds] = duck.rows_of(engine, "click_counts", {"max_item_votes": self.max_item_votes})
         engine.execute(f"""
-            CREATE VIEW asked_searches AS
+            CREATE VIEW new_searches AS
             SELECT search_id, query_id, query, DATE '{ds}' AS day FROM today
             UNION ALL SELECT search_id, query_id, query, day FROM brought WHERE is_new_search
         """)
@@ -148,12 +153,12 @@ class Days:
             parts.append(f"SELECT {ROW}, {of_day} AS day, DATE '{day}' AS arrived FROM {table}_{day.replace('-', '_')}")
         none = f"SELECT {ROW}, DATE '{ds}' AS day, DATE '{ds}' AS arrived FROM impressions_none"
         engine.register("impressions_none", self.found["impressions", ds].slice(0, 0))
-        engine.execute("CREATE OR REPLACE TABLE arrivals AS " + " UNION ALL ".join([*parts, none]))
+        engine.execute("CREATE OR REPLACE TABLE impression_versions AS " + " UNION ALL ".join([*parts, none]))
         given = {"ds": ds} if "$ds" in only else {}
-        engine.execute(f"DELETE FROM arrivals WHERE search_id NOT IN ({only})", given)
+        engine.execute(f"DELETE FROM impression_versions WHERE search_id NOT IN ({only})", given)
         if days:
-            engine.execute(f"DELETE FROM arrivals WHERE day NOT IN ({days})")
-        engine.register(f"{name}_rows", duck.rows_of(engine, "overlaid"))
+            engine.execute(f"DELETE FROM impression_versions WHERE day NOT IN ({days})")
+        engine.register(f"{name}_rows", duck.rows_of(engine, "current_impressions"))
         engine.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_rows")
 
     def _keep(self, engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, object]) -> None:

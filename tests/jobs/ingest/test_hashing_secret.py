@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.ingest.salt import salt
+from jobs.ingest.hashing_secret import hashing_secret
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def home(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_made_once_for_all_who_ask_at_the_same_time(home: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        (found,) = set(pool.map(lambda _: salt(), range(32)))
+        (found,) = set(pool.map(lambda _: hashing_secret(), range(32)))
     assert len(bytes.fromhex(found)) == 32
     assert [path.name for path in home.iterdir()] == ["salt"]
     assert stat.S_IMODE((home / "salt").stat().st_mode) == 0o600
@@ -28,12 +28,12 @@ def test_it_is_made_once_for_all_who_ask_at_the_same_time(home: Path) -> None:
 
 def test_a_stated_one_goes_before_it_and_none_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_SALT", "pepper")
-    assert salt() == "pepper"
+    assert hashing_secret() == "pepper"
     assert not home.exists()
 
 
 def test_a_shared_lake_asks_for_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_LAKE", "s3://shop/lake")
     with pytest.raises(ValueError, match="set the same secret on every machine"):
-        salt()
+        hashing_secret()
     assert not home.exists()
