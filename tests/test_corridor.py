@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.alias import read_pointer
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin, read_table
-from jobs.platform.registry import MODEL
 from jobs.platform.tracking import client
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,9 +98,9 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
         f"promote --report report/{at}",
     )
     assert promoted["promoted"] is True
-    assert str(read_pointer("champion").partition) == f"index/{at}"
+    assert str(pin_alias(CHAMPION).partition) == f"index/{at}"
     summary = json.loads(pin(Partition.parse(f"report/{at}")).path("summary.json").read_text("utf-8"))
-    aliases = client().get_registered_model(MODEL).aliases
+    aliases = client().get_registered_model("search").aliases
     assert aliases["champion"] == aliases["challenger"], "judged last, and promoted"
     assert summary["second_view"]["queries"] > 10, "what was clicked, beside what people judged"
     assert {(one["query_seen"], one["item_seen"]) for one in summary["cells"]} >= {(False, True), (True, True)}

@@ -1,6 +1,6 @@
 """The query tower as an MLflow model, as code: a pointer into the lake and no pickle.
 
-`mlflow models serve --model-uri models:/two_tower@champion` answers {"inputs": {"query": ["tenisówki pikachu"]}}
+`mlflow models serve --model-uri models:/search@champion` answers {"inputs": {"query": ["tenisówki pikachu"]}}
 with one vector per query.
 """
 

@@ -1,13 +1,13 @@
 """The reader, which an online service imports: a bundle in, ranked items out. No torch, no Spark, no MLflow behind it.
 
-    from jobs.lake.alias import read_pointer
+    from jobs.lake.alias import pin_alias
     from jobs.bundle.reader import open_bundle
 
-    bundle = open_bundle(read_pointer("champion"))        # or pin_copy("/srv/bundle"), of jobs.lake.copied
+    bundle = open_bundle(pin_alias("search/champion"))        # or pin_copy("/srv/bundle"), of jobs.lake.copied
     for hit in bundle.answer("tenisówki pikachu"):
         hit.item_id, hit.title, hit.score
 
-Threads may share a bundle. What `champion` points at moves: a service that sees another `bundle_id` opens anew.
+Threads may share a bundle. What `search/champion` points at moves: a service that sees another `bundle_id` opens anew.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ from typing import Any
 from jobs.bundle.latency import latency_ms
 from jobs.bundle.reader import Bundle
 from jobs.evaluation.arms import Arm
-from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.alias import has_alias, pin_alias
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
 
 
-def in_service(index: Partition) -> Pinned:
+def in_service(alias: str, index: Partition) -> Pinned:
     """Pin the version in service: its address may meanwhile hold a newer one, our own."""
-    if has_pointer("champion") and (serving := read_pointer("champion")).partition == index:
+    if has_alias(alias) and (serving := pin_alias(alias)).partition == index:
         return serving
     return pin(index)
 

@@ -25,6 +25,7 @@ from jobs.evaluation.champion import compared_speed, in_service, rival_arms
 from jobs.evaluation.index_health import catalogue_health, recall
 from jobs.evaluation.training_exposure import learnt_queries
 from jobs.ingest.external_runs import read_runs
+from jobs.lake.alias import CHAMPION
 from jobs.lake.arrow import strings
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
@@ -50,6 +51,7 @@ class Args:
                 search in them; without, against an exhaustive search of the index
     baseline    optional first shard of step 1's embeddings, for arm dense_in_batch
     champion    optional index in service: it ranks the same queries, as arms champion_*
+    alias       what the index may be promoted to: a room and a name
     external_runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
                 queries too, hybrid_run_<name> fuses it with dense as is best on those
     split       queries to judge: test, or dev while settings are still being chosen
@@ -67,6 +69,7 @@ class Args:
     embeddings: Partition = NOWHERE
     baseline: Partition = NOWHERE
     champion: Partition = NOWHERE
+    alias: str = CHAMPION
     external_runs: Partition = NOWHERE
     split: str = "test"
     train_queries: int = 500
@@ -86,7 +89,7 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     """Rank the judged queries by every arm, and check the index on the way."""
     index, queries, qrels, items = map(pin, (args.index, args.queries, args.qrels, args.items))
-    champion = [in_service(args.champion)] if args.champion else []
+    champion = [in_service(args.alias, args.champion)] if args.champion else []
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
     external_runs = [pin(args.external_runs)] if args.external_runs else []
@@ -108,7 +111,9 @@ def main(args: Args) -> dict[str, Any]:
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards))
         out.facts.update(compared_speed(bundle, rivals, texts))
-        out.facts.update(space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool)
+        out.facts.update(
+            alias=args.alias, space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
+        )
         figures = ("index_recall", "own_vector_frac", "lost_items")
         tracked.measures({name: out.facts[name] for name in figures} | out.facts["latency_ms"])
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}

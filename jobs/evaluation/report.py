@@ -20,6 +20,7 @@ from jobs.evaluation.second_relevance import ACTS, AUTO
 from jobs.evaluation.seed_noise import seed_noise
 from jobs.evaluation.summary import markdown, summarise
 from jobs.evaluation.tables import Material
+from jobs.lake.alias import CHAMPION
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
@@ -119,7 +120,8 @@ def main(args: Args) -> dict[str, Any]:
         _write(out, material, summary)
         _state(out, material, summary)
         _log(tracked, material, summary, out)
-    tell_challenger(source.index, summary["verdict"], args.report)
+    room = source.rankings.facts.get("alias", CHAMPION).partition("/")[0]
+    tell_challenger(room, source.index, summary["verdict"], args.report)
     told = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
     return {"report": str(args.report), **told, "summary": markdown(material, summary)}
 
@@ -149,6 +151,7 @@ def _state(out: Attempt, material: Material, summary: dict[str, Any]) -> None:
     out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
     out.facts["headline"] = {arm: round(found.means[arm]["R@60"], 4) for arm in material.main}
     out.facts.update(compared=material.verdict.compared, champion=facts["champion"])
+    out.facts["alias"] = facts.get("alias", CHAMPION)
     left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
     leaked = int(facts.get("leaked_queries", 0))
     reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}

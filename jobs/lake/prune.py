@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 
 from pyarrow import fs
 
-from jobs.lake import promotions
 from jobs.lake import storage as store
+from jobs.lake.alias import all_histories, protected
 from jobs.lake.manifest import MANIFEST, POINTER
-from jobs.lake.partitions import Partition, lake_root
+from jobs.lake.partitions import Partition
 
 HOUR_S = 3600.0
 
@@ -20,7 +19,7 @@ HOUR_S = 3600.0
 def prune(partition: Partition) -> list[str]:
     """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
 
-    Kept: the current version, versions that a moving name points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
+    Kept: the current version, versions that an alias points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
     and replaced versions younger than NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
     a folder without a manifest may be another writer's: it is kept as long.
     """
@@ -51,9 +50,6 @@ def current(partition: Partition) -> set[str]:
 
 
 def held(partition: Partition) -> set[str]:
-    """Versions of this partition that a moving name (`champion`) points at, or lately did."""
-    pointers = f"{lake_root()}/pointers"
-    names = [name for name, _ in store.list_files(pointers) if re.fullmatch(r"[a-z_]+\.json", name)]
-    histories = [promotions.parse_name(store.read_bytes(f"{pointers}/{name}")) for name in names]
-    events = [event for history in histories for event in promotions.kept(history)]
+    """Versions of this partition that an alias of any room points at, or lately did."""
+    events = [event for history in all_histories().values() for event in protected(history)]
     return {event.attempt for event in events if event.partition == str(partition)}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.lake import storage as store
-from jobs.lake.alias import read_pointer
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import REPORT, Partition
 from jobs.lake.read import Pinned, pin
 from jobs.platform.tracking import home, tracking_uri
@@ -22,7 +22,7 @@ HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
 
 def champion() -> tuple[Partition, Partition]:
     """The promoted index and the report that judged it."""
-    index = read_pointer("champion").partition
+    index = pin_alias(CHAMPION).partition
     return index, REPORT.at(**index.values)
 
 

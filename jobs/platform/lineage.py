@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from jobs.lake.alias import read_pointer
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.ancestry import Ancestor, ancestry
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
@@ -19,14 +19,17 @@ from jobs.lake.read import pin
 
 @dataclass(frozen=True)
 class Args:
-    """partition  where to start; the champion when it is not given"""
+    """partition  where to start; the index in service when it is not given
+    alias      whose index is in service: a room and a name
+    """
 
     partition: Partition = NOWHERE
+    alias: str = CHAMPION
 
 
 def main(args: Args) -> None:
     """Print the tree; reads manifests only, so it is quick for a bundle of any size."""
-    start = pin(args.partition, even_stopped=True) if args.partition else read_pointer("champion")
+    start = pin(args.partition, even_stopped=True) if args.partition else pin_alias(args.alias)
     root = ancestry(start)
     tree = Tree(_label(root), guide_style="dim")
     _grow(tree, root, {_key(root)})

@@ -1,6 +1,7 @@
-"""MLflow's model registry: every published pair of towers is a version of one model, with a signature.
+"""MLflow's model registry: the published towers of a room are versions of one registered model, named after the room.
 
-The weights stay in the lake; the version holds a pointer to them with the manifest's checksum.
+The weights stay in the lake; a version holds a pointer to them with the manifest's checksum. The alias `search/champion`
+of the lake is the alias `champion` of the model `search` here, because MLflow allows no `/` in an alias.
 """
 
 from __future__ import annotations
@@ -13,20 +14,27 @@ import warnings
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jobs.lake.alias import FIRST_ROOM
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
 from jobs.platform.tracking import client
 
-MODEL = "two_tower"
-# what serves, what served before it, what was judged last
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+# the registered model of the room `search` before there were rooms; its versions keep their aliases up to date
+FORMER_MODELS = {"search": "two_tower"}
+# the version that served before, the version that was judged last
+PREVIOUS, CHALLENGER = "previous", "challenger"
 CODE = Path(__file__).resolve().parents[1] / "bundle" / "mlflow_model.py"
 log = logging.getLogger(__name__)
 
 
-def register_towers(towers: Pinned) -> str:
-    """Log the published towers to the mlflow_run that trained them and register them; returns the version."""
+def register_towers(towers: Pinned, room: str = FIRST_ROOM) -> str:
+    """Log the published towers to the mlflow_run that trained them and register them; returns `model/version`."""
     import mlflow
     import numpy as np
     from mlflow.models import ModelSignature
@@ -45,13 +53,13 @@ def register_towers(towers: Pinned) -> str:
         pointer.write_text(json.dumps(asdict(towers.source), indent=1), "utf-8")
         with mlflow.start_run(run_id=towers.manifest.mlflow_run_id):
             logged = mlflow.pyfunc.log_model(
-                name=MODEL,
+                name=room,
                 python_model=str(CODE),
                 artifacts={"pointer": str(pointer)},
                 signature=signature,
                 # stated, since MLflow would take ten seconds to guess them
                 pip_requirements=[f"torch=={version('torch').partition('+')[0]}", "nightshelf"],
-                registered_model_name=MODEL,
+                registered_model_name=room,
             )
     number = str(logged.registered_model_version)
     for key, value in {
@@ -59,42 +67,57 @@ def register_towers(towers: Pinned) -> str:
         "space_id": str(towers.facts["space_id"]),
         "simulated": str(towers.manifest.simulated).lower(),
     }.items():
-        api.set_model_version_tag(MODEL, number, key, value)
-    log.info("%s: registered as %s/%s", towers.partition, MODEL, number)
-    return f"{MODEL}/{number}"
+        api.set_model_version_tag(room, number, key, value)
+    log.info("%s: registered as %s/%s", towers.partition, room, number)
+    return f"{room}/{number}"
 
 
-def tell_champion(index: Pinned, why: str) -> str:
-    """Set the alias `champion` to the version behind an index, and `previous` to the one that had it.
+def tell_champion(alias: str, index: Pinned, why: str) -> str:
+    """Set an alias of the lake on the registered version behind an index, and `previous` on the version that had it.
 
-    Returns what was set, or `not told`. The pointer is what serves: a registry that is down must not undo a
-    promotion, so its failure is told, not raised.
+    Returns what was set, or `not told`. The alias in the lake decides what serves: a registry that is down must not
+    undo a promotion, so a failure is logged, not raised.
     """
-    return _tell(index, CHAMPION, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
+    room, _, name = alias.partition("/")
+    return _tell(room, name, index, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
 
 
-def tell_challenger(index: Pinned, verdict: str, report: Partition) -> str:
-    """Set the alias `challenger` to the version behind the index that was judged last; returns as tell_champion."""
-    return _tell(index, CHALLENGER, {"verdict": verdict, "report": str(report)})
+def tell_challenger(room: str, index: Pinned, verdict: str, report: Partition) -> str:
+    """Set `challenger` on the registered version behind the index that was judged last; returns as tell_champion."""
+    return _tell(room, CHALLENGER, index, {"verdict": verdict, "report": str(report)})
 
 
-def _tell(index: Pinned, alias: str, tags: dict[str, str]) -> str:
+def _tell(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
     from mlflow.exceptions import MlflowException
 
-    towers = next(one for one in index.manifest.inputs if one.partition.startswith("towers/"))
     try:
-        found = pin(Partition.parse(towers.partition), attempt=towers.attempt, even_stopped=True)
         api = client()
-        versions = api.search_model_versions(f"run_id='{found.manifest.mlflow_run_id}'")
+        versions = _versions_behind(api, room, index)
         for version in versions:
-            if alias == CHAMPION:
-                before = api.get_registered_model(version.name).aliases.get(CHAMPION)
-                if before and str(before) != str(version.version):
-                    api.set_registered_model_alias(version.name, PREVIOUS, before)
-            api.set_registered_model_alias(version.name, alias, version.version)
+            _set_alias(api, version, name)
             for key, value in tags.items():
                 api.set_model_version_tag(version.name, version.version, key, value[:250])
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
-        log.warning("%s: the registry was not told: %s", alias, error)
+        log.warning("%s/%s: the registry was not told: %s", room, name, error)
         return "not told"
     return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"
+
+
+def _versions_behind(api: MlflowClient, room: str, index: Pinned) -> list[ModelVersion]:
+    """The versions of the room's model that were registered by the mlflow_run of an index's towers."""
+    models = (room, FORMER_MODELS.get(room))
+    sources = [source for source in index.manifest.inputs if source.partition.startswith("towers/")]
+    towers = [pin(Partition.parse(one.partition), attempt=one.attempt, even_stopped=True) for one in sources[:1]]
+    versions = [
+        one for pinned in towers for one in api.search_model_versions(f"run_id='{pinned.manifest.mlflow_run_id}'")
+    ]
+    return [version for version in versions if version.name in models]
+
+
+def _set_alias(api: MlflowClient, version: ModelVersion, name: str) -> None:
+    """Set the alias, and `previous` on the version that had it; `challenger` leaves no `previous`."""
+    if name != CHALLENGER:
+        before = api.get_registered_model(version.name).aliases.get(name)
+        if before and str(before) != str(version.version):
+            api.set_registered_model_alias(version.name, PREVIOUS, before)
+    api.set_registered_model_alias(version.name, name, version.version)

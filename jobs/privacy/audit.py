@@ -19,8 +19,8 @@ from jobs.privacy.local_files import AGED, ALERTS, NAMED, SAID, written_s
 from jobs.privacy.partition_folders import KNOWN, trials_folder
 
 _DAY = r"ds=(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-_IN_TABLE = re.compile(rf"(?:^|.*/)(?P<table>[a-z]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)")
-_NAMED = re.compile(rf"(?:^|.*/)(?P<table>[a-z]+)[,/]{_DAY}")
+_IN_TABLE = re.compile(rf"(?:^|.*/)(?P<table>[a-z_]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)")
+_NAMED = re.compile(rf"(?:^|.*/)(?P<table>[a-z_]+)[,/]{_DAY}")
 _STUDY = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-[^/]+/")
 
 

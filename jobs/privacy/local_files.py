@@ -26,7 +26,7 @@ NAMED = ("checkpoints", "scratch", "sweeps")
 # of no day: caches, artefacts of mlflow_runs, logs
 AGED = ("airflow/logs", "logs", "mlflow", "stores")
 ALERTS = "alerts.jsonl"
-_NAME = re.compile(r"(?:^|/)([a-z]+)[,/]ds=([0-9-]{10})")
+_NAME = re.compile(r"(?:^|/)([a-z_]+)[,/]ds=([0-9-]{10})")
 
 
 def doomed(limits: Limits) -> dict[str, list[Path]]:

@@ -13,7 +13,7 @@ from jobs.lake.partitions import lake_root, trials_root
 from jobs.lake.zones import ZONES
 from jobs.platform.tracking import home
 
-TABLE = re.compile(r"([a-z]+)_v([0-9]+)")
+TABLE = re.compile(r"([a-z_]+)_v([0-9]+)")
 KNOWN = {table for tables in ZONES.values() for table in tables}
 
 

@@ -1,4 +1,4 @@
-"""A moving name, resolved once: the towers, the space and the index in service that a DAG run works with.
+"""An alias, resolved once: the towers, the space and the index in service that a DAG run works with.
 
 python -m jobs pin                                        the champion's
 python -m jobs pin --towers towers/ds=2026-01-31/step=star
@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.alias import CHAMPION, has_alias, pin_alias
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
 
@@ -26,6 +26,7 @@ class Args:
     shards         parts that both days' embeddings are in
     previous_days  days that the earlier one may lie back
     rebuild        1: take nothing over, encode everything anew
+    alias          whose index is in service: a room and a name
     """
 
     towers: Partition = NOWHERE
@@ -33,6 +34,7 @@ class Args:
     shards: int = 1
     previous_days: int = 14
     rebuild: int = 0
+    alias: str = CHAMPION
 
     def __post_init__(self) -> None:
         if self.ds:
@@ -43,13 +45,13 @@ class Args:
 
 def main(args: Args) -> dict[str, object]:
     """Name the towers, their space id and the index in service; exits with 99 when there is neither."""
-    champion = read_pointer("champion") if has_pointer("champion") else None
+    champion = pin_alias(args.alias) if has_alias(args.alias) else None
     if args.towers:
         towers = pin(args.towers)
     elif champion:
         towers = towers_behind(champion)
     else:
-        log.info("champion: points nowhere yet; towers_weekly trains and promotes the first")
+        log.info("%s: points nowhere yet; towers_weekly trains and promotes the first", args.alias)
         raise SystemExit(NOTHING_TO_DO)
     # refreshed towers keep the embeddings of those they went on from
     items_space = towers.facts.get("items_of") or towers.facts["space_id"]

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.lake.alias import read_history
+from jobs.lake.alias import Promotion, read_history, rollback_order
 from jobs.lake.manifest import MANIFEST
 from jobs.lake.partitions import Partition
-from jobs.lake.promotions import Promotion, in_line
 from jobs.lake.read import attempt_uri
 from jobs.lake.storage import list_files
 from jobs.platform.display import printable
@@ -23,7 +22,7 @@ SHOWN = 30
 def show(name: str) -> dict[str, Any]:
     """Print the history of a name on standard error; returns the same as values, newest first."""
     history = read_history(name)
-    line = [event.id for event in in_line(history)]
+    line = [event.id for event in rollback_order(history)]
     rows = [_row(event, line, history) for event in history[:SHOWN]]
     title = f"{name}: {history[0].id if history else 'points nowhere yet'}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.bundle.reader import Bundle, Hit, open_bundle
-from jobs.lake.alias import read_pointer
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.display import printable
@@ -39,11 +39,13 @@ class Args:
     """query  what a shopper types
     index  bundle to ask; the champion when it is not given
     top    items per arm
+    alias  whose index to ask where none is given: a room and a name
     """
 
     query: str
     index: Partition = NOWHERE
     top: int = 10
+    alias: str = CHAMPION
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= 100:
@@ -54,7 +56,7 @@ def main(args: Args) -> None:
     """Print the top items of each arm side by side."""
     console = Console()
     with Console(stderr=True).status("loading and checking the bundle"):
-        bundle = open_bundle(pin(args.index) if args.index else read_pointer("champion"))
+        bundle = open_bundle(pin(args.index) if args.index else pin_alias(args.alias))
     bundle.rank([args.query], POOL)  # the first search pays for allocations
     started = time.perf_counter()
     ranked = bundle.rank([args.query], POOL)

@@ -23,7 +23,7 @@ from jobs.bundle.golden import golden_texts
 from jobs.bundle.latency import ROUNDS, latency_ms
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle, open_bundle
-from jobs.lake.alias import read_pointer
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.arrow import pick, strings, texts
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import Pinned, pin, read_table
@@ -37,11 +37,13 @@ class Args:
     """index    bundle to check; the champion when it is not given
     queries  optional real queries to time it on, those of split test first; else its items' titles
     lists    where the inverted lists are kept meanwhile: memory, disk; empty: as NIGHTSHELF_LISTS says
+    alias    whose index to check where none is given: a room and a name
     """
 
     index: Partition = NOWHERE
     queries: Partition = NOWHERE
     lists: str = ""
+    alias: str = CHAMPION
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def main(args: Args) -> dict[str, Any]:
     Raises:
         RuntimeError: something does not hold; the message says what.
     """
-    pinned = pin(args.index) if args.index else read_pointer("champion")
+    pinned = pin(args.index) if args.index else pin_alias(args.alias)
     pinned.files()
     served = _timed(pinned, args) if pinned.has(QUERY_TOWER) else {}
     apart = _deep(pinned)

@@ -17,7 +17,7 @@ import pytest
 
 from jobs.lake import lock
 from jobs.lake import storage as store
-from jobs.lake.alias import read_pointer, write_pointer
+from jobs.lake.alias import CHAMPION, move_alias, pin_alias
 from jobs.lake.fault import POINTS
 from jobs.lake.manifest import Accounting, Manifest
 from jobs.lake.partitions import LABELS, Partition
@@ -175,11 +175,14 @@ def test_a_stop_verdict_keeps_readers_away(lake: Path) -> None:
     assert pin(DAY).manifest.rows == 2
 
 
+@pytest.mark.parametrize(("alias", "flat"), [(CHAMPION, False), (CHAMPION, True), ("recommendations/champion", False)])
 def test_replaced_versions_stay_for_their_readers_and_champions_longer(
-    lake: Path, monkeypatch: pytest.MonkeyPatch
+    lake: Path, monkeypatch: pytest.MonkeyPatch, alias: str, flat: bool
 ) -> None:
     first = write(1.0)
-    write_pointer("champion", pin(DAY))
+    move_alias(alias, pin(DAY))
+    if flat:  # as lakes from before there were rooms hold it
+        (lake / "pointers/search/champion.json").rename(lake / "pointers/champion.json")
     second = write(2.0)
     assert attempts() == sorted([first.attempt, second.attempt])
     monkeypatch.setenv("NIGHTSHELF_KEEP_HOURS", "0")
@@ -190,7 +193,7 @@ def test_replaced_versions_stay_for_their_readers_and_champions_longer(
     write(4.0)
     assert second.attempt not in attempts()
     assert third.attempt in attempts()
-    assert read_table(read_pointer("champion"))["relevance"].to_pylist() == [1.0, 1.0]
+    assert read_table(pin_alias(alias))["relevance"].to_pylist() == [1.0, 1.0]
 
 
 def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs
 
 from jobs.lake import storage as store
-from jobs.lake.alias import check_sizes, read_pointer, write_pointer
+from jobs.lake.alias import CHAMPION, check_sizes, move_alias, pin_alias
 from jobs.lake.ancestry import ancestry, each
 from jobs.lake.fault import POINTS
 from jobs.lake.partitions import (
@@ -133,7 +133,7 @@ def test_every_table_is_in_one_zone() -> None:
     assert len(named) == len(set(named))
     assert set(TABLES) <= set(named)
     assert zone_of("log") == "raw" and zone_of("catalogue") == "catalogue"
-    with pytest.raises(LookupError, match=r"sales: in no zone of jobs/zones\.py"):
+    with pytest.raises(LookupError, match=r"sales: in no zone of jobs/lake/zones\.py"):
         zone_of("sales")
 
 
@@ -242,6 +242,19 @@ def test_killed_anywhere_nothing_is_half_readable_and_the_next_call_ends_it(lake
     assert sum(row["files"] for row in rows) == first["files"]
 
 
+@pytest.mark.parametrize("table", [name for name in TABLES if name not in ("catalogue", "retention")])
+def test_the_audit_knows_the_days_of_every_table(lake: Path, table: str) -> None:
+    """A file of an old day is left; the same file of a day that may stay is not. Its own age says nothing."""
+    home = Path(os.environ["NIGHTSHELF_HOME"])
+    old, young = ds(500), ds(0)
+    for root in (lake / f"{table}_v1", home / "trials/t" / f"{table}_v1", home / "validations" / table):
+        for day in (old, young):
+            (root / f"ds={day}" / "attempts/1").mkdir(parents=True)
+            (root / f"ds={day}" / "attempts/1/file").write_text("x")
+    left = scan(limits(), {}).left
+    assert len(left) == 3 and all(f"{table}" in name and old in name for name in left)
+
+
 def put_home() -> None:
     """What the home keeps of the days, and what it keeps of none."""
     home = Path(os.environ["NIGHTSHELF_HOME"])
@@ -254,6 +267,7 @@ def put_home() -> None:
             f"data_docs/verdicts/impressions/ds={day}.json",
             f"checkpoints/towers,ds={day},step=star.safetensors",
             f"scratch/negatives,ds={day},space={SPACE}/key",
+            f"scratch/trained_index,ds={day},space={SPACE}/key",
             f"sweeps/sweep,ds={day},study=by_hand/lock",
             f"stores/texts-{back}/values.npy",
             f"mlflow/report/{back}/artifacts/report.html",
@@ -289,12 +303,12 @@ def test_pages_results_and_stores_of_the_home_go_too(lake: Path) -> None:
     put_home()
     home = Path(os.environ["NIGHTSHELF_HOME"])
     (home / "demo.json").write_text("{}")
-    assert len(found(401)) == 10
+    assert len(found(401)) == 11
     (home / "data_docs/index.html").write_text(ds(401))
     killed("retention.home:3")
     retention.main(args())
     assert found(401) == []
-    assert len(found(0)) == 10
+    assert len(found(0)) == 11
     index = (home / "data_docs/index.html").read_text()
     assert ds(0) in index and ds(401) not in index
     facts = pin(RETENTION.at(ds=DAY.isoformat())).facts
@@ -321,14 +335,20 @@ def serve(back: int) -> Partition:
     return put(INDEX.at(**at), {"index.faiss": b"x"}, inputs=(towers, EMBEDDINGS.at(**at, shard="0of1")))
 
 
-def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path) -> None:
+ALIASES = [(CHAMPION, False), (CHAMPION, True), ("recommendations/champion", False)]
+
+
+@pytest.mark.parametrize(("alias", "flat"), ALIASES)
+def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path, alias: str, flat: bool) -> None:
     index = serve(500)
     held = pin(index)
-    write_pointer("champion", held)
+    move_alias(alias, held)
+    if flat:  # as lakes from before there were rooms hold it
+        (lake / "pointers/search/champion.json").rename(lake / "pointers/champion.json")
     put(index, {"index.faiss": b"built again"}, inputs=(TOWERS.at(ds=ds(500), step="star"),))
     serve(450)
     told = retention.main(args())
-    assert read_pointer("champion").files() == held.files()
+    assert pin_alias(alias).files() == held.files()
     assert pin(TOWERS.at(ds=ds(500), step="star")).files()
     assert not exists(index)  # what that day holds now is no one's; the version in service is found by its name
     gone = [
@@ -338,7 +358,7 @@ def test_a_bundle_in_service_stays_with_its_towers_and_is_listed(lake: Path) -> 
     ]
     assert not any(map(exists, gone))
     assert [(row["partition"], row["why"]) for row in told["held"]] == [
-        (str(index), "champion points at it"),
+        (str(index), f"{alias} points at it"),
         (f"towers/ds={ds(500)}/step=star", f"the towers of {index}, bundle {held.bundle_id}"),
     ]
     assert told["held"][1]["typed"] == "golden queries, words of queries in the vocabulary"
@@ -455,7 +475,7 @@ def test_lakes_of_trials_and_older_versions_of_a_table_are_cleared(lake: Path, t
 def test_a_link_of_a_trial_goes_and_what_it_points_at_stays(lake: Path, tmp_path: Path) -> None:
     """The lake's towers are held; a trial that reads them through a link must not take them along."""
     index = serve(500)
-    write_pointer("champion", pin(index))
+    move_alias(CHAMPION, pin(index))
     link = tmp_path / "var/trials" / f"{ds(401)}-by_hand/towers-1/towers_v1/ds={ds(500)}/step=star"
     link.parent.mkdir(parents=True)
     link.symlink_to(lake / f"towers_v1/ds={ds(500)}/step=star", target_is_directory=True)

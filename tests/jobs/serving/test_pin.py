@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.lake import storage as store
-from jobs.lake.alias import write_pointer
+from jobs.lake.alias import CHAMPION, move_alias
 from jobs.lake.manifest import VERDICT
 from jobs.lake.partitions import EMBEDDINGS, INDEX, PAIRS, TOWERS, Partition
 from jobs.lake.publish import publish
@@ -41,7 +41,7 @@ def promoted() -> Pinned:
     towers = made(STAR, space_id=SPACE)
     shard = made(EMBEDDINGS.at(ds="2026-01-31", space=SPACE, shard="0of1"), towers)
     index = made(INDEX.at(ds="2026-01-31", space=SPACE), shard, towers)
-    write_pointer("champion", index)
+    move_alias(CHAMPION, index)
     return index
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake import promotions
-from jobs.lake.alias import read_history, read_pointer, write_pointer
+from jobs.lake.alias import CHAMPION, all_histories, move_alias, pin_alias, read_history, rollback_order
 from jobs.lake.partitions import INDEX, NOWHERE, REPORT, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -47,7 +46,7 @@ def back(to: str) -> dict[str, object]:
 
 
 def serving() -> str:
-    return read_pointer("champion").bundle_id
+    return pin_alias(CHAMPION).bundle_id
 
 
 @pytest.fixture
@@ -55,19 +54,19 @@ def four(lake: Path) -> list[Pinned]:
     """Four days, each promoted over the one before."""
     made = [index(day, items=100 * day) for day in (1, 2, 3, 4)]
     for one in made:
-        write_pointer("champion", one)
+        move_alias(CHAMPION, one)
     return made
 
 
 def test_a_past_day_that_passes_its_gate_is_not_promoted_over_a_later_one(lake: Path) -> None:
-    write_pointer("champion", index(31))
+    move_alias(CHAMPION, index(31))
     served = INDEX.at(ds="2026-01-31", space=SPACE)
     past = REPORT.at(ds="2026-01-30", space=SPACE)
     make(past, verdict="pass", reasons=[], champion={})
     found = main(Args(report=past))
     assert found["promoted"] is False
     assert "later day" in found["reasons"][0]
-    assert read_pointer("champion").partition == served
+    assert pin_alias(CHAMPION).partition == served
 
 
 def test_rolling_back_twice_ends_two_bundles_before(four: list[Pinned]) -> None:
@@ -81,7 +80,7 @@ def test_rolling_back_twice_ends_two_bundles_before(four: list[Pinned]) -> None:
     assert serving() == fourth
     back("previous")
     assert serving() == second, "the third was rolled back from: it is not on the way back"
-    assert [event.id for event in read_history("champion")] == [
+    assert [event.id for event in read_history(CHAMPION)] == [
         second,
         fourth,
         second,
@@ -95,7 +94,7 @@ def test_rolling_back_twice_ends_two_bundles_before(four: list[Pinned]) -> None:
 
 def test_what_follows_a_bad_bundle_falls_back_to_what_served_in_between(four: list[Pinned]) -> None:
     back("previous")
-    write_pointer("champion", fresh := index(5))
+    move_alias(CHAMPION, fresh := index(5))
     assert serving() == fresh.bundle_id
     back("previous")
     assert serving() == four[2].bundle_id
@@ -103,12 +102,12 @@ def test_what_follows_a_bad_bundle_falls_back_to_what_served_in_between(four: li
 
 def test_a_bundle_that_serves_already_is_left_alone(four: list[Pinned]) -> None:
     assert back(four[3].bundle_id)["promoted"] is False
-    assert len(read_history("champion")) == 4
+    assert len(read_history(CHAMPION)) == 4
 
 
 def test_a_bundle_promoted_anew_is_the_newest(four: list[Pinned]) -> None:
-    write_pointer("champion", four[0])
-    line = promotions.in_line(read_history("champion"))
+    move_alias(CHAMPION, four[0])
+    line = rollback_order(read_history(CHAMPION))
     assert [event.id for event in line] == [four[0].bundle_id, *(one.bundle_id for one in four[:0:-1])]
 
 
@@ -117,8 +116,8 @@ def test_unknown_ambiguous_and_exhausted_ids_say_so(four: list[Pinned]) -> None:
         back("zzz")
     # sixteen first digits and more bundles than that: two begin alike
     for day in range(5, 22):
-        write_pointer("champion", index(day))
-    ids = [event.id for event in read_history("champion")]
+        move_alias(CHAMPION, index(day))
+    ids = [event.id for event in read_history(CHAMPION)]
     twice = next(one[0] for one in ids if sum(other[0] == one[0] for other in ids) > 1)
     with pytest.raises(LookupError, match="several promoted bundles begin so"):
         back(twice)
@@ -158,7 +157,7 @@ def test_the_last_bundles_are_kept_when_their_partition_is_written_anew(
     made = []
     for number in range(8):
         made.append(index(1, number=number))
-        write_pointer("champion", made[-1])
+        move_alias(CHAMPION, made[-1])
         time.sleep(0.01)
     index(1)
     there = {one.bundle_id for one in made if Path(one.uri).exists()}
@@ -172,8 +171,8 @@ def test_the_last_bundles_are_kept_when_their_partition_is_written_anew(
     assert all(Path(one.uri).exists() for one in made[-3:])
 
 
-def test_a_name_of_the_old_kind_is_read_and_goes_on(lake: Path) -> None:
-    """Before there was a history the file had these four fields alone, and `previous` a file of its own."""
+def test_an_alias_from_before_there_were_histories_is_read_and_goes_on(lake: Path) -> None:
+    """The file had these four fields alone, and `previous` a file of its own."""
     old, new = index(1), index(2)
     for name, one in (("champion", new), ("previous", old)):
         file = lake / "pointers" / f"{name}.json"
@@ -182,18 +181,62 @@ def test_a_name_of_the_old_kind_is_read_and_goes_on(lake: Path) -> None:
         values = ", ".join(f'"{key}": "{getattr(one.source, key)}"' for key in keys)
         file.write_text(f"{{{values}}}")
     assert serving() == new.bundle_id
-    write_pointer("champion", index(3))
+    move_alias(CHAMPION, index(3))
     back("previous")
     assert serving() == new.bundle_id
 
 
+def former(lake: Path, made: list[Pinned]) -> Path:
+    """The alias as lakes from before there were rooms hold it: flat, with its history."""
+    for one in made:
+        move_alias(CHAMPION, one)
+    (lake / "pointers/search/champion.json").rename(flat := lake / "pointers/champion.json")
+    shutil.rmtree(lake / "pointers/search")
+    return flat
+
+
+def test_an_alias_from_before_there_were_rooms_keeps_its_history(lake: Path) -> None:
+    made = [index(day) for day in (1, 2, 3)]
+    flat = former(lake, made)
+    known = read_history(CHAMPION)
+    assert [event.id for event in known] == [one.bundle_id for one in reversed(made)]
+    assert all_histories() == {CHAMPION: known}
+    assert read_history("recommendations/champion") == [], "the flat file is the search room's"
+    back("previous")
+    assert serving() == made[1].bundle_id
+    assert read_history(CHAMPION)[1:] == known
+    assert not flat.exists()
+
+
+@pytest.mark.parametrize("point", ["alias.before_write", "store.before_rename", "alias.after_write"])
+def test_the_move_to_a_room_is_killed_and_loses_nothing(lake: Path, point: str) -> None:
+    made = [index(day) for day in (1, 2)]
+    flat = former(lake, made)
+    words = [sys.executable, "-m", "jobs", "promote", "--to", "previous", "--registry", "skip"]
+    env = {**os.environ, "NIGHTSHELF_FAULT": point}
+    assert subprocess.run(words, cwd=ROOT, env=env, capture_output=True, check=False).returncode == -signal.SIGKILL
+    moved = point == "alias.after_write"
+    assert flat.exists(), "deleted after the new file is whole, never before"
+    assert len(all_histories()[CHAMPION]) == 2 + moved, "one alias, counted once"
+    assert serving() == made[0 if moved else 1].bundle_id
+    move_alias(CHAMPION, made[1])
+    assert len(read_history(CHAMPION)) == 3 + moved
+    assert not flat.exists()
+
+
+@pytest.mark.parametrize("wrong", ["champion", "search/", "/champion", "../champion", "search/champion/x", "a/B", ""])
+def test_an_alias_is_a_room_and_a_name(lake: Path, wrong: str) -> None:
+    with pytest.raises(ValueError, match="is no alias"):
+        pin_alias(wrong)
+
+
 def test_somebody_elses_move_is_not_undone(four: list[Pinned]) -> None:
     with pytest.raises(RuntimeError, match="somebody else moved it"):
-        write_pointer("champion", four[0], instead_of=four[1].manifest_sha256)
-    write_pointer("champion", four[0], instead_of=four[3].manifest_sha256)
+        move_alias(CHAMPION, four[0], instead_of=four[1].manifest_sha256)
+    move_alias(CHAMPION, four[0], instead_of=four[3].manifest_sha256)
 
 
-POINTS = ("pointer.before_write", "store.before_rename", "pointer.after_write")
+POINTS = ("alias.before_write", "store.before_rename", "alias.after_write")
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -202,12 +245,12 @@ def test_killed_between_any_two_writes_it_serves_old_or_new(four: list[Pinned], 
     words = [sys.executable, "-m", "jobs", "promote", "--to", "previous", "--registry", "skip"]
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    moved = point == "pointer.after_write"
+    moved = point == "alias.after_write"
     assert serving() == four[2 if moved else 3].bundle_id
-    assert len(read_history("champion")) == (5 if moved else 4)
+    assert len(read_history(CHAMPION)) == (5 if moved else 4)
     back(four[0].bundle_id)
     assert serving() == four[0].bundle_id
-    names = {path.name for path in (Path(os.environ["NIGHTSHELF_LAKE"]) / "pointers").iterdir()}
+    names = {path.name for path in (Path(os.environ["NIGHTSHELF_LAKE"]) / "pointers/search").iterdir()}
     assert names == {"champion.json", ".champion.lock"}
 
 
@@ -220,11 +263,11 @@ def test_killed_at_any_time_readers_see_whole_bundles_only(four: list[Pinned]) -
         if child == 0:
             while True:
                 for one in four:
-                    write_pointer("champion", one)
+                    move_alias(CHAMPION, one)
         deadline = time.monotonic() + 0.005 + 0.001 * round_
         while time.monotonic() < deadline:
             seen.add(serving())
-            assert read_history("champion")[0].id in known
+            assert read_history(CHAMPION)[0].id in known
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen.add(serving())
@@ -266,7 +309,7 @@ def test_the_history_is_listed_newest_first(
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"to": "previous", "tell": 1}, {"to": "x", "registry": "maybe"}, {"list": 1, "attempt": "x"}]
+    "given", [{}, {"to": "previous", "sync_registry": 1}, {"to": "x", "registry": "maybe"}, {"list": 1, "attempt": "x"}]
 )
 def test_one_thing_at_a_time(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"give one of|registry=maybe|attempt goes with"):

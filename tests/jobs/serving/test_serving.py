@@ -24,7 +24,7 @@ from jobs.embeddings import embed as embeddings
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.evaluation import rankings, report
 from jobs.index import build as index
-from jobs.lake.alias import has_pointer, read_pointer
+from jobs.lake.alias import CHAMPION, has_alias, pin_alias
 from jobs.lake.arrow import numbers, strings, where
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
@@ -39,7 +39,7 @@ from tests.jobs.shop import HOSTILE, Args, Shop, copied, opened, publish_tables,
 
 def judge(shop: Shop, **settings: object) -> dict[str, object]:
     """Rank, report, and give the verdict; a champion in service is ranked too."""
-    champion = read_pointer("champion").partition if has_pointer("champion") else Partition()
+    champion = pin_alias(CHAMPION).partition if has_alias(CHAMPION) else Partition()
     given = (shop.index, shop.queries, shop.qrels, shop.items, shop.rankings)
     wanted = {"embeddings": shop.embeddings(), "champion": champion} | settings
     rankings.main(rankings.Args(*given, **wanted))  # type: ignore[arg-type]
@@ -186,11 +186,11 @@ def test_planted_damage_is_stopped_by_the_gate(changed: Shop, name: str, change:
     verdict = judge(changed)
     assert verdict["verdict"] == "stop"
     assert any(blamed in reason for reason in verdict["reasons"])  # type: ignore[attr-defined]
-    before = read_pointer("champion").manifest_sha256
+    before = pin_alias(CHAMPION).manifest_sha256
     assert promote.main(promote.Args(report=changed.report))["promoted"] is False
     with pytest.raises(RuntimeError, match="stopped by the gate"):
         promote.main(promote.Args(report=changed.report, on_stop="fail"))
-    assert read_pointer("champion").manifest_sha256 == before
+    assert pin_alias(CHAMPION).manifest_sha256 == before
 
 
 def test_a_bundle_of_another_format_is_refused(changed: Shop) -> None:
@@ -223,7 +223,7 @@ def test_wholly_swapped_towers_are_refused_by_their_space_id(changed: Shop) -> N
 
 
 def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Shop) -> None:
-    good = read_pointer("champion").partition
+    good = pin_alias(CHAMPION).partition
     blind = load_bundle(pin(good)).towers
     for weight in blind.item_tower.parameters():
         weight.data[torch.arange(len(weight)) % 32 > 0] = 0.01  # most trigrams mean the same
@@ -235,13 +235,13 @@ def test_worse_towers_do_not_replace_the_champion_and_better_ones_do(changed: Sh
     assert any("not worse than the champion" in one for one in stopped["reasons"])  # type: ignore[attr-defined]
     # now the blind one serves, and the good one is the challenger: a planted improvement
     promote.main(promote.Args(index=worse.index))
-    assert read_pointer("champion").partition == worse.index
+    assert pin_alias(CHAMPION).partition == worse.index
     passed = judge(changed)
     assert passed["verdict"] == "pass", passed
     assert promote.main(promote.Args(report=changed.report))["promoted"] is True
-    assert read_pointer("champion").partition == good
+    assert pin_alias(CHAMPION).partition == good
     promote.main(promote.Args(to="previous", registry="wait"))
-    assert read_pointer("champion").partition == worse.index
+    assert pin_alias(CHAMPION).partition == worse.index
 
 
 def test_a_refreshed_query_tower_keeps_the_embeddings(changed: Shop) -> None:
@@ -289,19 +289,19 @@ def test_a_report_of_other_rankings_or_judgements_is_refused(changed: Shop) -> N
 
 
 def test_rolling_back_is_one_command(changed: Shop) -> None:
-    first = read_pointer("champion")
+    first = pin_alias(CHAMPION)
     build(changed, seed=5)
     assert judge(changed)["verdict"] == "pass"
     promote.main(promote.Args(report=changed.report))
-    assert read_pointer("champion").manifest_sha256 != first.manifest_sha256
+    assert pin_alias(CHAMPION).manifest_sha256 != first.manifest_sha256
     old = first.manifest.attempt
     done = promote.main(promote.Args(index=first.partition, attempt=old))
     assert done["promoted"] is True
-    assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
+    assert pin_alias(CHAMPION).manifest_sha256 == first.manifest_sha256
     assert promote.main(promote.Args(to="previous", registry="wait"))["registry"] == "no model"
-    assert read_pointer("champion").manifest_sha256 != first.manifest_sha256
+    assert pin_alias(CHAMPION).manifest_sha256 != first.manifest_sha256
     promote.main(promote.Args(to=first.bundle_id[:10], registry="skip"))
-    assert read_pointer("champion").manifest_sha256 == first.manifest_sha256
+    assert pin_alias(CHAMPION).manifest_sha256 == first.manifest_sha256
 
 
 def test_run_files_measure_the_same_in_trec_eval(shop: Shop) -> None:
