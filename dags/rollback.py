@@ -1,10 +1,10 @@
 """By hand: put an earlier index back into service, in seconds. Nothing is built, judged or deleted.
 
-**Reads** the history of `champion`, and of the bundle that it goes back to the manifest and the sizes of its files.
+**Reads** the history of an alias (`search/champion`), and of the bundle that it goes back to the manifest and the sizes of its files.
 
-**Writes** `champion`, in one write; then tells MLflow's registry.
+**Writes** the alias, in one write; then tells MLflow's registry.
 
-**If red** `champion` stands where it stood.
+**If red** the alias still points where it pointed.
 
 - `find`: "no promoted bundle begins so", "several": its last line lists the ids. Take one of them, or more of its
   digits. Its log shows the history.
@@ -25,7 +25,8 @@ from dags.day import DEFAULTS, START, result
 from dags.forms import form
 from dags.runner import job
 
-TO = form("promote", "Rollback", to={"pattern": "^(previous|[0-9a-f]{1,64})?$"})
+TO = form("promote", "Rollback", to={"pattern": "^(previous|[0-9a-f]{1,64})?$"}, alias={"pattern": "^[a-z_]+/[a-z_]+$"})
+ALIAS = "{{ params.alias }}"
 
 with DAG(
     "rollback",
@@ -40,8 +41,8 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     # `previous` is resolved once: tried again, a task that did move it would go back one more
-    found = job("promote", "find", list=1, to="{{ params.to or 'previous' }}")
+    found = job("promote", "find", list=1, to="{{ params.to or 'previous' }}", alias=ALIAS)
     # its pod may be gone a moment later, so it waits until the registry was told
-    moved = job("promote", "rollback", to=result("find", "to"), registry="wait")
+    moved = job("promote", "rollback", to=result("find", "to"), registry="wait", alias=ALIAS)
     # behind the switch and not before it: reading gigabytes would hold it up
-    found >> moved >> job("verify")
+    found >> moved >> job("verify", alias=ALIAS)

@@ -78,6 +78,8 @@ class Towers:
     """Towers as a task names them: templates of what `jobs.serving.pin` printed."""
 
     pinned_by: str
+    # the room whose index they make, and the name that serves there
+    alias: str = "search/champion"
 
     @property
     def partition(self) -> str:
@@ -193,14 +195,18 @@ def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = Fal
         )
         if not coded:
             code(towers, day, takes_over) >> index
-        compared = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
+        compared = {
+            "alias": towers.alias,
+            "champion": towers.champion,
+            "baseline": baseline.embeddings() if baseline else "",
+        }
         given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, **compared, **day}
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
         judged = {"rankings": rankings, "index": made, **day, "report": report}
         reported = job(
             "report", **judged, alt_relevance=IMPRESSIONS.at(ds=DAY), **templates(MEASURED), **templates(COMPARED)
         )
-        promoted = job("promote", report=report, **templates(GATED))
+        promoted = job("promote", report=report, alias=towers.alias, **templates(GATED))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote hangs on the report alone: an index that nobody judged must not be served
         index >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted

@@ -25,7 +25,6 @@ from jobs.evaluation.champion import compared_speed, in_service, rival_arms
 from jobs.evaluation.index_health import catalogue_health, recall
 from jobs.evaluation.training_exposure import learnt_queries
 from jobs.ingest.external_runs import read_runs
-from jobs.lake.alias import CHAMPION
 from jobs.lake.arrow import strings
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
@@ -69,7 +68,7 @@ class Args:
     embeddings: Partition = NOWHERE
     baseline: Partition = NOWHERE
     champion: Partition = NOWHERE
-    alias: str = CHAMPION
+    alias: str = "search/champion"
     external_runs: Partition = NOWHERE
     split: str = "test"
     train_queries: int = 500

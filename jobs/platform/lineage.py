@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.alias import pin_alias
 from jobs.lake.ancestry import Ancestor, ancestry
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
@@ -24,7 +24,7 @@ class Args:
     """
 
     partition: Partition = NOWHERE
-    alias: str = CHAMPION
+    alias: str = "search/champion"
 
 
 def main(args: Args) -> None:

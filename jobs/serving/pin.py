@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from jobs.lake.alias import CHAMPION, has_alias, pin_alias
+from jobs.lake.alias import has_alias, pin_alias
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
 
@@ -34,7 +34,7 @@ class Args:
     shards: int = 1
     previous_days: int = 14
     rebuild: int = 0
-    alias: str = CHAMPION
+    alias: str = "search/champion"
 
     def __post_init__(self) -> None:
         if self.ds:

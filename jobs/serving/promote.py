@@ -59,7 +59,7 @@ class Args:
     on_stop: str = "keep"
     registry: str = "auto"
     sync_registry: int = 0
-    alias: str = CHAMPION
+    alias: str = "search/champion"
 
     def __post_init__(self) -> None:
         to = self.to and not self.list

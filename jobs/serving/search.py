@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.bundle.reader import Bundle, Hit, open_bundle
-from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.alias import pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.display import printable
@@ -45,7 +45,7 @@ class Args:
     query: str
     index: Partition = NOWHERE
     top: int = 10
-    alias: str = CHAMPION
+    alias: str = "search/champion"
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= 100:

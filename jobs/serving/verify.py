@@ -23,7 +23,7 @@ from jobs.bundle.golden import golden_texts
 from jobs.bundle.latency import ROUNDS, latency_ms
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle, open_bundle
-from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.alias import pin_alias
 from jobs.lake.arrow import pick, strings, texts
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import Pinned, pin, read_table
@@ -43,7 +43,7 @@ class Args:
     index: Partition = NOWHERE
     queries: Partition = NOWHERE
     lists: str = ""
-    alias: str = CHAMPION
+    alias: str = "search/champion"
 
 
 def main(args: Args) -> dict[str, Any]:

@@ -65,7 +65,14 @@ def test_the_form_refuses_a_bundle_that_is_none(text: str) -> None:
 @pytest.mark.parametrize(("to", "word"), [("", "previous"), ("3f9c1a", "3f9c1a")])
 def test_an_empty_form_goes_back_to_the_bundle_before(to: str, word: str) -> None:
     argv = rendered(load("rollback").get_task("find"), {"to": to}).argv
-    assert argv[4:] == ["--list", "1", "--to", word]
+    assert argv[4:] == ["--list", "1", "--to", word, "--alias", "search/champion"]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "champion", "search/champion; ls", "search/", "../champion", ""])
+def test_the_form_refuses_an_alias_that_is_none(text: str) -> None:
+    params = load("rollback").params
+    with pytest.raises(ParamValidationError, match="alias"):
+        params["alias"] = text
 
 
 def test_a_number_is_a_number() -> None:
