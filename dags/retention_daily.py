@@ -2,8 +2,9 @@
 
 **Reads** the names and ages of all files in the lake, in the lakes of trials and in the stores under NIGHTSHELF_HOME.
 
-**Writes** `retention` of the day: what was deleted, what `champion` holds beyond its days, what was looked through. The
-day is the one that ages count from. Which table holds what of people stands in `jobs/zones.py`.
+**Writes** `retention` of the day: what was deleted, what aliases such as `search/champion` hold beyond its days, what
+was looked through. Ages count from the run's day. The zone of each table in `jobs/lake/partitions.py` says what it holds
+of people.
 
 **If red** nothing is half-readable, and nothing was deleted whose days are not over.
 

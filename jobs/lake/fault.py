@@ -36,7 +36,7 @@ POINTS = (
     "retention.partition",
     "retention.expired",
     "retention.home",
-    "retention.proved",
+    "retention.audited",
 )
 _passed: Counter[str] = Counter()
 

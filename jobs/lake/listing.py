@@ -5,8 +5,7 @@ from __future__ import annotations
 from pyarrow import fs
 
 from jobs.lake import storage as store
-from jobs.lake.keys import KEYS
-from jobs.lake.partitions import Partition, Table
+from jobs.lake.partitions import KEYS, Partition, Table
 from jobs.lake.read import exists
 
 

@@ -1,4 +1,4 @@
-"""The floor plan: every table of the lake, its keys, columns and version, and how a partition is addressed.
+"""Every table of the lake with its keys, version, columns and retention zone, and the addresses of partitions.
 
 A partition is one string, the same in the CLI, the logs, MLflow and the DAGs: `pairs/ds=2026-01-31`. Standard library
 only, because DAG files import it.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from jobs.lake.columns import COLUMNS
-from jobs.lake.keys import KEYS
 
 
 def lake_root() -> str:
@@ -20,7 +22,7 @@ def lake_root() -> str:
 
 
 def trials_root() -> str:
-    """Where a trial keeps the tables of TRAINED, out of the nightly lake (`NIGHTSHELF_TRIALS`); else empty."""
+    """The lake in which a trial keeps its trained tables, apart from the nightly lake (`NIGHTSHELF_TRIALS`); else empty."""
     return os.environ.get("NIGHTSHELF_TRIALS", "").rstrip("/")
 
 
@@ -30,21 +32,47 @@ def trial() -> str:
     return hashlib.sha1(root.encode(), usedforsecurity=False).hexdigest()[:12] if root else ""
 
 
-# what follows from training: in a trial these tables live apart
-TRAINED = (
-    "prodbert",
-    "towers",
-    "negatives",
-    "embeddings",
-    "trained_index",
-    "codes",
-    "index",
-    "categories",
-    "rankings",
-    "report",
-    "tower_metrics",
-)
+def _is_date(value: str) -> bool:
+    """Only the canonical form: `date.fromisoformat` alone also takes 20260131 and 2026-W05-6."""
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
+
+def _is_shard(value: str) -> bool:
+    found = re.fullmatch(r"(0|[1-9][0-9]{0,4})of([1-9][0-9]{0,4})", value)
+    return found is not None and int(found[1]) < int(found[2])
+
+
+def _is_space_id(value: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{16}", value) is not None
+
+
+def _is_step(value: str) -> bool:
+    return value in ("in_batch", "star", "adore")
+
+
+def _is_name(value: str) -> bool:
+    return re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", value) is not None
+
+
+KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
+    "ds": (_is_date, "a day as YYYY-MM-DD"),
+    "space": (_is_space_id, "a space id: 16 hexadecimal digits"),
+    "shard": (_is_shard, "a shard such as 0of4"),
+    "step": (_is_step, "in_batch, star or adore"),
+    "study": (_is_name, "a name of small letters, digits and _"),
+}
+
+
+# A table's zone says what it holds of people, and so how long a day of it may stay (`jobs.privacy.retention`).
+RAW = "raw"  # as people typed it, with who and when
+JUDGED = "judged"  # texts that people typed, chosen to be judged; without a client
+DERIVED = "derived"  # made of the log: masked, counted, hashed
+MODEL = "model"  # trained and built; an alias may hold it beyond its days
+SHOP = "shop"  # the shop's own words
+RECORD = "record"  # addresses and counts of what was deleted
 
 # Names that manifests and pointers of older lakes still write; `python -m jobs migrate` renames their folders.
 FORMER_TABLES = {
@@ -63,11 +91,18 @@ FORMER_KEYS = {"towers": "space"}
 
 @dataclass(frozen=True)
 class Table:
-    """One noun of the corridor. A breaking change of columns bumps `version`, hence the path."""
+    """A table. A breaking change of its columns raises `version`, and with it the path.
+
+    zone: what it holds of people. trained: made by or after training, so a trial keeps it in its own lake.
+    typed: texts of people that remain in a table of the zone MODEL.
+    """
 
     name: str
     version: int
     keys: tuple[str, ...]
+    zone: str
+    trained: bool = False
+    typed: str = "nothing"
 
     def at(self, **values: str) -> Partition:
         """The partition with these key values; a Jinja expression stands for a value in a DAG."""
@@ -81,7 +116,7 @@ class Table:
     @property
     def root(self) -> str:
         """The lake that holds the table: a trial reads the lake's tables and trains in its own."""
-        return (trials_root() if self.name in TRAINED else "") or lake_root()
+        return (trials_root() if self.trained else "") or lake_root()
 
     @property
     def uri(self) -> str:
@@ -175,73 +210,59 @@ class Partition:
         return bool(self.name)
 
 
-# The raw zone: what the shop delivered (or a simulation made), untouched.
-CATALOGUE = Table("catalogue", 1, ("ds",))
-LOG = Table("log", 1, ("ds",))
-LABELS = Table("labels", 1, ("ds",))
-SIMULATED_TRUTH = Table("simulated_truth", 1, ("ds",))
-EXTERNAL_RUNS = Table("external_runs", 1, ("ds",))  # rankings of other engines, as files
-QUERY_USERS = Table("query_users", 1, ("ds",))  # who typed what, in keyed hashes
-# The corridor.
-ITEMS = Table("items", 1, ("ds",))
-IMPRESSIONS = Table("impressions", 1, ("ds",))
-LATE_IMPRESSIONS = Table("late_impressions", 1, ("ds",))
-CLICK_COUNTS = Table("click_counts", 1, ("ds",))
-QUERY_COUNTS = Table("query_counts", 1, ("ds",))
-PROPENSITIES = Table("propensities", 1, ("ds",))
-PAIRS = Table("pairs", 2, ("ds",))
-QUERIES = Table("queries", 1, ("ds",))
-QRELS = Table("qrels", 1, ("ds",))
-PRODBERT = Table("prodbert", 1, ("ds",))
-TOWERS = Table("towers", 1, ("ds", "step"))
-NEGATIVES = Table("negatives", 1, ("ds", "space"))
-EMBEDDINGS = Table("embeddings", 2, ("ds", "space", "shard"))
-TRAINED_INDEX = Table("trained_index", 1, ("ds", "space"))
-CODES = Table("codes", 1, ("ds", "space", "shard"))
-INDEX = Table("index", 1, ("ds", "space"))
-CATEGORIES = Table("categories", 1, ("ds", "space"))
-TOWER_METRICS = Table("tower_metrics", 1, ("ds", "space"))
-SWEEP = Table("sweep", 1, ("ds", "study"))
-RANKINGS = Table("rankings", 1, ("ds", "space"))
-REPORT = Table("report", 1, ("ds", "space"))
-# What was deleted, for good.
-RETENTION = Table("retention", 1, ("ds",))
+TABLES: dict[str, Table] = {}  # in the order in which a night makes them
 
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
-        CATALOGUE,
-        LOG,
-        LABELS,
-        SIMULATED_TRUTH,
-        EXTERNAL_RUNS,
-        QUERY_USERS,
-        ITEMS,
-        IMPRESSIONS,
-        LATE_IMPRESSIONS,
-        CLICK_COUNTS,
-        QUERY_COUNTS,
-        PROPENSITIES,
-        PAIRS,
-        QUERIES,
-        QRELS,
-        PRODBERT,
-        TOWERS,
-        NEGATIVES,
-        EMBEDDINGS,
-        TRAINED_INDEX,
-        CODES,
-        INDEX,
-        CATEGORIES,
-        RANKINGS,
-        REPORT,
-        TOWER_METRICS,
-        SWEEP,
-        RETENTION,
-    )
-}
+
+def _table(
+    name: str, version: int, keys: tuple[str, ...], zone: str, trained: bool = False, typed: str = "nothing"
+) -> Table:
+    TABLES[name] = Table(name, version, keys, zone, trained, typed)
+    return TABLES[name]
+
+
+# The raw zone: what the shop delivered (or a simulation made), untouched.
+CATALOGUE = _table("catalogue", 1, ("ds",), SHOP)
+LOG = _table("log", 1, ("ds",), RAW)
+LABELS = _table("labels", 1, ("ds",), JUDGED)
+SIMULATED_TRUTH = _table("simulated_truth", 1, ("ds",), RAW)
+EXTERNAL_RUNS = _table("external_runs", 1, ("ds",), JUDGED)  # rankings of other engines, as files
+QUERY_USERS = _table("query_users", 1, ("ds",), RAW)  # who typed what, in keyed hashes
+# From the log to the report.
+ITEMS = _table("items", 1, ("ds",), DERIVED)
+IMPRESSIONS = _table("impressions", 1, ("ds",), DERIVED)
+LATE_IMPRESSIONS = _table("late_impressions", 1, ("ds",), DERIVED)
+CLICK_COUNTS = _table("click_counts", 1, ("ds",), DERIVED)
+QUERY_COUNTS = _table("query_counts", 1, ("ds",), DERIVED)
+PROPENSITIES = _table("propensities", 1, ("ds",), DERIVED)
+PAIRS = _table("pairs", 2, ("ds",), DERIVED)
+QUERIES = _table("queries", 1, ("ds",), DERIVED)
+QRELS = _table("qrels", 1, ("ds",), DERIVED)
+PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary")
+TOWERS = _table(
+    "towers", 1, ("ds", "step"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
+)
+NEGATIVES = _table("negatives", 1, ("ds", "space"), DERIVED, trained=True)
+EMBEDDINGS = _table("embeddings", 2, ("ds", "space", "shard"), MODEL, trained=True)
+TRAINED_INDEX = _table("trained_index", 1, ("ds", "space"), MODEL, trained=True, typed="vectors of canary queries")
+CODES = _table("codes", 1, ("ds", "space", "shard"), MODEL, trained=True)
+INDEX = _table(
+    "index", 1, ("ds", "space"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
+)
+CATEGORIES = _table("categories", 1, ("ds", "space"), MODEL, trained=True)
+RANKINGS = _table("rankings", 1, ("ds", "space"), DERIVED, trained=True)
+REPORT = _table("report", 1, ("ds", "space"), MODEL, trained=True, typed="queries as examples")
+TOWER_METRICS = _table("tower_metrics", 1, ("ds", "space"), DERIVED, trained=True)
+SWEEP = _table("sweep", 1, ("ds", "study"), DERIVED)
+# Records of deletions are kept for good.
+RETENTION = _table("retention", 1, ("ds",), RECORD)
 
 NOWHERE = Partition()
+
+
+def table_today(name: str) -> str:
+    """A table's name today, given that or the former one; empty where the lake has no such table."""
+    name = FORMER_TABLES.get(name, name)
+    return name if name in TABLES else ""
 
 
 def spelled_today(address: str) -> str:

@@ -1,1 +1,1 @@
-"""What jobs.privacy.retention stands on: whose days are over, what is held all the same, how it goes, and the proof."""
+"""Retention: delete what people typed when its days are over, except versions that an alias protects, and audit it."""

@@ -1,4 +1,4 @@
-"""What a day's retention set out to delete, written before it begins: a killed one leaves a full account."""
+"""The deletion log of a day, written before anything is deleted, so that a killed run leaves a full account."""
 
 from __future__ import annotations
 
@@ -9,54 +9,53 @@ from typing import Any
 
 from jobs.lake import storage as store
 from jobs.lake.partitions import Partition
-from jobs.privacy.erase import Doomed
-from jobs.privacy.partition_folders import Place, trials_folder
+from jobs.privacy.erase import Deletion
+from jobs.privacy.partition_folders import PartitionFolder, trials_folder
 
 NAME = "_ledger.json"
-Row = dict[str, Any]
+LogRow = dict[str, Any]
 
 
-class Ledger:
-    """Rows of a day: partitions, then the stores under NIGHTSHELF_HOME; addresses and counts alone."""
+class DeletionLog:
+    """Rows of a day: partitions, then the stores under NIGHTSHELF_HOME. They hold addresses and counts alone."""
 
     def __init__(self, partition: Partition) -> None:
         self.uri = f"{partition.uri}/{NAME}"
 
     @property
-    def rows(self) -> list[Row]:
-        """What was begun so far, by every try of the day."""
+    def rows(self) -> list[LogRow]:
+        """What every try of the day has begun to delete."""
         try:
-            found: list[Row] = json.loads(store.read_bytes(self.uri))
+            rows: list[LogRow] = json.loads(store.read_bytes(self.uri))
         except FileNotFoundError:
             return []
-        return found
+        return rows
 
-    def begin(self, due: Sequence[Doomed], files: Mapping[str, Sequence[Path]]) -> None:
-        """Add what is due. What an earlier try had begun counts as it stood then."""
-        rows = {_key(row): row for row in [*_of_home(files), *_of_lake(due)]}
-        for row in self.rows:
-            now = rows.get(_key(row), row)
-            rows[_key(row)] = max(row, now, key=lambda one: (one["files"], one["bytes"]))
-        found = [rows[key] for key in sorted(rows)]
-        store.write_bytes(self.uri, json.dumps(found, indent=1, sort_keys=True).encode())
+    def begin(self, due: Sequence[Deletion], files: Mapping[str, Sequence[Path]]) -> None:
+        """Add what is due. Where an earlier try began on the same, the larger count stays."""
+        rows = {_key(row): row for row in [*_home_rows(files), *_lake_rows(due)]}
+        for earlier in self.rows:
+            now = rows.get(_key(earlier), earlier)
+            rows[_key(earlier)] = max(earlier, now, key=lambda row: (row["files"], row["bytes"]))
+        store.write_bytes(self.uri, json.dumps([rows[key] for key in sorted(rows)], indent=1, sort_keys=True).encode())
 
 
-def _of_lake(due: Sequence[Doomed]) -> list[Row]:
+def _lake_rows(due: Sequence[Deletion]) -> list[LogRow]:
     return [
         {
-            "where": _where(one.place),
-            "name": one.place.address,
-            "version": one.place.version,
-            "what": one.what,
-            "files": one.files,
-            "bytes": one.bytes,
+            "where": _where(deletion.folder),
+            "name": deletion.folder.address,
+            "version": deletion.folder.version,
+            "what": deletion.what,
+            "files": deletion.files,
+            "bytes": deletion.bytes,
         }
-        for one in due
-        if one.files
+        for deletion in due
+        if deletion.files
     ]
 
 
-def _of_home(files: Mapping[str, Sequence[Path]]) -> list[Row]:
+def _home_rows(files: Mapping[str, Sequence[Path]]) -> list[LogRow]:
     return [
         {
             "where": "home",
@@ -71,12 +70,12 @@ def _of_home(files: Mapping[str, Sequence[Path]]) -> list[Row]:
     ]
 
 
-def _where(place: Place) -> str:
-    """The lake, or the trial's folder below the trials."""
-    if not place.in_trial:
+def _where(folder: PartitionFolder) -> str:
+    """`lake`, or the trial's folder below the trials."""
+    if not folder.in_trial:
         return "lake"
-    return f"trials/{Path(place.root).relative_to(store.local_path(trials_folder()))}"
+    return f"trials/{Path(folder.root).relative_to(store.local_path(trials_folder()))}"
 
 
-def _key(row: Row) -> tuple[str, str, int, str]:
+def _key(row: LogRow) -> tuple[str, str, int, str]:
     return row["where"], row["name"], row["version"], row["what"]

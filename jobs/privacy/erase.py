@@ -1,4 +1,7 @@
-"""What of a partition must go, and how it goes: unreadable first, then its files, so that a kill leaves no half."""
+"""Plan and delete one partition: first make it unreadable, then delete its files, so that a kill leaves no half.
+
+A version that an alias of any room points at, or may go back to, is protected, and so are the towers that made it.
+"""
 
 from __future__ import annotations
 
@@ -8,95 +11,120 @@ import time
 from dataclasses import dataclass, field
 
 from jobs.lake import storage as store
+from jobs.lake.alias import Promotion, all_histories, protected
 from jobs.lake.fault import fault_point
 from jobs.lake.lock import LOCK, locked
 from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE
+from jobs.lake.partitions import Partition
 from jobs.lake.prune import HOUR_S
-from jobs.privacy.holds import Holds
-from jobs.privacy.limits import Limits
-from jobs.privacy.partition_folders import Place
+from jobs.lake.read import pin
+from jobs.privacy.limits import AgeLimits
+from jobs.privacy.partition_folders import PartitionFolder
 
 WHOLE, ASIDE = "whole", "quarantine"
+Protected = dict[tuple[str, str], str]  # (address, attempt) -> why
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """A partition of which something must go. what: all that is not held, or the quarantine of rejected
-    lines; held: its versions that stay, with the reason."""
+class Deletion:
+    """What of a partition to delete: all unprotected versions (WHOLE), or the quarantine of rejected lines (ASIDE).
 
-    place: Place
+    held: versions that stay, each with the reason.
+    """
+
+    folder: PartitionFolder
     what: str
     files: int
     bytes: int
     held: dict[str, str] = field(default_factory=dict)
 
 
-def doomed(place: Place, limits: Limits, holds: Holds) -> Doomed | None:
-    """What must go of a partition; None when its days are not over."""
-    over, raw = limits.over(place.table, place.day), limits.raw_over(place.day)
+def protected_versions() -> Protected:
+    """Every version that must stay beyond its days, with the reason."""
+    reasons: Protected = {}
+    for alias, history in all_histories().items():
+        for number, event in enumerate(protected(history)):
+            why = f"{alias} may go back to it" if number else f"{alias} points at it"
+            reasons.setdefault((event.partition, event.attempt), why)
+            for towers in _towers_of(event):
+                reasons.setdefault(towers, f"the towers of {event.partition}, bundle {event.id}")
+    return reasons
+
+
+def _towers_of(event: Promotion) -> list[tuple[str, str]]:
+    """The towers that a bundle was made with: new days are embedded by them."""
+    try:
+        bundle = pin(Partition.parse(event.partition), attempt=event.attempt, even_stopped=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    inputs = bundle.manifest.inputs
+    return [(source.partition, source.attempt) for source in inputs if source.partition.startswith("towers/")]
+
+
+def plan_deletion(folder: PartitionFolder, limits: AgeLimits, versions: Protected) -> Deletion | None:
+    """What to delete of a partition; None when its days are not over."""
+    over, raw = limits.expired(folder.table, folder.day), limits.raw_expired(folder.day)
     if not over and not raw:
         return None
-    held = held_of(place, holds)
-    if store.is_link(place.uri):
-        return Doomed(place, WHOLE, 1, 0) if over else None
-    pointed = _current(place)
-    gone = [
-        found
-        for found in store.walk(place.uri)
-        if (over and _unheld(found.name, held, pointed)) or (raw and limits.holds_raw(found.name))
+    if store.is_link(folder.uri):
+        return Deletion(folder, WHOLE, 1, 0) if over else None
+    held, current = _held(folder, versions), _current(folder)
+    due = [
+        file
+        for file in store.walk(folder.uri)
+        if (over and _is_unprotected(file.name, held, current)) or (raw and limits.is_raw(file.name))
     ]
-    if not gone and (held or not over):
+    if not due and (held or not over):
         return None
-    sizes = sum(found.bytes for found in gone)
-    return Doomed(place, WHOLE if over else ASIDE, len(gone), sizes, held)
+    return Deletion(folder, WHOLE if over else ASIDE, len(due), sum(file.bytes for file in due), held)
 
 
-def held_of(place: Place, holds: Holds) -> dict[str, str]:
-    """The versions of a partition that a moving name holds."""
-    if place.in_trial:
-        return {}
-    return {attempt: why for (address, attempt), why in holds.items() if address == place.address}
+def erase(deletion: Deletion, versions: Protected) -> None:
+    """Delete it while holding the partition's lock. Killed anywhere, the next call finishes.
 
-
-def erase(one: Doomed, holds: Holds) -> None:
-    """Delete it, holding the partition's lock. Killed anywhere, the next call finishes.
-
-    holds: as it is now, for a promotion may have come since it was doomed.
+    versions: those protected now, since a promotion may have come after the plan.
 
     Raises:
-        BlockingIOError: somebody is writing the partition.
+        BlockingIOError: another process is writing the partition.
     """
-    place, held = one.place, held_of(one.place, holds)
-    if store.is_link(place.uri):  # of a trial, to another's
-        store.delete_folder(place.uri)
-        store.delete_empty(_parent(place.uri), place.root)
+    folder, held = deletion.folder, _held(deletion.folder, versions)
+    if store.is_link(folder.uri):  # of a trial, to another's
+        store.delete_folder(folder.uri)
+        store.delete_empty(folder.uri.rpartition("/")[0], folder.root)
         return
-    with locked(place.uri, place.address):
-        _refuse_written(place)
-        if one.what == WHOLE:
-            _unpublish(place, held)
-        for name in store.folders(f"{place.uri}/attempts"):
-            _expire(f"{place.uri}/attempts/{name}")
-        if one.what == WHOLE and not held:
-            _clear(place)
+    with locked(folder.uri, folder.address):
+        _refuse_busy(folder)
+        if deletion.what == WHOLE:
+            _unpublish(folder, held)
+        for name in store.folders(f"{folder.uri}/attempts"):
+            _expire(f"{folder.uri}/attempts/{name}")
+        if deletion.what == WHOLE and not held:
+            _clear(folder)
     fault_point("retention.partition")
 
 
-def _unpublish(place: Place, held: dict[str, str]) -> None:
-    """No reader finds it from the pointer on; nor by its version, from the manifest on."""
-    if _current(place) not in held:
-        store.delete_file(f"{place.uri}/{POINTER}")
+def _held(folder: PartitionFolder, versions: Protected) -> dict[str, str]:
+    """The protected versions of a partition, each with the reason."""
+    if folder.in_trial:
+        return {}
+    return {attempt: why for (address, attempt), why in versions.items() if address == folder.address}
+
+
+def _unpublish(folder: PartitionFolder, held: dict[str, str]) -> None:
+    """Delete the pointer first, so no reader resolves it; then each version, its manifest before its files."""
+    if _current(folder) not in held:
+        store.delete_file(f"{folder.uri}/{POINTER}")
     fault_point("retention.pointer")
-    for name in store.folders(f"{place.uri}/attempts"):
+    for name in store.folders(f"{folder.uri}/attempts"):
         if name not in held:
-            store.delete_file(f"{place.uri}/attempts/{name}/{MANIFEST}")
+            store.delete_file(f"{folder.uri}/attempts/{name}/{MANIFEST}")
             fault_point("retention.manifest")
-            store.delete_folder(f"{place.uri}/attempts/{name}")
+            store.delete_folder(f"{folder.uri}/attempts/{name}")
             fault_point("retention.attempt")
 
 
 def _expire(uri: str) -> None:
-    """Take a version's raw lines away; a reader of rejected ones is told that nothing is damaged."""
+    """Delete a version's raw lines. The mark comes first: a reader of rejected lines learns that nothing is damaged."""
     folders = store.folders(uri)
     for name in folders:
         if name.startswith("_"):
@@ -108,42 +136,38 @@ def _expire(uri: str) -> None:
     store.delete_folder(f"{uri}/{QUARANTINE}")
 
 
-def _clear(place: Place) -> None:
-    """Whatever else lies there, the lock last: a writer who waits for it looks whether it is still there."""
-    for name in store.folders(place.uri):
-        store.delete_folder(f"{place.uri}/{name}")
-    for found in list(store.walk(place.uri)):
-        if found.name != LOCK:
-            store.delete_file(f"{place.uri}/{found.name}")
-    store.delete_file(f"{place.uri}/{LOCK}")
-    store.delete_empty(place.uri, place.root)
+def _clear(folder: PartitionFolder) -> None:
+    """Delete whatever else is in the folder, the lock last: a writer that waits for it checks that it still exists."""
+    for name in store.folders(folder.uri):
+        store.delete_folder(f"{folder.uri}/{name}")
+    for file in list(store.walk(folder.uri)):
+        if file.name != LOCK:
+            store.delete_file(f"{folder.uri}/{file.name}")
+    store.delete_file(f"{folder.uri}/{LOCK}")
+    store.delete_empty(folder.uri, folder.root)
 
 
-def _refuse_written(place: Place) -> None:
+def _refuse_busy(folder: PartitionFolder) -> None:
     """An object store has no lock: a version without a manifest that was touched lately may be a writer's."""
-    if store.is_local(place.uri):
+    if store.is_local(folder.uri):
         return
     keep_s = HOUR_S * float(os.environ.get("NIGHTSHELF_KEEP_HOURS", "24"))
-    for name in store.folders(f"{place.uri}/attempts"):
-        files = list(store.walk(f"{place.uri}/attempts/{name}"))
-        if any(found.name == MANIFEST for found in files):
+    for name in store.folders(f"{folder.uri}/attempts"):
+        files = list(store.walk(f"{folder.uri}/attempts/{name}"))
+        if any(file.name == MANIFEST for file in files):
             continue
-        if any(found.changed_s > time.time() - keep_s for found in files):
-            raise BlockingIOError(f"{place.address}: another process may be writing version {name}")
+        if any(file.changed_s > time.time() - keep_s for file in files):
+            raise BlockingIOError(f"{folder.address}: another process may be writing version {name}")
 
 
-def _current(place: Place) -> str:
+def _current(folder: PartitionFolder) -> str:
     try:
-        return str(json.loads(store.read_bytes(f"{place.uri}/{POINTER}"))["attempt"])
+        return str(json.loads(store.read_bytes(f"{folder.uri}/{POINTER}"))["attempt"])
     except (FileNotFoundError, NotADirectoryError):
         return ""
 
 
-def _unheld(name: str, held: dict[str, str], pointed: str) -> bool:
+def _is_unprotected(name: str, held: dict[str, str], current: str) -> bool:
     if name in (LOCK, POINTER):
-        return name == POINTER and pointed not in held
+        return name == POINTER and current not in held
     return not (name.startswith("attempts/") and name.split("/")[1] in held)
-
-
-def _parent(uri: str) -> str:
-    return uri.rpartition("/")[0]

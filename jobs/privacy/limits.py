@@ -1,4 +1,4 @@
-"""How long a day may stay, by the zone of its table."""
+"""How long a day of a table may stay, by the zone of the table."""
 
 from __future__ import annotations
 
@@ -6,49 +6,43 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from jobs.lake.manifest import QUARANTINE
-from jobs.lake.zones import CATALOGUE, DERIVED, JUDGED, MODEL, RAW, RECORD, zone_of
+from jobs.lake.partitions import DERIVED, JUDGED, MODEL, RAW, TABLES
 
 
 @dataclass(frozen=True)
-class Limits:
-    """day: the day of reference; a day goes when it lies more than so many days before it."""
+class AgeLimits:
+    """Days that each zone may stay. A day expires when it is more than that many days before `day`."""
 
     day: str
     raw_days: int
     judged_days: int
     derived_days: int
 
-    def days(self, zone: str) -> int | None:
-        """The days of a zone; None: they never end."""
-        return {
-            RAW: self.raw_days,
-            JUDGED: self.judged_days,
-            DERIVED: self.derived_days,
-            MODEL: self.derived_days,
-            CATALOGUE: None,
-            RECORD: None,
-        }[zone]
+    def expired(self, table: str, day: str) -> bool:
+        """Whether a day of a table must be deleted.
 
-    def over(self, table: str, day: str) -> bool:
-        """Whether a day of a table must not be there any more."""
-        days = self.days(zone_of(table))
+        Raises:
+            LookupError: no such table.
+        """
+        zones = {RAW: self.raw_days, JUDGED: self.judged_days, DERIVED: self.derived_days, MODEL: self.derived_days}
+        days = zones.get(TABLES[table].zone)  # the shop's own words and the records of deletions stay
         return days is not None and day < self._first(days)
 
-    def raw_over(self, day: str) -> bool:
-        """The same of raw lines, wherever they lie."""
+    def raw_expired(self, day: str) -> bool:
+        """Whether raw lines of a day must be deleted, in whatever table."""
         return day < self._first(self.raw_days)
 
     @staticmethod
-    def holds_raw(name: str) -> bool:
-        """Whether a file of a partition, by its name there, holds raw lines: rejected ones, or what a killed job left.
+    def is_raw(name: str) -> bool:
+        """Whether a file of a partition holds raw lines: rejected ones, or what a killed job left. name: below it.
 
-        Spark's own folder and jobs.platform.temp_tables begin with _; the job deletes them when it ends.
+        Folders that begin with _ are Spark's and those of jobs.platform.temp_tables; a job deletes them when it ends.
         """
         folders = name.split("/")[2:-1]  # attempts/<version>/...
-        return any(one == QUARANTINE or one.startswith("_") for one in folders)
+        return any(folder == QUARANTINE or folder.startswith("_") for folder in folders)
 
-    def written_over(self, changed_s: float, days: int) -> bool:
-        """The same of a file that belongs to no day, by when it was written."""
+    def age_expired(self, changed_s: float, days: int) -> bool:
+        """Whether a file that belongs to no day must be deleted, by when it was written."""
         return datetime.fromtimestamp(changed_s, UTC).date().isoformat() < self._first(days)
 
     def _first(self, days: int) -> str:

@@ -1,4 +1,4 @@
-"""The stores under NIGHTSHELF_HOME: pages and results go with their partition, the rest by its age.
+"""The stores under NIGHTSHELF_HOME: files named after a partition expire with it, others by their age.
 
 mlflow.db, optuna.db and Airflow's database hold addresses and figures, no text; they have a retention of their own.
 """
@@ -14,31 +14,31 @@ from pathlib import Path
 
 from jobs.lake import storage as store
 from jobs.lake.fault import fault_point
+from jobs.lake.partitions import table_today
 from jobs.platform.tracking import home
-from jobs.privacy.limits import Limits
-from jobs.privacy.partition_folders import KNOWN
+from jobs.privacy.limits import AgeLimits
 from jobs.quality import data_docs
 
-# what jobs.quality.expect says of a partition: validations/pairs/ds=2026-01-31/...
-SAID = ("data_docs", "validations")
-# named after a partition: towers,ds=2026-01-31,step=star.safetensors
-NAMED = ("checkpoints", "scratch", "sweeps")
-# of no day: caches, artefacts of mlflow_runs, logs
-AGED = ("airflow/logs", "logs", "mlflow", "stores")
+# pages and results of jobs.quality.expect: validations/pairs/ds=2026-01-31/...
+CHECK_STORES = ("data_docs", "validations")
+# files named after a partition: towers,ds=2026-01-31,step=star.safetensors
+PARTITION_STORES = ("checkpoints", "scratch", "sweeps")
+# files of no day: caches, artefacts of mlflow_runs, logs
+AGED_STORES = ("airflow/logs", "logs", "mlflow", "stores")
 ALERTS = "alerts.jsonl"
-_NAME = re.compile(r"(?:^|/)([a-z_]+)[,/]ds=([0-9-]{10})")
+_PARTITION = re.compile(r"(?:^|/)([a-z_]+)[,/]ds=([0-9-]{10})")
 
 
-def doomed(limits: Limits) -> dict[str, list[Path]]:
-    """Files that must go, by store."""
-    said = {name: sorted(_named(name, limits)) for name in SAID}
-    named = {name: sorted({*_named(name, limits), *_aged(name, limits)}) for name in NAMED}
-    return said | named | {name: sorted(_aged(name, limits)) for name in AGED}
+def expired_files(limits: AgeLimits) -> dict[str, list[Path]]:
+    """Files to delete, by store."""
+    checks = {name: sorted(_by_partition(name, limits)) for name in CHECK_STORES}
+    named = {name: sorted({*_by_partition(name, limits), *_by_age(name, limits)}) for name in PARTITION_STORES}
+    return checks | named | {name: sorted(_by_age(name, limits)) for name in AGED_STORES}
 
 
-def erase(found: dict[str, list[Path]], limits: Limits) -> None:
-    """Delete them, write the index of the Data Docs anew, and shorten the alerts."""
-    for paths in found.values():
+def erase(files: dict[str, list[Path]], limits: AgeLimits) -> None:
+    """Delete the files, write the index of the Data Docs anew, and shorten the alerts."""
+    for paths in files.values():
         for path in paths:
             path.unlink(missing_ok=True)
             store.delete_empty(str(path.parent), str(home()))
@@ -48,33 +48,33 @@ def erase(found: dict[str, list[Path]], limits: Limits) -> None:
     _shorten(home() / ALERTS, limits)
 
 
-def _named(name: str, limits: Limits) -> Iterator[Path]:
+def _by_partition(name: str, limits: AgeLimits) -> Iterator[Path]:
     for file in store.walk(str(home() / name)):
-        of = _NAME.search(file.name)
-        if of is not None and of[1] in KNOWN and limits.over(of[1], of[2]):
+        match = _PARTITION.search(file.name)
+        if match and (table := table_today(match[1])) and limits.expired(table, match[2]):
             yield home() / name / file.name
 
 
-def _aged(name: str, limits: Limits) -> Iterator[Path]:
+def _by_age(name: str, limits: AgeLimits) -> Iterator[Path]:
     for file in store.walk(str(home() / name)):
-        if limits.written_over(file.changed_s, limits.derived_days):
+        if limits.age_expired(file.changed_s, limits.derived_days):
             yield home() / name / file.name
 
 
-def _shorten(path: Path, limits: Limits) -> None:
-    """Drop the lines whose days are over; tasks that add one meanwhile wait for the lock."""
+def _shorten(path: Path, limits: AgeLimits) -> None:
+    """Drop the lines whose days are over. Tasks that add a line meanwhile wait for the lock."""
     if not path.is_file():
         return
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lines = path.read_text("utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if not limits.written_over(written_s(line), limits.derived_days)]
+        kept = [line for line in lines if not limits.age_expired(written_s(line), limits.derived_days)]
         if len(kept) < len(lines):
             store.write_bytes(str(path), "".join(kept).encode())
 
 
 def written_s(line: str) -> float:
-    """When an alert was written; 0 where it does not say."""
+    """When an alert was written, in seconds since 1970; 0 where it does not say."""
     try:
         return datetime.fromisoformat(json.loads(line)["at"]).astimezone(UTC).timestamp()
     except (ValueError, KeyError, TypeError):

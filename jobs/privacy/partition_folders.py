@@ -1,4 +1,8 @@
-"""Every partition's folder in the lake and below the trials, of any version of its table, published or not."""
+"""The folder of every partition in the lake and in the lakes of trials, of any version of its table, published or not.
+
+A lake that was not migrated has folders with former names, such as `acts_v1`. They are listed too, so that retention
+does not overlook them: it asks for `python -m jobs migrate` first.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.lake import storage as store
-from jobs.lake.keys import KEYS
-from jobs.lake.partitions import lake_root, trials_root
-from jobs.lake.zones import ZONES
+from jobs.lake.partitions import FORMER_KEYS, KEYS, lake_root, spelled_today, table_today, trials_root
 from jobs.platform.tracking import home
 
-TABLE = re.compile(r"([a-z_]+)_v([0-9]+)")
-KNOWN = {table for tables in ZONES.values() for table in tables}
+_TABLE_FOLDER = re.compile(r"([a-z_]+)_v([0-9]+)")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A partition's folder. values: `ds=2026-01-31`, then what lies below it."""
+class PartitionFolder:
+    """A partition's folder. root: the lake that it lies in. table: by today's name. values: `ds=2026-01-31`, ..."""
 
     root: str
+    table_folder: str
     table: str
     version: int
     values: tuple[str, ...]
@@ -33,13 +35,19 @@ class Place:
 
     @property
     def below(self) -> str:
-        """The folder, below the lake that it lies in."""
-        return "/".join([f"{self.table}_v{self.version}", *self.values])
+        """The folder, relative to the lake that it lies in."""
+        return "/".join([self.table_folder, *self.values])
 
     @property
     def address(self) -> str:
         """The partition's name, whatever the version."""
-        return "/".join([self.table, *self.values])
+        return spelled_today("/".join([self.table, *self.values]))
+
+    @property
+    def is_former(self) -> bool:
+        """Whether its path has a name from before tables and keys were renamed."""
+        keys = [value.partition("=")[0] for value in self.values]
+        return self.table_folder != f"{self.table}_v{self.version}" or any(key in FORMER_KEYS for key in keys)
 
     @property
     def day(self) -> str:
@@ -48,49 +56,52 @@ class Place:
 
     @property
     def in_trial(self) -> bool:
-        """Whether it lies in a trial's lake; what a moving name holds never does."""
+        """Whether it lies in a trial's lake, where no alias protects anything."""
         return self.root != lake_root()
 
 
 def trials_folder() -> str:
-    """Where the lakes of trials lie."""
+    """The folder that holds the lakes of trials."""
     return trials_root() or str(home() / "trials")
 
 
-def places() -> Iterator[Place]:
+def partition_folders() -> Iterator[PartitionFolder]:
     """All of them, in the order of their names."""
-    yield from _places(lake_root())
+    yield from _folders_of(lake_root())
     if not store.is_local(trials_folder()):
         return
     for folder, folders, _ in os.walk(store.local_path(trials_folder())):
         folders.sort()
         if any(map(_table, folders)):
-            yield from _places(folder)
+            yield from _folders_of(folder)
             folders[:] = [name for name in folders if not _table(name)]
 
 
-def _table(name: str) -> tuple[str, int] | None:
-    found = TABLE.fullmatch(name)
-    return (found[1], int(found[2])) if found and found[1] in KNOWN else None
+def _table(folder: str) -> tuple[str, int] | None:
+    """Table and version of a folder such as `pairs_v2`; None where it is no table's."""
+    match = _TABLE_FOLDER.fullmatch(folder)
+    table = table_today(match[1]) if match else ""
+    return (table, int(match[2])) if match and table else None
 
 
-def _places(root: str) -> Iterator[Place]:
+def _folders_of(root: str) -> Iterator[PartitionFolder]:
     for name in store.folders(root):
         if table := _table(name):
             for ds in _keyed(f"{root}/{name}", "ds"):
-                yield from _below(Place(root, *table, (ds,)))
+                yield from _below(PartitionFolder(root, name, *table, (ds,)))
 
 
-def _below(place: Place) -> Iterator[Place]:
-    """The folder itself, or where it is divided further, those below it."""
-    more = [name for key in KEYS if key != "ds" for name in _keyed(place.uri, key)]
+def _below(folder: PartitionFolder) -> Iterator[PartitionFolder]:
+    """The folder itself, or the folders of its further keys."""
+    more = [name for key in (*KEYS, *FORMER_KEYS) if key != "ds" for name in _keyed(folder.uri, key)]
     if not more:
-        yield place
+        yield folder
     for name in more:
-        yield from _below(Place(place.root, place.table, place.version, (*place.values, name)))
+        values = (*folder.values, name)
+        yield from _below(PartitionFolder(folder.root, folder.table_folder, folder.table, folder.version, values))
 
 
 def _keyed(uri: str, key: str) -> list[str]:
-    is_valid, _ = KEYS[key]
-    found = (name for name in store.folders(uri) if name.startswith(f"{key}="))
-    return [name for name in found if is_valid(name.removeprefix(f"{key}="))]
+    is_valid, _ = KEYS[FORMER_KEYS.get(key, key)]
+    names = (name for name in store.folders(uri) if name.startswith(f"{key}="))
+    return [name for name in names if is_valid(name.removeprefix(f"{key}="))]

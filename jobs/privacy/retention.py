@@ -1,10 +1,10 @@
-"""What people typed goes when its days are over, and what was made of it later; then everything is looked through.
+"""Delete what people typed when its days are over, and later what was made of it; then audit every file that is left.
 
-python -m jobs retention --retention retention/ds=2026-01-31 --dry_run 1   says what would go, and deletes nothing
+python -m jobs retention --retention retention/ds=2026-01-31 --dry_run 1   lists what would go, and deletes nothing
 python -m jobs retention --retention retention/ds=2026-01-31
 
-Which table holds what of people stands in jobs/zones.py. A version that a moving name holds stays, with its towers,
-and is listed. The stores cleared are those of the NIGHTSHELF_HOME of this machine.
+The zone of each table (jobs/lake/partitions.py) states what it holds of people. A version that an alias protects stays,
+with its towers, and is listed. The stores under the NIGHTSHELF_HOME of this machine are cleared too.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from jobs.lake.fault import fault_point
-from jobs.lake.partitions import Partition
+from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.publish import publish
-from jobs.lake.zones import TYPED
-from jobs.privacy import local_files as stores
-from jobs.privacy.audit import Scan, scan
-from jobs.privacy.deletion_log import Ledger
-from jobs.privacy.erase import Doomed, doomed, erase
-from jobs.privacy.holds import Holds, holds
-from jobs.privacy.limits import Limits
-from jobs.privacy.partition_folders import Place, places
+from jobs.privacy import local_files
+from jobs.privacy.audit import Audit, audit
+from jobs.privacy.deletion_log import DeletionLog, LogRow
+from jobs.privacy.erase import ASIDE, WHOLE, Deletion, Protected, erase, plan_deletion, protected_versions
+from jobs.privacy.limits import AgeLimits
+from jobs.privacy.partition_folders import PartitionFolder, partition_folders
 
 log = logging.getLogger(__name__)
 NAMED = 20  # files that an error names
@@ -33,11 +32,11 @@ NAMED = 20  # files that an error names
 
 @dataclass(frozen=True)
 class Args:
-    """retention     output: the record of a day, which is the day that ages count from
-    raw_days      days that the raw zone stays, and rejected lines wherever they lie
-    judged_days   days that labels and runs stay, whose queries somebody typed; longer for a set that was read through
-    derived_days  days that tables, towers and indexes stay that were made of it
-    dry_run       1: say what would go, delete nothing, publish nothing
+    """retention     output: the record of a day; ages count from that day
+    raw_days      days to keep the raw zone, and rejected lines in whatever table
+    judged_days   days to keep labels and external runs, whose queries people typed; longer for a set that was reviewed
+    derived_days  days to keep tables, towers and indexes that were made of it
+    dry_run       1: list what would go, delete nothing, publish nothing
     """
 
     retention: Partition
@@ -59,69 +58,65 @@ class Args:
             )
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> AgeLimits:
         """The limits of the day."""
-        return Limits(self.retention.ds, self.raw_days, self.judged_days, self.derived_days)
+        return AgeLimits(self.retention.ds, self.raw_days, self.judged_days, self.derived_days)
 
 
 def main(args: Args) -> dict[str, object]:
-    """Delete, prove, publish the record.
+    """Delete, audit, publish the record.
 
     Raises:
         BlockingIOError: a partition was being written; what else was due is deleted.
-        RuntimeError: something was left.
+        RuntimeError: files are left.
     """
     limits = args.limits
     if args.dry_run:
-        return _said(*_due(limits))
+        return _rehearse(*_due(limits))
     with publish(args.retention, args) as out:
         due, files = _due(limits)
-        ledger = Ledger(args.retention)
-        ledger.begin(due, files)
+        deletions = DeletionLog(args.retention)
+        deletions.begin(due, files)
         fault_point("retention.planned")
-        busy = [one.place for one in due if not _erased(one)]
-        stores.erase(files, limits)
-        held = holds()
-        seen = scan(limits, held)
-        _refuse(args.retention, busy, seen)
-        fault_point("retention.proved")
-        kept = _held(limits, held)
-        rows = ledger.rows
-        (out.folder / "retention.json").write_bytes(_record(args, rows, kept))
-        out.facts.update(
-            partitions=sum(row["what"] == "whole" for row in rows),
-            quarantines=sum(row["what"] == "quarantine" for row in rows),
-            files=sum(row["files"] for row in rows),
-            bytes=sum(row["bytes"] for row in rows),
-            held=kept,
-            scanned={where: {"files": seen.files[where], "bytes": seen.bytes[where]} for where in sorted(seen.files)},
-            not_covered=seen.not_covered,
-            left=len(seen.left),
-        )
+        busy = [deletion.folder for deletion in due if not _erased(deletion)]
+        local_files.erase(files, limits)
+        versions = protected_versions()
+        result = audit(limits, versions)
+        _refuse(args.retention, busy, result)
+        fault_point("retention.audited")
+        held = _held(limits, versions)
+        (out.folder / "retention.json").write_bytes(_record(args, deletions.rows, held))
+        out.facts.update(_facts(deletions.rows, held, result))
     keys = ("partitions", "quarantines", "files", "bytes", "held", "left")
     return {"retention": str(args.retention), **{key: out.facts[key] for key in keys}}
 
 
-def _due(limits: Limits) -> tuple[list[Doomed], dict[str, Any]]:
-    held = holds()
-    due = [one for place in places() if (one := doomed(place, limits, held)) is not None]
-    return due, stores.doomed(limits)
+def _due(limits: AgeLimits) -> tuple[list[Deletion], dict[str, list[Path]]]:
+    folders, versions = list(partition_folders()), protected_versions()
+    if former := [folder.below for folder in folders if folder.is_former]:
+        # the versions that aliases protect are found by today's names alone
+        raise RuntimeError(
+            f"{former[0]} and {len(former) - 1} other folders have names of before; `python -m jobs migrate` renames"
+            " them, then do it again"
+        )
+    plans = (plan_deletion(folder, limits, versions) for folder in folders)
+    return [plan for plan in plans if plan is not None], local_files.expired_files(limits)
 
 
-def _erased(one: Doomed) -> bool:
-    """Delete a partition, unless somebody is writing it."""
+def _erased(deletion: Deletion) -> bool:
+    """Delete a partition, unless another process is writing it."""
     try:
-        erase(one, holds())
+        erase(deletion, protected_versions())
     except BlockingIOError:
-        log.warning("%s: is being written; left for the next try", one.place.address)
+        log.warning("%s: is being written; left for the next try", deletion.folder.address)
         return False
-    log.info("%s: %s deleted, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")
+    log.info("%s: %s deleted, %s", deletion.folder.address, deletion.what, _size(deletion))
     return True
 
 
-def _refuse(target: Partition, busy: list[Place], seen: Scan) -> None:
+def _refuse(target: Partition, busy: list[PartitionFolder], result: Audit) -> None:
     """End with an error that names what is left."""
-    others = [name for name in seen.left if not any(f"/{place.below}/" in name for place in busy)]
+    others = [name for name in result.left if not any(f"/{folder.below}/" in name for folder in busy)]
     if others:
         names = "\n".join(others[:NAMED])
         raise RuntimeError(
@@ -129,22 +124,37 @@ def _refuse(target: Partition, busy: list[Place], seen: Scan) -> None:
             f" Nightshelf did not put there, then do it again:\n{names}"
         )
     if busy:
-        names = ", ".join(place.address for place in busy)
+        names = ", ".join(folder.address for folder in busy)
         raise BlockingIOError(f"{target}: {names}: being written, so not deleted; all else is; do it again")
 
 
-def _held(limits: Limits, held: Holds) -> list[dict[str, str]]:
+def _held(limits: AgeLimits, versions: Protected) -> list[dict[str, str]]:
     """Versions whose days are over and that stay."""
     return [
-        {"partition": address, "attempt": attempt, "why": why, "typed": TYPED.get(address.partition("/")[0], "nothing")}
-        for (address, attempt), why in sorted(held.items())
-        if limits.over(address.partition("/")[0], Partition.parse(address).ds)
+        {"partition": address, "attempt": attempt, "why": why, "typed": TABLES[address.partition("/")[0]].typed}
+        for (address, attempt), why in sorted(versions.items())
+        if limits.expired(address.partition("/")[0], Partition.parse(address).ds)
     ]
 
 
-def _record(args: Args, rows: list[dict[str, Any]], held: list[dict[str, str]]) -> bytes:
-    """Canonical bytes: addresses and counts, no text of anybody."""
-    found = {
+def _facts(rows: list[LogRow], held: list[dict[str, str]], result: Audit) -> dict[str, Any]:
+    return {
+        "partitions": sum(row["what"] == WHOLE for row in rows),
+        "quarantines": sum(row["what"] == ASIDE for row in rows),
+        "files": sum(row["files"] for row in rows),
+        "bytes": sum(row["bytes"] for row in rows),
+        "held": held,
+        "scanned": {
+            where: {"files": result.files[where], "bytes": result.bytes[where]} for where in sorted(result.files)
+        },
+        "not_covered": result.not_covered,
+        "left": len(result.left),
+    }
+
+
+def _record(args: Args, rows: list[LogRow], held: list[dict[str, str]]) -> bytes:
+    """Canonical bytes of the record: addresses and counts, nobody's text."""
+    record = {
         "day": args.retention.ds,
         "raw_days": args.raw_days,
         "judged_days": args.judged_days,
@@ -152,14 +162,18 @@ def _record(args: Args, rows: list[dict[str, Any]], held: list[dict[str, str]]) 
         "deleted": rows,
         "held": held,
     }
-    return json.dumps(found, indent=1, sort_keys=True).encode()
+    return json.dumps(record, indent=1, sort_keys=True).encode()
 
 
-def _said(due: list[Doomed], files: dict[str, Any]) -> dict[str, object]:
-    for one in due:
-        log.info("%s: %s would go, %d files, %s bytes", one.place.address, one.what, one.files, f"{one.bytes:,}")
+def _rehearse(due: list[Deletion], files: dict[str, list[Path]]) -> dict[str, object]:
+    for deletion in due:
+        log.info("%s: %s would go, %s", deletion.folder.address, deletion.what, _size(deletion))
     return {
-        "would_delete": sorted({one.place.address for one in due}),
-        "files": sum(one.files for one in due) + sum(map(len, files.values())),
-        "bytes": sum(one.bytes for one in due),
+        "would_delete": sorted({deletion.folder.address for deletion in due}),
+        "files": sum(deletion.files for deletion in due) + sum(map(len, files.values())),
+        "bytes": sum(deletion.bytes for deletion in due),
     }
+
+
+def _size(deletion: Deletion) -> str:
+    return f"{deletion.files:,} files, {deletion.bytes:,} bytes"

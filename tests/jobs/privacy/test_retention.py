@@ -38,11 +38,10 @@ from jobs.lake.partitions import (
 )
 from jobs.lake.publish import publish
 from jobs.lake.read import exists, pin
-from jobs.lake.zones import ZONES, zone_of
 from jobs.privacy import retention
-from jobs.privacy.audit import scan
-from jobs.privacy.limits import Limits
-from jobs.privacy.partition_folders import KNOWN, places
+from jobs.privacy.audit import audit
+from jobs.privacy.limits import AgeLimits
+from jobs.privacy.partition_folders import partition_folders
 
 DAY = date(2025, 6, 30)
 TYPED = "jan.kowalski@poczta.example zamsz 44051401359"
@@ -111,7 +110,7 @@ def args(**given: int) -> retention.Args:
     return retention.Args(RETENTION.at(ds=DAY.isoformat()), **given)
 
 
-def limits(**given: int) -> Limits:
+def limits(**given: int) -> AgeLimits:
     return args(**given).limits
 
 
@@ -128,22 +127,20 @@ def record() -> dict[str, object]:
     return made
 
 
-def test_every_table_is_in_one_zone() -> None:
-    named = [table for tables in ZONES.values() for table in tables]
-    assert len(named) == len(set(named))
-    assert set(TABLES) <= set(named)
-    assert zone_of("log") == "raw" and zone_of("catalogue") == "catalogue"
-    with pytest.raises(LookupError, match=r"sales: in no zone of jobs/lake/zones\.py"):
-        zone_of("sales")
+def test_only_the_shops_own_words_and_the_record_never_end() -> None:
+    far = limits()
+    assert [name for name in TABLES if not far.expired(name, "1999-01-01")] == ["catalogue", "retention"]
+    with pytest.raises(LookupError, match="sales"):
+        far.expired("sales", "1999-01-01")
 
 
 def test_a_day_ends_the_day_after_its_last() -> None:
     """Thirty days before the day of reference may stay; the day before that may not."""
     found = limits(raw_days=30, derived_days=31)
-    assert not found.over("log", ds(30)) and found.over("log", ds(31))
-    assert not found.over("pairs", ds(31)) and found.over("pairs", ds(32))
-    assert not found.over("catalogue", "1999-01-01")
-    assert not found.over("log", (DAY + timedelta(days=5)).isoformat())
+    assert not found.expired("log", ds(30)) and found.expired("log", ds(31))
+    assert not found.expired("pairs", ds(31)) and found.expired("pairs", ds(32))
+    assert not found.expired("catalogue", "1999-01-01")
+    assert not found.expired("log", (DAY + timedelta(days=5)).isoformat())
 
 
 def test_what_was_typed_is_nowhere_once_its_days_are_over(lake: Path) -> None:
@@ -226,7 +223,7 @@ def test_killed_anywhere_nothing_is_half_readable_and_the_next_call_ends_it(lake
     put_home()
     first = retention.main(args(dry_run=1))
     killed(fault)
-    for place in places():
+    for place in partition_folders():
         at = Partition.parse(place.address)
         if exists(at):
             whole = pin(at)
@@ -251,7 +248,7 @@ def test_the_audit_knows_the_days_of_every_table(lake: Path, table: str) -> None
         for day in (old, young):
             (root / f"ds={day}" / "attempts/1").mkdir(parents=True)
             (root / f"ds={day}" / "attempts/1/file").write_text("x")
-    left = scan(limits(), {}).left
+    left = audit(limits(), {}).left
     assert len(left) == 3 and all(f"{table}" in name and old in name for name in left)
 
 
@@ -398,6 +395,16 @@ def test_twice_is_once_and_a_rehearsal_deletes_nothing(lake: Path) -> None:
     assert second.facts["files"] == first.facts["files"]
 
 
+@pytest.mark.parametrize("name", ["searchers_v1/ds={}", "index_v1/ds={}/towers=" + SPACE])
+def test_a_lake_of_before_is_migrated_first(lake: Path, name: str) -> None:
+    """What an alias protects is found by today's names: nothing is deleted until the folders have them."""
+    (left := lake / name.format(ds(500)) / "attempts/1").mkdir(parents=True)
+    fill(31)
+    with pytest.raises(RuntimeError, match="python -m jobs migrate"):
+        retention.main(args())
+    assert left.exists() and len(found(31)) == 5
+
+
 def test_labels_that_were_read_through_may_stay_longer(lake: Path) -> None:
     fill(31)
     retention.main(args(judged_days=31))
@@ -433,7 +440,7 @@ def test_the_proof_does_not_believe_the_deletion(lake: Path, monkeypatch: pytest
     fill(31)
     fill(401)
     put_home()
-    seen = scan(limits(), {})
+    seen = audit(limits(), {})
     kinds = {"/".join(name.split("/")[:2]) for name in seen.left}
     assert {"lake/log_v1", "lake/simulated_truth_v1", "lake/labels_v1", "lake/impressions_v1"} <= kinds
     assert {
@@ -547,4 +554,3 @@ def test_a_day_that_has_not_come_is_refused() -> None:
     tomorrow = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
     with pytest.raises(ValueError, match="lies in the future"):
         retention.Args(RETENTION.at(ds=tomorrow))
-    assert "retention" in KNOWN
