@@ -61,7 +61,7 @@ def test_a_hostile_query_is_text_in_an_example(tmp_path: Path) -> None:
         "lists": {"dense": [shown]},
     }
     page = tmp_path / "example.html"
-    body = environment().get_template("report_examples.html.j2").render(examples=[example])
+    body = environment().get_template("evaluation/report_examples.html.j2").render(examples=[example])
     page.write_text(f"<!doctype html><html><head><title>x</title></head><body>{body}</body></html>")
     found = dom(page, tmp_path / "profile")
     assert found.count("&lt;img src=x onerror") >= 6 and 'id="owned"' not in found
