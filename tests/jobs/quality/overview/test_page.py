@@ -253,11 +253,11 @@ def test_ninety_days_are_a_light_page(lake: Path) -> None:
     ]
     values = overview([*records, *more], {})  # type: ignore[list-item]
     assert len(values["tables"]) == 19 and len(values["days"]) == 90
-    assert len(html("data_docs_index.html.j2", values)) < 1_500_000
+    assert len(html("quality/data_docs_index.html.j2", values)) < 1_500_000
 
 
 def test_a_board_without_records_is_a_page(lake: Path) -> None:
-    text = html("data_docs_index.html.j2", overview([], {}))
+    text = html("quality/data_docs_index.html.j2", overview([], {}))
     assert "Nothing was checked yet" in text
 
 
