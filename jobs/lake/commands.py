@@ -30,7 +30,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
     "platform": {"ready": "ready", "lineage": "lineage"},
-    "local": {"demo": "demo", "up": "up", "site": "site", "batch": "batch"},
+    "local": {"demo": "demo", "up": "up", "site": "site", "batch": "batch", "pictures": "pictures"},
 }
 
 
