@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +28,7 @@ MODELS_MAY_IMPORT = {
 MODELS_NEVER = {*("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")}
 # package names that are not the name that is imported
 PACKAGE = {
+    "PIL": "pillow",
     "Stemmer": "pystemmer",
     "sklearn": "scikit-learn",
     "faiss": "faiss-cpu",
@@ -43,9 +44,29 @@ def ids(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-each_file = pytest.mark.parametrize("path", SOURCE, ids=ids)
-each_model = pytest.mark.parametrize("path", sorted((ROOT / "models").rglob("*.py")), ids=ids)
-each_dag = pytest.mark.parametrize("path", sorted((ROOT / "dags").rglob("*.py")), ids=ids)
+def each(paths: list[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """One test over many files that names every file which breaks the rule."""
+
+    def over_all(check: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = []
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    broken.append(f"{ids(path)}: {error}")
+            assert not broken, "\n".join(broken)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return over_all
+
+
+each_file = each(SOURCE)
+each_job = each([path for path in SOURCE if ids(path).startswith("jobs/")])
+each_model = each([path for path in SOURCE if ids(path).startswith("models/")])
+each_dag = each([path for path in SOURCE if ids(path).startswith("dags/")])
 
 
 @cache
@@ -54,9 +75,15 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All nodes of a file."""
+    return list(ast.walk(tree(path)))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Dotted names of the modules that a file imports, wherever in the file."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -75,10 +102,15 @@ def dotted(path: Path) -> str:
     return ids(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
+@cache
+def job_modules() -> set[str]:
+    """Dotted names of all modules in jobs/."""
+    return {dotted(path) for path in SOURCE if ids(path).startswith("jobs/")}
+
+
 def of_jobs(path: Path) -> set[str]:
     """Modules of jobs/ that a file imports."""
-    known = {dotted(one) for one in SOURCE if ids(one).startswith("jobs/")}
-    return {name for name in imports(path) if name in known and name.startswith("jobs.")}
+    return set(imports(path)) & job_modules()
 
 
 @cache
@@ -113,7 +145,7 @@ def test_what_dags_import_of_jobs_is_the_standard_library_alone() -> None:
 def test_models_import_nothing_of_the_world(path: Path) -> None:
     assert tops(path) <= MODELS_MAY_IMPORT
     assert not {name.partition(".")[0] for name in imports(path)} & MODELS_NEVER
-    calls = {n.func.id for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    calls = {n.func.id for n in nodes(path) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     assert "open" not in calls
 
 
@@ -134,7 +166,7 @@ MAY_IMPORT = {"lake": {"lake"}, "platform": {"lake", "platform"}, "bundle": {"la
 APART = {"simulator", "local"}
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCE if ids(path).startswith("jobs/")], ids=ids)
+@each_job
 def test_rooms_import_one_way(path: Path) -> None:
     own = ids(path).split("/")[1]
     rooms = {name.split(".")[1] for name in of_jobs(path)}
@@ -144,14 +176,14 @@ def test_rooms_import_one_way(path: Path) -> None:
 
 @each_file
 def test_functions_are_short(path: Path) -> None:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 40, f"{node.name}: over 40 lines"
 
 
 @each_file
 def test_nothing_prints_evaluates_or_starts_a_shell(path: Path) -> None:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             assert name not in {"print", "eval", "exec"}, f"line {node.lineno}: {name}("
@@ -162,7 +194,7 @@ def test_nothing_prints_evaluates_or_starts_a_shell(path: Path) -> None:
 @each_file
 def test_nothing_unpickles(path: Path) -> None:
     assert not {name.partition(".")[0] for name in imports(path)} & UNPICKLERS
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             given = {key.arg: getattr(key.value, "value", None) for key in node.keywords}
             assert given.get("weights_only") is not False, f"line {node.lineno}: weights_only=False"
@@ -171,7 +203,7 @@ def test_nothing_unpickles(path: Path) -> None:
 
 @each_file
 def test_sql_is_never_put_together_from_strings(path: Path) -> None:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         parts: list[ast.expr] = []
         if isinstance(node, ast.JoinedStr):
             parts = node.values
@@ -183,7 +215,7 @@ def test_sql_is_never_put_together_from_strings(path: Path) -> None:
         assert not any(STATEMENT.search(text) for text in texts), f"line {node.lineno}: {texts}"
 
 
-@pytest.mark.parametrize("path", SQL, ids=ids)
+@each(SQL)
 def test_a_query_states_its_grain_and_is_one_select(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("-- Grain: ")
