@@ -31,10 +31,7 @@ class Args:
 
 def main(args: Args) -> dict[str, int]:
     """Write both pictures; returns their sizes in bytes."""
-    pages = {
-        "report": pin(champion()[1]).path("report.html"),
-        "quality": home().resolve() / "data_docs" / "index.html",
-    }
+    pages = {"report": pin(champion()[1]).path("report.html"), "quality": home().resolve() / "data_docs" / "index.html"}
     folder = Path(args.folder)
     folder.mkdir(parents=True, exist_ok=True)
     return {name: _picture(page, folder / f"{name}.webp") for name, page in pages.items()}
@@ -53,7 +50,9 @@ def _picture(page: Path, to: Path) -> int:
         shot = Path(scratch) / "page.png"
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking"]
         window = [f"--user-data-dir={scratch}/profile", f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={shot}"]
-        subprocess.run([browser, *flags, *window, page.resolve().as_uri()], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [browser, *flags, *window, page.resolve().as_uri()], check=True, capture_output=True, timeout=120
+        )
         with Image.open(shot) as image:
             image.convert("RGB").save(to, "WEBP", quality=QUALITY, method=6)
     return to.stat().st_size
