@@ -1,1 +1,1 @@
-"""What `embeddings` stands on: which items are a shard's, what of it changed, who encodes it, what is checked at the end."""
+"""Embeddings: any encoder turns the items of a catalogue into unit vectors, shard by shard, day by day."""

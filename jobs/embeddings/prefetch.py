@@ -1,4 +1,4 @@
-"""Work beside the encoding: what comes is made ahead, what goes is written behind, an error in either ends the job."""
+"""Threads beside the encoding: the next chunk is read ahead, the last one is written behind; an error in either ends the job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 _POLL_S = 0.1
 
 
-class Clock:
+class StageClock:
     """Seconds by stage. A stage belongs to one thread."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Add what the block takes to a stage."""
+        """Add the block's wall time to a stage."""
         started = time.perf_counter()
         try:
             yield
@@ -32,25 +32,25 @@ class Clock:
             self.seconds[stage] += time.perf_counter() - started  # type: ignore[assignment]
 
 
-def ahead(things: Iterable[T], depth: int = 1) -> Iterator[T]:
-    """The things in their order, made by a thread of its own, at most `depth` of them waiting.
+def read_ahead(values: Iterable[T], depth: int = 1) -> Iterator[T]:
+    """The values in their order, made by a thread of its own; at most `depth` of them wait.
 
-    What it raises is raised here. Left early, the thread ends after the thing that it is making.
+    An error of the thread is raised here. When the caller leaves early, the thread ends after the value in work.
     """
     ready: Queue[T] = Queue(depth)
     left = Event()
 
     def make() -> None:
-        for thing in things:
-            while not _offered(ready, thing):
+        for value in values:
+            while not _offered(ready, value):
                 if left.is_set():
                     return
 
-    with ThreadPoolExecutor(1, "ahead") as pool:
+    with ThreadPoolExecutor(1, "read-ahead") as pool:
         making = pool.submit(make)
         try:
             while True:
-                over = making.done()  # asked first: what was made before stands in the queue
+                over = making.done()  # asked before the queue: values made earlier may still wait there
                 try:
                     yield ready.get(timeout=0 if over else _POLL_S)
                 except Empty:
@@ -61,34 +61,34 @@ def ahead(things: Iterable[T], depth: int = 1) -> Iterator[T]:
             left.set()
 
 
-def _offered(waiting: Queue[T], thing: T) -> bool:
+def _offered(waiting: Queue[T], value: T) -> bool:
     try:
-        waiting.put(thing, timeout=_POLL_S)
+        waiting.put(value, timeout=_POLL_S)
     except Full:
         return False
     return True
 
 
-class Behind(Generic[T]):
-    """Hands things to a thread that works on them in their order, at most `depth` of them waiting.
+class WriteBehind(Generic[T]):
+    """Hands values to a thread that works on them in their order; at most `depth` of them wait.
 
-    What it raises is raised at the next call, or at the end of the block. When the block itself ends with
-    an error, what still waits is dropped.
+    An error of the thread is raised at the next call, or at the end of the block. When the block itself ends with an
+    error, waiting values are dropped.
     """
 
     def __init__(self, work: Callable[[T], None], depth: int = 2) -> None:
         self._work = work
         self._waiting: Queue[T | None] = Queue(depth)
         self._dropped = Event()
-        self._pool = ThreadPoolExecutor(1, "behind")
+        self._pool = ThreadPoolExecutor(1, "write-behind")
 
-    def __enter__(self) -> Behind[T]:
+    def __enter__(self) -> WriteBehind[T]:
         self._working = self._pool.submit(self._loop)
         return self
 
-    def __call__(self, thing: T) -> None:
-        """Hand over one thing; waits while `depth` of them are waiting."""
-        self._hand(thing)
+    def __call__(self, value: T) -> None:
+        """Hand over one value; blocks while `depth` of them are waiting."""
+        self._hand(value)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,13 +102,13 @@ class Behind(Generic[T]):
         if error is None:
             self._working.result()
 
-    def _hand(self, thing: T | None) -> None:
+    def _hand(self, value: T | None) -> None:
         while not self._working.done():
-            if _offered(self._waiting, thing):
+            if _offered(self._waiting, value):
                 return
         if not self._dropped.is_set():
             self._working.result()
 
     def _loop(self) -> None:
-        while (thing := self._waiting.get()) is not None and not self._dropped.is_set():
-            self._work(thing)
+        while (value := self._waiting.get()) is not None and not self._dropped.is_set():
+            self._work(value)

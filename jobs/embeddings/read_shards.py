@@ -1,4 +1,4 @@
-"""Reading the shards of an embedding space: the exact set, one space, each item once; a batch in memory at a time."""
+"""Read the shards of an embedding space: all of them, of one space and one catalogue; one batch is in memory at a time."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def pin_shards(first: Partition) -> list[Pinned]:
     Raises:
         ValueError: the partition given is not the first shard.
         LookupError: a shard is not published.
-        RuntimeError: the shards come from different towers or different items.
+        RuntimeError: the shards come from different spaces or different items.
     """
     shard, shards = first.values["shard"].split("of")
     if shard != "0":
         raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
     pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
-    for one in pinned:
-        if catalogue(one) != catalogue(pinned[0]) or one.facts["space_id"] != first.values["space"]:
+    for sibling in pinned:
+        if catalogue(sibling) != catalogue(pinned[0]) or sibling.facts["space_id"] != first.values["space"]:
             raise RuntimeError(
-                f"{one.partition}: of items {catalogue(one)[:12]} in space {one.facts['space_id']},"
+                f"{sibling.partition}: of items {catalogue(sibling)[:12]} in space {sibling.facts['space_id']},"
                 f" unlike {first}, of items {catalogue(pinned[0])[:12]}; embed this shard again"
             )
     return pinned
 
 
 def catalogue(shard: Pinned) -> str:
-    """Content of the items that a shard was made from. The space id says all about the towers."""
+    """Content hash of the items partition that a shard was made from."""
     return next(source.content_sha256 for source in shard.manifest.inputs if source.partition.startswith("items/"))
 
 
@@ -74,7 +74,7 @@ def batches(shards: list[Pinned], batch_rows: int = BATCH_ROWS) -> Iterator[tupl
 def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:
     """Read ids and vectors [N, D] of all shards, in the order of the ids.
 
-    Rows in the order of ids make the index reproducible and its ties those of trec_eval.
+    This order makes the index reproducible, and breaks ties as trec_eval does.
     """
     parts = list(batches(shards))
     ids, order = in_order([names for names, _ in parts])
@@ -89,7 +89,7 @@ def in_order(parts: list[Strings]) -> tuple[Strings, NDArray[np.int64]]:
 
 
 def matrix(column: Any) -> Vectors:
-    """A fixed-size-list column as fp32 [N, D]; not copied where the file holds fp32."""
+    """A fixed-size-list column as fp32 [N, D]; no copy where the file holds fp32."""
     if not pa.types.is_fixed_size_list(column.type):
         raise RuntimeError(f"embedding is {column.type}, expected a list of fixed size")
     flat: Vectors = column.flatten().to_numpy(zero_copy_only=True)
@@ -104,13 +104,13 @@ def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[
     names: list[Strings] = []
 
     def vectors() -> Iterator[Vectors]:
-        for found, part in batches(shards):
-            names.append(found)
+        for item_ids, part in batches(shards):
+            names.append(item_ids)
             yield part
 
-    scores, found = nearest(queries, vectors(), depth, device())
+    scores, rows = nearest(queries, vectors(), depth, device())
     ids, order = in_order(names)
     row = np.empty(len(ids) + 1, dtype=np.int64)
     row[order] = np.arange(len(ids))
-    row[-1] = -1  # the place that -1, no item, points at
-    return trec_order(row[found], scores), ids
+    row[-1] = -1  # -1, no item, points at the last place
+    return trec_order(row[rows], scores), ids

@@ -1,64 +1,63 @@
-"""A shard's work as one value that any process can be handed, and what it says when its share is done."""
+"""The task of embedding one shard, as a value that any process can receive, and the result of each worker."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
-from jobs.embeddings.delta import Delta, Mask
-from jobs.lake.partitions import Partition
-from jobs.lake.read import Pinned, pin
+from jobs.embeddings.delta import Mask
+from jobs.embeddings.encoder import EncoderSource, PinnedName
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How items are encoded and stored; everything that may differ between two shards of one space."""
+class PackedMask:
+    """A boolean mask as bits: a million items take 125 KB on their way to another process."""
 
-    precision: str
-    storage: str
-    token_budget: int
-    chunk_items: int
+    bits: bytes
+    count: int
+    set_count: int
+
+    @classmethod
+    def of(cls, mask: Mask) -> PackedMask:
+        """Pack a mask."""
+        return cls(np.packbits(mask).tobytes(), len(mask), int(mask.sum()))
+
+    def unpack(self) -> Mask:
+        """Unpack it as booleans [count]."""
+        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.count).astype(np.bool_)
 
 
 @dataclass(frozen=True)
-class Work:
-    """What to encode and what to take over, of pinned inputs, into the folder `uri`.
+class ShardTask:
+    """Items to encode and vectors to take over, from pinned inputs, into the folder `uri`.
 
-    lake, trials: their roots, for a process that does not share the environment. todo: which of the
-    shard's items are encoded, kept: which rows of the previous shard stay, as packed bits.
+    lake, trials: their roots, for a process with another environment. to_encode: a mask over the shard's items;
+    to_keep: a mask over the rows of the previous shard. Both follow the order of the files.
     """
 
-    items: tuple[str, str]
-    towers: tuple[str, str]
-    previous: tuple[str, str] | None
+    items: PinnedName
+    encoder: EncoderSource
+    previous: PinnedName | None
     uri: str
     lake: str
     trials: str
     shard: int
     shards: int
-    settings: Settings
-    encoded: int
-    n_items: int
-    todo: bytes
-    n_previous: int
-    kept: bytes
-
-    def mask(self, of: str) -> Mask:
-        """`todo` or `kept` as booleans."""
-        packed, count = (self.todo, self.n_items) if of == "todo" else (self.kept, self.n_previous)
-        return np.unpackbits(np.frombuffer(packed, np.uint8), count=count).astype(np.bool_)
+    storage: str
+    chunk_items: int
+    to_encode: PackedMask
+    to_keep: PackedMask
 
 
 @dataclass
-class Done:
-    """One share of the work: files written, items encoded and taken over, seconds by stage.
+class WorkerResult:
+    """The files that one worker wrote, items that it encoded and took over, seconds by stage.
 
-    tokens, padding: of the rectangles that were encoded. wall_s: from the first text read to the last
-    vector written. loaded: times that the towers were read for it, 0 where the process had them already.
+    tokens, padding: what the encoder computed. wall_s: from the first item read to the last vector written.
+    loaded: how often the encoder was loaded for this task; 0 where the process already had it.
     """
 
     rank: int
@@ -73,48 +72,28 @@ class Done:
     loaded: int = 0
 
     def to_json(self) -> str:
-        """As a line."""
+        """Write it as one line."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> Done:
+    def from_json(cls, line: str) -> WorkerResult:
         """Read it back."""
         return cls(**json.loads(line))
 
 
-def total(shares: list[Done]) -> Done:
-    """All shares as one: counts and stages added up, walls side by side."""
+def combined(results: list[WorkerResult]) -> WorkerResult:
+    """All results as one: counts and stages are added up; the workers run side by side, so the longest wall counts."""
     seconds: Counter[str] = Counter()
-    found = Done(-1)
-    for one in shares:
-        found.files += one.files
-        found.encoded += one.encoded
-        found.taken_over += one.taken_over
-        found.tokens += one.tokens
-        found.padding += one.padding
-        found.loaded += one.loaded
-        found.wall_s = max(found.wall_s, one.wall_s)
-        seconds.update(one.seconds)
-    found.seconds = dict(seconds)
-    return found
-
-
-def packed(delta: Delta) -> dict[str, Any]:
-    """A delta as the fields of Work."""
-    return {
-        "encoded": delta.encoded,
-        "n_items": len(delta.todo),
-        "todo": np.packbits(delta.todo).tobytes(),
-        "n_previous": len(delta.kept),
-        "kept": np.packbits(delta.kept).tobytes(),
-    }
-
-
-def named(pinned: Pinned) -> tuple[str, str]:
-    """A pinned version by address and attempt."""
-    return str(pinned.partition), pinned.manifest.attempt
-
-
-def pinned(name: tuple[str, str]) -> Pinned:
-    """The same version, held by another process."""
-    return pin(Partition.parse(name[0]), attempt=name[1])
+    for result in results:
+        seconds.update(result.seconds)
+    return WorkerResult(
+        rank=-1,
+        files=[name for result in results for name in result.files],
+        encoded=sum(result.encoded for result in results),
+        taken_over=sum(result.taken_over for result in results),
+        seconds=dict(seconds),
+        tokens=sum(result.tokens for result in results),
+        padding=sum(result.padding for result in results),
+        wall_s=max((result.wall_s for result in results), default=0.0),
+        loaded=sum(result.loaded for result in results),
+    )

@@ -1,4 +1,4 @@
-"""Which shard an item belongs to: a hash of its id that no machine, day or order of rows changes."""
+"""The shard of an item: a hash of its id, the same on every machine and day and for any order of rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HALF = np.uint64(33)
 
 
 def hash64(ids: Strings) -> NDArray[np.uint64]:
-    """A 64-bit hash of each string's UTF-8, without a Python object for any of them.
+    """A 64-bit hash [n] of each string's UTF-8, without a Python object for any of them.
 
     A polynomial over the bytes modulo 2^64, mixed: sum of (byte + 1) * BASE^place, and the length.
     """
@@ -31,31 +31,31 @@ def hash64(ids: Strings) -> NDArray[np.uint64]:
     places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
     terms = (values.astype(np.uint64) + np.uint64(1)) * np.multiply.accumulate(powers)[places]
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
-    found = sums[offsets[1:]] - sums[offsets[:-1]] + lengths.astype(np.uint64) * _MIXES[1]
+    hashes = sums[offsets[1:]] - sums[offsets[:-1]] + lengths.astype(np.uint64) * _MIXES[1]
     for mix in _MIXES:
-        found = (found ^ (found >> _HALF)) * mix
-    mixed: NDArray[np.uint64] = found ^ (found >> _HALF)
+        hashes = (hashes ^ (hashes >> _HALF)) * mix
+    mixed: NDArray[np.uint64] = hashes ^ (hashes >> _HALF)
     return mixed
 
 
 def utf8(strings: Strings) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes of Arrow strings one after another, and where each begins and the last one ends."""
+    """Bytes of Arrow strings one after another, and offsets [n + 1] of each string in them."""
     large: Any = strings.cast(pa.large_string())
     _, offsets, values = large.buffers()
     places = np.frombuffer(offsets, np.int64)[large.offset : large.offset + len(large) + 1]
-    if not len(places):  # no row, and no buffer either
+    if not len(places):  # without rows Arrow may hold no buffer
         places = np.zeros(1, np.int64)
     held = np.frombuffer(values or b"", np.uint8)
     return held[places[0] : places[-1]], places - places[0]
 
 
 def shard_of(ids: Strings, shards: int) -> NDArray[np.int64]:
-    """The shard of each item; it stays there for as long as there are as many shards."""
+    """The shard [n] of each item; it changes only with the number of shards."""
     return (hash64(ids) % np.uint64(shards)).astype(np.int64)
 
 
 def of_shard(items: Pinned, columns: Sequence[str], shard: int, shards: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Rows of `items` that are the shard's, and how many were read for them, in the order of the files.
+    """Rows of `items` that belong to the shard, and the number of rows read for them, in the order of the files.
 
     Raises:
         ValueError: an item has no id.

@@ -1,8 +1,7 @@
-"""One process's share of a shard: texts in, unit vectors out, reading ahead and writing behind.
+"""One worker's part of a shard: items in, unit vectors out; it reads ahead and writes behind.
 
-Chunks of what is to be encoded are dealt to the processes in turn, and so are batches of what is taken over. Memory:
-the towers, and chunks of texts, features and vectors: one being made, one waiting, one being encoded, three on their way
-to the file.
+Chunks to encode are dealt to the workers in turn, and so are batches to take over. Memory: the encoder and six chunks of
+features and vectors (one being prepared, one waiting, one being encoded, three on their way to the file).
 """
 
 from __future__ import annotations
@@ -10,28 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from jobs.embeddings.prefetch import Behind, Clock, ahead
+from jobs.embeddings.encoder import Encoder, pin_named
+from jobs.embeddings.prefetch import StageClock, WriteBehind, read_ahead
 from jobs.embeddings.read_shards import Embedded, shard_batches
-from jobs.embeddings.shard_task import Done, Work, pinned
+from jobs.embeddings.shard_task import ShardTask, WorkerResult
 from jobs.embeddings.sharding import of_shard
-from jobs.embeddings.writer import Parts
-from jobs.lake.arrow import Strings, texts
+from jobs.embeddings.writer import ShardWriter
+from jobs.lake.arrow import Strings
 from jobs.lake.fault import fault_point
 from jobs.platform.progress import Advance
-from models.text.text_store import TextStore
-from models.towers.encode import encode_store, rectangles, token_budget
-from models.towers.two_tower import TwoTower
-
-COLUMNS = ("item_id", "content_hash", "text")
 
 
 @dataclass(frozen=True)
-class Share:
-    """This process among all that share a shard. stem: what its files are called by, before their kind."""
+class Worker:
+    """This process among all that share a shard. stem: first part of the names of its files."""
 
     rank: int = 0
     size: int = 1
@@ -42,103 +38,106 @@ class Share:
 class _Chunk:
     item_ids: Strings
     content_hashes: Strings
-    store: TextStore
+    features: Any
 
 
-def do(work: Work, towers: TwoTower, share: Share, advance: Advance) -> Done:
-    """Encode and take over this process's share; returns what it did."""
-    clock, done = Clock(), Done(share.rank)
-    kept = Parts(work.uri, f"{share.stem}kept-{share.rank:05d}", work.settings.storage)
-    made = Parts(work.uri, f"{share.stem}encoded-{share.rank:05d}", work.settings.storage)
+def run_worker(task: ShardTask, encoder: Encoder[Any], worker: Worker, advance: Advance) -> WorkerResult:
+    """Take over and encode this worker's part; returns what it did."""
+    clock, result = StageClock(), WorkerResult(worker.rank)
+    kept = ShardWriter(task.uri, f"{worker.stem}kept-{worker.rank:05d}", task.storage)
+    encoded = ShardWriter(task.uri, f"{worker.stem}encoded-{worker.rank:05d}", task.storage)
     with clock("take over"):
-        with Behind(kept.write) as writing:
-            for rows in ahead(taken_over(work, share)):
-                writing(rows)
+        with WriteBehind(kept.write) as write:
+            for rows in read_ahead(rows_to_keep(task, worker)):
+                write(rows)
                 advance(len(rows.item_ids))
                 fault_point("embeddings.taken_over")
         kept.close()
     started = time.perf_counter()
-    _encode(work, towers, share, advance, made, clock, done)
-    if share.rank == 0 and not work.n_items:  # a shard may have no item, but not no file
+    _encode(task, encoder, worker, advance, encoded, clock, result)
+    if worker.rank == 0 and not task.to_encode.count:  # a shard may have no item, but must have a file
         none = pa.array([], pa.string())
-        made.write(Embedded(none, none, np.zeros((0, towers.config.width), np.float32)))
-        made.close()
-    done.encoded, done.taken_over = made.rows, kept.rows
-    done.files = kept.names + made.names
-    done.seconds, done.wall_s = dict(clock.seconds), time.perf_counter() - started
-    return done
+        encoded.write(Embedded(none, none, np.zeros((0, encoder.width), np.float32)))
+        encoded.close()
+    result.encoded, result.taken_over = encoded.rows, kept.rows
+    result.files = kept.names + encoded.names
+    result.seconds, result.wall_s = dict(clock.seconds), time.perf_counter() - started
+    return result
 
 
-def taken_over(work: Work, share: Share) -> Iterator[Embedded]:
-    """Rows of the previous shard that stay, batch by batch."""
-    if work.previous is None:
+def rows_to_keep(task: ShardTask, worker: Worker) -> Iterator[Embedded]:
+    """Rows of the previous shard whose vectors stay, batch by batch."""
+    if task.previous is None:
         return
-    kept, start = work.mask("kept"), 0
-    for number, rows in enumerate(shard_batches(pinned(work.previous))):
-        mine = kept[start : start + len(rows.item_ids)]
+    mask, start = task.to_keep.unpack(), 0
+    for number, rows in enumerate(shard_batches(pin_named(task.previous))):
+        kept = mask[start : start + len(rows.item_ids)]
         start += len(rows.item_ids)
-        if number % share.size == share.rank and mine.any():
-            held = pa.array(mine)
-            yield Embedded(rows.item_ids.filter(held), rows.content_hashes.filter(held), rows.vectors[mine])
+        if number % worker.size == worker.rank and kept.any():
+            where = pa.array(kept)
+            yield Embedded(rows.item_ids.filter(where), rows.content_hashes.filter(where), rows.vectors[kept])
 
 
-def to_encode(work: Work, share: Share) -> Iterator[pa.RecordBatch]:
-    """Chunks of ids, content hashes and texts: this process's among all."""
-    todo, start, number = work.mask("todo"), 0, 0
-    rows = min(work.settings.chunk_items, max(1, -(-work.encoded // share.size)))
+def chunks_to_encode(task: ShardTask, columns: tuple[str, ...], worker: Worker) -> Iterator[pa.RecordBatch]:
+    """This worker's chunks of the items to encode, with the columns that the encoder reads."""
+    mask, start, number = task.to_encode.unpack(), 0, 0
+    rows = min(task.chunk_items, max(1, -(-task.to_encode.set_count // worker.size)))
     waiting: list[pa.RecordBatch] = []
-    for mine, _ in of_shard(pinned(work.items), COLUMNS, work.shard, work.shards):
-        waiting.append(mine.filter(pa.array(todo[start : start + len(mine)])))
-        start += len(mine)
+    for batch, _ in of_shard(pin_named(task.items), columns, task.shard, task.shards):
+        waiting.append(batch.filter(pa.array(mask[start : start + len(batch)])))
+        start += len(batch)
         while sum(map(len, waiting)) >= rows:
             whole = _joined(waiting)
             waiting = [whole.slice(rows)]
-            if number % share.size == share.rank:
+            if number % worker.size == worker.rank:
                 yield whole.slice(0, rows)
             number += 1
-    if sum(map(len, waiting)) and number % share.size == share.rank:
+    if sum(map(len, waiting)) and number % worker.size == worker.rank:
         yield _joined(waiting)
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Several as one; together they have rows."""
-    (found,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return found
+    """Several batches as one; together they have rows."""
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch
 
 
 def _encode(
-    work: Work, towers: TwoTower, share: Share, advance: Advance, made: Parts, clock: Clock, done: Done
+    task: ShardTask,
+    encoder: Encoder[Any],
+    worker: Worker,
+    advance: Advance,
+    writer: ShardWriter,
+    clock: StageClock,
+    result: WorkerResult,
 ) -> None:
-    settings = work.settings
-    budget = token_budget(towers.device, settings.token_budget)
-
-    def write(rows: Embedded) -> None:
+    def write_rows(rows: Embedded) -> None:
         with clock("write"):
-            made.write(rows)
+            writer.write(rows)
         advance(len(rows.item_ids))
 
-    with Behind(write) as writing:
-        for chunk in ahead(_chunks(work, towers, share, clock)):
+    with WriteBehind(write_rows) as write:
+        for chunk in read_ahead(_prepared(task, encoder, worker, clock)):
             with clock("encode"):
-                vectors = encode_store(towers.forward_items, chunk.store, budget, towers, settings.precision)
-            writing(Embedded(chunk.item_ids, chunk.content_hashes, vectors))
+                vectors = encoder.encode(chunk.features)
+            write(Embedded(chunk.item_ids, chunk.content_hashes, vectors))
             fault_point("embeddings.encoded")
-            used, padding = rectangles(towers, chunk.store.sizes, budget)
-            done.tokens += used
-            done.padding += padding
+            tokens, padding = encoder.padding(chunk.features)
+            result.tokens += tokens
+            result.padding += padding
     with clock("write"):
-        made.close()
+        writer.close()
 
 
-def _chunks(work: Work, towers: TwoTower, share: Share, clock: Clock) -> Iterator[_Chunk]:
-    """Features of each chunk; the tokenizer lets others work beside it."""
-    batches = to_encode(work, share)
+def _prepared(task: ShardTask, encoder: Encoder[Any], worker: Worker, clock: StageClock) -> Iterator[_Chunk]:
+    """Ids, content hashes and features of each chunk."""
+    columns = tuple(dict.fromkeys(("item_id", *encoder.hash_columns, *encoder.columns)))
+    batches = chunks_to_encode(task, columns, worker)
     while True:
         with clock("read"):
             batch = next(batches, None)
-            read = texts(batch.column("text")) if batch is not None else []
         if batch is None:
             return
         with clock("features"):
-            store = towers.store(read)
-        yield _Chunk(batch.column("item_id"), batch.column("content_hash"), store)
+            chunk = _Chunk(batch.column("item_id"), encoder.content_hashes(batch), encoder.features(batch))
+        yield chunk

@@ -1,4 +1,4 @@
-"""Parquet parts of a shard: ids, content hashes and vectors, checked on their way to the file."""
+"""Parquet files of a shard: ids, content hashes and vectors, checked before they are written."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from jobs.lake.fault import fault_point
 from jobs.lake.partitions import EMBEDDINGS
 
 STORAGES: dict[str, type[np.floating[Any]]] = {"fp16": np.float16, "fp32": np.float32}
-# the norm of a unit vector kept in fp32, and of one that was rounded to fp16
+# a unit vector that was rounded to fp16 differs from norm 1 by less
 NORM_TOLERANCE = 2e-3
-FILE_ROWS = 262_144  # from here on the next file is begun
-# fp16 halves once more by its bytes: all high ones, then all low ones. Spark cannot read that, nor fp16 at
-# all; files in fp32 stay plain for it
+FILE_ROWS = 262_144  # a file with as many rows is closed, and the next one begun
+# stored byte by byte (all high bytes, then all low bytes) fp16 compresses better. Spark reads neither that nor fp16,
+# so fp32 files stay plain
 _ENCODINGS: dict[str, dict[str, Any]] = {
     "fp16": {"column_encoding": {"embedding.list.element": "BYTE_STREAM_SPLIT"}},
     "fp32": {},
 }
 
 
-class Parts:
-    """Files `<stem>-00000.parquet`, ... of a folder of the lake; `close` ends the last one."""
+class ShardWriter:
+    """Files `<stem>-00000.parquet`, ... in a folder of the lake; `close` ends the last one."""
 
     def __init__(self, uri: str, stem: str, storage: str) -> None:
         self.uri, self.stem, self.storage = uri, stem, storage
@@ -38,7 +38,7 @@ class Parts:
         self._in_file = 0
 
     def write(self, rows: Embedded) -> None:
-        """Write some items as a row group.
+        """Write items as one row group.
 
         Raises:
             ValueError: a vector is not finite or not of unit norm.
@@ -55,7 +55,7 @@ class Parts:
         fault_point("embeddings.written")
 
     def close(self) -> None:
-        """End the file; the next rows begin another."""
+        """Close the file; the next rows begin another one."""
         if self._writer is not None:
             self._writer.close()
         self._writer, self._in_file = None, 0
@@ -82,7 +82,7 @@ class Parts:
 
 
 def check_unit(rows: Embedded) -> None:
-    """Refuse what FAISS would take in silence: it adds NaN and never finds it again.
+    """Refuse vectors that FAISS would accept without an error: it adds NaN and never finds it again.
 
     Raises:
         ValueError: a vector is not finite or not of unit norm.
@@ -93,5 +93,5 @@ def check_unit(rows: Embedded) -> None:
     if len(bad):
         raise ValueError(
             f"item {str(rows.item_ids[int(bad[0])])!r}: its vector has norm {norms[bad[0]]:.4g}, expected 1"
-            f" ({len(bad):,} such of {len(norms):,}); are the towers or the earlier shard damaged?"
+            f" ({len(bad):,} such of {len(norms):,}); is the encoder or the earlier shard damaged?"
         )

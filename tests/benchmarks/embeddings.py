@@ -22,7 +22,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from jobs.embeddings.read_shards import Embedded, matrix, shard_batches
-from jobs.embeddings.writer import Parts
+from jobs.embeddings.writer import ShardWriter
 from jobs.lake.read import pin
 from models.towers.encode import encode_items
 from models.towers.precision import has_fast_bf16
@@ -147,9 +147,9 @@ def storage() -> None:
     exact = faiss.knn(asked, held, 100, metric=faiss.METRIC_INNER_PRODUCT)[1]
     for kind in ("fp32", "fp16"):
         with tempfile.TemporaryDirectory() as folder:
-            parts = Parts(folder, "part", kind)
+            parts = ShardWriter(folder, "part", kind)
 
-            def write(parts: Parts = parts) -> None:
+            def write(parts: ShardWriter = parts) -> None:
                 for start in range(0, STORED, 16_384):
                     rows = slice(start, start + 16_384)
                     parts.write(Embedded(ids[rows], hashes[rows], held[rows]))

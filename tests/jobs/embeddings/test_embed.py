@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.embeddings import embed as embeddings
-from jobs.embeddings import worker as share
+from jobs.embeddings import item_tower, worker
 from jobs.lake import storage as store
 from jobs.lake.partitions import ITEMS
 from jobs.lake.read import pin
@@ -73,7 +73,7 @@ def test_ids_out_are_ids_in_and_vectors_those_of_their_texts(shop: Shop) -> None
     facts = pin(shard(shop, day(1))).facts
     assert (facts["encoded"], facts["taken_over"], facts["ended"]) == (len(parts[0]), 0, 0)
     assert facts["full_because"] == "no earlier day given"
-    assert {"census", "read", "features", "encode", "write", "check", "wall"} <= facts["seconds"].keys()
+    assert {"id_check", "read", "features", "encode", "write", "check", "wall"} <= facts["seconds"].keys()
     (account,) = pin(shard(shop, day(1))).manifest.accounting
     assert (account.rows_in, account.rows_out) == (COUNT, len(parts[0]))
 
@@ -207,14 +207,14 @@ def _long(vectors: np.ndarray) -> None:
 def test_a_vector_that_is_not_finite_or_not_of_unit_norm_is_never_written(
     shop: Shop, spoil: Spoil, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = share.encode_store
+    encode = item_tower.encode_store
 
     def spoiled(*given: Any) -> np.ndarray:
         vectors = encode(*given)
         spoil(vectors)
         return vectors
 
-    monkeypatch.setattr(share, "encode_store", spoiled)
+    monkeypatch.setattr(item_tower, "encode_store", spoiled)
     with pytest.raises(ValueError, match=rf"item 'i\d+': its vector has {said}"):
         embed(shop, day(1))
     with pytest.raises(LookupError):
@@ -222,13 +222,13 @@ def test_a_vector_that_is_not_finite_or_not_of_unit_norm_is_never_written(
 
 
 def test_a_lost_or_doubled_row_is_found_in_the_files(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = share.to_encode
+    whole = worker.chunks_to_encode
 
     def lossy(*given: Any) -> Any:
         first, *rest = whole(*given)
         return iter([first.slice(1), first.slice(3, 1), *rest])
 
-    monkeypatch.setattr(share, "to_encode", lossy)
+    monkeypatch.setattr(worker, "chunks_to_encode", lossy)
     with pytest.raises(RuntimeError, match="1 lost, 0 not of the catalogue, 1 repeated"):
         embed(shop, day(1))
 

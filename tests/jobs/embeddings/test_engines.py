@@ -127,7 +127,7 @@ def test_spark_tasks_share_a_shard_and_load_the_towers_once(shop: Shop) -> None:
     check_same(vectors_of(shard(shop, day(2))), expected)
     assert made.facts["processes"] == 4
     # four tasks in two workers, of which each read the towers for its first task
-    assert made.facts["towers_loaded"] == made.facts["workers"] <= 2
+    assert made.facts["encoders_loaded"] == made.facts["workers"] <= 2
     names = [entry.name for entry in made.manifest.files]
     assert not any(name.startswith("_") for name in names)
     folder = store.local_path(made.uri)
@@ -146,17 +146,17 @@ def test_what_failed_attempts_of_spark_tasks_wrote_is_not_published(
     """Debris of an attempt that Spark gave up, before and after the sealing."""
     kept = engines.by_spark
 
-    def with_debris(work: Any, tasks: int, advance: Any) -> Any:
-        folder = Path(work.uri) / engines.SCRATCH / "999999"
+    def with_debris(task: Any, tasks: int, advance: Any) -> Any:
+        folder = Path(task.uri) / engines.SCRATCH / "999999"
         folder.mkdir(parents=True)
         (folder / "encoded-00000-00000.parquet").write_bytes(b"half a file")
-        found = kept(work, tasks, advance)
+        found = kept(task, tasks, advance)
         assert not folder.exists()
         folder.mkdir(parents=True)
         (folder / "encoded-00001-00000.parquet").write_bytes(b"it still wrote")
         return found
 
-    monkeypatch.setattr("jobs.embeddings.embed.by_spark", with_debris)
+    monkeypatch.setattr("jobs.embeddings.embed_shard.by_spark", with_debris)
     told = embed(shop, day(2), before=day(1), engine="spark", tasks=2)
     made = pin(shard(shop, day(2)))
     assert told["items"] == made.manifest.rows == len(vectors_of(shard(shop, day(2))))

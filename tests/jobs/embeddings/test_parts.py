@@ -1,4 +1,4 @@
-"""What embedding stands on: a stable hash, work beside the encoding, an exact census, masks that travel."""
+"""What embedding stands on: a stable hash, work beside the encoding, exact ids, results that add up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.embeddings.delta import compare
-from jobs.embeddings.id_check import Census, digest, repeated
-from jobs.embeddings.prefetch import Behind, ahead
-from jobs.embeddings.shard_task import Done, total
+from jobs.embeddings.id_check import ItemHashes, digest, repeated
+from jobs.embeddings.prefetch import WriteBehind, read_ahead
+from jobs.embeddings.shard_task import PackedMask, WorkerResult, combined
 from jobs.embeddings.sharding import hash64, shard_of
 
 MASK = (1 << 64) - 1
@@ -65,12 +65,12 @@ def test_what_is_made_ahead_comes_in_order_and_waits() -> None:
             made.append(number)
             yield number
 
-    found = ahead(slow(), depth=2)
+    found = read_ahead(slow(), depth=2)
     assert next(found) == 0
     time.sleep(0.3)
     assert len(made) <= 5, "it does not run away"
     assert list(found) == list(range(1, 50))
-    assert list(ahead([])) == []
+    assert list(read_ahead([])) == []
 
 
 def test_an_error_of_the_other_thread_is_raised_here() -> None:
@@ -78,7 +78,7 @@ def test_an_error_of_the_other_thread_is_raised_here() -> None:
         yield 1
         raise OSError("disk full")
 
-    found = ahead(broken())
+    found = read_ahead(broken())
     assert next(found) == 1
     with pytest.raises(OSError, match="disk full"):
         next(found)
@@ -86,10 +86,10 @@ def test_an_error_of_the_other_thread_is_raised_here() -> None:
     def refuse(thing: int) -> None:
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"), Behind(refuse) as writing:
+    with pytest.raises(OSError, match="disk full"), WriteBehind(refuse) as writing:
         for number in range(100):  # more than fit into the queue: it must not wait for ever
             writing(number)
-    with pytest.raises(OSError, match="disk full"), Behind(refuse) as writing:
+    with pytest.raises(OSError, match="disk full"), WriteBehind(refuse) as writing:
         writing(1)
 
 
@@ -101,20 +101,20 @@ def test_an_error_here_ends_the_other_threads() -> None:
         time.sleep(0.05)
         written.append(thing)
 
-    with pytest.raises(KeyError), Behind(slow) as writing:
-        for number in ahead(itertools.count()):
+    with pytest.raises(KeyError), WriteBehind(slow) as writing:
+        for number in read_ahead(itertools.count()):
             writing(number)
             if number == 5:
                 raise KeyError(number)
     assert threading.active_count() == before
     assert len(written) < 6, "what waited is dropped"
-    with Behind(written.append) as writing:
+    with WriteBehind(written.append) as writing:
         for number in range(100):
             writing(number)
     assert written[-100:] == list(range(100))
 
 
-def test_a_census_by_hand() -> None:
+def test_repeats_and_digests_by_hand() -> None:
     ids = pa.array(["b", "a", "ab", "a"], pa.large_string())
     assert repeated(ids) == (1, "a")
     assert repeated(ids.slice(1)) == (1, "a")
@@ -132,27 +132,34 @@ def test_a_census_by_hand() -> None:
     st.dictionaries(st.text("abc", min_size=1, max_size=2), st.sampled_from("xyz")),
 )
 def test_a_delta_by_dictionaries(old: dict[str, str], new: dict[str, str]) -> None:
-    found = compare(census(new), census(old))
-    kept = {name for name, is_kept in zip(old, found.kept, strict=True) if is_kept}
-    todo = {name for name, is_todo in zip(new, found.todo, strict=True) if is_todo}
+    found = compare(hashes(new), hashes(old))
+    kept = {name for name, is_kept in zip(old, found.to_keep, strict=True) if is_kept}
+    todo = {name for name, is_todo in zip(new, found.to_encode, strict=True) if is_todo}
     assert kept == {name for name in old if new.get(name) == old[name]}
     assert todo == new.keys() - kept
     assert set(found.ended.to_pylist()) == old.keys() - new.keys()
 
 
 def test_an_item_without_a_content_hash_is_encoded_anew() -> None:
-    today = Census(pa.array(["a", "b"], pa.large_string()), pa.array(["h", None], pa.large_string()))
+    today = ItemHashes(pa.array(["a", "b"], pa.large_string()), pa.array(["h", None], pa.large_string()))
     found = compare(today, today)
-    assert (found.todo.tolist(), found.kept.tolist()) == ([False, True], [True, False])
+    assert (found.to_encode.tolist(), found.to_keep.tolist()) == ([False, True], [True, False])
 
 
-def census(items: dict[str, str]) -> Census:
-    return Census(*(pa.array(list(part), pa.large_string()) for part in (items.keys(), items.values())))
+def hashes(items: dict[str, str]) -> ItemHashes:
+    return ItemHashes(*(pa.array(list(part), pa.large_string()) for part in (items.keys(), items.values())))
 
 
-def test_shares_add_up() -> None:
-    one = Done(0, ["a"], 3, 1, {"encode": 1.0, "read": 0.5}, 10, 2, 4.0, "x", 1)
-    assert Done.from_json(one.to_json()) == one
-    both = total([one, Done(1, ["b"], 2, 0, {"encode": 2.0}, 5, 1, 3.0)])
+def test_results_of_workers_add_up() -> None:
+    one = WorkerResult(0, ["a"], 3, 1, {"encode": 1.0, "read": 0.5}, 10, 2, 4.0, "x", 1)
+    assert WorkerResult.from_json(one.to_json()) == one
+    both = combined([one, WorkerResult(1, ["b"], 2, 0, {"encode": 2.0}, 5, 1, 3.0)])
     assert (both.files, both.encoded, both.taken_over, both.tokens) == (["a", "b"], 5, 1, 15)
     assert (both.seconds, both.wall_s, both.loaded) == ({"encode": 3.0, "read": 0.5}, 4.0, 1)
+
+
+@given(st.lists(st.booleans()))
+def test_a_mask_travels_as_bits(mask: list[bool]) -> None:
+    packed = PackedMask.of(np.array(mask, np.bool_))
+    assert packed.unpack().tolist() == mask
+    assert (packed.count, packed.set_count) == (len(mask), sum(mask))
