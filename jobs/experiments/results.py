@@ -1,19 +1,21 @@
-"""What a study found: every trial's measures with intervals, what step 3 added, and slopes."""
+"""The figures of a study: measures of every trial with intervals, the change that step 3 made, slopes per doubling."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
 
-from jobs.experiments.apart import within
-from jobs.experiments.flags import Value
+from jobs.experiments.trial_commands import variable
 from jobs.lake.arrow import numbers, strings
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
@@ -22,38 +24,18 @@ from models.evaluation.query_slices import named
 
 MEASURED = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
 SLICED = ("segment", "typo", "model_number", "length")
+SHARES = ("unmoved_frac", "false_frac", "filled_frac")
 RATIO, DIFFERENCE = "star / in_batch", "star - in_batch"
 RESAMPLES = 1_000
 Array = NDArray[np.float64]
-Rows = NDArray[np.int64]
-Figures = dict[str, tuple[Interval, Interval]]  # over queries and seeds; over seeds alone
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One setting as it went. made: stage -> (root, partition) of its measures, one per seed;
-    shares: see Bench.shares."""
+class Figure:
+    """A measure of a trial. stage: in_batch, star, or the change from one to the other, as ratio and as difference.
 
-    number: int
-    point: str
-    setting: Mapping[str, Value]
-    state: str
-    objective: float
-    error: str
-    seconds: float
-    made: Mapping[str, Sequence[tuple[str, str]]]
-    roots: Sequence[str]
-    shares: Mapping[str, float]
-
-    @property
-    def last(self) -> str:
-        """The stage whose towers the trial is for."""
-        return "star" if "star" in self.made else "in_batch"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of one trial. stage: in_batch, star, or what step 3 added, as ratio and as difference."""
+    low, high: 95% interval over queries and seeds; seeds_low, seeds_high: over seeds alone, infinite for one seed.
+    """
 
     trial: int
     point: str
@@ -63,111 +45,120 @@ class Row:
     measure: str
     queries: int
     seeds: int
-    found: Interval
-    of_seeds: Interval
+    value: float
+    low: float
+    high: float
+    seeds_low: float
+    seeds_high: float
 
 
 @dataclass(frozen=True)
 class Slope:
-    """What a doubling of a flag adds to a measure, over the trials that differ in it alone."""
+    """The change of a measure when a flag doubles, over the trials that differ in this flag alone."""
 
     flag: str
     stage: str
     split: str
     measure: str
-    points: int
-    found: Interval
+    trials: int
+    per_doubling: Interval
 
 
-class Outcome:
-    """Figures of the trials that went well. Values are read per query, so that every figure is paired."""
+def made_of(trial: FrozenTrial) -> dict[str, list[tuple[str, str]]]:
+    """stage -> (root, tower_metrics) for each seed; empty where the trial failed."""
+    made: dict[str, list[tuple[str, str]]] = json.loads(trial.user_attrs["made"])
+    return made
 
-    def __init__(self, folder: Path, trials: Sequence[Trial], splits: Sequence[str]) -> None:
-        self.trials = [one for one in trials if one.made]
-        self.splits = splits
-        self.values: dict[tuple[int, str], Array] = {}
+
+class StudyFigures:
+    """Figures of the trials that succeeded, from values per query, so that every comparison is paired."""
+
+    def __init__(self, folder: Path, trials: Sequence[FrozenTrial], splits: Sequence[str]) -> None:
+        self.trials, self.splits = trials, splits
+        self.values: dict[tuple[int, str], Array] = {}  # (trial, stage) -> [seed, query, measure]
         slices: dict[str, NDArray[Any]] = {}
-        for one in self.trials:
-            for stage, places in one.made.items():
-                tables = [_table(folder / root, partition) for root, partition in places]
-                self.values[one.number, stage] = np.stack([_values(table) for table in tables])
-                slices = slices or _slices(tables[0])
+        for trial in trials:
+            for stage, places in made_of(trial).items():
+                tables = [_read(folder / root, partition) for root, partition in places]
+                self.values[trial.number, stage] = np.stack(
+                    [np.stack([numbers(table, name) for name in MEASURED], axis=1) for table in tables]
+                )
+                slices = slices or {name: np.array(tables[0].column(name).to_pylist()) for name in SLICED} | {
+                    "split": np.array(strings(tables[0], "split"), np.str_)
+                }
         self.split_of = slices.pop("split", np.zeros(0, np.str_))
-        self.slices = dict(named(slices))
+        self.slices = {"all": np.ones(len(self.split_of), np.bool_), **dict(named(slices))}
 
-    def rows(self) -> Iterator[Row]:
+    def figures(self) -> Iterator[Figure]:
         """Every figure of every trial, split and slice."""
-        for one in self.trials:
+        for trial in self.trials:
             for split in self.splits:
-                everything = np.ones(len(self.split_of), np.bool_)
-                for name, chosen in {"all": everything, **self.slices}.items():
+                for name, chosen in self.slices.items():
                     queries = np.flatnonzero(chosen & (self.split_of == split))
                     if len(queries):
-                        yield from self._figures(one, split, name, queries)
+                        for figure in self._of_slice(trial, queries):
+                            stage, measure, *rest = figure
+                            point = trial.user_attrs["point"]
+                            yield Figure(trial.number, point, stage, split, name, measure, len(queries), *rest)
 
-    def slopes(self, flag: str) -> list[Slope]:
+    def slopes(self, flag: str) -> Iterator[Slope]:
         """Per doubling of a numeric flag; trials alike in all other flags share a level of their own."""
-        xs = [float(one.setting[flag]) for one in self.trials]
-        if len(set(xs)) < 2 or min(xs) <= 0:
-            return []
-        groups = [tuple(value for name, value in one.setting.items() if name != flag) for one in self.trials]
-        if len(set(zip(xs, groups, strict=True))) == len(set(groups)):
-            return []  # no two trials differ in this flag alone
-        found = []
-        for stage in self._stages():
-            stack = np.stack([self.values[one.number, stage] for one in self.trials])
+        xs = [float(trial.params[flag]) for trial in self.trials]
+        groups = [tuple(value for name, value in trial.params.items() if name != flag) for trial in self.trials]
+        differ = len(set(zip(xs, groups, strict=True))) > len(set(groups))  # two trials differ in this flag alone
+        if not differ or min(xs) <= 0:
+            return
+        for stage in ("in_batch", "star"):
+            if not all((trial.number, stage) in self.values for trial in self.trials):
+                continue
+            stack = np.stack([self.values[trial.number, stage] for trial in self.trials])
             for split in self.splits:
-                rows = self.split_of == split
                 for place, measure in enumerate(MEASURED[:2]):
-                    span = slope_interval(np.log2(xs), stack[:, :, rows, place], groups, resamples=RESAMPLES)
-                    found.append(Slope(flag, stage, split, measure, len(xs), span))
-        return found
+                    values = stack[:, :, self.split_of == split, place]
+                    slope = slope_interval(np.log2(xs), values, groups, resamples=RESAMPLES)
+                    yield Slope(flag, stage, split, measure, len(xs), slope)
 
-    def _stages(self) -> list[str]:
-        return [
-            stage for stage in ("in_batch", "star") if self.trials and all(stage in one.made for one in self.trials)
-        ]
-
-    def _figures(self, one: Trial, split: str, name: str, queries: Rows) -> Iterator[Row]:
-        """All figures of a slice from one set of draws."""
-        stages = {stage: self.values[one.number, stage][:, queries] for stage in one.made}
+    def _of_slice(self, trial: FrozenTrial, queries: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
+        """(stage, measure, seeds, value, low, high, seeds_low, seeds_high), all from one set of draws."""
+        stages = {stage: self.values[trial.number, stage][:, queries] for stage in made_of(trial)}
         drawn = resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES)
         for place, measure in enumerate(MEASURED):
-            figures: Figures = {}
-            of_seeds = {stage: values[:, :, place].mean(axis=1) for stage, values in stages.items()}
             draws = dict(zip(stages, drawn[:, place :: len(MEASURED)].T, strict=True))
-            for stage, values in of_seeds.items():
-                figures[stage] = span(values.mean(), draws[stage]), over_seeds(values)
-            if "star" in stages and of_seeds["in_batch"].all():
-                figures |= _added(of_seeds["star"], of_seeds["in_batch"], draws["star"], draws["in_batch"])
-            for stage, (found, seeds) in figures.items():
-                counts = len(queries), len(of_seeds[one.last])
-                yield Row(one.number, one.point, stage, split, name, measure, *counts, found, seeds)
+            seeds = {stage: values[:, :, place].mean(axis=1) for stage, values in stages.items()}
+            spans = {stage: (span(each.mean(), draws[stage]), each) for stage, each in seeds.items()}
+            if "star" in stages and seeds["in_batch"].all():
+                after, before = seeds["star"], seeds["in_batch"]
+                ratio = ratio_span(float(after.mean()), float(before.mean()), draws["star"], draws["in_batch"])
+                added = span(after.mean() - before.mean(), draws["star"] - draws["in_batch"])
+                spans |= {RATIO: (ratio, after / before), DIFFERENCE: (added, after - before)}
+            for stage, (interval, each) in spans.items():
+                yield stage, measure, len(each), *interval, *over_seeds(each)[1:]
 
 
-def _added(after: Array, before: Array, drawn_after: Array, drawn_before: Array) -> Figures:
-    """What step 3 added: ratio and difference of means by seed [S], and of those drawn [R]."""
-    means = float(after.mean()), float(before.mean())
-    return {
-        RATIO: (ratio_span(*means, drawn_after, drawn_before), over_seeds(after / before)),
-        DIFFERENCE: (span(means[0] - means[1], drawn_after - drawn_before), over_seeds(after - before)),
+def trials_table(trials: Sequence[FrozenTrial]) -> pa.Table:
+    """One row per trial; every swept flag is a column of its own."""
+    facts = [trial.user_attrs for trial in trials]
+    columns: dict[str, list[Any]] = {
+        "trial": [trial.number for trial in trials],
+        "point": [fact["point"] for fact in facts],
+        **{name: [trial.params[name] for trial in trials] for name in trials[0].params},
+        "state": [trial.state.name.lower() for trial in trials],
+        "objective": [float("nan") if trial.value is None else trial.value for trial in trials],
+        "seconds": [float(fact.get("seconds", 0.0)) for fact in facts],
+        **{name: [fact.get("shares", {}).get(name) for fact in facts] for name in SHARES},
+        "error": [fact.get("error", "") for fact in facts],
     }
+    return pa.table(columns)
 
 
-def _table(root: Path, partition: str) -> pa.Table:
+def figures_table(figures: Sequence[Figure]) -> pa.Table:
+    """One row per figure; an interval over one seed has no ends."""
+    frame = pd.DataFrame([asdict(figure) for figure in figures])
+    return pa.Table.from_pandas(frame.replace([np.inf, -np.inf], np.nan), preserve_index=False)
+
+
+def _read(root: Path, partition: str) -> pa.Table:
     """Measures of each query, in the order of their ids."""
-    with within(root):
+    with variable("NIGHTSHELF_TRIALS", str(root)):
         path = pin(Partition.parse(partition)).path("measures.parquet")
     return pq.read_table(path).sort_by("query_id")
-
-
-def _values(table: pa.Table) -> Array:
-    return np.stack([numbers(table, name) for name in MEASURED], axis=1)
-
-
-def _slices(table: pa.Table) -> dict[str, NDArray[Any]]:
-    names = {"split": np.array(strings(table, "split"), np.str_)}
-    for name in SLICED:
-        kept = table.column(name).to_pylist()
-        names[name] = np.array(kept)
-    return names

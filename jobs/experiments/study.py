@@ -1,200 +1,154 @@
-"""A study of trials in Optuna's storage: several workers share it, and a killed one is taken over.
+"""The trials of a study: Optuna stores what ended, and a lock of the operating system marks what is being worked on.
 
-What is being worked on holds an operating-system lock, which a killed process lets go; its trial is then begun again,
-and goes on from what it had already published. A trial that ended, well or not, is not begun twice.
+The system releases the lock of a killed process at once, so the next worker takes its trial over and continues with
+what was already published. Optuna's own heartbeat would leave that trial untouched for its grace period, and would
+give the trial of a suspended laptop away.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any
 
 import optuna
-from optuna import distributions
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from jobs.experiments.flags import Value
-from jobs.experiments.search_space import Dimension, grid, parse_point, point_name
+from jobs.experiments.search_space import Space, Value, grid, point_name
+from jobs.experiments.trial_commands import held
 from jobs.platform.tracking import home
 
-log = logging.getLogger(__name__)
 SAMPLERS = ("grid", "random", "tpe")
-NEXT = "next"  # the point that the sampler has yet to choose
+NEXT = "next"  # the point of a trial whose setting the sampler has yet to choose
 BUSY_S = 60  # SQLite has one writer at a time
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a study asks: a study of the same name that asked something else is another study."""
-
-    dimensions: Sequence[Dimension]
-    sampler: str
-    trials: int
-    seed: int
-    question: Mapping[str, Any]
-
-
-@dataclass
 class Claim:
-    """A trial that this process works on; its lock is held until it is told."""
+    """A trial that this process works on; the open file holds its lock until the study has the result."""
 
-    trial: optuna.Trial
     point: str
     setting: dict[str, Value]
     lock: IO[str]
 
 
 class Study:
-    """The trials of one study."""
+    """One study. question: a study of this name with another question is refused, for its trials do not compare."""
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(
+        self,
+        name: str,
+        question: Mapping[str, Any],
+        space: Space,
+        sampler: str = "grid",
+        trials: int = 20,
+        seed: int = 0,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.name, self.plan = name, plan
+        self.name, self.space, self.sampler, self.seed = name, space, sampler, seed
         self.folder = home() / "sweeps" / name.replace("/", ",")
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._alone():
-            url = f"sqlite:///{home()}/optuna.db"
-            storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_S}})
+        self._grid = grid(space) if sampler == "grid" else []
+        self._slots = range(len(self._grid) or trials)  # one for each trial
+        with held(home() / "optuna.lock"):  # processes that meet an empty SQLite file spoil it
+            storage = RDBStorage(f"sqlite:///{home()}/optuna.db", engine_kwargs={"connect_args": {"timeout": BUSY_S}})
             self.optuna = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize", load_if_exists=True
             )
-            self._same_question()
+            self._check_question(question)
 
-    def claim(self, point: str = "", again: Container[str] = ()) -> Claim | None:
-        """Take the next trial, or the one of this point; None where nothing is left to do.
-
-        again: points to begin anew although they failed. One given by name is begun anew too.
-        """
-        with self._alone():
-            left = self._let_go()
-            begun = {one.user_attrs["point"]: one.state for one in self.trials()}
-            failed = [
-                name for name, state in begun.items() if state == TrialState.FAIL and (name == point or name in again)
-            ]
-            left += failed
-            begun = {name: state for name, state in begun.items() if name not in failed}
-            setting = self._next(point, begun, left)
-            if setting is None:
-                return None
-            if setting:
-                self.optuna.enqueue_trial(setting)
-            trial = self._ask()
-            lock = self._lock_of(trial.number).open("w")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            name = self._point(trial)
-            trial.set_user_attr("point", name)
-            return Claim(trial, name, parse_point(name, self.plan.dimensions), lock)
-
-    def tell(self, claim: Claim, value: float | None, facts: Mapping[str, object]) -> None:
-        """End a trial: with its objective, or with None and an `error` among the facts."""
-        with self._alone():
-            for name, fact in facts.items():
-                claim.trial.set_user_attr(name, fact)
-            state = TrialState.FAIL if value is None else TrialState.COMPLETE
-            self.optuna.tell(claim.trial, value, state=state)
-            claim.lock.close()
-
-    def trials(self) -> list[FrozenTrial]:
-        """The last trial of each point, in order; those that a killed worker left are not among them."""
-        found = {
-            one.user_attrs["point"]: one
-            for one in self.optuna.get_trials(deepcopy=False)
-            if "point" in one.user_attrs and (one.state != TrialState.FAIL or "error" in one.user_attrs)
-        }
-        return sorted(found.values(), key=lambda one: one.number)
+    def ended(self) -> dict[str, FrozenTrial]:
+        """The last result of each point, in the order of their ends."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        # studies of older code have rows without a result, of trials that were killed
+        last = {trial.user_attrs["point"]: trial for trial in trials if "made" in trial.user_attrs}
+        return dict(sorted(last.items(), key=lambda item: item[1].number))
 
     def points(self) -> list[str]:
-        """What is still to be done: points by name, NEXT where the sampler has yet to choose."""
-        ended = {one.user_attrs["point"] for one in self.trials() if one.state.is_finished()}
-        if self.plan.sampler == "grid":
-            return [name for one in grid(self.plan.dimensions) if (name := point_name(one)) not in ended]
-        return [NEXT] * max(0, self.plan.trials - len(ended))
+        """The trials still to be done: points by name, NEXT where the sampler has yet to choose."""
+        ended = self.ended()
+        names = [point_name(self._setting(slot)) for slot in self._slots]
+        return [name if self.sampler == "grid" else NEXT for name in names if name not in ended]
+
+    def claim(self, point: str = NEXT, again: Container[str] = ()) -> Claim | None:
+        """Take the next trial, or that of a point; None where nothing is left to do.
+
+        again: points to repeat although they failed. A point that is given by name is repeated too.
+        """
+        for slot in self._slots:
+            lock = self._lock_file(slot).open("a")
+            if _try_lock(lock):
+                setting = self._setting(slot) or self._draw(slot, lock)
+                name, ended = point_name(setting), self.ended()  # read under the lock: its worker may just have ended
+                failed = name in ended and ended[name].state == TrialState.FAIL
+                if point in (NEXT, name) and (name not in ended or (failed and (name == point or name in again))):
+                    return Claim(name, setting, lock)
+            lock.close()
+        return None
+
+    def record(self, claim: Claim, value: float | None, facts: Mapping[str, Any]) -> None:
+        """Store the result of a trial: its objective, or None with an `error` among the facts."""
+        trial = create_trial(
+            state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+            value=value,
+            params=claim.setting,
+            distributions=dict(self.space),
+            user_attrs={"point": claim.point, **facts},
+        )
+        self.optuna.add_trial(trial)
+        claim.lock.close()
 
     def remember(self, name: str, value: str) -> None:
-        """Keep a word with the study."""
+        """Keep a text with the study."""
         self.optuna.set_user_attr(name, value)
 
     def recall(self, name: str) -> str:
-        """The word kept under this name; empty when there is none."""
+        """The text kept under this name; empty without."""
         return str(self.optuna.user_attrs.get(name, ""))
 
-    def _next(self, point: str, begun: Container[str], left: list[str]) -> dict[str, Value] | None:
-        """The setting to begin; empty where the sampler shall choose, None where there is none."""
-        names = [point] if point else left
-        if self.plan.sampler == "grid" and not point:
-            names = [point_name(one) for one in grid(self.plan.dimensions)]
-        for name in names:
-            if name not in begun:
-                return parse_point(name, self.plan.dimensions)
-        if point or self.plan.sampler == "grid" or len(self.trials()) >= self.plan.trials:
-            return None
-        return {}
+    def _lock_file(self, slot: int) -> Path:
+        return self.folder / f"trial-{slot}.lock"
 
-    def _let_go(self) -> list[str]:
-        """End trials whose worker is gone; returns their points."""
-        running = self.optuna.get_trials(states=(TrialState.RUNNING,))
-        waiting = self.optuna.get_trials(states=(TrialState.WAITING,))
-        gone: list[FrozenTrial | optuna.Trial] = [one for one in running if self._free(one.number)]
-        # one that was put in line and not taken up: the next to ask would get it
-        gone += [self._ask() for _ in waiting]
-        for one in gone:
-            log.warning("trial %d was left by a worker that is gone", one.number)
-            self.optuna.tell(one.number, state=TrialState.FAIL)
-        return [self._point(one) for one in gone if len(one.params) == len(self.plan.dimensions)]
+    def _setting(self, slot: int) -> dict[str, Value]:
+        """The setting of a slot; empty where the sampler has yet to choose."""
+        if self._grid:
+            return self._grid[slot]
+        path = self._lock_file(slot)
+        setting: dict[str, Value] = json.loads((path.read_text("utf-8") if path.is_file() else "") or "{}")
+        return setting
 
-    def _ask(self) -> optuna.Trial:
-        # a sampler anew for each trial, or every worker would draw the same
-        seed = self.plan.seed + len(self.optuna.get_trials(deepcopy=False))
-        tpe = self.plan.sampler == "tpe"
-        samplers = optuna.samplers
-        self.optuna.sampler = (samplers.TPESampler if tpe else samplers.RandomSampler)(seed=seed)
-        return self.optuna.ask({one.name: _distribution(one) for one in self.plan.dimensions})
+    def _draw(self, slot: int, lock: IO[str]) -> dict[str, Value]:
+        """Let the sampler choose, and keep the choice in the lock's file for the worker after a killed one."""
+        # in memory, and with a seed of its own: workers side by side must not draw the same
+        samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
+        drawing = optuna.create_study(sampler=samplers[self.sampler](seed=self.seed + slot), direction="maximize")
+        drawing.add_trials([trial for trial in self.ended().values() if trial.state == TrialState.COMPLETE])
+        setting: dict[str, Value] = drawing.ask(dict(self.space)).params
+        json.dump(setting, lock)
+        lock.flush()
+        return setting
 
-    def _point(self, trial: optuna.Trial | FrozenTrial) -> str:
-        return point_name({one.name: trial.params[one.name] for one in self.plan.dimensions})
-
-    def _free(self, number: int) -> bool:
-        with self._lock_of(number).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True
-
-    def _lock_of(self, number: int) -> Path:
-        return self.folder / f"trial-{number}.lock"
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time looks and takes."""
-        with (self.folder / "study.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def _same_question(self) -> None:
-        asked = json.dumps(self.plan.question, sort_keys=True)
+    def _check_question(self, question: Mapping[str, Any]) -> None:
+        asked = json.dumps(question, sort_keys=True)
         known = self.recall("question")
         if known and known != asked:
             before, now = json.loads(known), json.loads(asked)
-            changed = [name for name in now if before.get(name) != now[name]]
+            changed = next(name for name in now if before.get(name) != now[name])
             raise ValueError(
-                f"{self.name}: this study asked something else before: {', '.join(changed)}"
-                f" ({before.get(changed[0])!r}, now {now[changed[0]]!r}); give the study another name"
+                f"{self.name}: this study had another question before: {changed} ({before.get(changed)!r}, now "
+                f"{now[changed]!r}); give the study another name"
             )
         if not known:
             self.remember("question", asked)
 
 
-def _distribution(one: Dimension) -> distributions.BaseDistribution:
-    if one.values:
-        return distributions.CategoricalDistribution(one.values)
-    if one.whole:
-        return distributions.IntDistribution(int(one.low), int(one.high), log=one.log)
-    return distributions.FloatDistribution(one.low, one.high, log=one.log)
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,59 +1,73 @@
-"""Experiments as one command: flags of jobs.towers.train and jobs.towers.mine over what they range, every trial judged.
+"""Sweep flags of `towers` and `negatives` over lists or ranges, and evaluate every trial with intervals.
 
 python -m jobs sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\
     --space "batch_size=256,1024,4096;r_min=0,10,100" --fixed "epochs=4;preset=tiny" --seeds 3
 
-The language of `space` and `fixed` stands in jobs.experiments.search_space. A trial is the real commands (towers, measure,
-negatives, towers, measure) in lakes of their own, below NIGHTSHELF_TRIALS or NIGHTSHELF_HOME/trials. Killed, the same
-command goes on; several may run at once and share the work.
+`jobs.experiments.search_space` documents the language of `space` and `fixed`. A trial runs the real commands (towers,
+tower_metrics, negatives, towers, tower_metrics) in lakes of their own, below NIGHTSHELF_TRIALS or
+NIGHTSHELF_HOME/trials. After a kill the same command continues; several may run at once and share the work.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from jobs.experiments.findings import gather, track, write
-from jobs.experiments.flags import flags_of
-from jobs.experiments.report import show
-from jobs.experiments.search_space import grid, parse_fixed, parse_space
-from jobs.experiments.study import NEXT, SAMPLERS, Plan, Study
-from jobs.experiments.worker import Question, Sweeping, study_folder
-from jobs.lake.partitions import Partition
+import pyarrow.parquet as pq
+from optuna.trial import FrozenTrial
+
+from jobs.experiments.report import StudyReport, render, show
+from jobs.experiments.results import StudyFigures, figures_table, made_of, trials_table
+from jobs.experiments.search_space import Setting, Value, flags_of, grid, is_numeric, parse_fixed, parse_space
+from jobs.experiments.study import NEXT, SAMPLERS, Claim, Study
+from jobs.experiments.trial_commands import Output, TrialCommands, variable
+from jobs.lake import storage as store
+from jobs.lake.partitions import Partition, trials_root
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import pin
 from jobs.lake.seal import spelled
+from jobs.platform.display import printable
 from jobs.platform.progress import progress
+from jobs.platform.tracking import MlflowRun, client, home, mlflow_run
 from models.evaluation.measures import MEASURES
 
 PHASES = ("", "plan", "work", "publish")
+# two studies that differ in one of these do not compare
+QUESTION = ("space", "stages", "sampler", "seeds", "fixed", "objective", "splits", "min_relevance", "seed")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Args:
-    """pairs          positives that the towers learn from
+    """pairs          positives to train on
     queries        their texts, and those of the judged queries
     items          the catalogue
     qrels          judgements of dev and test queries
-    sweep          output; its key study names what is being found out
-    space          what varies: flag=a,b,c or flag=low..high or flag=low..high~ (log), parted by ;
+    sweep          output; its key `study` names the experiment
+    space          flags that vary: flag=a,b,c or flag=low..high or flag=low..high~ (log), parted by ;
     stages         in_batch, or in_batch,star: with mining and step 3
     sampler        grid (every combination), random or tpe
     trials         how many settings random and tpe try
     seeds          trainings of each setting, with seeds of their own
     fixed          flag=value;... for every trial
-    objective      measure whose mean over seeds is the trial's worth
-    splits         judged queries; the first is the objective's: settings are not chosen on test
-    min_relevance  relevance from which an item counts; 0: as the judgements say
-    workers        processes that work side by side on this machine
+    objective      measure whose mean over seeds ranks the trials
+    splits         judged queries; the first decides the objective: choose settings on dev, not on test
+    min_relevance  relevance from which an item counts; 0: the qrels' own value
+    workers        processes side by side on this machine
     limit_s        seconds that one command of a trial may take; 0: no limit
     budget_s       seconds after which no new trial begins; 0: no limit
-    retry          on: trials that failed before are tried again
-    keep           best: after success only the best trial's towers stay; all: everything stays
+    retry          on: repeat trials that failed before
+    keep           best: after success delete all towers but the best trial's; all: delete nothing
     only           plan, work or publish alone, for a DAG; empty: all three
     point          with only=work: this setting and no other
     seed           of the sampler, and the first of the trainings
@@ -100,94 +114,241 @@ class Args:
             raise ValueError("point: give --only work too")
 
 
+@dataclass(frozen=True)
+class TrialParams:
+    """point   the setting
+    seeds   trainings of it
+    """
+
+    point: str
+    seeds: int
+
+
+class Sweep:
+    """A study with its inputs, its folder of trials and its mlflow_run, the parent of those of the trials."""
+
+    def __init__(self, args: Args) -> None:
+        self.args, self.space, self.fixed = args, parse_space(args.space), parse_fixed(args.fixed)
+        self.inputs = [pin(table) for table in (args.pairs, args.queries, args.items, args.qrels)]
+        if not self.space or self.space.keys() & self.fixed.keys():
+            raise ValueError(
+                f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both"
+            )
+        if isinstance(bert := self.fixed.get("prodbert"), str):
+            self.inputs.append(pin(Partition.parse(bert)))
+        for setting in grid(self.space) if args.sampler == "grid" else []:
+            self.flags(setting)  # a setting that the commands refuse ends the sweep before it begins
+        self.folder = _trials_folder(args.sweep)
+        self.contents = tuple(pinned.manifest.content_sha256 for pinned in self.inputs)
+        question = {name: getattr(args, name) for name in QUESTION} | {"contents": self.contents}
+        self.study = Study(str(args.sweep), question, self.space, args.sampler, args.trials, args.seed)
+
+    @cached_property
+    def mlflow_run(self) -> str:
+        """The id of the study's mlflow_run, opened by the first process that asks."""
+        if not (run_id := self.study.recall("mlflow_run")):
+            with mlflow_run("sweep", self.args, self.inputs, name=self.study.name) as tracked:
+                run_id = tracked.id
+            self.study.remember("mlflow_run", run_id)
+        client().update_run(run_id, status="RUNNING")
+        return run_id
+
+    def flags(self, setting: Setting) -> dict[str, dict[str, Value]]:
+        """The flags of each command of a trial."""
+        return flags_of({**self.fixed, **setting})
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials that ended."""
+        return list(self.study.ended().values())
+
+    def run(self, claim: Claim) -> str:
+        """Run a trial and record its result; returns its error, empty after success."""
+        log.info("trial %s", claim.point)
+        tables = {name: getattr(self.args, name) for name in ("pairs", "queries", "items", "qrels")}
+        options = self.args.splits, self.args.min_relevance, self.args.limit_s
+        commands = TrialCommands(self.folder, tables, self.contents, *options)
+        made: dict[str, list[Output]] = {}
+        value, error = None, ""
+        with variable("NIGHTSHELF_PARENT_RUN", self.mlflow_run):
+            try:
+                with mlflow_run("sweep", TrialParams(claim.point, self.args.seeds), name=claim.point) as tracked:
+                    with variable("NIGHTSHELF_PARENT_RUN", tracked.id):
+                        made = self._stages(commands, claim.setting)
+                    value = self._objective(made)
+                    for name, setting in claim.setting.items():
+                        tracked.client.log_param(tracked.id, name, setting)
+                    tracked.measures({self.args.objective: value})
+            except (RuntimeError, ValueError, LookupError) as failure:
+                error = printable(str(failure), 1_000)
+                log.error("trial %s: %s", claim.point, error)
+        facts = {
+            "made": json.dumps({} if error else {stage: _places(outputs) for stage, outputs in made.items()}),
+            "roots": sorted({output.root.name for output in commands.outputs}),
+            # a command shared with another trial counts in both: the cost of this trial alone
+            "seconds": sum(output.pinned.manifest.seconds for output in commands.outputs),
+            "shares": commands.shares(),
+        }
+        self.study.record(claim, value, facts | ({"error": error} if error else {}))
+        return error
+
+    def _stages(self, commands: TrialCommands, setting: Setting) -> dict[str, list[Output]]:
+        """Train and evaluate, seed by seed: stage -> tower_metrics, one for each seed."""
+        flags = self.flags(setting)
+        made: dict[str, list[Output]] = {stage: [] for stage in self.args.stages.split(",")}
+        for seed in range(self.args.seed, self.args.seed + self.args.seeds):
+            first = commands.towers("in_batch", {**flags["in_batch"], "seed": seed})
+            made["in_batch"].append(commands.tower_metrics(first))
+            if "star" in made:
+                mined = commands.negatives({**flags["negatives"], "seed": seed}, first)
+                second = commands.towers("star", {**flags["star"], "seed": seed}, first, mined)
+                made["star"].append(commands.tower_metrics(second))
+        return made
+
+    def _objective(self, made: Mapping[str, Sequence[Output]]) -> float:
+        """Mean over seeds of the objective of the last stage's towers, on the first split."""
+        split = self.args.splits.split(",")[0]
+        metrics = [
+            output.pinned.facts["splits"][split]["all"] for output in made["star" if "star" in made else "in_batch"]
+        ]
+        return sum(float(metric[self.args.objective][0]) for metric in metrics) / len(metrics)
+
+    def clear(self, kept: Iterable[str]) -> int:
+        """Delete towers and negatives of the study but those named; returns the bytes. Measures stay."""
+        freed, kept = 0, set(kept)
+        for root in self.folder.iterdir():
+            if root.name.startswith(("towers-", "negatives-")) and root.name not in kept:
+                files = (file for file in root.rglob("*") if file.is_file() and not file.is_symlink())
+                freed += sum(file.lstat().st_size for file in files)
+                shutil.rmtree(root)
+        return freed
+
+    def report(self) -> StudyReport:
+        """All figures of all trials.
+
+        Raises:
+            RuntimeError: no trial succeeded.
+        """
+        args, trials = self.args, self.trials()
+        ranked = sorted((trial for trial in trials if made_of(trial)), key=lambda trial: -(trial.value or 0.0))
+        failed = [trial for trial in trials if not made_of(trial)]
+        if not ranked:
+            errors = "; ".join(dict.fromkeys(str(trial.user_attrs["error"]) for trial in failed))
+            raise RuntimeError(f"{args.sweep}: none of {len(trials)} trials succeeded: {errors or 'none was begun'}")
+        figures = StudyFigures(self.folder, [trial for trial in trials if made_of(trial)], args.splits.split(","))
+        return StudyReport(
+            sweep=args.sweep,
+            question={name: getattr(args, name) for name in QUESTION},
+            space=self.space,
+            ranked=ranked,
+            failed=failed,
+            figures=list(figures.figures()),
+            slopes=[
+                slope for name, values in self.space.items() if is_numeric(values) for slope in figures.slopes(name)
+            ],
+            split=figures.splits[0],
+            objective=args.objective,
+            simulated=any(pinned.manifest.simulated for pinned in self.inputs),
+        )
+
+
 def main(args: Args) -> dict[str, Any]:
     """Plan, work, publish."""
-    inputs = [pin(one) for one in (args.pairs, args.queries, args.items, args.qrels)]
-    dimensions, fixed = parse_space(args.space), parse_fixed(args.fixed)
-    if not dimensions or {one.name for one in dimensions} & fixed.keys():
-        raise ValueError(f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both")
-    if isinstance(bert := fixed.get("prodbert"), str):
-        inputs.append(pin(Partition.parse(bert)))
-    for point in grid(dimensions) if args.sampler == "grid" else []:
-        flags_of({**fixed, **point})  # a setting that the jobs refuse ends the sweep before it begins
-    question = Question(
-        args.space,
-        args.stages,
-        args.sampler,
-        args.seeds,
-        args.fixed,
-        args.objective,
-        args.splits,
-        args.min_relevance,
-        args.seed,
-        tuple(one.manifest.content_sha256 for one in inputs),
-    )
-    plan = Plan(dimensions, args.sampler, args.trials, args.seed, asdict(question))
-    given = {"pairs": args.pairs, "queries": args.queries, "items": args.items, "qrels": args.qrels}
-    study, folder = Study(str(args.sweep), plan), study_folder(args.sweep)
-    sweeping = Sweeping(study, question, fixed, given, folder, args.limit_s)
-    sweeping.begin(args, inputs)
+    sweep = Sweep(args)
+    log.debug("mlflow_run %s", sweep.mlflow_run)
     if args.only == "plan":
-        return {"sweep": str(args.sweep), "points": _words(args, study.points())}
-    error = _work(args, sweeping) if args.only in ("", "work") else ""
+        return {"sweep": str(args.sweep), "points": [_words(args, point) for point in sweep.study.points()]}
+    error = _work(args, sweep) if args.only in ("", "work") else ""
     if args.point and error:
         raise RuntimeError(f"{args.point}: {error}")
     if args.only == "work":
-        return {"sweep": str(args.sweep), "point": args.point, "left": len(study.points())}
-    return _publish(args, sweeping, inputs)
+        return {"sweep": str(args.sweep), "point": args.point, "left": len(sweep.study.points())}
+    return _publish(args, sweep)
 
 
-def _words(args: Args, points: list[str]) -> list[list[str]]:
-    """For each trial still to be done the words of a command that does it."""
-    each = [spelled(replace(args, only="work", point=point, workers=1)) for point in points]
-    return [[word for name, value in one.items() for word in (f"--{name}", str(value))] for one in each]
+def _words(args: Args, point: str) -> list[str]:
+    """The words of a command that runs the trial of a point, or with no point whatever is left."""
+    flags = spelled(replace(args, only="work", point=point, workers=1))
+    return [word for name, value in flags.items() for word in (f"--{name}", str(value))]
 
 
-def _work(args: Args, sweeping: Sweeping) -> str:
-    """Take trials until none is left, or the one asked for; returns the last error."""
-    study, started, error = sweeping.study, time.monotonic(), ""
-    command = [sys.executable, "-m", "jobs", "sweep", *_words(replace(args, retry="off"), [""])[0]]
+def _work(args: Args, sweep: Sweep) -> str:
+    """Run trials until none is left, or the one asked for; returns the last error."""
+    study, started, error = sweep.study, time.monotonic(), ""
+    command = [sys.executable, "-m", "jobs", "sweep", *_words(replace(args, retry="off"), "")]
     null = subprocess.DEVNULL
     helpers = [subprocess.Popen(command, stdin=null, stdout=null) for _ in range(args.workers - 1)]
-    again = {one.point for one in sweeping.trials() if one.error} if args.retry == "on" else set()
+    again = (
+        {trial.user_attrs["point"] for trial in sweep.trials() if not made_of(trial)} if args.retry == "on" else set()
+    )
     total = 1 if args.point else len(study.points()) + len(again)
     with progress("sweep", total, "trials") as advance:
-        while claim := study.claim(args.point if args.point != NEXT else "", again):
+        while claim := study.claim(args.point or NEXT, again):
             again.discard(claim.point)
-            error = sweeping.run(claim)
+            error = sweep.run(claim)
             advance(1, claim.point)
-            late = args.budget_s and time.monotonic() - started > args.budget_s
-            if args.point or late:
+            if args.point or (args.budget_s and time.monotonic() - started > args.budget_s):
                 break
     for helper in helpers:
         helper.wait()
     return error
 
 
-def _publish(args: Args, sweeping: Sweeping, inputs: list[Pinned]) -> dict[str, Any]:
-    """Gather what the trials found, clear away the rest."""
-    trials = sweeping.trials()
-    if not any(one.made for one in trials):
-        said = "; ".join(dict.fromkeys(one.error for one in trials))
-        raise RuntimeError(f"{args.sweep}: none of {len(trials)} trials went well: {said or 'none was begun'}")
-    found = gather(args.sweep, sweeping, trials, any(one.manifest.simulated for one in inputs))
-    parent = sweeping.study.recall("mlflow_run")
-    with publish(args.sweep, args, inputs) as out:
-        out.mlflow_run_id = parent
-        out.facts.update(write(out.folder, found, sweeping))
-        left = len(sweeping.study.points())
-        failed = len(found.failed)
-        out.count("trials", len(trials) + left, len(trials) - failed, {"failed": failed, "not begun": left})
-    track(parent, pin(args.sweep), found)
-    show(found)
-    best = found.ranked[0]
-    freed = sweeping.clear(best.roots) if args.keep == "best" and not left else 0
+def _publish(args: Args, sweep: Sweep) -> dict[str, Any]:
+    """Write the page and the tables, and delete what no longer serves."""
+    report, left = sweep.report(), len(sweep.study.points())
+    best, failed = report.ranked[0], len(report.failed)
+    trials = len(report.ranked) + failed
+    with publish(args.sweep, args, sweep.inputs) as out:
+        out.mlflow_run_id = sweep.mlflow_run
+        (out.folder / "sweep.html").write_text(render(report), "utf-8")
+        tables = {"trials": trials_table(sweep.trials()), "measures": figures_table(report.figures)}
+        for name, table in tables.items():
+            pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)
+        out.facts.update(_facts(sweep, report))
+        out.count("trials", trials + left, trials - failed, {"failed": failed, "not begun": left})
+    tracked = MlflowRun(client(), sweep.mlflow_run)
+    tracked.measures({args.objective: best.value or 0.0})
+    tracked.tags({"best": best.user_attrs["point"]})
+    tracked.artifact(pin(args.sweep).path("sweep.html"))
+    tracked.client.set_terminated(tracked.id, "FINISHED")
+    show(report)
     return {
         "sweep": str(args.sweep),
-        "trials": len(trials),
+        "trials": trials,
         "failed": failed,
         "left": left,
-        "best": best.point,
-        args.objective: round(best.objective, 5),
-        "freed_bytes": freed,
+        "best": best.user_attrs["point"],
+        args.objective: round(best.value or 0.0, 5),
+        "freed_bytes": sweep.clear(best.user_attrs["roots"]) if args.keep == "best" and not left else 0,
     }
+
+
+def _facts(sweep: Sweep, report: StudyReport) -> dict[str, Any]:
+    best = report.ranked[0]
+    return {
+        "question": dict(report.question),
+        "best": {
+            "trial": best.number,
+            "point": best.user_attrs["point"],
+            report.objective: best.value,
+            "flags": sweep.flags(best.params),
+            "lakes": str(sweep.folder),
+        },
+        "slopes": [{**vars(slope), "per_doubling": list(slope.per_doubling)} for slope in report.slopes],
+    }
+
+
+def _trials_folder(sweep: Partition) -> Path:
+    """The folder with the lakes of a study's trials.
+
+    Raises:
+        ValueError: NIGHTSHELF_TRIALS is no folder of this machine.
+    """
+    root = trials_root() or str(home() / "trials")
+    if not store.is_local(root):
+        raise ValueError(f"NIGHTSHELF_TRIALS={root}: a sweep wants a folder of this machine, for its locks")
+    return store.local_path(root) / "-".join(sweep.values.values())
+
+
+def _places(outputs: Sequence[Output]) -> list[tuple[str, str]]:
+    return [(output.root.name, str(output.pinned.partition)) for output in outputs]

@@ -1,7 +1,8 @@
-"""The commands of a trial, each in a lake of its own: made once, shared by trials that ask for the same.
+"""The commands of a trial, each in a lake of its own: run once, shared by trials that ask for the same.
 
-A command's folder is named after its flags, its inputs and the commands before it. What stands there, published, is not
-made again: trials that differ in step 3 alone share step 1, and a killed sweep goes on from what it had.
+The folder of a command is named after its flags, its inputs and the commands before it. Where that folder has the
+published output, the command is not run again: trials that differ in step 3 alone share step 1, and a killed sweep
+continues with what it had.
 """
 
 from __future__ import annotations
@@ -17,40 +18,37 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from jobs.experiments.apart import bring, last_line, within
-from jobs.experiments.flags import Value
+from jobs.experiments.search_space import Setting
+from jobs.lake import storage as store
 from jobs.lake.fault import fault_point
-from jobs.lake.partitions import NEGATIVES, TOWER_METRICS, TOWERS, Partition
-from jobs.lake.read import exists, pin
+from jobs.lake.partitions import NEGATIVES, TOWER_METRICS, TOWERS, Partition, lake_root
+from jobs.lake.read import Pinned, exists, pin
+from jobs.platform.display import printable
 
 log = logging.getLogger(__name__)
-Flags = Mapping[str, Value]
 
 
 class CommandFailed(RuntimeError):
-    """A command of a trial ended badly; its log's last line says why."""
+    """A command of a trial failed; the last line of its log says why."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A partition in a lake of its own. seconds: what it took to make, whenever that was."""
+class Output:
+    """A partition that a command published in the lake below `root`."""
 
     root: Path
-    partition: Partition
-    facts: Mapping[str, Any]
-    seconds: float
+    pinned: Pinned
 
     @property
     def space(self) -> str:
         """Space id of the towers that it is, or was made with."""
-        return str(self.facts.get("space_id", ""))
+        return str(self.pinned.facts.get("space_id", ""))
 
 
 @dataclass
-class Bench:
-    """Runs commands for trials. inputs: pairs, queries, items, qrels in the lake; contents: their digests."""
+class TrialCommands:
+    """Runs the commands of a trial. inputs: pairs, queries, items, qrels in the lake; contents: their digests."""
 
     folder: Path
     inputs: Mapping[str, Partition]
@@ -58,80 +56,78 @@ class Bench:
     splits: str
     min_relevance: float = 0.0
     limit_s: float = 0.0
-    made: list[Made] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
 
-    def towers(self, step: str, flags: Flags, start: Made | None = None, mined: Made | None = None) -> Made:
-        """Train: step in_batch from nothing, step star from towers and what they mined."""
-        ds = self.inputs["items"].ds
-        given = {"start": start, "negatives": mined}
-        needs = {name: one for name, one in given.items() if one is not None}
-        return self._make("towers", TOWERS.at(ds=ds, step=step), flags, needs)
+    def towers(self, step: str, flags: Setting, start: Output | None = None, mined: Output | None = None) -> Output:
+        """Train: step in_batch from random weights, step star from towers and their negatives."""
+        needs = {name: output for name, output in (("start", start), ("negatives", mined)) if output}
+        return self._make("towers", TOWERS.at(ds=self.inputs["items"].ds, step=step), flags, needs)
 
-    def negatives(self, flags: Flags, towers: Made) -> Made:
+    def negatives(self, flags: Setting, towers: Output) -> Output:
         """Mine with towers."""
-        at = NEGATIVES.at(ds=self.inputs["items"].ds, space=towers.space)
-        return self._make("negatives", at, flags, {"towers": towers})
+        output = NEGATIVES.at(ds=self.inputs["items"].ds, space=towers.space)
+        return self._make("negatives", output, flags, {"towers": towers})
 
-    def measures(self, towers: Made) -> Made:
-        """Judge towers by exact search."""
-        at = TOWER_METRICS.at(ds=self.inputs["items"].ds, space=towers.space)
-        flags: Flags = {"split": self.splits, "min_relevance": self.min_relevance}
-        return self._make("tower_metrics", at, flags, {"towers": towers})
+    def tower_metrics(self, towers: Output) -> Output:
+        """Evaluate towers by exact search."""
+        output = TOWER_METRICS.at(ds=self.inputs["items"].ds, space=towers.space)
+        flags: Setting = {"split": self.splits, "min_relevance": self.min_relevance}
+        return self._make("tower_metrics", output, flags, {"towers": towers})
 
-    def _make(self, job: str, output: Partition, flags: Flags, needs: Mapping[str, Made]) -> Made:
-        said = [job, dict(flags), {name: one.root.name for name, one in needs.items()}, self.contents]
-        key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-        root = self.folder / f"{job}-{key}"
+    def shares(self) -> dict[str, float]:
+        """Means over seeds: mined negatives that are random fill (filled_frac) or false by estimate (false_frac), and
+        trainings of step 3 that ended without a better epoch on dev, with the towers of step 1 (unmoved_frac)."""
+        facts = {name: [one.pinned.facts for one in self.outputs if _is(one, name)] for name in ("negatives", "star")}
+        values = {
+            "unmoved_frac": [one["best_epoch"] == 0 for one in facts["star"] if "best_epoch" in one],
+            "filled_frac": [one["filled_frac"] for one in facts["negatives"] if one.get("filled_frac") is not None],
+            "false_frac": [
+                row["estimate"]
+                for one in facts["negatives"]
+                for row in one.get("false_negatives", [])
+                if row["ranks"] == "all" and row["estimate"] is not None
+            ],
+        }
+        return {name: sum(given) / len(given) for name, given in values.items() if given}
+
+    def _make(self, command: str, output: Partition, flags: Setting, needs: Mapping[str, Output]) -> Output:
+        recipe = [command, dict(flags), {name: need.root.name for name, need in needs.items()}, self.contents]
+        key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+        root = self.folder / f"{command}-{key}"
         root.mkdir(parents=True, exist_ok=True)
-        with _held(root / "lock") as lock, within(root):
+        with held(root / "lock") as lock, variable("NIGHTSHELF_TRIALS", str(root)):
             if not exists(output):
-                for one in needs.values():
-                    bring(one.partition, str(one.root), root)
+                for need in needs.values():
+                    link(need.pinned.partition, str(need.root), root)
                 if isinstance(bert := flags.get("prodbert"), str):
-                    bring(Partition.parse(bert), "", root)
-                tables = ("items", "queries", "qrels" if job == "tower_metrics" else "pairs")
+                    link(Partition.parse(bert), "", root)
+                tables = ("items", "queries", "qrels" if command == "tower_metrics" else "pairs")
                 words = {
                     **{name: self.inputs[name] for name in tables},
-                    **{name: one.partition for name, one in needs.items()},
+                    **{name: need.pinned.partition for name, need in needs.items()},
                     output.name: output,
                     **flags,
                 }
-                argv = [word for name, value in words.items() for word in (f"--{name}", str(value))]
-                self._run(job, argv, root, lock)
+                self._run(
+                    command, [word for flag in words.items() for word in ("--" + flag[0], str(flag[1]))], root, lock
+                )
                 fault_point("sweep.command")
-            found = pin(output, even_stopped=True)
-        self.made.append(Made(root, output, found.facts, found.manifest.seconds))
-        return self.made[-1]
+            self.outputs.append(Output(root, pin(output, even_stopped=True)))
+        return self.outputs[-1]
 
-    def shares(self) -> dict[str, float]:
-        """Over seeds: the mined negatives that are random fill, or false by estimate; the trainings
-        of step 3 that found nothing better on dev and kept step 1's towers."""
-        facts = [one.facts for one in self.made if one.partition.name == "negatives"]
-        star = [one.facts for one in self.made if one.partition.values.get("step") == "star"]
-        found: dict[str, list[float | None]] = {
-            "unmoved_frac": [float(one["best_epoch"] == 0) for one in star if "best_epoch" in one],
-            "filled_frac": [one.get("filled_frac") for one in facts],
-            "false_frac": [
-                row["estimate"] for one in facts for row in one.get("false_negatives", []) if row["ranks"] == "all"
-            ],
-        }
-        known = {name: [value for value in values if value is not None] for name, values in found.items()}
-        return {name: sum(values) / len(values) for name, values in known.items() if values}
-
-    def _run(self, job: str, argv: Sequence[str], root: Path, lock: int) -> None:
-        """Run one command in the trial's lake.
+    def _run(self, command: str, argv: Sequence[str], root: Path, lock: int) -> None:
+        """Run one command in the lake of the trial.
 
         Raises:
-            CommandFailed: it ended badly, or took longer than the limit.
+            CommandFailed: it failed, or took longer than the limit.
         """
-        command = [sys.executable, "-m", "jobs", job, *argv]
         path = root / "command.log"
         log.info("%s: %s", root.name, " ".join(argv))
-        # the child holds the lock too: outliving us, it keeps others from doing the same beside it
+        # the child holds the lock too: where it outlives this process, no other starts the same beside it
         with (
             path.open("w", encoding="utf-8") as file,
             subprocess.Popen(
-                command,
+                [sys.executable, "-m", "jobs", command, *argv],
                 env={**os.environ, "NIGHTSHELF_TRIALS": str(root)},
                 pass_fds=(lock,),
                 stdin=subprocess.DEVNULL,
@@ -141,30 +137,67 @@ class Bench:
         ):
             try:
                 code = process.wait(self.limit_s or None)
-            except subprocess.TimeoutExpired:
+            except BaseException as error:
                 _end(process)
-                raise CommandFailed(f"{job}: stopped after {self.limit_s:.0f} s, the limit") from None
-            except BaseException:
-                _end(process)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise CommandFailed(f"{command}: stopped after {self.limit_s:.0f} s, the limit") from None
                 raise
         if code:
-            raise CommandFailed(f"{job}: exit code {code}: {last_line(path)} (log: {path})")
+            raise CommandFailed(f"{command}: exit code {code}: {_last_line(path)} (log: {path})")
+
+
+def link(partition: Partition, source: str, root: Path) -> None:
+    """Make a partition of another trial's lake (or, with no source, of the lake) readable below root, without a copy."""
+    below = partition.uri.removeprefix(partition.root).lstrip("/")
+    origin = f"{source or lake_root()}/{below}"
+    target = root / below
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if store.is_local(origin):
+        target.symlink_to(store.local_path(origin), target_is_directory=True)
+        return
+    for name, _ in store.list_files(origin):
+        store.copy(f"{origin}/{name}", str(target / name))
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[int]:
-    """Hold a lock, waiting for whoever has it."""
+def variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment, here and for commands started within."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Hold a lock, waiting for the process that has it."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: another process makes this; waiting for it", path.parent.name)
+            log.info("%s: another process has it; waiting", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
 
 
+def _is(output: Output, name: str) -> bool:
+    partition = output.pinned.partition
+    return name in (partition.name, partition.values.get("step"))
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text("utf-8", errors="replace").strip().splitlines()
+    return printable(lines[-1].strip(), 400) if lines else "its log is empty"
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, then make it."""
+    """Ask it to end, then kill it."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)

@@ -1,7 +1,8 @@
-"""Who works on which trial: none twice, none lost, whoever is killed."""
+"""The sharing of trials among workers: none runs twice and none is lost when a worker is killed."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,14 +10,13 @@ import pytest
 from optuna.trial import TrialState
 
 from jobs.experiments.search_space import parse_space
-from jobs.experiments.study import NEXT, Plan, Study
+from jobs.experiments.study import NEXT, Study
 
 SPACE = "batch_size=6,12;r_min=0,2"
 
 
 def study(space: str = SPACE, sampler: str = "grid", trials: int = 5, **question: object) -> Study:
-    plan = Plan(parse_space(space), sampler, trials, 0, {"space": space, **question})
-    return Study("sweep/ds=2026-01-31/study=a", plan)
+    return Study("sweep/ds=2026-01-31/study=a", {"space": space, **question}, parse_space(space), sampler, trials)
 
 
 def test_two_workers_share_a_grid(lake: Path) -> None:
@@ -30,7 +30,7 @@ def test_two_workers_share_a_grid(lake: Path) -> None:
     assert claims[0].setting == {"batch_size": 6, "r_min": 0}
     for claim in claims:
         assert claim is not None
-        one.tell(claim, 0.5, {"made": "{}"})
+        one.record(claim, 0.5, {"made": "{}"})
     assert other.points() == []
     assert study().claim() is None  # nor after a restart
 
@@ -39,7 +39,7 @@ def test_a_killed_workers_trial_is_begun_again(lake: Path) -> None:
     first = study()
     done = first.claim()
     assert done is not None
-    first.tell(done, 0.1, {})
+    first.record(done, 0.1, {"made": "{}"})
     if not (pid := os.fork()):
         study().claim()
         os.kill(os.getpid(), 9)
@@ -51,56 +51,55 @@ def test_a_killed_workers_trial_is_begun_again(lake: Path) -> None:
         "batch_size=12;r_min=2",
     ]
     assert first.claim() is None
-    states = [one.state for one in first.optuna.get_trials()]
-    assert states.count(TrialState.FAIL) == 1  # the one that was left
-    assert len(first.trials()) == 4  # which is not among the trials
+    assert [trial.state for trial in first.optuna.get_trials()] == [TrialState.COMPLETE]  # the killed one left no row
 
 
 def test_a_trial_that_failed_is_begun_again_only_when_asked(lake: Path) -> None:
-    found = study("batch_size=6,12")
-    claim = found.claim()
+    tried = study("batch_size=6,12")
+    claim = tried.claim()
     assert claim is not None
-    found.tell(claim, None, {"error": "no room"})
-    assert [one.user_attrs["error"] for one in found.trials()] == ["no room"]
-    second = found.claim()
+    tried.record(claim, None, {"made": "{}", "error": "no room"})
+    assert [trial.user_attrs["error"] for trial in tried.ended().values()] == ["no room"]
+    second = tried.claim()
     assert second is not None
     assert second.point == "batch_size=12"
-    found.tell(second, 0.3, {})
-    assert found.claim() is None
-    again = found.claim(again={"batch_size=6"})
+    tried.record(second, 0.3, {"made": "{}"})
+    assert tried.claim() is None
+    again = tried.claim(again={"batch_size=6"})
     assert again is not None
     assert again.point == "batch_size=6"
-    found.tell(again, 0.4, {})
-    # by name: what went well stands, whatever is asked
-    assert found.claim(point="batch_size=12") is None
-    assert [one.value for one in found.trials()] == [0.3, 0.4]
+    tried.record(again, 0.4, {"made": "{}"})
+    # a trial that succeeded is not repeated, not even by name
+    assert tried.claim(point="batch_size=12") is None
+    assert [trial.value for trial in tried.ended().values()] == [0.3, 0.4]
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_sampler_chooses_as_many_as_asked_and_takes_up_what_was_left(lake: Path, sampler: str) -> None:
-    found = study("lr=0.001..0.1~;star=continue,restart", sampler)
-    assert found.points() == [NEXT] * 5
+    tried = study("lr=0.001..0.1~;star=continue,restart", sampler)
+    assert tried.points() == [NEXT] * 5
     seen = []
     for value in (0.1, 0.4):
-        claim = found.claim()
+        claim = tried.claim()
         assert claim is not None
         seen.append(claim.point)
-        found.tell(claim, value, {})
+        tried.record(claim, value, {"made": "{}"})
     if not (pid := os.fork()):
         study("lr=0.001..0.1~;star=continue,restart", sampler).claim()
         os.kill(os.getpid(), 9)
     os.waitpid(pid, 0)
-    (left,) = [one for one in found.optuna.get_trials() if one.state == TrialState.RUNNING]
-    while claim := found.claim():
+    left = json.loads((tried.folder / "trial-2.lock").read_text("utf-8"))
+    while claim := tried.claim():
         seen.append(claim.point)
         assert 0.001 <= float(claim.setting["lr"]) <= 0.1
-        found.tell(claim, 0.2, {})
+        tried.record(claim, 0.2, {"made": "{}"})
     assert len(seen) == len(set(seen)) == 5
-    assert left.params["lr"] in [one.params["lr"] for one in found.trials()]
+    assert left["lr"] in [trial.params["lr"] for trial in tried.ended().values()]
+    # a larger study continues the smaller
     assert study("lr=0.001..0.1~;star=continue,restart", sampler, trials=7).points() == [NEXT] * 2
 
 
 def test_another_question_under_the_same_name_is_refused(lake: Path) -> None:
     study(seeds=1)
-    with pytest.raises(ValueError, match=r"asked something else before: seeds \(1, now 3\)"):
+    with pytest.raises(ValueError, match=r"had another question before: seeds \(1, now 3\)"):
         study(seeds=3)

@@ -95,7 +95,7 @@ def commands(lake: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Comman
     (lake.parent / "var").mkdir()
     shutil.copy(store, lake.parent / "var")
     found = Commands()
-    monkeypatch.setattr(trials.Bench, "_run", lambda *given: found.run(*given))
+    monkeypatch.setattr(trials.TrialCommands, "_run", lambda *given: found.run(*given))
     monkeypatch.setattr(trials, "fault_point", fault_point)
     return found
 
@@ -122,7 +122,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     found = {
         (row["point"], row["stage"]): row
         for row in rows
-        if (row["slice"], row["split"], row["tower_metrics"]) == ("all", "dev", "R@60")
+        if (row["slice"], row["split"], row["measure"]) == ("all", "dev", "R@60")
     }
     one = found["batch_size=12;r_min=0", "star"]
     in_batch = found["batch_size=12;r_min=0", "in_batch"]
@@ -136,7 +136,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
     assert ratio["low"] < ratio["value"] < ratio["high"]
     # Student over two seeds that differ by .01: half width 12.7062 x .0070711 / sqrt(2)
     assert one["seeds_high"] - one["value"] == pytest.approx(0.0635310, abs=1e-5)
-    slopes = {(row["stage"], row["split"], row["tower_metrics"]): row for row in made.facts["slopes"]}
+    slopes = {(row["stage"], row["split"], row["measure"]): row for row in made.facts["slopes"]}
     assert {row["flag"] for row in slopes.values()} == {"batch_size"}  # r_min=0 has no doubling
     assert slopes["in_batch", "dev", "R@60"]["per_doubling"] == pytest.approx([0.05] * 3)
     best = made.facts["best"]
@@ -157,7 +157,7 @@ def test_a_grid_is_trained_judged_and_told(commands: Commands, lake: Path) -> No
 def test_after_success_only_the_best_trials_towers_stay(commands: Commands, lake: Path) -> None:
     freed = run()["freed_bytes"]
     left = [path.name for path in (lake.parent / "var/trials" / f"{DS}-trying").iterdir()]
-    assert sorted(name.split("-")[0] for name in left) == [*["tower_metrics"] * 6, "negatives", "towers", "towers"]
+    assert sorted(name.split("-")[0] for name in left) == ["negatives", *["tower_metrics"] * 6, "towers", "towers"]
     assert int(str(freed)) > 4 * 1000
     # what it found can be told again, and nothing is trained for it
     count = len(commands.log)
@@ -180,7 +180,7 @@ def test_a_trial_that_fails_is_told_and_ends_nothing(commands: Commands) -> None
     assert run()["failed"] == 2
     assert run(retry="on")["failed"] == 0
     commands.broken = "towers"
-    with pytest.raises(RuntimeError, match="none of 4 trials went well: jobs.towers.train: exit code 1"):
+    with pytest.raises(RuntimeError, match="none of 4 trials succeeded: towers: exit code 1"):
         run(space="batch_size=3,4,5,6", stages="in_batch", fixed="epochs=2", sweep=SWEEP_AT.having(study="other"))
 
 
@@ -188,7 +188,7 @@ def test_a_killed_sweep_goes_on_and_does_nothing_twice(
     commands: Commands, monkeypatch: pytest.MonkeyPatch, lake: Path
 ) -> None:
     done = lake.parent / "done"
-    monkeypatch.setattr(trials.Bench, "_run", lambda *given: noted(done, commands, *given))
+    monkeypatch.setattr(trials.TrialCommands, "_run", lambda *given: noted(done, commands, *given))
     for kill_after in (2, 5):
         if not (pid := os.fork()):
             monkeypatch.setenv("NIGHTSHELF_FAULT", f"sweep.command:{kill_after}")
@@ -239,7 +239,7 @@ def test_a_dags_three_phases_are_one_sweep(commands: Commands) -> None:
     assert run(only="publish")["trials"] == 4
     assert len(commands.log) == count
     commands.broken = "negatives"
-    with pytest.raises(RuntimeError, match="batch_size=3;r_min=0: jobs.towers.mine"):
+    with pytest.raises(RuntimeError, match="batch_size=3;r_min=0: negatives"):
         run(only="work", point="batch_size=3;r_min=0", space="batch_size=3;r_min=0", sweep=SWEEP_AT.having(study="red"))
 
 

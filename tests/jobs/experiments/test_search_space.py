@@ -1,22 +1,22 @@
-"""The language of a sweep: what it reads, where each flag goes, and how it says no."""
+"""The language of a sweep: its values, the command of each flag, and its errors."""
 
 from __future__ import annotations
 
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from jobs.experiments.flags import flags_of
-from jobs.experiments.search_space import Dimension, grid, parse_fixed, parse_point, parse_space, point_name
+from jobs.experiments.search_space import flags_of, grid, is_numeric, parse_fixed, parse_point, parse_space, point_name
 
 
 def test_lists_and_ranges_take_the_types_of_their_flags() -> None:
-    found = parse_space(" batch_size=256, 1024;temperature=0.03..0.1~ ;r_min=0..50;star=continue,restart;")
-    assert found == [
-        Dimension("batch_size", (256, 1024)),
-        Dimension("temperature", (), 0.03, 0.1, log=True),
-        Dimension("r_min", (), 0.0, 50.0, whole=True),
-        Dimension("star", ("continue", "restart")),
-    ]
-    assert [one.numeric for one in found] == [True, True, True, False]
+    space = parse_space(" batch_size=256, 1024;temperature=0.03..0.1~ ;r_min=0..50;star=continue,restart;")
+    assert space == {
+        "batch_size": CategoricalDistribution((256, 1024)),
+        "temperature": FloatDistribution(0.03, 0.1, log=True),
+        "r_min": IntDistribution(0, 50),
+        "star": CategoricalDistribution(("continue", "restart")),
+    }
+    assert [is_numeric(values) for values in space.values()] == [True, True, True, False]
 
 
 def test_a_grid_varies_the_last_flag_fastest_and_names_its_points() -> None:
@@ -67,7 +67,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("batch_size", "found 'batch_size', expected flag=value"),
         ("batch_size=", "expected flag=value"),
         ("=3", "expected flag=value"),
-        ("batch_size=a", "batch_size='a': expected int, as towers has it"),
+        ("batch_size=a", "batch_size='a': expected int, the type of this flag of towers"),
         ("batch_size=1.5", "expected int"),
         ("batch_size=3,", "batch_size='': expected int"),
         ("batch_size=3,3", "names a value twice"),
@@ -77,7 +77,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("temperature=0.1..", "temperature='': expected float"),
         ("share_hard_negatives=on..off", "a range wants numbers"),
         ("star=stop", "star='stop': expected continue or restart"),
-        ("margin=0.1", "both jobs have this flag; write towers.margin or negatives.margin"),
+        ("margin=0.1", "both commands have this flag; write towers.margin or negatives.margin"),
         ("late.lr=0.1", "late is no step; expected one of in_batch, star, towers, negatives"),
         ("star.r_min=0", "towers has no flag r_min"),
         ("negatives.lr=0.1", "negatives has no flag lr"),
