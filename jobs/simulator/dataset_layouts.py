@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jobs.simulator.dataset_rows import Rows, read_csv, read_parquet
+from jobs.simulator.dataset_rows import DatasetRows, read_csv, read_parquet
 
 OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
 # Exact, Substitute, Complement, Irrelevant (Reddy et al. 2022, "Shopping Queries Dataset")
@@ -22,15 +22,15 @@ WANDS_RELEVANCE = {"Exact": "2", "Partial": "1", "Irrelevant": "0"}
 
 
 @dataclass(frozen=True)
-class Layout:
+class DatasetLayout:
     """files: the names that make it this layout, each plain or with .gz; read(folder, locale)."""
 
     name: str
     files: tuple[str, ...]
-    read: Callable[[dict[str, Path], str], tuple[Rows, Rows]]
+    read: Callable[[dict[str, Path], str], tuple[DatasetRows, DatasetRows]]
 
 
-def _pair(paths: dict[str, Path], _: str) -> tuple[Rows, Rows]:
+def _pair(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
     items = read_csv(paths["items.csv"], ["item_id", "title"])
     judged = read_csv(paths["relevance.csv"], ["query", "item_id", "relevance"])
     if "split" not in judged.frame:
@@ -38,7 +38,7 @@ def _pair(paths: dict[str, Path], _: str) -> tuple[Rows, Rows]:
     return items, judged
 
 
-def _esci(paths: dict[str, Path], locale: str) -> tuple[Rows, Rows]:
+def _esci(paths: dict[str, Path], locale: str) -> tuple[DatasetRows, DatasetRows]:
     product, example = (paths[name] for name in ESCI.files)
     column = "product_locale"
     items = read_parquet(product, ["product_id", "product_title", "product_brand", "product_color"], column, locale)
@@ -57,7 +57,7 @@ def _esci(paths: dict[str, Path], locale: str) -> tuple[Rows, Rows]:
     return items, judged
 
 
-def _wands(paths: dict[str, Path], _: str) -> tuple[Rows, Rows]:
+def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
     items = read_csv(paths["product.csv"], ["product_id", "product_name"], delimiter="\t")
     asked = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
     judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"], delimiter="\t")
@@ -91,13 +91,15 @@ def _features(text: str) -> str:
     return json.dumps(found, ensure_ascii=False) if found else ""
 
 
-PAIR = Layout("csv pair", ("items.csv", "relevance.csv"), _pair)
-ESCI = Layout("esci", ("shopping_queries_dataset_products.parquet", "shopping_queries_dataset_examples.parquet"), _esci)
-WANDS = Layout("wands", ("product.csv", "query.csv", "label.csv"), _wands)
+PAIR = DatasetLayout("csv pair", ("items.csv", "relevance.csv"), _pair)
+ESCI = DatasetLayout(
+    "esci", ("shopping_queries_dataset_products.parquet", "shopping_queries_dataset_examples.parquet"), _esci
+)
+WANDS = DatasetLayout("wands", ("product.csv", "query.csv", "label.csv"), _wands)
 LAYOUTS = (PAIR, ESCI, WANDS)
 
 
-def detect(folder: Path) -> tuple[Layout, dict[str, Path]]:
+def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
     """Tell the layout of a folder by its file names, and where each file is.
 
     Raises:

@@ -18,7 +18,7 @@ KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all a
 
 
 @dataclass
-class Rows:
+class DatasetRows:
     """A frame of text columns on its way through the checks."""
 
     frame: pd.DataFrame
@@ -48,7 +48,7 @@ class Rows:
             self.reject(text.isna() | (text.str.strip() == ""), f"no_{column}")
 
 
-def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Rows:
+def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> DatasetRows:
     """Read a CSV file, plain or gzip, with every column as text; lines of another width are rejected.
 
     Raises:
@@ -74,14 +74,14 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Rows:
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
         ),
     )
-    rows = Rows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
+    rows = DatasetRows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
     return rows
 
 
-def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -> Rows:
+def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -> DatasetRows:
     """Read columns of a Parquet file as text, of the rows whose `column` has the value.
 
     Raises:
@@ -93,7 +93,7 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
         raise ValueError(f"{path}: found columns {names}, expected also {missing}")
     table = pq.read_table(path, columns=list(required), filters=[(column, "=", value)])
     frame = table.cast(pa.schema([pa.field(name, pa.string()) for name in required])).to_pandas()
-    return Rows(frame.fillna(""), len(frame))
+    return DatasetRows(frame.fillna(""), len(frame))
 
 
 def _header(path: Path, delimiter: str) -> list[str]:

@@ -23,7 +23,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.simulator.dataset_layouts import OPTIONAL, detect
-from jobs.simulator.dataset_rows import Rows
+from jobs.simulator.dataset_rows import DatasetRows
 from models.text.normalise import normalise_query
 
 SPLITS = {"": None, "train": "train", "dev": "dev", "test": "test", "validation": "dev", "val": "dev"}
@@ -69,7 +69,7 @@ def main(args: Args) -> dict[str, object]:
     }
 
 
-def _check_items(items: Rows, folder: str) -> None:
+def _check_items(items: DatasetRows, folder: str) -> None:
     items.require(["item_id", "title"])
     items.frame = items.frame.assign(
         item_id=items.frame["item_id"].str.strip(),
@@ -86,7 +86,7 @@ def _check_items(items: Rows, folder: str) -> None:
         items.frame = items.frame.assign(price=price)
 
 
-def _check_judged(judged: Rows, items: Rows, folder: str) -> dict[str, object]:
+def _check_judged(judged: DatasetRows, items: DatasetRows, folder: str) -> dict[str, object]:
     """Reject what cannot be used; return the facts of the labels."""
     judged.require(["query", "item_id", "relevance"])
     judged.frame = judged.frame.assign(
@@ -119,7 +119,7 @@ def _check_judged(judged: Rows, items: Rows, folder: str) -> dict[str, object]:
     }
 
 
-def _one_side(judged: Rows) -> int:
+def _one_side(judged: DatasetRows) -> int:
     """Put each query wholly on its strictest side, test before dev before train; count those of several."""
     rank = judged.frame["side"].map(STRICTNESS).fillna(-1)
     by_query = rank.groupby(judged.frame["key"])
@@ -140,7 +140,7 @@ def _labels(judged: pd.DataFrame) -> pa.Table:
     )
 
 
-def _account(out: Attempt, rows: Rows, unit: str) -> None:
+def _account(out: Attempt, rows: DatasetRows, unit: str) -> None:
     out.count(unit, rows.rows_in, len(rows.frame), dict(rows.dropped))
     if rows.rejects:
         _write_lines(out.folder / "quarantine" / f"{unit}.ndjson", rows.rejects)

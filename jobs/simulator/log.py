@@ -20,23 +20,23 @@ from numpy.typing import NDArray
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.simulator.scene import Scene
-from models.simulator.day import SEARCHES_AT_ONCE, Day, Share, share
+from models.simulator.day import SEARCHES_AT_ONCE, AppDelivery, DayPart, share
 from models.simulator.delivery import MAX_DAYS
-from models.simulator.ubi import DIALECTS, Searches
+from models.simulator.ubi import DIALECTS, SearchTexts
 
 T = TypeVar("T")
 Ints = NDArray[np.int64]
 
 
-class Layout(Protocol[T]):
+class LogFormat(Protocol[T]):
     """How records are written; T is a batch of them."""
 
     suffix: str
 
-    def possible(self, part: Day) -> Day:
+    def possible(self, part: DayPart) -> DayPart:
         """The part without faults that this layout cannot have."""
 
-    def made(self, part: Day, chosen: Share, number: int, said: Searches) -> T:
+    def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> T:
         """The records of a share, in order of delivery."""
 
     def merged(self, batches: Sequence[T], order: Ints) -> T:
@@ -58,10 +58,10 @@ class _Arriving(Generic[T]):
     take: Callable[[int], T]
 
 
-class Log(Generic[T]):
+class LogWriter(Generic[T]):
     """Writes a day's log part by part; `counts` says what came from where."""
 
-    def __init__(self, layout: Layout[T], log: Path, truth: Path, made: Scene, before: Sequence[Pinned]) -> None:
+    def __init__(self, layout: LogFormat[T], log: Path, truth: Path, made: Scene, before: Sequence[Pinned]) -> None:
         self.counts: Counter[str] = Counter()
         self._layout, self._truth, self._written = layout, truth, 0
         self._parts = -(-len(made.traffic.queries) // SEARCHES_AT_ONCE)
@@ -76,18 +76,18 @@ class Log(Generic[T]):
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def add(self, part: Day, said: Searches) -> None:
+    def add(self, part: DayPart, words: SearchTexts) -> None:
         """Write what is delivered today of a part, between it what days before held back, and keep back the rest."""
         waiting = bool(part.done.days.any() or part.waits.any())
         for number in range(len(DIALECTS)):
-            self._write(part, number, said)
+            self._write(part, number, words)
             for days in range(1, MAX_DAYS + 1) if waiting else ():
-                self._hold(part, number, days, said)
+                self._hold(part, number, days, words)
         self._written += 1
 
-    def _write(self, part: Day, number: int, said: Searches) -> None:
+    def _write(self, part: DayPart, number: int, words: SearchTexts) -> None:
         today = share(part, number, 0)
-        batches, when = [self._layout.made(part, today, number, said)], [today.when]
+        batches, when = [self._layout.made(part, today, number, words)], [today.when]
         for late in self._arriving:
             records = self._due(late.total) if late.number == number else 0
             if records:
@@ -105,14 +105,14 @@ class Log(Generic[T]):
         done = self._written
         return total * (done + 1) // self._parts - total * done // self._parts
 
-    def _hold(self, part: Day, number: int, days: int, said: Searches) -> None:
+    def _hold(self, part: DayPart, number: int, days: int, words: SearchTexts) -> None:
         held = share(part, number, days)
         if not len(held.order):
             return
         name = DIALECTS[number].application
         if (number, days) not in self._held:
             self._held[number, days] = self._sink(self._truth, f"{name}.delayed_{days}")
-        self._held[number, days](self._layout.made(part, held, number, said))
+        self._held[number, days](self._layout.made(part, held, number, words))
         self.counts[f"held_searches_{name}_{days}"] += len(held.searches)
         self.counts[f"held_events_{name}_{days}"] += len(held.events)
 

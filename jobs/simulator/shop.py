@@ -1,15 +1,21 @@
-"""What a simulated day needs of the lake: queries, judgements, and the titles of the engine's items."""
+"""The shop of a simulated day, as the lake has it: queries, judgements, and the titles of the engine's items."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from jobs.lake import storage as store
 from jobs.lake.read import Pinned, read_table
-from jobs.simulator.delivered import delivered_columns
 from models.simulator.identities import json_safe
 
 Ints = NDArray[np.int64]
@@ -78,3 +84,45 @@ def _engine_items(items: pd.DataFrame, judged: pd.Series[str], limit: int, seed:
     room = max(0, limit - int(needed.sum()))
     sample = np.random.default_rng(seed).choice(others, min(room, len(others)), replace=False)
     return items.iloc[np.sort(np.concatenate([np.flatnonzero(needed), sample]))]
+
+
+def delivered_columns(pinned: Pinned, columns: Sequence[str]) -> pa.Table:
+    """The named columns of all files as strings, rows without a value in any of them left out.
+
+    `jobs.ingest.items` accounts for every row of a catalogue; here a look is enough.
+
+    Raises:
+        LookupError: a file without one of the columns.
+        ValueError: a file that is no Parquet, CSV or NDJSON.
+    """
+    tables = [_read(uri, columns, pinned) for uri in pinned.files()]
+    return pa.concat_tables(tables).drop_null()
+
+
+def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
+    system, path = store.filesystem(uri)
+    name = uri.rsplit("/", 1)[-1].lower()
+    wanted = pa.schema([pa.field(column, pa.string()) for column in columns])
+    try:
+        if name.endswith(".parquet"):
+            found = pq.read_table(path, columns=list(columns), filesystem=system)
+        elif name.endswith((".csv", ".csv.gz")):
+            with system.open_input_stream(path) as stream:
+                found = _csv(cast(BinaryIO, stream), wanted)
+        elif name.endswith((".ndjson", ".ndjson.gz", ".json", ".json.gz")):
+            with system.open_input_stream(path) as stream:
+                options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore")
+                found = pyarrow.json.read_json(cast(BinaryIO, stream), parse_options=options)
+        else:
+            raise ValueError(f"{pinned.partition}: {name} is no Parquet, CSV or NDJSON file")
+        return found.select(list(columns)).cast(wanted)
+    except KeyError as error:
+        raise LookupError(f"{pinned.partition}: {name} has no column {error}") from error
+
+
+def _csv(stream: BinaryIO, wanted: pa.Schema) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        stream,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip"),
+        convert_options=pyarrow.csv.ConvertOptions(include_columns=wanted.names, column_types=wanted),
+    )

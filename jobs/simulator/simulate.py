@@ -5,7 +5,7 @@ python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2
 
 Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.simulator.click_model. Result lists: lexical with
 noise, see models.simulator.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
-the query's hash (NULL), all are typed, and the rooms downstream keep the hash's test side out of training. Robots:
+the query's hash (NULL), all are typed, and the rooms downstream keep the hash's test side out of training. Bots:
 see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days that hand on what they deliver too late:
 
 python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-30
@@ -22,16 +22,16 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.progress import progress
-from jobs.simulator.log import Layout, Log, days_after
-from jobs.simulator.scene import Plan, Scene, length_s, scene
+from jobs.simulator.log import LogFormat, LogWriter, days_after
+from jobs.simulator.scene import DaySettings, Scene, length_s, scene
 from jobs.simulator.shop import read_shop
-from jobs.simulator.truth import Truth
-from jobs.simulator.write_ndjson import Lines
-from jobs.simulator.write_parquet import Records
+from jobs.simulator.truth import TruthWriter
+from jobs.simulator.write_ndjson import NdjsonFormat
+from jobs.simulator.write_parquet import ParquetFormat
 from models.simulator.click_model import ClickModel
 from models.simulator.delivery import Faults
-from models.simulator.traffic_mix import Crowd
-from models.simulator.unusual_queries import Unusual
+from models.simulator.traffic_mix import TrafficMix
+from models.simulator.unusual_queries import UnusualShares
 
 T = TypeVar("T")
 
@@ -44,13 +44,13 @@ class Args:
     simulated_truth           output: propensities, which events are whose, counts of every planted fault; replaced
     before          truth of the days before, with commas: what they deliver on this day comes into its log
     layout          of the log: ndjson, or parquet, which has the same records without a line of text
-    searches        searches of the day, robots' included
+    searches        searches of the day, bots' included
     results         items shown per search at most
     eta             how fast attention falls with rank: P(seen) = rank ** -eta
     click_noise           chance that an examined irrelevant item is clicked
     zipf            how unequal queries are: share of the k-th ~ 1 / k ** zipf
-    bot_frac        share of searches made by robots
-    storm_searches  searches more, of a few robots that ask for the head query within an hour
+    bot_frac        share of searches made by bots
+    storm_searches  searches more, of a few bots that ask for the head query within an hour
     duplicate_frac  share of events that arrive twice
     redelivered_frac  share of events that arrive again in the log of the next day
     late_frac       share of events stamped on the day after, from 7 in the morning on
@@ -104,14 +104,14 @@ class Args:
         """What `before` names; ValueError when it is not an address."""
         return [Partition.parse(one.strip()) for one in self.before.split(",") if one.strip()]
 
-    def plan(self) -> Plan:
+    def plan(self) -> DaySettings:
         """What the day is drawn from; ValueError when a setting is out of range."""
-        return Plan(
+        return DaySettings(
             self.seed,
             self.log.ds,
             self.results,
             ClickModel(eta=self.eta, noise=self.click_noise),
-            Crowd(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
+            TrafficMix(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
             Faults(
                 self.duplicate_frac,
                 self.late_frac,
@@ -120,7 +120,7 @@ class Args:
                 self.redelivered_frac,
                 self.skew_frac,
             ),
-            Unusual(self.personal_frac, self.rare_frac),
+            UnusualShares(self.personal_frac, self.rare_frac),
         )
 
 
@@ -133,9 +133,9 @@ def main(args: Args) -> dict[str, object]:
     with publish(args.log, args, inputs) as out, publish(args.simulated_truth, args, inputs) as aside:
         out.simulated = aside.simulated = True
         if args.layout == "parquet":
-            facts = _write(made, Records(made), out, aside, before)
+            facts = _write(made, ParquetFormat(made), out, aside, before)
         else:
-            facts = _write(made, Lines(made), out, aside, before)
+            facts = _write(made, NdjsonFormat(made), out, aside, before)
         aside.facts |= facts
         # the log knows no more than a real one would, or a reader might lean on it
         out.facts |= {"click_model": "position-based", "generator": "jobs.simulator.simulate"}
@@ -143,16 +143,16 @@ def main(args: Args) -> dict[str, object]:
     return {"log": str(args.log), **facts}
 
 
-def _write(made: Scene, layout: Layout[T], out: Attempt, aside: Attempt, before: list[Pinned]) -> dict[str, int]:
+def _write(made: Scene, layout: LogFormat[T], out: Attempt, aside: Attempt, before: list[Pinned]) -> dict[str, int]:
     searches = len(made.traffic.queries)
     with (
         progress("simulate", searches, "searches") as advance,
-        Truth(aside.folder, made) as truth,
-        Log(layout, out.folder, aside.folder, made, before) as log,
+        TruthWriter(aside.folder, made) as truth,
+        LogWriter(layout, out.folder, aside.folder, made, before) as log,
     ):
         for part in map(layout.possible, made.parts):
-            said = made.people.words(part.numbers)
-            log.add(part, said)
-            truth.add(part, said)
+            words = made.people.words(part.numbers)
+            log.add(part, words)
+            truth.add(part, words)
             advance(len(part.numbers))
         return truth.close(log.counts) | made.shop.facts

@@ -1,7 +1,7 @@
 """What only the simulation knows, for tests: whose each event is, and how many faults were planted.
 
 events.parquet has one row per event line of the day's searches, also of duplicates, in whatever log it arrives;
-searches.parquet one per query record; propensities.json the chance that people examine each place (robots do not look);
+searches.parquet one per query record; propensities.json the chance that people examine each place (bots do not look);
 counts.json the planted faults. Of a search whose text is nobody else's, made_from is the query that it stands for.
 """
 
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, worded
 from jobs.simulator.scene import Scene
-from models.simulator import fake_personal_data as invented
-from models.simulator.day import Day
+from models.simulator import fake_personal_data
+from models.simulator.day import DayPart
 from models.simulator.events import ACTIONS
-from models.simulator.traffic import KINDS, is_robot
-from models.simulator.ubi import DIALECTS, FAULTS, Searches
+from models.simulator.traffic import KINDS, is_bot
+from models.simulator.ubi import DIALECTS, FAULTS, SearchTexts
 
 Flags = NDArray[np.bool_]
 _TEXT, _COUNT, _FLAG = pa.string(), pa.int32(), pa.bool_()
@@ -66,10 +66,10 @@ _SEARCHES = _schema(
 )
 _KINDS, _ACTIONS = pa.array(KINDS), pa.array(ACTIONS)
 _APPLICATIONS = pa.array([dialect.application for dialect in DIALECTS])
-_PERSONAL = pa.array(invented.KINDS)
+_PERSONAL = pa.array(fake_personal_data.KINDS)
 
 
-class Truth:
+class TruthWriter:
     """Writes the side files chunk by chunk; `close` gives the counts."""
 
     def __init__(self, folder: Path, made: Scene) -> None:
@@ -91,38 +91,38 @@ class Truth:
     ) -> None:
         self._stack.close()
 
-    def add(self, part: Day, said: Searches) -> None:
+    def add(self, part: DayPart, words: SearchTexts) -> None:
         """Write a chunk's rows and count its faults."""
-        done, robots = part.done, is_robot(part.kinds)
+        done, bots = part.done, is_bot(part.kinds)
         columns = [
-            coded(pa.array(said.ids, _TEXT), done.searches),
+            coded(pa.array(words.ids, _TEXT), done.searches),
             taken(self._items, part.items[done.searches, done.places]),
             pa.array(done.places + 1, _COUNT),
             coded(_ACTIONS, done.actions),
             coded(_APPLICATIONS, part.dialects[done.searches]),
-            pa.array(robots[done.searches]),
+            pa.array(bots[done.searches]),
             coded(_KINDS, part.kinds[done.searches]),
             pa.array(done.duplicates),
             pa.array(done.late),
             pa.array(done.days, _COUNT),
         ]
         self._events.write_table(pa.Table.from_arrays(columns, schema=_EVENTS))
-        self._searches.write_table(self._of_searches(part, said, robots))
-        self._count(part, robots)
+        self._searches.write_table(self._of_searches(part, words, bots))
+        self._count(part, bots)
 
-    def _of_searches(self, part: Day, said: Searches, robots: Flags) -> pa.Table:
+    def _of_searches(self, part: DayPart, words: SearchTexts, bots: Flags) -> pa.Table:
         traffic, people, asked = self._made.traffic, self._made.people, self._made.typed
         texts = self._made.shop.texts[traffic.queries[part.numbers]]
         private, clients = np.full((2, len(part.numbers)), -1)
         places, mine = asked.among(part.numbers)
         private[places], clients[places] = asked.personal[mine], asked.clients[mine]
         columns = [
-            pa.array(said.ids, _TEXT),
+            pa.array(words.ids, _TEXT),
             pa.array(people.typed(part.numbers), _TEXT),
-            pa.array(said.clients, _TEXT),
-            pa.array(said.sessions, _TEXT),
+            pa.array(words.clients, _TEXT),
+            pa.array(words.sessions, _TEXT),
             coded(_APPLICATIONS, part.dialects),
-            pa.array(robots),
+            pa.array(bots),
             coded(_KINDS, part.kinds),
             pa.array((part.items >= 0).sum(axis=1), _COUNT),
             pa.array(part.waits, _COUNT),
@@ -134,13 +134,13 @@ class Truth:
         ]
         return pa.Table.from_arrays(columns, schema=_SEARCHES)
 
-    def _count(self, part: Day, robots: Flags) -> None:
+    def _count(self, part: DayPart, bots: Flags) -> None:
         done, count = part.done, self._counts
         count["searches"] += len(part.numbers)
-        count["bot_searches"] += int(robots.sum())
+        count["bot_searches"] += int(bots.sum())
         count["delayed_searches"] += int((part.waits > 0).sum())
         count["events"] += len(done.searches)
-        count["bot_events"] += int(robots[done.searches].sum())
+        count["bot_events"] += int(bots[done.searches].sum())
         count["duplicates"] += int((done.duplicates & ~done.again).sum())
         count["redelivered"] += int(done.again.sum())
         count["delayed_events"] += int(((done.days > 0) & ~done.again).sum())

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.simulator.scene import Scene
-from models.simulator.day import Day, Share, lines
-from models.simulator.ubi import DIALECTS, Searches
+from models.simulator.day import AppDelivery, DayPart, lines
+from models.simulator.ubi import DIALECTS, SearchTexts
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]
 
 
-class Lines:
+class NdjsonFormat:
     """The layout `ndjson`: a batch is an array of records as text; the web's have two lines, one of the bulk format."""
 
     suffix = "ndjson.gz"
@@ -27,13 +27,13 @@ class Lines:
     def __init__(self, made: Scene) -> None:
         self._ids, self._midnight_ms = made.shop.safe_ids, made.midnight_ms
 
-    def possible(self, part: Day) -> Day:
+    def possible(self, part: DayPart) -> DayPart:
         """The part: a line can have any fault."""
         return part
 
-    def made(self, part: Day, chosen: Share, number: int, said: Searches) -> Words:
+    def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> Words:
         """The records of a share, in order of delivery."""
-        return lines(part, chosen, number, said, self._ids, self._midnight_ms)
+        return lines(part, chosen, number, words, self._ids, self._midnight_ms)
 
     def merged(self, batches: Sequence[Words], order: Ints) -> Words:
         """The records of several batches, in another order."""

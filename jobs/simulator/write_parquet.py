@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, texts, worded
 from jobs.simulator.scene import Scene
-from models.simulator.day import Day, Share, as_records, milliseconds
-from models.simulator.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, Searches, iso
+from models.simulator.day import AppDelivery, DayPart, as_records, milliseconds
+from models.simulator.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, SearchTexts, iso
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -59,7 +59,7 @@ _HOW: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _RecordColumns:
     """What each record of a share is, in order of delivery. kinds: QUERY, EVENT, or a fault; searches: rows of the
     part; actions: of the dialect's, after them a plain click, -1 without; items: rows, -1 without; ordinals."""
 
@@ -71,7 +71,7 @@ class _Rows:
     seconds: NDArray[np.float64]
 
 
-class Records:
+class ParquetFormat:
     """The layout `parquet`: a batch is an Arrow table of SCHEMA. Ordinals, action names and where the session stands
     are each application's own, as in its lines; the result list has one name."""
 
@@ -83,23 +83,23 @@ class Records:
         self._ids: Column = pa.array([*made.shop.item_ids, "1"], _TEXT)
         self._actions = [list(dict.fromkeys([*d.actions, "click"])) for d in DIALECTS]
 
-    def possible(self, part: Day) -> Day:
+    def possible(self, part: DayPart) -> DayPart:
         """The part without faults that only a line of text can have."""
         return as_records(part)
 
-    def made(self, part: Day, chosen: Share, number: int, said: Searches) -> pa.Table:
+    def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> pa.Table:
         """The records of a share, in order of delivery."""
         dialect, rows = DIALECTS[number], self._rows(part, chosen, number)
         asked, acted = rows.kinds == QUERY, rows.kinds == EVENT
-        sent = said.sessions[rows.searches] != ""
-        sessions = worded(said.sessions, rows.searches, acted & sent)
-        nothing = worded(said.sessions, rows.searches, asked & False)
+        sent = words.sessions[rows.searches] != ""
+        sessions = worded(words.sessions, rows.searches, acted & sent)
+        nothing = worded(words.sessions, rows.searches, asked & False)
         outside, inside = (nothing, sessions) if dialect.session_in_attributes else (sessions, nothing)
         columns = [
             coded(pa.array([dialect.application]), np.zeros_like(rows.kinds)),
             coded(pa.array(self._actions[number], _TEXT), rows.actions),
-            worded(said.ids, rows.searches, rows.kinds >= 0),
-            worded(said.clients, rows.searches, asked | acted),
+            worded(words.ids, rows.searches, rows.kinds >= 0),
+            worded(words.clients, rows.searches, asked | acted),
             outside,
             worded(self._people.typed(part.numbers), rows.searches, asked),
             self._stamps(dialect, rows),
@@ -134,7 +134,7 @@ class Records:
 
             yield take
 
-    def _rows(self, part: Day, chosen: Share, number: int) -> _Rows:
+    def _rows(self, part: DayPart, chosen: AppDelivery, number: int) -> _RecordColumns:
         done, asked, of_event = part.done, chosen.searches, chosen.events
         broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
         search, place = done.searches[of_event], done.places[of_event]
@@ -146,7 +146,7 @@ class Records:
             return np.concatenate([of_query, of_event, of_fault])[chosen.order]
 
         seconds = [part.seconds[asked], done.stamps[of_event], part.seconds[broken]]
-        return _Rows(
+        return _RecordColumns(
             kinds=laid(none + 1 + QUERY, np.full(len(search), EVENT), fault),
             searches=laid(asked, search, broken),
             actions=laid(none, done.actions[of_event], clicked),
@@ -155,13 +155,13 @@ class Records:
             seconds=np.concatenate(seconds)[chosen.order],
         )
 
-    def _stamps(self, dialect: Dialect, rows: _Rows) -> Column:
+    def _stamps(self, dialect: Dialect, rows: _RecordColumns) -> Column:
         at = milliseconds(rows.seconds, self._midnight_ms)
         made = pa.array(at).cast(_TEXT) if dialect.epoch else texts(iso(at))
         odd = rows.kinds == BAD_TIMESTAMP
         return pc.if_else(pa.array(odd), "yesterday", made) if odd.any() else made
 
-    def _hits(self, part: Day, searches: Ints, asked: Flags) -> Column:
+    def _hits(self, part: DayPart, searches: Ints, asked: Flags) -> Column:
         listed = part.items[searches[asked]]
         lengths = np.zeros(len(asked), dtype=np.int32)
         lengths[asked] = (listed >= 0).sum(axis=1)
@@ -169,7 +169,7 @@ class Records:
         values = taken(self._ids, listed[listed >= 0])
         return pa.ListArray.from_arrays(pa.array(ends), values, mask=pa.array(~asked))
 
-    def _attributes(self, sessions: Column, rows: _Rows) -> Column:
+    def _attributes(self, sessions: Column, rows: _RecordColumns) -> Column:
         items = taken(self._ids, rows.items)
         ordinals = pa.array(rows.ordinals.astype(np.int32))
         parts = [

@@ -1,4 +1,4 @@
-"""The robots of a simulated day: what scrapers, price bots and click farms leave in a shop's log.
+"""The bots of a simulated day: what scrapers, price bots and click farms leave in a shop's log.
 
 burst_clicks, burst_silent   searches a second apart, and a click on everything, or on nothing
 metronome    a search every 20 to 90 s, always the same pause within 2%, for hours; no clicks
@@ -32,9 +32,9 @@ from models.simulator.traffic import (
 Ints = NDArray[np.int64]
 Rng = np.random.Generator
 
-# shares of the robots' searches, without the storm's
+# shares of the bots' searches, without the storm's
 SHARES = {BURST_CLICKS: 0.15, BURST_SILENT: 0.15, METRONOME: 0.25, CRAWLER: 0.25, CLICKER: 0.1, FARM: 0.1}
-_BURST, _TICKS, _CRAWL, _PRICES, _PUSH = 200, 240, 400, 40, 12  # searches of one robot
+_BURST, _TICKS, _CRAWL, _PRICES, _PUSH = 200, 240, 400, 40, 12  # searches of one bot
 _BURST_GAP_S = 1.0
 _TICK_S = (20.0, 90.0)
 _TICK_WAVER = 0.009  # of the pause, to either side
@@ -46,7 +46,7 @@ _PRICES_SESSION, _PUSH_SESSION = 5.0, 3.0  # searches, mean
 _STORM_CLIENTS, _STORM_S = 3, 3_600.0
 
 
-def robots(searches: int, queries: int, aims: Aims, last: float, rng: Rng) -> list[Traffic]:
+def bots(searches: int, queries: int, aims: Aims, last: float, rng: Rng) -> list[Traffic]:
     """Divide the searches among the kinds by SHARES; queries: how many there are to crawl."""
     ends = np.rint(np.cumsum(list(SHARES.values())) * searches).astype(int)
     counts = dict(zip(SHARES, np.diff(ends, prepend=0).tolist(), strict=True))
@@ -69,33 +69,33 @@ def storm(searches: int, query: int, last: float, rng: Rng) -> Traffic:
 
 
 def _bursts(kind: int, rate: float, searches: int, last: float, rng: Rng) -> Traffic:
-    robot = dealt(searches, _BURST)
-    start = rng.random(int(robot.max(initial=-1)) + 1) * (last - 2 * _BURST * _BURST_GAP_S)
-    seconds = start[robot] + within(robot, rng.uniform(0.6, 1.4, searches) * _BURST_GAP_S)
-    return of_kind(kind, Visits(robot, robot, seconds), rates=rate)
+    bot = dealt(searches, _BURST)
+    start = rng.random(int(bot.max(initial=-1)) + 1) * (last - 2 * _BURST * _BURST_GAP_S)
+    seconds = start[bot] + within(bot, rng.uniform(0.6, 1.4, searches) * _BURST_GAP_S)
+    return of_kind(kind, Visits(bot, bot, seconds), rates=rate)
 
 
 def _metronomes(searches: int, last: float, rng: Rng) -> Traffic:
-    robot = dealt(searches, _TICKS)
-    length = np.bincount(robot)
+    bot = dealt(searches, _TICKS)
+    length = np.bincount(bot)
     shortest = np.clip(_TICKING_S / np.maximum(length, 1), *_TICK_S)
     pause = rng.uniform(shortest, _TICK_S[1])
     start = rng.random(len(length)) * (last - pause * (1 + _TICK_WAVER) * length)
-    steps = pause[robot] * rng.uniform(1 - _TICK_WAVER, 1 + _TICK_WAVER, searches)
-    return of_kind(METRONOME, Visits(robot, robot, start[robot] + within(robot, steps)))
+    steps = pause[bot] * rng.uniform(1 - _TICK_WAVER, 1 + _TICK_WAVER, searches)
+    return of_kind(METRONOME, Visits(bot, bot, start[bot] + within(bot, steps)))
 
 
 def _crawlers(searches: int, queries: int, last: float, rng: Rng) -> Traffic:
-    robot = dealt(searches, min(_CRAWL, queries))
-    count = int(robot.max(initial=-1)) + 1
+    bot = dealt(searches, min(_CRAWL, queries))
+    count = int(bot.max(initial=-1)) + 1
     # a stride that shares no divisor with the number of queries meets each of them once
     strides = np.arange(1, queries + 1)
     stride = rng.choice(strides[np.gcd(strides, queries) == 1], count)
-    nth = within(robot, np.ones(searches)).astype(np.int64)
-    query = (rng.integers(0, queries, count)[robot] + nth * stride[robot]) % queries
-    steps = within(robot, rng.uniform(*_CRAWL_GAP_S, searches))
+    nth = within(bot, np.ones(searches)).astype(np.int64)
+    query = (rng.integers(0, queries, count)[bot] + nth * stride[bot]) % queries
+    steps = within(bot, rng.uniform(*_CRAWL_GAP_S, searches))
     start = rng.random(count) * (last - _CRAWL * _CRAWL_GAP_S[1])
-    made = Visits(robot, robot, start[robot] + steps)
+    made = Visits(bot, bot, start[bot] + steps)
     return of_kind(CRAWLER, made, queries=query, rates=rng.uniform(*_CRAWL_CLICKS, count))
 
 

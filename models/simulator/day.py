@@ -16,7 +16,7 @@ from models.simulator.ubi import (
     FAULTS,
     TEXT_FAULTS,
     Dialect,
-    Searches,
+    SearchTexts,
     broken_lines,
     event_lines,
     query_lines,
@@ -30,7 +30,7 @@ SEARCHES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Day:
+class DayPart:
     """Part of a day. numbers, dialects, kinds, seconds, waits [S] and items [S, R] describe its searches: dialects
     index DIALECTS, kinds traffic.KINDS, waits are how many days later a search is delivered; `done` are its events as
     delivered; broken [E_broken]: (search, fault of FAULTS) of planted lines."""
@@ -46,7 +46,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Share:
+class AppDelivery:
     """What one application delivers of a part on one day: rows of its searches, of its events, of broken lines; and
     order: all of these, one after the other, as they are delivered, at moments `when` (seconds, ascending)."""
 
@@ -67,7 +67,7 @@ def day(
     faults: Faults,
     day_s: float,
     rng: np.random.Generator,
-) -> Iterator[Day]:
+) -> Iterator[DayPart]:
     """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk."""
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
         rows = np.arange(start, min(start + SEARCHES_AT_ONCE, len(traffic.queries)))
@@ -79,7 +79,7 @@ def day(
         done = delivered(made, waits, skews[rows], faults, day_s, rng)
         lines = len(rows) + len(done.searches)
         searches = rng.integers(0, len(rows), rng.binomial(lines, faults.malformed_frac))
-        yield Day(
+        yield DayPart(
             numbers=rows,
             dialects=dialects[rows],
             kinds=who.kinds,
@@ -91,14 +91,14 @@ def day(
         )
 
 
-def as_records(part: Day) -> Day:
+def as_records(part: DayPart) -> DayPart:
     """Return the part without faults that only a line of text can have."""
     searches, faults = part.broken
     can = faults >= TEXT_FAULTS
     return replace(part, broken=(searches[can], faults[can]))
 
 
-def share(part: Day, number: int, days: int) -> Share:
+def share(part: DayPart, number: int, days: int) -> AppDelivery:
     """Return what DIALECTS[number] delivers of this part `days` days later; broken lines come on the day itself."""
     mine, done = part.dialects == number, part.done
     searches = np.flatnonzero(mine & (part.waits == days))
@@ -106,31 +106,33 @@ def share(part: Day, number: int, days: int) -> Share:
     broken = np.flatnonzero(mine[part.broken[0]]) if days == 0 else np.zeros(0, np.int64)
     when = np.concatenate([part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]]])
     order = np.argsort(when, kind="stable")
-    return Share(searches, of_event, broken, order, when[order])
+    return AppDelivery(searches, of_event, broken, order, when[order])
 
 
-def lines(part: Day, chosen: Share, number: int, said: Searches, item_ids: Words, midnight_ms: int) -> Words:
+def lines(
+    part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts, item_ids: Words, midnight_ms: int
+) -> Words:
     """Return the records of a share as DIALECTS[number] writes them, in order of delivery.
 
-    said: the words of the part's searches; item_ids: JSON-safe, by row; midnight_ms since 1970, UTC.
+    words: the words of the part's searches; item_ids: JSON-safe, by row; midnight_ms since 1970, UTC.
     """
     dialect, done, at = DIALECTS[number], part.done, chosen.searches
     search, place = done.searches[chosen.events], done.places[chosen.events]
     broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
     hits = np.where(part.items[at] < 0, "", item_ids[part.items[at]])
-    asked = Searches(said.ids[at], said.clients[at], said.sessions[at], said.texts[at])
+    asked = SearchTexts(words.ids[at], words.clients[at], words.sessions[at], words.texts[at])
     texts = [
         query_lines(dialect, asked, hits, _at(dialect, part.seconds[at], midnight_ms)),
         event_lines(
             dialect,
-            said,
+            words,
             search,
             done.actions[chosen.events],
             place,
             item_ids[part.items[search, place]],
             _at(dialect, done.stamps[chosen.events], midnight_ms),
         ),
-        broken_lines(dialect, fault, said.ids[broken], _at(dialect, part.seconds[broken], midnight_ms)),
+        broken_lines(dialect, fault, words.ids[broken], _at(dialect, part.seconds[broken], midnight_ms)),
     ]
     written: Words = np.concatenate(texts)[chosen.order]
     return written

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.simulator.click_model import Behaviour, ClickModel, behave
-from models.simulator.traffic import QUIET, is_robot
+from models.simulator.traffic import QUIET, is_bot
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ _FARM_CART = 0.1  # how often a click farm puts what it clicks into the cart
 
 @dataclass(frozen=True)
 class Searchers:
-    """Who makes S searches: kinds [S] index KINDS; rates [S] and targets [S] as in Traffic, of robots."""
+    """Who makes S searches: kinds [S] index KINDS; rates [S] and targets [S] as in Traffic, of bots."""
 
     kinds: Ints
     rates: Floats
@@ -43,19 +43,19 @@ class Events:
 def act(model: ClickModel, gains: Floats, items: Ints, who: Searchers, rng: np.random.Generator) -> Behaviour:
     """Draw what searchers do with the items [S, R] shown to them, -1 past the end.
 
-    People go by the click model, of gains [S, R]; quiet ones click nothing; robots click what they aim at, and of the
+    People go by the click model, of gains [S, R]; quiet ones click nothing; bots click what they aim at, and of the
     rest their share.
     """
     shown = items >= 0
-    robots = np.flatnonzero(is_robot(who.kinds))
+    bots = np.flatnonzero(is_bot(who.kinds))
     done = behave(model, gains, shown, rng)
-    done.clicks[robots] = done.carts[robots] = done.purchases[robots] = False
+    done.clicks[bots] = done.carts[bots] = done.purchases[bots] = False
     silent = np.flatnonzero(who.kinds == QUIET)
     done.clicks[silent] = done.carts[silent] = done.purchases[silent] = False
-    chance = rng.random((len(robots), items.shape[1]))
-    aimed = shown[robots] & (items[robots] == who.targets[robots, None])
-    done.clicks[robots] = aimed | shown[robots] & (chance < who.rates[robots, None])
-    done.carts[robots] = aimed & (chance < _FARM_CART)
+    chance = rng.random((len(bots), items.shape[1]))
+    aimed = shown[bots] & (items[bots] == who.targets[bots, None])
+    done.clicks[bots] = aimed | shown[bots] & (chance < who.rates[bots, None])
+    done.carts[bots] = aimed & (chance < _FARM_CART)
     return done
 
 

@@ -1,4 +1,4 @@
-"""Personal data as people type it into a search field, all of it invented.
+"""Personal data as people type it into a search field, all of it fake.
 
 Mail addresses are of domains that stand for examples, card numbers are of issuers' test ranges, a PESEL is of somebody
 who will be born after 2030, streets lie in towns that do not exist. Check digits are right, so that nothing but a look
@@ -23,7 +23,7 @@ _TOWNS = ("Nowogrodzin", "Lipowiany", "Stare Brzezie", "Zalesin Dolny", "Wierzbo
 _PESEL_WEIGHTS = np.array([1, 3, 7, 9, 1, 3, 7, 9, 1, 3])
 
 
-def personal(count: int, rng: Rng) -> tuple[Ints, Words]:
+def fake_personal_data(count: int, rng: Rng) -> tuple[Ints, Words]:
     """Return kinds [count], index of KINDS, and texts [count]: no two alike, up to 100,000 of a kind."""
     kinds = rng.integers(0, len(KINDS), count)
     texts = np.empty(count, dtype=object)

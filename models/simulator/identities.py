@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.simulator.marketplace.counter_rng import bits, uniform
-from models.simulator.traffic import Traffic, is_robot
-from models.simulator.ubi import Searches, hexed
-from models.simulator.unusual_queries import Typed
+from models.simulator.traffic import Traffic, is_bot
+from models.simulator.ubi import SearchTexts, hexed
+from models.simulator.unusual_queries import UnusualQueries
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.object_]
@@ -34,7 +34,7 @@ def ranking(seed: int, texts: Words) -> Ints:
     return np.argsort(uniform(seed, "popularity", marks) * words**1.5, kind="stable")
 
 
-class Cast:
+class Identities:
     """Names for a day's traffic. People keep theirs from day to day, robots and sessions do not.
 
     dialects [S]: the application of each search, by its client (index into `ubi.DIALECTS`); skews [S]: seconds by
@@ -42,25 +42,25 @@ class Cast:
     """
 
     def __init__(
-        self, seed: int, ds: str, traffic: Traffic, texts: Words, asked: Typed, skew_frac: float = 0.0
+        self, seed: int, ds: str, traffic: Traffic, texts: Words, asked: UnusualQueries, skew_frac: float = 0.0
     ) -> None:
         self._seed, self._ds, self._traffic = seed, ds, traffic
         self._texts, self._safe, self._typed = texts, json_safe(texts), asked
         person_names = hexed(bits(seed, "client", traffic.clients))
         robot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
-        self.clients = np.where(is_robot(traffic.kinds), robot_names, person_names)
+        self.clients = np.where(is_bot(traffic.kinds), robot_names, person_names)
         self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(np.int64)
         wrong = uniform(seed, "wrong clock", traffic.clients) < skew_frac
         ahead = MAX_SKEW_S * (2 * uniform(seed, "skew", traffic.clients) - 1)
         self.skews = np.where(wrong, ahead, 0.0)
 
-    def words(self, numbers: Ints) -> Searches:
+    def words(self, numbers: Ints) -> SearchTexts:
         """Return ids, clients, sessions and texts of these searches, safe inside JSON strings."""
         sessions = self._traffic.sessions[numbers]
         names = "s-" + hexed(bits(self._seed, f"session {self._ds}", sessions))
         unsent = uniform(self._seed, f"no session {self._ds}", sessions) < _NO_SESSION_FRAC
         halves = [hexed(bits(self._seed, f"search {half} {self._ds}", numbers)) for half in "ab"]
-        return Searches(
+        return SearchTexts(
             ids=halves[0] + halves[1],
             clients=np.array("c-", dtype=object) + self.clients[numbers],
             sessions=np.where(unsent, "", names).astype(object),

@@ -1,4 +1,4 @@
-"""Who searches: the kinds of shoppers and robots, and how a client's searches lie in a day."""
+"""Who searches: the kinds of shoppers and bots, and how a client's searches lie in a day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# people first, robots from BURST_CLICKS on
+# people first, bots from BURST_CLICKS on
 KINDS = (
     *("person", "keen", "quiet"),
     *("burst_clicks", "burst_silent", "metronome", "crawler", "clicker", "farm", "storm"),
@@ -26,7 +26,7 @@ class Traffic:
     """S searches of C clients.
 
     queries [S]: which query, -1 where any may be drawn; clients, sessions [S]: numbers from 0; seconds [S] since
-    midnight; kinds [S] index KINDS. rates [C]: share of the places shown that a robot clicks at random; targets [C]:
+    midnight; kinds [S] index KINDS. rates [C]: share of the places shown that a bot clicks at random; targets [C]:
     the one item (row) that it clicks wherever it stands, -1: none.
     """
 
@@ -53,8 +53,8 @@ def last_s(day_s: float) -> float:
     return day_s - 1_800
 
 
-def is_robot(kinds: Ints) -> NDArray[np.bool_]:
-    """Return True where the kind is a robot's."""
+def is_bot(kinds: Ints) -> NDArray[np.bool_]:
+    """Return True where the kind is a bot's."""
     return kinds >= BURST_CLICKS
 
 

@@ -1,11 +1,11 @@
-"""A day's searches together: shoppers, robots and a storm of them, and what each one asks for."""
+"""A day's searches together: shoppers, bots and a storm of them, and what each one asks for."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.bots import robots, storm
+from models.simulator.bots import bots, storm
 from models.simulator.shop_engine import Aims
 from models.simulator.shoppers import people
 from models.simulator.traffic import DAY_S, Traffic, joined, last_s, zipf_shares
@@ -14,8 +14,8 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Crowd:
-    """searches of the day, of which bot_frac are robots' (models.simulator.bots says which) and the rest people's; storm
+class TrafficMix:
+    """searches of the day, of which bot_frac are bots' (models.simulator.bots says which) and the rest people's; storm
     searches come on top. zipf: how unequal queries are; day_s: 23, 24 or 25 hours."""
 
     searches: int
@@ -31,17 +31,17 @@ class Crowd:
             raise ValueError(f"{self}: expected bot_frac of 0 to below 1, zipf of 0 or more")
 
 
-def traffic(ranking: Ints, aims: Aims, crowd: Crowd, rng: np.random.Generator) -> Traffic:
+def traffic(ranking: Ints, aims: Aims, mix: TrafficMix, rng: np.random.Generator) -> Traffic:
     """Draw the day in order of time; `ranking` lists the queries, the most popular first."""
-    bots = round(crowd.searches * crowd.bot_frac)
-    last = last_s(crowd.day_s)
-    parts = [people(crowd.searches - bots, crowd.day_s, rng)]
-    if bots:
-        parts += robots(bots, len(ranking), aims, last, rng)
-    if crowd.storm:
-        parts.append(storm(crowd.storm, int(ranking[0]), last, rng))
+    bot_searches = round(mix.searches * mix.bot_frac)
+    last = last_s(mix.day_s)
+    parts = [people(mix.searches - bot_searches, mix.day_s, rng)]
+    if bot_searches:
+        parts += bots(bot_searches, len(ranking), aims, last, rng)
+    if mix.storm:
+        parts.append(storm(mix.storm, int(ranking[0]), last, rng))
     made = joined(parts)
-    drawn = rng.choice(len(ranking), len(made.queries), p=zipf_shares(len(ranking), crowd.zipf))
+    drawn = rng.choice(len(ranking), len(made.queries), p=zipf_shares(len(ranking), mix.zipf))
     queries = np.where(made.queries < 0, ranking[drawn], made.queries)
     order = np.argsort(made.seconds, kind="stable")
     return Traffic(

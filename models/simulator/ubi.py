@@ -52,7 +52,7 @@ _THOUSANDTHS = np.strings.slice(
 
 
 @dataclass(frozen=True)
-class Searches:
+class SearchTexts:
     """S searches in words that are safe inside JSON strings; sessions may be empty: it was not sent."""
 
     ids: Words
@@ -83,7 +83,7 @@ def iso(milliseconds: Ints) -> NDArray[np.bytes_]:
     return made.view("S24")
 
 
-def query_lines(dialect: Dialect, searches: Searches, hits: Words, at: Words) -> Words:
+def query_lines(dialect: Dialect, searches: SearchTexts, hits: Words, at: Words) -> Words:
     """Return one query record per search; hits [S, R]: item ids in rank order, "" past the end."""
     listed = '"' + hits[:, 0] + '"'
     for column in range(1, hits.shape[1]):
@@ -108,7 +108,7 @@ def query_lines(dialect: Dialect, searches: Searches, hits: Words, at: Words) ->
 
 
 def event_lines(
-    dialect: Dialect, searches: Searches, search: Ints, action: Ints, place: Ints, item: Words, at: Words
+    dialect: Dialect, searches: SearchTexts, search: Ints, action: Ints, place: Ints, item: Words, at: Words
 ) -> Words:
     """Return one event record per (search, action, place from 0, item, timestamp)."""
     index = _index(dialect, "ubi_events")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.fake_personal_data import distinct, personal
-from models.simulator.traffic import Traffic, is_robot
+from models.simulator.fake_personal_data import distinct, fake_personal_data
+from models.simulator.traffic import Traffic, is_bot
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -18,7 +18,7 @@ _SYLLABLES = np.array([c + v for c in "bdfgklmnprstwzhj" for v in "aeiou"], dtyp
 
 
 @dataclass(frozen=True)
-class Unusual:
+class UnusualShares:
     """Shares of people's searches with personal data in their text, and with a text that hardly anybody types."""
 
     personal_frac: float = 0.0
@@ -31,11 +31,11 @@ class Unusual:
 
 
 @dataclass(frozen=True)
-class Typed:
+class UnusualQueries:
     """P searches that were typed otherwise than the query they stand for.
 
     rows [P]: the searches, ascending; tails [P]: what was typed behind the query, or, where bare [P], instead of it,
-    safe inside JSON strings; personal [P]: index of invented.KINDS, -1 for rare ones; clients [P]: how many clients
+    safe inside JSON strings; personal [P]: index of fake_personal_data.KINDS, -1 for rare ones; clients [P]: how many clients
     type the same rare text, 0 for personal ones.
     """
 
@@ -58,15 +58,17 @@ class Typed:
         return texts
 
 
-def typed(traffic: Traffic, plan: Unusual, rng: np.random.Generator) -> tuple[Traffic, Typed]:
+def unusual_queries(
+    traffic: Traffic, shares: UnusualShares, rng: np.random.Generator
+) -> tuple[Traffic, UnusualQueries]:
     """Draw which of people's searches have a text of their own, and what it is; who share a rare text share the
     query that it stands for."""
-    people = np.flatnonzero(~is_robot(traffic.kinds))
-    private, rare = (round(frac * len(people)) for frac in (plan.personal_frac, plan.rare_frac))
+    people = np.flatnonzero(~is_bot(traffic.kinds))
+    private, rare = (round(frac * len(people)) for frac in (shares.personal_frac, shares.rare_frac))
     rows = people[:0]  # shuffling all of them is dear
     if private + rare:
         rows = rng.choice(people, min(private + rare, len(people)), replace=False)
-    kinds, texts = personal(private, rng)
+    kinds, texts = fake_personal_data(private, rng)
     groups, words = _rare(len(rows) - private, rng)
     shared, first = rows[private:], np.flatnonzero(np.diff(groups, prepend=-1))
     queries = traffic.queries.copy()
@@ -75,7 +77,7 @@ def typed(traffic: Traffic, plan: Unusual, rng: np.random.Generator) -> tuple[Tr
     clients = np.bincount(pairs[:, 0], minlength=len(first))[groups]
     order = np.argsort(rows)
     of_rare = np.zeros(len(groups), dtype=np.int64)
-    return replace(traffic, queries=queries), Typed(
+    return replace(traffic, queries=queries), UnusualQueries(
         rows=rows[order],
         tails=np.concatenate([texts, words[groups]])[order],
         bare=np.concatenate([rng.random(private) < _BARE_FRAC, of_rare > 0])[order],

@@ -9,7 +9,7 @@ from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
 from models.simulator.marketplace.products import latents as latents_of
 from models.simulator.marketplace.products import lives, shop
 from models.simulator.marketplace.queries import asked, texts
-from models.simulator.marketplace.relevance import Judgements, grade, judge
+from models.simulator.marketplace.relevance import SampledJudgements, grade, judge
 
 _SAMPLE = 32_768  # slots looked at to guess how many items answer a query
 _BROAD = 0.08  # share of too broad queries ("trampki") that are kept all the same
@@ -23,7 +23,7 @@ class Demand:
 
     texts: Words
     wanted: Ints
-    judgements: Judgements
+    judgements: SampledJudgements
 
 
 def demand(seed: int, items: int, day: int, queries: int, relevant_cap: int, partial_cap: int, zeros: int) -> Demand:
@@ -57,11 +57,11 @@ def _candidates(seed: int, items: int, day: int, queries: int, cap: int) -> tupl
     return words[order], wanted[order]
 
 
-def _only(judged: Judgements, queries: Ints) -> Judgements:
+def _only(judged: SampledJudgements, queries: Ints) -> SampledJudgements:
     place = np.full(len(judged.relevant), -1, dtype=np.int64)
     place[queries] = np.arange(len(queries))
     keep = place[judged.queries] >= 0
-    return Judgements(
+    return SampledJudgements(
         place[judged.queries[keep]],
         judged.items[keep],
         judged.grades[keep],
@@ -70,7 +70,9 @@ def _only(judged: Judgements, queries: Ints) -> Judgements:
     )
 
 
-def _with_zeros(seed: int, items: int, day: int, wanted: Ints, judged: Judgements, zeros: int) -> Judgements:
+def _with_zeros(
+    seed: int, items: int, day: int, wanted: Ints, judged: SampledJudgements, zeros: int
+) -> SampledJudgements:
     query = np.repeat(np.arange(len(wanted)), zeros)
     slots = below(seed, "zero", np.arange(len(query)), items)
     alive = lives(seed, slots, np.full(len(slots), day, dtype=np.int64))
@@ -80,4 +82,4 @@ def _with_zeros(seed: int, items: int, day: int, wanted: Ints, judged: Judgement
     offers = np.concatenate([judged.items, pairs[:, 1]])
     grades = np.concatenate([judged.grades, np.zeros(len(pairs), np.int64)])
     order = np.lexsort((offers, queries))
-    return Judgements(queries[order], offers[order], grades[order], judged.exact, judged.relevant)
+    return SampledJudgements(queries[order], offers[order], grades[order], judged.exact, judged.relevant)

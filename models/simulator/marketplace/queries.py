@@ -27,14 +27,14 @@ _ORDERS = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class DrawnQueries:
     """n queries: keys [n] name the draws, wanted [n, COLUMNS] the traits asked for (-1: any will do)."""
 
     keys: Ints
     wanted: Ints
 
 
-def asked(seed: int, numbers: Ints, items: int, day: int, pool: int) -> Asked:
+def asked(seed: int, numbers: Ints, items: int, day: int, pool: int) -> DrawnQueries:
     """Return what the queries of these numbers ask for on a day, among a shop of `items` slots.
 
     pool: intents to draw from; fewer than queries, the first ones asked more often. An intent lives for
@@ -46,7 +46,7 @@ def asked(seed: int, numbers: Ints, items: int, day: int, pool: int) -> Asked:
     intent = intents * 10**6 + began
     slots = below(seed, "intent slot", intent, items)
     target = latents(seed, lives(seed, slots, began))
-    return Asked(numbers * 10**6 + began, _cared_for(seed, intent, target))
+    return DrawnQueries(numbers * 10**6 + began, _cared_for(seed, intent, target))
 
 
 def _cared_for(seed: int, intent: Ints, target: Ints) -> Ints:
@@ -71,7 +71,7 @@ def _cared_for(seed: int, intent: Ints, target: Ints) -> Ints:
     return wanted
 
 
-def texts(seed: int, query: Asked) -> Words:
+def texts(seed: int, query: DrawnQueries) -> Words:
     """Return what is typed [n]: lower case save for 6 %, every third without diacritics, every eighth with a slip."""
     parts = _parts(seed, query)
     order = below(seed, "query order", query.keys, len(_ORDERS))
@@ -90,7 +90,7 @@ def texts(seed: int, query: Asked) -> Words:
     return words
 
 
-def _parts(seed: int, query: Asked) -> dict[str, Words]:
+def _parts(seed: int, query: DrawnQueries) -> dict[str, Words]:
     words = vocabulary()
     keys, wanted = query.keys, query.wanted
     form = _form(uniform(seed, "form", keys), COLLOQUIAL + below(seed, "query synonym", keys, 6))

@@ -24,7 +24,7 @@ _AT_ONCE = 128  # queries graded together: bounds the block of queries x items
 
 
 @dataclass(frozen=True)
-class Judgements:
+class SampledJudgements:
     """Judged pairs in order of (query, item), and what the sample stands for.
 
     queries [n] index the asked; items [n] are `Lives.offer` numbers; grades [n].
@@ -53,7 +53,7 @@ def grade(wanted: Ints, latent: Ints) -> NDArray[np.int8]:
 
 def judge(
     seed: int, wanted: Ints, shop: Iterable[tuple[Lives, Ints]], relevant_cap: int, partial_cap: int
-) -> Judgements:
+) -> SampledJudgements:
     """Grade every item of the shop's chunks against every query, and keep a seeded sample.
 
     Per query at most relevant_cap items of grade 2 or 3 and partial_cap of grade 1 are kept: those whose
@@ -79,7 +79,7 @@ def judge(
         kept = [_first(parts, cap) for parts, cap in zip(found, caps, strict=True)]
     every = _Drawn.joined(kept)
     order = np.lexsort((every.item, every.query))
-    return Judgements(every.query[order], every.item[order], every.grade[order], totals[0], totals[1])
+    return SampledJudgements(every.query[order], every.item[order], every.grade[order], totals[0], totals[1])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import numpy as np
 from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
 from models.simulator.marketplace.products import COLUMNS, Lives
 from models.simulator.marketplace.spelling import plain
-from models.simulator.marketplace.traits_more import SHOUTS, TAILS
+from models.simulator.marketplace.traits import SHOUTS, TAILS
 from models.simulator.marketplace.vocabulary import CANONICAL, COLLOQUIAL, TRAITS, vocabulary
 
 _ORDERS = (

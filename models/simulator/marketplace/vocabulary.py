@@ -6,15 +6,13 @@ from functools import cache
 
 import numpy as np
 
-from models.simulator.marketplace import traits, traits_more
+from models.simulator.marketplace import traits
 from models.simulator.marketplace.counter_rng import Floats, Ints, Words
-from models.simulator.marketplace.item_types import WEAR
+from models.simulator.marketplace.item_types import ITEM_TYPES
 from models.simulator.marketplace.polish import GENDERS, agree, masculine
-from models.simulator.marketplace.types_home import HOME
-from models.simulator.marketplace.types_tech import TECH
 
 TRAITS = ("brand", "theme", "colour", "material", "size", "audience", "feature")
-CANONICAL, OTHER_NUMBER, GENITIVE, COLLOQUIAL = 0, 1, 2, 3  # columns of Types.names
+CANONICAL, OTHER_NUMBER, GENITIVE, COLLOQUIAL = 0, 1, 2, 3  # columns of ItemTypes.names
 _AGREEING = ("colour", "material", "audience", "feature")  # a brand keeps its ending
 _NAMES = 3 + 6  # six places divide evenly among 1, 2 or 3 colloquial names
 _SHARES = {"brand": 0.92, "colour": 1.0, "material": 0.85, "size": 0.9, "feature": 0.7}
@@ -37,7 +35,7 @@ class Trait:
 
 
 @dataclass(frozen=True)
-class Types:
+class ItemTypes:
     """The T item types. names, capitals [T, 9]: canonical, other number, genitive, six colloquial.
 
     genders [T, 9] index GENDERS; categories [T]: "Obuwie > Sportowe > Trampki"; kinds [T] index the trait tables.
@@ -54,7 +52,7 @@ class Types:
 class Vocabulary:
     """Everything that the shop can say. prices [kinds, 2]: zloty from and to; model_share [kinds]."""
 
-    types: Types
+    types: ItemTypes
     traits: Mapping[str, Trait]
     prices: Floats
     model_share: Floats
@@ -104,15 +102,15 @@ def _values() -> dict[str, dict[str, list[str]]]:
     def listed(text: str) -> dict[str, list[str]]:
         return {row[0]: row[1].split(", ") for row in _rows(text)}
 
-    materials = merged(traits_more.MATERIALS)
+    materials = merged(traits.MATERIALS)
     return {
         "brand": merged(traits.BRANDS),
         "theme": listed(traits.THEMES),
         "colour": listed(traits.COLOURS),
         "material": {title: [masculine(word) for word in typed] for title, typed in materials.items()},
-        "size": merged(traits_more.SIZES),
-        "audience": listed(traits_more.AUDIENCES),
-        "feature": merged(traits_more.FEATURES),
+        "size": merged(traits.SIZES),
+        "audience": listed(traits.AUDIENCES),
+        "feature": merged(traits.FEATURES),
     }
 
 
@@ -120,15 +118,15 @@ def _groups(kinds: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:
     """Return for each trait, per kind, the values it can have; an empty list where it has none."""
     colours = [row[0] for row in _rows(traits.COLOURS)]
     palettes = {row[0]: row[1].split(", ") for row in _rows(traits.PALETTES)} | {"all": colours, "": []}
-    brands, materials = _keyed(traits.BRANDS), _keyed(traits_more.MATERIALS)
-    sizes, features = _keyed(traits_more.SIZES), _keyed(traits_more.FEATURES)
+    brands, materials = _keyed(traits.BRANDS), _keyed(traits.MATERIALS)
+    sizes, features = _keyed(traits.SIZES), _keyed(traits.FEATURES)
     return {
         "brand": [list(brands[kind[0]]) for kind in kinds],
         "theme": [[row[0] for row in _rows(traits.THEMES)] for _ in kinds],
         "colour": [palettes[kind[2]] for kind in kinds],
         "material": [list(materials.get(kind[3], {})) for kind in kinds],
         "size": [list(sizes.get(kind[4], {})) for kind in kinds],
-        "audience": [[row[0] for row in _rows(traits_more.AUDIENCES)] for _ in kinds],
+        "audience": [[row[0] for row in _rows(traits.AUDIENCES)] for _ in kinds],
         "feature": [list(features[kind[8]]) for kind in kinds],
     }
 
@@ -151,13 +149,13 @@ def _trait(values: Mapping[str, list[str]], groups: list[list[str]], share: Floa
     return Trait(titles, typed, choices, counts, np.where(counts > 0, share, 0.0))
 
 
-def _types(kinds: list[str]) -> Types:
+def _types(kinds: list[str]) -> ItemTypes:
     names: list[list[str]] = []
     genders: list[list[int]] = []
     categories: list[str] = []
     kind_of: list[int] = []
     path, kind = "", 0
-    for row in _rows(WEAR + TECH + HOME):
+    for row in _rows(ITEM_TYPES):
         if row[0].startswith("["):
             path, kind = row[0][1:], kinds.index(row[1][:-1])
         elif row[0]:
@@ -170,7 +168,7 @@ def _types(kinds: list[str]) -> Types:
             kind_of.append(kind)
     words = np.array(names, dtype=object)
     capitals = np.array([[_capital(word) for word in row] for row in names], dtype=object)
-    return Types(words, capitals, np.array(genders), np.array(categories, dtype=object), np.array(kind_of))
+    return ItemTypes(words, capitals, np.array(genders), np.array(categories, dtype=object), np.array(kind_of))
 
 
 def _capital(word: str) -> str:

@@ -27,7 +27,7 @@ def simulated(ds: str = DS, **settings: object) -> tuple[Pinned, Pinned]:
         **settings,  # type: ignore[arg-type]
     )
     simulate.main(args)
-    return pin(args.log), pin(args.truth)
+    return pin(args.log), pin(args.simulated_truth)
 
 
 def truths(truth: Pinned) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:

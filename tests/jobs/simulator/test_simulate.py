@@ -16,7 +16,7 @@ from jobs.lake.read import Pinned, pin, read_table
 from jobs.simulator import marketplace
 from models.simulator.fake_personal_data import KINDS as PERSONAL
 from models.simulator.identities import ranking
-from models.simulator.traffic import KINDS, is_robot
+from models.simulator.traffic import KINDS, is_bot
 from tests.jobs.simulator.simulated import APPLICATIONS, DS, records, simulated, truths
 
 RATES = {"searches": 1500, "duplicate_frac": 0.03, "late_frac": 0.02, "malformed_frac": 0.01}
@@ -82,7 +82,7 @@ def test_the_truth_knows_whose_each_event_is() -> None:
     events, searches, counts = truths(truth)
     assert searches["is_bot"].sum() == counts["bot_searches"] == 2400 + 300
     assert len(searches) == counts["searches"] == 6300
-    robots = [kind for kind in KINDS if is_robot(KINDS.index(kind))]  # type: ignore[arg-type]
+    robots = [kind for kind in KINDS if is_bot(KINDS.index(kind))]  # type: ignore[arg-type]
     assert (searches["is_bot"] == searches["kind"].isin(robots)).all()
     found = searches["kind"].value_counts()
     assert {kind: counts[f"{kind}_searches"] for kind in KINDS} == found.to_dict()
@@ -133,7 +133,7 @@ def test_clicks_of_people_follow_the_propensities(lake: Path) -> None:
         for kind, grade in (("best", 3.0), ("half", 2.0), ("none", 0.0))
     ]
     labelled(rows, {key: f"but {key[5:]} {key[:4]}" for _, key, _, _ in rows})
-    _, truth = a_day(searches=20_000, results=8, eta=0.8, noise=0.1, bot_frac=0.3)
+    _, truth = a_day(searches=20_000, results=8, eta=0.8, click_noise=0.1, bot_frac=0.3)
     events, searches, _ = truths(truth)
     propensities = json.loads(truth.path("propensities.json").read_text())
     places = np.arange(1, 9)
@@ -256,7 +256,7 @@ def test_labels_of_another_shop_are_refused(lake: Path) -> None:
         {"searches": 0},
         {"bot_frac": 1.0},
         {"eta": -1.0},
-        {"noise": 2.0},
+        {"click_noise": 2.0},
         {"late_frac": 0.9},
         {"zipf": float("nan")},
         {"personal_frac": 1.1},

@@ -1,4 +1,4 @@
-"""The robots of a day, each kind by what gives it away."""
+"""The bots of a day, each kind by what gives it away."""
 
 import numpy as np
 import pytest
@@ -14,15 +14,15 @@ from models.simulator.traffic import (
     METRONOME,
     STORM,
     Traffic,
-    is_robot,
+    is_bot,
 )
-from tests.models.simulator.crowd import AIMS, a_day
+from tests.models.simulator.small_traffic import AIMS, a_day
 
 MADE = a_day(bot_frac=0.2, storm=3000)
 
 
-def robots(kind: int, made: Traffic = MADE) -> list[np.ndarray]:
-    """The searches (rows, in order of time) of each robot of a kind."""
+def bots(kind: int, made: Traffic = MADE) -> list[np.ndarray]:
+    """The searches (rows, in order of time) of each bot of a kind."""
     mine = made.kinds == kind
     return [np.flatnonzero(made.clients == one) for one in np.unique(made.clients[mine])]
 
@@ -32,7 +32,7 @@ def test_bot_frac_is_divided_among_the_kinds() -> None:
     counts = {kind: int((MADE.kinds == kind).sum()) for kind in range(len(KINDS))}
     assert counts == {**counts, **{kind: 12_000 * share for kind, share in SHARES.items()}}
     assert counts[STORM] == 3000
-    assert is_robot(MADE.kinds).sum() == 15_000
+    assert is_bot(MADE.kinds).sum() == 15_000
     assert len(MADE.queries) == 63_000
 
 
@@ -45,7 +45,7 @@ def test_nobody_is_two() -> None:
 
 @pytest.mark.parametrize(("kind", "rate"), [(BURST_CLICKS, 1.0), (BURST_SILENT, 0.0)])
 def test_bursts_are_a_second_apart(kind: int, rate: float) -> None:
-    for rows in robots(kind):
+    for rows in bots(kind):
         gaps = np.diff(MADE.seconds[rows])
         assert 0.6 <= gaps.min() <= gaps.max() <= 1.4
         assert len(rows) == 200
@@ -53,7 +53,7 @@ def test_bursts_are_a_second_apart(kind: int, rate: float) -> None:
 
 
 def test_a_metronome_s_gaps_are_equal_within_two_percent_for_hours() -> None:
-    found = robots(METRONOME)
+    found = bots(METRONOME)
     assert len(found) > 5
     for rows in found:
         gaps = np.diff(MADE.seconds[rows])
@@ -66,7 +66,7 @@ def test_a_metronome_s_gaps_are_equal_within_two_percent_for_hours() -> None:
 
 
 def test_a_crawler_asks_for_everything_once() -> None:
-    for rows in robots(CRAWLER):
+    for rows in bots(CRAWLER):
         assert len(rows) > 200
         assert len(set(MADE.queries[rows])) == len(rows)
         gaps = np.diff(MADE.seconds[rows])
@@ -76,7 +76,7 @@ def test_a_crawler_asks_for_everything_once() -> None:
 
 
 def test_a_clicker_searches_as_people_do_and_clicks_most() -> None:
-    for rows in robots(CLICKER):
+    for rows in bots(CLICKER):
         gaps = np.diff(MADE.seconds[rows])
         assert gaps.std() > np.median(gaps)
         assert 10 < np.median(gaps) < 300
@@ -86,7 +86,7 @@ def test_a_clicker_searches_as_people_do_and_clicks_most() -> None:
 def test_a_farm_is_a_few_clients_with_one_item() -> None:
     leads = set(zip(AIMS.items.tolist(), AIMS.queries.tolist(), strict=True))
     clients_of: dict[int, set[int]] = {}
-    for rows in robots(FARM):
+    for rows in bots(FARM):
         client = MADE.clients[rows[0]]
         target = int(MADE.targets[client])
         clients_of.setdefault(target, set()).add(client)
@@ -95,7 +95,7 @@ def test_a_farm_is_a_few_clients_with_one_item() -> None:
         lengths = np.unique(MADE.sessions[rows], return_counts=True)[1]
         assert lengths.max() <= 6
         assert len(lengths) > 1
-    sessions = [len(np.unique(MADE.sessions[rows])) for rows in robots(FARM)]
+    sessions = [len(np.unique(MADE.sessions[rows])) for rows in bots(FARM)]
     assert 3 < np.mean(sessions) < 6
     assert {len(clients) for clients in clients_of.values()} == {2, 3, 4}
     others = np.setdiff1d(MADE.clients, MADE.clients[MADE.kinds == FARM])
@@ -112,7 +112,7 @@ def test_small_farms_have_two_clients_where_they_can(searches: int) -> None:
 
 
 def test_a_storm_is_three_clients_and_the_head_query_within_an_hour() -> None:
-    found = robots(STORM)
+    found = bots(STORM)
     assert [len(rows) for rows in found] == [1000] * 3
     rows = np.concatenate(found)
     assert set(MADE.queries[rows]) == {0}

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from models.simulator.fake_personal_data import KINDS, distinct, luhn, personal
+from models.simulator.fake_personal_data import KINDS, distinct, fake_personal_data, luhn
 
 EXAMPLES = ("example.pl", "example.com", "example.org", ".example")
 COUNT = 20_000
@@ -14,7 +14,7 @@ COUNT = 20_000
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, list[str]]:
-    kinds, made = personal(COUNT, np.random.default_rng(5))
+    kinds, made = fake_personal_data(COUNT, np.random.default_rng(5))
     return {kind: made[kinds == number].tolist() for number, kind in enumerate(KINDS)}
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from models.simulator.lexical import lexical
 from models.simulator.shop_engine import LUCKY_FRAC, Pool, pool, result_lists
-from models.simulator.shop_lexical import lexical
 from models.sparse.bm25 import build_sparse
 
 TITLES = ["trampki czarne nike", "trampki białe", "sandały czarne", "kubek pikachu", "kubek", "laptop"] * 5

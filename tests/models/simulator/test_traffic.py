@@ -3,23 +3,23 @@
 import numpy as np
 import pytest
 
-from models.simulator.identities import MAX_SKEW_S, Cast, ranking
-from models.simulator.traffic import KEEN, PERSON, QUIET, Visits, is_robot, running, visits, within
-from models.simulator.traffic_mix import Crowd, traffic
-from models.simulator.unusual_queries import Unusual, typed
-from tests.models.simulator.crowd import AIMS, QUERIES, a_day
+from models.simulator.identities import MAX_SKEW_S, Identities, ranking
+from models.simulator.traffic import KEEN, PERSON, QUIET, Visits, is_bot, running, visits, within
+from models.simulator.traffic_mix import TrafficMix, traffic
+from models.simulator.unusual_queries import UnusualShares, unusual_queries
+from tests.models.simulator.small_traffic import AIMS, QUERIES, a_day
 
 
 def test_queries_repeat_by_zipf() -> None:
     made = a_day()
-    counts = np.bincount(made.queries[~is_robot(made.kinds)], minlength=QUERIES)
+    counts = np.bincount(made.queries[~is_bot(made.kinds)], minlength=QUERIES)
     ranks = np.arange(1, 301)
     slope = np.polyfit(np.log(ranks), np.log(counts[:300]), 1)[0]
     assert slope == pytest.approx(-0.9, abs=0.05)
 
 
 def test_the_ranking_decides_which_query_is_popular() -> None:
-    crowd = Crowd(3000, 0.0, 2.0)
+    crowd = TrafficMix(3000, 0.0, 2.0)
     made = traffic(np.array([5, 0, 3]), AIMS, crowd, np.random.default_rng(3))
     counts = np.bincount(made.queries, minlength=6)
     assert counts[5] > counts[0] > counts[3] > 0
@@ -72,14 +72,14 @@ def test_clients_keep_their_habits_from_day_to_day() -> None:
 def test_small_days_have_their_searches_too(searches: int, bot_frac: float) -> None:
     made = a_day(searches, bot_frac)
     assert len(made.queries) == searches
-    assert is_robot(made.kinds).sum() == round(searches * bot_frac)
+    assert is_bot(made.kinds).sum() == round(searches * bot_frac)
     assert made.queries.min() >= 0
 
 
 @pytest.mark.parametrize("settings", [{"searches": 0}, {"bot_frac": 1.0}, {"zipf": -1.0}, {"storm": -1}])
 def test_a_crowd_that_cannot_be_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Crowd(**{"searches": 10} | settings)  # type: ignore[arg-type]
+        TrafficMix(**{"searches": 10} | settings)  # type: ignore[arg-type]
 
 
 def test_steps_are_summed_within_a_group() -> None:
@@ -105,14 +105,14 @@ def test_popularity_is_the_querys_own_and_short_ones_lead() -> None:
     assert np.mean(order[:100] % 2) > 0.6
 
 
-def cast(ds: str, skew_frac: float = 0.0) -> Cast:
-    made, asked = typed(a_day(20_000), Unusual(), np.random.default_rng(1))
-    return Cast(7, ds, made, np.array(['cudzysłów "x"'] * QUERIES, dtype=object), asked, skew_frac)
+def cast(ds: str, skew_frac: float = 0.0) -> Identities:
+    made, asked = unusual_queries(a_day(20_000), UnusualShares(), np.random.default_rng(1))
+    return Identities(7, ds, made, np.array(['cudzysłów "x"'] * QUERIES, dtype=object), asked, skew_frac)
 
 
 def test_people_keep_their_names_robots_do_not() -> None:
     one, other = cast("2026-01-30"), cast("2026-01-31")
-    person = ~is_robot(a_day(20_000).kinds)
+    person = ~is_bot(a_day(20_000).kinds)
     assert (one.clients == other.clients)[person].all()
     assert not (one.clients == other.clients)[~person].any()
     rows = np.arange(4000, 6000)

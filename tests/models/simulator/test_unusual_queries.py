@@ -5,14 +5,14 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from models.simulator.traffic import is_robot
-from models.simulator.unusual_queries import RARE_CLIENTS, Unusual, typed
-from tests.models.simulator.crowd import QUERIES, a_day
+from models.simulator.traffic import is_bot
+from models.simulator.unusual_queries import RARE_CLIENTS, UnusualShares, unusual_queries
+from tests.models.simulator.small_traffic import QUERIES, a_day
 
 TEXTS = np.array([f"but numer {number}" for number in range(QUERIES)], dtype=object)
 TRAFFIC = a_day(20_000, 0.1)
-PEOPLE = ~is_robot(TRAFFIC.kinds)
-MADE, ASKED = typed(TRAFFIC, Unusual(0.05, 0.1), np.random.default_rng(1))
+PEOPLE = ~is_bot(TRAFFIC.kinds)
+MADE, ASKED = unusual_queries(TRAFFIC, UnusualShares(0.05, 0.1), np.random.default_rng(1))
 SAID = ASKED.texts(np.arange(20_000), TEXTS[MADE.queries])
 
 
@@ -59,15 +59,15 @@ def test_a_chunk_s_texts_are_those_of_the_day() -> None:
 
 
 def test_words_of_two_days_are_not_the_same() -> None:
-    _, other = typed(TRAFFIC, Unusual(0.0, 0.1), np.random.default_rng(2))
+    _, other = unusual_queries(TRAFFIC, UnusualShares(0.0, 0.1), np.random.default_rng(2))
     assert not set(other.tails) & set(ASKED.tails)
 
 
 def test_nothing_is_planted_unless_asked_for() -> None:
-    made, asked = typed(TRAFFIC, Unusual(), np.random.default_rng(1))
+    made, asked = unusual_queries(TRAFFIC, UnusualShares(), np.random.default_rng(1))
     assert not len(asked.rows)
     assert (made.queries == TRAFFIC.queries).all()
-    assert len(typed(TRAFFIC, Unusual(0.5, 0.5), np.random.default_rng(1))[1].rows) == PEOPLE.sum()
+    assert len(unusual_queries(TRAFFIC, UnusualShares(0.5, 0.5), np.random.default_rng(1))[1].rows) == PEOPLE.sum()
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_nothing_is_planted_unless_asked_for() -> None:
 )
 def test_shares_out_of_range_are_refused(personal: float, rare: float) -> None:
     with pytest.raises(ValueError, match="expected shares"):
-        Unusual(personal, rare)
+        UnusualShares(personal, rare)

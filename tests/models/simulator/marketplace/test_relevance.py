@@ -5,7 +5,7 @@ import pytest
 
 from models.simulator.marketplace.products import COLUMNS, shop
 from models.simulator.marketplace.queries import asked
-from models.simulator.marketplace.relevance import RELEVANT, Judgements, grade, judge
+from models.simulator.marketplace.relevance import RELEVANT, SampledJudgements, grade, judge
 
 DAY = 739_647
 
@@ -44,7 +44,7 @@ def test_grades_by_hand(wish: np.ndarray, relevance: int) -> None:
     assert grade(wish, SHOE) == relevance
 
 
-def everything(relevant_cap: int, partial_cap: int, chunk: int) -> tuple[Judgements, np.ndarray]:
+def everything(relevant_cap: int, partial_cap: int, chunk: int) -> tuple[SampledJudgements, np.ndarray]:
     wanted = asked(7, np.arange(150), 3000, DAY, pool=60).wanted
     slots = np.arange(3000)
     parts = [shop(7, slots[i : i + chunk], DAY) for i in range(0, 3000, chunk)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.simulator.shop_engine import Aims
 from models.simulator.traffic import Traffic
-from models.simulator.traffic_mix import Crowd, traffic
+from models.simulator.traffic_mix import TrafficMix, traffic
 
 QUERIES, ITEMS = 2000, 500
 AIMS = Aims(
@@ -15,5 +15,5 @@ AIMS = Aims(
 
 
 def a_day(searches: int = 60_000, bot_frac: float = 0.02, seed: int = 3, **settings: float) -> Traffic:
-    crowd = Crowd(searches, bot_frac, **settings)  # type: ignore[arg-type]
+    crowd = TrafficMix(searches, bot_frac, **settings)  # type: ignore[arg-type]
     return traffic(np.arange(QUERIES), AIMS, crowd, np.random.default_rng(seed))
