@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from models.privacy import words
+from models.privacy import polish_words as words
 
 Span = tuple[int, int, str]  # start, end, kind
 SEPARATORS = r"[ \-./()‐–—−]"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from models.privacy.addresses import LONGEST_NAME, codes, streets
 from models.privacy.context import SEPARATORS, Span
 from models.privacy.emails import TOPS, mails
 from models.privacy.numbers import numbers, with_country
-from models.privacy.words import FOLD
+from models.privacy.polish_addresses import LONGEST_NAME, codes, streets
+from models.privacy.polish_words import FOLD
 
 KINDS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(KINDS)})>")
@@ -55,7 +55,7 @@ SUSPECT = "|".join(
         f"[@{_HIDDEN}]",
         rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}",
         rf"(?:^|{_NO_WORD}){_STREET}[.: ][^0-9]{{0,{LONGEST_NAME + 4}}}[0-9]",
-        r"[0-9]{2} ?- ?[0-9]{3}(?:[, ]|$)",
+        r"[0-9]{2} ?- ?[0-9]{3}(?:[^0-9A-Za-zÀ-ž-]|$)",
         rf"(?:{_any_case('stra')}(?:{_any_case('ss')}|[ßẞ])[Ee]|{_any_case('str')}\.|{_any_case('gasse')}) ?[0-9]",
         rf"[(\[{{<] ?{_one_of('at malpa a')} ?[)\]}}>]",
         rf" {_one_of('at malpa')} [^ .,()\[{{]+(?:\.| ?[(\[{{]| {_one_of('dot kropka')} |[ ,]{_TOPS})",

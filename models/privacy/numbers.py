@@ -13,10 +13,18 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from models.privacy import checksums as schemes
-from models.privacy import phones, words
+import stdnum.ean
+import stdnum.iban
+import stdnum.luhn
+import stdnum.pl.nip
+import stdnum.pl.pesel
+from stdnum import numdb
+
+from models.privacy import phones
+from models.privacy import polish_words as words
 from models.privacy.context import SEPARATORS, Around, Span
 
+_COUNTRIES = numdb.get("iban")
 Groups = list[tuple[int, int]]  # start and end of digits that stand together
 Sizes = tuple[int, ...]
 
@@ -31,15 +39,38 @@ _NINE_DIGITS = re.compile(rf"[0-9](?:{SEPARATORS}*[0-9]){{8}}")
 MOST_DIGITS = 26  # of an account
 SHORT = 4  # figures of a size or a year that may stand before a phone number
 TWO_ARTICLES = (13, 13)
+CARD_SIZES = {(13,), (14,), (15,), (16,), (18,), (19,), (4, 4, 4, 4), (8, 8), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3)}
+CARD_NUMBER = re.compile(
+    r"4[0-9]{12}|4[0-9]{15}|4[0-9]{18}|(?=[0-9]{16}$)(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)[0-9]+|3[47][0-9]{13}"
+    r"|3(?:0[0-5]|[68][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12}|(?=[0-9]{16,19}$)6(?:011|5|4[4-9])[0-9]+|62[0-9]{14,17}"
+    r"|(?:50|5[6-8]|6304|6390|67)[0-9]{14,17}"
+)
 LENGTHS = {11, *range(13, 20)}  # digits of a PESEL or a card
 OF_PESEL = {(11,), (6, 5)}
 OF_COMPANY = {(3, 3, 2, 2), (3, 2, 2, 3)}
 
 
+def nip(digits: str) -> bool:
+    """Whether ten digits are a NIP, the Polish tax number."""
+    return digits[0] != "0" and stdnum.pl.nip.is_valid(digits)
+
+
+def pesel(digits: str) -> bool:
+    """Whether eleven digits are a PESEL, the Polish personal number, of a birthday from 1900 to 2099."""
+    return digits[2] < "4" and stdnum.pl.pesel.is_valid(digits)
+
+
+def account_chars(country: str) -> int:
+    """Characters of an IBAN of a country (`pl`: 28), 0 without one; from the structure of its account, `8!n16!n`."""
+    ((_, entry), *_) = _COUNTRIES.info(country.upper())
+    sizes = re.findall(r"[0-9]+", entry.get("bban", ""))
+    return 4 + sum(map(int, sizes)) if sizes else 0
+
+
 def with_country(text: str) -> Iterator[Span]:
     """IBANs, and NIPs with their country before them."""
     for head in _ACCOUNT_HEAD.finditer(text):
-        wanted, end, found = schemes.ACCOUNT.get(head[1], 0), head.start(), ""
+        wanted, end, found = account_chars(head[1]), head.start(), ""
         while len(found) < wanted and end < len(text):
             if text[end].isascii() and text[end].isalnum():
                 found += text[end]
@@ -49,10 +80,10 @@ def with_country(text: str) -> Iterator[Span]:
         whole = len(found) == wanted > 0 and not text[end : end + 1].isalnum()
         # words behind a short number are no account: a bank's code has four letters
         whole &= 5 * sum(char.isdigit() for char in found) >= 3 * wanted
-        if whole and _NINE_DIGITS.search(text, head.start(), end) and schemes.iban(found):
+        if whole and _NINE_DIGITS.search(text, head.start(), end) and stdnum.iban.is_valid(found):
             yield head.start(), end, "iban"
     for found_nip in _NIP_WITH_COUNTRY.finditer(text):
-        if schemes.nip("".join(_DIGITS.findall(found_nip[0]))):
+        if nip("".join(_DIGITS.findall(found_nip[0]))):
             yield *found_nip.span(), "nip"
 
 
@@ -90,7 +121,7 @@ def _checked(text: str, groups: Groups) -> tuple[int, str]:
         digits, sizes = digits + text[start:end], (*sizes, end - start)
         if len(digits) > MOST_DIGITS:
             break
-        if len(digits) == MOST_DIGITS and sizes != TWO_ARTICLES and schemes.iban("pl" + digits):
+        if len(digits) == MOST_DIGITS and sizes != TWO_ARTICLES and stdnum.iban.is_valid("pl" + digits):
             return taken, "iban"
         if len(digits) in LENGTHS:
             kind = _scheme(digits, sizes, Around(text, groups[0][0], end))
@@ -103,19 +134,19 @@ def _scheme(digits: str, sizes: Sizes, around: Around) -> str:
     """`pesel`, `card` or ``: grouped as usual, or in any way behind the word for it."""
     if len(digits) == 11:
         said = "pesel" in around.text and "pesel" in around.before
-        return "pesel" if said or (sizes in OF_PESEL and schemes.pesel(digits)) else ""
+        return "pesel" if said or (sizes in OF_PESEL and pesel(digits)) else ""
     return "card" if _is_card(digits, sizes, around) else ""
 
 
 def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
-    if not (schemes.CARD_NUMBER.fullmatch(digits) and schemes.luhn(digits)):
+    if not (CARD_NUMBER.fullmatch(digits) and stdnum.luhn.is_valid(digits)):
         return False
     if around.names(words.CARD):
         return True
-    if sizes not in schemes.CARD_SIZES:
+    if sizes not in CARD_SIZES:
         return False
     # 13 digits are an article's number where its check holds; round groups are sizes
-    is_article = sizes == (13,) and schemes.ean(digits)
+    is_article = sizes == (13,) and stdnum.ean.is_valid(digits)
     return not is_article and not (len(sizes) > 1 and _all_round(digits, sizes))
 
 
@@ -185,7 +216,7 @@ def _kind(text: str, first: int, groups: Groups) -> tuple[str, int]:
 def _is_nip(text: str, digits: str, sizes: Sizes, groups: Groups, around: Around) -> bool:
     if "nip" in around.before:
         return True
-    if not schemes.nip(digits):
+    if not nip(digits):
         return False
     if around.names(words.COMPANY):
         return True

@@ -10,10 +10,36 @@ digits in one block beside product words stay: there a part number is the likeli
 
 from __future__ import annotations
 
-from models.privacy import checksums as schemes
+import stdnum.ean
+from phonenumbers import PhoneNumber, PhoneNumberType, number_type
+
 from models.privacy.context import Around
 
 Sizes = tuple[int, ...]
+MOBILE, LANDLINE = PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE
+ABROAD = (
+    "420",
+    "421",
+    "370",
+    "371",
+    "372",
+    "375",
+    "380",
+    "353",
+    "49",
+    "44",
+    "43",
+    "33",
+    "39",
+    "31",
+    "32",
+    "34",
+    "45",
+    "46",
+    "47",
+    "41",
+    "36",
+)
 
 BY_MOBILE = {(3, 3, 3), (3, 2, 2, 2), (3, 6)}
 BY_AREA = {(2, 3, 2, 2)}
@@ -47,16 +73,21 @@ def _taken(sizes: Sizes, wanted: int) -> int:
     return 0
 
 
+def _kind(digits: str) -> int:
+    """MOBILE, LANDLINE, or another kind of number in the Polish numbering plan."""
+    return number_type(PhoneNumber(country_code=48, national_number=int(digits)))
+
+
 def _in_use(digits: str) -> bool:
-    return digits[:2] in schemes.MOBILE or digits[:2] in schemes.LANDLINE
+    return _kind(digits) in (MOBILE, LANDLINE)
 
 
 def _is_abroad(digits: str, sizes: Sizes, around: Around) -> bool:
     """An international number dialled with 00."""
-    if not (digits.startswith("00") and digits[2:].startswith(schemes.ABROAD)):
+    if not (digits.startswith("00") and digits[2:].startswith(ABROAD)):
         return False
     # in one block they may be an article's number, padded
-    is_article = len(digits) == 13 and len(sizes) == 1 and schemes.ean(digits)
+    is_article = len(digits) == 13 and len(sizes) == 1 and stdnum.ean.is_valid(digits)
     return 11 <= len(digits) <= LONGEST and (around.called or not (is_article or around.coded))
 
 
@@ -65,10 +96,10 @@ def _is_national(digits: str, sizes: Sizes, around: Around) -> bool:
         return True
     if around.coded:
         return False
-    if len(digits) == 10 and digits[0] == "0" and digits[1:3] in schemes.LANDLINE:
-        return sizes in BY_TRUNK and not around.measured
+    if len(digits) == 10 and digits[0] == "0" and sizes in BY_TRUNK and _kind(digits[1:]) == LANDLINE:
+        return not around.measured
     bare = digits[2:] if len(digits) == 11 and digits.startswith("48") else digits
-    if len(bare) == 9 and _in_use(bare) and around.alone and not around.measured:
+    if len(bare) == 9 and around.alone and not around.measured and _in_use(bare):
         return True
     return is_plain(digits, sizes, around)
 
@@ -97,7 +128,7 @@ def _customary(digits: str, sizes: Sizes, bracketed: bool = False) -> bool:
     if len(digits) != 9:
         return False
     if bracketed:
-        return digits[:2] in schemes.LANDLINE
-    if digits[:2] in schemes.MOBILE and sizes in BY_MOBILE:
-        return True
-    return digits[:2] in schemes.LANDLINE and sizes in BY_AREA
+        return _kind(digits) == LANDLINE
+    if sizes in BY_MOBILE:
+        return _kind(digits) == MOBILE
+    return sizes in BY_AREA and _kind(digits) == LANDLINE

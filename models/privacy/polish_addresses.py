@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from models.privacy import words
+from models.privacy import polish_words as words
 from models.privacy.context import NEAR, Span
 
 LONGEST_NAME = 80  # characters of a street's name
