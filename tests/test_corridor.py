@@ -1,4 +1,4 @@
-"""The whole house once, small: from a made-up shop to a served index; then jobs are killed and run again."""
+"""The corridor once, small, by jobs/local/nightly.sh; then commands are killed and run again."""
 
 from __future__ import annotations
 
@@ -19,20 +19,14 @@ from jobs.platform.tracking import client
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = "ds=2026-01-31"
-TABLES = f"--pairs pairs/{DAY} --queries queries/{DAY} --items items/{DAY}"
-TRAIN = f"towers {TABLES} --preset small --epochs 2 --batch_size 128 --lr 0.01 --checkpoint_s 0"
-FRONT = [
-    f"marketplace --catalogue catalogue/{DAY} --labels labels/{DAY} --items 600 --queries 300",
-    f"simulate --labels labels/{DAY} --catalogue catalogue/{DAY} --log log/{DAY} --simulated_truth simulated_truth/{DAY} --searches 1500",
-    f"items --catalogue catalogue/{DAY} --items items/{DAY}",
-    f"impressions --log log/{DAY} --impressions impressions/{DAY} --min_searchers 2",
-    f"click_counts --impressions impressions/{DAY} --late_impressions late_impressions/{DAY} --items items/{DAY} --click_counts click_counts/{DAY} --query_counts query_counts/{DAY}",
-    f"propensities --click_counts click_counts/{DAY} --propensities propensities/{DAY}",
-    f"queries --query_counts query_counts/{DAY} --labels labels/{DAY} --queries queries/{DAY}",
-    f"pairs --click_counts click_counts/{DAY} --propensities propensities/{DAY} {TABLES}",
-    f"qrels --click_counts click_counts/{DAY} --queries queries/{DAY} --items items/{DAY} --labels labels/{DAY} --qrels qrels/{DAY}",
-    f"expect --partitions items/{DAY},impressions/{DAY},queries/{DAY},pairs/{DAY},qrels/{DAY}",
-]
+SMALL = {
+    "ITEMS": "600",
+    "QUERIES": "300",
+    "SEARCHES": "1500",
+    "MIN_SEARCHERS": "2",
+    "TRAINING": "--preset small --epochs 2 --batch_size 128 --lr 0.01 --checkpoint_s 0",
+    "PYTHON": sys.executable,
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +42,24 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-def batch(*lines: str) -> list[dict[str, object]]:
-    """Run the commands as a person would, in one process; what each printed."""
-    command = [sys.executable, "-m", "jobs", "batch", "--commands", "-"]
-    done = subprocess.run(command, input="\n".join(lines), cwd=ROOT, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])["jobs"]
-    return found
-
-
-def killed(line: str, fault: str) -> None:
-    name, *argv = line.split()
-    env = {**os.environ, "NIGHTSHELF_FAULT": fault}
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", name, *argv], cwd=ROOT, env=env, capture_output=True, check=False
+def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would."""
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        text=True,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+
+
+def command_of(output: str) -> list[str]:
+    """The command line that made a partition, as its manifest has it."""
+    manifest = pin(Partition.parse(output)).manifest
+    flags = [word for name, value in manifest.args.items() if value != "" for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "jobs", manifest.job, *flags]
 
 
 def content(partition: str) -> str:
@@ -73,32 +69,13 @@ def content(partition: str) -> str:
 @pytest.mark.slow
 @pytest.mark.spark
 def test_a_log_becomes_a_served_index(shop: Path) -> None:
-    batch(*FRONT)
-    step1, *_ = batch(f"{TRAIN} --towers towers/{DAY}/step=in_batch")
-    space1 = step1["space_id"]
-    *_, step2 = batch(
-        f"negatives --towers towers/{DAY}/step=in_batch {TABLES} --negatives negatives/{DAY}/space={space1}",
-        f"{TRAIN} --start towers/{DAY}/step=in_batch --negatives negatives/{DAY}/space={space1} --towers towers/{DAY}/step=star",
-    )
-    at = f"{DAY}/space={step2['space_id']}"
-    judged = f"--queries queries/{DAY} --qrels qrels/{DAY} --items items/{DAY}"
-    *_, promoted = batch(
-        f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=0of2",
-        f"embeddings --items items/{DAY} --towers towers/{DAY}/step=star --embeddings embeddings/{at}/shard=1of2",
-        f"trained_index --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --trained_index trained_index/{at} --queries queries/{DAY} --qrels qrels/{DAY}",
-        *(
-            f"codes --embeddings embeddings/{at}/shard={one}of2 --trained_index trained_index/{at} --codes codes/{at}/shard={one}of2"
-            for one in (0, 1)
-        ),
-        f"index --codes codes/{at}/shard=0of2 --trained_index trained_index/{at} --embeddings embeddings/{at}/shard=0of2 --towers towers/{DAY}/step=star --index index/{at} {judged}",
-        f"rankings --index index/{at} --rankings rankings/{at} {judged}",
-        f"report --rankings rankings/{at} --index index/{at} --report report/{at} {judged} --second impressions/{DAY}",
-        f"expect --partitions embeddings/{at}/shard=0of2,rankings/{at},negatives/{DAY}/space={space1}",
-        f"verify --index index/{at}",
-        f"promote --report report/{at}",
-    )
+    done = run(str(ROOT / "jobs/local/nightly.sh"), **SMALL)
+    assert done.returncode == 0, done.stderr[-3000:]
+    promoted = json.loads(done.stdout.splitlines()[-1])["jobs"][-1]
     assert promoted["promoted"] is True
-    assert str(pin_alias(CHAMPION).partition) == f"index/{at}"
+    index = pin_alias(CHAMPION).partition
+    at = str(index).removeprefix("index/")
+    assert at.startswith(f"{DAY}/space=")
     summary = json.loads(pin(Partition.parse(f"report/{at}")).path("summary.json").read_text("utf-8"))
     aliases = client().get_registered_model("search").aliases
     assert aliases["champion"] == aliases["challenger"], "judged last, and promoted"
@@ -127,20 +104,20 @@ def test_no_held_out_query_is_in_what_is_learnt_from(shop: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize(
-    ("line", "output", "fault"),
+    ("output", "fault"),
     [
-        (FRONT[3], f"impressions/{DAY}", "publish.files_written"),  # Spark has written all its files
-        (FRONT[7], f"pairs/{DAY}", "publish.before_pointer"),  # the manifest stands, nothing points at it
-        (f"{TRAIN} --towers towers/{DAY}/step=in_batch", f"towers/{DAY}/step=in_batch", "towers.step:5"),
+        (f"impressions/{DAY}", "publish.files_written"),  # Spark has written all its files
+        (f"pairs/{DAY}", "publish.before_pointer"),  # the manifest is written, nothing points at it
+        (f"towers/{DAY}/step=in_batch", "towers.step:5"),
     ],
 )
-def test_a_job_killed_in_the_middle_and_run_again_makes_the_same(
-    shop: Path, line: str, output: str, fault: str
-) -> None:
-    before, attempt = content(output), pin(Partition.parse(output)).manifest.attempt
-    killed(line, fault)
+def test_a_job_killed_in_the_middle_and_run_again_makes_the_same(shop: Path, output: str, fault: str) -> None:
+    command, before, attempt = command_of(output), content(output), pin(Partition.parse(output)).manifest.attempt
+    killed = run(*command, NIGHTSHELF_FAULT=fault)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     assert pin(Partition.parse(output)).manifest.attempt == attempt  # readers see no change
-    batch(line)
+    again = run(*command)
+    assert again.returncode == 0, again.stderr[-3000:]
     assert content(output) == before
     assert pin(Partition.parse(output)).manifest.attempt != attempt
     attempts = (shop / "lake").glob(f"*/{output.partition('/')[2]}/attempts/*")

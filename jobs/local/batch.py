@@ -1,8 +1,8 @@
-"""Several jobs in one warm process: the same Args, the same main, one JVM start instead of many.
+"""Several commands in one process: the same Args, the same main, one start of the JVM instead of many.
 
     printf 'impressions --log log/ds=2026-01-30 --impressions impressions/ds=2026-01-30\\n' | python -m jobs batch --commands -
 
-For a laptop's backfill and the demo; a scheduler runs each job as a process of its own.
+For the demo, a backfill on a laptop and nightly.sh; a scheduler runs each command as a process of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jobs.platform.progress import progress
 
 @dataclass(frozen=True)
 class Args:
-    """commands  file with one command a line, `<job> --flag value ...`; - reads standard input"""
+    """commands  file with one command a line, `pairs --flag value ...`, or a comment after #; - reads standard input"""
 
     commands: str
 
@@ -33,16 +33,16 @@ def main(args: Args) -> dict[str, Any]:
     """Run the lines in order; the first that fails ends the batch."""
     os.environ["NIGHTSHELF_WARM_SPARK"] = "1"
     text = sys.stdin.read() if args.commands == "-" else Path(args.commands).read_text("utf-8")
-    lines = [shlex.split(line) for line in text.splitlines() if line.strip()]
+    lines = [shlex.split(line) for line in map(str.strip, text.splitlines()) if line and line[0] != "#"]
     results = []
-    with progress("batch", len(lines), "jobs") as advance:
+    with progress("batch", len(lines), "commands") as advance:
         for name, *argv in lines:
-            results.append(_run_job(name, argv))
+            results.append(_run_command(name, argv))
             advance(1, name)
     return {"jobs": results}
 
 
-def _run_job(name: str, argv: list[str]) -> dict[str, Any]:
+def _run_command(name: str, argv: list[str]) -> dict[str, Any]:
     module = importlib.import_module(module_of(name))
     started = time.monotonic()
     result = module.main(parse(module.Args, argv)) or {}

@@ -1,27 +1,37 @@
 """Airflow, MLflow and the reports on this machine: `make up` and `make down`.   python -m jobs up --action start
 
-Background processes on the loopback interface, each with a log and a pid file under NIGHTSHELF_HOME. Ports:
-NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PORT (5000), NIGHTSHELF_SITE_PORT (8090).
+supervisord runs them in the background, restarts one that dies and rotates the logs. Everything listens on the
+loopback interface; supervisord itself on a socket that this user alone may open. Logs, settings and socket lie in
+NIGHTSHELF_HOME/run. Ports: NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PORT (5000), NIGHTSHELF_SITE_PORT (8090).
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import ServerProxy
 
 from rich.console import Console
 from rich.table import Table
+from supervisor.xmlrpc import SupervisorTransport
 
 from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
-from jobs.local.services import Service
 from jobs.platform import tracking
 
 HEALTHY_S = 240.0
+STOP_S = 20  # from the polite signal to the kill
+LOG_BYTES, LOGS_KEPT = 20_000_000, 2
 PORTS = ("airflow", "mlflow", "site")
 
 
@@ -36,44 +46,29 @@ class Args:
             raise ValueError(f"action={self.action}: expected start or stop")
 
 
-def services() -> list[Service]:
-    """What runs, in the order of starting."""
-    mlflow = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port("mlflow")),
-        "--backend-store-uri",
-        tracking.tracking_uri(),
-        "--workers",
-        "1",
-        "--allowed-hosts",
-        ",".join(f"{host}:{port('mlflow')}" for host in ("localhost", "127.0.0.1")),
-    ]
-    return [
-        Service("mlflow", mlflow),
-        Service("site", [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))]),
-        Service("api-server", airflow("api-server")),
-        Service("scheduler", airflow("scheduler")),
-        Service("dag-processor", airflow("dag-processor")),
-        Service("triggerer", airflow("triggerer")),
-    ]
+def programs() -> dict[str, list[str]]:
+    """Name -> command of each program, in the order of their start."""
+    hosts = ",".join(f"{host}:{port('mlflow')}" for host in ("localhost", "127.0.0.1"))
+    address = ["--host", "127.0.0.1", "--port", str(port("mlflow")), "--allowed-hosts", hosts, "--workers", "1"]
+    return {
+        "mlflow": [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.tracking_uri()),
+            *address,
+        ],
+        "site": [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))],
+        **{name: airflow(name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")},
+    }
 
 
 def main(args: Args) -> None:
     """Start all and wait until they are healthy, or stop all."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     if args.action == "stop":
-        ended = _stop()
+        ended = stop()
         console.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return
-    running = [service.name for service in services() if service.runs()]
-    if running:
-        console.print(f"already up: {', '.join(running)}; `make down` ends them")
+    if supervisor():
+        console.print(f"already up: {', '.join(running())}; `make down` ends them")
     else:
         _start(console)
     console.print(_table())
@@ -90,30 +85,108 @@ def _start(console: Console) -> None:
         prepare(env)
     with console.status("MLflow's store"):
         tracking.client()
-    for service in services():
-        service.start(env, ROOT)
+    launch(programs(), env)
     started = time.monotonic()
     with console.status("waiting until all are healthy"):
         while waiting := unhealthy():
-            dead = [service for service in services() if not service.runs()]
-            if dead or time.monotonic() - started > HEALTHY_S:
-                said = [f"{service.name}: {service.tail()}" for service in dead]
-                _stop()
-                raise RuntimeError("\n".join([f"not healthy: {', '.join(waiting)}", *said]))
+            failed = [info["name"] for info in _processes() if info["statename"] == "FATAL"]
+            if failed or time.monotonic() - started > HEALTHY_S:
+                tails = [f"{name}: {tail(name)}" for name in failed]
+                stop()
+                raise RuntimeError("\n".join([f"not healthy: {', '.join(waiting)}", *tails]))
             time.sleep(1)
     console.print(f"healthy after {time.monotonic() - started:.0f} s")
 
 
-def _stop() -> list[str]:
-    """Ask all at once, then see each end; returns the names of those that ran."""
-    asked = [service.name for service in services() if service.ask_to_stop()]
-    for service in services():
-        service.stop()
-    return asked
+def folder() -> Path:
+    """The folder of logs, settings and the supervisor's socket."""
+    return tracking.home() / "run"
+
+
+def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
+    """Start a supervisor of these commands; it outlives this terminal.
+
+    Raises:
+        RuntimeError: one runs already, or it refuses its settings.
+    """
+    folder().mkdir(parents=True, exist_ok=True)
+    settings = folder() / "supervisord.conf"
+    with settings.open("w", encoding="utf-8") as file:
+        _settings(commands).write(file)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings)]
+    done = subprocess.run(command, env=dict(env), cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"supervisord: exit code {done.returncode}: {(done.stdout + done.stderr).strip()}")
+
+
+def _settings(commands: Mapping[str, list[str]]) -> ConfigParser:
+    at = str(folder()).replace("%", "%%")  # supervisord replaces %(name)s
+    sections: dict[str, dict[str, Any]] = {
+        "supervisord": {"logfile": f"{at}/supervisord.log", "pidfile": f"{at}/supervisord.pid"},
+        "unix_http_server": {"file": f"{at}/sock", "chmod": "0700"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisorctl": {"serverurl": f"unix://{at}/sock"},
+    }
+    for priority, (name, command) in enumerate(commands.items()):
+        sections[f"program:{name}"] = {
+            "command": shlex.join(command).replace("%", "%%"),
+            "directory": str(ROOT).replace("%", "%%"),
+            "priority": priority,
+            "autorestart": "true",
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "stopwaitsecs": STOP_S,
+            "redirect_stderr": "true",
+            "stdout_logfile": f"{at}/{name}.log",
+            "stdout_logfile_maxbytes": LOG_BYTES,
+            "stdout_logfile_backups": LOGS_KEPT,
+        }
+    config = ConfigParser(interpolation=None)
+    config.read_dict(sections)
+    return config
+
+
+def supervisor() -> Any:
+    """The remote interface of the running supervisor; None where none runs."""
+    transport = SupervisorTransport(None, None, f"unix://{folder()}/sock")
+    remote = ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    try:
+        remote.getState()
+    except OSError:
+        return None
+    return remote
+
+
+def _processes() -> list[dict[str, Any]]:
+    remote = supervisor()
+    return list(remote.getAllProcessInfo()) if remote else []
+
+
+def running() -> dict[str, int]:
+    """Name -> process id of each program that runs."""
+    return {info["name"]: info["pid"] for info in _processes() if info["pid"]}
+
+
+def tail(name: str) -> str:
+    """The end of a program's log."""
+    return str(supervisor().tailProcessStdoutLog(name, 0, 2_000)[0]).strip()
+
+
+def stop() -> list[str]:
+    """End the programs and the supervisor; returns the names of those that ran."""
+    remote, names = supervisor(), list(running())
+    if remote:
+        remote.stopAllProcesses(False)  # all at once, where a shutdown alone asks one after the other
+        remote.shutdown()
+    while supervisor():
+        time.sleep(0.1)
+    return names
 
 
 def check_free(name: str) -> None:
-    """Refuse to start on a port that something else listens on.
+    """Refuse to start on a port that another program listens on.
 
     Raises:
         RuntimeError: names the port and the variable that moves it.
@@ -129,12 +202,12 @@ def check_free(name: str) -> None:
 
 
 def unhealthy() -> list[str]:
-    """Which parts do not answer yet."""
-    found = [name for name, path in (("mlflow", "/health"), ("site", "/")) if _get(name, path) is None]
+    """The parts that do not answer yet."""
+    silent = [name for name, path in (("mlflow", "/health"), ("site", "/")) if _get(name, path) is None]
     health = _get("airflow", "/api/v2/monitor/health")
     if health is None:
-        return [*found, "airflow"]
-    return found + [part for part, said in json.loads(health).items() if said["status"] != "healthy"]
+        return [*silent, "airflow"]
+    return silent + [part for part, state in json.loads(health).items() if state["status"] != "healthy"]
 
 
 def _get(name: str, path: str) -> bytes | None:
@@ -153,5 +226,5 @@ def _table() -> Table:
     table.add_row("Airflow", url("airflow"), f"login {USER}, password {password}")
     table.add_row("MLflow", url("mlflow"), "runs, curves, registry")
     table.add_row("Reports", url("site"), "evaluations and Data Docs; also in Airflow's menu")
-    table.add_row("logs", str(tracking.home() / "run"), "`make down` ends all")
+    table.add_row("logs", str(folder()), "`make down` ends all")
     return table

@@ -1,19 +1,23 @@
-"""Background programs: started once, found again, ended; ports, pools and the launcher."""
+"""Background programs under their supervisor: started once, restarted, ended; ports, pools and the launcher."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from jobs import __main__ as launch
 from jobs.local import airflow_env, up
-from jobs.local.services import Service
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -21,41 +25,75 @@ STUBBORN = [
     "-c",
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('hello', flush=True); time.sleep(60)",
 ]
+CHATTY = [sys.executable, "-c", "while True: print('x' * 1000, flush=True)"]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home with a path that is short enough for a socket; what still runs there is ended."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        monkeypatch.setenv("NIGHTSHELF_HOME", home)
+        monkeypatch.setattr(up, "STOP_S", 1)
+        yield up.folder()
+        up.stop()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("command", [SLEEPER, STUBBORN], ids=["polite", "stubborn"])
-def test_a_service_is_started_once_and_ended(lake: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.local.services.STOP_S", 1.0)
-    service = Service("sleeper", command)
-    assert not service.runs()
-    service.start(os.environ, Path.cwd())
-    try:
-        while not service.tail():
-            assert service.runs()
-        with pytest.raises(RuntimeError, match="runs already"):
-            service.start(os.environ, Path.cwd())
-    finally:
-        service.stop()
-    assert not service.runs()
-    assert not service.pid_file.exists()
-    assert service.tail() == "hello"
-    assert not service.ask_to_stop()
+def test_programs_are_started_once_restarted_when_they_die_and_ended(run: Path, command: list[str]) -> None:
+    assert up.stop() == []
+    up.launch({"sleeper": command, "other": SLEEPER}, os.environ)
+    until(lambda: up.running().keys() == {"sleeper", "other"} and up.tail("sleeper") == "hello")
+    with pytest.raises(RuntimeError, match="already listening"):
+        up.launch({"sleeper": command}, os.environ)
+    first = up.running()
+    os.kill(first["sleeper"], signal.SIGKILL)
+    until(lambda: up.running().get("sleeper", first["sleeper"]) != first["sleeper"])
+    assert up.running()["other"] == first["other"]
+    last = list(up.running().values())
+    assert set(up.stop()) == {"sleeper", "other"}
+    assert up.running() == {}
+    for pid in last:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert (run / "sleeper.log").read_text() == "hello\nhello\n"
 
 
-def test_a_pid_of_another_program_is_left_alone(lake: Path) -> None:
-    """After a reboot the number in the file may belong to anyone; only a lock that is held counts."""
+def test_logs_are_rotated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "LOG_BYTES", 50_000)
+    up.launch({"chatty": CHATTY}, os.environ)
+    until((run / "chatty.log.2").exists)
+    assert not (run / "chatty.log.3").exists()
+
+
+def test_a_pid_of_another_program_is_left_alone(run: Path) -> None:
+    """After a reboot the number in the file may belong to any program, and the socket to none."""
     other = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
     try:
-        service = Service("sleeper", SLEEPER)
-        service.pid_file.parent.mkdir(parents=True)
-        service.pid_file.write_text(str(other.pid), encoding="utf-8")
-        assert not service.runs()
-        service.stop()
+        run.mkdir(parents=True)
+        (run / "supervisord.pid").write_text(str(other.pid), encoding="utf-8")
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(run / "sock"))
+        assert up.stop() == []
+        up.launch({"sleeper": SLEEPER}, os.environ)
+        until(lambda: "sleeper" in up.running())
+        assert up.stop() == ["sleeper"]
         assert other.poll() is None
-        assert not service.pid_file.exists()
     finally:
         other.kill()
         other.wait()
+
+
+def test_the_supervisor_is_this_users_alone_and_on_no_port(run: Path) -> None:
+    up.launch({"sleeper": SLEEPER}, os.environ)
+    assert stat.S_IMODE((run / "sock").stat().st_mode) == 0o700
+    assert "inet_http_server" not in (run / "supervisord.conf").read_text()
 
 
 def test_a_port_that_is_taken_or_none_is_named(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +114,7 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     assert env["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert env["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
     assert env["NIGHTSHELF_LAKE"] == str(lake)
-    mlflow = next(service for service in up.services() if service.name == "mlflow").command
+    mlflow = up.programs()["mlflow"]
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
 
 
