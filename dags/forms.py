@@ -1,14 +1,13 @@
-"""The trigger form from the jobs themselves: type, default and help of a param are those of the field in `Args`.
+"""Trigger forms from the commands: type, bounds, default and help of a param are those of the field in `Args`.
 
-A job's source is read, not imported: importing it would bring torch and Spark into the scheduler.
+A command's source is read, not imported: importing it would bring torch and Spark into the scheduler.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
-import re
-from dataclasses import dataclass
+import importlib
+from dataclasses import MISSING
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,80 +16,129 @@ from typing import Any
 from airflow.sdk import Param
 
 from jobs.lake.commands import module_of
+from jobs.platform.arguments import JSON_TYPES, Argument, helps
 
-JSON_TYPES = {"int": "integer", "float": "number", "str": "string"}
-Limits = dict[str, Any]  # JSON schema
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a job's Args with its default, as it stands in the source."""
-
-    name: str
-    kind: str
-    default: str | int | float
-    help: str
+# what annotations are made of; these modules are imported, the others of this repository are read
+LIGHT = ("builtins", "typing", "annotated_types", "jobs.platform.arguments", "jobs.lake.partitions")
 
 
-@cache
-def fields(job: str) -> dict[str, Field]:
-    """The fields of jobs/<job>.py that have a plain default, by name.
+def form(command: str, section: str, *names: str) -> dict[str, Param]:
+    """Params for the named fields of a command, under one heading of the form.
 
     Raises:
-        LookupError: there is no such job, or it has no class Args.
+        LookupError: the command has no such field with a default.
     """
-    return _fields(module_of(job), "Args")
-
-
-def _fields(module: str, name: str) -> dict[str, Field]:
-    """The fields of a class, those of the classes that it stands on before its own."""
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise LookupError(f"{module}: no such module")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    args = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
-    if args is None:
-        raise LookupError(f"{module}: no class {name} in {spec.origin}")
-    homes = {
-        alias.name: node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    known = fields(command)
+    if strange := set(names) - known.keys():
+        raise LookupError(f"{command}: Args has no {', '.join(sorted(strange))} with a default")
+    return {
+        name: Param(known[name].default, description=known[name].help, section=section, **known[name].schema)
+        for name in names
     }
-    found: dict[str, Field] = {}
-    for base in map(ast.unparse, args.bases):
-        found |= _fields(homes.get(base, module), base)
-    texts = _helps(ast.get_docstring(args) or "")
-    own = (_field(node, texts) for node in args.body if isinstance(node, ast.AnnAssign))
-    return found | {field.name: field for field in own if field is not None}
-
-
-def _helps(doc: str) -> dict[str, str]:
-    """`name  text` lines; a line indented deeper goes on with the one before, as in `--help`."""
-    joined = re.sub(r"\n\s{4,}", " ", inspect.cleandoc(doc))
-    return dict(re.findall(r"^\s*(\w+)\s{2,}(\S.*)$", joined, re.MULTILINE))
-
-
-def _field(node: ast.AnnAssign, texts: dict[str, str]) -> Field | None:
-    kind = ast.unparse(node.annotation)
-    if not isinstance(node.target, ast.Name) or node.value is None or kind not in JSON_TYPES:
-        return None
-    name = node.target.id
-    return Field(name, kind, ast.literal_eval(node.value), texts.get(name, ""))
-
-
-def form(job: str, section: str, **limits: Limits) -> dict[str, Param]:
-    """Params for the named fields of a job; each value of `limits` is JSON schema (minimum, enum, ...).
-
-    Raises:
-        LookupError: the job has no such field with a default.
-    """
-    if strange := limits.keys() - fields(job).keys():
-        raise LookupError(f"{job}: Args has no {', '.join(sorted(strange))} with a default")
-    return {name: _param(fields(job)[name], section, schema) for name, schema in limits.items()}
-
-
-def _param(field: Field, section: str, schema: Limits) -> Param:
-    return Param(field.default, type=JSON_TYPES[field.kind], description=field.help, section=section, **schema)
 
 
 def templates(params: dict[str, Param]) -> dict[str, str]:
     """The params as flags: name -> template of its value."""
     return {name: f"{{{{ params.{name} }}}}" for name in params}
+
+
+@cache
+def fields(command: str) -> dict[str, Argument]:
+    """The numbers and texts among the fields of a command that have a default, by name.
+
+    Raises:
+        LookupError: there is no such command, or it has no class Args.
+    """
+    declared = _declared(Source(module_of(command)), "Args")
+    return {name: each for name, each in declared.items() if each.kind in JSON_TYPES and not each.required}
+
+
+def _declared(source: Source, name: str) -> dict[str, Argument]:
+    """The fields of a class, those of its base classes before its own."""
+    if name in source.imported:
+        module, original = source.imported[name]
+        return {} if module in LIGHT else _declared(Source(module), original)
+    args = source.classes.get(name)
+    if args is None:
+        raise LookupError(f"{source.module}: no class {name}")
+    declared: dict[str, Argument] = {}
+    for base in map(ast.unparse, args.bases):
+        declared |= _declared(source, base)
+    texts = helps(ast.get_docstring(args) or "")
+    for node in args.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            field = node.target.id
+            default = MISSING if node.value is None else source.value(node.value)
+            declared[field] = Argument.of(field, source.value(node.annotation), default, texts.get(field, ""))
+    return declared
+
+
+class Source:
+    """The names of a module that is read and not imported: constants, and what it imports from others.
+
+    Whatever takes an import to know, such as a class or numpy's types, is a `Placeholder`.
+    """
+
+    def __init__(self, module: str) -> None:
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise LookupError(f"{module}: no such module")
+        self.module = module
+        body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+        self.classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+        self.imported = {
+            alias.asname or alias.name: (node.module or "", alias.name)
+            for node in body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        self.constants = {
+            target.id: node.value
+            for node in body
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+
+    def value(self, node: ast.expr) -> Any:
+        """The value of an expression: constants, tuples, dicts, `-1`, `name`, `Annotated[...]`, `OneOf(*names)`."""
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return self._named(node.id)
+            case ast.Tuple() | ast.List():
+                return self._each(node.elts)
+            case ast.Dict():
+                return {
+                    self.value(key): self.value(each) for key, each in zip(node.keys, node.values, strict=True) if key
+                }
+            case ast.UnaryOp(op=ast.USub()):
+                return -self.value(node.operand)
+            case ast.Subscript():
+                return self.value(node.value)[self.value(node.slice)]
+            case ast.Call(func=ast.Name(name)) if self.imported.get(name, ("",))[0] in LIGHT:
+                named = {keyword.arg: self.value(keyword.value) for keyword in node.keywords if keyword.arg}
+                return self._named(name)(*self._each(node.args), **named)
+        return Placeholder()
+
+    def _each(self, nodes: list[ast.expr]) -> tuple[Any, ...]:
+        values: list[Any] = []
+        for node in nodes:
+            spread = self.value(node.value) if isinstance(node, ast.Starred) else (self.value(node),)
+            if isinstance(spread, Placeholder):
+                raise LookupError(f"{self.module}: {ast.unparse(node)} takes an import to know; write its values out")
+            values.extend(spread)
+        return tuple(values)
+
+    def _named(self, name: str) -> Any:
+        if name in self.constants:
+            return self.value(self.constants[name])
+        module, original = self.imported.get(name, ("builtins", name))
+        if module in LIGHT:
+            return getattr(importlib.import_module(module), original, Placeholder())
+        return Source(module)._named(original) if module.startswith(("jobs.", "models.")) else Placeholder()
+
+
+class Placeholder:
+    """Stands for a value that takes an import to know."""

@@ -34,7 +34,7 @@ from dags.steps import SERVING, SHARDS, Towers, embed, judge
 from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
 PINNED = {"towers_ds": date_param("Towers", "Take the towers trained on this day, step star. Empty: the champion's")}
-REBUILT = form("pin", "Embeddings", rebuild={"enum": [0, 1]})
+REBUILT = form("pin", "Embeddings", "rebuild")
 
 with DAG(
     "index_nightly",

@@ -43,28 +43,22 @@ from jobs.lake.partitions import (
 )
 
 SHOWN = form(
-    "impressions",
-    "Log",
-    late_days={"minimum": 0, "maximum": 14},
-    min_searchers={"minimum": 1},
-    searcher_days={"minimum": 1, "maximum": 90},
-    max_searches_per_minute={"minimum": 1},
-    max_rejected_frac={"minimum": 0, "maximum": 1},
+    "impressions", "Log", "late_days", "min_searchers", "searcher_days", "max_searches_per_minute", "max_rejected_frac"
 )
-DELIVERED = form("impressions", "Log", accept_drift={"enum": [0, 1]}, max_bad_file_frac={"minimum": 0, "maximum": 1})
-VOTED = form("click_counts", "Log", max_item_votes={"minimum": 1})
+DELIVERED = form("impressions", "Log", "accept_drift", "max_bad_file_frac")
+VOTED = form("click_counts", "Log", "max_item_votes")
 WINDOW = form(
     "pairs",
     "Training window",
-    window_days={"minimum": 1, "maximum": 365},
-    min_clicks={"minimum": 1},
-    max_weight={"minimum": 1},
-    half_life_days={"minimum": 0},
-    min_topic_frac={"minimum": 0, "maximum": 1},
-    cart_weight={"minimum": 0},
-    purchase_weight={"minimum": 0},
+    "window_days",
+    "min_clicks",
+    "max_weight",
+    "half_life_days",
+    "min_topic_frac",
+    "cart_weight",
+    "purchase_weight",
 )
-JUDGED = form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
+JUDGED = form("qrels", "Judgements", "judge_days")
 
 log, catalogue = LOG.at(ds=DAY), CATALOGUE.at(ds=DAY)
 items, impressions, late_impressions = ITEMS.at(ds=DAY), IMPRESSIONS.at(ds=DAY), LATE_IMPRESSIONS.at(ds=DAY)

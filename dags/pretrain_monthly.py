@@ -28,26 +28,8 @@ from dags.forms import form, templates
 from dags.runner import job, wait_for
 from jobs.lake.partitions import ITEMS, PRODBERT, QUERIES
 
-MODEL = form(
-    "prodbert",
-    "Model",
-    start={},
-    hidden={"minimum": 1},
-    layers={"minimum": 1},
-    heads={"minimum": 1},
-    vocabulary={"minimum": 1},
-    max_tokens={"minimum": 3},
-    seed={"minimum": 0},
-)
-TRAINING = form(
-    "prodbert",
-    "Training",
-    epochs={"minimum": 1},
-    max_steps={"minimum": 0},
-    batch_tokens={"minimum": 3},
-    lr={"exclusiveMinimum": 0},
-    max_texts={"minimum": 1},
-)
+MODEL = form("prodbert", "Model", "start", "hidden", "layers", "heads", "vocabulary", "max_tokens", "seed")
+TRAINING = form("prodbert", "Training", "epochs", "max_steps", "batch_tokens", "lr", "max_texts")
 items, queries = ITEMS.at(ds=DAY), QUERIES.at(ds=DAY)
 
 with DAG(

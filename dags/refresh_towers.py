@@ -26,18 +26,8 @@ from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
-REFRESH = form(
-    "refresh",
-    "Refresh",
-    epochs={"minimum": 1},
-    batch_size={"minimum": 1},
-    depth={"minimum": 1},
-    lr={"exclusiveMinimum": 0},
-    trigram_lr={"exclusiveMinimum": 0},
-    temperature={"exclusiveMinimum": 0},
-    seed={"minimum": 0},
-)
-JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
+REFRESH = form("refresh", "Refresh", "epochs", "batch_size", "depth", "lr", "trigram_lr", "temperature", "seed")
+JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
 LEARNT = days_before("0 if params.labels_ds else params.judge_days")
 pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=DAY)
 before, after = Towers(pinned_by="pin"), Towers(pinned_by="pin_adore")

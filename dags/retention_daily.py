@@ -27,14 +27,7 @@ from dags.forms import form, templates
 from dags.runner import job
 from jobs.lake.partitions import RETENTION
 
-LIMITS = form(
-    "retention",
-    "Limits",
-    raw_days={"minimum": 1},
-    judged_days={"minimum": 1},
-    derived_days={"minimum": 1},
-    dry_run={"enum": [0, 1]},
-)
+LIMITS = form("retention", "Limits", "raw_days", "judged_days", "derived_days", "dry_run")
 
 with DAG(
     "retention_daily",

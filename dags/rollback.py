@@ -25,7 +25,7 @@ from dags.day import DEFAULTS, START, result
 from dags.forms import form
 from dags.runner import job
 
-TO = form("promote", "Rollback", to={"pattern": "^(previous|[0-9a-f]{1,64})?$"}, alias={"pattern": "^[a-z_]+/[a-z_]+$"})
+TO = form("promote", "Rollback", "to", "alias")
 ALIAS = "{{ params.alias }}"
 
 with DAG(

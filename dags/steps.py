@@ -28,35 +28,20 @@ from jobs.lake.partitions import (
 # Parts that a catalogue is embedded in; each is a task, and so many as the `gpu` pool has slots run at once.
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
-CHOSEN = form(
-    "trained_index", "Index", factory={}, p99_ms={"minimum": 0}, memory_gb={"minimum": 0}, tune_items={"minimum": 1000}
-)
-BUILT = form(
-    "index",
-    "Index",
-    recall_target={"exclusiveMinimum": 0, "maximum": 1},
-    max_shrink_frac={"minimum": 0, "maximum": 1},
-    cutoff={"enum": ["auto", "knee", "threshold", "fixed", "none"]},
-    lookalikes={},
-    language={"enum": ["auto", "none", "en", "pl"]},
-    sparse={"enum": ["on", "off"]},
-)
-ENCODED = form(
-    "embeddings", "Embeddings", precision={"enum": ["auto", "fp32", "bf16"]}, storage={"enum": ["fp16", "fp32"]}
-)
-MEASURED = form(
-    "report", "Judgements", min_relevance={}, zero_gain={}, alt_action={"enum": ["auto", "click", "cart", "purchase"]}
-)
+CHOSEN = form("trained_index", "Index", "factory", "p99_ms", "memory_gb", "tune_items")
+BUILT = form("index", "Index", "recall_target", "max_shrink_frac", "cutoff", "lookalikes", "language", "sparse")
+ENCODED = form("embeddings", "Embeddings", "precision", "storage")
+MEASURED = form("report", "Judgements", "min_relevance", "zero_gain", "alt_action")
 COMPARED = form(
     "report",
     "Gate",
-    max_drop={"exclusiveMinimum": 0, "maximum": 1},
-    max_age_days={"minimum": 1},
-    max_loss={"minimum": 0, "maximum": 1},
-    max_segment_loss={"minimum": 0, "maximum": 1},
-    min_support={"minimum": 2},
-    seed_noise={"minimum": 0, "maximum": 1},
-    max_cost_ratio={"minimum": 1},
+    "max_drop",
+    "max_age_days",
+    "max_loss",
+    "max_segment_loss",
+    "min_support",
+    "seed_noise",
+    "max_cost_ratio",
 )
 # `external_runs/ds=...` of the day, or nothing where the shop delivers none
 RUNS_GIVEN = {
@@ -69,7 +54,7 @@ RUNS_GIVEN = {
     )
 }
 OWN_RUNS = f"{{{{ 'external_runs/ds=' ~ ({DAY[3:-3]}) if params.external_runs else '' }}}}"
-GATED = form("promote", "Gate", on_stop={"enum": ["fail", "keep"]})
+GATED = form("promote", "Gate", "on_stop")
 SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param() | RUNS_GIVEN
 
 

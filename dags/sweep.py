@@ -38,20 +38,9 @@ STUDY = {
         description="Name of the study: small letters, digits and _",
     )
 }
-ASKED = form(
-    "sweep",
-    "Study",
-    space={"minLength": 3},
-    fixed={},
-    stages={"enum": ["in_batch", "in_batch,star"]},
-    seeds={"minimum": 1},
-    sampler={"enum": ["grid", "random", "tpe"]},
-    trials={"minimum": 1},
-)
-JUDGED = form(
-    "sweep", "Judgements", objective={}, splits={"enum": ["dev,test", "dev", "test"]}, min_relevance={"minimum": 0}
-)
-LIMITS = form("sweep", "Limits", limit_s={"minimum": 0}, keep={"enum": ["best", "all"]})
+ASKED = form("sweep", "Study", "space", "fixed", "stages", "seeds", "sampler", "trials")
+JUDGED = form("sweep", "Judgements", "objective", "splits", "min_relevance")
+LIMITS = form("sweep", "Limits", "limit_s", "keep")
 PLAN_FLAGS = ASKED | JUDGED | LIMITS
 
 inputs = (PAIRS.at(ds=DAY), QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY))

@@ -28,7 +28,7 @@ from dags.runner import job, wait_for
 from dags.steps import SERVING, Towers, embed, judge
 from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
-JUDGED = labels_param() | form("qrels", "Judgements", judge_days={"minimum": 1, "maximum": 90})
+JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
 
 # Towers learn from pairs that end before the judged days begin; where people's labels judge, from all.
 LEARNT = days_before("0 if params.labels_ds else params.judge_days")

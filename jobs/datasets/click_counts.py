@@ -1,4 +1,4 @@
-"""Impressions of a day, and what it added to earlier days -> click_counts and asked, the daily aggregates.
+"""Impressions of a day -> click_counts and query_counts.
 
 python -m jobs click_counts --impressions impressions/ds=2026-01-31 --late_impressions late_impressions/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --click_counts click_counts/ds=2026-01-31 --query_counts query_counts/ds=2026-01-31
@@ -9,13 +9,13 @@ day that brought it, as a difference: so a window that ends on a day gives for e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.ingest.late_events import ROW, Earlier, overlaid, those_changed
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs, PositiveInt
 from jobs.platform.row_counts import Tally, published
 from jobs.platform.spark import BYTES_PER_PART, read_spark, spark_session, sql_text
 
@@ -26,14 +26,13 @@ KEY = ("query_id", "item_id", "position", "day")
 VOTER = "coalesce(client_id, session_id) AS voter"
 
 
-@dataclass(frozen=True)
-class Args:
-    """impressions  the day's; the days that `late_impressions` changes are read as well
-    late_impressions  what the day's log adds to earlier days
-    items        catalogue of the day; says which product a clicked offer belongs to
-    click_counts  output: what was shown and done by query, item and position; replaced
-    query_counts  output: searches by query; replaced
-    max_item_votes  queries of one person and day whose clicks on one item count: a click farm is few people and one item
+class Args(CommandArgs):
+    """impressions       the day's; the days that `late_impressions` changes are read as well
+    late_impressions  rows that the day's log adds to earlier days
+    items             catalogue of the day; maps each clicked offer to its product
+    click_counts      output: impressions, clicks, carts and purchases by query, item and position; replaced
+    query_counts      output: searches by query; replaced
+    max_item_votes    queries per person and day whose clicks on one item count; limits the effect of click farms
     """
 
     impressions: Partition
@@ -41,15 +40,11 @@ class Args:
     items: Partition
     click_counts: Partition
     query_counts: Partition
-    max_item_votes: int = 3
+    max_item_votes: PositiveInt = 3
 
     def __post_init__(self) -> None:
-        if self.max_item_votes < 1:
-            raise ValueError(f"max_item_votes={self.max_item_votes}: expected 1 or more")
-        if (
-            len({one.ds for one in (self.impressions, self.late_impressions, self.click_counts, self.query_counts)})
-            != 1
-        ):
+        same_day = (self.impressions, self.late_impressions, self.click_counts, self.query_counts)
+        if len({partition.ds for partition in same_day}) != 1:
             raise ValueError(
                 "impressions, late_impressions, click_counts and query_counts: expected one and the same day"
             )

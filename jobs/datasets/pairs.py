@@ -1,4 +1,4 @@
-"""Acts of a window, or judgements -> pairs.
+"""Click counts of a window, or judgements -> training pairs.
 
 python -m jobs pairs --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
@@ -7,13 +7,15 @@ python -m jobs pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
 
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import first_day, window
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, WindowDays
 from jobs.platform.row_counts import Tally, published
 from jobs.platform.spark import read_spark, spark_session, sql_text
 
@@ -26,25 +28,24 @@ JUDGED = ("not_relevant",)
 KEY = ("query_id", "item_id")
 
 
-@dataclass(frozen=True)
-class Args:
-    """pairs        output; replaced
-    click_counts         last day of the window
-    items        catalogue of that day; clicks on offers that have ended go to a living one of their product, or are dropped
-    queries      queries of the same window; they give each pair its split
-    propensities how likely each position is looked at: its inverse weighs what was done there; not given: the law of eta
-    qrels        judgements, such as people's labels, in the place of all these: the relevant ones are the pairs
-    window_days  days of click_counts, the last one included; days that are not published are left out
-    min_clicks   clicks that a query's product needs within the window, over all of its offers
-    eta          the law: a place is looked at with probability 1 / position ** eta
-    max_weight   the most that one click may be multiplied by for its position
-    cart_weight   what a cart is worth beyond its click, in clicks
-    purchase_weight  what a purchase is worth beyond its click and its cart
-    half_life_days  age at which what was done counts half; 0: all counts alike
-    topic_depth  levels of the category path that make a topic
-    min_topic_frac  a topic with less of a query's worth than this is another need (a case where telephones are asked for):
-                 its pairs are left out; 0: none are
-    topic_clicks clicks that a query needs before its topics are told apart
+class Args(CommandArgs):
+    """pairs            output; replaced
+    click_counts     last day of the window
+    items            catalogue of that day; clicks on ended offers move to a current offer of the same product
+    queries          queries of the same window; each pair takes its query's split
+    propensities     P(examined) by position, whose inverse weighs a click; empty: 1 / position ** eta
+    qrels            judgements, such as people's labels, instead of all these: their relevant items are the pairs
+    window_days      days of click_counts, the last one included; days that are not published are left out
+    min_clicks       clicks that a query and product need within the window, over all offers of the product
+    eta              exponent of P(examined) = 1 / position ** eta
+    max_weight       upper limit of the position weight of one click
+    cart_weight      weight of a cart in addition to its click, in clicks
+    purchase_weight  weight of a purchase in addition to its click and its cart, in clicks
+    half_life_days   age in days at which a click counts half; 0: all count the same
+    topic_depth      levels of the category path that make a topic
+    min_topic_frac   share of a query's weight below which a topic is off-topic (cases for `iphone`), and its pairs
+                     are left out; 0: no topic is left out
+    topic_clicks     clicks that a query needs before its topics are examined
     """
 
     pairs: Partition
@@ -53,35 +54,21 @@ class Args:
     queries: Partition = NOWHERE
     propensities: Partition = NOWHERE
     qrels: Partition = NOWHERE
-    window_days: int = 28
-    min_clicks: int = 1
-    eta: float = 1.0
-    max_weight: float = 20.0
-    cart_weight: float = 1.0
-    purchase_weight: float = 2.0
-    half_life_days: float = 0.0
-    topic_depth: int = 2
-    min_topic_frac: float = 0.02
-    topic_clicks: int = 20
+    window_days: WindowDays = 28
+    min_clicks: PositiveInt = 1
+    eta: NonNegativeFloat = 1.0
+    max_weight: Annotated[float, Ge(1)] = 20.0
+    cart_weight: NonNegativeFloat = 1.0
+    purchase_weight: NonNegativeFloat = 2.0
+    half_life_days: NonNegativeFloat = 0.0
+    topic_depth: PositiveInt = 2
+    min_topic_frac: Fraction = 0.02
+    topic_clicks: NonNegativeInt = 20
 
     def __post_init__(self) -> None:
-        clicks = [bool(one) for one in (self.click_counts, self.items, self.queries)]
+        clicks = [bool(table) for table in (self.click_counts, self.items, self.queries)]
         if any(clicks) == bool(self.qrels) or any(clicks) != all(clicks):
             raise ValueError("expected click_counts, items and queries, or qrels instead of them")
-        lowest = {
-            "min_clicks": 1,
-            "eta": 0,
-            "max_weight": 1,
-            "half_life_days": 0,
-            "cart_weight": 0,
-            "purchase_weight": 0,
-            "topic_depth": 1,
-            "min_topic_frac": 0,
-            "topic_clicks": 0,
-        }
-        for name, least in lowest.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")
 
 
 def main(args: Args) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Acts of a window -> propensities: how likely each position is looked at.
+"""Click counts of a window -> P(examined) by position.
 
 python -m jobs propensities --click_counts click_counts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
 
@@ -9,15 +9,17 @@ law of `eta`, and the facts say so.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
+from annotated_types import Ge
 
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.windows import Window, first_day, window
+from jobs.platform.arguments import CommandArgs, NonNegativeFloat, PositiveInt, WindowDays
 from jobs.platform.row_counts import published
 from jobs.platform.spark import spark_session, sql_text
 from models.clicks.propensity import Propensities, estimate
@@ -27,28 +29,23 @@ log = logging.getLogger(__name__)
 HEX_STEPS = 0x10000
 
 
-@dataclass(frozen=True)
-class Args:
-    """click_counts          last day of the window
-    propensities  output; replaced
-    window_days   days of click_counts, the last one included; days that are not published are left out
-    positions     positions that are told apart; deeper ones count as the last
-    sample_clicks clicks that the estimate is made from at most, of a sample of pairs by hash: bounds its memory
-    eta           0: estimate; above: no estimate, a place is looked at with probability 1 / position ** eta
-    fallback_eta  the law where too little was clicked to estimate anything
+class Args(CommandArgs):
+    """click_counts   last day of the window
+    propensities   output; replaced
+    window_days    days of click_counts, the last one included; days that are not published are left out
+    positions      positions that are estimated one by one; deeper ones count as the last
+    sample_clicks  clicks used for the estimate at most, of a sample of pairs by hash: bounds memory
+    eta            0: estimate; above 0: no estimate, P(examined) = 1 / position ** eta
+    fallback_eta   eta where there are too few clicks for an estimate
     """
 
     click_counts: Partition
     propensities: Partition
-    window_days: int = 28
-    positions: int = 100
-    sample_clicks: int = 500_000
-    eta: float = 0.0
-    fallback_eta: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.positions < 2 or self.sample_clicks < 1 or min(self.eta, self.fallback_eta) < 0:
-            raise ValueError("expected positions >= 2, sample_clicks >= 1, eta and fallback_eta >= 0")
+    window_days: WindowDays = 28
+    positions: Annotated[int, Ge(2)] = 100
+    sample_clicks: PositiveInt = 500_000
+    eta: NonNegativeFloat = 0.0
+    fallback_eta: NonNegativeFloat = 1.0
 
 
 def main(args: Args) -> dict[str, str | int]:

@@ -1,15 +1,20 @@
-"""Labels, or clicks of the judged days -> qrels.   python -m jobs qrels --click_counts click_counts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ..."""
+"""Labels, or clicks of the judged days -> relevance judgements.
+
+python -m jobs qrels --click_counts click_counts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ...
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Interval
 
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import first_day, window
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.row_counts import Tally, published
 from jobs.platform.spark import read_spark, spark_session, sql_text
 from jobs.platform.spark_udfs import register_functions
@@ -21,14 +26,13 @@ REASONS = ("no_relevance", "item_ended", "query_unknown")
 KEY = ("query_id", "item_id")
 
 
-@dataclass(frozen=True)
-class Args:
-    """queries      the queries that are known, with their split
-    items        the catalogue that is searched; judgements of other items are dropped
-    qrels        output; replaced
-    click_counts         last judged day; read only where there are no labels
-    labels       judgements: relevance is theirs, the mean over spellings of one query
-    judge_days   days of clicks, the last one included: 1 clicked, 2 put in the cart, 3 bought
+class Args(CommandArgs):
+    """queries       the known queries, with their split
+    items         the catalogue that is searched; judgements of other items are dropped
+    qrels         output; replaced
+    click_counts  last judged day; read only where there are no labels
+    labels        human judgements; the mean over spellings of one query
+    judge_days    days of clicks, the last one included: relevance 1 clicked, 2 put in the cart, 3 bought
     """
 
     queries: Partition
@@ -36,7 +40,7 @@ class Args:
     qrels: Partition
     click_counts: Partition = NOWHERE
     labels: Partition = NOWHERE
-    judge_days: int = 1
+    judge_days: Annotated[int, Interval(ge=1, le=90)] = 1
 
     def __post_init__(self) -> None:
         if not self.click_counts and not self.labels:

@@ -1,17 +1,17 @@
-"""Searches of a window, or labels, or both -> queries.
+"""Query counts of a window, or labels -> queries with splits.
 
 python -m jobs queries --query_counts query_counts/ds=2026-01-31 --queries queries/ds=2026-01-31
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.lake.partitions import NOWHERE, QUERY_COUNTS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import Window, first_day, window
+from jobs.platform.arguments import CommandArgs, Fraction, WindowDays
 from jobs.platform.row_counts import published
 from jobs.platform.spark import read_spark, spark_session, sql_text
 from jobs.platform.spark_udfs import register_functions
@@ -22,28 +22,29 @@ if TYPE_CHECKING:
 SPLITS = ("train", "dev", "test")
 
 
-@dataclass(frozen=True)
-class Args:
-    """queries      output; replaced
+class Args(CommandArgs):
+    """queries       output; replaced
     query_counts  last day of the window; empty: the labelled queries alone
-    labels       judged queries, to be added where nobody searched for them; their split is obeyed
-    window_days  days of searches, the last one included; days that are not published are left out
-    head_frac    head: the most frequent queries, until they make this share of all searches
-    torso_frac   torso: those after them, until this share; the rest, and what was searched once, is tail
+    labels        labelled queries, added where nobody searched for them; their split is kept
+    window_days   days of searches, the last one included; days that are not published are left out
+    head_frac     head: the most frequent queries that together make this share of all searches
+    torso_frac    torso: the next queries, up to this share; the rest, and queries searched once, are tail
     """
 
     queries: Partition
     query_counts: Partition = NOWHERE
     labels: Partition = NOWHERE
-    window_days: int = 28
-    head_frac: float = 0.5
-    torso_frac: float = 0.8
+    window_days: WindowDays = 28
+    head_frac: Fraction = 0.5
+    torso_frac: Fraction = 0.8
 
     def __post_init__(self) -> None:
         if not self.query_counts and not self.labels:
             raise ValueError("expected query_counts, labels or both")
-        if not 0 <= self.head_frac <= self.torso_frac <= 1:
-            raise ValueError("expected 0 <= head_frac <= torso_frac <= 1")
+        if self.head_frac > self.torso_frac:
+            raise ValueError(
+                f"head_frac={self.head_frac}, torso_frac={self.torso_frac}: expected head_frac <= torso_frac"
+            )
 
 
 def main(args: Args) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Items -> unit vectors of the item tower, one shard at a time; unchanged items are taken over from an earlier day.
+"""Items -> unit vectors of the item tower, shard by shard.
 
 python -m jobs embeddings --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=star \\
     --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2
@@ -8,7 +8,7 @@ torchrun --nproc-per-node=8 -m jobs embeddings ...
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 from jobs.embeddings.delta import check_address
 from jobs.embeddings.embed_shard import ShardOptions, embed_shard
@@ -16,30 +16,25 @@ from jobs.embeddings.encoder import EncoderSource
 from jobs.embeddings.item_tower import ItemTower
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
+from jobs.platform.arguments import NonNegativeInt, OneOf
 from models.towers.precision import PRECISIONS
 
 
-@dataclass(frozen=True)
 class Args(ShardOptions):
     """items         catalogue snapshot to embed
     towers        trained towers
     embeddings    output; key space is their space id, key shard says which part (0of1: everything)
-    precision     of the matrix products: fp32, bf16, or auto, bf16 where the device is fast at it
+    precision     of the matrix products; auto: bf16 where the device is fast at it
     token_budget  tokens (trigrams, without BERT) of one forward pass; 0: as suits the device
     """
 
     items: Partition
     towers: Partition
     embeddings: Partition
-    precision: str = "auto"
-    token_budget: int = 0
+    precision: Annotated[str, OneOf(*PRECISIONS)] = "auto"
+    token_budget: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
-        if self.token_budget < 0:
-            raise ValueError("expected token_budget >= 0")
         if self.previous:
             check_address(self.previous, self.embeddings)
 

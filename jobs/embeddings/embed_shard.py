@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +27,7 @@ from jobs.lake.fault import fault_point
 from jobs.lake.partitions import NOWHERE, Partition, lake_root, trials_root
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs, OneOf, PositiveInt
 from jobs.platform.distributed import device, processes
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
@@ -37,28 +38,20 @@ TOMBSTONES = "tombstones"
 ENDED = f"{TOMBSTONES}/ended.parquet"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShardOptions:
-    """previous      the same shard of an earlier day: items with the same content_hash are taken over from it;
-                  empty: everything is encoded
-    storage       of the vectors: fp16, half the bytes, or fp32
-    chunk_items   items that are read, encoded and written together: bounds memory
-    engine        process: this one, or all that torchrun started; spark: tasks on Spark's executors
-    tasks         Spark tasks that share the shard
+class ShardOptions(CommandArgs, kw_only=True):
+    """previous     the same shard of an earlier day, from which unchanged items (same content_hash) are copied;
+                 empty: everything is encoded
+    storage      of the vectors; fp16 takes half the bytes
+    chunk_items  items that are read, encoded and written together: bounds memory
+    engine       process: this one, or all that torchrun started; spark: tasks on Spark's executors
+    tasks        Spark tasks that share the shard
     """
 
     previous: Partition = NOWHERE
-    storage: str = "fp16"
-    chunk_items: int = 16_384
-    engine: str = "process"
-    tasks: int = 2
-
-    def __post_init__(self) -> None:
-        for name, expected in {"storage": tuple(STORAGES), "engine": ENGINES}.items():
-            if (value := getattr(self, name)) not in expected:
-                raise ValueError(f"{name}={value!r}: expected one of {', '.join(expected)}")
-        if self.chunk_items < 1 or self.tasks < 1:
-            raise ValueError("expected chunk_items and tasks >= 1")
+    storage: Annotated[str, OneOf(*STORAGES)] = "fp16"
+    chunk_items: PositiveInt = 16_384
+    engine: Annotated[str, OneOf(*ENGINES)] = "process"
+    tasks: PositiveInt = 2
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Two reports beside each other: which arms and segments moved, and whether by more than chance.
+"""Compare two reports: which arms and segments differ.
 
 python -m jobs compare --before report/ds=2026-01-30/space=7f3a5c1e9b2d4a60 \\
     --after report/ds=2026-01-31/space=0c9be2d4f1a86375 --page compare.html
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from annotated_types import Ge
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
@@ -27,6 +27,7 @@ from jobs.evaluation.published_values import read_values, same_questions
 from jobs.lake.arrow import Strings, find, large, where
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs, NonNegativeInt
 from jobs.platform.display import printable
 from jobs.platform.html import environment
 from models.evaluation.intervals import Interval, mean_intervals
@@ -40,26 +41,19 @@ SEGMENT_MEASURE, MIN_SUPPORT = "R@60", 30
 SAME = ("qrels_digest", "min_relevance", "zero_gain", "depth")  # of two reports that can be compared
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """before     report to compare with
     after      report that is compared
     page       HTML file to write; empty: the table on the terminal alone
-    resamples  of the bootstrap and of the permutation test
+    resamples  of the bootstrap and of the permutation test; fewer could not give a small p after correction
     seed       of both
     """
 
     before: Partition
     after: Partition
     page: str = ""
-    resamples: int = 10_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.resamples < 1000:
-            raise ValueError(
-                f"resamples={self.resamples}: expected 1,000 or more, or no p could be small once corrected"
-            )
+    resamples: Annotated[int, Ge(1000)] = 10_000
+    seed: NonNegativeInt = 0
 
 
 def main(args: Args) -> dict[str, Any]:

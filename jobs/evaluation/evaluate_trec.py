@@ -1,4 +1,4 @@
-"""TREC files alone: measures with intervals, and which differences are more than chance. Nothing of a lake is needed.
+"""TREC run files and qrels -> measures with intervals.
 
 python -m jobs evaluate --rankings engine.trec,challenger.trec --qrels qrels.trec
 python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --tower_metrics "R@60 RR@60 nDCG@10" --out evaluation
@@ -10,12 +10,12 @@ to join later outcomes to) and summary.json.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from annotated_types import Ge
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,6 +25,7 @@ from jobs.datasets.judgements import Judgements, judge_items
 from jobs.evaluation.comparisons import ALPHA, Comparison, compare
 from jobs.evaluation.measures import Evaluation
 from jobs.lake.arrow import find, large, numbers
+from jobs.platform.arguments import CommandArgs, NonNegativeInt
 from jobs.platform.display import printable
 from jobs.platform.trec import read_qrels, read_run
 from models.evaluation.intervals import Interval, mean_intervals
@@ -34,16 +35,15 @@ from models.evaluation.significance import least_resamples
 SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """rankings       TREC run files, separated by commas; an arm is named by its file
     qrels          TREC qrels file
     measures       names as ir_measures has them, separated by spaces: R@K, RR@K, nDCG@K, AP@K, Success@K
     min_relevance  relevance from which a judged item counts as relevant
-    zero_gain      relevance that is worth nothing in nDCG
+    zero_gain      relevance that gains nothing in nDCG
     resamples      of the bootstrap and of the permutation test
     seed           of both
-    out            optional folder for the values of each query and the summary
+    out            folder for the values of each query and the summary; empty: nothing is written
     """
 
     rankings: str
@@ -51,8 +51,8 @@ class Args:
     measures: str = SHOWN
     min_relevance: float = 1.0
     zero_gain: float = 0.0
-    resamples: int = 10_000
-    seed: int = 0
+    resamples: Annotated[int, Ge(1000)] = 10_000
+    seed: NonNegativeInt = 0
     out: str = ""
 
     def __post_init__(self) -> None:
@@ -69,11 +69,11 @@ class Args:
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
                 " an item that counts as relevant must gain something"
             )
-        least = max(1000, least_resamples((len(arms) - 1) * len(self.names), ALPHA))
+        least = least_resamples((len(arms) - 1) * len(self.names), ALPHA)
         if self.resamples < least:
             raise ValueError(
                 f"resamples={self.resamples}: expected {least:,} or more, or no p could be below {ALPHA:g}"
-                " once it is corrected for so many comparisons"
+                " once it is corrected for the number of comparisons"
             )
 
     @property

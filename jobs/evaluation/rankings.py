@@ -1,4 +1,4 @@
-"""Bundle and held-out queries -> what each arm shows: dense, sparse, hybrids, the champion, other engines.
+"""Bundle and judged queries -> the ranked lists of each arm.
 
 python -m jobs rankings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
+from annotated_types import Ge
 
 from jobs.bundle.reader import Bundle
 from jobs.bundle.torch_reader import load_bundle
@@ -25,11 +25,13 @@ from jobs.evaluation.champion import compared_speed, in_service, rival_arms
 from jobs.evaluation.index_health import catalogue_health, recall
 from jobs.evaluation.training_exposure import learnt_queries
 from jobs.ingest.external_runs import read_runs
+from jobs.lake.alias import CHAMPION
 from jobs.lake.arrow import strings
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.tracking import mlflow_run
 from jobs.platform.trec import rows_of, write_trec
 from models.fusion.ranked_lists import first
@@ -39,24 +41,24 @@ from models.towers.encode import encode_queries
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
-    """index       bundle to judge
-    queries     texts of the queries
-    qrels       judgements; the queries ranked are those judged in `split`
-    items       catalogue that the index must hold in full
-    rankings    output
-    embeddings  optional first shard of the index's own vectors: recall is taken against exact
-                search in them; without, against an exhaustive search of the index
-    baseline    optional first shard of step 1's embeddings, for arm dense_in_batch
-    champion    optional index in service: it ranks the same queries, as arms champion_*
-    alias       what the index may be promoted to: a room and a name
-    external_runs        optional rankings of other engines: each file is an arm run_<name>, and where it answers dev
-                queries too, hybrid_run_<name> fuses it with dense as is best on those
-    split       queries to judge: test, or dev while settings are still being chosen
-    train_queries        judged queries of split train ranked besides, at most: what towers do where they learnt from the query
-    depth       items kept per query
-    pool        items of each arm that are fused into hybrid
+class Args(CommandArgs):
+    """index          bundle to evaluate
+    queries        texts of the queries
+    qrels          judgements; the queries ranked are those judged in `split`
+    items          catalogue; the index must hold all of it
+    rankings       output
+    embeddings     first shard of the index's own vectors: recall is measured against exact search in them;
+                   empty: against an exhaustive search of the index
+    baseline       first shard of the embeddings of step in_batch, for arm dense_in_batch
+    champion       index in service: it ranks the same queries, as arms champion_*
+    alias          alias that the index may be promoted to: a room and a name
+    external_runs  rankings of other engines: each file is an arm run_<name>; where it also answers dev queries,
+                   hybrid_run_<name> fuses it with dense as is best on those
+    split          test, or dev while settings are still being chosen
+    train_queries  judged queries of split train ranked in addition, at most: they show what towers do on queries
+                   they were trained on
+    depth          items kept per query
+    pool           items of each arm that are fused into hybrid
     min_relevance  relevance from which an item counts where runs are fused; 0: as the judgements' own scale says
     """
 
@@ -68,21 +70,17 @@ class Args:
     embeddings: Partition = NOWHERE
     baseline: Partition = NOWHERE
     champion: Partition = NOWHERE
-    alias: str = "search/champion"
+    alias: Alias = CHAMPION
     external_runs: Partition = NOWHERE
-    split: str = "test"
-    train_queries: int = 500
-    depth: int = 100
-    pool: int = 200
+    split: Annotated[str, OneOf("train", "dev", "test")] = "test"
+    train_queries: NonNegativeInt = 500
+    depth: Annotated[int, Ge(100)] = 100
+    pool: PositiveInt = 200
     min_relevance: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.train_queries < 0:
-            raise ValueError(f"train_queries={self.train_queries}: must not be negative")
-        if self.split not in ("train", "dev", "test"):
-            raise ValueError(f"split={self.split}: expected train, dev or test")
-        if not 100 <= self.depth <= self.pool:
-            raise ValueError(f"depth={self.depth}, pool={self.pool}: expected 100 <= depth <= pool")
+        if self.depth > self.pool:
+            raise ValueError(f"depth={self.depth}, pool={self.pool}: expected depth <= pool")
 
 
 def main(args: Args) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rankings and judgements -> measures, the gate's verdict, and a page that a person can decide on.
+"""Rankings and judgements -> measures, a verdict, an HTML page.
 
 python -m jobs report --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\
@@ -8,10 +8,10 @@ python -m jobs report --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow.parquet as pq
+from annotated_types import Ge, Interval
 
 from jobs.bundle.files import write_json
 from jobs.evaluation.gather import Sources, gather
@@ -25,6 +25,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import FIRST, CommandArgs, Fraction, OneOf, PositiveInt
 from jobs.platform.registry import tell_challenger
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from models.evaluation.evidence import Limits
@@ -32,29 +33,28 @@ from models.evaluation.evidence import Limits
 FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
 
-@dataclass(frozen=True)
-class Args:
-    """rankings          what each arm shows, and what was found out about the index
+class Args(CommandArgs):
+    """rankings          ranked lists of each arm, and facts about the index
     index             the bundle that was ranked
     queries           their segments and texts
     qrels             judgements
     items             catalogue, for titles, categories and brands
     report            output
-    pairs             pairs that the towers learnt from, if not those of their own manifests: items not among them are new
-    alt_relevance            optional second view of relevance, other qrels or impressions: do both rank the arms alike?
-    alt_action        what counts in impressions: click, cart, purchase; auto: purchase where qrels are clicks
-    min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements'
-                      own scale says, and so for zero_gain
-    zero_gain         relevance that is worth nothing in nDCG (1.0 on a scale that starts at 1)
-    max_loss            loss that the gate tolerates per measure against the champion, absolute
-    max_segment_loss    the same in a segment, beyond which a significant loss stops
-    min_support       queries below which a segment is shown, and not judged
-    sweep             optional sweep of several seeds: how far trainings differ by their seed alone is the noise
-    seed_noise  the same by hand: spread of R@60 over trainings that differ in their seed (a sweep tells it): no smaller loss stops
-    min_index_recall  overlap with exact search that the gate wants
-    max_drop          fall of R@60 against the last week, or against a fresh index, from which somebody is told
-    max_age_days      age of the index in service from which somebody is told
-    max_cost_ratio         latency and memory that the gate tolerates, in times the champion's
+    pairs             pairs that the towers were trained on; empty: those of their manifests; other items are new
+    alt_relevance     second relevance, other qrels or impressions: do both rank the arms in the same order?
+    alt_action        action that counts in impressions; auto: purchase where qrels are clicks
+    min_relevance     relevance from which a judged item counts as relevant; 0: as the judgements' own scale says,
+                      and so for zero_gain
+    zero_gain         relevance that gains nothing in nDCG (1.0 on a scale that starts at 1)
+    max_loss          loss per measure against the champion that the gate accepts, absolute
+    max_segment_loss  the same within a segment, above which a significant loss stops the promotion
+    min_support       queries below which a segment is shown and not judged
+    sweep             sweep of several seeds, which measures how much towers differ by their seed alone
+    seed_noise        the same by hand: standard deviation of R@60 over seeds; no smaller loss stops the promotion
+    min_index_recall  overlap with exact search that the gate requires
+    max_drop          loss of R@60 against the last week, or against a fresh index, that raises an alert
+    max_age_days      age in days of the index in service that raises an alert
+    max_cost_ratio    latency and memory that the gate accepts, as a multiple of the champion's
     """
 
     rankings: Partition
@@ -66,29 +66,19 @@ class Args:
     pairs: Partition = NOWHERE
     alt_relevance: Partition = NOWHERE
     sweep: Partition = NOWHERE
-    alt_action: str = "auto"
-    min_relevance: float = 0.0
-    zero_gain: float = 0.0
-    max_loss: float = 0.01
-    max_segment_loss: float = 0.03
-    min_support: int = 50
-    seed_noise: float = 0.0
-    min_index_recall: float = 0.95
-    max_cost_ratio: float = 1.5
-    max_drop: float = 0.05
-    max_age_days: int = 14
+    alt_action: Annotated[str, OneOf(AUTO, *ACTS)] = "auto"
+    min_relevance: Annotated[float, FIRST] = 0.0
+    zero_gain: Annotated[float, FIRST] = 0.0
+    max_loss: Annotated[float, Interval(ge=0, lt=1), FIRST] = 0.01
+    max_segment_loss: Annotated[float, Interval(ge=0, lt=1), FIRST] = 0.03
+    min_support: Annotated[int, Ge(2)] = 50
+    seed_noise: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    min_index_recall: Annotated[Fraction, FIRST] = 0.95
+    max_cost_ratio: Annotated[float, Ge(1), FIRST] = 1.5
+    max_drop: Annotated[float, Interval(gt=0, le=1)] = 0.05
+    max_age_days: PositiveInt = 14
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_loss < 1 or not 0 <= self.min_index_recall <= 1:
-            raise ValueError("max_loss must be in [0, 1) and min_index_recall in [0, 1]")
-        if not 0 <= self.max_segment_loss < 1 or not 0 <= self.seed_noise < 1:
-            raise ValueError("max_segment_loss and seed_noise must be in [0, 1)")
-        if self.alt_action not in (AUTO, *ACTS):
-            raise ValueError(f"alt_action={self.alt_action}: expected {AUTO}, {', '.join(ACTS)}")
-        if self.min_support < 2 or self.max_cost_ratio < 1:
-            raise ValueError("min_support must be 2 or more, max_cost_ratio 1 or more")
-        if not 0 < self.max_drop <= 1 or self.max_age_days < 1:
-            raise ValueError("max_drop must be in (0, 1], max_age_days 1 or more")
         if self.min_relevance and self.zero_gain >= self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"

@@ -1,4 +1,4 @@
-"""An option beside `index`: one index per top category and a router that says where to search, against a single index.
+"""Compare one index per category with a single index.
 
 python -m jobs categories --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
@@ -14,8 +14,9 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Interval
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +29,7 @@ from jobs.lake.arrow import strings
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
 from jobs.platform.display import printable
 from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
@@ -40,20 +42,19 @@ from models.towers.space_id import items_space, space_id
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """embeddings      first shard (0ofN); its siblings are read too
     towers          the towers that made them: they encode the queries
-    items           catalogue snapshot: its category paths, of which the first name counts
-    queries         real queries; those of split dev, every other one to fit on, the rest to judge
+    items           catalogue snapshot; the first name of the category path counts
+    queries         real queries of split dev: every other one to fit on, the rest to evaluate
     categories      output: the indexes and their router
     factory         FAISS factory string of the single index; the categories have its codes, and lists
                     by their own size; auto chooses by the size of the catalogue
-    recall_target   overlap with exact search over everything, to be held where they are fitted
-    recall_depth    first neighbours in which the overlap is taken
+    recall_target   overlap with exact search over everything, to be reached where they are fitted
+    recall_depth    first neighbours in which the overlap is measured
     tuning_queries  dev queries used, at most, for both halves
-    min_items       a category with fewer is searched with the rest
-    centroids       of a category, at most, by which the router knows it
+    min_items       a category with fewer items is searched with the rest
+    centroids       centroids by which the router knows a category, at most
     flat_below      items below which a category has no inverted lists
     seed            of training samples and k-means
     """
@@ -64,19 +65,13 @@ class Args:
     queries: Partition
     categories: Partition
     factory: str = "auto"
-    recall_target: float = 0.95
-    recall_depth: int = 100
-    tuning_queries: int = 2000
-    min_items: int = 1000
-    centroids: int = 32
-    flat_below: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.recall_target <= 1 or self.recall_depth < 1 or self.tuning_queries < 2:
-            raise ValueError("recall_target must be in (0, 1], recall_depth > 0 and tuning_queries > 1")
-        if min(self.min_items, self.centroids, self.flat_below) < 1:
-            raise ValueError("min_items, centroids and flat_below must be 1 or more")
+    recall_target: Annotated[float, Interval(gt=0, le=1)] = 0.95
+    recall_depth: PositiveInt = 100
+    tuning_queries: Annotated[int, Ge(2)] = 2000
+    min_items: PositiveInt = 1000
+    centroids: PositiveInt = 32
+    flat_below: PositiveInt = 2000
+    seed: NonNegativeInt = 0
 
 
 def main(args: Args) -> dict[str, Any]:

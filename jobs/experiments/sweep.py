@@ -1,4 +1,4 @@
-"""Sweep flags of `towers` and `negatives` over lists or ranges, and evaluate every trial with intervals.
+"""Train and evaluate towers over ranges of settings.
 
 python -m jobs sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\
@@ -21,9 +21,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow.parquet as pq
+from annotated_types import MinLen
 from optuna.trial import FrozenTrial
 
 from jobs.experiments.report import StudyReport, render, show
@@ -36,38 +37,37 @@ from jobs.lake.partitions import Partition, trials_root
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.seal import spelled
+from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNegativeInt, OneOf, OnOff, PositiveInt
 from jobs.platform.display import printable
 from jobs.platform.progress import progress
 from jobs.platform.tracking import MlflowRun, client, home, mlflow_run
 from models.evaluation.measures import MEASURES
 
-PHASES = ("", "plan", "work", "publish")
 # two studies that differ in one of these do not compare
 QUESTION = ("space", "stages", "sampler", "seeds", "fixed", "objective", "splits", "min_relevance", "seed")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
-    """pairs          positives to train on
+class Args(CommandArgs):
+    """pairs          positives that the towers are trained on
     queries        their texts, and those of the judged queries
     items          the catalogue
     qrels          judgements of dev and test queries
-    sweep          output; its key `study` names the experiment
-    space          flags that vary: flag=a,b,c or flag=low..high or flag=low..high~ (log), parted by ;
-    stages         in_batch, or in_batch,star: with mining and step 3
-    sampler        grid (every combination), random or tpe
-    trials         how many settings random and tpe try
-    seeds          trainings of each setting, with seeds of their own
+    sweep          output; its key study is the name of the study
+    space          the varied settings: flag=a,b,c or flag=low..high or flag=low..high~ (log), separated by ;
+    stages         in_batch alone, or in_batch,star: with mining and step 3
+    sampler        grid takes every combination
+    trials         settings that random and tpe try
+    seeds          trainings of each setting, each with a seed of its own
     fixed          flag=value;... for every trial
-    objective      measure whose mean over seeds ranks the trials
-    splits         judged queries; the first decides the objective: choose settings on dev, not on test
-    min_relevance  relevance from which an item counts; 0: the qrels' own value
-    workers        processes side by side on this machine
+    objective      measure whose mean over seeds is the trial's value
+    splits         judged queries; the first is the objective's: settings are not chosen on test
+    min_relevance  relevance from which an item counts; 0: as the judgements say
+    workers        parallel processes on this machine
     limit_s        seconds that one command of a trial may take; 0: no limit
     budget_s       seconds after which no new trial begins; 0: no limit
-    retry          on: repeat trials that failed before
-    keep           best: after success delete all towers but the best trial's; all: delete nothing
+    retry          on: trials that failed before are tried again
+    keep           best: after success only the best trial's towers are kept; all: everything is
     only           plan, work or publish alone, for a DAG; empty: all three
     point          with only=work: this setting and no other
     seed           of the sampler, and the first of the trainings
@@ -78,38 +78,25 @@ class Args:
     items: Partition
     qrels: Partition
     sweep: Partition
-    space: str = "batch_size=256,1024"
-    stages: str = "in_batch,star"
-    sampler: str = "grid"
-    trials: int = 20
-    seeds: int = 1
-    fixed: str = ""
-    objective: str = "R@60"
-    splits: str = "dev,test"
-    min_relevance: float = 0.0
-    workers: int = 1
-    limit_s: float = 0.0
-    budget_s: float = 0.0
-    retry: str = "off"
-    keep: str = "best"
-    only: str = ""
+    space: Annotated[str, MinLen(3), FIRST] = "batch_size=256,1024"
+    stages: Annotated[str, OneOf("in_batch", "in_batch,star"), FIRST] = "in_batch,star"
+    sampler: Annotated[str, OneOf(*SAMPLERS), FIRST] = "grid"
+    trials: Annotated[PositiveInt, FIRST] = 20
+    seeds: Annotated[PositiveInt, FIRST] = 1
+    fixed: Annotated[str, FIRST] = ""
+    objective: Annotated[str, OneOf(*MEASURES)] = "R@60"
+    splits: Annotated[str, OneOf("dev,test", "test,dev", "dev", "test")] = "dev,test"
+    min_relevance: NonNegativeFloat = 0.0
+    workers: PositiveInt = 1
+    limit_s: NonNegativeFloat = 0.0
+    budget_s: NonNegativeFloat = 0.0
+    retry: OnOff = "off"
+    keep: Annotated[str, OneOf("best", "all")] = "best"
+    only: Annotated[str, OneOf("", "plan", "work", "publish")] = ""
     point: str = ""
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("stages", ("in_batch", "in_batch,star")),
-            ("sampler", SAMPLERS),
-            ("only", PHASES),
-            ("objective", MEASURES),
-            ("splits", ("dev,test", "test,dev", "dev", "test")),
-            ("retry", ("on", "off")),
-            ("keep", ("best", "all")),
-        ):
-            if (value := getattr(self, name)) not in known:
-                raise ValueError(f"{name}={value!r}: expected one of {' | '.join(filter(None, known))}")
-        if min(self.trials, self.seeds, self.workers) < 1 or min(self.limit_s, self.budget_s) < 0:
-            raise ValueError("trials, seeds and workers must be >= 1, limit_s and budget_s >= 0")
         if self.point and self.only != "work":
             raise ValueError("point: give --only work too")
 

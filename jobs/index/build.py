@@ -1,4 +1,4 @@
-"""Codes of all shards -> the bundle: one tuned FAISS index, the sparse index, ids, towers and facts, as one.
+"""Codes of all shards -> the bundle that serves queries.
 
 python -m jobs index --codes codes/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from jobs.bundle import files
 from jobs.bundle.export_onnx import write_query_tower
@@ -23,7 +23,7 @@ from jobs.embeddings.read_shards import pin_shards
 from jobs.index.assemble import assemble
 from jobs.index.catalogue import write_catalogue
 from jobs.index.guard import guard_size
-from jobs.index.hybrid import Arms, Asked, fit_arms, write_sparse
+from jobs.index.hybrid import ArmSettings, Asked, fit_arms, write_sparse
 from jobs.index.inputs import Sources, check_space
 from jobs.index.merge_shards import Merged, pin_codes
 from jobs.index.search_parameters import examine
@@ -36,6 +36,7 @@ from jobs.lake.fault import fault_point
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import FIRST, Fraction, NonNegativeFloat, NonNegativeInt, OneOf
 from jobs.platform.tracking import mlflow_run
 from models.ann.cutoff import CHOICES, FITTED
 from models.towers.encode import encode_queries
@@ -45,29 +46,28 @@ log = logging.getLogger(__name__)
 SHOWN = ("factory", "search", "recall", "items", "lists")
 
 
-@dataclass(frozen=True)
-class Args(Arms):
-    """codes           first shard (0ofN); its siblings are read too
-    trained_index       what the codes were made by
-    embeddings      first shard of the vectors: recall is measured against exact search in them
-    towers          the towers that made them
-    items           catalogue snapshot: titles, and texts for the sparse arm
-    queries         real queries: search parameters are tuned on those of split dev
-    index           output: the bundle
-    qrels           optional judgements of dev queries: k1 and b of BM25, how hybrid fuses its arms, and
-                    the cut-off are fitted on them
-    previous        optional index in service: its search parameters are tried first where the trained index
-                    is the same, and its number of items guards ours
-    cutoff          where neighbour lists end: knee, threshold or fixed (both fitted on qrels), none, or
-                    auto: of those that keep 95% of the relevant items found, the one that shows the
-                    fewest; without qrels the knee
-    lookalikes      answers drop items whose cosine with a better one reaches this: a number, off, or auto,
-                    which fits it on qrels: most duplicates gone for at most 0.5% of what is relevant
-    min_relevance   relevance from which a judged item counts; 0: as the judgements' own scale says
-    disk_above_gb   codes that weigh more are written to a file that services may map: the merge then
-                    holds a block of them in memory
-    max_shrink_frac  share of the items in service that may be missing before the job stops
-    seed            of the sampled items that jobs.serving.verify checks
+class Args(ArmSettings, kw_only=True):
+    """codes            first shard (0ofN); its siblings are read too
+    trained_index    the index that made the codes
+    embeddings       first shard of the vectors: recall is measured against exact search in them
+    towers           the towers that made them
+    items            catalogue snapshot: titles, and texts for the sparse arm
+    queries          real queries: search parameters are tuned on those of split dev
+    index            output: the bundle
+    qrels            judgements of dev queries: k1 and b of BM25, the fusion of the arms and the cut-off are
+                     fitted on them
+    previous         index in service: its search parameters are tried first where the trained index is the
+                     same, and its number of items is compared
+    cutoff           where result lists end: knee, threshold or fixed (the latter two fitted on qrels), none, or
+                     auto: of those that keep 95% of the relevant items retrieved, the one that shows the
+                     fewest; without qrels the knee
+    lookalikes       cosine with a better result from which an item is dropped: a number, off, or auto, which
+                     fits it on qrels: most duplicates dropped for a loss of at most 0.5% of the relevant items
+    min_relevance    relevance from which a judged item counts; 0: as the judgements' own scale says
+    disk_above_gb    codes of more GB are written to a file that services may map; the merge then holds one
+                     block of them in memory
+    max_shrink_frac  share of the items in service that may be missing before the command stops
+    seed             of the sampled items that `verify` checks
     """
 
     codes: Partition
@@ -79,22 +79,19 @@ class Args(Arms):
     index: Partition
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
-    cutoff: str = "auto"
-    lookalikes: str = "off"
+    cutoff: Annotated[str, OneOf(*CHOICES), FIRST] = "auto"
+    lookalikes: Annotated[str, FIRST] = "off"
     min_relevance: float = 0.0
-    disk_above_gb: float = 4.0
-    max_shrink_frac: float = 0.05
-    seed: int = 0
+    disk_above_gb: NonNegativeFloat = 4.0
+    max_shrink_frac: Annotated[Fraction, FIRST] = 0.05
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.cutoff not in CHOICES or (self.cutoff in FITTED and not self.qrels):
-            raise ValueError(f"cutoff is one of {', '.join(CHOICES)}; {' and '.join(FITTED)} need qrels")
+        if self.cutoff in FITTED and not self.qrels:
+            raise ValueError(f"cutoff={self.cutoff}: is fitted on judgements, give qrels")
         threshold_of(self.lookalikes)
         if self.lookalikes == AUTO and not self.qrels:
-            raise ValueError("lookalikes=auto is fitted on judgements: give qrels")
-        if self.disk_above_gb < 0 or not 0 <= self.max_shrink_frac <= 1:
-            raise ValueError("disk_above_gb must be 0 or more, max_shrink_frac in [0, 1]")
+            raise ValueError("lookalikes=auto: is fitted on judgements, give qrels")
 
 
 def main(args: Args) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One shard of embeddings -> its items' lists and codes; yesterday's are taken over where nothing changed.
+"""Embeddings of a shard -> inverted lists and codes.
 
 python -m jobs codes --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
@@ -8,7 +8,6 @@ python -m jobs codes --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a6
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from jobs.embeddings.read_shards import catalogue
@@ -17,6 +16,7 @@ from jobs.index.trained_index import TrainedIndex
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.distributed import device
 from jobs.platform.tracking import mlflow_run
 from models.ann.codes import widths
@@ -24,12 +24,11 @@ from models.ann.codes import widths
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
-    """embeddings  shard to code
-    trained_index   what it is coded by
-    codes       output, of the same shard
-    previous    optional codes of an earlier day; taken over where they are of the same trained index
+class Args(CommandArgs):
+    """embeddings     shard to encode
+    trained_index  the index that encodes it
+    codes          output, of the same shard
+    previous       codes of an earlier day, reused where they are of the same trained index
     """
 
     embeddings: Partition
@@ -38,12 +37,8 @@ class Args:
     previous: Partition = NOWHERE
 
     def __post_init__(self) -> None:
-        places = {
-            tuple(one.values[key] for key in ("space", "shard"))
-            for one in (self.embeddings, self.codes, self.previous)
-            if one
-        }
-        if len(places) != 1:
+        given = filter(None, (self.embeddings, self.codes, self.previous))
+        if len({(partition.values["space"], partition.values["shard"]) for partition in given}) != 1:
             raise ValueError(
                 f"embeddings={self.embeddings}, codes={self.codes}, previous={self.previous or 'none'}:"
                 " expected one space and one shard"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import faiss
 import numpy as np
 
 from jobs.bundle import files
-from jobs.index.search_parameters import Held
+from jobs.index.search_parameters import RecallSettings
 from jobs.index.tuning_queries import POOL, end_lists, fusion_facts
 from jobs.lake.arrow import Rows, Strings, pick, texts
 from jobs.lake.attempt import Attempt
+from jobs.platform.arguments import FIRST, NonNegativeInt, OneOf, OnOff
 from models.ann.search import ask
 from models.fusion.fit import Fitted, fit_votes
 from models.fusion.votes import classes_of
@@ -25,30 +26,19 @@ from models.towers.encode import Vectors
 ON, OFF = "on", "off"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arms(Held):
-    """language        language of the sparse arm's stemmer: none, en, pl, or auto by the texts
-    sparse          on, or off: no sparse arm and no hybrid, for a catalogue whose terms one machine's
-                    memory cannot hold
-    sparse_items    items on which k1 and b of BM25 are chosen by judged dev queries, judged items among
-                    them; 0: the usual k1 and b
-    class_queries   judged dev queries from which a class (model numbers, lengths) may get a vote of its own
-                    in hybrid; 0: one vote for all
+class ArmSettings(RecallSettings, kw_only=True):
+    """language       language of the sparse arm's stemmer; auto: detected from the texts
+    sparse         off: no sparse arm and no hybrid, for a catalogue whose terms do not fit into memory
+    sparse_items   items on which k1 and b of BM25 are chosen by judged dev queries, judged items among them;
+                   0: the usual k1 and b
+    class_queries  judged dev queries from which a class (model numbers, lengths) may get its own weight in
+                   hybrid; 0: one weight for all
     """
 
-    language: str = "auto"
-    sparse: str = "on"
-    sparse_items: int = 50_000
-    class_queries: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.language not in (*LANGUAGES, "auto"):
-            raise ValueError(f"language={self.language}: expected auto, {', '.join(LANGUAGES)}")
-        if self.sparse not in (ON, OFF):
-            raise ValueError(f"sparse={self.sparse}: expected {ON} or {OFF}")
-        if self.sparse_items < 0 or self.class_queries < 0:
-            raise ValueError("sparse_items and class_queries must be 0 or more")
+    language: Annotated[str, OneOf("auto", *LANGUAGES), FIRST] = "auto"
+    sparse: Annotated[OnOff, FIRST] = "on"
+    sparse_items: NonNegativeInt = 50_000
+    class_queries: NonNegativeInt = 100
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,9 @@ class Asked:
     judged: list[Rows]
 
 
-def write_sparse(args: Arms, words: Strings, language: str, asked: Asked, seed: int, out: Attempt) -> list[SparseIndex]:
+def write_sparse(
+    args: ArmSettings, words: Strings, language: str, asked: Asked, seed: int, out: Attempt
+) -> list[SparseIndex]:
     """Tune, build and write the sparse arm; none where it is off."""
     out.facts["sparse"] = args.sparse
     if args.sparse == OFF:
@@ -76,7 +68,7 @@ def write_sparse(args: Arms, words: Strings, language: str, asked: Asked, seed: 
     return [sparse]
 
 
-def _tuned(args: Arms, words: Strings, language: str, asked: Asked, seed: int) -> dict[str, Any]:
+def _tuned(args: ArmSettings, words: Strings, language: str, asked: Asked, seed: int) -> dict[str, Any]:
     """k1 and b, chosen on a part of the catalogue that has the judged items."""
     if not args.sparse_items or not asked.relevant or not len(asked.relevant[0]):
         return {"k1": K1, "b": B, "items": 0, "queries": 0, "tried": []}
@@ -96,7 +88,7 @@ def sampled(n_items: int, wanted: int, judged: Rows, seed: int) -> Rows:
 
 
 def fit_arms(
-    args: Arms,
+    args: ArmSettings,
     cutoff: str,
     index: faiss.Index,
     sparse: Sequence[SparseIndex],

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import exact_rankings
 from jobs.index.assemble import Assembled
 from jobs.index.inputs import Sources
 from jobs.lake.arrow import Rows, Strings
+from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
 from models.ann.operating_points import Exam, least, least_k_factor, measured
 from models.ann.search import settle
 from models.training.batches import Known
@@ -21,25 +22,20 @@ log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """recall_target   overlap with exact search that the search parameters must hold; a point above what
-                    the gate wants, for the gate measures it on other queries
-    recall_depth    first neighbours in which the overlap is taken
+class RecallSettings(CommandArgs, kw_only=True):
+    """recall_target   overlap with exact search that the search parameters must reach; 0.01 above what the gate
+                    requires, which measures it on other queries
+    recall_depth    first neighbours in which the overlap is measured
     tuning_queries  dev queries used for tuning
     """
 
-    recall_target: float = 0.96
-    recall_depth: int = 100
-    tuning_queries: int = 1000
-
-    def __post_init__(self) -> None:
-        if not 0 < self.recall_target <= 1 or self.recall_depth < 1 or self.tuning_queries < 1:
-            raise ValueError("recall_target must be in (0, 1], recall_depth and tuning_queries > 0")
+    recall_target: Annotated[float, Interval(gt=0, le=1), FIRST] = 0.96
+    recall_depth: PositiveInt = 100
+    tuning_queries: PositiveInt = 1000
 
 
 def examine(
-    args: Held, source: Sources, made: Assembled, ids: Strings, queries: Vectors, relevant: list[Rows]
+    args: RecallSettings, source: Sources, made: Assembled, ids: Strings, queries: Vectors, relevant: list[Rows]
 ) -> dict[str, Any]:
     """Tune search parameters on real queries, settle them in the index, and measure it; facts of the bundle.
 
@@ -75,7 +71,7 @@ def examine(
     }
 
 
-def _exam(args: Held, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]) -> Exam:
+def _exam(args: RecallSettings, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]) -> Exam:
     """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
     depth = min(args.recall_depth, len(ids))
     exact, known_ids = exact_rankings(source.embeddings, queries, depth)

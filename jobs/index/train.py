@@ -1,4 +1,4 @@
-"""Embeddings and real queries -> the trained_index: which index to build, chosen and trained, still empty.
+"""Embeddings -> a chosen and trained index without items.
 
 python -m jobs trained_index --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-31/step=star --queries queries/ds=2026-01-31 \\
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from jobs.embeddings.read_shards import pin_shards
-from jobs.index.settings import Choice
+from jobs.index.settings import IndexSettings
 from jobs.index.trained_index import KEPT_FIGURES, TrainedIndex, learn
 from jobs.index.tuning_sample import Lesson
 from jobs.lake.attempt import Attempt
@@ -29,14 +29,13 @@ from models.ann.drift import aged, figures
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args(Choice):
-    """embeddings      first shard (0ofN); its siblings are read too
-    towers          the towers that made them: they encode the queries
-    queries         real queries, of split dev where there are some: what the choice is measured with
-    trained_index       output
-    qrels           optional judgements: what each choice has of R@60 and RR@60 is told too
-    previous        optional trained_index of an earlier day in the same space
+class Args(IndexSettings, kw_only=True):
+    """embeddings     first shard (0ofN); its siblings are read too
+    towers         the towers that made them: they encode the queries
+    queries        real queries for tuning, of split dev where there are some
+    trained_index  output
+    qrels          judgements; R@60 and RR@60 of each candidate are reported with them
+    previous       trained_index of an earlier day in the same space
     """
 
     embeddings: Partition
@@ -47,7 +46,6 @@ class Args(Choice):
     previous: Partition = NOWHERE
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.previous and self.previous.values["space"] != self.trained_index.values["space"]:
             raise ValueError(f"previous={self.previous}: of another space than {self.trained_index}")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jobs.bundle.files import write_index, write_json
 from jobs.index.sample import sampled
-from jobs.index.settings import Choice
+from jobs.index.settings import IndexSettings
 from jobs.index.tuning_sample import Lesson
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
@@ -90,7 +90,7 @@ class TrainedIndex:
             shutil.copyfile(self.pinned.path(name), folder / name)
 
 
-def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
+def learn(args: IndexSettings, lesson: Lesson, out: Attempt) -> None:
     """Tune over the sample, train for the whole catalogue, write the files and the facts."""
     items, count = lesson.items, len(lesson.vectors)
     exam = lesson.exam
@@ -127,7 +127,7 @@ def learn(args: Choice, lesson: Lesson, out: Attempt) -> None:
     )
 
 
-def _trained(args: Choice, factory: str, lesson: Lesson) -> faiss.Index:
+def _trained(args: IndexSettings, factory: str, lesson: Lesson) -> faiss.Index:
     """Train for the whole catalogue, on more vectors than the sample where lists are many."""
     wanted = sample_size(factory, lesson.vectors.shape[1])
     # codes fit what they were fitted to: the figures of a day to come are of vectors they never saw

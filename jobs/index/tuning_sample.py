@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.scale import scale
 from jobs.index.sample import sampled, total
-from jobs.index.settings import Choice
+from jobs.index.settings import IndexSettings
 from jobs.index.tuning_queries import tuning_queries
 from jobs.lake.arrow import Strings, find, strings
 from jobs.lake.read import Pinned, read_table
@@ -39,7 +39,9 @@ class Lesson:
     relevant: Known | None
 
     @classmethod
-    def read(cls, args: Choice, shards: list[Pinned], towers: Pinned, queries: Pinned, qrels: list[Pinned]) -> Lesson:
+    def read(
+        cls, args: IndexSettings, shards: list[Pinned], towers: Pinned, queries: Pinned, qrels: list[Pinned]
+    ) -> Lesson:
         """Draw the sample; relevant items of the queries are in it, drawn or not."""
         table = tuning_queries(queries, args.tuning_queries)
         asked = encode_queries(load_towers(towers), strings(table, "query"))

@@ -1,4 +1,4 @@
-"""UBI log of a day -> impressions, and what it adds to earlier days.
+"""Search log of a day -> impressions, one row per item shown.
 
 python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
@@ -8,7 +8,9 @@ that this log brought; `query_users`, which stays in the raw zone and says in ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from jobs.ingest import search_log
 from jobs.ingest.day_checks import check_kept, check_lines
@@ -21,6 +23,7 @@ from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partiti
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import before_day
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import Tally, published
 from jobs.platform.spark import spark_session, sql_text
 from jobs.platform.spark_udfs import register_functions
@@ -31,47 +34,35 @@ KEY = ("search_id", "item_id")
 LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
 
 
-@dataclass(frozen=True)
-class Args:
-    """log          raw UBI files of the day: NDJSON, plain or bulk, or Parquet
-    impressions  output; replaced
-    late_impressions  output: what the log adds to days before; that of the same day where it is not given
-    query_users  output, raw zone: who typed what, hashed; that of the same day where it is not given
-    session_minutes  pause of a client that ends a session, for clients that send no session_id
-    max_searches_per_minute  a client that searches more often within 60 s is a bot, all day
-    late_hours   how long after midnight events still count for the day's searches, in the day's own log
-    late_days    how many days before its own a log may still add to
-    min_searchers  a query typed by fewer people within searcher_days stays in the raw zone; 1: none does
-    searcher_days  days of searchers that are counted, the log's own included
-    max_bad_file_frac  damaged files are set aside; more than this share of the log's bytes stops the day
-    max_rejected_frac  lines that cannot be read are set aside; more than this share of them stops the day
-    accept_drift  1: what has changed in the log's fields was looked at and is right, so nothing of it stops
+class Args(CommandArgs):
+    """log                      raw UBI files of the day: NDJSON, plain or bulk, or Parquet
+    impressions              output; replaced
+    late_impressions         output: rows that the log adds to earlier days; empty: that of the same day
+    query_users              output, raw zone: hashed users of each query; empty: that of the same day
+    session_minutes          minutes without an event that end a session, for clients that send no session_id
+    max_searches_per_minute  a client that searches more often within 60 s counts as a bot for the whole day
+    late_hours               hours after midnight whose events, in the day's own log, still count for the day
+    late_days                days before its own that a log may add to
+    min_searchers            a query typed by fewer people within searcher_days stays in the raw zone; 1: none does
+    searcher_days            days over which searchers are counted, the log's own included
+    max_bad_file_frac        share of the log's bytes in damaged files above which the command stops
+    max_rejected_frac        share of unreadable lines above which the command stops
+    accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
     """
 
     log: Partition
     impressions: Partition
     late_impressions: Partition = NOWHERE
     query_users: Partition = NOWHERE
-    session_minutes: int = 30
-    max_searches_per_minute: int = 20
-    late_hours: int = 6
-    late_days: int = 3
-    min_searchers: int = 5
-    searcher_days: int = 28
-    max_bad_file_frac: float = 0.05
-    max_rejected_frac: float = 0.05
-    accept_drift: int = 0
-
-    def __post_init__(self) -> None:
-        counts = (self.session_minutes, self.max_searches_per_minute, self.min_searchers, self.searcher_days)
-        if min(counts) < 1 or min(self.late_hours, self.late_days) < 0:
-            raise ValueError(
-                "session_minutes, max_searches_per_minute, min_searchers and searcher_days start at 1, late_hours and"
-                " late_days at 0"
-            )
-        fracs = (self.max_bad_file_frac, self.max_rejected_frac)
-        if not 0 <= min(fracs) <= max(fracs) <= 1 or self.accept_drift not in (0, 1):
-            raise ValueError("max_bad_file_frac, max_rejected_frac: 0 to 1; accept_drift: 0 or 1")
+    session_minutes: PositiveInt = 30
+    max_searches_per_minute: PositiveInt = 20
+    late_hours: NonNegativeInt = 6
+    late_days: Annotated[int, Interval(ge=0, le=14)] = 3
+    min_searchers: PositiveInt = 5
+    searcher_days: Annotated[int, Interval(ge=1, le=90)] = 28
+    max_bad_file_frac: Fraction = 0.05
+    max_rejected_frac: Fraction = 0.05
+    accept_drift: ZeroOrOne = 0
 
 
 def main(args: Args) -> dict[str, object]:

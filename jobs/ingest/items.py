@@ -1,8 +1,10 @@
-"""Catalogue as delivered -> items.   python -m jobs items --catalogue catalogue/ds=2026-01-31 --items items/ds=2026-01-31"""
+"""Catalogue as delivered -> items, checked and deduplicated.
+
+python -m jobs items --catalogue catalogue/ds=2026-01-31 --items items/ds=2026-01-31
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.ingest import spark_readers as rawfiles
@@ -11,6 +13,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs, Fraction, ZeroOrOne
 from jobs.platform.row_counts import Tally, published
 from jobs.platform.spark import spark_session, sql_text
 from models.text.item_text import TEXT_TEMPLATE
@@ -25,23 +28,18 @@ REASONS = ("malformed", "no_item_id", "bad_item_id", "no_title", "duplicate")
 BYTES_PER_FILE = 256 << 20
 
 
-@dataclass(frozen=True)
-class Args:
-    """catalogue  raw files: Parquet, CSV or NDJSON; item_id and title required; category, brand, attributes, price,
-        group_id optional
-    items      output; replaced
-    max_bad_file_frac  damaged files are set aside; more than this share of the catalogue's bytes stops the day
-    accept_drift  1: what has changed in the catalogue's columns was looked at and is right, so nothing of it stops
+class Args(CommandArgs):
+    """catalogue          raw files: Parquet, CSV or NDJSON; item_id and title are required; category, brand,
+                       attributes, price and group_id are optional
+    items              output; replaced
+    max_bad_file_frac  share of the catalogue's bytes in damaged files above which the command stops
+    accept_drift       1: somebody looked at the changed columns and accepts them, so no change stops the day
     """
 
     catalogue: Partition
     items: Partition
-    max_bad_file_frac: float = 0.05
-    accept_drift: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_bad_file_frac <= 1 or self.accept_drift not in (0, 1):
-            raise ValueError("max_bad_file_frac: 0 to 1; accept_drift: 0 or 1")
+    max_bad_file_frac: Fraction = 0.05
+    accept_drift: ZeroOrOne = 0
 
 
 def main(args: Args) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A shop's own files -> the raw zone: copied as they are, with checksums; exactly one target.
+"""Shop's files -> raw zone, copied unchanged, with checksums.
 
 python -m jobs land --files 'exports/2026-01-31/*.ndjson.gz' --log log/ds=2026-01-31
 python -m jobs land --files s3://shop/items.parquet --catalogue catalogue/ds=2026-01-31
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from jobs.lake.arrow_schema import arrow_schema
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LABELS, NOWHERE, Partition
 from jobs.lake.publish import publish
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.progress import progress
 
 ENDINGS = {
@@ -39,13 +39,12 @@ ENDINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Args:
-    """files      a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
-    log        output: UBI records of the day; replaced
-    catalogue  output: the items of the day; replaced
-    labels     output: judged queries; replaced
-    external_runs       output: rankings of other engines; replaced
+class Args(CommandArgs):
+    """files          a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
+    log            output: UBI records of the day; replaced
+    catalogue      output: the items of the day; replaced
+    labels         output: judged queries; replaced
+    external_runs  output: rankings of other engines; replaced
     """
 
     files: str
@@ -56,7 +55,7 @@ class Args:
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.log, self.catalogue, self.labels, self.external_runs))) != 1:
-            raise ValueError("expected exactly one of --log, --catalogue, --labels and --runs")
+            raise ValueError("expected exactly one of --log, --catalogue, --labels and --external_runs")
         if "://" in self.files and urlsplit(self.files).username is not None:
             raise ValueError("files: credentials belong in the environment, not in the URI")
 

@@ -1,4 +1,4 @@
-"""A day whose delivery was damaged: what was set aside, and how it is made good.
+"""List a day's rejected files and lines, or land repaired ones.
 
 python -m jobs replay --impressions impressions/ds=2026-01-31                                what was set aside, counted
 python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from dataclasses import dataclass
 
 from jobs.ingest.inspect import damaged
 from jobs.ingest.rejected import Rejected, rejected, samples
@@ -22,26 +21,22 @@ from jobs.ingest.search_log import SET_ASIDE
 from jobs.lake.partitions import LOG, NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import exists, pin
+from jobs.platform.arguments import CommandArgs, NonNegativeInt
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
-    """impressions  the day whose lines or files were set aside; it need not be published, where they were too many
-    log          the day's raw files; that of the same day where it is not given
-    show         texts of each reason that are shown; they hold what people typed
-    mended       files to land: one, a folder or a pattern, as for jobs.ingest.land
+class Args(CommandArgs):
+    """impressions  the day whose lines or files were rejected; it need not be published
+    log          the day's raw files; empty: those of the same day
+    show         rejected texts to print per reason; they may hold personal data
+    mended       repaired files to land: a file, a folder or a pattern, as for `land`
     """
 
     impressions: Partition
     log: Partition = NOWHERE
-    show: int = 0
+    show: NonNegativeInt = 0
     mended: str = ""
-
-    def __post_init__(self) -> None:
-        if self.show < 0:
-            raise ValueError("show starts at 0")
 
     @property
     def raw(self) -> Partition:

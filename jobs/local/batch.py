@@ -1,4 +1,4 @@
-"""Several commands in one process: the same Args, the same main, one start of the JVM instead of many.
+"""Run several commands in one warm process.
 
     printf 'impressions --log log/ds=2026-01-30 --impressions impressions/ds=2026-01-30\\n' | python -m jobs batch --commands -
 
@@ -13,17 +13,16 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.lake.commands import module_of
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.cli import parse
 from jobs.platform.progress import progress
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """commands  file with one command a line, `pairs --flag value ...`, or a comment after #; - reads standard input"""
 
     commands: str

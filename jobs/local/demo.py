@@ -1,4 +1,4 @@
-"""The main job on the embedded default: a shop's days, through Airflow, to a judged and promoted index.
+"""Run the whole corridor on this machine, to a promoted index.
 
 A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). What stands is reused.
 """
@@ -10,34 +10,35 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge
 from rich.console import Console
 
 from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.local.airflow_env import airflow, airflow_env, prepare
 from jobs.local.stages import Ledger, Stage
 from jobs.local.summary import champion, show, write_summary
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.tracking import home
 
 
-@dataclass(frozen=True)
-class Args:
-    """data          labelled folder (items and relevance files); empty: the synthetic marketplace
-    preset        size of the towers: tiny, small, minilm or base
-    ds            last day of the log
-    days          days of log
-    items         items of the marketplace
-    queries       queries of the marketplace
-    searches      searches a day
+class Args(CommandArgs):
+    """data      labelled folder (items and relevance files); empty: the synthetic marketplace
+    preset    size of the towers: tiny, small, minilm or base
+    ds        last day of the log
+    days      days of log
+    items     items of the marketplace
+    queries   queries of the marketplace
+    searches  searches a day
     """
 
     data: str = ""
     preset: str = "tiny"
     ds: str = "2026-01-31"
-    days: int = 5
+    days: Annotated[int, Ge(2)] = 5
     items: int = 20_000
     queries: int = 4_000
     searches: int = 12_000
@@ -45,8 +46,6 @@ class Args:
     def __post_init__(self) -> None:
         if self.data and not Path(self.data).is_dir():
             raise ValueError(f"data={self.data}: no such folder; expected one with items and relevance")
-        if self.days < 2:
-            raise ValueError(f"days={self.days}: expected 2 or more")
 
 
 def main(args: Args) -> None:

@@ -1,4 +1,6 @@
-"""The evaluation reports, the sweeps and the Data Docs as a site on this machine.   python -m jobs site --port 8090
+"""Serve reports, sweeps and Data Docs on this machine.
+
+    python -m jobs site --port 8090
 
 Read-only, loopback only, and on a port of its own: what people typed is shown there, and no page of it may reach
 Airflow's login.
@@ -8,15 +10,18 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
+
+from annotated_types import Interval
 
 from jobs.lake.listing import published
 from jobs.lake.partitions import REPORT, SWEEP, Partition, Table
 from jobs.lake.read import pin
 from jobs.local.airflow_env import url
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.html import environment
 from jobs.quality import data_docs
 
@@ -25,15 +30,10 @@ log = logging.getLogger(__name__)
 SHOWN = {"report": ("report.html", "summary.json", "summary.md", "verdict.json"), "sweep": ("sweep.html",)}
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """port  where to listen, on 127.0.0.1"""
 
-    port: int = 8090
-
-    def __post_init__(self) -> None:
-        if not 1024 <= self.port <= 65535:
-            raise ValueError(f"port={self.port}: expected 1024 to 65535")
+    port: Annotated[int, Interval(ge=1024, le=65535)] = 8090
 
 
 def main(args: Args) -> None:

@@ -1,4 +1,6 @@
-"""Airflow, MLflow and the reports on this machine: `make up` and `make down`.   python -m jobs up --action start
+"""Start or stop Airflow, MLflow and the reports locally.
+
+    python -m jobs up --action start
 
 supervisord runs them in the background, restarts one that dies and rotates the logs. Everything listens on the
 loopback interface; supervisord itself on a socket that this user alone may open. Logs, settings and socket lie in
@@ -17,9 +19,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from configparser import ConfigParser
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from xmlrpc.client import ServerProxy
 
 from rich.console import Console
@@ -28,6 +29,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
 from jobs.platform import tracking
+from jobs.platform.arguments import CommandArgs, OneOf
 
 HEALTHY_S = 240.0
 STOP_S = 20  # from the polite signal to the kill
@@ -35,15 +37,10 @@ LOG_BYTES, LOGS_KEPT = 20_000_000, 2
 PORTS = ("airflow", "mlflow", "site")
 
 
-@dataclass(frozen=True)
-class Args:
-    """action  start or stop"""
+class Args(CommandArgs):
+    """action  for `make up` and `make down`"""
 
-    action: str
-
-    def __post_init__(self) -> None:
-        if self.action not in ("start", "stop"):
-            raise ValueError(f"action={self.action}: expected start or stop")
+    action: Annotated[str, OneOf("start", "stop")]
 
 
 def programs() -> dict[str, list[str]]:

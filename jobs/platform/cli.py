@@ -1,22 +1,20 @@
 """Command lines from dataclasses: param, flag, field and MLflow param keep one spelling.
 
-A job's `Args` is a frozen dataclass with fields of type Partition, str, int or float and a docstring whose lines
-`name  text` are the flags' help. `run` is the only place that touches logging and standard output.
+The flags of a command are the fields of its `Args`, see `jobs.platform.arguments`. `run` is the only function that
+configures logging and writes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import dataclasses
 import json
 import logging
-import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -25,43 +23,85 @@ from rich.text import Text
 
 from jobs.lake.commands import COMMANDS, command_of
 from jobs.lake.partitions import NOWHERE, TABLES, Partition
+from jobs.platform.arguments import Argument, CommandArgs, arguments
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-T = TypeVar("T", bound="DataclassInstance")
+T = TypeVar("T", bound=CommandArgs)
 
 
 def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
     """Build Args from a command line; exits with 2 and a clear line when it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m jobs {_command(args_type)}",
-        description=sys.modules[args_type.__module__].__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    helps: dict[str, str] = {}
-    for part in reversed(args_type.__mro__):  # a job's Args may stand on settings that others share
-        helps |= _helps(part.__doc__ or "")
-    hints = get_type_hints(args_type)
-    for field in dataclasses.fields(args_type):
-        required = field.default is dataclasses.MISSING
-        parser.add_argument(
-            f"--{field.name}",
-            type=_converter(field.name, hints[field.name]),
-            required=required,
-            default=None if required else field.default,
-            metavar=hints[field.name].__name__.lower(),
-            help=helps.get(field.name, "") + ("" if required else " (default: %(default)s)"),
-        )
     words = list(sys.argv[1:] if argv is None else argv)
+    known = arguments(args_type)
     if words and not words[0].startswith("-"):  # the first field may go without its flag
-        words.insert(0, f"--{dataclasses.fields(args_type)[0].name}")
-    found = parser.parse_args(words)
+        words.insert(0, f"--{next(iter(known))}")
+    parser = _parser(args_type, known.values(), everything="--help-all" in words)
+    values = vars(parser.parse_args(words))
     try:
-        return args_type(**vars(found))
-    except ValueError as error:  # raised by __post_init__: a value out of range
+        return args_type(**{name: values[name] for name in known})
+    except ValueError as error:  # raised by Args: a value out of range
         parser.error(str(error))
+
+
+def _parser(args_type: type, known: Iterable[Argument], everything: bool) -> argparse.ArgumentParser:
+    """The parser of a command. everything: its help shows the fields that are not marked `FIRST` too."""
+    known = list(known)
+    required = [argument for argument in known if argument.required]
+    first = [argument for argument in known if argument.first and not argument.required]
+    rest = [argument for argument in known if not argument.first and not argument.required]
+    folded = bool(first and rest)
+    command = f"python -m jobs {_command(args_type)}"
+    parser = argparse.ArgumentParser(
+        prog=command,
+        usage=" ".join(
+            [
+                command,
+                *(f"--{each.name} {_metavar(each)}" for each in required),
+                *["[--setting value ...]"][: len(rest)],
+            ]
+        ),
+        description=sys.modules[args_type.__module__].__doc__,
+        epilog=f"the rest, {len(rest)} settings: --help-all" if folded and not everything else None,
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    for title, group in (("required", required), ("settings to change first", first), ("settings", rest)):
+        section = parser.add_argument_group(title)
+        for argument in group:
+            _add(section, argument, shown=everything or not folded or group is not rest)
+    helping = parser.add_argument_group("help")
+    helping.add_argument("-h", "--help", action="help", help="show this help" if folded else argparse.SUPPRESS)
+    hidden = None if folded else argparse.SUPPRESS
+    helping.add_argument("--help-all", action="help", help=hidden or "show this help with all settings")
+    return parser
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the docstring's lines and leaves room for a flag and its choices beside the help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+
+def _add(section: argparse._ArgumentGroup, argument: Argument, shown: bool) -> None:
+    bounds = "" if argument.choices else argument.expected
+    default = "" if argument.required or argument.default in ("", NOWHERE) else f"default {argument.default}"
+    notes = "; ".join(filter(None, (bounds, default)))
+    text = f"{argument.help} ({notes})" if notes else argument.help
+    section.add_argument(
+        f"--{argument.name}",
+        type=_converter(argument.name, argument.kind),
+        required=argument.required,
+        default=None if argument.required else argument.default,
+        metavar=_metavar(argument),
+        help=text.replace("%", "%%") if shown else argparse.SUPPRESS,
+    )
+
+
+def _metavar(argument: Argument) -> str:
+    """The choices where they are short, else the type."""
+    choices = "|".join(str(value) for value in argument.choices if value != "")
+    return choices if 0 < len(choices) < 50 else str(argument.kind.__name__).upper()
 
 
 def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
@@ -117,21 +157,6 @@ def _is_defect(error: Exception) -> bool:
 
 def _command(args_type: type) -> str:
     return command_of(args_type.__module__)
-
-
-def _helps(doc: str) -> dict[str, str]:
-    """`name  text` lines of a docstring; a deeper indented line goes on with the one before."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in doc.splitlines():
-        if start := re.fullmatch(r"\s*(\w+)\s{2,}(\S.*)", line):
-            name = start[1]
-            found[name] = start[2].replace("%", "%%")
-        elif name and line.strip():
-            found[name] += " " + line.strip().replace("%", "%%")
-        else:
-            name = ""
-    return found
 
 
 def _converter(name: str, kind: type) -> Callable[[str], Any]:

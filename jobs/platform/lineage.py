@@ -1,30 +1,28 @@
-"""The way back from a partition to the log: versions, hashes, code.
+"""Trace a partition back to the log: versions, hashes, code.
 
 python -m jobs lineage index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from jobs.lake.alias import pin_alias
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.ancestry import Ancestor, ancestry
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
+from jobs.platform.arguments import Alias, CommandArgs
 
 
-@dataclass(frozen=True)
-class Args:
-    """partition  where to start; the index in service when it is not given
-    alias      whose index is in service: a room and a name
+class Args(CommandArgs):
+    """partition  where to start; empty: the index in service
+    alias      alias whose index is in service: a room and a name
     """
 
     partition: Partition = NOWHERE
-    alias: str = "search/champion"
+    alias: Alias = CHAMPION
 
 
 def main(args: Args) -> None:

@@ -1,4 +1,4 @@
-"""Which of these partitions are not there yet: what Airflow's sensors ask.
+"""Report which of the given partitions are not published yet.
 
 python -m jobs ready --partitions log/ds=2026-01-31,catalogue/ds=2026-01-31
 """
@@ -6,22 +6,21 @@ python -m jobs ready --partitions log/ds=2026-01-31,catalogue/ds=2026-01-31
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from jobs.lake.partitions import Partition
 from jobs.lake.read import exists, pin, read_verdict
+from jobs.platform.arguments import CommandArgs, ZeroOrOne
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """partitions  addresses, separated by commas
-    gated       1: a partition counts when jobs.quality.expect has let it pass; 0: when it is published
+    gated       1: a partition counts when `expect` has let it pass; 0: when it is published
     """
 
     partitions: str
-    gated: int = 0
+    gated: ZeroOrOne = 0
 
     def __post_init__(self) -> None:
         if not self.wanted():

@@ -1,4 +1,4 @@
-"""Delete what people typed when its days are over, and later what was made of it; then audit every file that is left.
+"""Delete personal data past its retention days, then audit.
 
 python -m jobs retention --retention retention/ds=2026-01-31 --dry_run 1   lists what would go, and deletes nothing
 python -m jobs retention --retention retention/ds=2026-01-31
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from jobs.lake.fault import fault_point
 from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.publish import publish
+from jobs.platform.arguments import CommandArgs, PositiveInt, ZeroOrOne
 from jobs.privacy import local_files
 from jobs.privacy.audit import Audit, audit
 from jobs.privacy.deletion_log import DeletionLog, LogRow
@@ -30,26 +30,24 @@ log = logging.getLogger(__name__)
 NAMED = 20  # files that an error names
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """retention     output: the record of a day; ages count from that day
-    raw_days      days to keep the raw zone, and rejected lines in whatever table
-    judged_days   days to keep labels and external runs, whose queries people typed; longer for a set that was reviewed
-    derived_days  days to keep tables, towers and indexes that were made of it
-    dry_run       1: list what would go, delete nothing, publish nothing
+    raw_days      days to keep the raw zone, and rejected lines of any table
+    judged_days   days to keep labels and external runs, whose queries people typed; longer for a reviewed set
+    derived_days  days to keep the tables, towers and indexes made from them
+    dry_run       1: list what would be deleted, delete nothing, publish nothing
     """
 
     retention: Partition
-    raw_days: int = 30
-    judged_days: int = 30
-    derived_days: int = 400
-    dry_run: int = 0
+    raw_days: PositiveInt = 30
+    judged_days: PositiveInt = 30
+    derived_days: PositiveInt = 400
+    dry_run: ZeroOrOne = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.raw_days <= self.derived_days or self.judged_days < 1 or self.dry_run not in (0, 1):
+        if self.raw_days > self.derived_days:
             raise ValueError(
-                f"found raw_days={self.raw_days}, judged_days={self.judged_days}, derived_days={self.derived_days},"
-                f" dry_run={self.dry_run}; expected 1 <= raw_days <= derived_days, 1 <= judged_days, dry_run 0 or 1"
+                f"raw_days={self.raw_days}, derived_days={self.derived_days}: expected raw_days <= derived_days"
             )
         if self.retention.ds > (today := datetime.now(UTC).date().isoformat()):
             raise ValueError(

@@ -1,4 +1,6 @@
-"""Partitions -> their data-quality verdicts.   python -m jobs expect --partitions items/ds=2026-01-31,pairs/ds=2026-01-31
+"""Partitions -> data-quality verdicts and Data Docs.
+
+    python -m jobs expect --partitions items/ds=2026-01-31,pairs/ds=2026-01-31
 
 Runs the table's suite of great_expectations/ on each partition, writes `_verdict.json` beside its data and the Data Docs
 under NIGHTSHELF_HOME. A verdict `stop` ends with an error, and every reader downstream refuses the partition.
@@ -9,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.lake import storage as store
@@ -17,6 +18,7 @@ from jobs.lake.manifest import VERDICT
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
 from jobs.platform import cli
+from jobs.platform.arguments import CommandArgs, PositiveInt
 from jobs.quality import data_docs
 from jobs.quality.overview.record import Record, accounts_of, stated_of
 from jobs.quality.run_suite import Outcome, check, project, suite_file
@@ -24,16 +26,15 @@ from jobs.quality.run_suite import Outcome, check, project, suite_file
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
-    """partitions  what to check, separated by commas; each of a table that has a suite
+class Args(CommandArgs):
+    """partitions  partitions to check, separated by commas; each of a table that has a suite
     spark_rows  rows from which Spark counts instead of this machine (which needs 0.5 GB and some 42 bytes a row)
-    keep        days of one table whose results stay in the Data Docs, the newest
+    keep        newest days of each table whose results stay in the Data Docs
     """
 
     partitions: str
-    spark_rows: int = 100_000_000
-    keep: int = 90
+    spark_rows: PositiveInt = 100_000_000
+    keep: PositiveInt = 90
 
     def __post_init__(self) -> None:
         for partition in self.parsed():
@@ -41,8 +42,6 @@ class Args:
                 raise ValueError(f"{partition}: {partition.name} has no suite of expectations")
         if not self.parsed():
             raise ValueError("partitions: found none, expected at least one, as in pairs/ds=2026-01-31")
-        if self.spark_rows < 1 or self.keep < 1:
-            raise ValueError(f"found spark_rows={self.spark_rows} and keep={self.keep}, expected 1 or more of each")
 
     def parsed(self) -> list[Partition]:
         """The partitions, each once."""

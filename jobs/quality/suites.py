@@ -1,4 +1,6 @@
-"""The Great Expectations project, written from its readable rules.   python -m jobs suites
+"""Readable rules -> Great Expectations suites.
+
+    python -m jobs suites
 
 Run it after a change to great_expectations/rules/*.yaml or to the columns in jobs/tables.py, and commit what it writes:
 suites, validation definitions and checkpoints. The same rules give the same bytes. The data sources, one asset a table,
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -18,6 +19,7 @@ import yaml
 
 from jobs.lake.columns import COLUMNS
 from jobs.platform import cli
+from jobs.platform.arguments import CommandArgs
 from jobs.quality.derived_columns import SCHEMA
 from jobs.quality.file_schema import ddl
 from jobs.quality.run_suite import PROJECT, QUIET
@@ -28,8 +30,7 @@ SEVERITY = {"stop": "critical", "warn": "warning"}
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """folder  where the project is written; rules are always read from great_expectations/rules"""
 
     folder: str = str(PROJECT)

@@ -1,4 +1,4 @@
-"""An alias, resolved once: the towers, the space and the index in service that a DAG run works with.
+"""Resolve an alias to towers, space and index for a DAG run.
 
 python -m jobs pin                                        the champion's
 python -m jobs pin --towers towers/ds=2026-01-31/step=star
@@ -8,39 +8,36 @@ python -m jobs pin --ds 2026-01-31 --shards 2             and the day to take em
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import date, timedelta
 
-from jobs.lake.alias import has_alias, pin_alias
+from jobs.lake.alias import CHAMPION, has_alias, pin_alias
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
+from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, PositiveInt, ZeroOrOne
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """towers         trained towers; empty: those behind the index in service
-    ds             day to embed: an earlier one is looked for whose embeddings can be taken over; empty: none is
-    shards         parts that both days' embeddings are in
+    ds             day to embed: an earlier day is looked for whose embeddings can be reused; empty: none
+    shards         parts that the embeddings of both days are in
     previous_days  days that the earlier one may lie back
-    rebuild        1: take nothing over, encode everything anew
-    alias          whose index is in service: a room and a name
+    rebuild        1: reuse nothing, encode everything anew
+    alias          alias whose index is in service: a room and a name
     """
 
     towers: Partition = NOWHERE
     ds: str = ""
-    shards: int = 1
-    previous_days: int = 14
-    rebuild: int = 0
-    alias: str = "search/champion"
+    shards: PositiveInt = 1
+    previous_days: NonNegativeInt = 14
+    rebuild: ZeroOrOne = 0
+    alias: Alias = CHAMPION
 
     def __post_init__(self) -> None:
         if self.ds:
             ITEMS.at(ds=self.ds)
-        if self.shards < 1 or self.previous_days < 0 or self.rebuild not in (0, 1):
-            raise ValueError("expected shards >= 1, previous_days >= 0, rebuild 0 or 1")
 
 
 def main(args: Args) -> dict[str, object]:

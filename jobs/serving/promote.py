@@ -1,4 +1,4 @@
-"""Move an alias such as `search/champion` to an index that passed its report's gate, or back to an older one.
+"""Move an alias to a judged index, or back to an older one.
 
 python -m jobs promote --report report/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 python -m jobs promote --to previous                     (roll back, in a second; or --to 3f9c1a: a bundle's id)
@@ -11,8 +11,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jobs.lake.alias import (
     CHAMPION,
@@ -30,36 +29,34 @@ from jobs.lake.alias import (
 from jobs.lake.manifest import Source
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import Alias, CommandArgs, OneOf, Pattern, ZeroOrOne
 from jobs.serving.promotions_shown import show
 
 log = logging.getLogger(__name__)
-TELLING = ("auto", "wait", "background", "skip")
 
 
-@dataclass(frozen=True)
-class Args:
-    """report    judgement of the index to promote; it names the exact version
-    to        instead of a report: roll back to this bundle, by its id, the first digits of it, or
-              `previous`, the one that served before
-    index     instead of a report: serve this index, judged or not
-    attempt   with index: an older version of it (its manifest's `attempt`)
-    list      1: show what served, and which bundle `to` means; move nothing
-    on_stop   when the gate stopped it: keep the champion and say so, or fail (exit 1)
-    registry  how MLflow is told, always after the switch: wait for it, background, skip; auto:
-              background with --to, else wait
-    sync_registry  1: only tell MLflow what serves now
-    alias     what to move: a room and a name
+class Args(CommandArgs):
+    """report         report of the index to promote; it names the exact version
+    to             instead of a report: roll back to this bundle, by its id, the first digits of it, or
+                   `previous`, the one that served before
+    index          instead of a report: serve this index, judged or not
+    attempt        with index: an older version of it (its manifest's `attempt`)
+    list           1: show what served, and which bundle `to` means; move nothing
+    on_stop        where the gate stopped the index: keep the champion and say so, or fail (exit 1)
+    registry       how MLflow's registry is updated, always after the switch; auto: background with --to, else wait
+    sync_registry  1: only update MLflow's registry to what serves now
+    alias          alias to move: a room and a name
     """
 
     report: Partition = NOWHERE
-    to: str = ""
+    to: Annotated[str, Pattern("^(previous|[0-9a-f]{1,64})?$")] = ""
     index: Partition = NOWHERE
     attempt: str = ""
-    list: int = 0
-    on_stop: str = "keep"
-    registry: str = "auto"
-    sync_registry: int = 0
-    alias: str = "search/champion"
+    list: ZeroOrOne = 0
+    on_stop: Annotated[str, OneOf("fail", "keep")] = "keep"
+    registry: Annotated[str, OneOf("auto", "wait", "background", "skip")] = "auto"
+    sync_registry: ZeroOrOne = 0
+    alias: Alias = CHAMPION
 
     def __post_init__(self) -> None:
         to = self.to and not self.list
@@ -67,10 +64,6 @@ class Args:
             raise ValueError("give one of: report (to promote), to (to roll back), index, list, sync_registry")
         if self.attempt and not self.index:
             raise ValueError("attempt goes with index")
-        if self.on_stop not in ("fail", "keep"):
-            raise ValueError(f"on_stop={self.on_stop}: expected keep or fail")
-        if self.registry not in TELLING:
-            raise ValueError(f"registry={self.registry}: expected one of {', '.join(TELLING)}")
 
 
 def main(args: Args) -> dict[str, Any]:

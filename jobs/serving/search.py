@@ -1,4 +1,7 @@
-"""What the champion answers, arm by arm.   python -m jobs search --query "tenisówki pikachu" """
+"""Search the index in service from the terminal, arm by arm.
+
+python -m jobs search --query "tenisówki pikachu"
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Annotated
 
+from annotated_types import Interval
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
@@ -14,9 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.bundle.reader import Bundle, Hit, open_bundle
-from jobs.lake.alias import pin_alias
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
+from jobs.platform.arguments import Alias, CommandArgs
 from jobs.platform.display import printable
 from models.fusion.ranked_lists import Ranked, first
 
@@ -34,22 +40,17 @@ class Shown:
     places: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Args:
-    """query  what a shopper types
-    index  bundle to ask; the champion when it is not given
+class Args(CommandArgs):
+    """query  the query, as a shopper types it
+    index  bundle to search; empty: the index in service
     top    items per arm
-    alias  whose index to ask where none is given: a room and a name
+    alias  alias whose index is in service: a room and a name
     """
 
     query: str
     index: Partition = NOWHERE
-    top: int = 10
-    alias: str = "search/champion"
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.top <= 100:
-            raise ValueError(f"top={self.top}: expected 1 to 100")
+    top: Annotated[int, Interval(ge=1, le=100)] = 10
+    alias: Alias = CHAMPION
 
 
 def main(args: Args) -> None:

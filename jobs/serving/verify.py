@@ -1,4 +1,4 @@
-"""Check a published bundle as a service would before it takes it, and time it as the service would use it.
+"""Check a published bundle and measure its latency.
 
 python -m jobs verify index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +22,27 @@ from jobs.bundle.golden import golden_texts
 from jobs.bundle.latency import ROUNDS, latency_ms
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle, open_bundle
-from jobs.lake.alias import pin_alias
+from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.arrow import pick, strings, texts
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import Pinned, pin, read_table
+from jobs.platform.arguments import Alias, CommandArgs
 
 log = logging.getLogger(__name__)
 STAGES = {"encode": "encode", "search": "search", "answer": "end to end"}
 
 
-@dataclass(frozen=True)
-class Args:
-    """index    bundle to check; the champion when it is not given
-    queries  optional real queries to time it on, those of split test first; else its items' titles
+class Args(CommandArgs):
+    """index    bundle to check; empty: the index in service
+    queries  real queries to time it on, those of split test first; empty: its items' titles
     lists    where the inverted lists are kept meanwhile: memory, disk; empty: as NIGHTSHELF_LISTS says
-    alias    whose index to check where none is given: a room and a name
+    alias    alias whose index is in service: a room and a name
     """
 
     index: Partition = NOWHERE
     queries: Partition = NOWHERE
     lists: str = ""
-    alias: str = "search/champion"
+    alias: Alias = CHAMPION
 
 
 def main(args: Args) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A labelled search data set (queries, items, graded relevance) -> a catalogue and labels.
+"""Labelled search data set -> catalogue and labels.
 
 python -m jobs labelled --folder data/homedepot --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31
 
@@ -10,7 +10,6 @@ Partial, Irrelevant become 2, 1, 0). A split column is obeyed: its test queries 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import CommandArgs
 from jobs.simulator.dataset_layouts import OPTIONAL, detect
 from jobs.simulator.dataset_rows import DatasetRows
 from models.text.normalise import normalise_query
@@ -30,12 +30,11 @@ SPLITS = {"": None, "train": "train", "dev": "dev", "test": "test", "validation"
 STRICTNESS = {"train": 0, "dev": 1, "test": 2}
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """folder     where the files are
     catalogue  output: the items; replaced
     labels     output: the judgements; replaced
-    locale     which locale of a data set that holds several (ESCI: us, jp, es)
+    locale     locale of a data set that holds several (ESCI: us, jp, es)
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""A synthetic Polish shop's day: its catalogue, what people look for, and what truly answers it.
+"""Generate a synthetic Polish shop: catalogue and labels.
 
 python -m jobs marketplace --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31 --items 20000
 
@@ -8,7 +8,6 @@ Relevance: 3 all that is asked for, 2 one minor trait missing, 1 same type or th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -20,6 +19,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LABELS, NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
 from jobs.platform.progress import progress
 from models.simulator.marketplace import Demand, Offers, chunks, demand, offers
 from models.simulator.marketplace.relevance import RELEVANT
@@ -37,34 +37,28 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """catalogue     output: the day's items; replaced
-    labels        output: the day's queries and judged items; not given: no labels are made
+    labels        output: the day's queries and judged items; empty: no labels are made
     items         size of the shop, the same every day
     queries       distinct queries of the day; fewer where the shop is too small to answer them
     relevant_cap  judged items of relevance 2 and 3 per query; a broader query has a seeded sample
-                  of that many (the facts count such queries)
+                  of this size (the facts count such queries)
     partial_cap   judged items of relevance 1 per query, sampled
-    zeros         random items looked at per query and labelled 0 where they answer nothing
+    zeros         random items per query that are labelled 0 where they do not answer it
     seed          another seed is another shop
     """
 
     catalogue: Partition
     labels: Partition = NOWHERE
-    items: int = 20_000
-    queries: int = 3_000
-    relevant_cap: int = 60
-    partial_cap: int = 20
-    zeros: int = 5
-    seed: int = 7
+    items: PositiveInt = 20_000
+    queries: PositiveInt = 3_000
+    relevant_cap: PositiveInt = 60
+    partial_cap: NonNegativeInt = 20
+    zeros: NonNegativeInt = 5
+    seed: NonNegativeInt = 7
 
     def __post_init__(self) -> None:
-        for name, lowest in (("items", 1), ("queries", 1), ("relevant_cap", 1)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"{name}={getattr(self, name)}: expected {lowest} or more")
-        if min(self.partial_cap, self.zeros, self.seed) < 0:
-            raise ValueError("partial_cap, zeros and seed: expected 0 or more")
         if self.labels and self.labels.ds != self.catalogue.ds:
             raise ValueError(f"{self.labels} judges another day than {self.catalogue} offers")
 

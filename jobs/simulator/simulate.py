@@ -1,4 +1,4 @@
-"""Queries and judgements -> one day of a UBI log, by a documented click model.
+"""Catalogue and labels -> a day's search log, simulated.
 
 python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2026-01-31 \\
     --log log/ds=2026-01-31 --simulated_truth simulated_truth/ds=2026-01-31
@@ -14,13 +14,13 @@ python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_trut
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
 from jobs.simulator.log import LogFormat, LogWriter, days_after
 from jobs.simulator.scene import DaySettings, Scene, length_s, scene
@@ -36,33 +36,32 @@ from models.simulator.unusual_queries import UnusualShares
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Args:
-    """labels          queries with judged items
-    catalogue       the items that were judged
-    log             output: UBI files of the day, one per application; replaced
-    simulated_truth           output: propensities, which events are whose, counts of every planted fault; replaced
-    before          truth of the days before, with commas: what they deliver on this day comes into its log
-    layout          of the log: ndjson, or parquet, which has the same records without a line of text
-    searches        searches of the day, bots' included
-    results         items shown per search at most
-    eta             how fast attention falls with rank: P(seen) = rank ** -eta
-    click_noise           chance that an examined irrelevant item is clicked
-    zipf            how unequal queries are: share of the k-th ~ 1 / k ** zipf
-    bot_frac        share of searches made by bots
-    storm_searches  searches more, of a few bots that ask for the head query within an hour
-    duplicate_frac  share of events that arrive twice
+class Args(CommandArgs):
+    """labels            queries with judged items
+    catalogue         the items that were judged
+    log               output: UBI files of the day, one per application; replaced
+    simulated_truth   output: propensities, which events belong to whom, counts of every planted fault; replaced
+    before            simulated_truth of the days before, separated by commas: their late deliveries enter this log
+    layout            of the log; parquet has the same records without a line of text
+    searches          searches of the day, bots' included
+    results           items shown per search at most
+    eta               how fast attention falls with rank: P(examined) = rank ** -eta
+    click_noise       chance that an examined irrelevant item is clicked
+    zipf              inequality of the queries: the share of the k-th is proportional to 1 / k ** zipf
+    bot_frac          share of searches made by bots
+    storm_searches    further searches of a few bots that send the most frequent query within an hour
+    duplicate_frac    share of events that arrive twice
     redelivered_frac  share of events that arrive again in the log of the next day
-    late_frac       share of events stamped on the day after, from 7 in the morning on
-    delayed_frac    share of events that arrive in the log of one of the next three days, with their true stamps;
-                    and of a tenth as many searches all there is
-    skew_frac       share of clients whose clock is up to 15 minutes off
-    malformed_frac  lines that no reader can take, as a share of the good ones
-    personal_frac   share of people's searches with personal data in their text, all invented
-    rare_frac       share of people's searches with a text that 1 to 4 clients type and nobody else
-    engine_items    titles in the simulated engine's own index: the judged ones and a sample of the
-                    rest, which bounds its memory
-    seed            another seed is another day
+    late_frac         share of events stamped on the day after, from 7 in the morning on
+    delayed_frac      share of events that arrive in the log of one of the next three days, with their true stamps;
+                      and a tenth of this share of searches, with all their events
+    skew_frac         share of clients whose clock is up to 15 minutes off
+    malformed_frac    unreadable lines, as a share of the good ones
+    personal_frac     share of people's searches with personal data in their text, all of it fake
+    rare_frac         share of people's searches with a text that only 1 to 4 clients type
+    engine_items      titles in the simulated engine's own index: the judged ones and a sample of the
+                      rest, which bounds its memory
+    seed              another seed is another day
     """
 
     labels: Partition
@@ -70,11 +69,11 @@ class Args:
     log: Partition
     simulated_truth: Partition
     before: str = ""
-    layout: str = "ndjson"
+    layout: Annotated[str, OneOf("ndjson", "parquet")] = "ndjson"
     searches: int = 12_000
-    results: int = 20
-    eta: float = 1.0
-    click_noise: float = 0.05
+    results: PositiveInt = 20
+    eta: NonNegativeFloat = 1.0
+    click_noise: Fraction = 0.05
     zipf: float = 0.9
     bot_frac: float = 0.02
     storm_searches: int = 0
@@ -84,20 +83,16 @@ class Args:
     delayed_frac: float = 0.0
     skew_frac: float = 0.0
     malformed_frac: float = 0.001
-    personal_frac: float = 0.0
-    rare_frac: float = 0.0
-    engine_items: int = 200_000
-    seed: int = 7
+    personal_frac: Fraction = 0.0
+    rare_frac: Fraction = 0.0
+    engine_items: PositiveInt = 200_000
+    seed: NonNegativeInt = 7
 
     def __post_init__(self) -> None:
-        if min(self.results, self.engine_items) < 1 or self.seed < 0:
-            raise ValueError("results, engine_items: expected 1 or more; seed: 0 or more")
-        if self.layout not in ("ndjson", "parquet"):
-            raise ValueError(f"layout={self.layout!r}: expected ndjson or parquet")
         if self.log.ds != self.simulated_truth.ds:
             raise ValueError(f"{self.simulated_truth} is not the day of {self.log}")
-        for one in self.days_before():
-            days_after(one, self.log.ds)
+        for earlier in self.days_before():
+            days_after(earlier, self.log.ds)
         self.plan()
 
     def days_before(self) -> list[Partition]:

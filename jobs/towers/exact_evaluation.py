@@ -1,4 +1,4 @@
-"""Towers judged by exact search, without an index: measures of each query, means with intervals, slices.
+"""Towers -> recall and other measures, by exact search.
 
 python -m jobs tower_metrics --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 \\
@@ -10,12 +10,12 @@ What an index adds or loses is the business of jobs.evaluation.rankings and jobs
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +26,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from jobs.towers.exact_search import Questions, judge_exactly, read_catalogue, read_questions, slices_of
 from models.evaluation.intervals import Interval, mean_intervals
@@ -37,17 +38,16 @@ HEADLINE = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
 Slices = dict[str, NDArray[np.bool_]]
 
 
-@dataclass(frozen=True)
-class Args:
-    """towers         to be judged
+class Args(CommandArgs):
+    """towers         the towers to evaluate
     items          the whole catalogue, searched exactly
     queries        their texts and segments
-    qrels          judgements; the queries asked are those judged in `split`
-    tower_metrics       output; its key towers is the space id of `towers`
+    qrels          judgements; the queries searched are those judged in `split`
+    tower_metrics  output; its key space is the space id of `towers`
     split          test, or dev while settings are still being chosen, or both as dev,test
-    min_relevance  relevance from which a judged item counts as relevant; 0: as the judgements'
-                   own scale says, and so for zero_gain
-    zero_gain      relevance that is worth nothing in nDCG
+    min_relevance  relevance from which a judged item counts as relevant; 0: as the judgements' own scale says,
+                   and so for zero_gain
+    zero_gain      relevance that gains nothing in nDCG
     resamples      of the bootstrap behind the 95% intervals
     seed           of the bootstrap
     """
@@ -57,17 +57,11 @@ class Args:
     queries: Partition
     qrels: Partition
     tower_metrics: Partition
-    split: str = "test"
+    split: Annotated[str, OneOf("test", "dev", "dev,test", "test,dev")] = "test"
     min_relevance: float = 0.0
     zero_gain: float = 0.0
-    resamples: int = 2_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if strange := set(self.split.split(",")) - {"dev", "test"}:
-            raise ValueError(f"split={self.split!r}: found {', '.join(strange)}, expected dev, test or dev,test")
-        if self.resamples < 100:
-            raise ValueError(f"resamples={self.resamples}: an interval wants 100 or more")
+    resamples: Annotated[int, Ge(100)] = 2_000
+    seed: NonNegativeInt = 0
 
 
 def main(args: Args) -> dict[str, Any]:

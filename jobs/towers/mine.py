@@ -1,4 +1,4 @@
-"""Towers -> hard negatives (STAR): what they rank high for a training query and nobody clicked.
+"""Towers -> hard negatives, mined from their rankings (STAR).
 
 python -m jobs negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pairs/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
@@ -11,10 +11,11 @@ catalogue. Killed, it goes on from the last chunk of items encoded, or block of 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from jobs.bundle.tower_files import load_towers
@@ -23,46 +24,45 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.platform.arguments import FIRST, CommandArgs, Fraction, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.tracking import MlflowRun, mlflow_run
-from jobs.towers.blockwise_search import Plan, Search
+from jobs.towers.blockwise_search import SEARCHES, Plan, Search
 from jobs.towers.catalogue_vectors import catalogue_vectors, embedded_vectors
 from jobs.towers.dataset import Learning, read_learning
 from jobs.towers.negatives import Judgements, Miner, log_rates, read_judgements, read_likeness
 from jobs.towers.resume import Scratch
-from models.mining.margin import Margin
+from models.mining.margin import MARGINS, Margin
 from models.mining.star import Window
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
-GATES = ("stop", "warn", "off")
 
 
-@dataclass(frozen=True)
-class Args:
-    """towers          the towers that search, and that training will go on from
-    pairs           known positives of every split: none becomes a negative
-    queries         the texts of the queries; those of split train with a pair are searched
-    items           the catalogue
-    negatives       output; its key towers is the space id of `towers`
-    embeddings      optional first shard of the catalogue's vectors; empty: it is encoded here
-    qrels           optional judgements: false negatives are counted by them, nothing is filtered
-    min_relevance   relevance from which a judged item is right; 0: as the judgements' own scale says
-    r_min           ranks above this one (from 0) are skipped: unclicked, yet mostly right
-    r_max           ranks from this one on are not looked at
-    per_query       negatives kept of each query
-    near_duplicate  overlap of words and trigrams from which titles are one; 0: only equal ones are
-    margin          off, absolute or relative: what scores above the best known positive less
-                    margin_size (times its score) is no negative
-    margin_size     of `margin`
-    search          exact, or ivf: inverted lists, a few times faster from 100,000 items on
-    agreement       share of what exact search finds that ivf must find, on a sample of queries
-    plateau         where the towers' dev recall was still rising: stop, warn, or off
-    held_out_frac   share of known positives held out to estimate false negatives; 0: no estimate
-    block_queries   queries searched together: bounds memory
-    chunk_items     items encoded together: bounds memory
-    seed            of random items where too few are left, of lists and samples
+class Args(CommandArgs):
+    """towers         the towers that search, and that training continues from
+    pairs          known positives of every split; none becomes a negative
+    queries        texts of the queries; those of split train with a pair are searched
+    items          the catalogue
+    negatives      output; its key space is the space id of `towers`
+    embeddings     first shard of the catalogue's vectors; empty: the catalogue is encoded here
+    qrels          judgements that count false negatives; they filter nothing
+    min_relevance  relevance from which a judged item is relevant; 0: as the judgements' own scale says
+    r_min          ranks above this one (from 0) are skipped: unclicked, yet mostly relevant
+    r_max          ranks from this one on are not used
+    per_query      negatives kept per query
+    near_duplicate  overlap of words and trigrams from which two titles are duplicates; 0: only equal ones are
+    margin         which candidates score too high to be negatives: those above the best known positive less
+                   margin_size (absolute), or less margin_size times its score (relative); off: none
+    margin_size    of `margin`
+    search         ivf: inverted lists, a few times faster from 100,000 items on
+    agreement      share of the exact result that ivf must find, on a sample of queries
+    plateau        where the towers' dev recall was still rising: stop, warn, or go on silently (off)
+    held_out_frac  share of known positives held out to estimate false negatives; 0: no estimate
+    block_queries  queries searched together: bounds memory
+    chunk_items    items encoded together: bounds memory
+    seed           of random items where too few are left, of lists and samples
     """
 
     towers: Partition
@@ -73,30 +73,24 @@ class Args:
     embeddings: Partition = NOWHERE
     qrels: Partition = NOWHERE
     min_relevance: float = 0.0
-    r_min: int = 30
-    r_max: int = 230
-    per_query: int = 100
-    near_duplicate: float = 0.0
-    margin: str = "off"
-    margin_size: float = 0.05
-    search: str = "exact"
-    agreement: float = 0.95
-    plateau: str = "warn"
-    held_out_frac: float = 0.2
-    block_queries: int = 8_192
-    chunk_items: int = 65_536
-    seed: int = 0
+    r_min: Annotated[NonNegativeInt, FIRST] = 30
+    r_max: Annotated[PositiveInt, FIRST] = 230
+    per_query: Annotated[PositiveInt, FIRST] = 100
+    near_duplicate: Annotated[Fraction, FIRST] = 0.0
+    margin: Annotated[str, OneOf(*MARGINS), FIRST] = "off"
+    margin_size: Annotated[float, Interval(ge=0, le=2)] = 0.05
+    search: Annotated[str, OneOf(*SEARCHES), FIRST] = "exact"
+    agreement: Annotated[float, Interval(gt=0, le=1)] = 0.95
+    plateau: Annotated[str, OneOf("stop", "warn", "off")] = "warn"
+    held_out_frac: Annotated[float, Interval(ge=0, lt=1)] = 0.2
+    block_queries: PositiveInt = 8_192
+    chunk_items: PositiveInt = 65_536
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         Window(self.r_min, self.r_max, self.per_query)
         Margin(self.margin, self.margin_size)
         self.plan()
-        if self.plateau not in GATES:
-            raise ValueError(f"plateau={self.plateau!r}: expected one of {', '.join(GATES)}")
-        if not 0 <= self.near_duplicate <= 1 or not 0 <= self.held_out_frac < 1:
-            raise ValueError("near_duplicate must be in [0, 1], held_out_frac in [0, 1)")
-        if self.chunk_items < 1:
-            raise ValueError(f"chunk_items={self.chunk_items}: must be > 0")
 
     def plan(self) -> Plan:
         """How to search."""

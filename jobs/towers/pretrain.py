@@ -1,4 +1,4 @@
-"""Catalogue and queries -> prodBERT: a BERT that has learnt the shop's language by filling in masked words.
+"""Catalogue and queries -> prodBERT, trained on masked words.
 
 python -m jobs prodbert --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --prodbert prodbert/ds=2026-01-31
 python -m jobs prodbert ... --start minilm
@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow.parquet as pq
 import torch
+from annotated_types import Ge, Interval
 from tokenizers import Tokenizer
 from transformers import BertModel
 
@@ -25,6 +27,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.seal import spelled
+from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import bert_folder, bert_settings, load_bert, minilm_folder, write_bert
@@ -43,69 +46,58 @@ TOKENIZER_TEXTS = 1_000_000  # of items, and of queries: a tokenizer of more is 
 MIN_POSITIONS = 128  # of a new BERT: towers may cut later than pre-training did
 
 
-@dataclass(frozen=True)
-class Args:
-    """items         catalogue whose texts are read
-    queries       those of split train teach, those of split dev examine, those of split test are left alone
-    prodbert          output
-    start         weights to go on from: minilm (the packaged ones), prodbert/ds=... (an earlier pre-training), or
-                  a folder in Hugging Face's layout with safetensors; empty: random weights and the shop's own
-                  tokenizer
-    hidden        width of a new BERT
-    layers        of a new BERT
-    heads         of a new BERT
-    vocabulary    pieces of a new tokenizer
-    max_tokens    texts are cut there
-    epochs        at most
-    max_steps     stop after so many steps; 0: no limit
-    patience      epochs without a lower dev loss before training stops
-    batch_tokens  pieces per step, padding included: memory follows from it
-    lr            learning rate
-    start_lr_frac  share of lr when going on from `start`
-    mask_frac     share of a text's words that are masked
-    dev_frac      share of the items that examine instead of teaching; 10,000 at most
-    max_texts     items, and queries, that teach; beyond it a sample: two bytes of memory a piece
-    precision     of matrix products: bf16, fp32, or auto: bf16 where the device is fast at it
-    checkpoint_s  seconds between checkpoints
-    seed          of weights, order, masks and dropout
+class Args(CommandArgs):
+    """items          catalogue whose texts are read
+    queries        those of split train are trained on, those of split dev evaluate, those of split test are not read
+    prodbert       output
+    start          weights to start from: minilm (the packaged ones), prodbert/ds=... (an earlier pre-training), or
+                   a folder in Hugging Face's layout with safetensors; empty: random weights and a new tokenizer
+    hidden         width of a new BERT
+    layers         layers of a new BERT
+    heads          attention heads of a new BERT
+    vocabulary     tokens of a new tokenizer
+    max_tokens     tokens after which a text is truncated
+    epochs         epochs at most
+    max_steps      steps after which training stops; 0: no limit
+    patience       epochs without a lower dev loss before training stops
+    batch_tokens   tokens per step, padding included; sets the memory that training needs
+    lr             learning rate
+    start_lr_frac  share of lr when training continues from `start`
+    mask_frac      share of a text's words that are masked
+    dev_frac       share of the items that evaluate instead of being trained on; 10,000 items at most
+    max_texts      items, and queries, to train on; a sample where there are more: two bytes of memory a token
+    precision      of matrix products; auto: bf16 where the device is fast at it
+    checkpoint_s   seconds between checkpoints
+    seed           of weights, order, masks and dropout
     """
 
     items: Partition
     queries: Partition
     prodbert: Partition
-    start: str = ""
-    hidden: int = 384
-    layers: int = 6
-    heads: int = 12
-    vocabulary: int = 30_000
-    max_tokens: int = 48
-    epochs: int = 10
-    max_steps: int = 0
-    patience: int = 2
-    batch_tokens: int = 16_384
-    lr: float = 5e-4
-    start_lr_frac: float = 0.2
-    mask_frac: float = 0.15
-    dev_frac: float = 0.01
-    max_texts: int = 5_000_000
-    precision: str = "auto"
+    start: Annotated[str, FIRST] = ""
+    hidden: PositiveInt = 384
+    layers: Annotated[PositiveInt, FIRST] = 6
+    heads: PositiveInt = 12
+    vocabulary: PositiveInt = 30_000
+    max_tokens: Annotated[int, Ge(3)] = 48
+    epochs: Annotated[PositiveInt, FIRST] = 10
+    max_steps: NonNegativeInt = 0
+    patience: PositiveInt = 2
+    batch_tokens: Annotated[int, Ge(3), FIRST] = 16_384
+    lr: Annotated[PositiveFloat, FIRST] = 5e-4
+    start_lr_frac: PositiveFloat = 0.2
+    mask_frac: Annotated[float, Interval(gt=0, lt=1)] = 0.15
+    dev_frac: Annotated[float, Interval(ge=0, lt=1)] = 0.01
+    max_texts: PositiveInt = 5_000_000
+    precision: Annotated[str, OneOf(*PRECISIONS)] = "auto"
     checkpoint_s: float = 120.0
-    seed: int = 0
+    seed: Annotated[NonNegativeInt, FIRST] = 0
 
     def __post_init__(self) -> None:
-        counts = ("hidden", "layers", "heads", "vocabulary", "epochs", "patience", "max_texts")
-        if wrong := [name for name in counts if getattr(self, name) < 1]:
-            raise ValueError(f"{', '.join(wrong)}: must be > 0")
         if self.hidden % self.heads:
             raise ValueError(f"hidden={self.hidden}: not a multiple of heads={self.heads}")
-        if not 3 <= self.max_tokens <= self.batch_tokens:
-            raise ValueError(f"max_tokens={self.max_tokens}: expected 3 (a word between two marks) to batch_tokens")
-        if not 0.0 < self.mask_frac < 1.0 or not 0.0 <= self.dev_frac < 1.0:
-            raise ValueError("mask_frac and dev_frac are shares: above 0 (dev_frac from 0), below 1")
-        if not min(self.lr, self.start_lr_frac) > 0.0:
-            raise ValueError("lr and start_lr_frac must be > 0")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if self.max_tokens > self.batch_tokens:
+            raise ValueError(f"max_tokens={self.max_tokens}: expected at most batch_tokens={self.batch_tokens}")
         if self.start.startswith("prodbert/"):
             Partition.parse(self.start)
 

@@ -1,4 +1,4 @@
-"""Towers that stand -> towers with a fresher query tower; their embeddings and index stay valid (ADORE).
+"""Towers -> a retrained query tower; the index stays (ADORE).
 
 python -m jobs refresh --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --start towers/ds=2026-01-31/step=star --towers towers/ds=2026-01-31/step=adore
@@ -10,7 +10,7 @@ rise, the towers that were given are published again as they were.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import MlflowRun, mlflow_run
@@ -43,22 +44,21 @@ NOTHING_TO_DO = 99  # Airflow skips what follows
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Args:
-    """pairs        positives; those of split train teach, all are kept from being negatives
+class Args(CommandArgs):
+    """pairs        positives; those of split train are trained on; none of any split becomes a negative
     queries      their texts
-    items        the catalogue, whose vectors stand still
-    start        towers to go on from
+    items        the catalogue, whose vectors do not change
+    start        towers to continue from
     towers       output, step adore
-    embeddings   optional first shard of the catalogue's vectors by `start`; empty: encoded here
-    epochs       at most; the best one counts
-    batch_size   pairs per step; each step searches the catalogue for so many queries
+    embeddings   first shard of the catalogue's vectors by `start`; empty: encoded here
+    epochs       epochs at most; the best one counts
+    batch_size   pairs per step; each step searches the catalogue for each of their queries
     depth        items searched for each query: its negatives
-    lr           learning rate of BERT and what joins; the hashed embedding's is trigram_lr
+    lr           learning rate of BERT and the fusion layer
     trigram_lr   learning rate of the hashed embedding
     temperature  of the cosines in the loss
-    on_worse     where dev recall does not surely rise: keep publishes the towers given as they were, skip
-                 does so too and exits with 99, so that Airflow leaves out what follows
+    on_worse     where dev recall does not rise significantly: keep publishes the given towers unchanged; skip
+                 does so too and exits with 99, so that Airflow skips the tasks that follow
     seed         of the batches
     """
 
@@ -68,21 +68,18 @@ class Args:
     start: Partition
     towers: Partition
     embeddings: Partition = NOWHERE
-    epochs: int = 2
-    batch_size: int = 256
-    depth: int = 200
-    lr: float = 1e-5
-    trigram_lr: float = 1e-4
-    temperature: float = 0.05
-    on_worse: str = "keep"
-    seed: int = 0
+    epochs: PositiveInt = 2
+    batch_size: PositiveInt = 256
+    depth: PositiveInt = 200
+    lr: PositiveFloat = 1e-5
+    trigram_lr: PositiveFloat = 1e-4
+    temperature: PositiveFloat = 0.05
+    on_worse: Annotated[str, OneOf("keep", "skip")] = "keep"
+    seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        self.plan()
         if self.towers.values["step"] != "adore":
             raise ValueError(f"{self.towers}: a refresh makes step=adore")
-        if self.on_worse not in ("keep", "skip"):
-            raise ValueError(f"on_worse={self.on_worse!r}: expected keep or skip")
 
     def plan(self) -> Refresh:
         """How to train."""

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
+from annotated_types import Ge, Interval
+
+from jobs.platform.arguments import (
+    FIRST,
+    CommandArgs,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    OneOf,
+    OnOff,
+    PositiveFloat,
+    PositiveInt,
+)
 from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
 from models.towers.precision import PRECISIONS
 from models.training.examples import Sampling
@@ -13,117 +27,88 @@ from models.training.plan import Plan
 SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "share_hard_negatives")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """preset            size of new towers: tiny (CPU, trigrams alone), small (CPU, both encoders), minilm
-                      (pretrained BERT), base (GPU)
-    dim               D of new towers; 0: the preset's
-    encoders          of new towers: both, bert, trigrams; empty: the preset's
-    fusion            how new towers join their encoders: gate, attention, sum
-    shared            on: queries and items go through the same weights; off: each side has its own
-    query_layers      BERT layers of the query tower, the first so many; 0: as many as the item tower's
-    matryoshka        prefixes of the vectors that are trained to stand alone, such as 192,96; empty: none
-    truncate_dim  keep the first so many dimensions of what was trained; 0: all
-    epochs            at most
-    patience          epochs without a better dev R@60 before training stops
-    batch_size        pairs per step over all processes, each query's negatives being the other pairs' items
-    lr                learning rate of the hashed embedding; BERT's is a share of it
-    bert_lr_frac      BERT's learning rate as a share of lr; 0: the preset's
-    start_lr_frac     share of lr when going on from `start`
-    loss              softmax, pairwise (as the STAR paper trains), triplet
-    temperature       of softmax and pairwise over cosines
-    learn_temperature  on: the temperature is learnt, from there
-    margin            of triplet, in cosines
-    symmetric         on: items look for their queries too, half of the loss each
-    logq              on: popular items count less as in-batch negatives (logQ correction)
-    hardest_k  of a query's in-batch and uniform negatives only so many, the nearest, count; 0: all
-    uniform_negatives  negatives per query drawn from the whole catalogue
-    hard_negatives    H, drawn per query and step from its mined list
-    in_batch_weight   weight of an in-batch negative in the loss
-    uniform_weight    weight of a negative drawn from the catalogue
-    hard_weight       weight of a hard negative
-    easy_per_hard     easy negatives weigh so many times what the hard ones do; 0: each its own weight
-    hard_ramp_frac    share of the steps over which the hard ones' weight rises from 0
-    share_hard_negatives  on: other queries' hard negatives are negatives too; off: only a query's own
-    synthetic_queries  made-up queries (a few words of an item) per real pair; 0: none
-    trigram_dropout   share of trigrams and words that a text loses in a step
-    weight_power      a pair is drawn in proportion to its weight to this power; 0: each once an epoch
-    gradcache_chunk_size  texts per pass through BERT (GradCache): memory no longer grows with batch_size; 0: all
-    ema               decay of averaged weights that are judged and kept instead, such as 0.999; 0: none
-    precision         of matrix products: auto (bf16 where it is fast), fp32, bf16
-    max_steps         stop after so many steps; 0: no limit
-    checkpoint_s      seconds between checkpoints
-    seed              of weights, batches and made-up queries
+class TowerSettings(CommandArgs, kw_only=True):
+    """preset                size of new towers: tiny (CPU, trigrams alone), small (CPU, both encoders), minilm
+                          (pre-trained BERT), base (GPU)
+    dim                   dimensions of new towers' vectors; 0: the preset's
+    encoders              encoders of new towers; empty: the preset's
+    fusion                how new towers join the vectors of their two encoders
+    shared                on: queries and items share their weights; off: each side has its own
+    query_layers          the first BERT layers that make the query tower; 0: as many as the item tower has
+    matryoshka            lengths of vector prefixes that are trained to be usable alone, such as 192,96; empty: none
+    truncate_dim          first dimensions of the trained vectors to keep; 0: all
+    epochs                epochs at most
+    patience              epochs without a better dev R@60 before training stops
+    batch_size            pairs per step over all processes; the items of other pairs are a query's negatives
+    lr                    learning rate of the hashed embedding; BERT's is a share of it
+    bert_lr_frac          BERT's learning rate as a share of lr; 0: the preset's
+    start_lr_frac         share of lr when training continues from `start`
+    loss                  pairwise is the loss of the STAR paper
+    temperature           of softmax and pairwise over cosines
+    learn_temperature     on: the temperature is learnt, starting from `temperature`
+    margin                of triplet, in cosines
+    symmetric             on: items search for their queries too, half of the loss each
+    logq                  on: popular items count less as in-batch negatives (logQ correction)
+    hardest_k             only the nearest of a query's in-batch and uniform negatives count; 0: all
+    uniform_negatives     negatives per query drawn uniformly from the whole catalogue
+    hard_negatives        hard negatives drawn per query and step from its mined list
+    in_batch_weight       weight of an in-batch negative in the loss
+    uniform_weight        weight of a uniform negative
+    hard_weight           weight of a hard negative
+    easy_per_hard         total weight of the easy negatives as a multiple of the hard ones'; 0: each its own weight
+    hard_ramp_frac        share of the steps over which the hard negatives' weight rises from 0
+    share_hard_negatives  on: a query's hard negatives are negatives of the whole batch; off: only its own
+    synthetic_queries     made-up queries (a few words of an item) per real pair; 0: none
+    trigram_dropout       share of trigrams and words that a text loses in a step
+    weight_power          a pair is drawn in proportion to its weight to this power; 0: each once an epoch
+    gradcache_chunk_size  texts per pass through BERT (GradCache), so memory does not grow with batch_size; 0: all
+    ema                   decay of averaged weights that are evaluated and kept instead, such as 0.999; 0: none
+    precision             of matrix products; auto: bf16 where the device is fast at it
+    max_steps             steps after which training stops; 0: no limit
+    checkpoint_s          seconds between checkpoints
+    seed                  of weights, batches and made-up queries
     """
 
-    preset: str = "tiny"
-    dim: int = 0
-    encoders: str = ""
-    fusion: str = "gate"
-    shared: str = "on"
-    query_layers: int = 0
+    preset: Annotated[str, OneOf(*PRESETS), FIRST] = "tiny"
+    dim: NonNegativeInt = 0
+    encoders: Annotated[str, OneOf("", *ENCODERS)] = ""
+    fusion: Annotated[str, OneOf(*FUSIONS)] = "gate"
+    shared: OnOff = "on"
+    query_layers: NonNegativeInt = 0
     matryoshka: str = ""
-    truncate_dim: int = 0
-    epochs: int = 4
-    patience: int = 2
-    batch_size: int = 2048
-    lr: float = 5e-3
-    bert_lr_frac: float = 0.0
-    start_lr_frac: float = 0.3
-    loss: str = "softmax"
-    temperature: float = 0.05
-    learn_temperature: str = "off"
-    margin: float = 0.1
-    symmetric: str = "off"
-    logq: str = "off"
-    hardest_k: int = 0
-    uniform_negatives: float = 0.0
-    hard_negatives: int = 4
-    in_batch_weight: float = 1.0
-    uniform_weight: float = 1.0
-    hard_weight: float = 1.0
-    easy_per_hard: float = 0.0
-    hard_ramp_frac: float = 0.0
-    share_hard_negatives: str = "on"
-    synthetic_queries: float = 0.5
-    trigram_dropout: float = 0.0
-    weight_power: float = 0.0
-    gradcache_chunk_size: int = 0
-    ema: float = 0.0
-    precision: str = "auto"
-    max_steps: int = 0
+    truncate_dim: NonNegativeInt = 0
+    epochs: Annotated[PositiveInt, FIRST] = 4
+    patience: PositiveInt = 2
+    batch_size: Annotated[int, Ge(2), FIRST] = 2048
+    lr: Annotated[PositiveFloat, FIRST] = 5e-3
+    bert_lr_frac: NonNegativeFloat = 0.0
+    start_lr_frac: PositiveFloat = 0.3
+    loss: Annotated[str, OneOf(*KINDS)] = "softmax"
+    temperature: Annotated[PositiveFloat, FIRST] = 0.05
+    learn_temperature: OnOff = "off"
+    margin: Annotated[float, Interval(gt=0, le=2)] = 0.1
+    symmetric: OnOff = "off"
+    logq: OnOff = "off"
+    hardest_k: NonNegativeInt = 0
+    uniform_negatives: NonNegativeFloat = 0.0
+    hard_negatives: PositiveInt = 4
+    in_batch_weight: NonNegativeFloat = 1.0
+    uniform_weight: NonNegativeFloat = 1.0
+    hard_weight: NonNegativeFloat = 1.0
+    easy_per_hard: NonNegativeFloat = 0.0
+    hard_ramp_frac: Fraction = 0.0
+    share_hard_negatives: OnOff = "on"
+    synthetic_queries: NonNegativeFloat = 0.5
+    trigram_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    weight_power: NonNegativeFloat = 0.0
+    gradcache_chunk_size: NonNegativeInt = 0
+    ema: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    precision: Annotated[str, OneOf(*PRECISIONS)] = "auto"
+    max_steps: NonNegativeInt = 0
     checkpoint_s: float = 120.0
-    seed: int = 0
+    seed: Annotated[NonNegativeInt, FIRST] = 0
 
     def __post_init__(self) -> None:
-        chosen = {
-            "preset": tuple(PRESETS),
-            "encoders": ("", *ENCODERS),
-            "fusion": FUSIONS,
-            "loss": KINDS,
-            "precision": PRECISIONS,
-        }
-        for name, allowed in (chosen | dict.fromkeys(SWITCHES, ("on", "off"))).items():
-            if (found := getattr(self, name)) not in allowed:
-                known = ", ".join(filter(None, allowed))
-                raise ValueError(f"{name}={found!r}: expected one of {known}")
-        if min(self.hard_negatives, self.patience) < 1:
-            raise ValueError("hard_negatives and patience must be > 0")
-        if (
-            min(
-                self.synthetic_queries,
-                self.weight_power,
-                self.uniform_negatives,
-                self.gradcache_chunk_size,
-                self.bert_lr_frac,
-            )
-            < 0
-        ):
-            raise ValueError(
-                "synthetic_queries, weight_power, uniform_negatives, gradcache_chunk_size and bert_lr_frac must be >= 0"
-            )
-        if not 0.0 <= self.trigram_dropout < 1.0:
-            raise ValueError(f"trigram_dropout={self.trigram_dropout}: must be 0 or more, below 1")
         self.plan(first=True, mined=True)
 
     def config(self, text_template: str) -> TowerConfig:

@@ -1,4 +1,4 @@
-"""Pairs -> towers: in-batch negatives (step 1), or mined hard negatives on top of towers that stand (step 3).
+"""Pairs -> the query and item towers of a two-tower model.
 
 python -m jobs towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --towers towers/ds=2026-01-31/step=in_batch
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.seal import spelled
+from jobs.platform.arguments import OnOff
 from jobs.platform.distributed import device, processes
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
@@ -32,7 +33,7 @@ from jobs.towers.dataset import Learning, read_learning
 from jobs.towers.dev_evaluation import Judge
 from jobs.towers.finish import costs, shortened, write
 from jobs.towers.pretrained import pretrained
-from jobs.towers.settings import Recipe
+from jobs.towers.settings import TowerSettings
 from jobs.towers.trainer import Trainer, follow
 from models.text.tokens import train_tokenizer
 from models.towers.space_id import space_id
@@ -44,18 +45,17 @@ TOKENIZER_ITEMS = 1_000_000
 Inputs = dict[str, Pinned]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Args(Recipe):
-    """pairs      positives; those of split train teach, all are kept from being negatives
+class Args(TowerSettings, kw_only=True):
+    """pairs      positives; those of split train are trained on; none of any split becomes a negative
     queries    their texts
     items      the catalogue that is searched
-    towers     output; step says which: in_batch, or star (with start and negatives)
-    start      towers to go on from; empty: new ones of the preset
-    restart    on: new towers, of the preset, learn from the negatives that `start` mined
-    fallback   on: the towers of `start` stay unless an epoch surely betters their dev R@60; off: the
-               best epoch is kept, be it worse
-    negatives  mined with `start`; empty: in-batch negatives only
-    prodbert       a BERT that jobs.towers.pretrain made; empty: the preset's own
+    towers     output; its key step: in_batch, or star (with start and negatives)
+    start      towers to continue from; empty: new ones of the preset
+    restart    on: new towers, of the preset, are trained with the negatives that `start` mined
+    fallback   on: the towers of `start` are published unless an epoch is significantly better in dev R@60;
+               off: the best epoch is published, even a worse one
+    negatives  hard negatives mined with `start`; empty: in-batch negatives only
+    prodbert   a BERT of the command `prodbert`; empty: the preset's own
     """
 
     pairs: Partition
@@ -63,8 +63,8 @@ class Args(Recipe):
     items: Partition
     towers: Partition
     start: Partition = NOWHERE
-    restart: str = "off"
-    fallback: str = "on"
+    restart: OnOff = "off"
+    fallback: OnOff = "on"
     negatives: Partition = NOWHERE
     prodbert: Partition = NOWHERE
 
@@ -72,9 +72,6 @@ class Args(Recipe):
         super().__post_init__()
         if self.negatives and not self.start:
             raise ValueError("negatives: give `start` too, the towers they were mined with")
-        for name in ("restart", "fallback"):
-            if (found := getattr(self, name)) not in ("on", "off"):
-                raise ValueError(f"{name}={found!r}: expected one of on, off")
 
     @property
     def goes_on(self) -> bool:

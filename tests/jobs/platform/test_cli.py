@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
+import jobs
+from jobs.lake.commands import COMMANDS, module_of
 from jobs.lake.partitions import NOWHERE, PAIRS, Partition
-from jobs.platform.cli import parse, run
+from jobs.platform.arguments import FIRST, CommandArgs, OnOff, PositiveInt
+from jobs.platform.cli import parse, run, show_commands
+from jobs.towers import train
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """pairs       input
     labels      optional input; 100% of the
                 queries are judged by it
@@ -22,11 +26,7 @@ class Args:
 
     pairs: Partition
     labels: Partition = NOWHERE
-    min_clicks: int = 2
-
-    def __post_init__(self) -> None:
-        if self.min_clicks < 1:
-            raise ValueError(f"min_clicks={self.min_clicks}: expected 1 or more")
+    min_clicks: PositiveInt = 2
 
 
 def test_flags_become_fields_and_defaults_stand_in_one_place() -> None:
@@ -61,7 +61,69 @@ def test_help_is_taken_from_the_docstring(capsys: pytest.CaptureFixture[str]) ->
         parse(Args, ["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "optional input; 100% of the queries are judged by it" in text
-    assert "clicks a pair needs (default: 2)" in text
+    assert "clicks a pair needs (1 or more; default 2)" in text
+    assert "--help-all" not in text and "settings to change first" not in text  # few settings: all are shown
+
+
+class Many(CommandArgs):
+    """pairs   input
+    lr      learning rate
+    method  how
+    labels  optional
+    """
+
+    pairs: Partition
+    lr: Annotated[float, FIRST] = 0.1
+    method: OnOff = "on"
+    labels: Partition = NOWHERE
+
+
+def test_help_shows_the_marked_and_required_settings_and_help_all_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Many, ["--help"])
+    text = capsys.readouterr().out
+    assert "--pairs PARTITION" in text and "--lr FLOAT" in text and "the rest, 2 settings: --help-all" in text
+    assert "--method" not in text and "--labels" not in text
+    with pytest.raises(SystemExit) as stop:
+        parse(Many, ["--help-all"])
+    text = capsys.readouterr().out
+    assert "--lr FLOAT" in text and "--method on|off" in text and "--labels PARTITION" in text
+    assert "the rest" not in text
+    assert stop.value.code == 0
+    # what --help leaves out is a flag all the same
+    assert parse(Many, ["--pairs", "pairs/ds=2026-01-31", "--method", "off"]).method == "off"
+
+
+def test_help_of_towers_is_one_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        parse(train.Args, ["--help"])
+    text = capsys.readouterr().out
+    settings = text.partition("settings to change first:")[2].partition("help:")[0]
+    assert settings.count("\n  --") == 6
+    assert len(text.splitlines()) < 50
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_the_list_of_commands_has_one_line_each(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    show_commands()
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert names == [command for commands in COMMANDS.values() for command in commands]
+    for command in names:
+        doc = ast.get_docstring(
+            ast.parse((Path(jobs.__file__).parents[1] / f"{module_of(command).replace('.', '/')}.py").read_text())
+        )
+        first = (doc or "").partition("\n")[0]
+        assert " -> " in first or first.split()[0] in IMPERATIVES, f"{command}: {first}"
+
+
+IMPERATIVES = {*("Check", "Compare", "Delete", "Generate", "List", "Move", "Report", "Resolve", "Run", "Search")} | {
+    *("Serve", "Start", "Trace", "Train")
+}
 
 
 def test_run_prints_one_json_line_or_one_clear_error(
