@@ -127,7 +127,7 @@ class Source:
         for node in nodes:
             spread = self.value(node.value) if isinstance(node, ast.Starred) else (self.value(node),)
             if isinstance(spread, Placeholder):
-                raise LookupError(f"{self.module}: {ast.unparse(node)} takes an import to know; write its values out")
+                raise TypeError(f"{self.module}: {ast.unparse(node)} takes an import to know; write its values out")
             values.extend(spread)
         return tuple(values)
 

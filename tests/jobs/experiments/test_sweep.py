@@ -250,7 +250,7 @@ def test_a_dags_three_phases_are_one_sweep(commands: Commands) -> None:
         ({"objective": "R@7"}, "objective='R@7': expected one of R@10"),
         ({"seeds": 0}, "seeds"),
         ({"point": "lr=1"}, "give --only work too"),
-        ({"space": ""}, "expected a flag at least in space"),
+        ({"space": ""}, "space='': expected 3 characters or more"),
         ({"space": "epochs=1,2"}, "none in both"),
         ({"space": "r_min=5,500"}, "negatives refuses"),
     ],

@@ -210,7 +210,7 @@ def test_missing_column(deliver: Deliver) -> None:
 
 
 def test_settings_out_of_range() -> None:
-    with pytest.raises(ValueError, match="start at 1"):
+    with pytest.raises(ValueError, match="session_minutes=0: expected 1 or more"):
         Args(LOG.at(ds=DS), IMPRESSIONS.at(ds=DS), session_minutes=0)
 
 

@@ -124,7 +124,7 @@ def test_an_object_stores_lake_is_passed_on_as_it_is(lake: Path, monkeypatch: py
 
 
 def test_the_action_is_start_or_stop() -> None:
-    with pytest.raises(ValueError, match="expected start or stop"):
+    with pytest.raises(ValueError, match="action='restart': expected one of start, stop"):
         up.Args("restart")
 
 

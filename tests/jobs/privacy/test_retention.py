@@ -539,10 +539,10 @@ def test_the_record_names_no_text_and_stays_for_good(lake: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"raw_days": 0}, "1 <= raw_days"),
+        ({"raw_days": 0}, "raw_days=0: expected 1 or more"),
         ({"raw_days": 31, "derived_days": 30}, "raw_days <= derived_days"),
-        ({"judged_days": 0}, "1 <= judged_days"),
-        ({"dry_run": 2}, "dry_run 0 or 1"),
+        ({"judged_days": 0}, "judged_days=0: expected 1 or more"),
+        ({"dry_run": 2}, "dry_run=2: expected one of 0, 1"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(given: dict[str, int], message: str) -> None:

@@ -431,8 +431,10 @@ def test_settings_out_of_range_are_refused(shop: Shop) -> None:
     five = (nowhere,) * 5
     with pytest.raises(ValueError, match="cutoff"):
         index.Args(*five, nowhere, nowhere, cutoff="threshold")
-    with pytest.raises(ValueError, match="expected 100 <= depth"):
+    with pytest.raises(ValueError, match="depth=5: expected 100 or more"):
         rankings.Args(*five, depth=5)
+    with pytest.raises(ValueError, match="depth=300, pool=200: expected depth <= pool"):
+        rankings.Args(*five, depth=300)
     with pytest.raises(ValueError, match="must gain something"):
         report.Args(*five, nowhere, min_relevance=1.0, zero_gain=1.0)
     with pytest.raises(ValueError, match="give one of: report"):
