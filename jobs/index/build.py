@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 SHOWN = ("factory", "search", "recall", "items", "lists")
 
 
-class Args(ArmSettings, kw_only=True):
+class Args(ArmSettings):
     """codes            first shard (0ofN); its siblings are read too
     trained_index    the index that made the codes
     embeddings       first shard of the vectors: recall is measured against exact search in them

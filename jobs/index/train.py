@@ -29,7 +29,7 @@ from models.ann.drift import aged, figures
 log = logging.getLogger(__name__)
 
 
-class Args(IndexSettings, kw_only=True):
+class Args(IndexSettings):
     """embeddings     first shard (0ofN); its siblings are read too
     towers         the towers that made them: they encode the queries
     queries        real queries for tuning, of split dev where there are some
