@@ -43,6 +43,8 @@ MADE = (
     "pairs",
     "qrels",
 )
+# judged on this machine under every runner, so their time would prove nothing here
+CHECKS = ("expect_tables", "expect_daily", "expect_pairs")
 # lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
 MIDDLE = f"impressions_v1/ds={DS}/attempts/*/_tables/searches/*.parquet"
 
@@ -98,7 +100,7 @@ def _commands() -> list[str]:
     """What the DAG's tasks call, for one process on local[*]."""
     tasks = load("pairs_daily").topological_sort()
     filled = [rendered(task, FORM) for task in tasks]
-    words = [one.argv[3:] for one in filled if type(one).__name__ == "JobOperator"]
+    words = [one.argv[3:] for one in filled if type(one).__name__ == "JobOperator" and one.task_id not in CHECKS]
     return [shlex.join(command) for command in words]
 
 
@@ -107,6 +109,7 @@ def _day(more: dict[str, str]) -> None:
     env = airflow_env() | more
     prepare(env)
     words = airflow("dags", "test", "pairs_daily", "--conf", json.dumps(FORM))
+    words += ["--mark-success-pattern", "|".join(CHECKS)]
     done = subprocess.run(words, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr)[-6000:]
     assert done.returncode == 0 and "state=success" in said, said
