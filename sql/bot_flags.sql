@@ -92,6 +92,7 @@ SELECT
   s.query_id,
   s.query_key,
   s.searcher_key,
+  -- each search column: s.?,
   s.client_id,
   COALESCE(s.session_id, SHA1(CONCAT(s.client_key, '/', t.session_start_s))) AS session_id,
   CASE

@@ -8,6 +8,7 @@ SELECT
   b.searched_at,
   b.query,
   b.query_id,
+  -- each search column: b.?,
   b.client_id,
   b.session_id,
   CASE

@@ -6,6 +6,7 @@ SELECT
   f.query,
   f.session_id,
   f.client_id,
+  -- each search column: f.?,
   i.item_id,
   i.position,
   i.is_click,

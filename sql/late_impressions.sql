@@ -10,6 +10,7 @@ WITH known AS (
     MIN(e.query) AS query,
     MIN(e.session_id) AS session_id,
     MIN(e.client_id) AS client_id,
+    -- each search column: MIN(e.?) AS ?,
     MIN(e.searched_at) AS searched_at
   FROM earlier_impressions AS e
   GROUP BY e.search_id
@@ -25,6 +26,7 @@ late_searches AS (
     COALESCE(k.query, f.query) AS query,
     COALESCE(k.session_id, f.session_id) AS session_id,
     COALESCE(k.client_id, f.client_id) AS client_id,
+    -- each search column: COALESCE(k.?, f.?) AS ?,
     COALESCE(k.searched_at, f.searched_at) AS searched_at,
     CASE WHEN k.search_id IS NULL AND f.reason != 'earlier_day' THEN f.reason END AS reason
   FROM filtered_searches AS f
@@ -38,6 +40,7 @@ SELECT
   s.query,
   s.session_id,
   s.client_id,
+  -- each search column: s.?,
   i.item_id,
   s.searched_at,
   s.day,

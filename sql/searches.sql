@@ -55,6 +55,7 @@ lines AS (
 ids AS (
   SELECT DISTINCT
     l.search_id,
+    -- each search column: l.?,
     l.client_id,
     l.session_id
   FROM log_lines AS l
@@ -65,6 +66,7 @@ first_ids AS (
   -- take the minimum over distinct ids: a minimum of texts sorts them, and there are many lines
   SELECT
     i.search_id,
+    -- each search column: MIN(i.?) AS ?,
     MIN(i.client_id) AS client_id,
     MIN(i.session_id) AS session_id
   FROM ids AS i
@@ -81,6 +83,7 @@ cleaned AS (
     l.acted_items,
     r.occurred_at AS searched_at,
     r.hit_ids,
+    -- each search column: f.?,
     -- raw client and session ids go no further than this
     SHA2(CONCAT(:salt, f.client_id), 256) AS client_id,
     SHA2(CONCAT(:salt, f.session_id), 256) AS session_id,
@@ -99,6 +102,7 @@ SELECT
   c.acted_items,
   c.searched_at,
   c.hit_ids,
+  -- each search column: c.?,
   c.client_id,
   c.session_id,
   c.query,

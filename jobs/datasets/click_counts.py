@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.ingest.late_events import ROW, Earlier, overlaid, those_changed
+from jobs.ingest.late_events import IMPRESSION_COLUMNS, EarlierDays, changed_days, current_impressions
+from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import pin
+from jobs.lake.windows import read_columns
 from jobs.platform.arguments import CommandArgs, PositiveInt
-from jobs.platform.row_counts import Tally, published
-from jobs.platform.spark import BYTES_PER_PART, read_spark, spark_session, sql_text
+from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.spark import BYTES_PER_PART, read_spark, run_sql, spark_session
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 KEY = ("query_id", "item_id", "position", "day")
 VOTER = "coalesce(client_id, session_id) AS voter"
@@ -51,53 +53,51 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, str | int]:
-    """Sum the day, and the differences that late events make to earlier ones."""
+    """Sum the day, and the differences that late events make to earlier days."""
     today, late, items = pin(args.impressions), pin(args.late_impressions), pin(args.items)
-    changed = those_changed(late)
+    changed = changed_days(late)
     with (
         spark_session("click_counts", [today, *changed.inputs]) as spark,
         publish(args.click_counts, args, [today, late, items, *changed.inputs]) as out,
-        publish(args.query_counts, args, [today, late]) as counted_queries,
+        publish(args.query_counts, args, [today, late]) as query_counts,
     ):
-        read_spark(spark, items).select("item_id", "group_id").createOrReplaceTempView("items")
-        rows = _today(spark, today)
-        shown = rows.selectExpr(*ROW, "day", "1 AS sign")
+        rows = read_columns(spark, args.impressions.table, [today]).selectExpr(
+            "*", f"DATE'{today.partition.ds}' AS day"
+        )
+        late_rows = read_columns(spark, args.late_impressions.table, [late])
+        signed = rows.selectExpr("*", "1 AS sign")
         if late.manifest.rows:
-            before, after = _differences(spark, late, changed)
-            shown = shown.unionByName(before.selectExpr(*ROW, "day", "-1 AS sign"))
-            shown = shown.unionByName(after.selectExpr(*ROW, "day", "1 AS sign"))
-        shown.createOrReplaceTempView("signed_impressions")
-        votes = spark.sql(sql_text("click_counts"), args={"max_item_votes": args.max_item_votes})
+            before, after = _corrections(late_rows, late.partition.ds, changed)
+            signed = signed.unionByName(before.selectExpr("*", "-1 AS sign"))
+            signed = signed.unionByName(after.selectExpr("*", "1 AS sign"))
+        products = read_spark(spark, items).select("item_id", "group_id")
+        counts = run_sql(
+            "click_counts", {"max_item_votes": args.max_item_votes}, signed_impressions=signed, items=products
+        )
         files = 1 + sum(entry.bytes for entry in today.entries()) // BYTES_PER_PART
-        sums = {"clicks": "clicks", "late": f"if(day < DATE'{args.click_counts.ds}', 1, 0)"}
-        parts = votes.repartition(files, *KEY)
-        tally = Tally(parts, (), {}, sums, {"days": "cast(day AS STRING)"})
-        out.write_spark(tally.frame, by=KEY, parted=True)
-        out.facts |= {"clicks": tally["clicks"], "days": tally.values("days"), "late_rows": tally["late"]}
-        _asked(spark, rows, late).createOrReplaceTempView("new_searches")
-        counted_queries.write_spark(spark.sql(sql_text("query_counts")), by=["query_id", "day"], files=files)
+        _write_counts(out, counts.repartition(files, *KEY))
+        columns = ("search_id", "query_id", "query", "day")
+        new_searches = rows.select(*columns).unionByName(late_rows.where("is_new_search").select(*columns))
+        searches = run_sql("query_counts", {}, new_searches=new_searches)
+        query_counts.write_spark(searches, by=["query_id", "day"], files=files)
     return published(out)
 
 
-def _today(spark: SparkSession, today: Pinned) -> DataFrame:
-    return read_spark(spark, today).selectExpr(*ROW, f"DATE'{today.partition.ds}' AS day")
+def _write_counts(out: Attempt, counts: DataFrame) -> None:
+    sums = {"clicks": "clicks", "late": f"if(day < DATE'{out.partition.ds}', 1, 0)"}
+    counter = RowCounter(counts, (), {}, sums, {"days": "cast(day AS STRING)"})
+    out.write_spark(counter.frame, by=KEY, parted=True)
+    out.facts |= {"clicks": counter["clicks"], "days": counter.values("days"), "late_rows": counter["late"]}
 
 
-def _differences(spark: SparkSession, late: Pinned, changed: Earlier) -> tuple[DataFrame, DataFrame]:
-    """The earlier days as they stood and as they stand now: of the people and items that late rows name.
+def _corrections(late_rows: DataFrame, ds: str, changed: EarlierDays) -> tuple[DataFrame, DataFrame]:
+    """Rows of the changed days before and after the late events, for the people and items that late rows name.
 
-    A vote depends on all that a person did with an item that day, hence both; what did not change cancels out.
+    A vote depends on all that a person did with an item on that day, so both are needed; unchanged rows cancel out.
     """
-    named = read_spark(spark, late).selectExpr("day", "item_id", VOTER).distinct()
     key = ["day", "item_id", "voter"]
-    arrivals = changed.arrivals(spark).selectExpr("*", VOTER)
-    before = arrivals.join(named, key, "left_semi").select(*ROW, "day", "arrived")
-    new = read_spark(spark, late).selectExpr(*ROW, "day", f"DATE'{late.partition.ds}' AS arrived")
-    return overlaid(spark, before), overlaid(spark, before.unionByName(new))
-
-
-def _asked(spark: SparkSession, rows: DataFrame, late: Pinned) -> DataFrame:
-    """The searches that are new to their day."""
-    columns = ("search_id", "query_id", "query", "day")
-    new = read_spark(spark, late).where("is_new_search").select(*columns)
-    return rows.select(*columns).unionByName(new)
+    named = late_rows.selectExpr("day", "item_id", VOTER).distinct()
+    versions = changed.versions(late_rows.sparkSession)
+    before = versions.selectExpr("*", VOTER).join(named, key, "left_semi").select(*versions.columns)
+    new = late_rows.selectExpr(*IMPRESSION_COLUMNS, "day", f"DATE'{ds}' AS arrived")
+    return current_impressions(before), current_impressions(before.unionByName(new))

@@ -11,21 +11,33 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
+from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import first_day, window
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, WindowDays
-from jobs.platform.row_counts import Tally, published
-from jobs.platform.spark import read_spark, spark_session, sql_text
+from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.spark import read_spark, run_sql, spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 REASONS = ("too_few_clicks", "item_ended", "query_unknown", "off_topic")
 POSITIONS = 1_000
-JUDGED = ("not_relevant",)
+QRELS_REASONS = ("not_relevant",)
 KEY = ("query_id", "item_id")
+# settings that sql/pairs.sql takes as parameters
+SQL_SETTINGS = (
+    "min_clicks",
+    "max_weight",
+    "cart_weight",
+    "purchase_weight",
+    "half_life_days",
+    "topic_depth",
+    "min_topic_frac",
+    "topic_clicks",
+)
 
 
 class Args(CommandArgs):
@@ -72,81 +84,69 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, str | int]:
-    """Make the pairs; drop what can no longer be found, or is not relevant."""
+    """Make the pairs from clicks, or from judgements."""
     return _from_qrels(args) if args.qrels else _from_clicks(args)
 
 
 def _from_clicks(args: Args) -> dict[str, str | int]:
     days = window(args.click_counts, args.window_days)
     items, queries = pin(args.items), pin(args.queries)
-    law = [pin(args.propensities)] if args.propensities else []
-    with (
-        spark_session("pairs", days.days) as spark,
-        publish(args.pairs, args, [*days.days, items, queries, *law]) as out,
-    ):
-        days.read(spark).createOrReplaceTempView("click_counts")
-        offers = read_spark(spark, items).select("item_id", "group_id", "category")
-        offers.createOrReplaceTempView("items")
-        read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
-        likely = read_spark(spark, law[0]) if law else _by_law(spark, args.eta)
-        likely.select("position", "propensity").createOrReplaceTempView("propensities")
-        deepest = law[0].manifest.rows if law else POSITIONS
-        found = spark.sql(sql_text("pairs"), args=_settings(args, deepest))
-        parts = found.repartition(days.files, *KEY)
-        tally = Tally(parts, REASONS, {"clicks": "clicks"}, {"clicks": "clicks"})
-        kept = tally.frame.where("reason IS NULL").select(*args.pairs.table.columns)
-        out.write_spark(kept, by=KEY, parted=True)
-        dropped = tally.dropped("clicks")
-        out.count("clicks", tally["clicks"], tally.kept("clicks"), dropped)
+    law = pin(args.propensities) if args.propensities else None
+    inputs = [*days.days, items, queries, *([law] if law else [])]
+    with spark_session("pairs", days.days) as spark, publish(args.pairs, args, inputs) as out:
+        propensities = read_spark(spark, law) if law else _power_law(spark, args.eta)
+        pairs = run_sql(
+            "pairs",
+            _parameters(args, law.manifest.rows if law else POSITIONS),
+            click_counts=days.read(spark),
+            propensities=propensities.select("position", "propensity"),
+            items=read_spark(spark, items).select("item_id", "group_id", "category"),
+            queries=read_spark(spark, queries).select("query_id", "split"),
+        )
         out.facts["window"] = days.facts
-        if not tally.kept("clicks"):
+        counts = _write(out, pairs.repartition(days.files, *KEY), "clicks", REASONS)
+        if not counts.kept("clicks"):
             raise ValueError(
-                f"{args.pairs}: 0 pairs of {tally['clicks']:,} clicks (dropped: {dropped}); expected one at least; are"
-                f" {args.click_counts}, {args.items} and {args.queries} of the same shop and window?"
+                f"{args.pairs}: 0 pairs of {counts['clicks']:,} clicks (dropped: {counts.dropped('clicks')}); expected"
+                f" one at least; are {args.click_counts}, {args.items} and {args.queries} of the same shop and window?"
             )
     return published(out)
-
-
-def _settings(args: Args, deepest: int) -> dict[str, str | int | float]:
-    names = (
-        "min_clicks",
-        "max_weight",
-        "cart_weight",
-        "purchase_weight",
-        "half_life_days",
-        "topic_depth",
-        "min_topic_frac",
-        "topic_clicks",
-    )
-    return {
-        **{name: getattr(args, name) for name in names},
-        "ds": args.click_counts.ds,
-        "first_day": first_day(args.click_counts.ds, args.window_days),
-        "max_position": deepest,
-    }
-
-
-def _by_law(spark: SparkSession, eta: float) -> DataFrame:
-    places = spark.range(1, POSITIONS + 1)
-    return places.selectExpr("CAST(id AS INT) AS position", f"POWER(CAST(id AS DOUBLE), -{eta}D) AS propensity")
 
 
 def _from_qrels(args: Args) -> dict[str, str | int]:
     qrels = pin(args.qrels)
     scale = {name: float(qrels.facts[name]) for name in ("min_relevance", "zero_gain")}
     with spark_session("pairs") as spark, publish(args.pairs, args, [qrels]) as out:
-        read_spark(spark, qrels).createOrReplaceTempView("qrels")
-        judged = spark.sql(sql_text("pairs_from_qrels"), args={"ds": args.pairs.ds, **scale})
-        parts = judged.repartition(1, *KEY)
-        tally = Tally(parts, JUDGED, {"judged": "clicks"}, {"judged": "clicks"})
-        kept = tally.frame.where("reason IS NULL").select(*args.pairs.table.columns)
-        out.write_spark(kept, by=KEY, parted=True)
-        dropped = tally.dropped("judged")
-        out.count("judgements", tally["judged"], tally.kept("judged"), dropped)
+        pairs = run_sql("pairs_from_qrels", {"ds": args.pairs.ds, **scale}, qrels=read_spark(spark, qrels))
         out.facts |= scale
-        if not tally.kept("judged"):
+        counts = _write(out, pairs.repartition(1, *KEY), "judgements", QRELS_REASONS)
+        if not counts.kept("judgements"):
             raise ValueError(
-                f"{args.pairs}: 0 pairs of {tally['judged']:,} judgements; expected one at least of relevance"
+                f"{args.pairs}: 0 pairs of {counts['judgements']:,} judgements; expected one at least of relevance"
                 f" {scale['min_relevance']} or more; is that the scale of {args.qrels}?"
             )
     return published(out)
+
+
+def _write(out: Attempt, pairs: DataFrame, unit: str, reasons: tuple[str, ...]) -> RowCounter:
+    """Write the pairs that are kept, and account for the clicks (or judgements) of all of them."""
+    counts = RowCounter(pairs, reasons, {unit: "clicks"}, {unit: "clicks"})
+    kept = counts.frame.where("reason IS NULL").select(*out.partition.table.columns)
+    out.write_spark(kept, by=KEY, parted=True)
+    out.count(unit, counts[unit], counts.kept(unit), counts.dropped(unit))
+    return counts
+
+
+def _parameters(args: Args, last_position: int) -> dict[str, str | int | float]:
+    return {
+        **{name: getattr(args, name) for name in SQL_SETTINGS},
+        "ds": args.click_counts.ds,
+        "first_day": first_day(args.click_counts.ds, args.window_days),
+        "max_position": last_position,
+    }
+
+
+def _power_law(spark: SparkSession, eta: float) -> DataFrame:
+    """Propensities of the positions 1 to POSITIONS by 1 / position ** eta."""
+    positions = spark.range(1, POSITIONS + 1)
+    return positions.selectExpr("CAST(id AS INT) AS position", f"POWER(CAST(id AS DOUBLE), -{eta}D) AS propensity")

@@ -2,8 +2,8 @@
 
 python -m jobs propensities --click_counts click_counts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
 
-Estimated from pairs that stood at several positions (models.clicks.propensity); where a shop's log has too few of them, by the
-law of `eta`, and the facts say so.
+Estimated from pairs that were shown at several positions (models.clicks.propensity). If the log has too few of them, the
+power law of `fallback_eta` is used, and the manifest's facts name the method.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from jobs.lake.publish import publish
 from jobs.lake.windows import Window, first_day, window
 from jobs.platform.arguments import CommandArgs, NonNegativeFloat, PositiveInt, WindowDays
 from jobs.platform.row_counts import published
-from jobs.platform.spark import spark_session, sql_text
+from jobs.platform.spark import run_sql, spark_session
 from models.clicks.propensity import Propensities, estimate
 
 log = logging.getLogger(__name__)
-# the sample of pairs goes by four hexadecimal digits of their hash
+# pairs are sampled by the first four hexadecimal digits of their hash
 HEX_STEPS = 0x10000
 
 
@@ -49,22 +49,22 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, str | int]:
-    """Collect a sample of what was shown where, estimate, write one row per position."""
+    """Sample pairs, estimate the propensities, write one row per position."""
     days = window(args.click_counts, args.window_days)
     with publish(args.propensities, args, days.days) as out:
-        found = None if args.eta else _estimate(args, out, days)
+        estimated = None if args.eta else _estimate(args, out, days)
         eta = args.eta or args.fallback_eta
-        out.write_table(_by_law(args.positions, eta) if found is None else _rows(found))
+        out.write_table(_power_law(args.positions, eta) if estimated is None else _rows(estimated))
         out.facts |= {
             "window": days.facts,
-            "method": "law" if found is None else "conditional",
-            "eta": eta if found is None else round(found.eta, 4),
+            "method": "law" if estimated is None else "conditional",
+            "eta": eta if estimated is None else round(estimated.eta, 4),
         }
     return published(out)
 
 
 def sample(clicks: int, sample_clicks: int) -> tuple[float, str]:
-    """What share of the pairs is looked at, and the four digits that their hashes must stay below."""
+    """Share of the pairs to sample, and the hexadecimal digits that their hashes must be below."""
     share = min(1.0, sample_clicks / max(1, clicks))
     return share, f"{int(share * HEX_STEPS):04x}" if share < 1 else "g"
 
@@ -78,48 +78,46 @@ def _estimate(args: Args, out: Attempt, days: Window) -> Propensities | None:
         "sample_below": below,
     }
     with spark_session("propensities", days.days) as spark:
-        days.read(spark).createOrReplaceTempView("click_counts")
-        rows = spark.sql(sql_text("examined"), args=settings).toArrow()
+        rows = run_sql("examined", settings, click_counts=days.read(spark)).toArrow()
     out.facts |= {"sample_frac": round(share, 6), "exposures": rows.num_rows}
     columns = [rows[name].to_numpy().astype(np.int64) for name in ("position", "impressions", "clicks")]
     positions, impressions, clicked = columns
     try:
-        return estimate(_numbers(rows), positions, impressions, clicked, args.positions)
+        return estimate(_pair_numbers(rows), positions, impressions, clicked, args.positions)
     except ValueError as error:
-        log.warning("%s: %s; the law of eta=%g stands in", args.propensities, error, args.fallback_eta)
+        log.warning("%s: %s; using the power law with eta=%g", args.propensities, error, args.fallback_eta)
         out.facts["no_estimate"] = str(error)
         return None
 
 
-def _numbers(rows: pa.Table) -> np.ndarray:
-    """One number for each (query_id, item_id), from 0."""
+def _pair_numbers(rows: pa.Table) -> np.ndarray:
+    """Number of the (query_id, item_id) of each row, from 0."""
     query, item = (rows[name].combine_chunks().dictionary_encode() for name in ("query_id", "item_id"))
     codes = query.indices.to_numpy().astype(np.int64) * len(item.dictionary) + item.indices.to_numpy()
     return np.unique(codes, return_inverse=True)[1]
 
 
-def _rows(found: Propensities) -> pa.Table:
+def _rows(estimated: Propensities) -> pa.Table:
     return pa.Table.from_pydict(
         {
-            "position": np.arange(1, len(found.propensity) + 1, dtype=np.int32),
-            "propensity": found.propensity,
-            "impressions": found.impressions,
-            "clicks": found.clicks,
-            "error": pa.array(found.error, mask=np.isnan(found.error)),
+            "position": np.arange(1, len(estimated.propensity) + 1, dtype=np.int32),
+            "propensity": estimated.propensity,
+            "impressions": estimated.impressions,
+            "clicks": estimated.clicks,
+            "error": pa.array(estimated.error, mask=np.isnan(estimated.error)),
         }
     )
 
 
-def _by_law(positions: int, eta: float) -> pa.Table:
-    place = np.arange(1, positions + 1)
-    nothing = np.zeros(positions, np.int64)
-    error = pa.nulls(positions, pa.float64())
+def _power_law(last_position: int, eta: float) -> pa.Table:
+    positions = np.arange(1, last_position + 1)
+    zeros = np.zeros(last_position, np.int64)
     return pa.Table.from_pydict(
         {
-            "position": place.astype(np.int32),
-            "propensity": place ** -float(eta),
-            "impressions": nothing,
-            "clicks": nothing,
-            "error": error,
+            "position": positions.astype(np.int32),
+            "propensity": positions ** -float(eta),
+            "impressions": zeros,
+            "clicks": zeros,
+            "error": pa.nulls(last_position, pa.float64()),
         }
     )

@@ -15,8 +15,8 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import first_day, window
 from jobs.platform.arguments import CommandArgs
-from jobs.platform.row_counts import Tally, published
-from jobs.platform.spark import read_spark, spark_session, sql_text
+from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.spark import read_spark, run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 
 if TYPE_CHECKING:
@@ -48,34 +48,34 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, str | int]:
-    """Grade items for queries, by the best evidence there is."""
-    source = "labels" if args.labels else "clicks"
+    """Grade items for queries, by labels if there are any, else by clicks."""
     days = None if args.labels else window(args.click_counts, args.judge_days)
-    evidence = [pin(args.labels)] if days is None else days.days
+    inputs = [pin(args.labels)] if days is None else days.days
     items, queries = pin(args.items), pin(args.queries)
-    with spark_session("qrels", evidence) as spark, publish(args.qrels, args, [*evidence, items, queries]) as out:
-        read_spark(spark, items).select("item_id").createOrReplaceTempView("items")
-        read_spark(spark, queries).select("query_id", "split").createOrReplaceTempView("queries")
-        if days is None:
-            _label_rows(spark, evidence[0]).createOrReplaceTempView("label_rows")
-        else:
-            days.read(spark).createOrReplaceTempView("click_counts")
-            out.facts["window"] = days.facts
-        # the scale travels with the judgements: a click is worth 1, labels say it themselves
-        scale = evidence[0].facts if days is None else {}
+    with spark_session("qrels", inputs) as spark, publish(args.qrels, args, [*inputs, items, queries]) as out:
+        frames = {
+            "items": read_spark(spark, items).select("item_id"),
+            "queries": read_spark(spark, queries).select("query_id", "split"),
+        }
+        # the relevance scale is a fact of the qrels: labels define it, clicks count from 1
+        scale = inputs[0].facts if days is None else {}
         out.facts["min_relevance"] = float(scale.get("min_relevance", 1.0))
         out.facts["zero_gain"] = float(scale.get("zero_gain", 0.0))
-        since = {} if days is None else {"first_day": first_day(args.click_counts.ds, args.judge_days)}
-        graded = spark.sql(sql_text(f"qrels_from_{source}"), args=since)
-        tally = Tally(
+        if days is None:
+            graded = run_sql("qrels_from_labels", {}, label_rows=_label_rows(spark, inputs[0]), **frames)
+        else:
+            out.facts["window"] = days.facts
+            since = {"first_day": first_day(args.click_counts.ds, args.judge_days)}
+            graded = run_sql("qrels_from_clicks", since, click_counts=days.read(spark), **frames)
+        counts = RowCounter(
             graded.repartition(1, *KEY),
             REASONS,
             {"judged": "judgements"},
             {"all": "judgements + unreadable", "unreadable": "unreadable"},
         )
-        kept = tally.frame.where("reason IS NULL").select(*args.qrels.table.columns)
+        kept = counts.frame.where("reason IS NULL").select(*args.qrels.table.columns)
         out.write_spark(kept, by=KEY, parted=True)
-        _account(args, out, tally, "labels" if args.labels else "clicks")
+        _account(args, out, counts, "labels" if days is None else "clicks")
     return published(out)
 
 
@@ -85,13 +85,13 @@ def _label_rows(spark: SparkSession, labels: Pinned) -> DataFrame:
     return rows.selectExpr("sha1(query) AS query_id", "item_id", "relevance")
 
 
-def _account(args: Args, out: Attempt, tally: Tally, unit: str) -> None:
-    dropped = tally.dropped("judged")
-    if tally["unreadable"]:
-        dropped["no_relevance"] = tally["unreadable"]
-    out.count(unit, tally["all"], tally.kept("judged"), dropped)
-    if not tally.kept("judged"):
+def _account(args: Args, out: Attempt, counts: RowCounter, unit: str) -> None:
+    dropped = counts.dropped("judged")
+    if counts["unreadable"]:
+        dropped["no_relevance"] = counts["unreadable"]
+    out.count(unit, counts["all"], counts.kept("judged"), dropped)
+    if not counts.kept("judged"):
         raise ValueError(
-            f"{args.qrels}: 0 judgements of {tally['all']:,} {unit} (dropped: {dropped}); expected one at least; "
+            f"{args.qrels}: 0 judgements of {counts['all']:,} {unit} (dropped: {dropped}); expected one at least; "
             f"are {args.items} and {args.queries} of the same shop?"
         )

@@ -13,7 +13,7 @@ from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import Window, first_day, window
 from jobs.platform.arguments import CommandArgs, Fraction, WindowDays
 from jobs.platform.row_counts import published
-from jobs.platform.spark import read_spark, spark_session, sql_text
+from jobs.platform.spark import read_spark, run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 
 if TYPE_CHECKING:
@@ -48,38 +48,37 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, str | int]:
-    """Count searches by query, place each in its segment, and give it its side for ever."""
+    """Count searches per query, and give each query its segment and its permanent split."""
     days = window(args.query_counts, args.window_days) if args.query_counts else Window(QUERY_COUNTS, [])
     labels = [pin(args.labels)] if args.labels else []
     with spark_session("queries", days.days) as spark, publish(args.queries, args, [*days.days, *labels]) as out:
         register_functions(spark)
-        days.read(spark).createOrReplaceTempView("query_counts")
-        _label_queries(spark, labels).createOrReplaceTempView("label_queries")
         settings = {
             "head_frac": args.head_frac,
             "torso_frac": args.torso_frac,
             "first_day": first_day(args.queries.ds, args.window_days),
         }
-        queries = spark.sql(sql_text("queries"), args=settings)
+        label_queries = _label_queries(spark, labels)
+        queries = run_sql("queries", settings, query_counts=days.read(spark), label_queries=label_queries)
         out.write_spark(queries, by=["query_id"], files=days.files)
         out.facts["window"] = days.facts
     return published(out)
 
 
 def _label_queries(spark: SparkSession, labels: list[Pinned]) -> DataFrame:
-    """query_id, query (normalised), split of every label; no row where there are no labels.
+    """query_id, query (normalised) and split of every label; an empty frame without labels.
 
     Raises:
-        ValueError: a split that is none.
+        ValueError: a split is not one of SPLITS.
     """
     if not labels:
         return spark.createDataFrame([], "query_id STRING, query STRING, split STRING")
     rows = read_spark(spark, labels[0])
-    found = [row["split"] for row in rows.select("split").distinct().collect()]
-    if unknown := sorted({split for split in found if split is not None} - set(SPLITS)):
+    splits = {row["split"] for row in rows.select("split").distinct().collect()}
+    if unknown := sorted(splits - {None, *SPLITS}):
         raise ValueError(
             f"{labels[0].partition}: found split {', '.join(unknown)}, expected {', '.join(SPLITS)} or NULL; "
-            f"mend the labels and publish them again"
+            f"correct the labels and publish them again"
         )
     named = rows.selectExpr("normalise_query(query) AS query", "split")
     return named.selectExpr("sha1(query) AS query_id", "query", "split")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import relevance_scale
 from jobs.evaluation.comparisons import compare, pairs_of
 from jobs.evaluation.diversity import variety
 from jobs.evaluation.gate_evidence import gate_input
@@ -73,7 +73,7 @@ def gather(
     judgements = everyone.filter(of_split & pc.field("query_id").isin(ranked))
     asked = read_table(source.queries, ["query_id", "query", "searches", "segment"])
     catalogue = read_table(source.items, ["item_id", "title", "category", "brand", "group_id"])
-    relevant, zero = scale(source.qrels, min_relevance, zero_gain)
+    relevant, zero = relevance_scale(source.qrels, min_relevance, zero_gain)
     found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
     learnt = learnt_items(source.index, source.pairs)
     found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))

@@ -17,8 +17,7 @@ from annotated_types import Ge
 from jobs.bundle.reader import Bundle
 from jobs.bundle.torch_reader import load_bundle
 from jobs.bundle.tower_files import load_towers
-from jobs.datasets.judged_queries import judged_in, judged_queries, seen_queries, without_leaks
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import judged_in, judged_queries, relevance_scale, seen_queries, without_leaks
 from jobs.embeddings.read_shards import exact_rankings, pin_shards
 from jobs.evaluation.arms import Arm, Lists, bundle_arms, external_arms
 from jobs.evaluation.champion import compared_speed, in_service, rival_arms
@@ -144,7 +143,7 @@ def _external(
         asked = judged_queries(queries, qrels, "dev")
         vectors = bundle.encode([normalise_query(text) for text in strings(asked, "query")])
         dev = [Lists(asked, bundle.dense(vectors, args.pool))]
-    least = scale(qrels, args.min_relevance)[0]
+    least = relevance_scale(qrels, args.min_relevance)[0]
     for stem, rows in delivered:
         found, facts = external_arms(stem, rows, bundle, judged, dev, qrels, least, args.depth)
         arms |= found

@@ -7,8 +7,7 @@ import logging
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.datasets.judgements import least
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import least, relevance_scale
 from jobs.evaluation.measures import Evaluation, evaluate
 from jobs.lake.read import Pinned, read_table
 
@@ -35,7 +34,7 @@ def second_view(second: Pinned, act: str, shown: pa.Table, judgements: pa.Table,
         relevant, zero = 1.0, 0.0
     else:
         rows = read_table(second, ["query_id", "item_id", "relevance"])
-        relevant, zero = scale(second, 0.0)
+        relevant, zero = relevance_scale(second, 0.0)
     rows = rows.filter(ranked)
     queries = len(rows.filter(pc.field("relevance") >= least(relevant)).column("query_id").unique())
     if queries < FEWEST:

@@ -18,7 +18,7 @@ from jobs.bundle import files
 from jobs.bundle.export_onnx import write_query_tower
 from jobs.bundle.near_duplicates import AUTO, fit_lookalikes, threshold_of
 from jobs.bundle.tower_files import load_towers
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import pin_shards
 from jobs.index.assemble import assemble
 from jobs.index.catalogue import write_catalogue
@@ -152,7 +152,7 @@ def _asked(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> Asked
     """The dev queries that all is tuned on, with their vectors and judgements."""
     rows = tuning_queries(source.queries, args.tuning_queries)
     found = strings(rows, "query")
-    grades = [scale(one, args.min_relevance)[0] for one in source.qrels]
+    grades = [relevance_scale(one, args.min_relevance)[0] for one in source.qrels]
     relevant = [relevant_keys(one, least, rows, ids) for one, least in zip(source.qrels, grades, strict=True)]
     judged = [relevant_keys(one, -math.inf, rows, ids) for one in source.qrels]
     return Asked(found, encode_queries(towers, found), relevant, judged)

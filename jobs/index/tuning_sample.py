@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.bundle.tower_files import load_towers
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import relevance_scale
 from jobs.index.sample import sampled, total
 from jobs.index.settings import IndexSettings
 from jobs.index.tuning_queries import tuning_queries
@@ -65,7 +65,7 @@ class Lesson:
 
 def _judged(qrels: Pinned, asked: pa.Table, min_relevance: float) -> pa.Table:
     """query_id and item_id of what is relevant to the queries asked."""
-    least = scale(qrels, min_relevance)[0]
+    least = relevance_scale(qrels, min_relevance)[0]
     rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= least)
     return rows.filter(pc.field("query_id").isin(strings(asked, "query_id")))
 

@@ -1,4 +1,4 @@
-"""Files of a shop's own: found by a path, a folder or a pattern, and copied as they are."""
+"""Files that a shop delivers: find them by path, folder or pattern, and copy them unchanged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LOG_ENDINGS = (*LINES, ".parquet")
 
 
 def find(pattern: str) -> list[str]:
-    """The files that a path, folder or pattern names, sorted.
+    """Files that a path, folder or pattern names, sorted.
 
     Raises:
-        FileNotFoundError: none.
+        FileNotFoundError: there is no such file.
     """
     system, path = store.filesystem(pattern)
     wild = re.search(r"[*?\[]", pattern)
@@ -31,22 +31,22 @@ def find(pattern: str) -> list[str]:
     wanted = pattern[len(folder) :].lstrip("/") if wild and folder != "." else "*"
     wanted = pattern.removeprefix("./") if folder == "." else wanted
     depth = wanted.count("/")
-    # a star does not cross folders: that is what people expect of a shell's pattern
-    found = [
+    # as in a shell, a star does not match a slash
+    files = [
         f"{folder}/{name}"
         for name, _ in store.list_files(folder)
         if name.count("/") == depth and fnmatch.fnmatchcase(name, wanted)
     ]
-    if not found:
+    if not files:
         raise FileNotFoundError(f"{pattern}: found no file; expected a file, a folder or a pattern")
-    return found
+    return files
 
 
 def refuse_others(sources: Sequence[str], endings: tuple[str, ...], table: str, pattern: str) -> None:
-    """Say which files are of a kind that the table does not take.
+    """Refuse files of a kind that the table does not take.
 
     Raises:
-        ValueError: one is.
+        ValueError: a file has another ending.
     """
     if odd := [source for source in sources if not source.lower().endswith(endings)]:
         names = ", ".join(name.rsplit("/", 1)[-1] for name in odd[:5])
@@ -57,18 +57,18 @@ def refuse_others(sources: Sequence[str], endings: tuple[str, ...], table: str, 
 
 
 def plain_name(source: str) -> str:
-    """The last part of a path in letters that every engine takes as they are."""
+    """File name of a path; every character that an engine might escape becomes an underscore."""
     return re.sub(r"[^\w.-]", "_", source.rsplit("/", 1)[-1], flags=re.ASCII)
 
 
 def copy_checked(source: str, target: str) -> str:
-    """Copy a file and compare checksums; its sha256.
+    """Copy a file, compare checksums and return the sha256.
 
     Raises:
-        RuntimeError: it was still being written.
+        RuntimeError: the source changed during the copy.
     """
     store.copy(source, target)
-    found = store.sha256(target)
-    if store.sha256(source) != found:
+    copied = store.sha256(target)
+    if store.sha256(source) != copied:
         raise RuntimeError(f"{source}: changed while it was copied; run again when it is complete")
-    return found
+    return copied

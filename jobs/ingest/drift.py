@@ -1,7 +1,7 @@
-"""A delivery's profile against those of earlier days: what is new, gone, renamed, of another type or form.
+"""Schema drift: a delivery's profile against those of earlier days. Finds new, missing, renamed and retyped fields.
 
-What a finding is worth stands in jobs/raw/drift_rules.py. A thing is new when none of the earlier days had it, and gone when
-all of them did: a change that was accepted once, and so stands in one of them, is not reported again.
+jobs/ingest/drift_rules.py decides whether a change stops the day. A thing is new if no earlier day had it, and missing
+if all of them did. So a change that was accepted once, and is part of an earlier day, is not reported again.
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from jobs.ingest.drift_fields import ENOUGH, GONE, NEW_FRAC, expected, field_findings, low_and_high
 from jobs.ingest.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
 from jobs.ingest.profile import ACTS, OTHER, Profile
 
-DAYS = 3  # earlier days that are compared with
-NEW_ACTION_FRAC, FORM_FRAC = 0.005, 0.05
-FALLEN = 0.7
-ALIKE = 0.5
-ORDINALS = 100  # places seen before the lowest is one that can be relied on
+DAYS = 3  # earlier days to compare with
+MIN_RECORDS = 20  # records behind a share before its absence means anything
+NEW_FRAC, TYPE_FRAC, NEW_ACTION_FRAC, FORM_FRAC = 0.01, 0.05, 0.005, 0.05
+MOSTLY, GONE = 0.9, 0.1
+# a needed field is reported missing at a smaller fall than an optional one
+FIELD_FALL = {"needed": 0.7, "read": 0.5, "unread": 0.5}
+ACTION_FALL = 0.7
+FIELD_TOLERANCE, ACTION_TOLERANCE = 0.25, 0.5  # how far the shares of an old and a new name may differ in a rename
+MIN_ORDINALS = 100  # impressions before the lowest ordinal is reliable
 MAX_SENTENCES = 40
+Types = dict[str, float]  # JSON type -> share of the records
 
 
 @dataclass(frozen=True)
-class Finding:
-    """kind and case as in RULES; text: a sentence of names and shares."""
+class SchemaChange:
+    """kind and case: a key of RULES; text: a sentence of names and shares."""
 
     kind: str
     case: str
@@ -37,27 +41,23 @@ class Finding:
         return RULES[self.kind, self.case]
 
 
-def findings(today: Profile, earlier: Sequence[Profile], shape: Shape) -> list[Finding]:
-    """What has changed; without an earlier day only what the reader needs is looked for."""
+def schema_changes(today: Profile, earlier: Sequence[Profile], shape: Shape) -> list[SchemaChange]:
+    """Changes since the earlier days; without an earlier day, only what the reader needs is checked."""
     if not earlier:
-        return [Finding(*one) for one in expected(today, shape)]
+        return list(_first_day(today, shape))
     return [
         *_applications(today, earlier),
-        *(
-            Finding(*one)
-            for application in today["records"]
-            for one in field_findings(today, earlier, application, shape)
-        ),
-        *(finding for application in today["actions"] for finding in _actions(today, earlier, application)),
+        *(change for application in today["records"] for change in _fields(today, earlier, application, shape)),
+        *(change for application in today["actions"] for change in _actions(today, earlier, application)),
         *_forms(today, earlier),
         *_ordinals(today, earlier),
     ]
 
 
-def drift(found: Sequence[Finding], days: Sequence[str], accepted: int) -> dict[str, Any]:
-    """What a manifest says of it. accepted: somebody has looked at it, so that nothing of it stops."""
-    stops = [one.text for one in found if one.weight == STOP]
-    warns = [one.text for one in found if one.weight == WARN]
+def drift_facts(changes: Sequence[SchemaChange], days: Sequence[str], accepted: int) -> dict[str, Any]:
+    """Facts for the manifest. accepted: 1 if a person looked at the changes, so that none of them stops the day."""
+    stops = [change.text for change in changes if change.weight == STOP]
+    warns = [change.text for change in changes if change.weight == WARN]
     return {
         "stop": 0 if accepted else len(stops),
         "warn": len(warns) + (len(stops) if accepted else 0),
@@ -69,99 +69,205 @@ def drift(found: Sequence[Finding], days: Sequence[str], accepted: int) -> dict[
     }
 
 
-def named(application: str) -> str:
-    """An application in a sentence."""
-    return application or "records without application"
+def _first_day(today: Profile, shape: Shape) -> Iterator[SchemaChange]:
+    """Needed fields that are missing, and types and timestamps that the reader cannot read."""
+    for application, kinds in today["records"].items():
+        for kind, records in kinds.items():
+            if records >= MIN_RECORDS:
+                fields = today["fields"].get(application, {}).get(kind, {})
+                yield from _unreadable_fields(fields, kind, shape, f"{_named(application)}, {kind}")
+        for form, share in today["timestamps"].get(application, {}).items():
+            if form not in READ_FORMS and share >= 0.5:
+                expected = f"{share:.1%} of the records, expected one of {', '.join(READ_FORMS)}"
+                text = f"{_named(application)}: timestamps as {form} in {expected}"
+                yield SchemaChange("timestamp_form", "needed", text)
 
 
-def _applications(today: Profile, earlier: Sequence[Profile]) -> Iterator[Finding]:
-    now = _sizes(today)
-    before = [_sizes(one) for one in earlier]
-    for application in sorted({*now, *(one for sizes in before for one in sizes)} - {OTHER}):
-        low, high = low_and_high([sizes.get(application, 0.0) for sizes in before])
+def _unreadable_fields(fields: dict[str, Types], kind: str, shape: Shape, who: str) -> Iterator[SchemaChange]:
+    for path in shape.needed.get(kind, ()):
+        if (share := _share(fields, path)) < 0.5:
+            text = f"{who}: {path} is in {share:.1%} of the records, expected in all"
+            yield SchemaChange("missing_field", "needed", text)
+    for path, types in shape.read.items():
+        for name, share in fields.get(path, {}).items():
+            if name not in types and share >= 0.5:
+                text = f"{who}: {path} is of type {name}, expected {' or '.join(types)}"
+                yield SchemaChange("changed_type", "needed", text)
+
+
+def _applications(today: Profile, earlier: Sequence[Profile]) -> Iterator[SchemaChange]:
+    now = _application_shares(today)
+    before = [_application_shares(profile) for profile in earlier]
+    for application in sorted({*now, *(name for shares in before for name in shares)} - {OTHER}):
+        low, high = _low_and_high([shares.get(application, 0.0) for shares in before])
         share = now.get(application, 0.0)
         if low >= NEW_FRAC and not share:
             case = "needed" if low >= LARGE_APPLICATION_FRAC else "unread"
-            yield Finding(
-                "missing_application", case, f"{named(application)}: no record, {low:.1%} of them on the days before"
-            )
+            text = f"{_named(application)}: no record, {low:.1%} of them on the days before"
+            yield SchemaChange("missing_application", case, text)
         if share >= NEW_FRAC and not high:
-            yield Finding(
-                "new_application",
-                "unread",
-                f"{named(application)}: {share:.1%} of the records, none on the days before",
-            )
+            text = f"{_named(application)}: {share:.1%} of the records, none on the days before"
+            yield SchemaChange("new_application", "unread", text)
 
 
-def _sizes(profile: Profile) -> dict[str, float]:
+def _application_shares(profile: Profile) -> dict[str, float]:
     """application -> share of all records."""
-    sizes = {one: sum(kinds.values()) for one, kinds in profile["records"].items()}
-    return {one: number / sum(sizes.values()) for one, number in sizes.items()}
+    counts = {application: sum(kinds.values()) for application, kinds in profile["records"].items()}
+    return {application: number / sum(counts.values()) for application, number in counts.items()}
 
 
-def _actions(today: Profile, earlier: Sequence[Profile], application: str) -> Iterator[Finding]:
-    days = [one["actions"][application] for one in earlier if application in one["actions"]]
+def _fields(today: Profile, earlier: Sequence[Profile], application: str, shape: Shape) -> Iterator[SchemaChange]:
+    """Fields of an application that are new, missing, renamed or of another type."""
+    for kind, records in today["records"][application].items():
+        days = [
+            day["fields"].get(application, {}).get(kind, {})
+            for day in earlier
+            if day["records"].get(application, {}).get(kind, 0) >= MIN_RECORDS
+        ]
+        fields = today["fields"].get(application, {}).get(kind, {})
+        if days and records >= MIN_RECORDS:
+            who = f"{_named(application)}, {kind}"
+            yield from _field_names(fields, days, records, kind, shape, who)
+            yield from _field_types(fields, days, records, shape, who)
+
+
+def _field_names(
+    fields: dict[str, Types], days: Sequence[dict[str, Types]], records: int, kind: str, shape: Shape, who: str
+) -> Iterator[SchemaChange]:
+    paths = {*fields, *(path for day in days for path in day)}
+    before = {path: _low_and_high([_share(day, path) for day in days]) for path in paths}
+    now = {path: _share(fields, path) for path in paths}
+    new = {p for p in fields if now[p] >= NEW_FRAC and not before[p][1] and p.rpartition(".")[2] != OTHER}
+    # needed fields first: they choose first among the new names
+    for old in sorted(paths, key=lambda path: (shape.case(kind, path) != "needed", path)):
+        case, (low, _) = shape.case(kind, old), before[old]
+        if low * records < _min_records(low, now[old]) or now[old] >= FIELD_FALL[case] * low:
+            continue
+        if name := _successor(old, new, fields, days, low - now[old], now):
+            new.discard(name)
+            text = f"{who}: {old} is now {name} (in {low:.1%} of the records before, {now[name]:.1%} now)"
+            yield SchemaChange("renamed_field", "read" if shape.stands_for(old, name) else case, text)
+        else:
+            text = f"{who}: {old} is in {now[old]:.1%} of the records, {low:.1%} before"
+            yield SchemaChange("missing_field", case, text)
+    for path in sorted(new):
+        yield SchemaChange("new_field", "unread", f"{who}: {path} is new, in {now[path]:.1%} of the records")
+
+
+def _min_records(low: float, now: float) -> int:
+    """Records that a share needs before its fall means anything.
+
+    One search makes about ten records. A field that only some searches have is in all ten or in none of them.
+    """
+    if low >= MOSTLY:
+        return MIN_RECORDS
+    return 3 * MIN_RECORDS if now < GONE * low else 10 * MIN_RECORDS
+
+
+def _successor(
+    old: str,
+    new: set[str],
+    fields: dict[str, Types],
+    days: Sequence[dict[str, Types]],
+    lost: float,
+    now: dict[str, float],
+) -> str:
+    """New name that replaced an old one: as frequent, of the same type, and spelled most like it. Else empty."""
+    types = {name for day in days for name in day.get(old, {})}
+    candidates = [
+        path
+        for path in new
+        if abs(lost - now[path]) <= FIELD_TOLERANCE * max(lost, now[path]) and types & set(fields[path])
+    ]
+    return _most_alike(old, candidates)
+
+
+def _field_types(
+    fields: dict[str, Types], days: Sequence[dict[str, Types]], records: int, shape: Shape, who: str
+) -> Iterator[SchemaChange]:
+    for path, types in sorted(fields.items()):
+        before = {name for day in days for name in day.get(path, {})}
+        for name, share in types.items() if before else ():
+            if name in before or share < TYPE_FRAC * sum(types.values()) or share * records < 5:
+                continue
+            case = "unread"
+            if path in shape.read:
+                case = "read" if name in shape.read[path] else "needed"
+            text = f"{path} is of type {name} in {share:.1%} of the records, {' or '.join(sorted(before))} before"
+            yield SchemaChange("changed_type", case, f"{who}: {text}")
+
+
+def _actions(today: Profile, earlier: Sequence[Profile], application: str) -> Iterator[SchemaChange]:
+    """Actions of an application that are new, missing or renamed."""
+    days = [day["actions"][application] for day in earlier if application in day["actions"]]
     if not days:
         return
     now: dict[str, float] = today["actions"][application]
     records = sum(today["records"][application].values())
     before = {
-        name: low_and_high([day.get(name, 0.0) for day in days])
+        name: _low_and_high([day.get(name, 0.0) for day in days])
         for name in {*now, *(name for day in days for name in day)} - {OTHER}
     }
     new = {n for n, share in now.items() if share >= NEW_ACTION_FRAC and n != OTHER and not before[n][1]}
+    who = _named(application)
     for old in sorted(before):
         low, share = before[old][0], now.get(old, 0.0)
-        if low * records < ENOUGH or share >= FALLEN * low:
+        if low * records < MIN_RECORDS or share >= ACTION_FALL * low:
             continue
-        alike = [n for n in new if abs(low - share - now[n]) <= ALIKE * max(low - share, now[n])]
-        if alike:
-            name = max(alike, key=lambda one: (SequenceMatcher(None, old, one).ratio(), one))
+        alike = [n for n in new if abs(low - share - now[n]) <= ACTION_TOLERANCE * max(low - share, now[n])]
+        if name := _most_alike(old, alike):
             new.discard(name)
-            yield Finding(
-                "renamed_action",
-                _case(old, name),
-                f"{named(application)}: action {old} is now {name} ({low:.1%} of the records, {now[name]:.1%} now)",
-            )
+            text = f"{who}: action {old} is now {name} ({low:.1%} of the records, {now[name]:.1%} now)"
+            yield SchemaChange("renamed_action", _action_case(old, name), text)
         elif share < GONE * low:
-            yield Finding(
-                "missing_action",
-                _case(old, ""),
-                f"{named(application)}: action {old} is gone ({low:.1%} of the records before, {share:.1%} now)",
-            )
+            text = f"{who}: action {old} is gone ({low:.1%} of the records before, {share:.1%} now)"
+            yield SchemaChange("missing_action", _action_case(old, ""), text)
     for name in sorted(new):
         case = "read" if name.lower() in ACTS else "unread"
-        yield Finding(
-            "new_action", case, f"{named(application)}: action {name} is new ({now[name]:.1%} of the records)"
-        )
+        yield SchemaChange("new_action", case, f"{who}: action {name} is new ({now[name]:.1%} of the records)")
 
 
-def _case(old: str, new: str) -> str:
-    act = ACTS.get(old.lower())
-    if act is None:
+def _action_case(old: str, new: str) -> str:
+    action = ACTS.get(old.lower())
+    if action is None:
         return "unread"
-    return "read" if act == ACTS.get(new.lower()) else "needed"
+    return "read" if action == ACTS.get(new.lower()) else "needed"
 
 
-def _forms(today: Profile, earlier: Sequence[Profile]) -> Iterator[Finding]:
+def _forms(today: Profile, earlier: Sequence[Profile]) -> Iterator[SchemaChange]:
     for application, forms in today["timestamps"].items():
-        days = [d["timestamps"][application] for d in earlier if application in d["timestamps"]]
+        days = [day["timestamps"][application] for day in earlier if application in day["timestamps"]]
         for form, share in forms.items():
             if days and share >= FORM_FRAC and max(day.get(form, 0.0) for day in days) < NEW_FRAC:
                 case = "read" if form in READ_FORMS else "needed"
                 before = ", ".join(sorted({name for day in days for name in day}))
-                yield Finding(
-                    "timestamp_form",
-                    case,
-                    f"{named(application)}: timestamps as {form} in {share:.1%} of the records, {before} before",
-                )
+                text = f"{_named(application)}: timestamps as {form} in {share:.1%} of the records, {before} before"
+                yield SchemaChange("timestamp_form", case, text)
 
 
-def _ordinals(today: Profile, earlier: Sequence[Profile]) -> Iterator[Finding]:
+def _ordinals(today: Profile, earlier: Sequence[Profile]) -> Iterator[SchemaChange]:
     for application, lowest in today["lowest_ordinal"].items():
-        before = {d["lowest_ordinal"][application] for d in earlier if application in d["lowest_ordinal"]}
-        enough = today["records"][application].get("impression", 0) >= ORDINALS
-        if enough and before and lowest not in before:
+        before = {day["lowest_ordinal"][application] for day in earlier if application in day["lowest_ordinal"]}
+        is_reliable = today["records"][application].get("impression", 0) >= MIN_ORDINALS
+        if is_reliable and before and lowest not in before:
             case = "read" if lowest in (0, 1) else "needed"
-            words = " or ".join(map(str, sorted(before)))
-            yield Finding("ordinal_base", case, f"{named(application)}: places begin at {lowest}, {words} before")
+            known = " or ".join(map(str, sorted(before)))
+            text = f"{_named(application)}: places begin at {lowest}, {known} before"
+            yield SchemaChange("ordinal_base", case, text)
+
+
+def _most_alike(old: str, names: Sequence[str]) -> str:
+    """Name that is spelled most like the old one; empty if there is no name."""
+    return max(names, key=lambda name: (SequenceMatcher(None, old, name).ratio(), name), default="")
+
+
+def _low_and_high(shares: Sequence[float]) -> tuple[float, float]:
+    return min(shares), max(shares)
+
+
+def _share(fields: dict[str, Types], path: str) -> float:
+    return sum(fields.get(path, {}).values())
+
+
+def _named(application: str) -> str:
+    return application or "records without application"

@@ -1,14 +1,16 @@
-"""What a change of a raw delivery's schema is worth: one table, and what the readers need and read."""
+"""Rules of schema drift: which changes of a raw delivery stop the day, and which fields the readers need and read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.ingest.ubi import LIST_FIELDS, TEXT_FIELDS
+
 STOP, WARN = "stop", "warn"
 
-# kind of finding, case -> what it does. `needed`: no record of that kind can be used without it; `read`: the reader
-# takes it, or knows the new name as well; `unread`: it does not
+# (kind of change, case) -> effect. needed: no record of that kind can be used without the field. read: the reader uses
+# the field, or also knows its new name. unread: the reader ignores it.
 RULES: dict[tuple[str, str], str] = {
     ("missing_field", "needed"): STOP,
     ("missing_field", "read"): WARN,
@@ -17,12 +19,12 @@ RULES: dict[tuple[str, str], str] = {
     ("renamed_field", "read"): WARN,
     ("renamed_field", "unread"): WARN,
     ("new_field", "unread"): WARN,
-    # a type that the reader takes for text all the same, such as a number where a text was
+    # a type that the reader reads as text as well, such as a number instead of a text
     ("changed_type", "read"): WARN,
     ("changed_type", "unread"): WARN,
-    # one that it cannot take, such as a text where an object was
+    # a type that it cannot read, such as a text instead of an object
     ("changed_type", "needed"): STOP,
-    # one of the four acts: impression, click, cart, purchase
+    # an action that is needed is one of the four: impression, click, cart, purchase
     ("missing_action", "needed"): STOP,
     ("missing_action", "unread"): WARN,
     ("renamed_action", "needed"): STOP,
@@ -30,14 +32,14 @@ RULES: dict[tuple[str, str], str] = {
     ("renamed_action", "unread"): WARN,
     ("new_action", "unread"): WARN,
     ("new_action", "read"): WARN,
-    # a form that sql/log_lines.sql does not read loses every line of it
+    # sql/log_lines.sql drops every line with a form that it cannot read
     ("timestamp_form", "needed"): STOP,
     ("timestamp_form", "read"): WARN,
-    # 0 and 1 are told apart by the day's own log; from 2 on places are missing
+    # the day's own log shows whether ordinals start at 0 or 1; a start at 2 or more means that positions are missing
     ("ordinal_base", "read"): WARN,
     ("ordinal_base", "needed"): STOP,
     ("new_application", "unread"): WARN,
-    # it had a tenth of the records or more: a delivery is missing
+    # the application had LARGE_APPLICATION_FRAC of the records or more: a delivery is missing
     ("missing_application", "needed"): STOP,
     ("missing_application", "unread"): WARN,
 }
@@ -51,11 +53,11 @@ _PLACE = "event_attributes.position.ordinal"
 
 @dataclass(frozen=True)
 class Shape:
-    """What a reader asks of raw records.
+    """Fields of raw records that a reader uses.
 
-    needed  kind of record -> fields without which none of it can be used
-    read    field -> JSON types that the reader takes
-    same    fields of which one does for another
+    needed  kind of record -> fields without which no such record can be used
+    read    field -> JSON types that the reader accepts
+    same    sets of fields that can replace each other
     """
 
     needed: Mapping[str, tuple[str, ...]]
@@ -68,9 +70,14 @@ class Shape:
             return "needed"
         return "read" if path in self.read else "unread"
 
-    def stands_for(self, one: str, other: str) -> bool:
-        """Whether the reader takes either."""
-        return any({one, other} <= names for names in self.same)
+    def stands_for(self, old: str, new: str) -> bool:
+        """Whether the reader accepts one field for the other."""
+        return any({old, new} <= names for names in self.same)
+
+
+def _objects(fields: tuple[str, ...]) -> list[str]:
+    """Objects that hold the fields: `a` and `a.b` for `a.b.c`."""
+    return sorted({field[:at] for field in fields for at, letter in enumerate(field) if letter == "."})
 
 
 LOG = Shape(
@@ -80,27 +87,12 @@ LOG = Shape(
         "act": ("query_id", "timestamp", _ITEM),
     },
     read={
-        **dict.fromkeys(
-            (
-                "application",
-                "action_name",
-                "query_id",
-                "client_id",
-                "session_id",
-                "user_query",
-                "timestamp",
-                _ITEM,
-                _PLACE,
-                "event_attributes.session_id",
-                "event_attributes.client_id",
-            ),
-            _TEXT,
-        ),
-        **dict.fromkeys(("event_attributes", "event_attributes.object", "event_attributes.position"), ("object",)),
-        **dict.fromkeys(("query_response_hit_ids", "query_response_object_ids"), ("array",)),
+        **dict.fromkeys(TEXT_FIELDS, _TEXT),
+        **dict.fromkeys(_objects(TEXT_FIELDS), ("object",)),
+        **dict.fromkeys(LIST_FIELDS, ("array",)),
     },
     same=(
-        frozenset({"query_response_hit_ids", "query_response_object_ids"}),
+        frozenset(LIST_FIELDS),
         frozenset({"client_id", "event_attributes.client_id"}),
         frozenset({"session_id", "event_attributes.session_id"}),
     ),

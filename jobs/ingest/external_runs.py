@@ -1,4 +1,4 @@
-"""Rankings of other engines as they were delivered: TREC run files, or Parquet with the queries as typed."""
+"""Rankings that other engines delivered: TREC run files, or Parquet with the queries as typed."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _STEM = re.compile(r"[a-z0-9_]{1,63}")
 
 
 def stems(names: Sequence[str]) -> list[str]:
-    """The name that each file gives its arm.
+    """Names of the report's arms, one per file.
 
     Raises:
-        ValueError: one would make no arm's name, or two files make the same.
+        ValueError: a file name makes no valid arm name, or two files make the same one.
     """
-    found = [name.rpartition(".")[0] for name in names]
-    for name, stem in zip(names, found, strict=True):
+    file_stems = [name.rpartition(".")[0] for name in names]
+    for name, stem in zip(names, file_stems, strict=True):
         if _STEM.fullmatch(stem) is None or not name.endswith(RUN_ENDINGS):
             raise ValueError(
                 f"{name!r}: expected small letters, digits and _ (1 to 63), then {', '.join(RUN_ENDINGS)};"
                 " the name becomes the arm's"
             )
-        if found.count(stem) > 1:
+        if file_stems.count(stem) > 1:
             raise ValueError(f"{name!r}: another file makes an arm run_{stem} too; rename one")
-    return found
+    return file_stems
 
 
 def read_runs(pinned: Pinned) -> dict[str, pa.Table]:
-    """Every delivered ranking by its file's name: rows query_id, item_id, rank from 1, score, best first.
+    """Rankings by file stem: rows of query_id, item_id, rank from 1 and score, best first.
 
     Raises:
-        ValueError: a name, a line or a column is not as expected.
+        ValueError: a file name, a line or a column is not as expected.
     """
     names = [entry.name for entry in pinned.entries()]
     return {
@@ -51,10 +51,9 @@ def read_runs(pinned: Pinned) -> dict[str, pa.Table]:
 
 
 def _read_parquet(path: Path) -> pa.Table:
-    """Rows of query as typed, item_id, score or rank; spellings of one query become one list.
+    """Read rows of query (as typed), item_id, and score or rank; spellings of one query are merged into one list.
 
-    Where two spellings both show an item, its better place counts. A rank alone stands for the score
-    -rank (Borda).
+    If two spellings rank the same item, its better rank counts. A rank without a score becomes the score -rank (Borda).
     """
     rows = pq.read_table(path)
     by = next((name for name in ("score", "rank") if name in rows.column_names), "")
@@ -71,6 +70,6 @@ def _read_parquet(path: Path) -> pa.Table:
     once(table_of({"query_id": typed.cast(pa.string()), "item_id": item}), path)
     ids = pa.array([query_id(normalise_query(text)) for text in texts(typed.dictionary)], pa.string())
     query = pick(ids, typed.indices.to_numpy(zero_copy_only=False))
-    found = table_of({"query_id": query, "item_id": item, "score": pc.negate(score) if by == "rank" else score})
-    best = found.group_by(["query_id", "item_id"]).aggregate([("score", "max")])
+    scored = table_of({"query_id": query, "item_id": item, "score": pc.negate(score) if by == "rank" else score})
+    best = scored.group_by(["query_id", "item_id"]).aggregate([("score", "max")])
     return in_order(best.rename_columns(["query_id", "item_id", "score"]), path)

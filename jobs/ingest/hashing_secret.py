@@ -1,7 +1,7 @@
-"""The secret that ids of people are hashed with: NIGHTSHELF_SALT, else one that this installation made for itself.
+"""The secret for hashing the ids of people: NIGHTSHELF_SALT, else a secret that this installation makes for itself.
 
-Hashes of one salt join from day to day; without it nobody can tell who they stand for. It is never logged, never an
-argument and never in a manifest.
+Hashes with the same secret join from day to day; without it nobody can find out whose they are. The secret is never
+logged, never an argument and never in a manifest.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ FILE = "salt"
 
 
 def hashing_secret() -> str:
-    """The secret; made on first use, readable by its owner alone.
+    """Return the secret; made on first use, readable by its owner alone.
 
     Raises:
-        ValueError: none is stated, and the lake is one that other machines share: each would make its own, and no
-            person would be the same on two of them.
+        ValueError: NIGHTSHELF_SALT is not set and other machines share the lake. Each machine would make a secret of
+            its own, and the hashes of one person would differ between machines.
     """
-    if stated := os.environ.get("NIGHTSHELF_SALT", ""):
-        return stated
+    if given := os.environ.get("NIGHTSHELF_SALT", ""):
+        return given
     if not is_local(lake_root()):
         raise ValueError(
             f"NIGHTSHELF_SALT is not set, and the lake at {lake_root()} is shared; set the same secret on every machine"
-            " that runs jobs.ingest.impressions"
+            " that runs `python -m jobs impressions`"
         )
     path = home() / FILE
     if not path.exists():
@@ -40,7 +40,7 @@ def hashing_secret() -> str:
             file.write(secrets.token_hex(32))
             file.flush()
             os.fsync(file.fileno())
-        # whole or not at all, and the first of several processes wins
+        # the link appears with the complete file, and the first of several processes wins
         with contextlib.suppress(FileExistsError):
             os.link(attempt, path)
         attempt.unlink()

@@ -2,36 +2,39 @@
 
 python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
-One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, events and searches of the days before
-that this log brought; `query_users`, which stays in the raw zone and says in keyed hashes who typed what.
+One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, the corrected rows of earlier
+days that this log changes; `query_users`, keyed hashes of who typed which query, which never leave the raw zone.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
 from jobs.ingest import search_log
-from jobs.ingest.day_checks import check_kept, check_lines
 from jobs.ingest.inspect import inspect
-from jobs.ingest.late_events import Earlier, earlier, overlaid
-from jobs.ingest.search_log import ACTIONS, MASKS, SEARCH_REASONS, SET_ASIDE
+from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
+from jobs.lake.days import time_zone
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import before_day
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
-from jobs.platform.row_counts import Tally, published
-from jobs.platform.spark import spark_session, sql_text
+from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
-from jobs.platform.temp_tables import Scratch, scratch
+from jobs.platform.temp_tables import temp_tables
 
-ACT_REASONS = ("no_position",)
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 KEY = ("search_id", "item_id")
-LATE_REASONS = (*SEARCH_REASONS, *ACT_REASONS, "said_before")
+ITEM_REASONS = ("no_position",)
+LATE_REASONS = (*SEARCH_REASONS, *ITEM_REASONS, "said_before")
 
 
 class Args(CommandArgs):
@@ -69,83 +72,126 @@ def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
     ds = args.log.ds
     delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
-    log = delivery.whole
-    before = earlier(ds, args.late_days)
-    known = before_day(QUERY_USERS, ds, args.searcher_days - 1)
-    settings = search_log.Settings(
+    log = delivery.undamaged
+    earlier = earlier_days(ds, args.late_days)
+    earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
+    rules = LogRules(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
     with (
         spark_session("impressions", [log]) as spark,
-        publish(args.impressions, args, [log, *known.days]) as out,
-        publish(args.late_impressions or LATE_IMPRESSIONS.at(ds=ds), args, [log, *before.inputs]) as late,
-        publish(args.query_users or QUERY_USERS.at(ds=ds), args, [log]) as query_users,
-        scratch(spark, out) as tables,
+        publish(args.impressions, args, [log, *earlier_users.days]) as out,
+        publish(args.late_impressions or LATE_IMPRESSIONS.at(ds=ds), args, [log, *earlier.inputs]) as late,
+        publish(args.query_users or QUERY_USERS.at(ds=ds), args, [log]) as users_out,
+        temp_tables(out) as keep,
     ):
         register_functions(spark)
-        lines = search_log.log_lines(tables, read_log(spark, log), settings)
-        check_lines(args.log, lines, args.max_rejected_frac)
-        delivery.tell(out)
-        search_log.visits(tables, settings)
-        query_users.write_spark(
-            spark.sql(sql_text("query_users"), args=settings.people), by=["query_key", "searcher_key"]
-        )
-        searches = search_log.admit(tables, settings, known)
-        search_log.place(tables, lines)
-        acts = _write(args, out, tables)
-        _account(out, lines, searches, acts)
-        if any(lines[f"lines {reason}"] for reason in SET_ASIDE):
-            rejected = spark.table("log_lines").where("raw IS NOT NULL")
-            out.quarantine(rejected.select("reason", "file", "raw"), by=["reason", "file", "raw"])
-        _write_late(late, tables, lines, before)
-        check_kept(args.impressions, searches)
+        lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
+        check_lines(args.log, line_counts, args.max_rejected_frac)
+        delivery.record(out)
+        searches = search_log.searches(lines, rules, keep)
+        flagged = search_log.bot_flags(searches, rules, keep)
+        users = search_log.query_users(flagged, rules)
+        users_out.write_spark(users, by=["query_key", "searcher_key"])
+        all_users = users.unionByName(earlier_users.read(spark))
+        filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
+        day = SearchLog(lines, searches, filtered, line_counts, search_counts)
+        _account(out, day, _write_impressions(out, day))
+        if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
+            rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
+            out.quarantine(rejected, by=["reason", "file", "raw"])
+        _write_late(late, day, earlier)
+        check_kept(args.impressions, search_counts)
     return {**published(out), "alerts": delivery.alerts}
 
 
-def _write(args: Args, out: Attempt, tables: Scratch) -> Tally:
-    acts = Tally(
-        tables.spark.sql(sql_text("impressions")),
-        ACT_REASONS,
-        {"lines": "lines - duplicates"},
-        {"duplicate": "duplicates", "lines": "lines"},
-    )
-    kept = acts.frame.where("reason IS NULL").select(*args.impressions.table.columns)
-    out.write_spark(kept, by=KEY, parted=True)
-    return acts
+def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
+    """Check that the log has searches and that enough of its lines can be read.
 
-
-def _account(out: Attempt, lines: Tally, searches: Tally, acts: Tally) -> None:
-    """Lines: of searches kept, one record each and the events that say something; all else has its reason."""
-    kept = searches.kept("searches")
-    used = kept + acts.kept("lines")
+    Raises:
+        ValueError: no line is a search of the day, or the share of rejected lines is above max_rejected_frac.
+    """
     dropped = lines.dropped("lines")
-    for reason, number in (searches.dropped("lines") | acts.dropped("lines")).items():
+    if not lines["search"]:
+        used = {action: lines[action] for action in ACTIONS if lines[action]}
+        raise ValueError(
+            f"{log}: found 0 searches (lines not used: {dropped}; used: {used}), expected UBI "
+            f"query records made on {log.ds} ({time_zone()}); deliver the day again, or correct the date"
+        )
+    rejected = {reason: dropped[reason] for reason in REPAIRABLE_REASONS if reason in dropped}
+    without_record = dropped.get("blank", 0) + dropped.get("bulk_action", 0)
+    records = lines.kept("lines") + sum(dropped.values()) - without_record
+    if sum(rejected.values()) > max_rejected_frac * records:
+        raise ValueError(
+            f"{log}: {sum(rejected.values()) / records:.1%} of its {records:,} records cannot be read ({rejected}), "
+            f"expected {max_rejected_frac:.1%} at most; repair the export and deliver the day again, or accept it "
+            f"with --max_rejected_frac 1 and look at the lines with `python -m jobs replay`"
+        )
+
+
+def check_kept(impressions: Partition, searches: RowCounter) -> None:
+    """Check that the day has searches left.
+
+    Raises:
+        ValueError: every search was dropped.
+    """
+    if not searches.kept("searches"):
+        raise ValueError(
+            f"{impressions}: 0 searches kept (dropped: {searches.dropped('searches')}), expected one at least; are "
+            f"the events of the day's searches in the log, and are the bot rules and min_searchers right for this shop?"
+        )
+
+
+def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
+    items = search_log.search_items(day.lines, day.searches, day.line_counts)
+    rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
+    weights, sums = {"lines": "lines - duplicates"}, {"duplicate": "duplicates", "lines": "lines"}
+    counts = RowCounter(rows, ITEM_REASONS, weights, sums)
+    _write_kept(out, counts.frame)
+    return counts
+
+
+def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
+    """Account for every line: used lines are one record per kept search and its distinct events."""
+    lines, searches = day.line_counts, day.search_counts
+    kept = searches.kept("searches")
+    used = kept + items.kept("lines")
+    dropped = lines.dropped("lines")
+    for reason, number in (searches.dropped("lines") | items.dropped("lines")).items():
         dropped[reason] = dropped.get(reason, 0) + number
-    if said_again := acts["duplicate"] + searches["records"] - kept:
-        dropped["duplicate"] = said_again
+    if duplicates := items["duplicate"] + searches["records"] - kept:
+        dropped["duplicate"] = duplicates
     total = lines.kept("lines") + sum(lines.dropped("lines").values())
     out.count("log lines", total, used, dropped)
-    refused = searches.dropped("searches")
-    out.count("searches", kept + sum(refused.values()), kept, refused)
+    dropped_searches = searches.dropped("searches")
+    out.count("searches", kept + sum(dropped_searches.values()), kept, dropped_searches)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
     out.facts["zero_based_applications"] = lines.values("zero_based")
-    out.facts["bot_rules"] = search_log.BOTS
+    out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
 
-def _write_late(out: Attempt, tables: Scratch, lines: Tally, before: Earlier) -> None:
-    """What the log says of earlier days, laid over what they said themselves."""
-    spark, ds = tables.spark, out.partition.ds
-    waiting = spark.table("filtered_searches").where(f"reason = 'no_search' OR day < DATE'{ds}'")
-    names = waiting.select("search_id")
-    search_log.place(tables, lines, names)
-    named = before.arrivals(spark).join(names, "search_id", "left_semi")
-    overlaid(spark, named).createOrReplaceTempView("earlier_impressions")
-    found = spark.sql(sql_text("late_impressions"), args={"ds": ds})
-    days = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in before.wanted}
-    tally = Tally(found.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, days)
-    kept = tally.frame.where("reason IS NULL").select(*out.partition.table.columns)
+def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
+    """Write the rows of earlier days that this log corrects."""
+    ds = out.partition.ds
+    ids = day.filtered.where(f"reason = 'no_search' OR day < DATE'{ds}'").select("search_id")
+    lines, searches = (frame.join(ids, "search_id", "left_semi") for frame in (day.lines, day.searches))
+    versions = earlier.versions(ids.sparkSession).join(ids, "search_id", "left_semi")
+    rows = run_sql(
+        "late_impressions",
+        {"ds": ds},
+        filtered_searches=day.filtered,
+        search_items=search_log.search_items(lines, searches, day.line_counts),
+        earlier_impressions=current_impressions(versions),
+    )
+    by_day = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in earlier.wanted}
+    counts = RowCounter(rows.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, by_day)
+    _write_kept(out, counts.frame)
+    dropped = counts.dropped("lines")
+    out.count("late events", counts.kept("lines") + sum(dropped.values()), counts.kept("lines"), dropped)
+    out.facts["days_changed"] = {day: counts[f"day {day}"] for day in earlier.wanted if counts[f"day {day}"]}
+
+
+def _write_kept(out: Attempt, rows: DataFrame) -> None:
+    kept = rows.where("reason IS NULL").select(*out.partition.table.columns)
     out.write_spark(kept, by=KEY, parted=True)
-    dropped = tally.dropped("lines")
-    out.count("late events", tally.kept("lines") + sum(dropped.values()), tally.kept("lines"), dropped)
-    out.facts["days_changed"] = {day: tally[f"day {day}"] for day in before.wanted if tally[f"day {day}"]}

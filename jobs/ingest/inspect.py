@@ -1,4 +1,4 @@
-"""A raw delivery before it is read: damaged files set aside by name, what is left profiled and compared."""
+"""Inspect a raw delivery before Spark reads it: reject damaged files, profile the others, compare with earlier days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobs.ingest.drift import DAYS, drift, findings
+from jobs.ingest.drift import DAYS, drift_facts, schema_changes
 from jobs.ingest.drift_rules import CATALOGUE, LOG
 from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
 from jobs.ingest.sample import HEAD
@@ -28,55 +28,62 @@ NAMED = 10  # files that a message names
 
 
 @dataclass(frozen=True)
-class Whole(Pinned):
-    """A version of which the damaged files are left out; the others were checked a moment ago."""
+class UndamagedFiles(Pinned):
+    """A pinned version without its damaged files; the scan has just checked the others."""
 
     def check(self, entry: FileEntry) -> str:
-        """The URI of a file."""
+        """URI of a file."""
         return f"{self.uri}/{entry.name}"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found. aside: name, bytes and reason of each damaged file."""
+    """Result of an inspection. rejected: name, bytes and reason of each damaged file."""
 
-    whole: Pinned
-    aside: Sequence[dict[str, Any]]
+    undamaged: Pinned
+    rejected: Sequence[dict[str, Any]]
     profile: Profile
     drift: dict[str, Any]
 
     @property
     def alerts(self) -> list[str]:
-        """What somebody should look at: names and counts."""
-        name = self.whole.partition
-        found = [f"{name}: {one['name']} set aside ({one['bytes']:,} bytes): {one['reason']}" for one in self.aside]
-        return found[:NAMED] + [f"{name}: {text}" for text in self.drift["findings"][:NAMED]]
+        """Sentences for the person on call, of names and counts."""
+        name = self.undamaged.partition
+        files = [
+            f"{name}: {file['name']} set aside ({file['bytes']:,} bytes): {file['reason']}" for file in self.rejected
+        ]
+        return files[:NAMED] + [f"{name}: {text}" for text in self.drift["findings"][:NAMED]]
 
-    def tell(self, out: Attempt) -> None:
-        """Put it into the manifest."""
-        out.facts |= {"files_set_aside": list(self.aside), "profile": self.profile, "drift": self.drift}
+    def record(self, out: Attempt) -> None:
+        """Write the result into the manifest's facts."""
+        out.facts |= {"files_set_aside": list(self.rejected), "profile": self.profile, "drift": self.drift}
 
 
 def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_drift: int) -> Inspection:
-    """Look every file through, once, several at a time; `output` names the table whose days hold earlier profiles.
+    """Scan every file once, several in parallel. The days of the table `output` hold the earlier profiles.
 
     Raises:
-        RuntimeError: a file is not the one that its manifest lists.
-        ValueError: more of the bytes are damaged than may be.
+        RuntimeError: a file differs from its manifest.
+        ValueError: the share of damaged bytes is above max_bad_file_frac.
     """
     entries = pinned.entries()
     scans = _scans(pinned)
-    aside = _aside(entries, scans)
-    _check(pinned, aside, max_bad_file_frac)
-    names = {one["name"] for one in aside}
+    rejected = _damaged(entries, scans)
+    _check(pinned, rejected, max_bad_file_frac)
+    names = {file["name"] for file in rejected}
     kept = [entry for entry in pinned.manifest.files if entry.name not in names]
-    whole = Whole(pinned.partition, replace(pinned.manifest, files=kept), pinned.manifest_sha256)
+    undamaged = UndamagedFiles(pinned.partition, replace(pinned.manifest, files=kept), pinned.manifest_sha256)
     is_log = pinned.partition.name == "log"
-    records = (r for entry, one in zip(entries, scans, strict=True) if not one.flaw for r in _records(entry, one))
+    records = (
+        record
+        for entry, scanned in zip(entries, scans, strict=True)
+        if not scanned.flaw
+        for record in _records(entry, scanned)
+    )
     profile = log_profile(records) if is_log else items_profile(records)
-    days = _earlier(output)
-    found = findings(profile, [facts for _, facts in days], LOG if is_log else CATALOGUE)
-    result = Inspection(whole, aside, profile, drift(found, [ds for ds, _ in days], accept_drift))
+    days = _earlier_profiles(output)
+    changes = schema_changes(profile, [earlier for _, earlier in days], LOG if is_log else CATALOGUE)
+    result = Inspection(undamaged, rejected, profile, drift_facts(changes, [ds for ds, _ in days], accept_drift))
     for text in result.alerts:
         log.warning("%s", text)
     return result
@@ -84,7 +91,7 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
 
 def damaged(pinned: Pinned) -> list[dict[str, Any]]:
     """Name, bytes and reason of each damaged file of a raw partition."""
-    return _aside(pinned.entries(), _scans(pinned))
+    return _damaged(pinned.entries(), _scans(pinned))
 
 
 def _scans(pinned: Pinned) -> list[Scan]:
@@ -92,42 +99,42 @@ def _scans(pinned: Pinned) -> list[Scan]:
         return list(pool.map(lambda entry: scan(pinned.check(entry)), pinned.entries()))
 
 
-def _aside(entries: Sequence[FileEntry], scans: Sequence[Scan]) -> list[dict[str, Any]]:
+def _damaged(entries: Sequence[FileEntry], scans: Sequence[Scan]) -> list[dict[str, Any]]:
     return [
-        {"name": entry.name, "bytes": entry.bytes, "reason": one.flaw}
-        for entry, one in zip(entries, scans, strict=True)
-        if one.flaw
+        {"name": entry.name, "bytes": entry.bytes, "reason": scanned.flaw}
+        for entry, scanned in zip(entries, scans, strict=True)
+        if scanned.flaw
     ]
 
 
-def _earlier(output: Partition) -> list[tuple[str, Profile]]:
-    """(day, profile) of the newest days before that were not stopped and have one."""
+def _earlier_profiles(output: Partition) -> list[tuple[str, Profile]]:
+    """(day, profile) of the newest earlier days with a profile, without the days that their verdict stopped."""
     days = before_day(output.table, output.ds, LOOK_BACK_DAYS).days
-    found = [(day.partition.ds, day.facts["profile"]) for day in days if "profile" in day.facts]
-    return found[-DAYS:]
+    profiles = [(day.partition.ds, day.facts["profile"]) for day in days if "profile" in day.facts]
+    return profiles[-DAYS:]
 
 
-def _check(pinned: Pinned, aside: Sequence[dict[str, Any]], max_bad_file_frac: float) -> None:
+def _check(pinned: Pinned, rejected: Sequence[dict[str, Any]], max_bad_file_frac: float) -> None:
     entries = pinned.entries()
-    total, bad = sum(entry.bytes for entry in entries), sum(one["bytes"] for one in aside)
-    if not aside or (len(aside) < len(entries) and bad <= max_bad_file_frac * total):
+    total, bad = sum(entry.bytes for entry in entries), sum(file["bytes"] for file in rejected)
+    if not rejected or (len(rejected) < len(entries) and bad <= max_bad_file_frac * total):
         return
-    names = "; ".join(f"{one['name']}: {one['reason']}" for one in aside[:NAMED])
-    more = f"; and {len(aside) - NAMED} more" if len(aside) > NAMED else ""
+    names = "; ".join(f"{file['name']}: {file['reason']}" for file in rejected[:NAMED])
+    more = f"; and {len(rejected) - NAMED} more" if len(rejected) > NAMED else ""
     raise ValueError(
-        f"{pinned.partition}: {len(aside)} of {len(entries)} files, {bad / max(1, total):.1%} of the bytes, are damaged"
-        f" ({names}{more}), expected {max_bad_file_frac:.1%} at most; deliver them again, with jobs.ingest.land or, those alone,"
-        f" with jobs.ingest.replay --mended"
+        f"{pinned.partition}: {len(rejected)} of {len(entries)} files, {bad / max(1, total):.1%} of the bytes, are"
+        f" damaged ({names}{more}), expected {max_bad_file_frac:.1%} at most; deliver the day again with"
+        " `python -m jobs land`, or these files alone with `python -m jobs replay --mended`"
     )
 
 
-def _records(entry: FileEntry, found: Scan) -> Sequence[Record]:
-    if found.rows:
-        return found.rows
+def _records(entry: FileEntry, scanned: Scan) -> Sequence[Record]:
+    if scanned.rows:
+        return scanned.rows
     if ".csv" not in entry.name.lower():
-        return list(parsed(found.lines))
-    # a record may go over lines: one that begins anywhere but at the head may begin within quotes
-    text = b"\n".join(found.lines[:HEAD]).decode("utf-8-sig", "replace")
+        return list(parsed(scanned.lines))
+    # use the head only: a CSV record may span lines, so a later line may begin inside quotes
+    text = b"\n".join(scanned.lines[:HEAD]).decode("utf-8-sig", "replace")
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error:

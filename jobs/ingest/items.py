@@ -14,8 +14,8 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, Fraction, ZeroOrOne
-from jobs.platform.row_counts import Tally, published
-from jobs.platform.spark import spark_session, sql_text
+from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.spark import run_sql, spark_session
 from models.text.item_text import TEXT_TEMPLATE
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ NEEDED = ("item_id", "title")
 COLUMNS = (*NEEDED, "category", "brand", "attributes", "price", "group_id")
 FIELDS = ", ".join(f"{name} STRING" for name in COLUMNS)
 REASONS = ("malformed", "no_item_id", "bad_item_id", "no_title", "duplicate")
+# names in the manifest -> what to sum
+REPAIRS = {f"{name} mended": f"if(reason IS NULL AND {name}_repaired, 1, 0)" for name in ("price", "attributes")}
 BYTES_PER_FILE = 256 << 20
 
 
@@ -43,36 +45,37 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, object]:
-    """Read every row, keep the last of each item_id, and set aside what is no item."""
+    """Read every row, keep the last of each item_id, and put rejected rows into quarantine."""
     delivery = inspect(pin(args.catalogue), args.items, args.max_bad_file_frac, args.accept_drift)
-    catalogue = delivery.whole
+    catalogue = delivery.undamaged
     with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
-        catalogue_rows(spark, catalogue).createOrReplaceTempView("catalogue_rows")
-        judged = spark.sql(sql_text("items"))
-        mended = {f"{name} mended": f"if(reason IS NULL AND {name}_repaired, 1, 0)" for name in ("price", "attributes")}
-        columns = list(args.items.table.columns)
-        files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
-        parts = judged.select(*columns, "reason", "price_repaired", "attributes_repaired")
-        parts = parts.repartition(files, "item_id")
-        tally = Tally(parts, REASONS, {"rows": "1"}, {"rows": "1", **mended})
-        kept = tally.frame.where("reason IS NULL").select(*columns)
-        out.write_spark(kept, by=["item_id"], parted=True)
-        dropped = tally.dropped("rows")
-        out.count("catalogue rows", tally["rows"], tally.kept("rows"), dropped)
-        _check(args, tally)
+        checked = run_sql("items", {}, catalogue_rows=catalogue_rows(spark, catalogue))
+        counts = _write_items(out, checked, catalogue)
+        dropped = counts.dropped("rows")
+        out.count("catalogue rows", counts["rows"], counts.kept("rows"), dropped)
+        _check(args, counts)
         if dropped:
-            _set_aside(out, judged)
-        delivery.tell(out)
+            _quarantine(out, checked)
+        delivery.record(out)
         out.facts["text_template"] = TEXT_TEMPLATE
-        out.facts["repairs"] = {name: tally[name] for name in mended if tally[name]}
+        out.facts["repairs"] = {name: counts[name] for name in REPAIRS if counts[name]}
     return {**published(out), "alerts": delivery.alerts}
 
 
+def _write_items(out: Attempt, checked: DataFrame, catalogue: Pinned) -> RowCounter:
+    columns = list(out.partition.table.columns)
+    files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
+    rows = checked.select(*columns, "reason", "price_repaired", "attributes_repaired").repartition(files, "item_id")
+    counts = RowCounter(rows, REASONS, {"rows": "1"}, {"rows": "1", **REPAIRS})
+    out.write_spark(counts.frame.where("reason IS NULL").select(*columns), by=["item_id"], parted=True)
+    return counts
+
+
 def catalogue_rows(spark: SparkSession, catalogue: Pinned) -> DataFrame:
-    """Every row of the raw files: file, block and line (its place), raw, malformed, and COLUMNS as text.
+    """Rows of the raw files: file, block and line (their order), raw, malformed, and COLUMNS as text.
 
     Raises:
-        ValueError: no file, a file of another kind, or one without item_id or title.
+        ValueError: there is no file, a file of another kind, or a file without item_id or title.
     """
     files = rawfiles.by_kind(catalogue, ("parquet", "csv", "lines"))
     place = ("file", "block", "line", "raw", "malformed")
@@ -96,18 +99,18 @@ def _check_columns(catalogue: Pinned, uri: str, columns: list[str]) -> None:
     if missing := [name for name in NEEDED if name not in columns]:
         raise ValueError(
             f"{catalogue.partition}: {uri.rsplit('/', 1)[-1]} has no column {', '.join(missing)}; found "
-            f"{', '.join(columns)}, expected at least {', '.join(NEEDED)}; mend the export and deliver it again"
+            f"{', '.join(columns)}, expected at least {', '.join(NEEDED)}; repair the export and deliver it again"
         )
 
 
-def _check(args: Args, tally: Tally) -> None:
-    if not tally.kept("rows"):
+def _check(args: Args, counts: RowCounter) -> None:
+    if not counts.kept("rows"):
         raise ValueError(
-            f"{args.catalogue}: 0 items in {tally['rows']:,} rows (dropped: {tally.dropped('rows')}); expected rows "
-            f"with {' and '.join(NEEDED)}; mend the export and deliver it again"
+            f"{args.catalogue}: 0 items in {counts['rows']:,} rows (dropped: {counts.dropped('rows')}); expected rows "
+            f"with {' and '.join(NEEDED)}; repair the export and deliver it again"
         )
 
 
-def _set_aside(out: Attempt, judged: DataFrame) -> None:
+def _quarantine(out: Attempt, checked: DataFrame) -> None:
     columns = ("reason", "file", "substring(make_valid_utf8(raw), 1, 500) AS raw")
-    out.quarantine(judged.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"])
+    out.quarantine(checked.where("reason IS NOT NULL").selectExpr(*columns), by=["reason", "file", "raw"])

@@ -66,7 +66,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, object]:
-    """Find the files, copy them, publish."""
+    """Find the files, copy them and publish."""
     target = args.target
     sources = find(args.files)
     refuse_others(sources, ENDINGS[target.name], target.name, args.files)
@@ -82,26 +82,26 @@ def main(args: Args) -> dict[str, object]:
 
 
 def _copy(out: Attempt, sources: Sequence[str]) -> None:
-    """Copy each file and compare checksums; names that meet from several folders get a number."""
+    """Copy each file and compare checksums; equal names from several folders get a number."""
     names = [plain_name(source) for source in sources]
-    met = Counter(names)
+    uses = Counter(names)
     with progress("land", len(sources), "files") as advance:
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
-            unique = name if met[name] == 1 and not name.startswith(("_", ".")) else f"{number:05d}{name}"
+            unique = name if uses[name] == 1 and not name.startswith(("_", ".")) else f"{number:05d}{name}"
             copy_checked(source, str(out.folder / unique))
             advance(1)
 
 
 def _labels(source: str) -> pa.Table:
     try:
-        found = _read(source)
-        missing = {"query", "item_id", "relevance"} - set(found.column_names)
+        labels = _read(source)
+        missing = {"query", "item_id", "relevance"} - set(labels.column_names)
         if missing:
-            names = found.column_names
+            names = labels.column_names
             raise ValueError(f"{source}: found columns {names}, expected also {sorted(missing)}")
-        if "split" not in found.column_names:
-            found = found.append_column("split", pa.nulls(found.num_rows, pa.string()))
-        return found.select(list(LABELS.columns)).cast(arrow_schema(LABELS))
+        if "split" not in labels.column_names:
+            labels = labels.append_column("split", pa.nulls(labels.num_rows, pa.string()))
+        return labels.select(list(LABELS.columns)).cast(arrow_schema(LABELS))
     except pa.ArrowInvalid as error:
         raise ValueError(f"{source}: not readable as labels ({error})") from error
 

@@ -1,19 +1,26 @@
-"""Mended files delivered beside those of a day: a new version of the raw partition, all at once or not at all.
+"""Rejected lines and files of a day, and their repair by files that are delivered again.
 
-Good lines that a mended file repeats collapse as any line that is delivered twice; a rejected line stays in its old file
-and stays rejected. So nothing is lost and nothing counted twice, however much of a file is delivered again.
+A repair publishes a new version of the raw partition, completely or not at all. Good lines that a repaired file repeats
+are deduplicated like any line that is delivered twice. A rejected line stays in its old file and stays rejected. So no
+line is lost or counted twice, however much of a file is delivered again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from jobs.ingest.delivered_files import LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
 from jobs.ingest.inspect import damaged
 from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
+from jobs.lake.expiry import expired
+from jobs.lake.manifest import QUARANTINE
 from jobs.lake.partitions import (
     CLICK_COUNTS,
     IMPRESSIONS,
@@ -27,26 +34,82 @@ from jobs.lake.partitions import (
     Partition,
 )
 from jobs.lake.read import Pinned, pin, published_days
+from jobs.platform.display import printable
 
-# the tables of a day in the order in which they are made
+BATCH_ROWS = 10_000
+# the tables of a day, in the order in which they are made
 DAILY = (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, CLICK_COUNTS, QUERY_COUNTS, PROPENSITIES, QUERIES, PAIRS, QRELS)
 LAST = "9999-12-31"
 
 
 @dataclass(frozen=True)
-class Mended:
-    """added: names of new files; replaced: damaged files whose place a mended one took; known: there already."""
+class RejectedInput:
+    """Rejected lines and damaged files of a day.
+
+    lines: (reason, file) -> number; file is empty if retention deleted the quarantine. files: name, bytes and reason.
+    """
+
+    lines: dict[tuple[str, str], int]
+    files: list[dict[str, Any]]
+    is_expired: bool
+
+    def table(self) -> str:
+        """The counts as text, in columns."""
+        rows = [
+            (reason, file or "(no longer kept)", f"{number:,} lines") for (reason, file), number in self.lines.items()
+        ]
+        rows += [("damaged", file["name"], f"{file['bytes']:,} bytes: {file['reason']}") for file in self.files]
+        if not rows:
+            return "nothing was set aside"
+        first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+        return "\n".join(f"{row[0]:{first}}  {row[1]:{second}}  {row[2]}" for row in rows)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Names of files. added: new files; replaced: damaged files they replace; known: files that were there already."""
 
     added: list[str]
     replaced: list[str]
     known: list[str]
 
 
-def whole_sources(pattern: str) -> list[str]:
-    """The mended files, each whole.
+def rejected_input(pinned: Pinned, reasons: tuple[str, ...]) -> RejectedInput:
+    """Count the quarantine of a partition; use the manifest's counts if retention deleted the quarantine."""
+    files = list(pinned.facts.get("files_set_aside", ()))
+    entries = pinned.entries(QUARANTINE)
+    if any(expired(pinned.uri, entry) for entry in entries):
+        dropped = pinned.manifest.accounting[0].dropped
+        kept = {(reason, ""): dropped[reason] for reason in reasons if reason in dropped}
+        return RejectedInput(kept, files, is_expired=True)
+    lines: Counter[tuple[str, str]] = Counter()
+    for row in _quarantine_rows(pinned, ["reason", "file"]):
+        lines[row["reason"], row["file"]] += 1
+    return RejectedInput(dict(sorted(lines.items())), files, is_expired=False)
+
+
+def rejected_texts(pinned: Pinned, number: int) -> list[str]:
+    """The first `number` texts of each reason, without terminal control characters."""
+    texts: dict[str, list[str]] = defaultdict(list)
+    for row in _quarantine_rows(pinned, ["reason", "raw"]):
+        if len(texts[row["reason"]]) < number:
+            texts[row["reason"]].append(f"{row['reason']}: {printable(row['raw'])}")
+    return [text for of_reason in texts.values() for text in of_reason]
+
+
+def _quarantine_rows(pinned: Pinned, columns: list[str]) -> Iterator[dict[str, str]]:
+    for uri in pinned.files(QUARANTINE):
+        system, path = store.filesystem(uri)
+        with pq.ParquetFile(path, filesystem=system, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                yield from batch.to_pylist()
+
+
+def repaired_files(pattern: str) -> list[str]:
+    """The files that a pattern names, if all of them are intact.
 
     Raises:
-        ValueError: one is of another kind, or damaged itself.
+        ValueError: a file is of another kind, or damaged itself.
     """
     sources = find(pattern)
     refuse_others(sources, LOG_ENDINGS, "log", pattern)
@@ -56,14 +119,14 @@ def whole_sources(pattern: str) -> list[str]:
     return sources
 
 
-def land_mended(out: Attempt, sources: Sequence[str]) -> Mended:
-    """Fill an attempt at a raw partition with what is there and what was mended."""
-    # pinned under the lock: of two that mend at a time, the second builds on the first
+def land_repaired(out: Attempt, sources: Sequence[str]) -> Repair:
+    """Fill an attempt at a raw partition with its intact files and the repaired ones."""
+    # pin under the lock: of two repairs at the same time, the second builds on the first
     before = pin(out.partition)
-    broken = {one["name"] for one in damaged(before)}
+    broken = {file["name"] for file in damaged(before)}
     replaced = {name for source in sources if (name := plain_name(source)) in broken}
     names = {entry.name: entry.sha256 for entry in before.entries() if entry.name not in replaced}
-    for name in names:  # as their manifest says: that was checked while the damaged ones were looked for
+    for name in names:  # damaged() has just compared them with their manifest
         copy_checked(f"{before.uri}/{name}", str(out.folder / name))
     added, known = [], []
     for source in sources:
@@ -71,21 +134,21 @@ def land_mended(out: Attempt, sources: Sequence[str]) -> Mended:
         if sha256 in names.values():
             known.append(plain_name(source))
             continue
-        name = _free(plain_name(source), names)
+        name = _free_name(plain_name(source), names)
         names[name] = copy_checked(source, str(out.folder / name))
         added.append(name)
     out.simulated = before.manifest.simulated
-    told = {"of": before.manifest.attempt, "added": added, "replaced": sorted(replaced)}
+    repair = {"of": before.manifest.attempt, "added": added, "replaced": sorted(replaced)}
     out.facts |= before.facts
-    out.facts["mended"] = [*before.facts.get("mended", ()), told]
+    out.facts["mended"] = [*before.facts.get("mended", ()), repair]
     out.facts["sources"] = [*before.facts.get("sources", ()), *sources]
     if not added:
-        raise ValueError(f"{out.partition}: {', '.join(known)} is in it already; nothing was landed")
-    return Mended(added, sorted(replaced), known)
+        raise ValueError(f"{out.partition}: {', '.join(known)} already landed; nothing new to add")
+    return Repair(added, sorted(replaced), known)
 
 
-def _free(name: str, taken: dict[str, str]) -> str:
-    """The name itself where it is free, as that of a replaced file is, else one with a number before it."""
+def _free_name(name: str, taken: dict[str, str]) -> str:
+    """The name itself if it is free, as the name of a replaced file is; else the name with a numbered prefix."""
     tried, number = name if not name.startswith(("_", ".")) else f"mended{name}", 0
     while tried in taken:
         number += 1
@@ -93,15 +156,15 @@ def _free(name: str, taken: dict[str, str]) -> str:
     return tried
 
 
-def readers(day: Partition) -> list[str]:
-    """Later days whose published tables were made of this day's, by what their manifests name."""
+def dependent_days(day: Partition) -> list[str]:
+    """Later days whose published tables were made from this day's tables, according to their manifests."""
     stale = {str(table.at(ds=day.ds)) for table in DAILY}
-    found = []
-    dated = {table: published_days(table, day.ds, LAST) for table in DAILY}
-    for ds in sorted({one for days in dated.values() for one in days if one > day.ds}):
-        for table in (table for table in DAILY if ds in dated[table]):
-            made: Pinned = pin(table.at(ds=ds), even_stopped=True)
-            if stale & {source.partition for source in made.manifest.inputs}:
-                stale.add(str(made.partition))
-                found.append(ds)
-    return sorted(set(found))
+    dependent = set()
+    published = {table: published_days(table, day.ds, LAST) for table in DAILY}
+    for ds in sorted({ds for days in published.values() for ds in days if ds > day.ds}):
+        for table in (table for table in DAILY if ds in published[table]):
+            later = pin(table.at(ds=ds), even_stopped=True)
+            if stale & {source.partition for source in later.manifest.inputs}:
+                stale.add(str(later.partition))
+                dependent.add(ds)
+    return sorted(dependent)

@@ -4,8 +4,8 @@ python -m jobs replay --impressions impressions/ds=2026-01-31                   
 python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
 python -m jobs replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  lands what was mended
 
-A mended file takes the place of a damaged one of its name; any other lies beside the old ones under a name of its own.
-The raw partition is replaced at once, and the day is remade by the command or the DAG that the last lines name.
+A repaired file replaces a damaged one of the same name; any other file is added under a name of its own. The raw
+partition is replaced in one step. The last log lines name the command or the DAG that makes the day again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+from collections import Counter
 
 from jobs.ingest.inspect import damaged
-from jobs.ingest.rejected import Rejected, rejected, samples
-from jobs.ingest.repair import land_mended, readers, whole_sources
-from jobs.ingest.search_log import SET_ASIDE
+from jobs.ingest.repair import (
+    RejectedInput,
+    dependent_days,
+    land_repaired,
+    rejected_input,
+    rejected_texts,
+    repaired_files,
+)
+from jobs.ingest.search_log import REPAIRABLE_REASONS
 from jobs.lake.partitions import LOG, NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import exists, pin
@@ -45,67 +52,67 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, object]:
-    """Count, show where asked to, land where asked to, say how to go on."""
-    found = _found(args)
-    log.info("%s:\n%s", args.impressions, found.table())
-    if found.is_expired:
+    """Count the rejected lines; show and repair them on request."""
+    rejected = _rejected(args)
+    log.info("%s:\n%s", args.impressions, rejected.table())
+    if rejected.is_expired:
         log.warning(
-            "%s: its rejected lines were deleted by jobs.privacy.retention, their days are over; deliver the lines anew, from the shop's own",
+            "%s: retention has deleted its rejected lines; deliver them again from the shop's own copy",
             args.impressions,
         )
     elif args.show and exists(args.impressions):
-        for text in samples(pin(args.impressions, even_stopped=True), args.show):
+        for text in rejected_texts(pin(args.impressions, even_stopped=True), args.show):
             log.info("%s", text)
-    counts: dict[str, int] = {}
-    for (reason, _), number in found.lines.items():
-        counts[reason] = counts.get(reason, 0) + number
-    told: dict[str, object] = {
+    counts: Counter[str] = Counter()
+    for (reason, _), number in rejected.lines.items():
+        counts[reason] += number
+    summary: dict[str, object] = {
         "partition": str(args.impressions),
-        "rejected": counts,
-        "files_set_aside": [one["name"] for one in found.files],
-        "expired": int(found.is_expired),
+        "rejected": dict(counts),
+        "files_set_aside": [file["name"] for file in rejected.files],
+        "expired": int(rejected.is_expired),
     }
-    return told | (_mend(args) if args.mended else {})
+    return summary | (_repair(args) if args.mended else {})
 
 
-def _found(args: Args) -> Rejected:
+def _rejected(args: Args) -> RejectedInput:
     if exists(args.impressions):
-        return rejected(pin(args.impressions, even_stopped=True), SET_ASIDE)
-    return Rejected({}, damaged(pin(args.raw)), is_expired=False)
+        return rejected_input(pin(args.impressions, even_stopped=True), REPAIRABLE_REASONS)
+    return RejectedInput({}, damaged(pin(args.raw)), is_expired=False)
 
 
-def _mend(args: Args) -> dict[str, object]:
-    """Publish the raw partition anew and say what is made of it."""
-    sources = whole_sources(args.mended)
+def _repair(args: Args) -> dict[str, object]:
+    """Publish the raw partition with the repaired files; name the commands that make the day again."""
+    sources = repaired_files(args.mended)
     with publish(args.raw, args) as out:
-        mended = land_mended(out, sources)
-    days = readers(args.impressions)
-    again = _commands(args, days)
+        repair = land_repaired(out, sources)
+    days = dependent_days(args.impressions)
+    commands = _commands(args, days)
     log.info(
-        "%s: %d files added, %d of them in place of damaged ones; make the day anew:\n%s",
+        "%s: %d files added, %d of them replace damaged ones; make the day again:\n%s",
         args.raw,
-        len(mended.added),
-        len(mended.replaced),
-        "\n".join(again),
+        len(repair.added),
+        len(repair.replaced),
+        "\n".join(commands),
     )
-    log.info("later days that were made of it: %s", ", ".join(days) or "none")
+    log.info("later days that were made from it: %s", ", ".join(days) or "none")
     return {
         "log": str(args.raw),
-        "added": mended.added,
-        "replaced": mended.replaced,
-        "known": mended.known,
-        "commands": again,
+        "added": repair.added,
+        "replaced": repair.replaced,
+        "known": repair.known,
+        "commands": commands,
         "later_days": days,
     }
 
 
 def _commands(args: Args, days: list[str]) -> list[str]:
-    """The job with the settings it had, and the DAG for the day and those that were made of it."""
+    """The command with its earlier settings, and the DAG run for the day and the days made from it."""
     ds = args.impressions.ds
-    given = {"log": str(args.raw), "impressions": str(args.impressions)}
+    settings = {"log": str(args.raw), "impressions": str(args.impressions)}
     if exists(args.impressions):
-        given = pin(args.impressions, even_stopped=True).manifest.args | given
-    words = [word for name, value in given.items() if value != "" for word in (f"--{name}", str(value))]
+        settings = pin(args.impressions, even_stopped=True).manifest.args | settings
+    words = [word for name, value in settings.items() if value != "" for word in (f"--{name}", str(value))]
     job = shlex.join(["python", "-m", "jobs", "impressions", *words])
     dag = f"airflow dags trigger pairs_daily --conf {shlex.quote(json.dumps({'ds': ds}))}"
     if days:

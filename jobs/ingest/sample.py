@@ -1,7 +1,7 @@
-"""A bounded sample of a raw file as it streams by: its head, its tail, and a few lines of every block between.
+"""Bounded sample of a raw file as it streams by: its head, its tail, and a few lines of blocks in between.
 
-Head and tail see a change that begins or ends in mid-file however short the rest is; the blocks between see one that
-comes and goes. When they grow too many every second one is forgotten, so that they stay evenly spread.
+Head and tail show a change that starts or ends in the middle of the file, however short the rest is. The blocks in
+between show a change that comes and goes. If there are too many blocks, every second one is dropped: they stay evenly spread.
 """
 
 from __future__ import annotations
@@ -12,54 +12,54 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 HEAD = TAIL = 2_000  # lines
-RUN = 50  # lines of a block between
-MOST = 80  # blocks between
+RUN = 50  # lines sampled per block
+MAX_RUNS = 80  # blocks sampled
 RUN_BYTES = 1 << 16
 T = TypeVar("T")
 
 
-class Runs(Generic[T]):
-    """Runs of consecutive records, evenly thinned."""
+class SampledRuns(Generic[T]):
+    """Runs of consecutive records, thinned evenly."""
 
     def __init__(self) -> None:
         self._runs: list[list[T]] = []
         self._stride, self._seen = 1, 0
 
     def offer(self) -> bool:
-        """Whether the next block is wanted."""
+        """Return whether to sample the next block."""
         wanted = self._seen % self._stride == 0
         self._seen += 1
         return wanted
 
     def add(self, run: list[T]) -> None:
-        """Keep a run; when there are too many, every second one goes."""
+        """Keep a run; drop every second one if there are too many."""
         self._runs.append(run)
-        if len(self._runs) > MOST:
+        if len(self._runs) > MAX_RUNS:
             self._runs = self._runs[::2]
             self._stride *= 2
 
     def all(self) -> list[T]:
-        """What is left."""
-        return [one for run in self._runs for one in run]
+        """Records of all runs."""
+        return [record for run in self._runs for record in run]
 
 
-class Lines:
-    """Lines of a text file, from blocks of whole lines."""
+class LineSample:
+    """Sample of a text file that arrives in blocks of whole lines."""
 
     def __init__(self) -> None:
         self._head: list[bytes] = []
-        self._between: Runs[bytes] = Runs()
-        self._last: list[bytes] = []  # blocks that may be the tail
+        self._between: SampledRuns[bytes] = SampledRuns()
+        self._last: list[bytes] = []  # blocks that may hold the tail
 
     def block(self, block: bytes) -> None:
-        """Take the next block."""
+        """Add the next block."""
         if not self._head:
             lines = block.split(b"\n", HEAD)
             self._head, block = lines[:HEAD], lines[HEAD] if len(lines) > HEAD else b""
         if not block:
             return
         self._last.append(block)
-        # the tail is that of the last blocks; what is surely before it is drawn from
+        # the last two blocks hold the tail; sample every block before them
         while len(self._last) > 2:
             self._draw(self._last.pop(0))
 
@@ -69,23 +69,23 @@ class Lines:
             self._between.add(lines)
 
     def close(self) -> list[bytes]:
-        """The sample."""
+        """Return the sample."""
         lines = b"\n".join(self._last).rsplit(b"\n", TAIL)
         if len(lines) > TAIL:
             self._draw(lines.pop(0))
         return self._head + self._between.all() + lines
 
 
-class Rows:
-    """Rows of a Parquet file, from record batches."""
+class RowSample:
+    """Sample of a Parquet file that arrives in record batches."""
 
     def __init__(self) -> None:
         self._head: list[dict[str, Any]] = []
-        self._between: Runs[dict[str, Any]] = Runs()
+        self._between: SampledRuns[dict[str, Any]] = SampledRuns()
         self._last: pa.RecordBatch | None = None
 
     def batch(self, batch: pa.RecordBatch) -> None:
-        """Take the next batch."""
+        """Add the next batch."""
         if not self._head:
             self._head = _dicts(batch.slice(0, HEAD))
             batch = batch.slice(HEAD)
@@ -98,7 +98,7 @@ class Rows:
             self._between.add(_dicts(batch.slice(0, RUN)))
 
     def close(self) -> list[dict[str, Any]]:
-        """The sample."""
+        """Return the sample."""
         if self._last is None:
             return self._head
         before = max(0, self._last.num_rows - TAIL)
@@ -107,16 +107,16 @@ class Rows:
 
 
 def _dicts(rows: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Rows as dictionaries; none of those whose text no reader could decode."""
+    """Rows as dictionaries; an empty list if their text cannot be decoded."""
     try:
-        found: list[dict[str, Any]] = rows.to_pylist(maps_as_pydicts="lossy")
+        records: list[dict[str, Any]] = rows.to_pylist(maps_as_pydicts="lossy")
     except (UnicodeDecodeError, pa.ArrowException):
         return []
-    return found
+    return records
 
 
 def cut_off(line: bytes) -> bool:
-    """Whether the last line of a file, which no newline ends, is the beginning of a JSON record."""
+    """Whether the unterminated last line of a file is the beginning of a JSON record."""
     start = line.find(b"{")
     if start < 0 or not line.strip():
         return False

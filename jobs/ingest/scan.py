@@ -1,7 +1,7 @@
-"""One raw file looked through once before Spark reads it: is it whole, and what do some of its records look like.
+"""Scan a raw file once before Spark reads it: check that it is intact, and sample its records.
 
-A file is whole or it is set aside, never read as far as it goes: what a cut-off gzip still gives depends on where it
-was cut, so the day would be another after every delivery of it, and nobody would miss the rest.
+A damaged file is rejected as a whole, never read up to the damage. The readable part of a truncated gzip depends on where
+it was cut, so every delivery would give another day, and nobody would notice the missing rest.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.ingest.sample import Lines, Rows, cut_off
+from jobs.ingest.sample import LineSample, RowSample, cut_off
 from jobs.lake import storage as store
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
 HOLE = bytes(512)
 BATCH_ROWS = 20_000
-# below either, lines that are no UTF-8 are rejected one by one
+# below either limit, lines that are not UTF-8 are rejected one by one
 BAD_LINES, BAD_LINES_FRAC = 10, 0.1
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
 
 
 class FlawError(ValueError):
-    """What is wrong with a file, in words without a byte of it."""
+    """Damage of a file; the message never quotes the file's content."""
 
 
 @dataclass
 class Scan:
-    """flaw: why the file cannot be read; empty when it is whole. lines, rows: a sample, of text or of Parquet."""
+    """Result of a scan. flaw: why the file is rejected, empty if intact. lines, rows: a sample of text or of Parquet."""
 
     flaw: str = ""
     lines: list[bytes] = field(default_factory=list)
@@ -41,21 +41,21 @@ class Scan:
 
 
 def scan(uri: str) -> Scan:
-    """Read a file to its end. A file whose name no reader knows is left to the job, which refuses it."""
+    """Read a file to its end. A file of an unknown kind is scanned as text; the job that reads it refuses it."""
     system, path = store.filesystem(uri)
     name = uri.lower()
-    found = Scan()
+    result = Scan()
     try:
         with system.open_input_stream(path, compression=None) as stream:
             if name.endswith(".parquet"):
-                found.rows = _parquet(uri)
+                result.rows = _parquet(uri)
             elif name.endswith(".gz"):
-                found.lines = _text(unpacked(cast(BinaryIO, stream)), as_json=".csv" not in name)
+                result.lines = _text(unpacked(cast(BinaryIO, stream)), as_json=".csv" not in name)
             else:
-                found.lines = _text(_chunks(cast(BinaryIO, stream)), as_json=".csv" not in name)
+                result.lines = _text(_chunks(cast(BinaryIO, stream)), as_json=".csv" not in name)
     except FlawError as flaw:
-        found.flaw = str(flaw)
-    return found
+        result.flaw = str(flaw)
+    return result
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -64,17 +64,17 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def unpacked(stream: BinaryIO) -> Iterator[bytes]:
-    """The content of a gzip file, of any number of members, a piece at a time however well it is packed.
+    """Unpack a gzip file of any number of members, at most CHUNK_BYTES at a time.
 
     Raises:
-        FlawError: it is cut off, damaged, or something else stands behind it.
+        FlawError: the file is truncated, damaged, or followed by other bytes.
     """
     waiting = stream.read(CHUNK_BYTES)
     if not waiting:
-        raise FlawError("empty, without so much as a gzip header")
+        raise FlawError("empty: no gzip header")
     while waiting:
         if not waiting.startswith(GZIP[: len(waiting)]):
-            raise FlawError("bytes that are no gzip where a gzip stream was expected")
+            raise FlawError("bytes that are not gzip where a gzip stream was expected")
         member = zlib.decompressobj(31)
         while not member.eof:
             packed = waiting or stream.read(CHUNK_BYTES)
@@ -90,8 +90,8 @@ def unpacked(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
-    """A sample of the lines, when there is nothing wrong with the file as a whole."""
-    sample, total, bad, rest = Lines(), 0, 0, b""
+    """Sample the lines of an intact file."""
+    sample, total, bad, rest = LineSample(), 0, 0, b""
     for number, piece in enumerate(pieces):
         if number == 0 and piece.startswith(OTHER_ENCODINGS):
             raise FlawError("UTF-16, expected UTF-8")
@@ -117,7 +117,7 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
 
 
 def _bad_lines(block: bytes) -> int:
-    """How many lines are no UTF-8."""
+    """Number of lines that are not UTF-8."""
     try:
         block.decode()
     except UnicodeDecodeError:
@@ -134,20 +134,20 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _parquet(uri: str) -> list[dict[str, Any]]:
-    """A sample of the rows. Pages are checked against their checksums, where the writer wrote any, and unpacked."""
+    """Sample the rows. Every page is unpacked, and checked against its checksum if the writer stored one."""
     system, path = store.filesystem(uri)
     try:
         file = pq.ParquetFile(path, filesystem=system, page_checksum_verification=True)
     except (pa.ArrowException, OSError):
-        raise FlawError("no Parquet footer that can be read") from None
-    sample, rows = Rows(), 0
+        raise FlawError("no readable Parquet footer") from None
+    sample, rows = RowSample(), 0
     with file:
         try:
             for batch in file.iter_batches(BATCH_ROWS):
                 rows += batch.num_rows
                 sample.batch(batch)
         except (pa.ArrowException, OSError):
-            raise FlawError(f"a damaged page, behind row {rows:,}") from None
+            raise FlawError(f"a damaged page, after row {rows:,}") from None
         if rows != file.metadata.num_rows:
             raise FlawError(f"{rows:,} rows, its footer says {file.metadata.num_rows:,}")
     return sample.close()

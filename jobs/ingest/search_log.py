@@ -1,31 +1,33 @@
-"""A day's log lines joined to the searches that caused them, view by view: what jobs.ingest.impressions is made of.
+"""Steps from a day's log lines to its searches and the items they showed. jobs.ingest.impressions runs them in order.
 
-Each function registers the view that it is named after; the SQL texts say what a view holds. What is read twice is kept
-on disk between (jobs.platform.temp_tables): lines as they were parsed, then one slim row for each search. Windows over clients shuffle
-these rows alone, and of the events only search, item, place and act.
+    raw lines -> log_lines -> searches -> bot_flags -> filtered_searches
+                     +----------+-> search_items
+
+Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on disk
+(jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
+shuffles only search, item, position and action of each event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobs.ingest import spark_readers as rawfiles
 from jobs.ingest.hashing_secret import hashing_secret
+from jobs.ingest.spark_readers import MAX_LINE_BYTES
 from jobs.lake.days import bounds
-from jobs.lake.windows import Window
-from jobs.platform.row_counts import Tally
-from jobs.platform.spark import sql_text
-from jobs.platform.temp_tables import Scratch
+from jobs.platform.row_counts import RowCounter
+from jobs.platform.spark import run_sql
+from jobs.platform.temp_tables import Keep
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_ORDINAL = 9_999
 MAX_QUERY_CHARS = 500
-# what a client of one day does that no person does; README says what each finds of simulated robots
-BOTS: dict[str, float] = {
+# limits of the bot rules; README.md of this room has the recall of each rule on simulated bots
+BOT_LIMITS: dict[str, float] = {
     "bot_min_searches": 40,
     "bot_gap_deviation": 0.1,
     "bot_min_queries": 150,
@@ -37,9 +39,9 @@ BOTS: dict[str, float] = {
 
 ACTIONS = ("search", "impression", "click", "cart", "purchase")
 MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
-# what can be said against a line as it stands, against a search, and against an act on an item
-SET_ASIDE = ("line_too_long", "malformed", "missing_field", "bad_timestamp", "bad_position")
-LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *SET_ASIDE)
+# reasons to drop a line that a repaired delivery can cure: `replay` shows these lines
+REPAIRABLE_REASONS = ("line_too_long", "malformed", "missing_field", "bad_timestamp", "bad_position")
+LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *REPAIRABLE_REASONS)
 SEARCH_REASONS = (
     "no_search",
     "outside_day",
@@ -61,8 +63,8 @@ MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a day's attribution goes by; see jobs.ingest.impressions."""
+class LogRules:
+    """Rules for one day's log; jobs.ingest.impressions.Args describes each setting."""
 
     ds: str
     session_minutes: int
@@ -71,86 +73,96 @@ class Settings:
     late_days: int
     min_searchers: int
 
-    @property
-    def people(self) -> dict[str, int]:
-        """Parameters of the texts that count people."""
-        return {"min_searchers": self.min_searchers}
-
-    def days(self) -> list[tuple[date, Any, Any]]:
-        """(day, first instant, first instant of the next) of the log's day and of those it may add to."""
+    def days(self) -> list[tuple[date, datetime, datetime]]:
+        """(day, start, end) of the log's own day and of the earlier days that it may change."""
         last = date.fromisoformat(self.ds)
-        found = [last - timedelta(days=back) for back in range(self.late_days, -1, -1)]
-        return [(day, *bounds(day.isoformat())) for day in found]
+        days = [last - timedelta(days=back) for back in range(self.late_days, -1, -1)]
+        return [(day, *bounds(day.isoformat())) for day in days]
 
-    def lines(self) -> dict[str, Any]:
-        """Parameters of sql/log_lines.sql: which instants may stand in the log."""
+    @property
+    def for_lines(self) -> dict[str, Any]:
+        """Parameters of sql/log_lines.sql."""
         days = self.days()
         return {
             "max_ordinal": MAX_ORDINAL,
-            "max_line_bytes": rawfiles.MAX_LINE_BYTES,
+            "max_line_bytes": MAX_LINE_BYTES,
             "earliest": _utc(days[0][1]),
             "day_to": _utc(days[-1][2]),
             "latest": _utc(days[-1][2] + timedelta(hours=self.late_hours)),
         }
 
+    @property
+    def for_bots(self) -> dict[str, Any]:
+        """Parameters of sql/bot_flags.sql."""
+        return {
+            "session_minutes": self.session_minutes,
+            "max_searches_per_minute": self.max_searches_per_minute,
+            "max_query_chars": MAX_QUERY_CHARS,
+            **BOT_LIMITS,
+        }
 
-def log_lines(tables: Scratch, raw: DataFrame, settings: Settings) -> Tally:
-    """View log_lines: what is used, and what was set aside with its text. Returns the counts of all lines."""
-    spark = tables.spark
-    raw.createOrReplaceTempView("raw_lines")
-    judged = spark.sql(sql_text("log_lines"), args=settings.lines())
-    tally = Tally(judged, LINE_REASONS, {"lines": "1"}, ACTION_SUMS, ZERO_BASED)
-    used = tally.frame.where("reason IS NULL OR raw IS NOT NULL")
-    tables.keep(used, "log_lines")
-    days = spark.createDataFrame(settings.days(), "day DATE, day_from TIMESTAMP, day_to TIMESTAMP")
-    days.createOrReplaceTempView("days")
-    return tally
-
-
-def visits(tables: Scratch, settings: Settings) -> None:
-    """Views searches and visits: one slim row per search, its session, and what is said against it."""
-    spark = tables.spark
-    searches = spark.sql(sql_text("searches"), args={"salt": hashing_secret()})
-    tables.keep(searches, "searches")
-    rules = {
-        "session_minutes": settings.session_minutes,
-        "max_searches_per_minute": settings.max_searches_per_minute,
-        "max_query_chars": MAX_QUERY_CHARS,
-        **BOTS,
-    }
-    tables.keep(spark.sql(sql_text("bot_flags"), args=rules), "bot_flags")
+    @property
+    def for_people(self) -> dict[str, Any]:
+        """Parameters of sql/query_users.sql and sql/common_queries.sql."""
+        return {"min_searchers": self.min_searchers}
 
 
-def admit(tables: Scratch, settings: Settings, known: Window) -> Tally:
-    """View admitted: what is kept, now that it is known which queries are common. Returns its counts.
+@dataclass(frozen=True)
+class SearchLog:
+    """The day's log in frames that several steps read, and its row counts.
 
-    known: searchers of the days before; those of the day itself are those of the view visits.
+    lines     used lines, and rejected ones with their text
+    searches  one row per search_id
+    filtered  one row per search_id, with the reason of a search that is dropped
     """
-    spark = tables.spark
-    today = spark.sql(sql_text("query_users"), args=settings.people)
-    today.unionByName(known.read(spark)).createOrReplaceTempView("query_users")
-    common = spark.sql(sql_text("common_queries"), args=settings.people)
-    common.createOrReplaceTempView("common_queries")
-    admitted = spark.sql(sql_text("filtered_searches"), args={"ds": settings.ds})
+
+    lines: DataFrame
+    searches: DataFrame
+    filtered: DataFrame
+    line_counts: RowCounter
+    search_counts: RowCounter
+
+
+def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, RowCounter]:
+    """Check every raw line. Return the used and the repairable lines, and the counts of all lines."""
+    checked = run_sql("log_lines", rules.for_lines, raw_lines=raw_lines)
+    counts = RowCounter(checked, LINE_REASONS, {"lines": "1"}, ACTION_SUMS, ZERO_BASED)
+    return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), "log_lines"), counts
+
+
+def searches(lines: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
+    """Group the lines by search_id: one narrow row per search, with hashed ids and the cleaned query."""
+    days = lines.sparkSession.createDataFrame(rules.days(), "day DATE, day_from TIMESTAMP, day_to TIMESTAMP")
+    return keep(run_sql("searches", {"salt": hashing_secret()}, log_lines=lines, days=days), "searches")
+
+
+def bot_flags(searches: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
+    """Put searches into sessions and flag those of bots."""
+    return keep(run_sql("bot_flags", rules.for_bots, searches=searches), "bot_flags")
+
+
+def query_users(flagged: DataFrame, rules: LogRules) -> DataFrame:
+    """Hashed pairs of query and person of the day."""
+    return run_sql("query_users", rules.for_people, bot_flags=flagged)
+
+
+def filtered_searches(
+    flagged: DataFrame, users: DataFrame, rules: LogRules, keep: Keep
+) -> tuple[DataFrame, RowCounter]:
+    """Drop the searches of bots and of rare queries. users: query_users of all days of the window."""
+    common = run_sql("common_queries", rules.for_people, query_users=users)
+    filtered = run_sql("filtered_searches", {"ds": rules.ds}, bot_flags=flagged, common_queries=common)
     weights = {"searches": "if(searched_at IS NULL, 0, 1)", "lines": "lines"}
     sums = {"records": "if(reason IS NULL, records, 0)"} | MASK_SUMS
-    tally = Tally(admitted, SEARCH_REASONS, weights, sums)
-    tables.keep(tally.frame, "filtered_searches")
-    return tally
+    counts = RowCounter(filtered, SEARCH_REASONS, weights, sums)
+    return keep(counts.frame, "filtered_searches"), counts
 
 
-def place(tables: Scratch, lines: Tally, of: DataFrame | None = None) -> None:
-    """View placed: what was shown or acted on in each search, and where it stood.
-
-    of: search_ids; from now on log_lines, searches and placed hold these alone.
-    """
-    if of is not None:
-        tables.narrow("log_lines", of, "search_id")
-        tables.narrow("searches", of, "search_id")
-    applications = {"zero_based": lines.values("zero_based")}
-    placed = tables.spark.sql(sql_text("search_items"), args=applications)
-    placed.createOrReplaceTempView("search_items")
+def search_items(lines: DataFrame, searches: DataFrame, line_counts: RowCounter) -> DataFrame:
+    """Items that each search showed or that were acted on, with their position."""
+    applications = {"zero_based": line_counts.values("zero_based")}
+    return run_sql("search_items", applications, log_lines=lines, searches=searches)
 
 
-def _utc(instant: Any) -> str:
+def _utc(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S}"

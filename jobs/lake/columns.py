@@ -1,31 +1,26 @@
-"""The columns of every Parquet table as Spark SQL DDL, one column a line: the contract between rooms."""
+"""Columns of every Parquet table: the contract between rooms. A line of Spark SQL declares a column once.
+
+    device STRING CHECK (IN desktop, mobile, tablet) COMMENT 'kind of device' FROM event_attributes.device
+
+- name and type: the Arrow and Spark schema, and the data-quality rule on columns and types.
+- NOT NULL, CHECK (>= 0), CHECK (IN a, b): further data-quality rules; NULL passes a CHECK.
+- COMMENT: the meaning, where the name is not enough.
+- FROM, in `impressions` only: a search column. It is read from these UBI fields, the first with a value, and the SQL
+  texts pass it to impressions and late_impressions (lines `-- each search column`; jobs.platform.spark.sql_text).
+
+Files of older days may lack a column: Spark then reads NULL (jobs.lake.windows.read_columns).
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Any
 
-DDL: dict[str, str] = {
-    "labels": """
-        query STRING COMMENT 'as typed'
-        item_id STRING
-        relevance DOUBLE COMMENT 'graded, on the scale of the data set'
-        split STRING COMMENT 'train, dev or test; NULL: decided by the hash of the query'
-    """,
-    "items": """
-        item_id STRING
-        title STRING
-        category STRING COMMENT 'path from the root, A > B > C; empty when unknown'
-        brand STRING
-        attributes MAP<STRING,STRING>
-        price DOUBLE
-        group_id STRING COMMENT 'product that several offers share; the item_id where none is given'
-        text STRING COMMENT 'what the item tower reads, by the text template of the manifest'
-        content_hash STRING COMMENT 'sha1 of text: changes when the embedding must'
-    """,
-    "impressions": """
+_IMPRESSIONS = """
         search_id STRING
         query_id STRING COMMENT 'sha1 of the normalised text'
-        query STRING COMMENT 'normalised, personal data masked; typed by so many people as the setting asks for'
+        query STRING COMMENT 'normalised, personal data masked; typed by at least min_searchers people'
         session_id STRING COMMENT 'hashed'
         client_id STRING COMMENT 'hashed'
         item_id STRING
@@ -34,59 +29,70 @@ DDL: dict[str, str] = {
         is_cart BOOLEAN
         is_purchase BOOLEAN
         searched_at TIMESTAMP COMMENT 'UTC'
-    """,
-    "late_impressions": """
-        search_id STRING
-        query_id STRING
-        query STRING
-        session_id STRING
-        client_id STRING
+"""
+
+DDL: dict[str, str] = {
+    "labels": """
+        query STRING COMMENT 'as typed'
         item_id STRING
-        position INT
-        is_click BOOLEAN COMMENT 'as it stands from now on, what was known before included'
-        is_cart BOOLEAN
-        is_purchase BOOLEAN
-        searched_at TIMESTAMP
-        day DATE COMMENT 'of the search: an earlier one than ds'
-        is_new BOOLEAN COMMENT 'the day did not show the item in this search yet'
-        is_new_search BOOLEAN COMMENT 'the day did not have the search yet'
+        relevance DOUBLE COMMENT 'graded, on the scale of the data set'
+        split STRING COMMENT 'train, dev or test; NULL: the hash of the query decides'
+    """,
+    "items": """
+        item_id STRING
+        title STRING
+        category STRING COMMENT 'path from the root, A > B > C; empty when unknown'
+        brand STRING
+        attributes MAP<STRING,STRING>
+        price DOUBLE
+        group_id STRING COMMENT 'product that several offers share; the item_id if the catalogue gives none'
+        text STRING COMMENT 'input of the item tower, made by the text template of the manifest'
+        content_hash STRING COMMENT 'sha1 of text: changes when the item must be embedded again'
+    """,
+    "impressions": _IMPRESSIONS,
+    # the corrected rows of earlier days
+    "late_impressions": _IMPRESSIONS
+    + """
+        day DATE COMMENT 'of the search; earlier than ds'
+        is_new BOOLEAN COMMENT 'the day had not shown the item in this search'
+        is_new_search BOOLEAN COMMENT 'the day did not have the search'
     """,
     "click_counts": """
-        day DATE COMMENT 'of the searches; earlier than ds: what arrived late, as a difference to what stood before'
+        day DATE COMMENT 'of the searches; a day before ds: the difference that late events make'
         query_id STRING
         item_id STRING
-        group_id STRING COMMENT 'product of the offer, where it was clicked and is known'
+        group_id STRING COMMENT 'product of the item, if it was clicked and is in the catalogue'
         position INT
         impressions INT
-        clicks INT COMMENT 'one a person, query and item'
+        clicks INT COMMENT 'votes: one per person, query, item and day'
         carts INT
         purchases INT
     """,
     "query_counts": """
-        day DATE COMMENT 'of the searches; earlier than ds: searches that arrived late'
+        day DATE COMMENT 'of the searches; a day before ds: searches that arrived late'
         query_id STRING
         query STRING
         searches INT
     """,
     "propensities": """
         position INT
-        propensity DOUBLE COMMENT 'how likely it is looked at, against the first: 1 there'
-        impressions BIGINT COMMENT 'of the pairs that it is estimated from'
+        propensity DOUBLE COMMENT 'probability of examination relative to position 1'
+        impressions BIGINT COMMENT 'of the pairs behind the estimate'
         clicks BIGINT
-        error DOUBLE COMMENT 'standard error of the propensity; null: not estimated here but drawn on'
+        error DOUBLE COMMENT 'standard error; NULL: extrapolated, not estimated'
     """,
     "query_users": """
         query_key STRING COMMENT 'keyed hash of the query'
-        searcher_key STRING COMMENT 'keyed hash of who typed it; as many of a query as make it common'
+        searcher_key STRING COMMENT 'keyed hash of the person; at most min_searchers rows per query'
     """,
     "pairs": """
         query_id STRING
         item_id STRING
-        clicks INT COMMENT 'one a person, item and day; those of ended offers of the product included'
+        clicks INT COMMENT 'votes, including those of ended offers of the product'
         carts INT
         purchases INT
         impressions INT
-        weight FLOAT COMMENT 'what was done there, against how likely its place is looked at; > 0'
+        weight FLOAT COMMENT 'clicks, carts and purchases over the propensity of their position; > 0'
         last_day DATE
         split STRING COMMENT 'train, dev or test, of the query'
     """,
@@ -94,7 +100,7 @@ DDL: dict[str, str] = {
         query_id STRING
         query STRING COMMENT 'normalised'
         searches BIGINT
-        segment STRING COMMENT 'head, torso, tail by share of searches; unseen: never searched'
+        segment STRING COMMENT 'head, torso or tail by share of searches; unseen: never searched'
         split STRING
     """,
     "qrels": """
@@ -112,7 +118,7 @@ DDL: dict[str, str] = {
     """,
     "embeddings": """
         item_id STRING
-        content_hash STRING COMMENT 'of the item: what its vector was made of'
+        content_hash STRING COMMENT 'of the item: identifies the input of its vector'
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
     """,
     "rankings": """
@@ -124,12 +130,68 @@ DDL: dict[str, str] = {
     """,
 }
 
-_LINE = re.compile(r"\s*(?P<name>\w+) (?P<type>[A-Z]+(?:<[A-Z,<>]+>)?)(?: COMMENT '[^']*')?")
+_LINE = re.compile(
+    r"(?P<name>\w+) (?P<type>[A-Z]+(?:<[A-Z,<>]+>)?)(?P<not_null> NOT NULL)?"
+    r"(?: CHECK \((?:>= (?P<least>-?\d+)|IN (?P<values>[\w, -]+))\))?(?: COMMENT '[^']*')?(?: FROM (?P<fields>[\w., ]+))?"
+)
 
 
-def _columns(ddl: str) -> dict[str, str]:
-    found = [_LINE.fullmatch(line.rstrip()) for line in ddl.strip().splitlines()]
-    return {line["name"]: line["type"] for line in found if line is not None}
+@dataclass(frozen=True)
+class Column:
+    """A declared column. fields: the UBI fields of a search column; empty for every other column."""
+
+    name: str
+    type: str
+    not_null: bool = False
+    least: int | None = None
+    values: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, line: str) -> Column:
+        """Read a line of DDL.
+
+        Raises:
+            ValueError: the line is not a declaration.
+        """
+        parts = _LINE.fullmatch(line.strip())
+        if parts is None:
+            raise ValueError(
+                f"{line.strip()!r}: expected name TYPE [NOT NULL] [CHECK (...)] [COMMENT '...'] [FROM ...]"
+            )
+        least = int(parts["least"]) if parts["least"] else None
+        values, fields = _names(parts["values"]), _names(parts["fields"])
+        return cls(parts["name"], parts["type"], bool(parts["not_null"]), least, values, fields)
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Data-quality rules, in the words of great_expectations/rules/*.yaml."""
+        name, why = self.name, "jobs/lake/columns.py declares the column so, and later steps rely on it"
+        rules: list[dict[str, Any]] = []
+        if self.not_null:
+            text = f"{name} is never NULL"
+            rules.append({"rule": text, "stop": why, "expect": "column_values_to_not_be_null", "column": name})
+        if self.least is not None:
+            bound = {"expect": "column_values_to_be_between", "column": name, "min_value": self.least}
+            rules.append({"rule": f"{name} is {self.least} or more", "stop": why, **bound})
+        if self.values:
+            allowed = {"expect": "column_values_to_be_in_set", "column": name, "value_set": list(self.values)}
+            rules.append({"rule": f"{name} is {', '.join(self.values)} or NULL", "warn": why, **allowed})
+        return rules
 
 
-COLUMNS: dict[str, dict[str, str]] = {name: _columns(ddl) for name, ddl in DDL.items()}
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(", ")) if text else ()
+
+
+DECLARED: dict[str, tuple[Column, ...]] = {
+    table: tuple(Column.parse(line) for line in ddl.strip().splitlines() if line.strip()) for table, ddl in DDL.items()
+}
+COLUMNS: dict[str, dict[str, str]] = {
+    table: {column.name: column.type for column in columns} for table, columns in DECLARED.items()
+}
+SEARCH_COLUMNS: tuple[Column, ...] = tuple(column for column in DECLARED["impressions"] if column.fields)
+
+
+def column_rules(table: str) -> list[dict[str, Any]]:
+    """Data-quality rules that follow from the table's declared columns."""
+    return [rule for column in DECLARED[table] for rule in column.rules()]

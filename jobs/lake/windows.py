@@ -40,12 +40,16 @@ class Window:
         return 1 + (read >> 28)
 
     def read(self, spark: SparkSession) -> DataFrame:
-        """The rows of all its days; none where there is no day."""
-        columns = self.table.columns
-        if not self.days:
-            return spark.createDataFrame([], ", ".join(" ".join(one) for one in columns.items()))
-        uris = [spark_uri(uri) for pinned in self.days for uri in pinned.files()]
-        return spark.read.parquet(*uris).select(*columns)
+        """Rows of all its days; an empty frame for a window without days."""
+        return read_columns(spark, self.table, self.days)
+
+
+def read_columns(spark: SparkSession, table: Table, days: Sequence[Pinned]) -> DataFrame:
+    """Rows of partitions of a table with its declared columns; NULL where the files of an older day lack a column."""
+    schema = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    if not days:
+        return spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(*[spark_uri(uri) for pinned in days for uri in pinned.files()])
 
 
 def span(last: str, days: int) -> list[str]:

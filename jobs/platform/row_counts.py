@@ -1,4 +1,4 @@
-"""Row accounts taken while a frame is written: what was kept, and what was dropped by which reason."""
+"""Row counts taken while a frame is written: rows kept, and rows dropped by reason."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEPT = "kept"
 EMPTY_RULE = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-class Tally:
-    """Sums over a frame with a column `reason`, taken in the same pass that writes it.
+class RowCounter:
+    """Sums over a frame with a column `reason`, computed in the pass that writes it.
 
-    frame    the frame to go on with; the sums are known when it was written. No shuffle may stand between it and
-             the files: stages before a shuffle run again where an executor is lost, and would be summed twice
-    weights  prefix -> SQL expression: what is summed per reason, such as rows or log lines
-    sums     name -> SQL expression, summed over all rows
-    sets     name -> SQL expression: its distinct values, few by nature
+    frame    the frame to continue with; the sums are known once it is written. There must be no shuffle between it
+             and the files: Spark repeats the stages before a shuffle after a lost executor, and would count twice
+    weights  prefix -> SQL expression to sum per reason, such as rows or log lines
+    sums     name -> SQL expression to sum over all rows
+    sets     name -> SQL expression whose distinct values to collect; for few values only
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Tally:
         from pyspark.sql import Observation
         from pyspark.sql import functions as f
 
-        # a plan that turns out to be empty is cut short, and its sums with it
+        # Spark would skip an empty plan, and its sums with it
         frame.sparkSession.conf.set("spark.sql.adaptive.optimizer.excludedRules", EMPTY_RULE)
         self.observation: Observation = Observation()
         self.reasons = list(reasons)
@@ -51,11 +51,11 @@ class Tally:
         )
 
     def __getitem__(self, name: str) -> int:
-        """One sum; blocks until the frame was written."""
+        """A sum; blocks until the frame is written."""
         return int(self.observation.get[name])
 
     def values(self, name: str) -> list[str]:
-        """One set, in order."""
+        """The distinct values of a set, sorted."""
         return sorted(self.observation.get[name])
 
     def kept(self, prefix: str) -> int:
@@ -63,13 +63,13 @@ class Tally:
         return self[f"{prefix} {KEPT}"]
 
     def dropped(self, prefix: str) -> dict[str, int]:
-        """Reason -> weight, those that occurred."""
-        found = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
-        return {reason: number for reason, number in found.items() if number}
+        """Reason -> weight, for the reasons that occurred."""
+        weights = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
+        return {reason: weight for reason, weight in weights.items() if weight}
 
 
 def published(out: Attempt) -> dict[str, str | int]:
-    """What every table job returns: the partition, its rows, and the digest that a re-run must repeat."""
+    """Result of every job that writes a table: partition, rows, and the digest that a re-run must repeat."""
     if out.manifest is None:
         raise RuntimeError(f"{out.partition}: not published yet; ask when the block has ended")
     return {"partition": str(out.partition), "rows": out.manifest.rows, "content_sha256": out.manifest.content_sha256}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.lake.columns import SEARCH_COLUMNS, Column
 from jobs.lake.read import Pinned
 from jobs.lake.storage import spark_uri
 from jobs.platform.java import java_home
@@ -97,11 +99,37 @@ def _part_by_size(session: SparkSession, size: int) -> None:
     session.conf.set("spark.sql.shuffle.partitions", max(least, size // BYTES_PER_PART))
 
 
-def sql_text(name: str) -> str:
-    """The text of sql/<name>.sql: one SELECT with :named parameters."""
-    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+def sql_text(name: str, search_columns: Sequence[Column] = SEARCH_COLUMNS) -> str:
+    """Text of sql/<name>.sql: one SELECT with :named parameters.
+
+    A line `-- each search column: s.?,` is repeated for every search column, its name in the place of `?`.
+    """
+    text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
+    if not search_columns:
+        return text
+    return re.sub(
+        r"^( *)-- each search column: (.+)$",
+        lambda line: "\n".join(line[1] + line[2].replace("?", column.name) for column in search_columns),
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def run_sql(name: str, parameters: Mapping[str, object], /, **frames: DataFrame) -> DataFrame:
+    """Result of sql/<name>.sql over frames, each under the name that the text reads.
+
+    The names are temporary views only while Spark resolves the text, so no step can depend on a view of another one.
+    """
+    spark = next(iter(frames.values())).sparkSession
+    for view, frame in frames.items():
+        frame.createOrReplaceTempView(view)
+    try:
+        return spark.sql(sql_text(name), args=dict(parameters) or None)
+    finally:
+        for view in frames:
+            spark.catalog.dropTempView(view)
 
 
 def read_spark(spark: SparkSession, pinned: Pinned) -> DataFrame:
-    """The rows of a Parquet partition; only the files its manifest lists, checked first."""
+    """Rows of a Parquet partition: the files that its manifest lists, checked first."""
     return spark.read.parquet(*[spark_uri(uri) for uri in pinned.files()])

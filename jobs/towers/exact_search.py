@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.datasets.judgements import Judgements, judge_items
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import Judgements, judge_items, relevance_scale
 from jobs.lake.arrow import Strings, find, strings, texts
 from jobs.lake.read import Pinned, read_table
 from jobs.platform.progress import progress
@@ -78,7 +77,7 @@ def read_questions(
     names = strings(judgements, "query_id")
     if missing := set(splits) - set(strings(judgements, "split")):
         raise LookupError(f"{qrels.partition}: no query is judged in split {', '.join(missing)}")
-    judged = judge_items(judgements, *scale(qrels, min_relevance, zero_gain))
+    judged = judge_items(judgements, *relevance_scale(qrels, min_relevance, zero_gain))
     rows = read_table(queries, ["query_id", "query", "segment"])
     at = find(judged.query_ids, strings(rows, "query_id"))
     if (at < 0).any():

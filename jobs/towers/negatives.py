@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.datasets.scale import scale
+from jobs.datasets.judgements import relevance_scale
 from jobs.lake.arrow import strings, texts
 from jobs.lake.read import Pinned, read_table
 from jobs.platform.tracking import MlflowRun
@@ -101,7 +101,7 @@ def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
 
 def read_judgements(qrels: Pinned, learning: Learning, min_relevance: float) -> Judgements:
     """Judgements by row, of every split; relevant from min_relevance on, 0: as their scale says."""
-    least = scale(qrels, min_relevance)[0]
+    least = relevance_scale(qrels, min_relevance)[0]
     table = read_table(qrels, ["query_id", "item_id", "relevance"])
     query, item = (
         rows_of(pa.array(strings(table, name), pa.string()), ids)

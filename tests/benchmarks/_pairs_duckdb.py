@@ -16,7 +16,7 @@ import numpy as np
 
 from jobs.datasets import click_counts, pairs, propensities
 from jobs.ingest import impressions
-from jobs.ingest.search_log import BOTS, MAX_ORDINAL, MAX_QUERY_CHARS, Settings
+from jobs.ingest.search_log import LogRules
 from jobs.lake.partitions import IMPRESSIONS, ITEMS, LOG
 from jobs.lake.read import pin
 from jobs.lake.windows import first_day
@@ -57,25 +57,18 @@ def main(ds: str) -> None:
 
 def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> int:
     ours = impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds))
-    settings = Settings(
+    rules = LogRules(
         ds, ours.session_minutes, ours.max_searches_per_minute, ours.late_hours, ours.late_days, ours.min_searchers
     )
     files = ", ".join(f"'{uri}'" for uri in pin(LOG.at(ds=ds)).files())
     engine.execute(f"CREATE VIEW raw_lines AS {RAW.format(files=files)}")
     engine.execute("CREATE TABLE days (day DATE, day_from TIMESTAMPTZ, day_to TIMESTAMPTZ)")
-    engine.executemany("INSERT INTO days VALUES (?, ?, ?)", settings.days())
-    people = {"min_searchers": ours.min_searchers}
-    rules = {
-        "session_minutes": ours.session_minutes,
-        "max_searches_per_minute": ours.max_searches_per_minute,
-        "max_query_chars": MAX_QUERY_CHARS,
-        **BOTS,
-    }
-    keep(engine, "log_lines", settings.lines() | {"max_ordinal": MAX_ORDINAL})
+    engine.executemany("INSERT INTO days VALUES (?, ?, ?)", rules.days())
+    keep(engine, "log_lines", rules.for_lines)
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})
-    keep(engine, "bot_flags", rules)
-    keep(engine, "query_users", people)
-    keep(engine, "common_queries", people)
+    keep(engine, "bot_flags", rules.for_bots)
+    keep(engine, "query_users", rules.for_people)
+    keep(engine, "common_queries", rules.for_people)
     keep(engine, "filtered_searches", {"ds": ds})
     zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
     keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
@@ -109,17 +102,7 @@ def _pairs(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> Any:
     engine.execute("CREATE TABLE label_queries (query_id VARCHAR, query VARCHAR, split VARCHAR)")
     keep(engine, "queries", {"head_frac": 0.5, "torso_frac": 0.8, **since})
     export(engine, "queries", folder)
-    names = (
-        "min_clicks",
-        "max_weight",
-        "cart_weight",
-        "purchase_weight",
-        "half_life_days",
-        "topic_depth",
-        "min_topic_frac",
-        "topic_clicks",
-    )
-    settings = {name: getattr(pairs.Args, name) for name in names}
+    settings = {name: getattr(pairs.Args, name) for name in pairs.SQL_SETTINGS}
     settings |= {"ds": ds, "max_position": propensities.Args.positions, **since}
     keep(engine, "pairs", settings, "WHERE reason IS NULL")
     export(engine, "pairs", folder)

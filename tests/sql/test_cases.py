@@ -18,8 +18,9 @@ import pytest
 import yaml
 
 from jobs.lake.arrow_schema import ARROW
+from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import TABLES
-from jobs.platform.spark import sql_text
+from jobs.platform.spark import run_sql
 from jobs.platform.spark_udfs import register_functions
 from models.text.normalise import normalise_query, split_of
 from tests import duck
@@ -32,6 +33,8 @@ CASES = sorted(path.parent for path in HERE.glob("*/*/expected.yaml"))
 # its maps and lambdas have no counterpart in DuckDB; the other texts are read by both
 SPARK_ALONE = {"items"}
 
+# columns that the log's searches pass to impressions (jobs.lake.columns)
+SEARCH = "".join(f"{column.name} {column.type}, " for column in SEARCH_COLUMNS)
 IMPRESSIONS = ", ".join(f"{column} {kind}" for column, kind in TABLES["impressions"].columns.items())
 VIEWS = {
     name: ", ".join(f"{column} {kind}" for column, kind in TABLES[name].columns.items())
@@ -44,28 +47,28 @@ VIEWS = {
         " category STRING, brand STRING, attributes STRING, price STRING, group_id STRING"
     ),
     "raw_lines": (
-        "file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN,"
+        f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN,"
         " application STRING, action_name STRING, search_id STRING, client_id STRING, session_id STRING,"
         " user_query STRING, timestamp STRING, hit_ids ARRAY<STRING>, item_id STRING, ordinal STRING"
     ),
     "log_lines": (
-        "application STRING, action STRING, search_id STRING, item_id STRING, client_id STRING,"
+        f"{SEARCH}application STRING, action STRING, search_id STRING, item_id STRING, client_id STRING,"
         " session_id STRING, user_query STRING, hit_ids ARRAY<STRING>, occurred_at TIMESTAMP,"
         " ordinal INT, reason STRING"
     ),
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
     "searches": (
-        "search_id STRING, lines BIGINT, records BIGINT, shown_items BIGINT, events BIGINT, acted_items BIGINT,"
+        f"{SEARCH}search_id STRING, lines BIGINT, records BIGINT, shown_items BIGINT, events BIGINT, acted_items BIGINT,"
         " searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),
     "bot_flags": (
-        "search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "common_queries": "query_key STRING",
     "filtered_searches": (
-        "search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "search_items": (
@@ -129,9 +132,9 @@ def settings(case: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_spark(case: Path, spark: SparkSession) -> None:
     register_functions(spark)
-    for name, rows in views(case).items():
-        spark.createDataFrame(rows, VIEWS[name]).createOrReplaceTempView(name)
-    found = spark.sql(sql_text(case.parent.name), args=settings(case) or None)
+    frames = {name: spark.createDataFrame(rows, VIEWS[name]) for name, rows in views(case).items()}
+    found = run_sql(case.parent.name, settings(case), **frames)
+    assert not spark.catalog.listTables(), "no view outlives the call"
     assert_rows([row.asDict() for row in found.collect()], load(case / "expected.yaml") or [])
 
 

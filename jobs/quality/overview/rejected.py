@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.ingest.search_log import SET_ASIDE
+from jobs.ingest.search_log import REPAIRABLE_REASONS
 from jobs.lake.partitions import Partition
 from jobs.quality.overview.days import Board
 from jobs.quality.overview.record import Record
@@ -60,7 +60,7 @@ def _aside(one: Record, day: str) -> Aside | None:
         (reason, number)
         for account in dropped
         for reason, number in account["dropped"].items()
-        if number and said["aside"] and (table != "impressions" or reason in SET_ASIDE)
+        if number and said["aside"] and (table != "impressions" or reason in REPAIRABLE_REASONS)
     ]
     replayed = table == "impressions" and (said["aside"] or files)
     command = f"python -m jobs replay --impressions {one['partition']}" if replayed else ""

@@ -16,7 +16,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ingest.search_log import BOTS
+from jobs.ingest.search_log import BOT_LIMITS
+from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import TABLES
 from tests import duck
 
@@ -35,9 +36,15 @@ SELECT
   r->>'$.user_query' AS user_query, r->>'$.timestamp' AS timestamp,
   coalesce(r->'$.query_response_hit_ids', r->'$.query_response_object_ids')::VARCHAR[] AS hit_ids,
   trim(r->>'$.event_attributes.object.object_id') AS item_id,
-  r->>'$.event_attributes.position.ordinal' AS ordinal
+  r->>'$.event_attributes.position.ordinal' AS ordinal{search_columns}
 FROM parsed
-"""
+""".format(
+    search_columns="".join(
+        f", TRY_CAST(coalesce({texts}, NULL) AS {column.type}) AS {column.name}"
+        for column in SEARCH_COLUMNS
+        for texts in [", ".join(f"nullif(trim(r->>'$.{field}'), '')" for field in column.fields)]
+    )
+)
 DAYS = """
 CREATE TABLE days AS
 SELECT day::DATE AS day, day::TIMESTAMPTZ AS day_from, (day + INTERVAL 1 DAY)::TIMESTAMPTZ AS day_to
@@ -87,7 +94,7 @@ class Days:
             },
         )
         self._keep(engine, "searches", {"salt": self.salt})
-        rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOTS}
+        rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOT_LIMITS}
         self._keep(engine, "bot_flags", rules)
         people = {"min_searchers": self.min_searchers}
         self.found["query_users", ds] = duck.rows_of(engine, "query_users", people)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.ingest.drift import Finding, drift, findings
+from jobs.ingest.drift import SchemaChange, drift_facts, schema_changes
 from jobs.ingest.drift_rules import CATALOGUE, LOG, RULES
 from jobs.ingest.profile import Profile, items_profile, log_profile, parsed, timestamp_form
 
@@ -40,20 +40,20 @@ def day(seed: int, searches: int = 400) -> list[Record]:
     return records
 
 
-def kinds(found: list[Finding]) -> set[tuple[str, str]]:
+def kinds(found: list[SchemaChange]) -> set[tuple[str, str]]:
     return {(one.kind, one.weight) for one in found}
 
 
 EARLIER = [log_profile(day(seed)) for seed in (1, 2, 3)]
 
 
-def changed(change: Change, share: float = 1.0) -> list[Finding]:
+def changed(change: Change, share: float = 1.0) -> list[SchemaChange]:
     """Findings of a day of whose records the last share was changed."""
     records = copy.deepcopy(day(9))
     first = len(records) - round(share * len(records))
     change(records[first:])
     kept = [record for record in records if not record.get("gone")]
-    return findings(log_profile(kept), EARLIER, LOG)
+    return schema_changes(log_profile(kept), EARLIER, LOG)
 
 
 def events(records: list[Record], name: str = "") -> list[Record]:
@@ -177,7 +177,7 @@ def test_a_change_is_found_and_weighed(name: str) -> None:
     if name in ("an action more", "an application more"):
         records = day(9)
         change(records)
-        found = findings(log_profile(records), EARLIER, LOG)
+        found = schema_changes(log_profile(records), EARLIER, LOG)
     else:
         found = changed(change)
     assert kinds(found) == expected, [one.text for one in found]
@@ -204,29 +204,29 @@ def test_a_change_in_the_middle_of_the_day_is_found(share: float) -> None:
 def test_a_clean_day_says_nothing(seed: int) -> None:
     """Sixteen days of the same shop, some of them small."""
     profile = log_profile(day(seed, searches=400 if seed % 2 else 60))
-    assert findings(profile, EARLIER, LOG) == []
+    assert schema_changes(profile, EARLIER, LOG) == []
 
 
 def test_what_was_accepted_once_is_not_said_again() -> None:
     records = day(5)
     each(records, rename("user_query", "query_text"))
     new = log_profile(records)
-    found = findings(new, EARLIER, LOG)
-    assert drift(found, ["2026-01-30"], accepted=0)["stop"] > 0
-    accepted = drift(found, ["2026-01-30"], accepted=1)
+    found = schema_changes(new, EARLIER, LOG)
+    assert drift_facts(found, ["2026-01-30"], accepted=0)["stop"] > 0
+    accepted = drift_facts(found, ["2026-01-30"], accepted=1)
     assert accepted["stop"] == 0 and accepted["warn"] == len(found)
     # the day after has an earlier day with the new name: neither it nor the loss of the old one is news
-    assert findings(new, [*EARLIER[1:], new], LOG) == []
+    assert schema_changes(new, [*EARLIER[1:], new], LOG) == []
 
 
 def test_without_an_earlier_day_only_what_is_needed_is_looked_for() -> None:
-    assert findings(log_profile(day(1)), [], LOG) == []
+    assert schema_changes(log_profile(day(1)), [], LOG) == []
     records = day(1)
     each(records, lambda r: r.update(device="x"))
-    assert findings(log_profile(records), [], LOG) == []
+    assert schema_changes(log_profile(records), [], LOG) == []
     each(records, rename("query_id", "search"))
     each(records, lambda r: r.update(timestamp="noon"))
-    found = findings(log_profile(records), [], LOG)
+    found = schema_changes(log_profile(records), [], LOG)
     assert kinds(found) == {("missing_field", "stop"), ("timestamp_form", "stop")}
     assert len([one for one in found if "query_id is in 0.0%" in one.text]) == 6
 
@@ -319,12 +319,12 @@ def test_a_catalogue() -> None:
         {"item_id": str(n), "title": "but", "price": "1.0", "attributes": {"colour": "red"}} for n in range(50)
     ]
     before = [items_profile(rows)]
-    assert findings(items_profile(rows), before, CATALOGUE) == []
+    assert schema_changes(items_profile(rows), before, CATALOGUE) == []
     gone = items_profile([{**row, "item_id": None} for row in rows])
-    assert kinds(findings(gone, before, CATALOGUE)) == {("missing_field", "stop")}
+    assert kinds(schema_changes(gone, before, CATALOGUE)) == {("missing_field", "stop")}
     named = items_profile([{**{k: v for k, v in row.items() if k != "title"}, "name": "but"} for row in rows])
-    assert kinds(findings(named, before, CATALOGUE)) == {("renamed_field", "stop")}
+    assert kinds(schema_changes(named, before, CATALOGUE)) == {("renamed_field", "stop")}
     typed = items_profile([{**row, "price": 1.0, "attributes": "{}"} for row in rows])
-    assert kinds(findings(typed, before, CATALOGUE)) == {("changed_type", "warn")}
+    assert kinds(schema_changes(typed, before, CATALOGUE)) == {("changed_type", "warn")}
     nested = items_profile([{**row, "title": {"pl": "but"}} for row in rows])
-    assert kinds(findings(nested, before, CATALOGUE)) == {("changed_type", "stop")}
+    assert kinds(schema_changes(nested, before, CATALOGUE)) == {("changed_type", "stop")}

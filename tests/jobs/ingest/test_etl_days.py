@@ -15,7 +15,7 @@ import pytest
 
 from jobs.datasets import click_counts, pairs, queries
 from jobs.ingest import impressions
-from jobs.ingest.late_events import ROW, earlier, overlaid
+from jobs.ingest.late_events import IMPRESSION_COLUMNS, current_impressions, earlier_days
 from jobs.lake.partitions import (
     CLICK_COUNTS,
     IMPRESSIONS,
@@ -116,8 +116,8 @@ def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put:
             deliver(f"log/ds={ds}", {"a.ndjson": ndjson(*records)})
             attributed(ds)
             summed(ds, max_item_votes=2)
-        known = earlier("2026-02-02", 3)
-        table = overlaid(spark, known.arrivals(spark)).select(*ROW, "day").toPandas()  # type: ignore[arg-type]
+        versions = earlier_days("2026-02-02", 3).versions(spark)  # type: ignore[arg-type]
+        table = current_impressions(versions).select(*IMPRESSION_COLUMNS, "day").toPandas()
         found.append((table.sort_values(["search_id", "item_id"], ignore_index=True), sums((FIRST, SECOND)), asked()))
     assert pin(LATE_IMPRESSIONS.at(ds=SECOND)).facts["days_changed"] == {
         FIRST: pin(LATE_IMPRESSIONS.at(ds=SECOND)).manifest.rows

@@ -51,11 +51,15 @@ def test_damaged_files_are_left_out_by_name(deliver: Deliver) -> None:
         {"a.ndjson": whole, "b.ndjson.gz": gzip.compress(whole)[:1_000], "c.parquet": b"PAR1", "d.ndjson": b"{}\n\0\0"},
     )
     found = looked(log)
-    assert [uri.rsplit("/", 1)[-1] for uri in found.whole.files()] == ["a.ndjson"]
-    assert {one["name"]: one["bytes"] for one in found.aside} == {"b.ndjson.gz": 1_000, "c.parquet": 4, "d.ndjson": 5}
+    assert [uri.rsplit("/", 1)[-1] for uri in found.undamaged.files()] == ["a.ndjson"]
+    assert {one["name"]: one["bytes"] for one in found.rejected} == {
+        "b.ndjson.gz": 1_000,
+        "c.parquet": 4,
+        "d.ndjson": 5,
+    }
     # what was read is the version that was delivered: lineage names it
-    assert found.whole.source == pin(log).source
-    assert "log/ds=2026-01-31: c.parquet set aside (4 bytes): no Parquet footer" in "\n".join(found.alerts)
+    assert found.undamaged.source == pin(log).source
+    assert "log/ds=2026-01-31: c.parquet set aside (4 bytes): no readable Parquet footer" in "\n".join(found.alerts)
     assert found.profile["records"] == {"web": {"act": 400, "impression": 1200, "search": 400}}
 
 
@@ -65,7 +69,7 @@ def test_more_damage_than_may_be_stops_the_day(deliver: Deliver, frac: float, st
     torn = whole[: len(whole) // 33]
     log = deliver(f"log/ds={DS}", {"a.ndjson": whole, "torn.ndjson": torn})
     if not stops:
-        assert len(looked(log, frac).aside) == 1
+        assert len(looked(log, frac).rejected) == 1
         return
     expected = r"log/ds=2026-01-31: 1 of 2 files, 2\.9% of the bytes, are damaged \(torn\.ndjson: cut off .*\), expected 2\.0% at most; deliver them again"
     with pytest.raises(ValueError, match=expected):

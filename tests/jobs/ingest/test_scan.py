@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.ingest.profile import parsed
-from jobs.ingest.sample import HEAD, MOST, RUN, TAIL
+from jobs.ingest.sample import HEAD, MAX_RUNS, RUN, TAIL
 from jobs.ingest.scan import scan
 
 LINES = b"".join(b'{"n": %d, "q": "\xc5\xbc\xc3\xb3\xc5\x82w"}\n' % n for n in range(50_000))
@@ -52,9 +52,9 @@ DAMAGED = {
     # all of its content is there, its sum is not
     "no_sum.ndjson.gz": (PACKED[:-4], "cut off: its gzip"),
     "flipped.ndjson.gz": (flipped(PACKED, len(PACKED) // 2), "damaged: its gzip"),
-    "behind.ndjson.gz": (PACKED + bytes(900), "bytes that are no gzip"),
-    "nothing.ndjson.gz": (b"", "without so much as a gzip header"),
-    "not_gzip.ndjson.gz": (LINES, "bytes that are no gzip"),
+    "behind.ndjson.gz": (PACKED + bytes(900), "bytes that are not gzip"),
+    "nothing.ndjson.gz": (b"", "no gzip header"),
+    "not_gzip.ndjson.gz": (LINES, "bytes that are not gzip"),
     "tail.ndjson": (LINES[:-9] + bytes(300), "ends in NULs"),
     "tail.ndjson.gz": (gzip.compress(LINES + bytes(4096)), "512 NULs"),
     "hole.ndjson": (LINES[:600_000] + bytes(4096) + LINES[604_096:], "512 NULs"),
@@ -62,10 +62,10 @@ DAMAGED = {
     "latin2.ndjson": (LINES.decode().encode("iso-8859-2"), "not UTF-8: 50,000 of 50,000 lines"),
     "utf16.ndjson": (LINES.decode().encode("utf-16"), "UTF-16"),
     "endless.ndjson": (b"x" * (65 << 20), "its line ends are lost"),
-    "footer.parquet": (parquet()[:-100], "no Parquet footer"),
-    "text.parquet": (LINES, "no Parquet footer"),
-    "page.parquet": (flipped(parquet(), 1_000), "a damaged page, behind row 0"),
-    "late.parquet": (flipped(parquet(), len(parquet()) - 9_000), "a damaged page, behind row 40,000"),
+    "footer.parquet": (parquet()[:-100], "no readable Parquet footer"),
+    "text.parquet": (LINES, "no readable Parquet footer"),
+    "page.parquet": (flipped(parquet(), 1_000), "a damaged page, after row 0"),
+    "late.parquet": (flipped(parquet(), len(parquet()) - 9_000), "a damaged page, after row 40,000"),
 }
 
 
@@ -104,7 +104,7 @@ def test_the_sample_has_head_tail_and_some_between(tmp_path: Path, suffix: str, 
     found = scan(str(path))
     numbers = [int(row["n"]) for row in found.rows or parsed(found.lines)]
     assert numbers == sorted(set(numbers)), "no record twice"
-    assert len(numbers) <= HEAD + TAIL + (MOST + 1) * RUN
+    assert len(numbers) <= HEAD + TAIL + (MAX_RUNS + 1) * RUN
     assert set(range(min(rows, HEAD))) <= set(numbers)
     assert set(range(max(0, rows - TAIL), rows)) <= set(numbers)
     # nothing that lasts longer than this can hide between
@@ -117,5 +117,5 @@ def test_a_sample_of_a_long_file_stays_small(tmp_path: Path) -> None:
         for n in range(200):
             file.write(b"".join(b'{"n": %d}\n' % (n * 80_000 + m) for m in range(80_000)))
     numbers = [json.loads(line)["n"] for line in scan(str(path)).lines if line]
-    assert len(numbers) <= HEAD + TAIL + (MOST + 1) * RUN
+    assert len(numbers) <= HEAD + TAIL + (MAX_RUNS + 1) * RUN
     assert max(np.diff(numbers)) <= 16_000_000 / 30

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.datasets.judged_queries import judged_in
+from jobs.datasets.judgements import judged_in
 from jobs.lake.partitions import QRELS
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
