@@ -71,7 +71,7 @@ def test_more_damage_than_may_be_stops_the_day(deliver: Deliver, frac: float, st
     if not stops:
         assert len(looked(log, frac).rejected) == 1
         return
-    expected = r"log/ds=2026-01-31: 1 of 2 files, 2\.9% of the bytes, are damaged \(torn\.ndjson: cut off .*\), expected 2\.0% at most; deliver them again"
+    expected = r"log/ds=2026-01-31: 1 of 2 files, 2\.9% of the bytes, are damaged \(torn\.ndjson: cut off .*\), expected 2\.0% at most; deliver the day again"
     with pytest.raises(ValueError, match=expected):
         looked(log, frac)
 
