@@ -1,7 +1,7 @@
-"""DuckDB as a second reader of the SQL texts: an engine that has no code in common with Spark.
+"""DuckDB as a second engine for the SQL texts; it has no code in common with Spark.
 
-The texts are Spark's; only `:name` becomes `$name`. Names that DuckDB lacks are macros, and what SQL cannot say at all is
-the very functions that Spark calls (jobs.platform.spark_udfs).
+The texts are written for Spark; only `:name` becomes `$name`. Functions that DuckDB lacks are macros. User-defined
+functions are the same as Spark's (jobs.platform.spark_udfs).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from duckdb.func import PythonUDFType
 from duckdb.sqltypes import VARCHAR
 
 from jobs.platform.spark import sql_text
-from jobs.platform.spark_udfs import FUNCTIONS, Over
+from jobs.platform.spark_udfs import FUNCTIONS, TextFunction
 
 MACROS = (
     "array_join(items, mark) AS array_to_string(items, mark)",
-    # NULL in, NULL out; DuckDB's own skips NULLs
+    # NULL in, NULL out; DuckDB's own concat skips NULLs
     "concat(a, b) AS a || b, (a, b, c) AS a || b || c",
     "datediff(later, earlier) AS date_diff('day', earlier, later)",
     "element_at(items, place) AS items[place]",
     "explode(items) AS unnest(items)",
-    # no text gets into DuckDB that is not valid
+    # DuckDB accepts valid texts only
     "make_valid_utf8(txt) AS txt",
     "octet_length(txt) AS strlen(txt)",
     "sequence(first, last) AS generate_series(first, last)",
@@ -37,13 +37,13 @@ MACROS = (
 
 
 def connect(threads: int = 1, memory: str = "", path: str = ":memory:") -> duckdb.DuckDBPyConnection:
-    """An engine that understands every text of sql/ but items.sql; path: a file that it may spill beside."""
+    """An engine that runs every text of sql/ except items.sql. path: database file; the engine may spill beside it."""
     engine = duckdb.connect(path)
     engine.execute(f"SET threads = {threads}")
     if memory:
         engine.execute(f"SET memory_limit = '{memory}'")
     engine.execute("SET TimeZone = 'UTC'")
-    # as Spark has it
+    # same order of NULLs as Spark
     engine.execute("SET default_null_order = 'NULLS_FIRST_ON_ASC_LAST_ON_DESC'")
     engine.execute("CREATE TYPE timestamp_ltz AS TIMESTAMPTZ")
     for macro in MACROS:
@@ -53,17 +53,17 @@ def connect(threads: int = 1, memory: str = "", path: str = ":memory:") -> duckd
     return engine
 
 
-def _whole(over: Over) -> Any:
-    """DuckDB hands over chunks, and reads the types of arguments off their annotations: none here."""
+def _whole(over: TextFunction) -> Any:
+    """DuckDB passes chunked arrays, and would read argument types from annotations: a lambda has none."""
     return lambda texts: over(texts.combine_chunks())
 
 
 def rows_of(engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, Any] | None = None) -> pa.Table:
-    """The rows of sql/<name>.sql over the engine's views, as Arrow."""
+    """Rows of sql/<name>.sql over the engine's views, as Arrow."""
     rows: pa.Table = engine.sql(bound(name), params=settings or {}).to_arrow_table()
     return rows
 
 
 def bound(name: str) -> str:
-    """The text of sql/<name>.sql with DuckDB's marks for parameters."""
+    """Text of sql/<name>.sql with DuckDB's parameter syntax."""
     return re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql_text(name))

@@ -1,7 +1,6 @@
-"""Raw files as Spark frames: JSON lines, CSV and Parquet, with the file's name and the raw text beside the fields.
+"""Raw files as Spark frames: JSON lines, CSV and Parquet, with file name and raw text beside the fields.
 
-Nothing is refused here: a line that cannot be read comes through as `malformed`, so that the job can count it and
-set it aside.
+The readers refuse no line: one that cannot be read gets the flag `malformed`, so that the job can count and reject it.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
 CORRUPT = "_corrupt"
 HEADER_BYTES = 1 << 20
-# no record is so long: a line of it is set aside unparsed
+# no record is this long: such a line is rejected without parsing
 MAX_LINE_BYTES = 1 << 20
 LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
-# where a row stands: later files, blocks and lines were delivered later
+# order of a row: later files, blocks and lines were delivered later
 PLACE = ("_metadata.file_name AS file", "_metadata.file_block_start AS block", "monotonically_increasing_id() AS line")
 KINDS: dict[str, tuple[str, ...]] = {
     "lines": (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz"),
@@ -40,9 +39,9 @@ def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
     """Checked URIs of the raw files, by kind.
 
     Raises:
-        ValueError: a file of another kind, or no file.
+        ValueError: there is a file of another kind, or no file.
     """
-    found: dict[str, list[str]] = {kind: [] for kind in kinds}
+    uris: dict[str, list[str]] = {kind: [] for kind in kinds}
     for uri in pinned.files():
         kind = next((kind for kind in kinds if uri.lower().endswith(KINDS[kind])), None)
         if kind is None:
@@ -51,18 +50,18 @@ def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
                 f"{pinned.partition}: found {uri.rsplit('/', 1)[-1]}, expected files ending in {endings}; "
                 f"deliver the day again without it"
             )
-        found[kind].append(uri)
-    if not any(found.values()):
+        uris[kind].append(uri)
+    if not any(uris.values()):
         raise ValueError(f"{pinned.partition}: found no file; deliver the day again")
-    return found
+    return uris
 
 
 def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: str = "false") -> DataFrame:
     """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
 
-    Taken as well: a byte order mark, and `index<TAB>json`. Every leaf of `fields` should be STRING: then a number,
-    a string or an object in its place reads as its text, and one odd value does not lose the line. A line that is no
-    UTF-8, or longer than MAX_LINE_BYTES, is malformed: read all the same, its text would be another than was typed.
+    A byte order mark and the form `index<TAB>json` are accepted. Every leaf of `fields` should be STRING: then a number
+    or an object reads as its text, and one odd value does not lose the line. A line that is not UTF-8, or is longer than
+    MAX_LINE_BYTES, is malformed: its text would differ from what was typed.
     """
     lines = spark.read.text([store.spark_uri(uri) for uri in uris]).selectExpr(
         *PLACE,
@@ -76,7 +75,7 @@ def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: s
             f"CASE WHEN NOT ({LONG} OR {skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
             f" map('columnNameOfCorruptRecord', '{CORRUPT}')) END AS record",
         )
-        .selectExpr(  # `}{`: two records torn onto one line, of which the parser would read the first alone
+        .selectExpr(  # `}{`: two records on one line, of which the parser would read only the first
             *("file", "block", "line", "raw"),
             f"raw != '' AND (record.{CORRUPT} IS NOT NULL OR NOT startswith(raw, '{{')"
             f" OR contains(raw, '}}{{') OR {LONG} OR NOT is_valid_utf8(raw)) AS malformed",
@@ -86,7 +85,7 @@ def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: s
 
 
 def _spread(spark: SparkSession, lines: DataFrame, uris: Sequence[str]) -> DataFrame:
-    """A gzip file is one task however large: pass its lines on to every core before they are parsed."""
+    """Spread the lines of gzip files over all cores before parsing: Spark reads a gzip file in one task."""
     cores = spark.sparkContext.defaultParallelism
     if len(uris) >= cores or not all(uri.endswith(".gz") for uri in uris):
         return lines
@@ -94,7 +93,7 @@ def _spread(spark: SparkSession, lines: DataFrame, uris: Sequence[str]) -> DataF
 
 
 def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
-    """(URIs, column names) of Parquet files that share a schema: days of several exporters do not."""
+    """(URIs, column names) of Parquet files that share a schema; several exporters may deliver different ones."""
     groups: dict[str, tuple[list[str], list[str]]] = {}
     for uri in uris:
         system, path = store.filesystem(uri)
@@ -107,15 +106,15 @@ def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
 def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
     """Rows of Parquet files -> the same columns as `json_lines`.
 
-    Columns that have the shape of `fields` are cast to text as they are, so that those nobody asks for are not even read;
-    of another shape, such as JSON kept as a string, they go through JSON, whatever the types of the file.
+    Columns with the structure of `fields` are cast to text, and Spark skips the other columns of the file. If a column has
+    another structure, such as JSON in a string, the whole record goes through JSON.
     """
     from pyspark.sql.types import StructType
 
     columns = spark.read.parquet(*[store.spark_uri(uri) for uri in uris])
     wanted = cast("StructType", StructType.fromDDL(fields))
     shaped = _shaped(wanted, columns.schema)
-    raw = "to_json(struct(*)) AS raw"  # worked out for the rows alone that are set aside
+    raw = "to_json(struct(*)) AS raw"  # Spark evaluates it for the rejected rows only
     if shaped:
         return columns.selectExpr(*PLACE, raw, "false AS malformed", f"{shaped} AS record")
     return columns.selectExpr(*PLACE, raw).selectExpr(
@@ -125,11 +124,11 @@ def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> Da
     )
 
 
-def _shaped(wanted: StructType, found: StructType, at: str = "") -> str:
-    """An expression of the wanted struct from columns that are there; empty when one has another shape."""
+def _shaped(wanted: StructType, schema: StructType, at: str = "") -> str:
+    """Expression of the wanted struct from the columns that exist; empty if a column has another structure."""
     from pyspark.sql.types import ArrayType, AtomicType, StructType
 
-    there = {field.name.lower(): field for field in found.fields}
+    there = {field.name.lower(): field for field in schema.fields}
     parts = []
     for field in wanted.fields:
         name, kind = f"{at}`{field.name}`", field.dataType
@@ -183,4 +182,4 @@ def csv_rows(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:
     """All rows of frames with equal columns."""
-    return reduce(lambda one, other: one.unionByName(other), frames)
+    return reduce(lambda left, right: left.unionByName(right), frames)

@@ -1,17 +1,17 @@
-"""How likely each position is looked at, learnt from a log alone: nothing is shuffled on purpose.
+"""Examination propensity of each position, estimated from a log alone, without randomised rankings.
 
-The position-based model says that a query's item is clicked at position k with probability theta_k * gamma, where gamma is
-the item's own. A shop ranks the same item for the same query now higher, now lower (noise, stock, prices, A/B tests):
-these are the interventions, found in the log instead of made (Agarwal, Zaitsev, Wang, Li, Najork and Joachims, "Estimating
-Position Bias without Intrusive Interventions", WSDM 2019). Their AllPairs estimator compares positions two by two; here all
-positions at which a pair stood are compared at once, by the equations
+The position-based model says that a query's item is clicked at position k with probability theta_k * gamma, where gamma
+depends on the item only. A shop ranks the same item for the same query at different positions (noise, stock, prices, A/B
+tests). These are interventions that the log already contains (Agarwal, Zaitsev, Wang, Li, Najork and Joachims, "Estimating
+Position Bias without Intrusive Interventions", WSDM 2019). Their AllPairs estimator compares two positions at a time; here
+all positions at which a pair was shown are compared at once, by the equations
 
     theta_k = sum over pairs of c_k  /  sum over pairs of  c * n_k / sum over j of n_j theta_j
 
-with n_k showings and c_k clicks of a pair at position k, and c = sum of its c_k. They are the maximum of the likelihood in
-which gamma has been conditioned out, and hold in expectation for any gamma: unlike regression EM (Wang, Golbandi, Bendersky,
-Metzler and Najork, WSDM 2018) nothing is assumed about relevance, and a pair shown three times biases nothing. What is
-assumed: where an item stands in one search rather than in another does not depend on what that searcher wants.
+with n_k impressions and c_k clicks of a pair at position k, and c = sum of its c_k. The solution maximises the likelihood
+conditioned on each pair's clicks, which does not contain gamma, and holds in expectation for any gamma. Unlike regression EM
+(Wang, Golbandi, Bendersky, Metzler and Najork, WSDM 2018) it assumes nothing about relevance, and rarely shown pairs cause no
+bias. It assumes that the position of an item in a search does not depend on what that searcher wants.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 STEPS = 500
 TOLERANCE = 1e-7
-# clicks that a position needs before its own estimate stands; below, the curve of the others is drawn on
+# clicks that a position needs for an estimate of its own; below, the curve of the others is extrapolated
 LEAST_CLICKS = 50
 
 
 @dataclass(frozen=True)
 class Propensities:
-    """Of positions 1..P: propensity (1 at the first), its standard error, and what it was estimated from.
+    """Propensity [P] of the positions 1..P (1 at the first), its standard error, impressions and clicks of the sample.
 
-    error is not-a-number where the curve was drawn on; eta: the slope of that curve, propensity ~ position ** -eta.
+    error is NaN where the curve was extrapolated; eta: slope of that curve, propensity ~ position ** -eta.
     """
 
     propensity: Floats
@@ -45,10 +45,10 @@ class Propensities:
 
 
 def estimate(pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last: int) -> Propensities:
-    """Propensities from rows (pair, position, impressions, clicks); pairs number from 0, positions from 1 to last.
+    """Estimate from rows (pair, position, impressions, clicks); pairs are numbered from 0, positions from 1 to last.
 
     Raises:
-        ValueError: too few clicks at the first position, or at any second one, to compare anything.
+        ValueError: too few clicks at the first position, or no second position with enough clicks.
     """
     shown = np.bincount(positions - 1, impressions, last).astype(np.int64)
     clicked = np.bincount(positions - 1, clicks, last).astype(np.int64)
@@ -56,14 +56,14 @@ def estimate(pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last
     if not known[0] or known.sum() < 2:
         raise ValueError(
             f"found {clicked[0]:,} clicks at position 1 and {int(known.sum())} positions with {LEAST_CLICKS} or more, of"
-            f" pairs that stood at several positions; expected {LEAST_CLICKS} at the first and at one more: widen the"
+            f" pairs that were shown at several positions; expected {LEAST_CLICKS} at the first and at one more: widen the"
             " window, or give eta instead of an estimate"
         )
     theta, steps = _solve(pairs, positions - 1, impressions, clicks, last, known)
     error = _errors(pairs, positions - 1, impressions, clicks, theta, known)
     eta = _slope(theta, clicked, known)
     curve = np.arange(1, last + 1, dtype=np.float64) ** -eta
-    # the curve goes on from the last position that stands on its own
+    # extrapolate from the last position with an estimate of its own
     anchor = np.maximum.accumulate(np.where(known, np.arange(last), 0))
     drawn = theta[anchor] * curve / curve[anchor]
     return Propensities(np.where(known, theta, drawn), np.where(known, error, np.nan), shown, clicked, eta, steps)
@@ -72,7 +72,7 @@ def estimate(pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last
 def _solve(
     pairs: Ints, at: Ints, impressions: Ints, clicks: Ints, last: int, known: NDArray[np.bool_]
 ) -> tuple[Floats, int]:
-    """The fixed point of the equations above, of the known positions; the first is 1."""
+    """Fixed point of the equations above over the known positions, scaled to 1 at the first; and the steps taken."""
     use = known[at]
     pairs, at, n, c = pairs[use], at[use], impressions[use].astype(np.float64), clicks[use]
     total = np.bincount(pairs, c)
@@ -90,10 +90,10 @@ def _solve(
 
 
 def _errors(pairs: Ints, at: Ints, impressions: Ints, clicks: Ints, theta: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Standard errors by the sandwich of the estimating equations, pairs being independent of each other.
+    """Standard errors by the sandwich estimator, with pairs as independent units.
 
-    In log theta with the first fixed: bread is the information of the conditional likelihood, meat the outer products of
-    each pair's score. P x P, whatever the number of pairs.
+    In log theta with the first fixed: bread is the information of the conditional likelihood, meat the sum of the outer
+    products of each pair's score. Both are P x P, whatever the number of pairs.
     """
     use = known[at]
     place = np.cumsum(known) - 1
@@ -106,7 +106,7 @@ def _errors(pairs: Ints, at: Ints, impressions: Ints, clicks: Ints, theta: Float
     size, shape = int(known.sum()), (len(per_pair), int(known.sum()))
     bread: Floats = np.diag(np.bincount(col, total[pairs] * share, size)).astype(np.float64)
     meat = np.zeros((size, size))
-    for start in range(0, shape[0], 100_000):  # blocks of pairs: memory is theirs
+    for start in range(0, shape[0], 100_000):  # blocks of pairs bound the memory
         mine = (pairs >= start) & (pairs < start + 100_000)
         block = np.zeros((min(100_000, shape[0] - start), size))
         np.add.at(block, (pairs[mine] - start, col[mine]), score[mine])

@@ -17,6 +17,7 @@ import numpy as np
 from jobs.datasets import click_counts, pairs, propensities
 from jobs.ingest import impressions
 from jobs.ingest.search_log import LogRules
+from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import IMPRESSIONS, ITEMS, LOG
 from jobs.lake.read import pin
 from jobs.lake.windows import first_day
@@ -31,7 +32,7 @@ SELECT
   coalesce(nullif(client_id, ''), nullif(event_attributes.client_id, '')) AS client_id,
   coalesce(nullif(session_id, ''), nullif(event_attributes.session_id, '')) AS session_id,
   user_query, timestamp, query_response_hit_ids AS hit_ids,
-  trim(event_attributes.object.object_id) AS item_id, CAST(event_attributes.position.ordinal AS VARCHAR) AS ordinal
+  trim(event_attributes.object.object_id) AS item_id, CAST(event_attributes.position.ordinal AS VARCHAR) AS ordinal{columns}
 FROM read_parquet([{files}], union_by_name = TRUE)
 """
 
@@ -61,7 +62,11 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
         ds, ours.session_minutes, ours.max_searches_per_minute, ours.late_hours, ours.late_days, ours.min_searchers
     )
     files = ", ".join(f"'{uri}'" for uri in pin(LOG.at(ds=ds)).files())
-    engine.execute(f"CREATE VIEW raw_lines AS {RAW.format(files=files)}")
+    columns = "".join(
+        f", TRY_CAST(coalesce({', '.join(column.fields)}) AS {column.type}) AS {column.name}"
+        for column in SEARCH_COLUMNS
+    )
+    engine.execute(f"CREATE VIEW raw_lines AS {RAW.format(files=files, columns=columns)}")
     engine.execute("CREATE TABLE days (day DATE, day_from TIMESTAMPTZ, day_to TIMESTAMPTZ)")
     engine.executemany("INSERT INTO days VALUES (?, ?, ?)", rules.days())
     keep(engine, "log_lines", rules.for_lines)
