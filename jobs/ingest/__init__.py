@@ -1,1 +1,1 @@
-"""What a shop delivered, before it is a table: files, their profiles and drift, damaged ones, mended ones."""
+"""From a shop's delivery to items and impressions: landing, inspection, drift, late events, repair."""

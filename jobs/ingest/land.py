@@ -3,8 +3,8 @@
 python -m jobs land --files 'exports/2026-01-31/*.ndjson.gz' --log log/ds=2026-01-31
 python -m jobs land --files s3://shop/items.parquet --catalogue catalogue/ds=2026-01-31
 
-Labels are the one table that is read on the way in: CSV or Parquet with query, item_id, relevance and perhaps split
-become the table's own columns.
+Only labels are converted: CSV or Parquet with query, item_id, relevance and, optionally, split become the columns of
+the table `labels`.
 
 Runs are rankings of other engines, such as the shop's own: TREC run files whose queries are our query_id, or Parquet
 with query (as typed), item_id, and score or rank. The file's name becomes the arm's: run_<name>.
@@ -61,7 +61,7 @@ class Args(CommandArgs):
 
     @property
     def target(self) -> Partition:
-        """The one output that was given."""
+        """The given output."""
         return self.log or self.catalogue or self.labels or self.external_runs
 
 

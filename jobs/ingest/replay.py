@@ -1,8 +1,8 @@
 """List a day's rejected files and lines, or land repaired ones.
 
-python -m jobs replay --impressions impressions/ds=2026-01-31                                what was set aside, counted
-python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       five texts of each reason
-python -m jobs replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  lands what was mended
+python -m jobs replay --impressions impressions/ds=2026-01-31                                count rejected lines and files
+python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       show five texts of each reason
+python -m jobs replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  land repaired files
 
 A repaired file replaces a damaged one of the same name; any other file is added under a name of its own. The raw
 partition is replaced in one step. The last log lines name the command or the DAG that makes the day again.

@@ -1,4 +1,4 @@
-"""Arrow schemas of the lake's tables, from the one place where columns stand (jobs.lake.columns)."""
+"""Arrow schemas of the lake's tables, from the declared columns (jobs.lake.columns)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def conform(data: pa.Table, table: Table) -> pa.Table:
-    """Cast to the table's types; a fixed-size list stays one (readers map it without copying).
+    """Cast to the table's types; a fixed-size list keeps its size (readers map it without copying).
 
     Raises:
-        ValueError: other columns than the table's.
+        ValueError: the columns differ from the table's.
     """
     wanted = arrow_schema(table)
     if data.column_names != wanted.names:

@@ -1,4 +1,4 @@
-"""The days of a daily table that another table is made of: the last one and those before it, never a later one."""
+"""Windows of a daily table: the days up to a given one, never a later day."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Window:
-    """Pinned days in order; missing: not published; stopped: set aside by their data-quality verdict."""
+    """Pinned days in order; missing: not published; stopped: excluded by their data-quality verdict."""
 
     table: Table
     days: Sequence[Pinned]
@@ -26,7 +26,7 @@ class Window:
 
     @property
     def facts(self) -> dict[str, list[str]]:
-        """What a manifest says of the window."""
+        """Facts for the manifest."""
         return {
             "days_read": [pinned.partition.ds for pinned in self.days],
             "days_missing": list(self.missing),
@@ -35,7 +35,7 @@ class Window:
 
     @property
     def files(self) -> int:
-        """How many files a table of this window is written as: one for each 256 MiB that is read."""
+        """Number of files for a table made from this window: one per 256 MiB read."""
         read = sum(entry.bytes for pinned in self.days for entry in pinned.entries())
         return 1 + (read >> 28)
 
@@ -53,10 +53,10 @@ def read_columns(spark: SparkSession, table: Table, days: Sequence[Pinned]) -> D
 
 
 def span(last: str, days: int) -> list[str]:
-    """So many days that end with the last, in order.
+    """`days` days up to the last, in order.
 
     Raises:
-        ValueError: less than one day.
+        ValueError: days is below 1.
     """
     if days < 1:
         raise ValueError(f"a window of {days} days; expected 1 or more")
@@ -65,7 +65,7 @@ def span(last: str, days: int) -> list[str]:
 
 
 def first_day(last: str, days: int) -> str:
-    """The first of them."""
+    """First day of the span."""
     return span(last, days)[0]
 
 
@@ -74,23 +74,23 @@ def window(last: Partition, days: int) -> Window:
 
     Raises:
         LookupError: the last day is not published.
-        RuntimeError: the last day was stopped by its verdict (an earlier one is left out, and said so).
+        RuntimeError: the last day was stopped by its verdict (an earlier stopped day is left out and recorded).
     """
     wanted = span(last.ds, days)
     pinned = pin(last)
     before = before_day(last.table, last.ds, days - 1)
     read = [*before.days, pinned]
-    found = {one.partition.ds for one in read} | set(before.stopped)
-    missing = [day for day in wanted if day not in found]
+    known = {pinned_day.partition.ds for pinned_day in read} | set(before.stopped)
+    missing = [day for day in wanted if day not in known]
     return Window(last.table, read, missing, before.stopped)
 
 
 def before_day(table: Table, ds: str, days: int) -> Window:
-    """The published ones of so many days before ds; ds itself and later ones are never looked at."""
+    """The published days among the `days` days before ds; ds itself and later days are never read."""
     if days < 1:
         return Window(table, [])
     *before, _ = span(ds, days + 1)
-    found = published_days(table, before[0], before[-1])
-    pinned = [pin(table.at(ds=day), even_stopped=True) for day in found]
+    published = published_days(table, before[0], before[-1])
+    pinned = [pin(table.at(ds=day), even_stopped=True) for day in published]
     stopped = [p.partition.ds for p in pinned if read_verdict(p).get("verdict") == "stop"]
     return Window(table, [p for p in pinned if p.partition.ds not in stopped], stopped=stopped)

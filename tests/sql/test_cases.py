@@ -1,8 +1,7 @@
-"""SQL by example: a folder per case, its rows each with a comment that says what the row proves.
+"""SQL by example: one folder per case; a comment on each row states what the row proves.
 
-A case holds a YAML file per input view, `expected.yaml`, and `settings.yaml` where the text has parameters. Columns that
-a row leaves out are NULL; columns that `expected.yaml` leaves out are not compared. Spark runs every case, and so does
-DuckDB, an engine with no code in common (tests/duck.py).
+A case holds a YAML file per input, `expected.yaml`, and `settings.yaml` for the parameters. Columns that a row omits are
+NULL; columns that `expected.yaml` omits are not compared. Spark and DuckDB (tests/duck.py) both run every case.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/expected.yaml"))
-# its maps and lambdas have no counterpart in DuckDB; the other texts are read by both
+# DuckDB has no counterpart of its maps and lambdas; both engines run the other texts
 SPARK_ALONE = {"items"}
 
 # columns that the log's searches pass to impressions (jobs.lake.columns)
@@ -157,17 +156,17 @@ def test_every_text_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
-def test_every_expected_row_says_what_it_proves(case: Path) -> None:
-    said = Counter(
+def test_every_expected_row_states_what_it_proves(case: Path) -> None:
+    lines = Counter(
         "comment" if line.startswith("#") else "row"
         for line in (case / "expected.yaml").read_text("utf-8").splitlines()
         if line.startswith(("#", "- "))
     )
-    assert said["row"] <= said["comment"]
+    assert lines["row"] <= lines["comment"]
 
 
 def test_split_by_example() -> None:
-    # the cases lean on these three sides, and on these names for them
+    # the cases rely on these ids and their splits
     assert split_of("00" * 20) == "train"
     assert split_of("00000050" * 5) == "dev"
     assert split_of("00000055" * 5) == "test"

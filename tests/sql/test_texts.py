@@ -1,4 +1,4 @@
-"""What holds for every SQL text: its grain comes first, it selects by name, and nothing is pasted into it."""
+"""Rules for every SQL text: the grain comes first, columns are selected by name, and nothing is formatted into it."""
 
 from __future__ import annotations
 
