@@ -1,4 +1,4 @@
-"""Which queries are judged: few of them, with many judgements each."""
+"""Judged queries: few queries with many judgements each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Args:
     x: str = ""
 
 
-def test_judged_queries_are_told_in_the_memory_of_queries_and_not_of_judgements(lake: Path) -> None:
+def test_judged_queries_need_memory_for_queries_not_for_judgements(lake: Path) -> None:
     n, at = 600_000, QRELS.at(ds="2026-01-31")
     ids = pa.array([f"query-{row}" for row in range(50)]).take(pa.array(np.arange(n) % 50))
     split = pa.array(["dev", "train"]).take(pa.array((np.arange(n) % 50 >= 20).astype(np.int64)))

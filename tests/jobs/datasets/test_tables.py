@@ -1,4 +1,4 @@
-"""queries, pairs and qrels: which days are read, what is refused, and what the manifest says of it."""
+"""queries, pairs and qrels: the days they read, the input they refuse, and the facts in their manifests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ETL once more on DuckDB: the SQL texts over the same raw lines, with nothing else of the jobs.
+"""The ETL on DuckDB: the same SQL texts over the same raw lines, and no other code of the jobs.
 
-Lines are taken apart by DuckDB's own JSON functions, days by the calendar, and a day's differences are made of all that
-its days before hold, not only of the people and items that came late.
+DuckDB's JSON functions parse the lines, the calendar gives the days, and a day's differences are computed from all rows
+of the earlier days, not only for the people and items of late events.
 """
 
 from __future__ import annotations

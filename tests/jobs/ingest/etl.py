@@ -1,4 +1,4 @@
-"""What the tests of the whole ETL look at."""
+"""Shared helpers for tests of the whole ETL."""
 
 from __future__ import annotations
 

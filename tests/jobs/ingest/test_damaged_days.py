@@ -1,4 +1,4 @@
-"""Days with poison in them, through the whole job: counted, set aside or kept by a stated rule, never a failure."""
+"""Days with damaged input through the whole job: lines are kept or rejected by a rule and counted; no crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has changed in a delivery: profiles by hand, each kind of change planted, clean days that say nothing."""
+"""Schema drift: profiles by hand, one planted change of each kind, and no report on clean days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Days as they come: twice, torn, late, in another order, in a zone whose clocks change; and what few people type."""
+"""Real-life days: delivered twice, split, late, unordered, across a clock change; and queries that few people type."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put:
     pd.testing.assert_frame_equal(found[0][1], found[1][1])
     pd.testing.assert_series_equal(found[0][2], found[1][2])
     booked = read_table(pin(CLICK_COUNTS.at(ds=SECOND))).to_pandas()
-    # a voice that was heard elsewhere before
+    # a vote that moved from another position
     assert (booked["clicks"] < 0).any()
 
 

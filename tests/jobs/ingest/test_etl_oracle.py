@@ -1,7 +1,7 @@
-"""Three days of a simulated log, hostile in every way it can be, through the jobs on Spark and through DuckDB: equal rows.
+"""Three days of a simulated log with every fault: the jobs on Spark and the texts on DuckDB give equal rows.
 
-What holds of the published days is tested on them as well: a backfill changes nothing, nor does the machine's time zone, and
-what few people typed, or should not have typed, is nowhere but in the raw zone.
+The published days are tested too: a backfill and the machine's time zone change nothing, and rare queries and personal data
+stay in the raw zone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""impressions: every dialect of real logs, hostile lines, days that are none."""
+"""impressions: every variant of real logs, hostile lines, days without searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A delivery looked through as a whole: what is set aside, what stops, which earlier days it is compared with."""
+"""Inspection of a delivery: damaged files, the limit that stops a day, the earlier days to compare with."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_damaged_files_are_left_out_by_name(deliver: Deliver) -> None:
         "c.parquet": 4,
         "d.ndjson": 5,
     }
-    # what was read is the version that was delivered: lineage names it
+    # lineage names the version that was delivered
     assert found.undamaged.source == pin(log).source
     assert "log/ds=2026-01-31: c.parquet set aside (4 bytes): no readable Parquet footer" in "\n".join(found.alerts)
     assert found.profile["records"] == {"web": {"act": 400, "impression": 1200, "search": 400}}

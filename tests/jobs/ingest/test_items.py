@@ -1,4 +1,4 @@
-"""items: three file formats, one meaning; what is no item is counted and kept aside."""
+"""items: three file formats give the same items; rejected rows are counted and kept in quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was set aside, shown and made good: nothing is lost, nothing counted twice."""
+"""Rejected input shown and repaired: no line is lost or counted twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw files looked through: damage of every kind is named, what is only odd is not, and the sample misses no change."""
+"""Scan of raw files: every kind of damage is named, unusual but valid files pass, the sample shows every change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UBI records by hand and at random, and the job run on them."""
+"""UBI records, by hand and random, and a helper that runs the job on them."""
 
 from __future__ import annotations
 
