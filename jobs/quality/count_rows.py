@@ -1,6 +1,6 @@
-"""Rows counted batch by batch: nulls, sums, rows that are not as expected, bins.
+"""Rows counted batch by batch: nulls, sums, rows that break a condition, bins.
 
-A log is sorted by search, so the texts and times of a search stand in runs: each is looked at once for a run, not for a row.
+A log is sorted by search, so the texts and times of a search come in runs: each run is looked at once.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.quality.hash_keys import nulls, words
-from jobs.quality.metrics import Count
-from jobs.quality.row_columns import Derived, Known
+from jobs.quality.metrics import Metric
+from jobs.quality.row_columns import DerivedColumn, PartitionFacts
 
 
-class View:
-    """A batch of rows as the counts see it: columns of the table and derived ones, texts by runs.
+class BatchView:
+    """A batch of rows as the metrics see it: the table's columns and derived ones, texts by runs.
 
-    runs  [R] how many rows each value stands for; None: one
+    runs [R]: the number of rows of each value; None: one each.
     """
 
-    def __init__(self, rows: pa.Table, derived: Mapping[str, Derived], known: Known) -> None:
+    def __init__(self, rows: pa.Table, derived: Mapping[str, DerivedColumn], facts: PartitionFacts) -> None:
         self.rows = rows
         self.derived = derived
-        self.known = known
+        self.facts = facts
         self._runs: dict[str, tuple[Any, np.ndarray]] = {}
         self._words: dict[str, np.ndarray] = {}
         self._columns: dict[str, tuple[Any, np.ndarray | None]] = {}
 
     def column(self, name: str) -> tuple[Any, np.ndarray | None]:
-        """Values and how many rows each stands for."""
+        """Values, and the number of rows of each."""
         if name not in self._columns:
             self._columns[name] = self._column(name)
         return self._columns[name]
@@ -42,12 +42,12 @@ class View:
         """One 64-bit word for each row's value."""
         if name not in self._words:
             values, runs = self.column(name)
-            found = words(values, seed)
-            self._words[name] = found if runs is None else np.repeat(found, runs)
+            hashed = words(values, seed)
+            self._words[name] = hashed if runs is None else np.repeat(hashed, runs)
         return self._words[name]
 
     def given(self, name: str) -> np.ndarray | bool:
-        """Where there is a value; True where there is one in every row."""
+        """Mask of the rows with a value; True where every row has one."""
         values, runs = self.column(name)
         if not values.null_count:
             return True
@@ -76,63 +76,62 @@ class View:
         return self._runs[name]
 
     def _made(self, name: str, rows: pa.Table) -> Any:
-        make = self.derived[name].arrow
+        make = self.derived[name].make
         if make is None:
-            raise LookupError(f"{name}: counted by groups (jobs.quality.count_keys), no column is made of it")
-        values = make(rows, self.known)
+            raise LookupError(f"{name}: it is counted by groups (jobs.quality.count_keys); no column is made of it")
+        values = make(rows, self.facts)
         return _number(values if isinstance(values, pa.ChunkedArray) else pa.array(values))
 
 
 def _number(values: Any) -> Any:
-    """What is not a number is no value: a null, and found by who asks for nulls."""
+    """Non-numeric values count as null; the null check reports them."""
     if pa.types.is_floating(values.type) and values.type != pa.float16():
         return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     return values
 
 
-def tally(count: Count, view: View) -> Any:
-    """What a batch adds to a figure: a number, or an array of one number for each bin."""
-    if count.kind == "rows":
+def tally(metric: Metric, view: BatchView) -> Any:
+    """Count one metric in a batch: a number, or an array of one number for each bin."""
+    if metric.kind == "rows":
         return view.rows.num_rows
-    if count.kind == "column_pair_values.a_greater_than_b":
-        a, b = (view.whole(name) for name in count.columns)
-        return _weigh(_not(_pair(count, a, b)), None)
-    values, runs = view.column(count.columns[0])
-    if count.kind == "null":
+    if metric.kind == "column_pair_values.a_greater_than_b":
+        a, b = (view.whole(name) for name in metric.columns)
+        return _weigh(_not(_pair(metric, a, b)), None)
+    values, runs = view.column(metric.columns[0])
+    if metric.kind == "null":
         return _weigh(pc.is_null(values), runs) if values.null_count else 0
-    if count.kind in ("sum", "mean"):
+    if metric.kind in ("sum", "mean"):
         return _sum(values, runs)
-    if count.kind == "bins":
-        return bins(values, runs, count)
-    return _weigh(unexpected(count, values), runs)
+    if metric.kind == "bins":
+        return bins(values, runs, metric)
+    return _weigh(unexpected(metric, values), runs)
 
 
-def unexpected(count: Count, values: Any) -> Any:
-    """Which values are not as expected; a null is neither."""
-    said = count.kwargs
-    if count.kind == "column_values.match_regex":
-        return _not(pc.match_substring_regex(values, said["regex"]))
-    if count.kind == "column_values.in_set":
-        known = pa.array(said["value_set"]).cast(values.type)
+def unexpected(metric: Metric, values: Any) -> Any:
+    """Mask of the values that break the condition; a null breaks none."""
+    limits = metric.kwargs
+    if metric.kind == "column_values.match_regex":
+        return _not(pc.match_substring_regex(values, limits["regex"]))
+    if metric.kind == "column_values.in_set":
+        known = pa.array(limits["value_set"]).cast(values.type)
         return pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, known)))
     fits = [pc.is_valid(values)]
-    if (least := said.get("min_value")) is not None:
-        fits.append((pc.greater if said.get("strict_min") else pc.greater_equal)(values, least))
-    if (most := said.get("max_value")) is not None:
-        fits.append((pc.less if said.get("strict_max") else pc.less_equal)(values, most))
-    found = fits[-1] if len(fits) < 3 else pc.and_(*fits[1:])
-    return _not(found)
+    if (least := limits.get("min_value")) is not None:
+        fits.append((pc.greater if limits.get("strict_min") else pc.greater_equal)(values, least))
+    if (most := limits.get("max_value")) is not None:
+        fits.append((pc.less if limits.get("strict_max") else pc.less_equal)(values, most))
+    return _not(fits[-1] if len(fits) < 3 else pc.and_(*fits[1:]))
 
 
-def bins(values: Any, runs: np.ndarray | None, count: Count) -> np.ndarray:
-    """Rows in each bin: between edges, or by a checksum of the text, which tells nothing of it."""
+def bins(values: Any, runs: np.ndarray | None, metric: Metric) -> np.ndarray:
+    """Rows in each bin: between edges, or by a checksum of the text, which reveals nothing of it."""
     given = pc.is_valid(values).to_numpy(zero_copy_only=False)
-    if edges := count.kwargs.get("edges"):
+    if edges := metric.kwargs.get("edges"):
         numbers = pc.fill_null(values, edges[0]).to_numpy(zero_copy_only=False)
         place = np.searchsorted(edges, numbers, side="right")
         size = len(edges) + 1
     else:
-        size = int(count.kwargs["hashed"])
+        size = int(metric.kwargs["hashed"])
         coded: Any = values.dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
         of = [zlib.crc32((text or "").encode()) % size for text in coded.dictionary.to_pylist()]
@@ -141,8 +140,8 @@ def bins(values: Any, runs: np.ndarray | None, count: Count) -> np.ndarray:
     return np.bincount(place, weights=weights, minlength=size).astype(np.int64)
 
 
-def _pair(count: Count, a: Any, b: Any) -> Any:
-    return (pc.greater_equal if count.kwargs.get("or_equal") else pc.greater)(a, b)
+def _pair(metric: Metric, a: Any, b: Any) -> Any:
+    return (pc.greater_equal if metric.kwargs.get("or_equal") else pc.greater)(a, b)
 
 
 def _not(mask: Any) -> Any:
@@ -158,5 +157,5 @@ def _weigh(mask: Any, runs: np.ndarray | None) -> int:
 def _sum(values: Any, runs: np.ndarray | None) -> int | float:
     if runs is not None:
         values = pc.multiply(pc.cast(values, pa.int64()), pa.array(runs))
-    found: int | float = pc.sum(values).as_py() or 0
-    return found
+    total: int | float = pc.sum(values).as_py() or 0
+    return total

@@ -1,4 +1,4 @@
-"""Vectors as figures: whether they are numbers, whether they differ at all, and where they point together."""
+"""Figures of vectors: components that are not finite, constant dimensions, and the directions they share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ DIRECTIONS = 4
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Sums over vectors of one dimension; of another dimension they cannot be added, and are counted."""
+class VectorSums:
+    """Sums over vectors of one dimension. Vectors of another dimension cannot be added; they are counted."""
 
     rows: int
     total: np.ndarray  # [D]
@@ -25,8 +25,8 @@ class Moments:
     other_dim: int
 
     @classmethod
-    def of(cls, lists: Any) -> Moments:
-        """Of a column of lists, those of the first one's dimension."""
+    def of(cls, lists: Any) -> VectorSums:
+        """Add up a column of lists, those of the first list's dimension."""
         lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
         sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
         dim = int(sizes[0]) if len(sizes) else 0
@@ -36,8 +36,8 @@ class Moments:
         finite = np.isfinite(vectors).all(axis=1)
         vectors = vectors if finite.all() else vectors[finite]
         if not vectors.size:
-            nothing = np.zeros(dim)
-            return cls(0, nothing, 0.0, nothing, nothing, int((~finite).sum()), int((~same).sum()))
+            empty = np.zeros(dim)
+            return cls(0, empty, 0.0, empty, empty, int((~finite).sum()), int((~same).sum()))
         return cls(
             rows=len(vectors),
             total=vectors.sum(axis=0, dtype=np.float64),
@@ -48,13 +48,19 @@ class Moments:
             other_dim=int((~same).sum()),
         )
 
-    def joined(self, other: Moments | None) -> Moments:
-        """Both together; of two dimensions the one with more vectors is kept."""
+    @classmethod
+    def from_lists(cls, fields: dict[str, Any]) -> VectorSums:
+        """The sums whose fields were written as numbers and lists."""
+        arrays: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in fields.items()}
+        return cls(**arrays)
+
+    def joined(self, other: VectorSums | None) -> VectorSums:
+        """Both together; of two dimensions, keep the one with more vectors."""
         if other is None:
             return self
         if len(self.total) != len(other.total) or not self.rows or not other.rows:
             more, less = (self, other) if self.rows >= other.rows else (other, self)
-            return Moments(
+            return VectorSums(
                 more.rows,
                 more.total,
                 more.squares,
@@ -63,7 +69,7 @@ class Moments:
                 more.not_finite + less.not_finite,
                 more.other_dim + less.other_dim + less.rows,
             )
-        return Moments(
+        return VectorSums(
             self.rows + other.rows,
             self.total + other.total,
             self.squares + other.squares,
@@ -75,15 +81,15 @@ class Moments:
 
     def figures(self) -> dict[str, float]:
         """constant_dims, mean_cosine of all pairs (of unit vectors), not_finite, and the mean along fixed directions."""
-        found: dict[str, float] = {"not_finite": self.not_finite, "other_dim": self.other_dim}
+        figures: dict[str, float] = {"not_finite": self.not_finite, "other_dim": self.other_dim}
         if not self.rows:
-            return found
+            return figures
         pairs = self.rows * (self.rows - 1)
-        found["constant_dims"] = int((self.low == self.high).sum()) if self.rows > 1 else 0
+        figures["constant_dims"] = int((self.low == self.high).sum()) if self.rows > 1 else 0
         # the sum over all ordered pairs of different vectors is |sum|^2 less the vectors' own squares
-        found["mean_cosine"] = (float(self.total @ self.total) - self.squares) / pairs if pairs else 0.0
+        figures["mean_cosine"] = (float(self.total @ self.total) - self.squares) / pairs if pairs else 0.0
         directions = np.random.default_rng(0).standard_normal((DIRECTIONS, len(self.total)))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         for number, along in enumerate(directions @ (self.total / self.rows)):
-            found[f"towards_{number}"] = float(along)
-        return found
+            figures[f"towards_{number}"] = float(along)
+        return figures

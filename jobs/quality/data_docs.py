@@ -1,156 +1,130 @@
-"""Data Docs as a static site that needs no network and no script.
+"""Data Docs as a static site: a page for each checked version, one for each table's rules, and the overview.
 
-Great Expectations keeps the site; its own pages load a dozen files from elsewhere, print values unescaped and are empty
-offline, so the pages come from two classes here, which great_expectations.yml names, and the index is ours.
+Great Expectations' own pages load a dozen files from other hosts, are empty offline and print values unescaped. These pages
+are one file each: no script, font, picture or address but those of their neighbours. They show counts, never a value.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
+import hashlib
 import json
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
 
 from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 from jobs.platform.tracking import home
-from jobs.quality.data_docs_page import html
-from jobs.quality.overview.alerts import alerts_file, told
+from jobs.quality.overview.alerts import alerts_file, read_alerts
 from jobs.quality.overview.page import overview
-from jobs.quality.overview.record import WORST_FIRST, Record
+from jobs.quality.overview.record import WORST_FIRST, Record, as_today
+from jobs.quality.rules import Rule, Rules, rules_of
+from jobs.quality.run_suite import SuiteResult
 
-if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult
-    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
-    from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
-
-
-class ResultPage:
-    """Named in great_expectations.yml: what a page on one checked partition shows."""
-
-    def render(self, result: ExpectationSuiteValidationResult) -> dict[str, Any]:
-        """The template's values: failed expectations first, the worst on top."""
-        meta: dict[str, Any] = {**result.meta}
-        rows = [
-            _row(one.expectation_config) | {"success": bool(one.success), "found": one.meta["found"]}
-            for one in result.results
-        ]
-        rows.sort(key=lambda row: (row["success"], WORST_FIRST.index(row["on_fail"])))
-        failed = [row["on_fail"] for row in rows if not row["success"]]
-        return {
-            "template": "quality/data_docs_result.html.j2",
-            "partition": meta["partition"],
-            "table": result.suite_name,
-            "rows": rows,
-            "verdict": min([*failed, "pass"], key=WORST_FIRST.index),
-            "raw": _raw(result),
-        }
-
-
-def _raw(result: Any) -> str:
-    return json.dumps(result.to_json_dict(), indent=1, ensure_ascii=False)
-
-
-class SuitePage:
-    """Named in great_expectations.yml: what a page on one suite shows."""
-
-    def render(self, suite: ExpectationSuite) -> dict[str, Any]:
-        """The template's values: every expectation with its reason and weight."""
-        return {
-            "template": "quality/data_docs_suite.html.j2",
-            "table": suite.name,
-            "about": suite.notes,
-            "rows": [_row(one.configuration) for one in suite.expectations],
-        }
-
-
-class PageView:
-    """Named in great_expectations.yml: a page's values as HTML, everything escaped."""
-
-    def render(self, document: Mapping[str, Any], **_: object) -> str:
-        """One page of the site."""
-        return html(document["template"], document)
-
-
-def _row(config: Any) -> dict[str, Any]:
-    named = (
-        config.kwargs.get("column")
-        or config.kwargs.get("figure")
-        or ", ".join(
-            config.kwargs.get("column_list", ())
-            or [config.kwargs[key] for key in ("column_A", "column_B") if key in config.kwargs]
-        )
-    )
-    return {
-        "rule": config.description,
-        "column": named,
-        "kind": config.type,
-        "on_fail": config.meta["on_fail"],
-        "why": config.meta["why"],
-    }
+TEMPLATES = Path(__file__).resolve().parents[1]
+STYLE = ("quality/data_docs.css", "quality/overview/quality_page.css")
 
 
 def site() -> Path:
-    """Where the site lies."""
+    """The folder of the site."""
     return home() / "data_docs"
 
 
-def page(key: ValidationResultIdentifier) -> str:
-    """The page of a validation result, relative to the site."""
-    words: tuple[str, ...] = key.to_tuple()  # type: ignore[no-untyped-call]
-    return "/".join(("validations", *words)) + ".html"
+def page_of(pinned: Pinned) -> str:
+    """A version's page, relative to the site: always the same, so that links to it hold."""
+    values = ",".join(f"{key}={value}" for key, value in pinned.partition.pairs)
+    created = datetime.fromisoformat(pinned.manifest.created_at).astimezone(UTC)
+    return f"validations/{pinned.partition.name}/{values}/{created:%Y%m%dT%H%M%S.%fZ}.html"
 
 
-def build(
-    context: AbstractDataContext, keys: Sequence[ValidationResultIdentifier], records: Sequence[Record], keep: int
-) -> Path:
-    """Write the pages of these results, forget old ones, and write the index. Returns the index.
-
-    Raises:
-        RuntimeError: Great Expectations wrote no page; it logs the reason.
-    """
-    from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier
-
-    site().mkdir(parents=True, exist_ok=True)
-    with (home() / "data_docs.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # jobs of one DAG run check different partitions at once
-        suites = {ExpectationSuiteIdentifier(Partition.parse(one["partition"]).name) for one in records}
-        wanted: list[Any] = [*keys, *suites]
-        context.build_data_docs(resource_identifiers=wanted, build_index=False)
-        shutil.rmtree(site() / "static", ignore_errors=True)  # 4 MB that our pages do not use
-        for one in records:
-            if not (site() / one["data_docs"]).is_file():
-                raise RuntimeError(f"{one['partition']}: no page {one['data_docs']} in {site()}; see the log")
-            _record_path(one).parent.mkdir(parents=True, exist_ok=True)
-            _record_path(one).write_text(json.dumps(one, indent=1, ensure_ascii=False), "utf-8")
+def build(results: Sequence[SuiteResult], records: Sequence[Record], keep: int) -> Path:
+    """Write the pages of these results, forget old ones, and write the index. Returns the index."""
+    with _locked():
+        for result, record in zip(results, records, strict=True):
+            name = page_of(result.pinned)
+            _write(site() / name, html("quality/data_docs_result.html.j2", _result_values(result)))
+            _write((home() / name).with_suffix(".json"), _json(result.gx))
+            _write(_record_path(record), _json(record))
+        write_rules({Partition.parse(record["partition"]).name for record in records})
         return _index(_prune(keep))
+
+
+def write_rules(tables: set[str]) -> list[Path]:
+    """Write the page of each table's rules."""
+    paths = []
+    for table in sorted(tables):
+        paths.append(site() / "expectations" / f"{table}.html")
+        _write(paths[-1], html("quality/data_docs_suite.html.j2", _rules_values(rules_of(table))))
+    return paths
 
 
 def refresh() -> Path:
     """Write the index anew, once jobs.privacy.retention took records away: pages without a record go too."""
-    with (home() / "data_docs.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _locked():
         return _index(_prune(sys.maxsize))
 
 
 def refresh_if_older() -> None:
-    """The same, where an alert was written since: a day that failed has no verdict that would do it."""
+    """Write the index anew if an alert is younger: a day that failed has no verdict, only an alert."""
     index, alerts = site() / "index.html", alerts_file()
     if index.is_file() and alerts.is_file() and alerts.stat().st_mtime > index.stat().st_mtime:
         refresh()
 
 
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Tasks of one DAG run check different partitions at once; the site is written by one at a time."""
+    site().mkdir(parents=True, exist_ok=True)
+    with (home() / "data_docs.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _result_values(result: SuiteResult) -> dict[str, Any]:
+    """Values of a version's page: broken rules first, the worst on top."""
+    rows = [
+        _rule_values(finding.rule) | {"success": finding.success, "found": finding.found} for finding in result.findings
+    ]
+    rows.sort(key=lambda row: (row["success"], WORST_FIRST.index(row["on_fail"])))
+    return {"result": result, "table": result.pinned.partition.name, "rows": rows, "raw": _json(result.gx)}
+
+
+def _rules_values(rules: Rules) -> dict[str, Any]:
+    return {"table": rules.table, "about": rules.about, "rows": [_rule_values(rule) for rule in rules.rules]}
+
+
+def _rule_values(rule: Rule) -> dict[str, Any]:
+    named = ", ".join(rule.columns or rule.figures[:1])
+    return {"rule": rule.text, "column": named, "kind": rule.kind, "on_fail": rule.on_fail, "why": rule.why}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
 def _index(kept: Sequence[Record]) -> Path:
     index = site() / "index.html"
-    values = overview(kept, told(alerts_file()))
-    index.write_text(html("quality/data_docs_index.html.j2", values), "utf-8")
+    _write(index, html("quality/data_docs_index.html.j2", overview(kept, read_alerts(alerts_file()))))
     return index
 
 
-def _record_path(one: Record) -> Path:
-    partition = Partition.parse(one["partition"])
+def _record_path(record: Record) -> Path:
+    partition = Partition.parse(record["partition"])
     name = ",".join(f"{key}={value}" for key, value in partition.pairs)
     return site() / "verdicts" / partition.name / f"{name}.json"
 
@@ -163,10 +137,10 @@ def _prune(keep: int) -> list[Record]:
         days = sorted({_day(path) for path in paths}, reverse=True)[:keep]
         for path in paths:
             if _day(path) in days:
-                kept.append(json.loads(path.read_text("utf-8")))
+                kept.append(as_today(json.loads(path.read_text("utf-8"))))
             else:
                 path.unlink()
-    pages = {site() / one["data_docs"] for one in kept}
+    pages = {site() / record["data_docs"] for record in kept}
     for root, suffix in ((site() / "validations", ".html"), (home() / "validations", ".json")):
         wanted = {root / path.relative_to(site() / "validations").with_suffix(suffix) for path in pages}
         for path in list(root.rglob(f"*{suffix}")):
@@ -177,7 +151,7 @@ def _prune(keep: int) -> list[Record]:
 
 
 def _day(path: Path) -> str:
-    """The day that a record is named after: ds=2026-01-31,towers=....json."""
+    """The day in a record's name, ds=2026-01-31,towers=....json."""
     return path.stem.partition(",")[0]
 
 
@@ -185,3 +159,25 @@ def _remove_empty(folder: Path, root: Path) -> None:
     while folder != root and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
+
+
+def html(template: str, values: Mapping[str, Any]) -> str:
+    """Render a page of the site, everything escaped."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["path"] = lambda address: quote(address, safe="/#")
+    css = "".join((TEMPLATES / name).read_text("utf-8") for name in STYLE)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    environment.globals["css"] = Markup(css)
+    environment.globals["csp"] = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return environment

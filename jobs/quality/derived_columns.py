@@ -1,11 +1,8 @@
-"""The rows as the checks see them: ids, numbers and derived columns, never a text that somebody typed.
-
-Great Expectations prints what it finds unescaped, so what it is not given it cannot show.
-"""
+"""The derived columns of each table: checks see ids, numbers and these, never a text that somebody typed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from jobs.lake.read import Pinned
 from jobs.quality.group_columns import (
@@ -22,11 +19,10 @@ from jobs.quality.group_columns import (
     size,
     size_difference,
 )
-from jobs.quality.metrics import Count
+from jobs.quality.metrics import Metric
 from jobs.quality.row_columns import (
-    Derived,
-    Known,
-    at_top,
+    DerivedColumn,
+    PartitionFacts,
     chars,
     clean,
     days_before_ds,
@@ -41,10 +37,9 @@ from jobs.quality.row_columns import (
     only_where,
     without,
 )
+from jobs.quality.rules import Rule
 
-# the one column that every table is given: names and types of the files' columns, in order
-SCHEMA = "columns_and_types"
-DERIVED: dict[str, dict[str, Derived]] = {
+DERIVED: dict[str, dict[str, DerivedColumn]] = {
     "items": {
         "title_chars": chars("title"),
         "text_chars": chars("text"),
@@ -85,7 +80,7 @@ DERIVED: dict[str, dict[str, Derived]] = {
         "query_is_clean": clean("query"),
         "searches_of_ds": of_ds("searches", "day"),
     },
-    "propensities": {"top_propensity": at_top("propensity", "position")},
+    "propensities": {"top_propensity": only_where("propensity", "position", 1)},
     "pairs": {
         "days_before_ds": days_before_ds("last_day"),
         "is_train": equals("split", "train"),
@@ -123,21 +118,31 @@ DERIVED: dict[str, dict[str, Derived]] = {
 }
 
 
-def computable(pinned: Pinned, counts: Sequence[Count], found: dict[str, str]) -> list[Count]:
-    """The counts that can be had: all of them, unless the files' columns are not the table's."""
-    contract = pinned.partition.table.columns
-    derived = DERIVED.get(pinned.partition.name, {})
+def columns_read(table: str, metric: Metric) -> list[str]:
+    """The table's own columns that a metric needs."""
+    derived = DERIVED.get(table, {})
+    return [column for name in metric.columns for column in (derived[name].reads if name in derived else (name,))]
+
+
+def computable(pinned: Pinned, metrics: Sequence[Metric], columns: Mapping[str, str]) -> list[Metric]:
+    """The metrics whose columns the files have with the declared types. columns: those of the files."""
+    declared, table = pinned.partition.table.columns, pinned.partition.name
     return [
-        count
-        for count in counts
-        if all(
-            found.get(column) == contract[column]
-            for name in count.columns
-            for column in (derived[name].reads if name in derived else (name,))
-        )
+        metric
+        for metric in metrics
+        if all(columns.get(column) == declared[column] for column in columns_read(table, metric))
     ]
 
 
-def known_of(pinned: Pinned) -> Known:
-    """What the partition says of itself."""
-    return Known(pinned.partition.ds, int(pinned.facts.get("dim", 0)))
+def facts_of(pinned: Pinned, arms: int = 0) -> PartitionFacts:
+    """The partition's own facts."""
+    return PartitionFacts(pinned.partition.ds, int(pinned.facts.get("dim", 0)), arms)
+
+
+def is_share(table: str, rule: Rule) -> bool:
+    """Whether the rule's figure is a share of rows: a derived column that is averaged is always a flag."""
+    derived = DERIVED.get(table, {})
+    if "figure" in rule.kwargs:
+        kind, _, column = rule.kwargs["figure"].partition(" ")
+        return kind == "mean" and column in derived
+    return "proportion" in rule.kind or "mean" in rule.kind and rule.kwargs["column"] in derived

@@ -1,6 +1,8 @@
-"""What columns a partition's files really have, in the words of jobs.lake.columns."""
+"""The columns that a partition's files really have, spelled as in jobs.lake.columns."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from jobs.lake.manifest import FileEntry
 from jobs.lake.read import Pinned
 
 
-def ddl(columns: dict[str, str]) -> str:
+def ddl(columns: Mapping[str, str]) -> str:
     """Columns and types as one line of Spark SQL."""
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
@@ -22,14 +24,14 @@ def file_columns(pinned: Pinned) -> dict[str, str]:
         LookupError: the partition has no Parquet file.
         RuntimeError: two files of the partition differ.
     """
-    found: dict[str, dict[str, str]] = {}
+    schemas: dict[str, dict[str, str]] = {}
     for entry in pinned.entries():
         if entry.name.endswith(".parquet"):
             schema = _schema(pinned, entry)
-            found[f"{pinned.uri}/{entry.name}"] = {field.name: _spell(field.type) for field in schema}
-    if not found:
+            schemas[f"{pinned.uri}/{entry.name}"] = {field.name: _spell(field.type) for field in schema}
+    if not schemas:
         raise LookupError(f"{pinned.partition}: it lists no Parquet file; run {pinned.manifest.job} again")
-    first, *others = found.items()
+    first, *others = schemas.items()
     for uri, columns in others:
         if list(columns.items()) != list(first[1].items()):
             raise RuntimeError(
@@ -39,16 +41,8 @@ def file_columns(pinned: Pinned) -> dict[str, str]:
     return first[1]
 
 
-def spark_reads(pinned: Pinned) -> bool:
-    """Whether Spark can read the files: vectors in fp16 it refuses (PARQUET_TYPE_ILLEGAL, Spark 4.1)."""
-    for entry in pinned.entries():
-        if entry.name.endswith(".parquet"):
-            return "halffloat" not in str(_schema(pinned, entry))
-    return True
-
-
 def _schema(pinned: Pinned, entry: FileEntry) -> pa.Schema:
-    """A file's own schema; whoever counts its rows checks all of it, so here only what cannot be read is checked."""
+    """A file's own schema. Counting checks the whole file; here only an unreadable one is checked."""
     system, path = store.filesystem(f"{pinned.uri}/{entry.name}")
     try:
         return pq.read_schema(path, filesystem=system)

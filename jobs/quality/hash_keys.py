@@ -1,4 +1,4 @@
-"""Columns of Arrow as 64-bit words: what keys, groups and references are compared by."""
+"""Columns of Arrow as 64-bit words, by which keys, groups and references are compared."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ def words(column: Any, seed: int) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        found = text_words(*_bytes(column), seed)
+        hashed = text_words(*_bytes(column), seed)
     else:
-        found = _numbers(column)
-    if column.null_count:
-        found = np.where(nulls(column), NULL, found)
-    return found
+        hashed = _numbers(column)
+    return np.where(nulls(column), NULL, hashed) if column.null_count else hashed
 
 
 def nulls(column: Any) -> np.ndarray:
-    """Where there is no value."""
-    found: np.ndarray = pc.is_null(column).to_numpy(zero_copy_only=False)
-    return found
+    """Mask of the values that are null."""
+    mask: np.ndarray = pc.is_null(column).to_numpy(zero_copy_only=False)
+    return mask
 
 
 def _bytes(column: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -45,5 +43,5 @@ def _numbers(column: Any) -> np.ndarray:
     values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
     if values.dtype.kind == "f":
         values = (values.astype(np.float64) + 0.0).view(np.int64)  # -0.0 is 0.0
-    found: np.ndarray = values.astype(np.int64).view(np.uint64)
-    return found
+    numbers: np.ndarray = values.astype(np.int64).view(np.uint64)
+    return numbers

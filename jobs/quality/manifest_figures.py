@@ -1,14 +1,14 @@
-"""A manifest as figures: what it was made of and when, what became of its input rows, what its job measured."""
+"""Figures of a manifest: its inputs and their age, its dropped rows, and the facts that its job measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
+from jobs.quality.overview.record import Account, accounts_of
 
 SECONDS_PER_HOUR = 3600
 
@@ -21,31 +21,28 @@ def manifest_figures(pinned: Pinned, wanted: Iterable[str]) -> dict[str, float]:
     fact drift.stop              a number of its facts
     inputs_after_ds, newest_input_days_before, hours_after_inputs   its inputs' days and age
     """
-    manifest = pinned.manifest
-    found: dict[str, float] = {"accounts": len(manifest.accounting)}
-    found |= _dropped(manifest)
-    found |= _inputs(pinned)
+    accounts = accounts_of(pinned.manifest)
+    figures: dict[str, float] = {"accounts": len(accounts), **_dropped(accounts), **_inputs(pinned)}
     for name in wanted:
         kind, _, rest = name.partition(" ")
-        if kind == "fact" and (value := _fact(manifest.facts, rest)) is not None:
-            found[name] = value
-        if kind == "dropped_frac" and f"{kind} {rest.partition(' ')[0]}" in found:
-            found.setdefault(name, 0.0)  # a reason for which nothing was dropped is not listed
-    return found
+        if kind == "fact" and (value := _fact(pinned.manifest.facts, rest)) is not None:
+            figures[name] = value
+        if kind == "dropped_frac" and f"{kind} {rest.partition(' ')[0]}" in figures:
+            figures.setdefault(name, 0.0)  # a reason without a dropped row is not listed
+    return figures
 
 
-def _dropped(manifest: Manifest) -> dict[str, float]:
-    found = {}
-    for one in manifest.accounting:
-        name = f"dropped_frac {one.unit.replace(' ', '_')}"
-        found[name] = sum(one.dropped.values()) / max(one.rows_in, 1)
-        for reason, rows in one.dropped.items():
+def _dropped(accounts: Sequence[Account]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for account in accounts:
+        name, rows_in = f"dropped_frac {account['unit'].replace(' ', '_')}", max(account["rows_in"], 1)
+        shares[name] = sum(account["dropped"].values()) / rows_in
+        for reason, rows in account["dropped"].items():
             # bot_rate, bot_silent, ...: each by itself, and together
             names = {reason, reason.partition("_")[0]} if reason.startswith("bot_") else {reason}
             for each in names:
-                at = f"{name} {each}"
-                found[at] = found.get(at, 0.0) + rows / max(one.rows_in, 1)
-    return found
+                shares[f"{name} {each}"] = shares.get(f"{name} {each}", 0.0) + rows / rows_in
+    return shares
 
 
 def _inputs(pinned: Pinned) -> dict[str, float]:
@@ -53,9 +50,9 @@ def _inputs(pinned: Pinned) -> dict[str, float]:
     if not inputs:
         return {}
     day = date.fromisoformat(pinned.partition.ds)
-    days = [(day - date.fromisoformat(Partition.parse(one.partition).ds)).days for one in inputs]
+    days = [(day - date.fromisoformat(Partition.parse(source.partition).ds)).days for source in inputs]
     made = datetime.fromisoformat(pinned.manifest.created_at)
-    newest = max(_started(one.attempt) for one in inputs)
+    newest = max(_started(source.attempt) for source in inputs)
     return {
         "inputs_after_ds": sum(before < 0 for before in days),
         "newest_input_days_before": min(days),

@@ -1,10 +1,10 @@
-"""What a suite needs to have counted: one name for each figure, the same for Great Expectations and for those who count.
+"""The figures that rules are judged by: one name for each, the same for those who count and those who judge.
 
     rows                                             null price                 mean clicked
     column_values.between position {"max_value": 10000, "min_value": 1}         distinct content_hash
     column_values.unique item_id                     sum impressions            bins position {"edges": [2, 3, 4]}
 
-An expectation about rows comes down to how many rows are otherwise; which rows nobody asks, so nobody is told.
+A rule about rows becomes the number of rows that break it. The values that break it are never kept.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from jobs.quality.rules import Rule
+
 ROWS = "rows"
 PER_ROW = "per_row "
-# figures that come of something else than the table's own rows
-BESIDE = (
+# figures of the manifest and of other tables, which no column answers
+NOT_OF_ROWS = (
     "accounts",
     "dropped_frac",
     "fact",
@@ -27,9 +29,9 @@ BESIDE = (
     "hours_after_inputs",
     "rows_of",
 )
-# an expectation of the suites -> the metric of Great Expectations that it judges
+# a rule about rows -> the metric that counts those that break it, or the aggregate that it judges
 METRICS = {
-    "expect_column_values_to_not_be_null": "column_values.nonnull",
+    "expect_column_values_to_not_be_null": "null",
     "expect_column_values_to_be_unique": "column_values.unique",
     "expect_compound_columns_to_be_unique": "compound_columns.unique",
     "expect_column_values_to_match_regex": "column_values.match_regex",
@@ -40,80 +42,68 @@ METRICS = {
     "expect_column_proportion_of_unique_values_to_be_between": "distinct",
 }
 UNIQUE = ("column_values.unique", "compound_columns.unique")
-# what only those judge who have the count: no argument of the count
-_JUDGED = {"column", "column_list", "column_A", "column_B", "mostly", "result_format"}
-_OF_MEANS = {"mean", "distinct"}
+AGGREGATES = ("mean", "distinct")
+_NO_CONDITION = ("null", *AGGREGATES)
+# keys of a rule that are no part of its condition
+_NOT_CONDITION = {"column", "column_list", "column_A", "column_B", "mostly"}
 
 
 @dataclass(frozen=True)
-class Count:
-    """One figure. kind: null, mean, sum, distinct, bins, or the metric whose unexpected rows are counted."""
+class Metric:
+    """One figure to count. kind: null, mean, sum, distinct, bins, or the condition whose unexpected rows are counted."""
 
     kind: str
     columns: tuple[str, ...] = ()
-    said: str = ""
+    condition: str = ""
 
     @property
     def name(self) -> str:
-        """How the figure is called wherever it goes."""
-        return " ".join(word for word in (self.kind, ",".join(self.columns), self.said) if word)
+        """The figure's name wherever it is kept."""
+        return " ".join(word for word in (self.kind, ",".join(self.columns), self.condition) if word)
 
     @cached_property
     def kwargs(self) -> dict[str, Any]:
         """The arguments of the condition, such as a least value."""
-        found: dict[str, Any] = json.loads(self.said) if self.said else {}
-        return found
+        kwargs: dict[str, Any] = json.loads(self.condition) if self.condition else {}
+        return kwargs
 
     @classmethod
-    def parse(cls, name: str) -> Count:
+    def parse(cls, name: str) -> Metric:
         """Read a figure's name."""
         kind, _, rest = name.partition(" ")
-        columns, _, said = rest.partition(" ")
-        return cls(kind, tuple(columns.split(",")) if columns else (), said)
+        columns, _, condition = rest.partition(" ")
+        return cls(kind, tuple(columns.split(",")) if columns else (), condition)
 
 
-def count_of(metric: str, columns: Sequence[str], kwargs: Mapping[str, Any]) -> Count:
-    """The count of a metric on some columns; arguments that say nothing are left out."""
-    if metric == "column_values.nonnull":
-        return Count("null", tuple(columns))
-    said = {
+def metric_of(rule: Rule) -> Metric | None:
+    """The metric of a rule about rows; None for a rule that names its figure, and for the schema's."""
+    kind = METRICS.get(rule.kind)
+    if kind is None:
+        return Metric(ROWS) if rule.kind == "expect_table_row_count_to_be_between" else None
+    condition = {
         name: float(value) if name in ("min_value", "max_value") else value
-        for name, value in sorted(kwargs.items())
-        if name not in _JUDGED and value is not None and value is not False
+        for name, value in sorted(rule.kwargs.items())
+        if name not in _NOT_CONDITION and value is not False
     }
-    if metric in _OF_MEANS or not said:
-        return Count(metric, tuple(columns))
-    return Count(metric, tuple(columns), json.dumps(said))
+    if kind in _NO_CONDITION or not condition:
+        return Metric(kind, rule.columns)
+    return Metric(kind, rule.columns, json.dumps(condition))
 
 
-def columns_of(kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-    """The columns that an expectation, or the domain of a metric, names."""
-    named = [kwargs.get(name) for name in ("column", "column_A", "column_B")]
-    return (*(name for name in named if name), *(kwargs.get("column_list") or ()))
+def metrics_of(rules: Iterable[Rule]) -> list[Metric]:
+    """Every metric that the rules need, each once."""
+    metrics = [Metric(ROWS)]
+    for rule in rules:
+        if (metric := metric_of(rule)) is not None:
+            metrics += [metric, *(Metric("null", (column,)) for column in metric.columns)]
+        metrics += [Metric.parse(name.removeprefix(PER_ROW)) for name in rule.figures]
+    nulls = [Metric("null", metric.columns) for metric in metrics if metric.kind == "mean"]
+    merged = [replace(metric, condition="") if metric.kind == "vectors" else metric for metric in metrics]
+    return [metric for metric in dict.fromkeys([*merged, *nulls]) if metric.kind not in NOT_OF_ROWS]
 
 
-def counts_of(expectations: Iterable[Mapping[str, Any]]) -> list[Count]:
-    """Every count that these expectations of a committed suite are judged by, each once."""
-    found: list[Count] = [Count(ROWS)]
-    for one in expectations:
-        kwargs = one["kwargs"]
-        if metric := METRICS.get(one["type"]):
-            columns = columns_of(kwargs)
-            found.append(count_of(metric, columns, kwargs))
-            found += [Count("null", (name,)) for name in columns]
-        found += [Count.parse(name.removeprefix(PER_ROW)) for name in figures_of(kwargs)]
-    means = [Count("null", one.columns) for one in found if one.kind == "mean"]
-    vectors = [replace(one, said="") if one.kind == "vectors" else one for one in found]
-    return [one for one in dict.fromkeys([*vectors, *means]) if one.kind not in BESIDE]
-
-
-def figures_of(kwargs: Mapping[str, Any]) -> list[str]:
-    """The figures that an expectation names itself."""
-    return [kwargs[name] for name in ("figure", "other") if kwargs.get(name)]
-
-
-def per_row(figures: Mapping[str, float], named: Iterable[str]) -> dict[str, float]:
-    """Those of the named figures that are another one's share of the rows: `per_row orphans item_id items`."""
+def per_row(figures: Mapping[str, float], named: Sequence[str]) -> dict[str, float]:
+    """Those of the named figures that are another one as a share of the rows: `per_row orphans item_id items`."""
     rows = figures[ROWS]
     of = {name: name.removeprefix(PER_ROW) for name in named if name.startswith(PER_ROW)}
-    return {name: figures[one] / rows for name, one in of.items() if rows and one in figures}
+    return {name: figures[counted] / rows for name, counted in of.items() if rows and counted in figures}

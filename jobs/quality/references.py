@@ -12,7 +12,7 @@ from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.read import Pinned, exists, pin
 from jobs.lake.streaming import record_batches
 from jobs.quality.hash_keys import words
-from jobs.quality.metrics import Count
+from jobs.quality.metrics import Metric
 from models.quality.hashes import mix, start
 
 BATCH_ROWS = 65_536
@@ -20,9 +20,9 @@ RELATED = ("orphans", "missing")
 
 
 def partner(pinned: Pinned, table: str) -> Pinned | None:
-    """The other table's version that the manifest names, else the current one of the same keys; None: there is none."""
-    sources = [one for one in pinned.manifest.inputs if one.partition.startswith(f"{table}/")]
-    sources.sort(key=lambda one: Partition.parse(one.partition).ds, reverse=True)
+    """The other table's version that the manifest names, else the current one of the same keys; None: neither exists."""
+    sources = [source for source in pinned.manifest.inputs if source.partition.startswith(f"{table}/")]
+    sources.sort(key=lambda source: Partition.parse(source.partition).ds, reverse=True)
     if sources:  # of a window of days the last one
         at = Partition.parse(sources[0].partition)
         try:
@@ -36,20 +36,20 @@ def partner(pinned: Pinned, table: str) -> Pinned | None:
     return pin(at, even_stopped=True) if exists(at) else None
 
 
-def partner_keys(pinned: Pinned, count: Count, seed: int) -> np.ndarray | None:
+def partner_keys(pinned: Pinned, metric: Metric, seed: int) -> np.ndarray | None:
     """The other table's keys as sorted words; of items that are in shards, those of this shard alone."""
-    other = partner(pinned, count.said)
+    other = partner(pinned, metric.condition)
     if other is None:
         return None
-    columns = list(count.columns)
+    columns = list(metric.columns)
     shard = pinned.partition.values.get("shard")
     if shard and other.partition.name == "items":
         number, shards = (int(word) for word in shard.split("of"))
         parts = [mine for mine, _ in of_shard(other, columns, number, shards)]
     else:
         parts = list(record_batches(other, columns, BATCH_ROWS))
-    found = [_keys(part, columns, seed) for part in parts]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    keys = [_keys(part, columns, seed) for part in parts]
+    return np.unique(np.concatenate(keys)) if keys else np.zeros(0, np.uint64)
 
 
 def _keys(part: pa.RecordBatch, columns: Sequence[str], seed: int) -> np.ndarray:
@@ -59,9 +59,12 @@ def _keys(part: pa.RecordBatch, columns: Sequence[str], seed: int) -> np.ndarray
     return hashes
 
 
-def related(count: Count, mine: np.ndarray, theirs: np.ndarray) -> int:
-    """orphans: rows whose key the other table has not; missing: keys of the other table that no row has."""
-    if count.kind == "missing":
+def related(metric: Metric, mine: np.ndarray, theirs: np.ndarray) -> int:
+    """orphans: rows whose key the other table lacks; missing: keys of the other table that no row has.
+
+    mine [N] of any order; theirs [M] sorted, each once.
+    """
+    if metric.kind == "missing":
         return len(np.setdiff1d(theirs, mine))
     if not len(theirs):
         return len(mine)
@@ -70,6 +73,6 @@ def related(count: Count, mine: np.ndarray, theirs: np.ndarray) -> int:
 
 
 def rows_of(pinned: Pinned, table: str) -> int | None:
-    """How many rows the other table has."""
+    """Number of rows of the other table; None: it does not exist."""
     other = partner(pinned, table)
     return other.manifest.rows if other else None

@@ -1,129 +1,58 @@
-"""Readable rules -> Great Expectations suites.
+"""Rules of great_expectations/rules/*.yaml -> a page of each table's rules.
 
     python -m jobs suites
 
-Run it after a change to great_expectations/rules/*.yaml or to the columns in jobs/tables.py, and commit what it writes:
-suites, validation definitions and checkpoints. The same rules give the same bytes. The data sources, one asset a table,
-stand in great_expectations.yml, which is kept by hand.
+Checks that every rule can be judged, and writes the rules' pages of the Data Docs. Run it after a change to a rule.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from pathlib import Path
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
-
-import yaml
 
 from jobs.lake.columns import COLUMNS
 from jobs.platform import cli
 from jobs.platform.arguments import CommandArgs
-from jobs.quality.derived_columns import SCHEMA
-from jobs.quality.file_schema import ddl
-from jobs.quality.run_suite import PROJECT, QUIET
+from jobs.quality import data_docs
+from jobs.quality.derived_columns import DERIVED
+from jobs.quality.judge import expected_range
+from jobs.quality.metrics import ROWS, metrics_of
+from jobs.quality.rules import Rules, rules_of, tables_with_rules
 
 log = logging.getLogger(__name__)
 
-SEVERITY = {"stop": "critical", "warn": "warning"}
-Json = dict[str, Any]
-
 
 class Args(CommandArgs):
-    """folder  where the project is written; rules are always read from great_expectations/rules"""
+    """tables  whose rules to check, separated by commas; empty: all"""
 
-    folder: str = str(PROJECT)
+    tables: str = ""
 
 
 def main(args: Args) -> dict[str, object]:
-    """Write the project's files."""
-    files = project_files()
-    for name, text in files.items():
-        path = Path(args.folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    log.info("%s: %d files written", args.folder, len(files))
-    return {"folder": args.folder, "files": len(files)}
-
-
-def project_files() -> dict[str, str]:
-    """Name -> text of every generated file of the project."""
-    tables = [name for name in COLUMNS if (PROJECT / "rules" / f"{name}.yaml").exists()]
-    sources = yaml.safe_load((PROJECT / "great_expectations.yml").read_text("utf-8"))
-    source = sources["fluent_datasources"]["counted"]
-    found = {}
+    """Check the rules, then write their pages."""
+    tables = [name.strip() for name in args.tables.split(",") if name.strip()] or tables_with_rules()
     for table in tables:
-        found[f"expectations/{table}.json"] = _json(suite(table))
-        found[f"validation_definitions/{table}.json"] = _json(_validation(table, source))
-        found[f"checkpoints/{table}.json"] = _json(
-            {
-                "actions": [],
-                "id": _id("checkpoint", table),
-                "name": table,
-                "result_format": QUIET,
-                "validation_definitions": [{"id": _id("validation", table), "name": table}],
-            }
-        )
-    return found
+        check_rules(rules_of(table))
+    pages = data_docs.write_rules(set(tables))
+    log.info("%d tables, %d rules", len(tables), sum(len(rules_of(table).rules) for table in tables))
+    return {"pages": [str(page) for page in pages]}
 
 
-def suite(table: str) -> Json:
-    """One table's suite; the first expectation, of columns and types, is the table's own contract."""
-    text = (PROJECT / "rules" / f"{table}.yaml").read_text(encoding="utf-8")
-    rules = yaml.safe_load(text)
-    columns = {
-        "rule": f"columns and types are {ddl(COLUMNS[table])}",
-        "stop": "every reader downstream takes them for granted; a changed column is a new version of the table",
-        "expect": "column_values_to_be_in_set",
-        "column": SCHEMA,
-        "value_set": [ddl(COLUMNS[table])],
-    }
-    return {
-        "expectations": [_expectation(table, rule) for rule in (columns, *rules["rules"])],
-        "id": _id("suite", table),
-        "meta": {},
-        "name": table,
-        "notes": rules["about"].strip(),
-    }
+def check_rules(suite: Rules) -> None:
+    """Check that every rule can be judged.
 
-
-def _expectation(table: str, rule: Json) -> Json:
-    kwargs = dict(rule)
-    said, kind = str(kwargs.pop("rule")), str(kwargs.pop("expect"))
-    (on_fail,) = kwargs.keys() & SEVERITY.keys()
-    return {
-        "description": said,
-        "id": _id("expectation", f"{table}: {said}"),
-        "kwargs": {name: value for name, value in kwargs.items() if name != on_fail},
-        "meta": {"on_fail": on_fail, "why": kwargs[on_fail]},
-        "severity": SEVERITY[on_fail],
-        "type": f"expect_{kind}",
-    }
-
-
-def _validation(table: str, source: Json) -> Json:
-    asset = source["assets"][table]
-    batch = asset["batch_definitions"]["partition"]
-    return {
-        "data": {
-            "asset": {"id": asset["id"], "name": table},
-            "batch_definition": {"id": batch["id"], "name": "partition"},
-            "datasource": {"id": source["id"], "name": "counted"},
-        },
-        "id": _id("validation", table),
-        "name": table,
-        "suite": {"id": _id("suite", table), "name": table},
-    }
-
-
-def _id(kind: str, name: str) -> str:
-    """Great Expectations wants a UUID of everything; these are the same at every run."""
-    return str(uuid5(NAMESPACE_URL, f"nightshelf/{kind}/{name}"))
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    Raises:
+        ValueError: two rules with one sentence, an unknown expectation, or a column that the table does not have.
+    """
+    texts = [rule.text for rule in suite.rules]
+    if again := {text for text in texts if texts.count(text) > 1}:
+        raise ValueError(f"{suite.table}: found more than one rule {again.pop()!r}; expected a sentence for each")
+    known = {*COLUMNS[suite.table], *DERIVED.get(suite.table, {})}
+    for rule in suite.rules:
+        expected_range(rule, {ROWS: 0})
+        if strange := {column for metric in metrics_of([rule]) for column in metric.columns} - known:
+            raise ValueError(
+                f"{suite.table}: {rule.text}: found the column {strange.pop()}; expected one of {', '.join(sorted(known))}"
+            )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, exists, pin
 from jobs.quality import expect
-from jobs.quality.run_suite import check, count, project, suite_file
+from jobs.quality.rules import rules_of
+from jobs.quality.run_suite import check, count
 from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_judged import of_judgements, of_late, of_negatives, of_propensities
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
@@ -81,12 +82,9 @@ def deliver(table: str, ds: str, given: Delivered) -> Pinned:
 class Bench:
     """A lake of clean days, judged one after another."""
 
-    def __init__(self) -> None:
-        self.context = project()
-
     def judge(self, pinned: Pinned) -> dict[str, Any]:
         """The verdict as jobs.quality.expect writes it."""
-        found: dict[str, Any] = dict(expect.record(check(self.context, pinned, 10**9)))
+        found: dict[str, Any] = dict(expect.record_of(check(pinned, 10**9)))
         return found
 
     def keep(self, pinned: Pinned) -> dict[str, Any]:
@@ -99,11 +97,10 @@ class Bench:
         """All tables of a clean day as history: counted, and passed unseen."""
         for table, given in day.items():
             pinned = deliver(table, ds, given)
-            suite = json.loads(suite_file(table).read_text("utf-8"))["expectations"]
             found = {
                 "verdict": "pass",
                 "manifest_sha256": pinned.manifest_sha256,
-                "figures": count(pinned, suite, "arrow"),
+                "figures": count(pinned, rules_of(table).rules, "arrow"),
             }
             store.write_bytes(f"{pinned.uri}/{VERDICT}", json.dumps(found).encode())
 

@@ -1,4 +1,4 @@
-"""Alerts as the overview shows them: which task said what of which day, and never a text that somebody typed."""
+"""Alerts as the overview shows them: the task, the day and the reason, never a text that somebody typed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ RUN_FAILED = "task_failure"  # Airflow's word for it
 _NAME = re.compile(r"\w[\w.-]{0,60}")
 
 
-class Told(NamedTuple):
-    """One alert. failed: a task gave up; otherwise a job wants somebody to look."""
+class Alert(NamedTuple):
+    """One alert. failed: a task gave up; otherwise a job asks somebody to look."""
 
     at: str
     task: str
@@ -27,43 +27,43 @@ class Told(NamedTuple):
 
 
 def alerts_file() -> Path:
-    """Where dags/alerts.py writes them."""
+    """The file that dags/alerts.py writes."""
     return home() / "alerts.jsonl"
 
 
-def told(path: Path) -> Mapping[str, Sequence[Told]]:
+def read_alerts(path: Path) -> Mapping[str, Sequence[Alert]]:
     """Day -> its alerts, the newest first, each once. A line that cannot be read is passed over."""
-    found: dict[str, dict[tuple[str, str], Told]] = {}
+    by_day: dict[str, dict[tuple[str, str], Alert]] = {}
     for line in _lines(path):
         try:
-            one = json.loads(line)
-            day = date.fromisoformat(str(one["day"])).isoformat()
-            alert = _told(one)
+            fields = json.loads(line)
+            day = date.fromisoformat(str(fields["day"])).isoformat()
+            alert = _alert(fields)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
         if alert is not None:
-            found.setdefault(day, {})[alert.task, alert.text] = alert
+            by_day.setdefault(day, {})[alert.task, alert.text] = alert
     return {
-        day: sorted(_without_echoes(alerts.values()), key=lambda one: one.at, reverse=True)
-        for day, alerts in found.items()
+        day: sorted(_without_echoes(alerts.values()), key=lambda alert: alert.at, reverse=True)
+        for day, alerts in by_day.items()
     }
 
 
-def _without_echoes(alerts: Iterable[Told]) -> list[Told]:
-    """A run that fails tells of its last task once more; where the task itself said why, that is enough."""
+def _without_echoes(alerts: Iterable[Alert]) -> list[Alert]:
+    """Without the alert of a failed run that repeats a task whose own alert has the reason."""
     known = list(alerts)
-    said = {one.task for one in known if one.failed and one.text != RUN_FAILED}
-    return [one for one in known if one.text != RUN_FAILED or one.task not in said]
+    explained = {alert.task for alert in known if alert.failed and alert.text != RUN_FAILED}
+    return [alert for alert in known if alert.text != RUN_FAILED or alert.task not in explained]
 
 
-def _told(one: dict[str, Any]) -> Told | None:
-    """What is shown is `public`, which dags/alerts.py made fit for a mail; a line without it says no reason."""
-    if one.get("channel"):  # an alert that could not be sent: of no day's data
+def _alert(fields: dict[str, Any]) -> Alert | None:
+    """The line's `public` text, which dags/alerts.py made fit for a mail; a line without it has no reason to show."""
+    if fields.get("channel"):  # an alert that could not be sent: of no day's data
         return None
-    names = [str(one[name]) for name in ("dag", "task") if one.get(name)]
+    names = [str(fields[name]) for name in ("dag", "task") if fields.get(name)]
     task = ".".join(name for name in names if _NAME.fullmatch(name))
-    text = plain(str(one.get("public") or "")) or "its log says why"
-    return Told(str(one["at"])[:16], task or "a run", one.get("failed") is not False, text)
+    text = plain(str(fields.get("public") or "")) or "its log says why"
+    return Alert(str(fields["at"])[:16], task or "a run", fields.get("failed") is not False, text)
 
 
 def _lines(path: Path) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What wants a person's eyes: the last day in one sentence, then every day with something wrong, the newest first."""
+"""Days that need a person's attention: the last day in one sentence, then every day with a fault, newest first."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.lake.partitions import Partition
-from jobs.quality.overview.alerts import Told
-from jobs.quality.overview.bands import Series
+from jobs.quality.overview.alerts import Alert
+from jobs.quality.overview.charts import change, usual_range, written
 from jobs.quality.overview.days import Board
+from jobs.quality.overview.expected_bands import DailyFigure
 from jobs.quality.overview.record import WORST_FIRST, Record
-from jobs.quality.overview.words import against, change, exact
 
 MOST_DAYS = 14  # that are spelled out; the calendar has the others
 MOST_ALERTS = 4  # of a day
@@ -18,37 +18,37 @@ MOST_DROPS = 4
 
 
 @dataclass(frozen=True)
-class Card:
-    """A partition with something to say. numbers: its rows against what is usual, and what was dropped."""
+class BrokenPartition:
+    """A partition that stopped or warned. numbers: its rows beside the usual range, and its dropped rows."""
 
     record: Record
     numbers: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Day:
-    """A day with something wrong. notes: figures out of their usual range that no rule judges."""
+class DayWithFaults:
+    """A day with a fault. notes: figures outside their usual range that no rule judges."""
 
     day: str
     sentence: str
     verdict: str
     missing: Sequence[str]
-    alerts: Sequence[Told]
-    cards: Sequence[Card]
+    alerts: Sequence[Alert]
+    cards: Sequence[BrokenPartition]
     notes: Sequence[str]
 
 
 def sentence(board: Board, day: str) -> str:
     """`5 tables passed, 1 warned (items), 1 stopped (impressions), 2 missing (pairs, qrels)`."""
-    found: dict[str, list[str]] = {word: [] for word in (*reversed(WORST_FIRST), "missing")}
+    by_verdict: dict[str, list[str]] = {word: [] for word in (*reversed(WORST_FIRST), "missing")}
     for table in board.tables:
         if cell := board.cells.get((table, day)):
-            found[cell[0]["verdict"]].append(table)
+            by_verdict[cell[0]["verdict"]].append(table)
         elif board.is_missing(table, day):
-            found["missing"].append(table)
+            by_verdict["missing"].append(table)
     words = []
     for verdict, past in (("pass", "passed"), ("warn", "warned"), ("stop", "stopped"), ("missing", "missing")):
-        tables = found[verdict]
+        tables = by_verdict[verdict]
         if verdict == "pass":
             words.append(f"{len(tables)} table{'' if len(tables) == 1 else 's'} passed")
         elif tables:
@@ -58,28 +58,29 @@ def sentence(board: Board, day: str) -> str:
 
 def verdict(board: Board, day: str) -> str:
     """The worst of a day; a missing table weighs as a stop, a task that failed as a warning."""
-    found = [cell[0]["verdict"] for (_, ds), cell in board.cells.items() if ds == day]
-    found += ["warn"] if any(one.failed for one in board.alerts.get(day, ())) else []
-    return "stop" if board.missing(day) else min([*found, "pass"], key=WORST_FIRST.index)
+    verdicts = [cell[0]["verdict"] for (_, ds), cell in board.cells.items() if ds == day]
+    verdicts += ["warn"] if any(alert.failed for alert in board.alerts.get(day, ())) else []
+    return "stop" if board.missing(day) else min([*verdicts, "pass"], key=WORST_FIRST.index)
 
 
-def attention(board: Board, rows: Mapping[str, Series], rates: Sequence[Series]) -> list[Day]:
-    """Days with a stop, a warning, a hole, an alert or a strange rate. rows: table -> its rows a day."""
+def attention(board: Board, rows: Mapping[str, DailyFigure], rates: Sequence[DailyFigure]) -> list[DayWithFaults]:
+    """Days with a stop, a warning, a missing table, an alert or an unusual rate. rows: table -> its rows a day."""
     notes = {day: _notes(day, rates) for day in board.days}
-    return [found for day in reversed(board.days) if (found := _day(board, day, rows, notes[day]))]
+    days = (_day(board, day, rows, notes[day]) for day in reversed(board.days))
+    return [day for day in days if day is not None]
 
 
-def _notes(day: str, rates: Sequence[Series]) -> list[str]:
+def _notes(day: str, rates: Sequence[DailyFigure]) -> list[str]:
     return [
-        f"{one.name}: {exact(one.values[day], one.kind)}{against(one, day)}"
-        for one in rates
-        if day in one.values and not one.judged and one.outside(day)
+        f"{rate.name}: {written(rate.values[day], rate.kind)}{usual_range(rate, day)}"
+        for rate in rates
+        if day in rate.values and not rate.judged and rate.outside(day)
     ]
 
 
-def _day(board: Board, day: str, rows: Mapping[str, Series], notes: Sequence[str]) -> Day | None:
+def _day(board: Board, day: str, rows: Mapping[str, DailyFigure], notes: Sequence[str]) -> DayWithFaults | None:
     cards = [
-        Card(one, _numbers(one, rows))
+        BrokenPartition(one, _numbers(one, rows))
         for word in WORST_FIRST[:2]
         for table in board.tables
         for one in board.cells.get((table, day), ())
@@ -90,35 +91,33 @@ def _day(board: Board, day: str, rows: Mapping[str, Series], notes: Sequence[str
     if not (cards or missing or alerts or notes):
         return None
     worst = verdict(board, day)
-    return Day(day, sentence(board, day), worst, missing, alerts[:MOST_ALERTS], cards, notes)
+    return DayWithFaults(day, sentence(board, day), worst, missing, alerts[:MOST_ALERTS], cards, notes)
 
 
-def _repeats(alert: Told, cards: Sequence[Card]) -> bool:
-    """What jobs.quality.expect tells, the cards say at length."""
+def _repeats(alert: Alert, cards: Sequence[BrokenPartition]) -> bool:
+    """Whether the alert is that of jobs.quality.expect, whose findings the cards show in full."""
     return alert.task.rpartition(".")[2].startswith("expect") and bool(cards)
 
 
-def _numbers(one: Record, rows: Mapping[str, Series]) -> list[str]:
-    partition = Partition.parse(one["partition"])
-    found = [_rows(one, rows.get(partition.name), partition.ds)]
-    for account in one.get("accounts", ()):
-        lost = sorted(account["dropped"].items(), key=lambda it: -it[1])
-        lost = [(reason, number) for reason, number in lost if number]
-        if lost:
-            words = [f"{reason} {number:,}" for reason, number in lost[:MOST_DROPS]]
-            words += ["…"] if len(lost) > MOST_DROPS else []
-            total = sum(number for _, number in lost)
+def _numbers(record: Record, rows: Mapping[str, DailyFigure]) -> list[str]:
+    partition = Partition.parse(record["partition"])
+    lines = [_rows(record, rows.get(partition.name), partition.ds)]
+    for account in record.get("accounts", ()):
+        dropped = sorted(account["dropped"].items(), key=lambda reason: -reason[1])
+        reasons = [f"{reason} {number:,}" for reason, number in dropped if number]
+        if reasons:
+            total = sum(account["dropped"].values())
             share = total / max(account["rows_in"], 1)
-            found.append(
-                f"{total:,} of {account['rows_in']:,} {account['unit']} dropped ({share:.1%}): {', '.join(words)}"
+            shown = [*reasons[:MOST_DROPS], *(["…"] if len(reasons) > MOST_DROPS else [])]
+            lines.append(
+                f"{total:,} of {account['rows_in']:,} {account['unit']} dropped ({share:.1%}): {', '.join(shown)}"
             )
-    return found
+    return lines
 
 
-def _rows(one: Record, series: Series | None, day: str) -> str:
-    text = f"{one['rows']:,} rows"
-    low, high = series.bands.get(day, (0.0, float("inf"))) if series else (0.0, float("inf"))
-    if series is None or high == float("inf"):
+def _rows(record: Record, daily: DailyFigure | None, day: str) -> str:
+    text = f"{record['rows']:,} rows"
+    low, high = daily.bands.get(day, (0.0, float("inf"))) if daily else (0.0, float("inf"))
+    if high == float("inf"):
         return text
-    against = change(one["rows"], (low + high) / 2)
-    return f"{text}, usual {low:,.0f} to {high:,.0f} ({against} from their middle)"
+    return f"{text}, usual {low:,.0f} to {high:,.0f} ({change(record['rows'], (low + high) / 2)} from their middle)"

@@ -1,4 +1,4 @@
-"""The heat map: days by tables, each field the worst verdict of what stands there."""
+"""The heat map: days by tables, each cell the worst verdict of its partitions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from jobs.quality.overview.charts import short
 from jobs.quality.overview.days import Board
 from jobs.quality.overview.record import Record
-from jobs.quality.overview.words import said
 
-# what later logs added is marked from this share of the day's rows on: a little comes every day
+# rows that later logs added are marked from this share of the day's rows on: a few come every day
 LATE_FRAC = 0.01
 SIGNS = {"pass": "✓", "warn": "!", "stop": "×", "missing": "–", "failed": "×", "none": ""}
 
 
 @dataclass(frozen=True)
-class Field:
+class CalendarCell:
     """One day of one table. late: later logs added much to it."""
 
     verdict: str
@@ -29,24 +29,24 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Months:
-    """The head: (name, days) of each month, and of each day its number, where it is a Monday."""
+class CalendarHead:
+    """The calendar's head: (name, days) of each month; (number, whether it is a Monday) of each day."""
 
     names: Sequence[tuple[str, int]]
     numbers: Sequence[tuple[str, bool]]
 
 
-def months(days: Sequence[str]) -> Months:
-    """What stands over the columns."""
+def months(days: Sequence[str]) -> CalendarHead:
+    """The head of the columns."""
     counted = Counter(day[:7] for day in days)
     names = [(f"{date.fromisoformat(month + '-01'):%B %Y}", span) for month, span in counted.items()]
     names = [(name if span >= 12 else name[:3] if span >= 3 else "", span) for name, span in names]
     mondays = [date.fromisoformat(day).weekday() == 0 for day in days]
     numbers = [(str(int(day[8:])) if monday else "", monday) for day, monday in zip(days, mondays, strict=True)]
-    return Months(names, numbers)
+    return CalendarHead(names, numbers)
 
 
-def fields(board: Board) -> dict[str, list[Field]]:
+def fields(board: Board) -> dict[str, list[CalendarCell]]:
     """Table -> its days."""
     added = added_by(board)
     return {table: [_field(board, table, day, added) for day in board.days] for table in board.tables}
@@ -54,14 +54,14 @@ def fields(board: Board) -> dict[str, list[Field]]:
 
 def added_by(board: Board) -> dict[str, list[tuple[str, int]]]:
     """Day -> (day of the log, rows) of later logs that added to it."""
-    found: dict[str, list[tuple[str, int]]] = {}
-    for ds, one in board.of("late_impressions"):
-        for day, rows in one["stated"]["days_changed"].items() if "stated" in one else ():
-            found.setdefault(day, []).append((ds, rows))
-    return found
+    added: dict[str, list[tuple[str, int]]] = {}
+    for ds, record in board.of("late_impressions"):
+        for day, rows in record["stated"]["days_changed"].items() if "stated" in record else ():
+            added.setdefault(day, []).append((ds, rows))
+    return added
 
 
-def _field(board: Board, table: str, day: str, added: dict[str, list[tuple[str, int]]]) -> Field:
+def _field(board: Board, table: str, day: str, added: dict[str, list[tuple[str, int]]]) -> CalendarCell:
     monday = date.fromisoformat(day).weekday() == 0
     cell = board.cells.get((table, day))
     if cell:
@@ -70,13 +70,13 @@ def _field(board: Board, table: str, day: str, added: dict[str, list[tuple[str, 
         title = ", ".join([_title(cell), *words])
         worst = cell[0]["verdict"]
         is_late = sum(rows for _, rows in later) > LATE_FRAC * cell[0]["rows"]
-        return Field(worst, SIGNS[worst], title, cell[0]["data_docs"], monday, is_late)
+        return CalendarCell(worst, SIGNS[worst], title, cell[0]["data_docs"], monday, is_late)
     if not board.is_missing(table, day):
-        return Field("none", "", "", "", monday)
+        return CalendarCell("none", "", "", "", monday)
     if any(alert.failed for alert in board.alerts.get(day, ())):
         title = f"{table} {day}: missing, and a task of the day failed"
-        return Field("failed", SIGNS["failed"], title, f"#d{day}", monday)
-    return Field("missing", SIGNS["missing"], f"{table} {day}: missing", "", monday)
+        return CalendarCell("failed", SIGNS["failed"], title, f"#d{day}", monday)
+    return CalendarCell("missing", SIGNS["missing"], f"{table} {day}: missing", "", monday)
 
 
 def _title(cell: Sequence[Record]) -> str:
@@ -84,6 +84,6 @@ def _title(cell: Sequence[Record]) -> str:
     parts = f" in {len(cell)} partitions" if len(cell) > 1 else ""
     failed = f", {len(worst['stops']) + len(worst['warns'])} of {worst['checks']} checks failed"
     return (
-        f"{worst['partition']}: {worst['verdict']}, {rows:,} rows ({said(rows, 'count')}){parts}"
+        f"{worst['partition']}: {worst['verdict']}, {rows:,} rows ({short(rows, 'count')}){parts}"
         f"{failed if worst['verdict'] != 'pass' else ''}"
     )

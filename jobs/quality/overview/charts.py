@@ -1,4 +1,8 @@
-"""Places and words of the overview's charts: lines with bands, stacked days. The template draws them as inline SVG."""
+"""The overview's charts as places and labels: lines with bands, days as stacked bars, drawn as inline SVG by the template.
+
+Not by models.evaluation.plots: matplotlib draws a picture in 90 ms and 40 KB, twice (light and dark), and its pictures are
+data URIs, which these pages' policy forbids; here a chart takes 2 ms and 10 KB, and every point shows its numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from jobs.quality.overview.bands import Series
-from jobs.quality.overview.drops import Stack
-from jobs.quality.overview.words import against, exact, said
+from jobs.quality.overview.expected_bands import DailyFigure
+from jobs.quality.overview.series import DropReasons
 
 WIDTH, HEIGHT = 360.0, 132.0
 LEFT, RIGHT, TOP, BOTTOM = 6.0, 354.0, 24.0, 110.0
 LETTER = 6.0  # how wide one is
 HEADROOM = 1.6  # a band that reaches far over every value is cut, or the values would be a flat line
 MOST_WIDE = 22.0  # of a bar, where there are few days
+UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True)
-class Place:
-    """A point, or a day's column: where, how it looks, what it says under the mouse."""
+class Mark:
+    """A point, a day's column or a tick: its place, its look, and its text under the mouse or below the axis."""
 
     x: float
     y: float
@@ -28,8 +32,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """One small picture. `outside`: days out of their band; `newest` stands beside the title."""
+class LineChart:
+    """One small picture. outside: days out of their band; newest: the last day and its band, beside the title.
+
+    A line needs two days: of a single day the picture has no marks, and the template shows the number alone.
+    """
 
     name: str
     label: str
@@ -40,77 +47,78 @@ class Chart:
     outside: int
     bands: Sequence[str]
     lines: Sequence[str]
-    dots: Sequence[Place]
-    ticks: Sequence[Place]
+    dots: Sequence[Mark]
+    ticks: Sequence[Mark]
 
 
 @dataclass(frozen=True)
-class Bars:
-    """A stack of reasons a day, as shares of what came in: one path for each reason, and what a day says."""
+class BarChart:
+    """A stack of reasons a day, as shares of the rows that came in: one path for each reason, a text for each day."""
 
     name: str
     wide: float
     top: str
     reasons: Sequence[tuple[str, str]]
     paths: Sequence[str]
-    days: Sequence[Place]
-    ticks: Sequence[Place]
+    days: Sequence[Mark]
+    ticks: Sequence[Mark]
 
 
-def chart(series: Series, days: Sequence[str]) -> Chart:
+def line_chart(figure: DailyFigure, days: Sequence[str]) -> LineChart:
     """A line with its band; days without a value are gaps, and marked on the axis."""
-    known = [day for day in days if day in series.values]
-    values = [series.values[day] for day in known]
-    ends = [end for day in known for end in series.bands.get(day, ()) if abs(end) != float("inf")]
+    known = [day for day in days if day in figure.values]
+    is_line = len(known) > 1
+    values = [figure.values[day] for day in known]
+    ends = [end for day in known for end in figure.bands.get(day, ()) if abs(end) != float("inf")]
     low, high = _range(values, ends)
     place = {
-        day: (_x(number, len(days)), _y(series.values.get(day, low), low, high)) for number, day in enumerate(days)
+        day: (_x(number, len(days)), _y(figure.values.get(day, low), low, high)) for number, day in enumerate(days)
     }
     last = known[-1]
     first = days.index(known[0])
-    dots = [_dot(series, day, place) for day in known]
+    dots = [_dot(figure, day, place) for day in known]
     dots += [
-        Place(round(place[day][0], 1), BOTTOM, "gap", f"{day}: missing")
+        Mark(round(place[day][0], 1), BOTTOM, "gap", f"{day}: missing")
         for day in days[first:]
-        if day not in series.values
+        if day not in figure.values
     ]
-    return Chart(
-        name=series.name,
-        label=said(series.values[last], series.kind),
-        newest=f"{last}{against(series, last)}",
-        note="" if series.judged else "no rule judges it",
-        top=said(high, series.kind),
-        foot=said(low, series.kind),
-        outside=sum(series.outside(day) for day in known),
-        bands=list(_bands(series, days, place, low, high)),
+    return LineChart(
+        name=figure.name,
+        label=short(figure.values[last], figure.kind),
+        newest=f"{last}{usual_range(figure, last)}",
+        note="" if figure.judged else "no rule judges it",
+        top=short(high, figure.kind),
+        foot=short(low, figure.kind),
+        outside=sum(figure.outside(day) for day in known),
+        bands=list(_bands(figure, days, place, low, high)),
         lines=list(_lines(known, days, place)),
-        dots=dots,
+        dots=dots if is_line else (),
         ticks=ticks(days),
     )
 
 
-def bars(stack: Stack, days: Sequence[str]) -> Bars:
+def bar_chart(drops: DropReasons, days: Sequence[str]) -> BarChart:
     """A stack a day, as high as its reasons' share of the rows that came in."""
-    high = max((sum(parts) for parts in stack.shares.values()), default=0.0) or 1.0
+    high = max((sum(parts) for parts in drops.shares.values()), default=0.0) or 1.0
     wide = round(min((RIGHT - LEFT) / len(days) * 0.82, MOST_WIDE), 1)
-    paths: list[list[str]] = [[] for _ in stack.reasons]
-    said_of = []
+    paths: list[list[str]] = [[] for _ in drops.reasons]
+    texts = []
     for number, day in enumerate(days):
-        if day in stack.shares:
+        if day in drops.shares:
             x, at = round(_x(number, len(days)) - wide / 2, 1), 0.0
-            for path, share in zip(paths, stack.shares[day], strict=True):
+            for path, share in zip(paths, drops.shares[day], strict=True):
                 top, foot = _y(at + share, 0, high), _y(at, 0, high)
                 path += [f"M{x} {top:.1f}h{wide}v{max(foot - top, 0.4):.1f}h-{wide}z"] if share else []
                 at += share
-            said_of.append(Place(x, TOP, "day", stack.titles[day]))
-    reasons = [(name, f"{stack.totals[name]:,}") for name in stack.reasons]
+            texts.append(Mark(x, TOP, "day", drops.titles[day]))
+    reasons = [(name, f"{drops.totals[name]:,}") for name in drops.reasons]
     drawn = ["".join(path) for path in paths]
-    return Bars(stack.name, wide, said(high, "share"), reasons, drawn, said_of, ticks(days))
+    return BarChart(drops.name, wide, short(high, "share"), reasons, drawn, texts, ticks(days))
 
 
-def ticks(days: Sequence[str]) -> list[Place]:
+def ticks(days: Sequence[str]) -> list[Mark]:
     """Mondays as lines, with their number; the first of a month, or the first day, has the month's name."""
-    found: list[Place] = []
+    marks: list[Mark] = []
     named: set[str] = set()
     for number, day in enumerate(days):
         at = date.fromisoformat(day)
@@ -119,24 +127,24 @@ def ticks(days: Sequence[str]) -> list[Place]:
         month = f"{at.day} {at:%b}" if day[:7] not in named else str(at.day)
         month = month if number < len(days) - 2 else ""
         named.add(day[:7])
-        found.append(Place(round(_x(number, len(days)), 1), 0, "week", month))
-    return list(_apart(found))
+        marks.append(Mark(round(_x(number, len(days)), 1), 0, "week", month))
+    return list(_apart(marks))
 
 
-def _apart(found: Sequence[Place]) -> Iterator[Place]:
-    """Words that would run into those before them, or the first into a month's, are left out."""
+def _apart(marks: Sequence[Mark]) -> Iterator[Mark]:
+    """Ticks without the labels that would run into the one before, or the first into the next."""
     free = LEFT
-    for number, one in enumerate(found):
-        following = found[number + 1].x if number == 0 and len(found) > 1 else RIGHT
-        room = one.x >= free and one.x + LETTER * len(one.title) < following + LETTER
-        free = one.x + LETTER * (len(one.title) + 1) if room and one.title else free
-        yield one if room else Place(one.x, one.y, one.kind, "")
+    for number, mark in enumerate(marks):
+        following = marks[number + 1].x if number == 0 and len(marks) > 1 else RIGHT
+        room = mark.x >= free and mark.x + LETTER * len(mark.title) < following + LETTER
+        free = mark.x + LETTER * (len(mark.title) + 1) if room and mark.title else free
+        yield mark if room else Mark(mark.x, mark.y, mark.kind, "")
 
 
-def _dot(series: Series, day: str, place: dict[str, tuple[float, float]]) -> Place:
-    kind = "out" if series.outside(day) else "in"
-    title = f"{day}: {exact(series.values[day], series.kind)}{against(series, day)}"
-    return Place(round(place[day][0], 1), round(place[day][1], 1), kind, title)
+def _dot(figure: DailyFigure, day: str, place: dict[str, tuple[float, float]]) -> Mark:
+    kind = "out" if figure.outside(day) else "in"
+    title = f"{day}: {written(figure.values[day], figure.kind)}{usual_range(figure, day)}"
+    return Mark(round(place[day][0], 1), round(place[day][1], 1), kind, title)
 
 
 def _range(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float]:
@@ -173,13 +181,43 @@ def _lines(known: Sequence[str], days: Sequence[str], place: dict[str, tuple[flo
 
 
 def _bands(
-    series: Series, days: Sequence[str], place: dict[str, tuple[float, float]], low: float, high: float
+    figure: DailyFigure, days: Sequence[str], place: dict[str, tuple[float, float]], low: float, high: float
 ) -> Iterator[str]:
     half = (RIGHT - LEFT) / len(days) / 2
-    for group in _groups(list(series.bands), days):
-        ends = [(place[day][0], series.bands[day]) for day in group]
+    for group in _groups(list(figure.bands), days):
+        ends = [(place[day][0], figure.bands[day]) for day in group]
         over = [f"{x + side * half:.1f},{_y(most, low, high):.1f}" for x, (_, most) in ends for side in (-1, 1)]
         under = [
             f"{x + side * half:.1f},{_y(least, low, high):.1f}" for x, (least, _) in reversed(ends) for side in (1, -1)
         ]
         yield " ".join([*over, *under])
+
+
+def short(value: float, kind: str) -> str:
+    """1234567 -> 1.23M, .0312 -> 3.12%, 7.5 -> 7.5 h."""
+    if kind == "share":
+        return f"{100 * value:.3g}%"
+    if kind == "hours":
+        return f"{value:.3g} h".replace("-", "−")
+    for size, unit in UNITS:
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def written(value: float, kind: str) -> str:
+    """A count with all its digits; else as `short`."""
+    return f"{value:,.0f}" if kind == "count" else short(value, kind)
+
+
+def change(now: float, usual: float) -> str:
+    """Difference from the usual value, such as −12%; empty where that is 0."""
+    return f"{100 * (now - usual) / usual:+.0f}%".replace("-", "−") if usual else ""
+
+
+def usual_range(figure: DailyFigure, day: str) -> str:
+    """`, usual 12 to 15`; empty where the figure has no band."""
+    low, high = figure.bands.get(day, (0.0, float("inf")))
+    if high == float("inf"):
+        return f", at least {short(low, figure.kind)}" if low > 0 else ""
+    return f", usual {short(low, figure.kind)} to {short(high, figure.kind)}"

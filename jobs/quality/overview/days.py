@@ -1,4 +1,4 @@
-"""Records by table and day, the days of the calendar, and which day is missing from which table."""
+"""Records by table and day, the days of the calendar, and the days that are missing from a table."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from jobs.lake.partitions import TABLES, Partition
-from jobs.quality.overview.alerts import Told
+from jobs.quality.overview.alerts import Alert
 from jobs.quality.overview.record import WORST_FIRST, Account, Record
 
 MOST_DAYS = 90
-# a day of which only alerts are known may follow the last one by so many days: a broken week is still shown
+# a day with alerts alone is shown if it follows the last one by at most this: a broken week
 BROKEN_DAYS = 7
-# a table that has this share of the days since its first is one of every day, and a hole in it is a missing day
+# a table with this share of the days since its first is a daily one: its other days are missing
 DAILY_FRAC = 0.5
 
 
 @dataclass(frozen=True)
 class Board:
-    """What the overview is made of."""
+    """The records and alerts of the overview. alerts: day -> alerts, newest first."""
 
     records: Sequence[Record]
-    alerts: Mapping[str, Sequence[Told]]
+    alerts: Mapping[str, Sequence[Alert]]
 
     @cached_property
     def cells(self) -> Mapping[tuple[str, str], Sequence[Record]]:
         """(table, day) -> its partitions, the worst first."""
-        found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        cells: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for one in sorted(self.records, key=lambda one: one["partition"]):
             partition = Partition.parse(one["partition"])
-            found[partition.name, partition.ds].append(one)
-        for cell in found.values():
+            cells[partition.name, partition.ds].append(one)
+        for cell in cells.values():
             cell.sort(key=lambda one: WORST_FIRST.index(one["verdict"]))
-        return dict(found)
+        return dict(cells)
 
     @cached_property
     def tables(self) -> Sequence[str]:
@@ -45,27 +45,27 @@ class Board:
 
     @cached_property
     def days(self) -> Sequence[str]:
-        """Every day of the calendar, oldest first, whether anything stands there or not."""
+        """Every day of the calendar, oldest first, with or without records."""
         known = sorted({day for _, day in self.cells})
         if not known:
             return []
         last = date.fromisoformat(known[-1])
         for text in sorted(day for day in self.alerts if day > known[-1]):
-            told = date.fromisoformat(text)
-            last = told if (told - last).days <= BROKEN_DAYS else last
+            alerted = date.fromisoformat(text)
+            last = alerted if (alerted - last).days <= BROKEN_DAYS else last
         first = max(date.fromisoformat(known[0]), last - timedelta(days=MOST_DAYS - 1))
         return [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
 
     @cached_property
     def daily(self) -> Mapping[str, str]:
-        """Tables of every day -> the first day from which on one is expected."""
-        found = {}
+        """Daily tables -> their first day; from it on every day is expected."""
+        first_days = {}
         for table in self.tables:
             days = sorted(day for name, day in self.cells if name == table)
             since = [day for day in self.days if day >= days[0]]
             if sum(day in set(days) for day in since) >= DAILY_FRAC * len(since):
-                found[table] = days[0]
-        return found
+                first_days[table] = days[0]
+        return first_days
 
     def is_missing(self, table: str, day: str) -> bool:
         """Whether a day should be there and is not."""
@@ -83,7 +83,7 @@ class Board:
                 yield day, one
 
     def accounts(self, table: str, unit: str) -> dict[str, Account]:
-        """Day -> what became of the rows, where the record says it."""
+        """Day -> the account of its rows, where the record has it."""
         return {
             day: account
             for day, one in self.of(table)

@@ -1,16 +1,18 @@
-"""A verdict as a record: what stands in `_verdict.json`, and all that the overview of the Data Docs is made of."""
+"""A verdict as a record: the content of `_verdict.json`, from which the overview of the Data Docs is made."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any, NotRequired, TypedDict
 
 from jobs.lake.manifest import QUARANTINE, Manifest
 
 WORST_FIRST = ("stop", "warn", "pass")
 MAX_CHARS = 240
+FRAME = "bulk_action"
 MAX_FINDINGS = 20
-# what could break a line, or turn the reading direction of those after it
+# characters that break a line, or change the reading direction of those after it
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 # from the first mark to the last, for a text may hold marks itself; one that is never closed hides the rest
 _QUOTED = re.compile(r"(?<!\w)'.*'(?!\w)|\".*\"|`.*`|„.*[”“]|“.*”|«.*»")
@@ -18,7 +20,7 @@ _OPEN = re.compile(r"(?:(?<!\w)'|[\"`„“«]).*")
 
 
 class Account(TypedDict):
-    """What became of the rows that came in."""
+    """Rows in, rows out, and rows dropped by reason. unit: what a row is (log lines, searches, ...)."""
 
     unit: str
     rows_in: int
@@ -27,13 +29,13 @@ class Account(TypedDict):
 
 
 class Stated(TypedDict):
-    """Counts of a manifest that no row of its table tells.
+    """Counts of a manifest that do not follow from its table's rows.
 
     masked        kind of personal data -> searches in which it was masked
     days_changed  earlier day -> rows that a log added to it
     drift         stop, warn -> findings on the log's schema; findings: their sentences
-    files         reason -> files that were set aside whole
-    aside         rows in quarantine
+    files         reason -> files that were rejected whole
+    aside         rejected rows, in quarantine
     published_at  when the version was published
     """
 
@@ -67,15 +69,41 @@ class Record(TypedDict):
 
 
 def accounts_of(manifest: Manifest) -> list[Account]:
-    """The manifest's row accounts, as they stand there."""
+    """The manifest's row accounts, without lines that hold no event."""
     return [
-        {"unit": one.unit, "rows_in": one.rows_in, "rows_out": one.rows_out, "dropped": dict(one.dropped)}
-        for one in manifest.accounting
+        _of_events(
+            {
+                "unit": account.unit,
+                "rows_in": account.rows_in,
+                "rows_out": account.rows_out,
+                "dropped": dict(account.dropped),
+            }
+        )
+        for account in manifest.accounting
     ]
 
 
+def as_today(record: Record) -> Record:
+    """A record of an older version, its log lines counted as today: without lines that hold no event."""
+    accounts = record.get("accounts", [])
+    if not any(FRAME in account["dropped"] for account in accounts):
+        return record
+    accounts = [_of_events(account) for account in accounts]
+    figures = dict(record.get("figures", {}))
+    for account in accounts:
+        name = f"dropped_frac {account['unit'].replace(' ', '_')}"
+        figures[name] = sum(account["dropped"].values()) / max(account["rows_in"], 1)
+    return {**record, "accounts": accounts, "figures": figures}
+
+
+def _of_events(account: Account) -> Account:
+    """An OpenSearch bulk file has an action line before each event: such a line is no event, and none was lost."""
+    dropped = {reason: rows for reason, rows in account["dropped"].items() if reason != FRAME}
+    return {**account, "rows_in": account["rows_in"] - account["dropped"].get(FRAME, 0), "dropped": dropped}
+
+
 def stated_of(manifest: Manifest) -> Stated:
-    """The manifest's facts that the overview shows: counts, days, and names that this house or a schema gave."""
+    """The manifest's facts that the overview shows: counts, days, and names that our code or a schema gave."""
     facts = manifest.facts
     drift = facts.get("drift") or {}
     quarantined = [entry.rows or 0 for entry in manifest.files if entry.role == QUARANTINE]
@@ -91,7 +119,7 @@ def stated_of(manifest: Manifest) -> Stated:
 
 
 def plain(text: str) -> str:
-    """The first line of a text, cut, without what stands in quotation marks: that may have been typed by somebody."""
+    """The first line of a text, cut, without quoted passages: somebody may have typed them."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     shown = _OPEN.sub("…", _QUOTED.sub("…", _CONTROL.sub(" ", first))).strip()
     return shown if len(shown) <= MAX_CHARS else f"{shown[:MAX_CHARS]}…"
@@ -105,8 +133,7 @@ def _files(given: Any) -> dict[str, int]:
     """Reason -> files. Their names stay in the manifest, which jobs.ingest.replay reads."""
     if isinstance(given, int):
         return {"damaged": given} if given else {}
-    found: dict[str, int] = {}
-    for one in given or ():
-        reason = plain(str(one.get("reason", "damaged"))) if isinstance(one, dict) else "damaged"
-        found[reason] = found.get(reason, 0) + 1
-    return found
+    reasons = [
+        plain(str(file.get("reason", "damaged"))) if isinstance(file, dict) else "damaged" for file in given or ()
+    ]
+    return dict(Counter(reasons))

@@ -1,4 +1,4 @@
-"""What was set aside, what changed in the logs' schema, what came late: the tables at the overview's end."""
+"""Rejected rows and files, changes of the logs' schema, and late events: the tables at the overview's end."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ MOST_LINES = 21  # of a table; older days are on their partitions' pages
 
 
 @dataclass(frozen=True)
-class Aside:
-    """A partition of which something was set aside. command: how it is made good, where a job can."""
+class RejectedRows:
+    """A partition with rejected rows, rejected files or a changed schema. command: the job that repairs it, if any."""
 
     record: Record
-    day: str
     rows: int
     reasons: Sequence[tuple[str, int]]
     files: Sequence[tuple[str, int]]
@@ -28,50 +27,46 @@ class Aside:
 
 
 @dataclass(frozen=True)
-class Late:
-    """A log that added to earlier days."""
+class LateLog:
+    """A log that added rows to earlier days."""
 
     record: Record
     day: str
     changed: Sequence[tuple[str, int]]
 
 
-def set_aside(board: Board) -> list[Aside]:
+def rejected(board: Board) -> list[RejectedRows]:
     """Newest first: rows in quarantine, damaged files, findings on the schema."""
-    found = []
-    for day in reversed(board.days):
-        for table in board.tables:
-            for one in board.cells.get((table, day), ()):
-                found += [aside] if (aside := _aside(one, day)) else []
-    return found[:MOST_LINES]
+    cells = [board.cells.get((table, day), ()) for day in reversed(board.days) for table in board.tables]
+    rows = (_rejected(record) for cell in cells for record in cell)
+    return [row for row in rows if row is not None][:MOST_LINES]
 
 
-def _aside(one: Record, day: str) -> Aside | None:
-    if "stated" not in one:
+def _rejected(record: Record) -> RejectedRows | None:
+    if "stated" not in record:
         return None
-    said = one["stated"]
-    drift = [(word, number) for word, number in said["drift"].items() if number]
-    files = list(said["files"].items())
-    if not (said["aside"] or files or drift):
+    stated = record["stated"]
+    drift = [(word, number) for word, number in stated["drift"].items() if number]
+    files = list(stated["files"].items())
+    if not (stated["aside"] or files or drift):
         return None
-    table = Partition.parse(one["partition"]).name
-    dropped = one.get("accounts", [])[:1]
+    is_log = Partition.parse(record["partition"]).name == "impressions"
     reasons = [
         (reason, number)
-        for account in dropped
+        for account in record.get("accounts", [])[:1]
         for reason, number in account["dropped"].items()
-        if number and said["aside"] and (table != "impressions" or reason in REPAIRABLE_REASONS)
+        if number and stated["aside"] and (not is_log or reason in REPAIRABLE_REASONS)
     ]
-    replayed = table == "impressions" and (said["aside"] or files)
-    command = f"python -m jobs replay --impressions {one['partition']}" if replayed else ""
-    return Aside(one, day, said["aside"], reasons, files, drift, said["findings"], command)
+    replayed = is_log and (stated["aside"] or files)
+    command = f"python -m jobs replay --impressions {record['partition']}" if replayed else ""
+    return RejectedRows(record, stated["aside"], reasons, files, drift, stated["findings"], command)
 
 
-def late(board: Board) -> list[Late]:
-    """Newest first: which log changed which days, by how many rows."""
-    found = [
-        Late(one, day, sorted(one["stated"]["days_changed"].items()))
-        for day, one in board.of("late_impressions")
-        if "stated" in one and one["stated"]["days_changed"]
+def late_logs(board: Board) -> list[LateLog]:
+    """Newest first: the log, and the rows that it added to each earlier day."""
+    logs = [
+        LateLog(record, day, sorted(record["stated"]["days_changed"].items()))
+        for day, record in board.of("late_impressions")
+        if "stated" in record and record["stated"]["days_changed"]
     ]
-    return found[::-1][:MOST_LINES]
+    return logs[::-1][:MOST_LINES]

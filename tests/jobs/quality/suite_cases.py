@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from jobs.lake.arrow_schema import arrow_schema
 from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.quality.precomputed_engine import Batch
-from jobs.quality.run_suite import suite_file
+from jobs.quality.judge import Figures, History
+from jobs.quality.rules import Rule, rules_of
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 NAMES = (
@@ -53,40 +52,32 @@ def cases(table: str) -> list[Case]:
     return yaml.safe_load((SUITES / table / "bad.yaml").read_text("utf-8"))
 
 
-def rules(table: str) -> list[str]:
-    return [one["description"] for one in expectations(table)]
+def rules(table: str) -> tuple[Rule, ...]:
+    return rules_of(table).rules
 
 
-def expectations(table: str) -> list[Case]:
-    suite = json.loads(suite_file(table).read_text("utf-8"))
-    found: list[Case] = suite["expectations"]
-    return found
-
-
-def of_figures(expectation: Case) -> bool:
+def of_figures(rule: Rule) -> bool:
     """Whether it judges a figure by name, and not rows: its case follows from its own limits."""
-    return "figure" in expectation["kwargs"]
+    return bool(rule.figures)
 
 
-def outside(expectation: Case) -> Batch:
-    """Figures just outside what is expected, with the history that it is judged by."""
-    kwargs = expectation["kwargs"]
+def outside(rule: Rule) -> tuple[Figures, History]:
+    """Figures just outside the expected range, with the history that they are judged by."""
+    kwargs = rule.kwargs
     figure = kwargs["figure"]
     if "max_psi" in kwargs:  # everything moved from one bin to another
         before = {f"{figure} 0": 1000.0, f"{figure} 1": 0.0}
-        return Batch(
-            {f"{figure} 0": 0.0, f"{figure} 1": 1000.0}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]]
-        )
+        return {f"{figure} 0": 0.0, f"{figure} 1": 1000.0}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]]
     if "other" in kwargs:
-        return Batch({figure: 100, kwargs["other"]: 101})
+        return {figure: 100, kwargs["other"]: 101}, ()
     if "days" not in kwargs:
         high = kwargs.get("max_value")
-        return Batch({figure: high + 0.01 if high is not None else kwargs["min_value"] - 0.01})
+        return {figure: high + 0.01 if high is not None else kwargs["min_value"] - 0.01}, ()
     before = {figure: 100.0}
     room = 100 * max(kwargs.get("floor_frac", 0), kwargs.get("floor", 0) / 100)
     low, high = kwargs.get("min_ratio", 0), kwargs.get("max_ratio")
     value = 100 + room + 0.01 if "mads" in kwargs else 100 * high + 0.01 if high else 100 * low - 0.01
-    return Batch({figure: value}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]])
+    return {figure: value}, [(ago, before) for ago in AGO[kwargs.get("weekday", False)]]
 
 
 def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,15 @@ from jobs.lake import read as reading
 from jobs.lake.partitions import IMPRESSIONS
 from jobs.lake.publish import publish
 from jobs.quality import expect
-from jobs.quality.count import BATCH_ROWS, Plan, figures_here
-from jobs.quality.count_sql import figures_spark
+from jobs.quality.count import BATCH_ROWS, CountPlan, figures_here
+from jobs.quality.count_spark import figures_spark
 from jobs.quality.derived_columns import computable
 from jobs.quality.file_schema import file_columns
 from jobs.quality.group_columns import fingerprint, norm, repeated
-from jobs.quality.metrics import Count, counts_of
-from jobs.quality.row_columns import Known
-from jobs.quality.run_suite import suite_file
+from jobs.quality.metrics import Metric, metrics_of
+from jobs.quality.references import RELATED, partner
+from jobs.quality.row_columns import PartitionFacts
+from jobs.quality.rules import rules_of
 from tests.jobs.quality.suite_cases import NAMES, Args, Case, cases, partition, put, spoil
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-KNOWN = Known("2026-01-31", 2)
+FACTS = PartitionFacts("2026-01-31", 2)
 
 
-def plan_of(table: str, case: Case) -> Plan:
+def plan_of(table: str, case: Case) -> CountPlan:
     pinned = put(table, case)
-    expectations = json.loads(suite_file(table).read_text("utf-8"))["expectations"]
-    counts = [one for one in counts_of(expectations) if "columns_and_types" not in one.columns]
-    return Plan(pinned, tuple(computable(pinned, counts, file_columns(pinned))))
+    metrics = [
+        one for one in metrics_of(rules_of(table).rules) if one.kind not in RELATED or partner(pinned, one.condition)
+    ]
+    return CountPlan(pinned, tuple(computable(pinned, metrics, file_columns(pinned))))
 
 
 def test_vectors_are_measured_past_the_end_of_a_batch() -> None:
@@ -50,24 +51,23 @@ def test_vectors_are_measured_past_the_end_of_a_batch() -> None:
     ):
         rows = pa.table({"embedding": kind})
         expected = np.linalg.norm(vectors.astype(np.float64), axis=1)
-        np.testing.assert_allclose(norm("embedding").arrow(rows, KNOWN), expected, rtol=1e-12)
-        prints = fingerprint("embedding").arrow(rows, KNOWN)
+        np.testing.assert_allclose(norm("embedding").make(rows, FACTS), expected, rtol=1e-12)
+        prints = fingerprint("embedding").make(rows, FACTS)
         assert prints[0] == prints[-1]
         assert len(np.unique(prints)) == n - 1
 
 
 def test_lists_that_are_null_or_empty_do_not_shift_their_neighbours() -> None:
     rows = pa.table({"x": pa.array([["a"], None, [], ["b", "b", "b"]])})
-    assert repeated("x").arrow(rows, KNOWN).tolist() == [0, 0, 0, 2]
+    assert repeated("x").make(rows, FACTS).tolist() == [0, 0, 0, 2]
 
 
 def test_no_check_is_given_a_text_that_somebody_typed() -> None:
     """Such a column is only ever measured, looked at for a blank, or put into a numbered bin."""
     typed = {"query", "title", "text", "category", "brand", "attributes"}
     for table in NAMES:
-        suite = json.loads(suite_file(table).read_text("utf-8"))
-        for count in counts_of(suite["expectations"]):
-            assert not typed & set(count.columns) or count.kind == "bins", (table, count.name)
+        for metric in metrics_of(rules_of(table).rules):
+            assert not typed & set(metric.columns) or metric.kind == "bins", (table, metric.name)
 
 
 def test_keys_are_counted_across_batches_and_files(lake: Path) -> None:
@@ -83,9 +83,9 @@ def test_keys_are_counted_across_batches_and_files(lake: Path) -> None:
         out.write_table(pa.concat_tables([rows, rows.slice(3, 1)]))
         out.write_table(again, "part-00001.parquet")
     pinned = reading.pin(partition("impressions"))
-    key = Count("compound_columns.unique", ("search_id", "item_id", "position"))
-    one = Count("column_values.in_set", ("queries_of_search",), '{"value_set": [1]}')
-    found = figures_here(Plan(pinned, (Count("rows"), key, one, Count("distinct", ("search_id",)))))
+    key = Metric("compound_columns.unique", ("search_id", "item_id", "position"))
+    one = Metric("column_values.in_set", ("queries_of_search",), '{"value_set": [1]}')
+    found = figures_here(CountPlan(pinned, (Metric("rows"), key, one, Metric("distinct", ("search_id",)))))
     assert found["rows"] == n + 3
     assert found[key.name] == 6  # rows 3 (same file, other batch), 0 and 1 (other file), each twice
     assert found[one.name] == 4  # searches 0 and 1 have two queries
@@ -112,7 +112,6 @@ def test_spark_counts_the_same(lake: Path, spark: SparkSession, table: str) -> N
         plan = plan_of(table, case)
         here = figures_here(plan)
         there = figures_spark(spark, plan)
-        here = {name: value for name, value in here.items() if not name.startswith("vectors")}
         assert here.keys() == there.keys()
         for name, value in here.items():
             assert there[name] == pytest.approx(value, rel=1e-6), (name, case)

@@ -17,16 +17,15 @@ from jobs.lake.manifest import VERDICT, Source
 from jobs.lake.partitions import EMBEDDINGS, IMPRESSIONS, ITEMS, PAIRS, QUERIES, Partition
 from jobs.lake.publish import publish
 from jobs.quality import expect
-from jobs.quality.count import Plan, figures_here
-from jobs.quality.count_vectors import Moments
+from jobs.quality.count import CountPlan, figures_here
+from jobs.quality.count_vectors import VectorSums
 from jobs.quality.data_docs import site
-from jobs.quality.history import history
 from jobs.quality.manifest_figures import manifest_figures
-from jobs.quality.metrics import Count
-from jobs.quality.run_suite import count
-from models.quality.bands import ratio_band, robust_band, stability_index
+from jobs.quality.metrics import Metric
+from jobs.quality.run_suite import count, history
 from models.quality.hashes import text_words
-from tests.jobs.quality.suite_cases import Args, expectations, partition, put
+from models.quality.robust_bands import ratio_band, robust_band, stability_index
+from tests.jobs.quality.suite_cases import Args, partition, put, rules
 
 LAST = "2026-01-31"
 SECRET = "tajne-haslo"
@@ -112,7 +111,7 @@ def test_a_day_that_is_far_from_its_weekday_stops_and_says_so(lake: Path) -> Non
     assert "found 3, expected 9 to 90, by 4 earlier days; most of the day is missing" in str(error.value)
     page = (
         site()
-        / json.loads(store.read_bytes(f"{reading.pin(partition('asked'), even_stopped=True).uri}/{VERDICT}"))[
+        / json.loads(store.read_bytes(f"{reading.pin(partition('query_counts'), even_stopped=True).uri}/{VERDICT}"))[
             "data_docs"
         ]
     ).read_text("utf-8")
@@ -126,7 +125,7 @@ def test_a_tripled_day_warns_before_its_weekday_has_a_history(lake: Path) -> Non
     assert expect.main(expect.Args(str(partition("query_counts"))))["verdicts"] == {
         str(partition("query_counts")): "warn"
     }
-    said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
+    said = store.read_bytes(f"{reading.pin(partition('query_counts')).uri}/{VERDICT}").decode()
     assert "rows are 40% to 250% of the last 7 days' median" in said
 
 
@@ -135,7 +134,7 @@ def test_large_numbers_are_written_out(lake: Path) -> None:
     for ago, rows in ((1, 50_001), (2, 50_002)):
         verdict("query_counts", before(ago), {"rows": rows})
     expect.main(expect.Args(str(partition("query_counts"))))
-    said = store.read_bytes(f"{reading.pin(partition('asked')).uri}/{VERDICT}").decode()
+    said = store.read_bytes(f"{reading.pin(partition('query_counts')).uri}/{VERDICT}").decode()
     assert "found 3, expected 20,001 to 125,004, by 2 earlier days" in said
 
 
@@ -144,7 +143,7 @@ def test_the_first_days_pass_and_say_that_they_have_no_history(lake: Path) -> No
     assert expect.main(expect.Args(str(partition("query_counts"))))["verdicts"] == {
         "query_counts/ds=2026-01-31": "pass"
     }
-    (page,) = site().glob("validations/asked/*/*/*.html")
+    (page,) = site().glob("validations/query_counts/*/*.html")
     assert "3, no history yet (0 earlier days)" in page.read_text("utf-8")
 
 
@@ -156,12 +155,12 @@ def test_orphans_are_counted_against_the_version_that_was_read(lake: Path) -> No
     with publish(QUERIES.at(ds=LAST), Args("newer")) as out:
         out.write_table(reading.read_table(old).slice(1))
     names = ("orphans query_id queries", "orphans query_id,split queries", "missing query_id queries")
-    counts = tuple(Count.parse(name) for name in names)
+    counts = tuple(Metric.parse(name) for name in names)
 
     def figures(inputs: list[reading.Pinned]) -> list[float]:
         with publish(PAIRS.at(ds=LAST), Args(str(inputs)), inputs) as out:
             out.write_table(rows)
-        found = figures_here(Plan(reading.pin(PAIRS.at(ds=LAST)), counts))
+        found = figures_here(CountPlan(reading.pin(PAIRS.at(ds=LAST)), counts))
         return [found[name] for name in names]
 
     assert figures([old]) == [0, 0, 2]
@@ -185,14 +184,14 @@ def test_vectors_of_another_shard_are_orphans_and_its_own_items_missing(lake: Pa
 
     mine = shard_of(pa.array(ids), 2) == 0
     at = EMBEDDINGS.at(ds=LAST, space="0123456789abcdef", shard="0of2")
-    counts = (Count.parse("orphans item_id items"), Count.parse("missing item_id items"))
+    counts = (Metric.parse("orphans item_id items"), Metric.parse("missing item_id items"))
     for chosen, expected in ((mine, (0, 0)), (~mine, (int((~mine).sum()), int(mine.sum())))):
         names = np.array(ids)[chosen].tolist()
         vectors = pa.array([[0.6, 0.8]] * len(names), pa.list_(pa.float32()))
         table = pa.table({"item_id": names, "content_hash": ["a" * 40] * len(names), "embedding": vectors})
         with publish(at, Args(str(expected))) as out:
             out.write_table(table)
-        found = figures_here(Plan(reading.pin(at), counts))
+        found = figures_here(CountPlan(reading.pin(at), counts))
         assert (found["orphans item_id items"], found["missing item_id items"]) == expected
 
 
@@ -240,14 +239,14 @@ def test_schema_drift_that_the_job_stated_stops(lake: Path) -> None:
 def test_moments_of_vectors_by_hand_and_by_parts() -> None:
     vectors = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [-1.0, 0.0, 0.5]]
     kind = pa.list_(pa.float32())
-    whole = Moments.of(pa.array(vectors, kind)).figures()
+    whole = VectorSums.of(pa.array(vectors, kind)).figures()
     # inner products of the three pairs: 0.25, -0.75, 0.25
     assert whole["mean_cosine"] == pytest.approx(-0.25 / 3)
     assert whole["constant_dims"] == 1
-    parts = Moments.of(pa.array(vectors[:1], kind)).joined(Moments.of(pa.array(vectors[1:], kind)))
+    parts = VectorSums.of(pa.array(vectors[:1], kind)).joined(VectorSums.of(pa.array(vectors[1:], kind)))
     assert parts.figures() == pytest.approx(whole)
     broken = [[float("nan"), 0.0, 0.0], None, [1.0, 2.0], vectors[0]]
-    found = Moments.of(pa.array(broken, kind)).figures()
+    found = VectorSums.of(pa.array(broken, kind)).figures()
     assert (found["not_finite"], found["other_dim"]) == (1, 2)
 
 
@@ -274,9 +273,9 @@ def test_figures_are_kept_in_the_verdict(lake: Path) -> None:
     found = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))["figures"]
     assert found["rows"] == 3
     assert found["mean searches"] == pytest.approx(14 / 3)
-    again = count(pinned, expectations("query_counts"), "arrow")
+    again = count(pinned, rules("query_counts"), "arrow")
     assert found == pytest.approx({n: value for n, value in again.items() if n in found})
-    assert not any("columns_and_types" in name for name in found)
+    assert "schema_differences" not in found
 
 
 def test_a_replaced_input_is_newer_than_what_was_made_of_it(lake: Path) -> None:

@@ -16,17 +16,16 @@ from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import quality_pages
 from jobs.quality import data_docs, expect
-from jobs.quality.data_docs_page import html
-from jobs.quality.overview.alerts import Told, alerts_file, told
+from jobs.quality.data_docs import html
+from jobs.quality.overview.alerts import Alert, alerts_file, read_alerts
 from jobs.quality.overview.attention import attention, sentence
-from jobs.quality.overview.bands import bands_of
 from jobs.quality.overview.calendar import fields
-from jobs.quality.overview.charts import bars, chart
+from jobs.quality.overview.charts import bar_chart, line_chart
 from jobs.quality.overview.days import Board
-from jobs.quality.overview.drops import stacks
+from jobs.quality.overview.expected_bands import bands_of
 from jobs.quality.overview.page import overview
 from jobs.quality.overview.record import plain
-from jobs.quality.overview.series import rates, volumes
+from jobs.quality.overview.series import drop_reasons, rates, volumes
 from tests.jobs.quality.overview.board_days import account, alert, days, record, shop, with_faults, write
 from tests.jobs.quality.suite_cases import Args, partition, put
 
@@ -41,7 +40,7 @@ def faulty(number: int = 40) -> Board:
     records, alerts = with_faults(shop(number))
     home().mkdir(parents=True, exist_ok=True)
     alerts_file().write_text("".join(json.dumps(one) + "\n" for one in alerts))
-    return Board(records, told(alerts_file()))
+    return Board(records, read_alerts(alerts_file()))
 
 
 def titles(board: Board, table: str) -> dict[str, tuple[str, str]]:
@@ -110,9 +109,9 @@ def test_the_calendar_covers_days_that_are_missing(lake: Path) -> None:
     assert [day for day, (verdict, _) in found.items() if verdict == "missing"] == ["2026-01-25", "2026-01-26"]
     # a task that failed says so, and stretches the calendar to a day of which nothing stands
     said = {
-        "2026-01-26": [Told("x", "pairs_daily.pairs", True, "no")],
-        "2026-02-01": [Told("x", "t", True, "no")],
-        "2027-01-01": [Told("x", "t", True, "a day by hand")],
+        "2026-01-26": [Alert("x", "pairs_daily.pairs", True, "no")],
+        "2026-02-01": [Alert("x", "t", True, "no")],
+        "2027-01-01": [Alert("x", "t", True, "a day by hand")],
     }
     board = Board(board.records, said)
     assert board.days[-1] == "2026-02-01"
@@ -154,7 +153,7 @@ def test_a_band_is_that_of_the_same_weekday_without_days_that_stopped() -> None:
 
 def test_a_chart_marks_what_is_outside_and_what_is_missing(lake: Path) -> None:
     found = {one.name: one for one in volumes(faulty())}
-    drawn = chart(found["impressions"], days(40))
+    drawn = line_chart(found["impressions"], days(40))
     out = [dot.title[:10] for dot in drawn.dots if dot.kind == "out"]
     assert out == ["2026-01-22", "2026-01-26"] and drawn.outside == 2
     assert [dot.title for dot in drawn.dots if dot.kind == "gap"] == ["2026-01-18: missing"]
@@ -172,13 +171,13 @@ def test_drops_are_shares_of_what_came_in(lake: Path) -> None:
             account("searches", 200, bot_rate=20, bot_silent=10, **many),
         ],
     )
-    lines, searches, bots = stacks(Board([one], {}))
+    lines, searches, bots = drop_reasons(Board([one], {}))
     assert (list(lines.reasons), lines.shares["2026-01-31"]) == (["malformed", "bot_rate"], [0.15, 0.05])
     assert len(searches.reasons) == 8 and searches.totals["other reasons"] == 5 + 4 + 3 + 2
     assert (bots.shares["2026-01-31"], bots.totals) == ([0.1, 0.05], {"bot_rate": 20, "bot_silent": 10})
     assert lines.titles["2026-01-31"] == "2026-01-31: of 1,000 log lines: malformed 150 (15.00%), bot_rate 50 (5.00%)"
     # 86 high: three quarters from the foot, at 110, and a quarter over it
-    assert [path[path.index(" ") :] for path in bars(lines, ["2026-01-31"]).paths] == [
+    assert [path[path.index(" ") :] for path in bar_chart(lines, ["2026-01-31"]).paths] == [
         " 45.5h22.0v64.5h-22.0z",
         " 24.0h22.0v21.5h-22.0z",
     ]
@@ -242,12 +241,12 @@ def test_ninety_days_are_a_light_page(lake: Path) -> None:
         for name, other in (
             ("items/", "catalogue/"),
             ("click_counts/", "log/"),
-            ("asked/", "labels/"),
-            ("late/", "truth/"),
+            ("query_counts/", "labels/"),
+            ("late_impressions/", "simulated_truth/"),
             ("pairs/", "query_users/"),
             ("qrels/", "retention/"),
-            ("queries/", "bert/"),
-            ("propensities/", "runs/"),
+            ("queries/", "prodbert/"),
+            ("propensities/", "external_runs/"),
         )
         if one["partition"].startswith(name)
     ]
@@ -258,7 +257,7 @@ def test_ninety_days_are_a_light_page(lake: Path) -> None:
 
 def test_a_board_without_records_is_a_page(lake: Path) -> None:
     text = html("quality/data_docs_index.html.j2", overview([], {}))
-    assert "Nothing was checked yet" in text
+    assert "Nothing has been checked yet" in text
 
 
 def test_shards_do_not_shorten_the_history_that_is_kept(lake: Path) -> None:
@@ -287,7 +286,7 @@ def test_a_run_that_failed_repeats_no_task_that_said_why(tmp_path: Path) -> None
         alert("2026-01-30", "pairs", "task_failure"),
     ]
     file.write_text("".join(json.dumps(one) + "\n" for one in said))
-    shown = {day: [one.text for one in alerts] for day, alerts in told(file).items()}
+    shown = {day: [one.text for one in alerts] for day, alerts in read_alerts(file).items()}
     assert shown == {"2026-01-31": ["found 0 searches"], "2026-01-30": ["task_failure"]}
 
 

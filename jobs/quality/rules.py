@@ -1,0 +1,101 @@
+"""The rules of each table: read from great_expectations/rules/<table>.yaml, and derived from its declared columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.lake.columns import COLUMNS
+from jobs.quality.file_schema import ddl
+
+RULES = Path(__file__).resolve().parents[2] / "great_expectations" / "rules"
+SEVERITY = {"stop": "critical", "warn": "warning"}
+SCHEMA = "expect_table_columns_to_match_ordered_list"
+HISTORY = "expect_figure_to_be_near_its_history"
+BINS = "expect_bins_to_be_as_in_their_history"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation of a table.
+
+    text     the rule as a sentence; unique within the table
+    kind     the expectation, such as expect_column_values_to_be_between
+    on_fail  stop or warn
+    why      what goes wrong when the rule is broken
+    kwargs   the rule's other keys: column, min_value, days, ...
+    """
+
+    text: str
+    kind: str
+    on_fail: str
+    why: str
+    kwargs: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose values the rule names."""
+        named = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
+        return (*(name for name in named if name), *self.kwargs.get("column_list", ()))
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that the rule names itself."""
+        return tuple(self.kwargs[key] for key in ("figure", "other") if key in self.kwargs)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules of a table. about: the table in a few sentences."""
+
+    table: str
+    about: str
+    rules: tuple[Rule, ...]
+
+
+def has_rules(table: str) -> bool:
+    """Whether somebody wrote rules for the table."""
+    return _file(table).is_file()
+
+
+def tables_with_rules() -> list[str]:
+    """Tables with rules, in the order in which the pipeline makes them."""
+    return [table for table in COLUMNS if has_rules(table)]
+
+
+@cache
+def rules_of(table: str) -> Rules:
+    """The rules of a table: those of its columns first, then its file's.
+
+    Raises:
+        ValueError: a rule has no sentence, no expectation, or not exactly one of stop and warn.
+    """
+    written = yaml.safe_load(_file(table).read_text("utf-8"))
+    rules = (*schema_rules(COLUMNS[table]), *(_rule(table, dict(keys)) for keys in written["rules"]))
+    return Rules(table, written["about"].strip(), rules)
+
+
+def schema_rules(columns: Mapping[str, str]) -> list[Rule]:
+    """The rules that follow from declared columns. columns: name -> type in Spark SQL, in order."""
+    why = "every reader downstream takes them for granted; a changed column is a new version of the table"
+    return [Rule(f"columns and types are {ddl(columns)}", SCHEMA, "stop", why, {"columns": dict(columns)})]
+
+
+def _file(table: str) -> Path:
+    return RULES / f"{table}.yaml"
+
+
+def _rule(table: str, keys: dict[str, Any]) -> Rule:
+    severities = keys.keys() & SEVERITY.keys()
+    if not {"rule", "expect"} <= keys.keys() or len(severities) != 1:
+        raise ValueError(
+            f"{_file(table).name}: found a rule with the keys {', '.join(keys)}; "
+            "expected rule, expect, and one of stop and warn"
+        )
+    text, kind, on_fail = keys.pop("rule"), keys.pop("expect"), severities.pop()
+    return Rule(text, f"expect_{kind}", on_fail, keys.pop(on_fail), keys)
