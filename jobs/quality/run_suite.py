@@ -95,9 +95,7 @@ def check(pinned: Pinned, spark_rows: int) -> SuiteResult:
 
 def count(pinned: Pinned, rules: Sequence[Rule], engine: str) -> Figures:
     """Count every figure that the rules judge. engine: arrow (this machine) or spark."""
-    columns = file_columns(pinned)
-    metrics = [one for one in metrics_of(rules) if one.kind not in RELATED or partner(pinned, one.condition)]
-    plan = CountPlan(pinned, tuple(computable(pinned, metrics, columns)))
+    plan = count_plan(pinned, rules)
     if engine == "spark":
         with spark_session(f"expect {pinned.partition.name}", [pinned]) as spark:
             figures = figures_spark(spark, plan)
@@ -105,8 +103,16 @@ def count(pinned: Pinned, rules: Sequence[Rule], engine: str) -> Figures:
         figures = figures_here(plan)
     named = [name for rule in rules for name in rule.figures]
     declared = list(pinned.partition.table.columns.items())
-    figures[SCHEMA_FIGURE] = float(list(columns.items()) != declared)
+    figures[SCHEMA_FIGURE] = float(list(file_columns(pinned).items()) != declared)
     return figures | per_row(figures, named) | _not_of_rows(pinned, named)
+
+
+def count_plan(pinned: Pinned, rules: Sequence[Rule]) -> CountPlan:
+    """The metrics of the rules that can be counted: their columns and their other table are there."""
+    metrics = [
+        metric for metric in metrics_of(rules) if metric.kind not in RELATED or partner(pinned, metric.condition)
+    ]
+    return CountPlan(pinned, tuple(computable(pinned, metrics, file_columns(pinned))))
 
 
 def _not_of_rows(pinned: Pinned, named: Sequence[str]) -> Figures:

@@ -1,6 +1,6 @@
-"""64-bit hashes of columns in bulk: a sieve for doubled keys, orphans and groups, whatever the size of the table.
+"""64-bit hashes of columns in bulk: a sieve for duplicate keys, orphans and groups, whatever the size of the table.
 
-Equal values always have equal hashes, so nothing doubled is ever missed. Different values share one with a chance of
+Equal values always have equal hashes, so no duplicate is missed. Different values share one with a chance of
 2^-64 a pair: 3 in a million for a partition of ten million rows. Another seed tells chance from truth.
 """
 
@@ -35,9 +35,9 @@ def text_words(offsets: np.ndarray, data: np.ndarray, seed: int = 0) -> np.ndarr
     Texts of one length are hashed together, eight bytes at a time: ids have few lengths.
     """
     lengths = np.diff(offsets)
-    found = mix(start(len(lengths), seed), lengths.astype(np.uint64))
+    hashes = mix(start(len(lengths), seed), lengths.astype(np.uint64))
     if not len(lengths):
-        return found
+        return hashes
     shortest, longest = int(lengths.min()), int(lengths.max())
     sizes = range(shortest, longest + 1) if longest - shortest < 64 else np.unique(lengths)
     for size in (int(size) for size in sizes if size):
@@ -48,8 +48,8 @@ def text_words(offsets: np.ndarray, data: np.ndarray, seed: int = 0) -> np.ndarr
             texts = data[offsets[:-1][rows][:, None] + np.arange(size)]
         padded = np.zeros((len(texts), -(-size // 8) * 8), np.uint8)
         padded[:, :size] = texts
-        some = found[rows]
+        some = hashes[rows]
         for word in padded.view(np.uint64).T:
             some = mix(some, word)
-        found[rows] = some
-    return found
+        hashes[rows] = some
+    return hashes

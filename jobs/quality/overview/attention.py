@@ -80,14 +80,14 @@ def _notes(day: str, rates: Sequence[DailyFigure]) -> list[str]:
 
 def _day(board: Board, day: str, rows: Mapping[str, DailyFigure], notes: Sequence[str]) -> DayWithFaults | None:
     cards = [
-        BrokenPartition(one, _numbers(one, rows))
+        BrokenPartition(record, _numbers(record, rows))
         for word in WORST_FIRST[:2]
         for table in board.tables
-        for one in board.cells.get((table, day), ())
-        if one["verdict"] == word
+        for record in board.cells.get((table, day), ())
+        if record["verdict"] == word
     ]
     missing = board.missing(day)
-    alerts = [one for one in board.alerts.get(day, ()) if not _repeats(one, cards)]
+    alerts = [alert for alert in board.alerts.get(day, ()) if not _repeats(alert, cards)]
     if not (cards or missing or alerts or notes):
         return None
     worst = verdict(board, day)

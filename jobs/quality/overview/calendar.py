@@ -13,6 +13,7 @@ from jobs.quality.overview.record import Record
 
 # rows that later logs added are marked from this share of the day's rows on: a few come every day
 LATE_FRAC = 0.01
+WEEK = 7
 SIGNS = {"pass": "✓", "warn": "!", "stop": "×", "missing": "–", "failed": "×", "none": ""}
 
 
@@ -42,7 +43,10 @@ def months(days: Sequence[str]) -> CalendarHead:
     names = [(f"{date.fromisoformat(month + '-01'):%B %Y}", span) for month, span in counted.items()]
     names = [(name if span >= 12 else name[:3] if span >= 3 else "", span) for name, span in names]
     mondays = [date.fromisoformat(day).weekday() == 0 for day in days]
-    numbers = [(str(int(day[8:])) if monday else "", monday) for day, monday in zip(days, mondays, strict=True)]
+    is_short = len(days) <= WEEK
+    numbers = [
+        (str(int(day[8:])) if monday or is_short else "", monday) for day, monday in zip(days, mondays, strict=True)
+    ]
     return CalendarHead(names, numbers)
 
 
@@ -80,7 +84,7 @@ def _field(board: Board, table: str, day: str, added: dict[str, list[tuple[str, 
 
 
 def _title(cell: Sequence[Record]) -> str:
-    worst, rows = cell[0], sum(one["rows"] for one in cell)
+    worst, rows = cell[0], sum(record["rows"] for record in cell)
     parts = f" in {len(cell)} partitions" if len(cell) > 1 else ""
     failed = f", {len(worst['stops']) + len(worst['warns'])} of {worst['checks']} checks failed"
     return (

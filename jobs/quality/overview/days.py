@@ -30,11 +30,11 @@ class Board:
     def cells(self) -> Mapping[tuple[str, str], Sequence[Record]]:
         """(table, day) -> its partitions, the worst first."""
         cells: dict[tuple[str, str], list[Record]] = defaultdict(list)
-        for one in sorted(self.records, key=lambda one: one["partition"]):
-            partition = Partition.parse(one["partition"])
-            cells[partition.name, partition.ds].append(one)
+        for record in sorted(self.records, key=lambda record: record["partition"]):
+            partition = Partition.parse(record["partition"])
+            cells[partition.name, partition.ds].append(record)
         for cell in cells.values():
-            cell.sort(key=lambda one: WORST_FIRST.index(one["verdict"]))
+            cell.sort(key=lambda record: WORST_FIRST.index(record["verdict"]))
         return dict(cells)
 
     @cached_property
@@ -79,14 +79,14 @@ class Board:
     def of(self, table: str) -> Iterator[tuple[str, Record]]:
         """(day, record) of a table with one partition a day, the days of the calendar."""
         for day in self.days:
-            for one in self.cells.get((table, day), ())[:1]:
-                yield day, one
+            for record in self.cells.get((table, day), ())[:1]:
+                yield day, record
 
     def accounts(self, table: str, unit: str) -> dict[str, Account]:
         """Day -> the account of its rows, where the record has it."""
         return {
             day: account
-            for day, one in self.of(table)
-            for account in one.get("accounts", ())
+            for day, record in self.of(table)
+            for account in record.get("accounts", ())
             if account["unit"] == unit
         }

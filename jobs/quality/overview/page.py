@@ -19,7 +19,7 @@ def overview(records: Sequence[Record], alerts: Mapping[str, Sequence[Alert]]) -
     """Every value of the overview's template."""
     board = Board(records, alerts)
     days = board.days
-    shown = [one for (_, day), cell in board.cells.items() if day in set(days) for one in cell]
+    shown = [record for (_, day), cell in board.cells.items() if day in set(days) for record in cell]
     rows = {daily.name: daily for daily in volumes(board)}
     figures = list(rates(board))
     needing = attention(board, rows, figures)
@@ -30,12 +30,12 @@ def overview(records: Sequence[Record], alerts: Mapping[str, Sequence[Alert]]) -
         "last": last,
         "sentence": sentence(board, last),
         "verdict": verdict(board, last),
-        "checked_at": max((one["created_at"] for one in records), default=""),
-        "counts": {word: sum(one["verdict"] == word for one in shown) for word in WORST_FIRST},
+        "checked_at": max((record["created_at"] for record in records), default=""),
+        "counts": {word: sum(record["verdict"] == word for record in shown) for word in WORST_FIRST},
         "missing": sum(len(board.missing(day)) for day in days),
-        "simulated": sum(one["simulated"] for one in shown),
+        "simulated": sum(record["simulated"] for record in shown),
         "attention": needing[:MOST_DAYS],
-        "more": [one.day for one in needing[MOST_DAYS:]],
+        "more": [day.day for day in needing[MOST_DAYS:]],
         "months": months(days),
         "fields": fields(board),
         "volumes": [line_chart(daily, days) for daily in rows.values() if daily.values],

@@ -46,12 +46,12 @@ class DropReasons:
 
 
 def _figure(name: str) -> Read:
-    return lambda one: one.get("figures", {}).get(name)
+    return lambda record: record.get("figures", {}).get(name)
 
 
 def _dropped(unit: str, reason: str) -> Read:
-    def read(one: Record) -> float | None:
-        for account in one.get("accounts", ()):
+    def read(record: Record) -> float | None:
+        for account in record.get("accounts", ()):
             if account["unit"] == unit and account["rows_in"]:
                 return account["dropped"].get(reason, 0) / account["rows_in"]
         return None
@@ -60,26 +60,26 @@ def _dropped(unit: str, reason: str) -> Read:
 
 
 def _kept(unit: str) -> Read:
-    def read(one: Record) -> float | None:
-        return next((a["rows_out"] for a in one.get("accounts", ()) if a["unit"] == unit), None)
+    def read(record: Record) -> float | None:
+        return next((a["rows_out"] for a in record.get("accounts", ()) if a["unit"] == unit), None)
 
     return read
 
 
-def _masked(one: Record) -> float | None:
-    return sum(one["stated"]["masked"].values()) if "stated" in one else None
+def _masked(record: Record) -> float | None:
+    return sum(record["stated"]["masked"].values()) if "stated" in record else None
 
 
-def _changed(one: Record) -> float | None:
-    return len(one["stated"]["days_changed"]) if "stated" in one else None
+def _changed(record: Record) -> float | None:
+    return len(record["stated"]["days_changed"]) if "stated" in record else None
 
 
-def _ready(one: Record) -> float | None:
+def _ready(record: Record) -> float | None:
     """Hours from the end of the day (UTC) until it was published; None for days that no nightly run made."""
-    if "stated" not in one or one["simulated"]:
+    if "stated" not in record or record["simulated"]:
         return None
-    begun = datetime.fromisoformat(Partition.parse(one["partition"]).ds).replace(tzinfo=UTC)
-    published = datetime.fromisoformat(one["stated"]["published_at"]).astimezone(UTC)
+    begun = datetime.fromisoformat(Partition.parse(record["partition"]).ds).replace(tzinfo=UTC)
+    published = datetime.fromisoformat(record["stated"]["published_at"]).astimezone(UTC)
     hours = (published - begun).total_seconds() / SECONDS_PER_HOUR - HOURS_PER_DAY
     return hours if hours <= NIGHTLY_HOURS else None
 
@@ -102,7 +102,7 @@ def volumes(board: Board) -> Iterator[DailyFigure]:
     """Rows a day of each table that has one partition a day."""
     for table in board.tables:
         if TABLES[table].keys == ("ds",):
-            yield _by_day(board, FigureSource(table, "count", table, lambda one: one["rows"], "rows"))
+            yield _by_day(board, FigureSource(table, "count", table, lambda record: record["rows"], "rows"))
 
 
 def rates(board: Board) -> Iterator[DailyFigure]:
@@ -136,7 +136,7 @@ def _shown(values: Mapping[str, T], board: Board) -> dict[str, T]:
 def drop_reasons(board: Board) -> Iterator[DropReasons]:
     """Every account of a daily table with dropped rows, and once more the searches of bots, by rule."""
     for table in board.tables:
-        accounts = [account for _, one in board.of(table) for account in one.get("accounts", ())]
+        accounts = [account for _, record in board.of(table) for account in record.get("accounts", ())]
         units = dict.fromkeys(account["unit"] for account in accounts if account["dropped"])
         for unit in units if table in board.daily else ():
             yield _drops(f"{table}: {unit}", unit, board.accounts(table, unit), "")

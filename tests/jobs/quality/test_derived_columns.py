@@ -15,14 +15,12 @@ from jobs.lake.publish import publish
 from jobs.quality import expect
 from jobs.quality.count import BATCH_ROWS, CountPlan, figures_here
 from jobs.quality.count_spark import figures_spark
-from jobs.quality.derived_columns import computable
-from jobs.quality.file_schema import file_columns
 from jobs.quality.group_columns import fingerprint, norm, repeated
 from jobs.quality.metrics import Metric, metrics_of
-from jobs.quality.references import RELATED, partner
 from jobs.quality.row_columns import PartitionFacts
 from jobs.quality.rules import rules_of
-from tests.jobs.quality.suite_cases import NAMES, Args, Case, cases, partition, put, spoil
+from jobs.quality.run_suite import count_plan
+from tests.jobs.quality.suite_cases import NAMES, Args, cases, partition, put, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +28,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FACTS = PartitionFacts("2026-01-31", 2)
-
-
-def plan_of(table: str, case: Case) -> CountPlan:
-    pinned = put(table, case)
-    metrics = [
-        one for one in metrics_of(rules_of(table).rules) if one.kind not in RELATED or partner(pinned, one.condition)
-    ]
-    return CountPlan(pinned, tuple(computable(pinned, metrics, file_columns(pinned))))
 
 
 def test_vectors_are_measured_past_the_end_of_a_batch() -> None:
@@ -109,7 +99,7 @@ def test_spark_counts_the_same(lake: Path, spark: SparkSession, table: str) -> N
     """Good rows, then all that the table's cases can spoil at once: every row another way."""
     spoilt = [case for case in cases(table) if "row" in case or "again" in case]
     for case in ({}, *spoilt[:: max(1, len(spoilt) // 4)]):
-        plan = plan_of(table, case)
+        plan = count_plan(put(table, case), rules_of(table).rules)
         here = figures_here(plan)
         there = figures_spark(spark, plan)
         assert here.keys() == there.keys()
@@ -131,3 +121,28 @@ def test_a_large_table_is_checked_on_spark(lake: Path, spark: SparkSession) -> N
         str(partition("rankings")): "pass"
     }
     assert reading.pin(partition("rankings"))
+
+
+@pytest.mark.spark
+def test_spark_counts_keys_of_several_files_and_another_table(lake: Path, spark: SparkSession) -> None:
+    """Duplicates, groups and orphans whose rows lie in different files, and vectors in fp16."""
+    queries = reading.read_table(put("queries", {}))
+    with publish(partition("queries"), Args("fewer")) as out:
+        out.write_table(queries.slice(1))
+    pairs = reading.read_table(put("pairs", {}))
+    other_split = pairs.slice(0, 1).set_column(8, "split", pa.array(["dev"]))
+    with publish(partition("pairs"), Args("files")) as out:
+        out.write_table(pairs)
+        out.write_table(pa.concat_tables([pairs.slice(1, 1), other_split]), "part-00001.parquet")
+    vectors = reading.read_table(put("embeddings", {}))
+    halves = vectors["embedding"].cast(pa.list_(pa.float16()))
+    with publish(partition("embeddings"), Args("fp16")) as out:
+        out.facts["dim"] = 2
+        out.write_table(vectors.set_column(2, "embedding", halves))
+    for table in ("pairs", "embeddings"):
+        plan = count_plan(reading.pin(partition(table)), rules_of(table).rules)
+        here, there = figures_here(plan), figures_spark(spark, plan)
+        assert here == pytest.approx(there)
+        assert table != "pairs" or (
+            here["orphans query_id queries"] and here["compound_columns.unique query_id,item_id"]
+        )

@@ -24,7 +24,7 @@ from jobs.quality.overview.charts import bar_chart, line_chart
 from jobs.quality.overview.days import Board
 from jobs.quality.overview.expected_bands import bands_of
 from jobs.quality.overview.page import overview
-from jobs.quality.overview.record import plain
+from jobs.quality.overview.record import as_today, plain
 from jobs.quality.overview.series import drop_reasons, rates, volumes
 from tests.jobs.quality.overview.board_days import account, alert, days, record, shop, with_faults, write
 from tests.jobs.quality.suite_cases import Args, partition, put
@@ -296,3 +296,47 @@ def test_an_mlflow_run_names_the_pages_of_its_inputs(lake: Path) -> None:
     expect.main(expect.Args(str(partition("pairs"))))
     (name,) = found = quality_pages(pinned)
     assert name == "data_quality.pairs" and (home() / found[name]).is_file()
+
+
+def test_hours_to_publication_are_those_of_nightly_runs(lake: Path) -> None:
+    """A simulated day, and one that was imported weeks later, have none."""
+    late = record("impressions", "2026-01-28", stated={"published_at": "2026-03-01T00:00:00+00:00"})
+    every = [
+        record("impressions", "2026-01-29", simulated=True),
+        record("impressions", "2026-01-30"),
+        record("impressions", "2026-01-31"),
+    ]
+    (hours,) = [rate for rate in rates(Board([late, *every], {})) if rate.kind == "hours"]
+    assert hours.values == {"2026-01-30": pytest.approx(7 / 6), "2026-01-31": pytest.approx(7 / 6)}
+    assert not [rate for rate in rates(Board([late, every[0]], {})) if rate.kind == "hours"]
+
+
+def test_action_lines_of_a_bulk_file_are_no_log_lines(lake: Path) -> None:
+    with publish(partition("impressions"), Args()) as out:
+        out.count("log lines", 200, 90, {"bulk_action": 100, "malformed": 10})
+        out.write_table(read_table(put("impressions", {})))
+    expect.main(expect.Args(str(partition("impressions"))))
+    found = json.loads(store.read_bytes(f"{pin(partition('impressions')).uri}/{VERDICT}"))
+    assert found["accounts"] == [{"unit": "log lines", "rows_in": 100, "rows_out": 90, "dropped": {"malformed": 10}}]
+    assert found["figures"]["dropped_frac log_lines"] == pytest.approx(0.1)
+    # a record of an older version counted them: it is read as today's are
+    older = account("log lines", 200, bulk_action=100, malformed=10)
+    assert as_today(
+        record("impressions", "2026-01-30", accounts=[older], figures={"dropped_frac log_lines": 0.55})
+    ) == (
+        record(
+            "impressions",
+            "2026-01-30",
+            accounts=[account("log lines", 100, malformed=10)],
+            figures={"dropped_frac log_lines": 0.1},
+        )
+    )
+
+
+def test_a_single_day_is_a_number_and_not_a_chart(lake: Path) -> None:
+    one = record("impressions", "2026-01-31", accounts=[account("log lines", 100, malformed=10)])
+    page = html("quality/data_docs_index.html.j2", overview([one], {}))
+    assert "2026-01-31, the only day so far" in page and "One day of history: charts begin with the second." in page
+    assert "2026-01-31: of 100 log lines: malformed 10 (10.00%)" in page
+    assert "<svg" not in page
+    assert "<svg" in html("quality/data_docs_index.html.j2", overview([one, record("impressions", "2026-01-30")], {}))
