@@ -123,17 +123,16 @@ def _count_keys(plan: CountPlan, batches: Batches) -> Batches:
             if number == _SUMS:
                 yield pa.RecordBatch.from_arrays([rows.column("sums")], ["sums"])
                 continue
-            hashes = np.stack([_words(rows.column(name)) for name in ("hash", "value", "rows")], axis=1)
+            runs = grouped(plan.metrics[number], plan.derived) is not None
+            names = ("hash", "value", "rows") if runs else ("hash",)
+            hashes = np.stack([_words(rows.column(name)) for name in names], axis=1)
             is_theirs = rows.column("theirs").to_numpy(zero_copy_only=False)
-            theirs[int(number)].append(hashes[is_theirs])
-            mine[int(number)].append(hashes[~is_theirs])
+            theirs[int(number)].append(hashes[is_theirs, 0])
+            mine[int(number)].append(hashes[~is_theirs] if runs else hashes[~is_theirs, 0])
     total = PartialCounts()
     for number, parts in mine.items():
         metric = plan.metrics[number]
-        if grouped(metric, plan.derived) is None:
-            parts = [hashes[:, 0] for hashes in parts]
-        others = np.unique(np.concatenate([hashes[:, 0] for hashes in theirs[number]]))
-        total.sums[metric] = resolve_keys(plan, metric, parts, others)
+        total.sums[metric] = resolve_keys(plan, metric, parts, np.unique(np.concatenate(theirs[number])))
     yield pa.RecordBatch.from_arrays([pa.array([_line(plan, total)])], ["sums"])
 
 
