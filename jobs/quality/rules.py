@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from jobs.lake.columns import COLUMNS
+from jobs.lake.columns import COLUMNS, column_rules
 from jobs.quality.file_schema import ddl
 
 RULES = Path(__file__).resolve().parents[2] / "great_expectations" / "rules"
@@ -76,14 +76,15 @@ def rules_of(table: str) -> Rules:
         ValueError: a rule has no sentence, no expectation, or not exactly one of stop and warn.
     """
     written = yaml.safe_load(_file(table).read_text("utf-8"))
-    rules = (*schema_rules(COLUMNS[table]), *(_rule(table, dict(keys)) for keys in written["rules"]))
+    keys = [*column_rules(table), *written["rules"]]
+    rules = (schema_rule(COLUMNS[table]), *(_rule(table, dict(rule)) for rule in keys))
     return Rules(table, written["about"].strip(), rules)
 
 
-def schema_rules(columns: Mapping[str, str]) -> list[Rule]:
-    """The rules that follow from declared columns. columns: name -> type in Spark SQL, in order."""
+def schema_rule(columns: Mapping[str, str]) -> Rule:
+    """The rule that the files have these columns. columns: name -> type in Spark SQL, in order."""
     why = "every reader downstream takes them for granted; a changed column is a new version of the table"
-    return [Rule(f"columns and types are {ddl(columns)}", SCHEMA, "stop", why, {"columns": dict(columns)})]
+    return Rule(f"columns and types are {ddl(columns)}", SCHEMA, "stop", why, {"columns": dict(columns)})
 
 
 def _file(table: str) -> Path:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.columns import COLUMNS
+from jobs.lake.columns import COLUMNS, Column
 from jobs.quality import data_docs, suites
 from jobs.quality import rules as rule_files
 from jobs.quality.judge import Figures, History, expected_range, judge
-from jobs.quality.rules import Rule, Rules, rules_of, schema_rules, tables_with_rules
+from jobs.quality.rules import Rule, Rules, rules_of, schema_rule, tables_with_rules
 from jobs.quality.run_suite import check, count
 from tests.jobs.quality.suite_cases import NAMES, Case, cases, of_figures, outside, put, rules
 
@@ -103,10 +103,15 @@ def test_great_expectations_is_not_changed_for_the_rest_of_the_process() -> None
     assert result.success and result.result["observed_value"] == 5
 
 
-def test_declared_columns_become_the_first_rule() -> None:
-    (rule,) = schema_rules({"item_id": "STRING", "price": "DOUBLE"})
+def test_declared_columns_become_the_first_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = schema_rule({"item_id": "STRING", "price": "DOUBLE"})
     assert (rule.text, rule.on_fail) == ("columns and types are item_id STRING, price DOUBLE", "stop")
-    assert rules_of("pairs").rules[0] == schema_rules(COLUMNS["pairs"])[0]
+    assert rules_of("pairs").rules[0] == schema_rule(COLUMNS["pairs"])
+    declared = Column.parse("clicks INT NOT NULL CHECK (>= 0)")
+    monkeypatch.setattr(rule_files, "column_rules", lambda table: declared.rules())
+    found = rule_files.rules_of.__wrapped__("pairs").rules
+    assert [rule.text for rule in found[1:3]] == ["clicks is never NULL", "clicks is 0 or more"]
+    assert [rule.columns for rule in found[1:3]] == [("clicks",), ("clicks",)]
 
 
 def test_the_rules_have_pages_without_any_data(lake: Path) -> None:
