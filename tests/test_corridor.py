@@ -80,10 +80,10 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     aliases = client().get_registered_model("search").aliases
     assert aliases["champion"] == aliases["challenger"], "judged last, and promoted"
     assert summary["second_view"]["queries"] > 10, "what was clicked, beside what people judged"
-    assert {(one["query_seen"], one["item_seen"]) for one in summary["cells"]} >= {(False, True), (True, True)}
+    assert {(one["query_seen"], one["item_seen"]) for one in summary["seen_unseen"]} >= {(False, True), (True, True)}
     # far above chance, which finds 60 of 600 items: 0.1
     assert {arm: found["R@60"] > 0.3 for arm, found in summary["measures"].items()} == {
-        arm: True for arm in ("dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
+        arm: True for arm in ("served", "dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
     }
 
 

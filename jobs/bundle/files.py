@@ -1,10 +1,11 @@
-"""The files of a bundle: their names, how they are written so that a full disk is noticed, how they are read."""
+"""The files of a bundle: their names, how they are written so that a full disk is noticed, and how they are read."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,15 @@ import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.lake.arrow import Strings, table_of
+from jobs.bundle.near_duplicates import prepare
+from jobs.lake.arrow import Strings, large, table_of
 from jobs.lake.read import Pinned
 from models.ann.families import parts
 
 if TYPE_CHECKING:
     from models.sparse.bm25 import SparseIndex
 
-# raised when a reader of the old files could no longer read the new ones, or the other way round;
+# raised when older code can no longer read new files, or new code older ones;
 # 2 has query_tower.onnx, without which only torch can read a bundle
 BUNDLE_FORMAT = 2
 READABLE_FORMATS = (1, 2)
@@ -43,17 +45,17 @@ MAPPED = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
-    """Write an index, force it to disk, and read it back before anybody trusts it.
+    """Write an index, force it to disk, and read it back as a check.
 
     FAISS's own writer reports success with the tail missing when the disk fills in the last block.
 
     Raises:
         OSError: the disk is full.
-        RuntimeError: the file differs from what was handed to it.
+        RuntimeError: the file differs from the index.
     """
     written = 0
-    if (lists := _in_a_file(index)) is not None:
-        # where it lies here is nobody's business: readers look beside the index
+    if (lists := _lists_on_disk(index)) is not None:
+        # the path on this machine must not be stored: readers look beside the index
         lists.filename = LISTS_FILE
     with path.open("wb") as file:
 
@@ -63,25 +65,25 @@ def write_index(index: faiss.Index, path: Path) -> None:
 
         writer = faiss.PyCallbackIOWriter(take, 1 << 20)
         faiss.write_index(index, writer)
-        del writer  # hands over what it still holds
+        del writer  # flushes its buffer
         file.flush()
         os.fsync(file.fileno())
     again = faiss.read_index(str(path), MAPPED)
-    found = (path.stat().st_size, again.ntotal, again.d, again.metric_type)
+    read_back = (path.stat().st_size, again.ntotal, again.d, again.metric_type)
     expected = (written, index.ntotal, index.d, index.metric_type)
-    if found != expected:
+    if read_back != expected:
         raise RuntimeError(
-            f"{path.name}: (bytes, vectors, dimension, metric) read back as {found}, expected"
+            f"{path.name}: (bytes, vectors, dimension, metric) read back as {read_back}, expected"
             f" {expected}; is the disk full or failing?"
         )
 
 
 def read_index(pinned: Pinned, lists: str = "memory") -> faiss.Index:
-    """Read the index of a bundle, its files checked first.
+    """Check the files of an index, then read it.
 
-    lists: memory, or disk, where inverted lists are mapped and read as queries visit them (codes of
-    FastScan, graphs and flat indices are in memory all the same). Inverted lists that lie in a file
-    of their own are looked for beside the index, wherever the folder went.
+    lists: memory, or disk: inverted lists are mapped, and read when queries visit them. Codes of
+    FastScan, graphs and flat indices are in memory in both cases. Inverted lists in a file of their own
+    are looked for beside the index, so the folder may move.
     """
     if lists not in LISTS:
         raise ValueError(f"lists={lists}: expected {' or '.join(LISTS)}")
@@ -96,8 +98,8 @@ def read_index(pinned: Pinned, lists: str = "memory") -> faiss.Index:
     return index
 
 
-def _in_a_file(index: faiss.Index) -> Any:
-    """The lists of an index that stand in a file of their own; None where all is in memory."""
+def _lists_on_disk(index: faiss.Index) -> Any:
+    """The inverted lists of an index that are in a file of their own; None where all is in memory."""
     ivf = parts(index).ivf
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
     return lists if isinstance(lists, faiss.OnDiskInvertedLists) else None
@@ -113,13 +115,13 @@ def _lists_into_memory(index: faiss.Index) -> None:
 
 
 def write_ids(item_ids: Strings, titles: Strings, folder: Path) -> None:
-    """Write what stands in each row of the index."""
+    """Write the item id and title of each row of the index."""
     rows = table_of({"row": np.arange(len(item_ids)), "item_id": item_ids, "title": titles})
     pq.write_table(rows, folder / IDS_FILE, compression="zstd", write_page_checksum=True)
 
 
 def write_sparse(sparse: SparseIndex, folder: Path) -> None:
-    """Write the sparse arm: three arrays, and its terms."""
+    """Write the sparse arm: three arrays and the terms."""
     for name, values in sparse.arrays().items():
         np.save(folder / f"sparse.{name}.npy", values, allow_pickle=False)
     about = {"terms": sparse.terms, "n_items": sparse.n_items, "language": sparse.language}
@@ -127,9 +129,8 @@ def write_sparse(sparse: SparseIndex, folder: Path) -> None:
 
 
 def read_sparse(pinned: Pinned) -> SparseIndex:
-    """Read the sparse arm back, each file checked; nothing in it is unpickled, and arrays stay on disk
-    until they are looked at."""
-    # bm25s takes a second, which the dense arm alone need not wait
+    """Check and read the sparse arm. Nothing is unpickled; arrays are mapped and read when they are used."""
+    # importing bm25s takes a second, and a bundle without a sparse arm does not need it
     from models.sparse.bm25 import SparseIndex
 
     about = json.loads(pinned.path(SPARSE_FILE).read_bytes())
@@ -137,6 +138,40 @@ def read_sparse(pinned: Pinned) -> SparseIndex:
         name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False) for name in SPARSE_ARRAYS
     }
     return SparseIndex(**arrays, **about)
+
+
+def read_parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
+    """Read index, item_ids, titles and facts of a bundle, and refuse them unless they belong together.
+
+    Raises:
+        RuntimeError: a file is damaged, of another format, or does not fit the others.
+    """
+    facts = json.loads(pinned.path(FACTS_FILE).read_bytes())
+    if facts.get("format") not in READABLE_FORMATS:
+        raise RuntimeError(
+            f"{pinned.partition}: bundle format {facts.get('format')}, this code reads"
+            f" {', '.join(map(str, READABLE_FORMATS))}; build the index again with this code"
+        )
+    # pq.read_table would import pandas
+    with pq.ParquetFile(pinned.path(IDS_FILE)) as file:
+        rows = file.read(["item_id", "title"])
+    index = read_index(pinned, lists or os.environ.get("NIGHTSHELF_LISTS", "memory"))
+    golden = json.loads(pinned.path(GOLDEN).read_bytes())
+    prepare(index, facts)
+    _check_consistency(pinned, index, rows.num_rows, facts, golden["space_id"])
+    item_ids, titles = (large(rows.column(name).chunks) for name in ("item_id", "title"))
+    return {"index": index, "item_ids": item_ids, "titles": titles, "facts": facts}
+
+
+def _check_consistency(pinned: Pinned, index: faiss.Index, n_ids: int, facts: Mapping[str, Any], space: str) -> None:
+    spaces = {"query tower": space, "facts": facts["space_id"], "address": pinned.partition.values["space"]}
+    if len(set(spaces.values())) != 1:
+        raise RuntimeError(f"{pinned.partition}: space ids {spaces} differ; build the index again")
+    counts = {"vectors": index.ntotal, "ids": n_ids, "items in the facts": facts["items"]}
+    if len(set(counts.values())) != 1:
+        raise RuntimeError(f"{pinned.partition}: {counts} differ; build the index again")
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise RuntimeError(f"{pinned.partition}: its index does not compare inner products")
 
 
 def copy_towers(towers: Pinned, folder: Path) -> None:

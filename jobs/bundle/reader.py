@@ -1,13 +1,14 @@
-"""The reader, which an online service imports: a bundle in, ranked items out. No torch, no Spark, no MLflow behind it.
+"""The reader that an online service imports: it opens a bundle and searches it. It loads no torch, Spark or MLflow.
 
-    from jobs.lake.alias import pin_alias
     from jobs.bundle.reader import open_bundle
+    from jobs.lake.alias import pin_alias
 
-    bundle = open_bundle(pin_alias("search/champion"))        # or pin_copy("/srv/bundle"), of jobs.lake.copied
-    for hit in bundle.answer("tenisówki pikachu"):
+    bundle = open_bundle(pin_alias("search/champion"))        # or pin_copy("/srv/bundle") of jobs.lake.copied
+    for hit in bundle.search("tenisówki pikachu"):
         hit.item_id, hit.title, hit.score
 
-Threads may share a bundle. What `search/champion` points at moves: a service that sees another `bundle_id` opens anew.
+`search` returns what is judged: the report's arm `served`, the clock, `verify` and the terminal call it too.
+Threads may share a bundle. `search/champion` moves: a service that sees another `bundle_id` opens the new bundle.
 """
 
 from __future__ import annotations
@@ -18,31 +19,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import faiss
-import numpy as np
 
 from jobs.bundle import files
-from jobs.bundle.bundle_parts import parts
 from jobs.bundle.golden import check_vectors
-from jobs.bundle.near_duplicates import without_lookalikes
+from jobs.bundle.near_duplicates import threshold_in, without_near_duplicates
 from jobs.bundle.query_encoder import Encoder, Vectors, open_encoder
 from jobs.lake.arrow import Strings, pick, texts
 from jobs.lake.read import Pinned
-from models.ann.cutoff import Cutoff
+from models.ann.cutoff import DENSE, Cutoff
 from models.ann.search import ask
-from models.fusion.ranked_lists import Ranked, first, trec_order
-from models.fusion.votes import Vote, classes_of, fuse, fuse_by_class
+from models.fusion.fuse import FusionWeights, classes_of, fuse, fuse_by_class
+from models.fusion.ranked_lists import Ranked, first, stacked, trec_order
 from models.text.normalise import normalise_query
 
 if TYPE_CHECKING:
     from models.sparse.bm25 import SparseIndex
 
 
-DEPTH = 100
+POOL = 200  # items of each arm that are fused, and of which a list is served
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One item of an answer; score in the unit of its arm."""
+    """One item of a list; score in the unit of its arm."""
 
     item_id: str
     title: str
@@ -51,7 +50,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. item_ids and titles stand in row order of the index."""
+    """A verified bundle. item_ids and titles are in row order of the index."""
 
     pinned: Pinned
     encoder: Encoder
@@ -67,39 +66,56 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """The bundle's one id, which promote, verify and search say too."""
+        """The bundle's one id, which promote, verify and search print too."""
         return self.pinned.bundle_id
 
-    def answer(self, query: str, depth: int = 0) -> list[Hit]:
-        """Items near a query as typed, best first, ended by the cut-off; scores are cosines.
+    def search(self, query: str, top: int = 0) -> list[Hit]:
+        """Items for a query as typed, best first, until the bundle's cut-off.
 
-        depth: places looked at; 0: as many as the cut-off was fitted on.
+        Hybrid where the bundle has a sparse arm, else dense; without near-duplicates. Scores are those of the fusion,
+        or cosines. top: at most so many items; 0: the whole list.
         """
-        deep = depth or self.cutoff.depth or DEPTH
-        return self.shown(self.dense(self.encode([query]), deep))
+        return self.hits(self.served([query]))[: top or None]
 
-    def shown(self, near: Ranked) -> list[Hit]:
-        """What is shown of a dense list of one query: without lookalikes, ended by the cut-off."""
-        return self.hits(self.cut(without_lookalikes(self.index, near, self.facts)))
+    def served(self, queries: Sequence[str]) -> Ranked:
+        """The lists of `search` for many queries as typed: the rows of the index.
+
+        Each query is searched alone, as in a service: a batch is rounded differently, and near ties change places.
+        """
+        return stacked([self._served(query) for query in queries])
+
+    def _served(self, query: str) -> Ranked:
+        dense = self.dense(self.encode([query]), self.pool)
+        whole = dense
+        if self.has_sparse:
+            whole = self.fused([query], dense, self.lexical([query], self.pool), self.pool)
+        distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        # bundles of older code: their rule sets the length of the dense list, and so of this one
+        ruled = dense if self.cutoff.reads == DENSE and self.has_sparse else distinct
+        return first(distinct, int(self.cutoff.lengths(ruled.scores)[0]))
+
+    @cached_property
+    def pool(self) -> int:
+        """Items of each arm of which a list is made: as many as the cut-off was fitted on."""
+        return self.cutoff.depth or POOL
 
     def encode(self, queries: Sequence[str]) -> Vectors:
         """Turn typed queries into unit vectors [Q, D]."""
         return self.encoder(queries)
 
     def dense(self, vectors: Vectors, depth: int, **settings: float) -> Ranked:
-        """Rank by cosine similarity. settings (nprobe, ...) stand for the tuned ones, for this call alone."""
-        found = ask(self.index, vectors, depth, {**self.settings, **settings})
-        return trec_order(found.items, found.scores)
+        """Rank by cosine similarity. settings (nprobe, ...) replace the tuned ones, for this call alone."""
+        return trec_order(*ask(self.index, vectors, depth, {**self.settings, **settings}))
 
     @cached_property
     def settings(self) -> dict[str, float]:
-        """The tuned settings of a search."""
-        found: dict[str, float] = self.facts.get("search") or {"nprobe": self.facts["nprobe"]}
-        return {name: value for name, value in found.items() if value}
+        """The tuned settings of the index."""
+        tuned: dict[str, float] = self.facts.get("search") or {"nprobe": self.facts["nprobe"]}
+        return {name: value for name, value in tuned.items() if value}
 
     @cached_property
     def cutoff(self) -> Cutoff:
-        """Where lists end."""
+        """Rule by which a list ends."""
         return Cutoff(**self.facts["cutoff"])
 
     @property
@@ -109,7 +125,7 @@ class Bundle:
 
     @cached_property
     def sparse(self) -> SparseIndex:
-        """The sparse arm, read when it is first asked for.
+        """The sparse arm, read at its first use.
 
         Raises:
             LookupError: the bundle was built without one.
@@ -118,20 +134,20 @@ class Bundle:
         if not self.has_sparse:
             raise LookupError(
                 f"{self.name}: bundle {self.id} has no sparse arm, it was built with sparse=off; build the"
-                " index with sparse=on, or ask the dense arm alone"
+                " index with sparse=on, or use the dense arm alone"
             )
-        found = files.read_sparse(self.pinned)
-        if found.n_items != len(self.item_ids):
-            counts = {"sparse items": found.n_items, "ids": len(self.item_ids)}
+        sparse = files.read_sparse(self.pinned)
+        if sparse.n_items != len(self.item_ids):
+            counts = {"sparse items": sparse.n_items, "ids": len(self.item_ids)}
             raise RuntimeError(f"{self.name}: {counts} differ; build the index again")
-        return found
+        return sparse
 
     def lexical(self, queries: Sequence[str], depth: int) -> Ranked:
         """Rank by shared words."""
         return self.sparse.search([normalise_query(text) for text in queries], depth)
 
-    def rank(self, queries: Sequence[str], depth: int, pool: int = 200) -> dict[str, Ranked]:
-        """Rank items by every arm: dense, sparse, and hybrid, which fuses `pool` items of each.
+    def rank(self, queries: Sequence[str], depth: int, pool: int = POOL) -> dict[str, Ranked]:
+        """Rank items by each arm, uncut: dense, sparse, and hybrid, which fuses `pool` items of each.
 
         A bundle without a sparse arm has dense alone.
         """
@@ -144,40 +160,34 @@ class Bundle:
         return {"dense": first(dense, depth), "sparse": first(sparse, depth), "hybrid": hybrid}
 
     def fused(self, queries: Sequence[str], dense: Ranked, sparse: Ranked, depth: int) -> Ranked:
-        """Fuse the two arms as was fitted, by the class of each query where classes have votes of their own."""
-        vote, own = Vote(**self.facts["fusion"]), self.own_votes
-        if not own:
-            return fuse(dense, sparse, depth, vote)
+        """Fuse the two arms as fitted; some classes of queries have weights of their own."""
+        weights = FusionWeights(**self.facts["fusion"])
+        if not self.class_weights:
+            return fuse(dense, sparse, depth, weights)
         classes = classes_of([normalise_query(text) for text in queries])
-        return fuse_by_class(dense, sparse, depth, vote, own, classes)
+        return fuse_by_class(dense, sparse, depth, weights, self.class_weights, classes)
 
     @cached_property
-    def own_votes(self) -> dict[str, Vote]:
-        """Votes of the classes of queries that gain by one of their own."""
-        found = self.facts.get("fusion_by_class", {})
-        return {name: Vote(**vote) for name, vote in found.items()}
-
-    def cut(self, dense: Ranked) -> Ranked:
-        """End each dense list where the bundle's cut-off says."""
-        ends = self.cutoff.lengths(dense.scores)[:, None]
-        gone = np.arange(dense.items.shape[1]) >= ends
-        return Ranked(np.where(gone, -1, dense.items), np.where(gone, -np.inf, dense.scores))
+    def class_weights(self) -> dict[str, FusionWeights]:
+        """Fusion weights of the classes of queries that gain by their own."""
+        by_class = self.facts.get("fusion_by_class", {})
+        return {name: FusionWeights(**weights) for name, weights in by_class.items()}
 
     def hits(self, ranked: Ranked, query: int = 0) -> list[Hit]:
         """List the items of one query's ranking, best first."""
         rows = ranked.items[query][ranked.items[query] >= 0]
         ids, titles = texts(pick(self.item_ids, rows)), texts(pick(self.titles, rows))
         scores = ranked.scores[query].tolist()
-        return [Hit(*found) for found in zip(ids, titles, scores, strict=False)]
+        return [Hit(*row) for row in zip(ids, titles, scores, strict=False)]
 
 
 def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
     """Open a bundle for serving, and refuse it unless all its parts belong together.
 
     Every file is checked against its sha256 before it is opened: FAISS reads flipped bits and
-    trailing rubbish without complaint. lists: memory or disk, where the inverted lists are kept;
-    empty: as NIGHTSHELF_LISTS says, else memory. threads: of the encoder; FAISS takes as many as
-    OMP_NUM_THREADS says.
+    trailing rubbish without an error. lists: memory or disk, where the inverted lists are kept;
+    empty: the value of NIGHTSHELF_LISTS, else memory. threads: of the encoder; FAISS uses
+    OMP_NUM_THREADS.
 
     Raises:
         RuntimeError: a file is damaged, towers, index, ids and facts do not fit each other, or a golden
@@ -190,6 +200,6 @@ def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
             " build the index again, or load it with torch (jobs.bundle.torch_reader)"
         )
     encoder = open_encoder(pinned, threads)
-    bundle = Bundle(pinned, encoder, **parts(pinned, lists))
+    bundle = Bundle(pinned, encoder, **files.read_parts(pinned, lists))
     check_vectors(pinned, "queries", encoder)
     return bundle

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from jobs.lake.arrow import Rows, Strings, find, large, numbers, pick, strings, texts
 from jobs.lake.read import Pinned, read_table
 from models.evaluation.qrels import Hits, Judged, hits_of
-from models.evaluation.wording import words
+from models.evaluation.query_slices import words
 
 
 def relevance_scale(qrels: Pinned, min_relevance: float, zero_gain: float = 0.0) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The index in service, ranked beside the one that may take its place: on the same queries, by the same process."""
+"""The index in service, ranked and timed beside the challenger: on the same queries, by the same process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.bundle.latency import latency_ms
-from jobs.bundle.reader import Bundle
+from jobs.bundle.torch_reader import TorchBundle
 from jobs.evaluation.arms import Arm
 from jobs.lake.alias import has_alias, pin_alias
 from jobs.lake.partitions import Partition
@@ -14,39 +14,37 @@ from jobs.lake.read import Pinned, pin
 
 
 def in_service(alias: str, index: Partition) -> Pinned:
-    """Pin the version in service: its address may meanwhile hold a newer one, our own."""
+    """Pin the version that the alias names: its address may hold a newer one by now, the challenger."""
     if has_alias(alias) and (serving := pin_alias(alias)).partition == index:
         return serving
     return pin(index)
 
 
-def rival_arms(rivals: Sequence[Bundle], texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
-    """The arms of the index in service."""
-    return {
-        f"champion_{name}": (made, bundle.item_ids)
-        for bundle in rivals  # at most one
-        for name, made in bundle.rank(texts, depth, pool).items()
-    }
+def champion_arms(champion: TorchBundle | None, texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
+    """Arms champion_served, champion_dense, ... of the index in service; none without one."""
+    if champion is None:
+        return {}
+    ranked = {"served": champion.as_served().served(texts), **champion.rank(texts, depth, pool)}
+    return {f"champion_{name}": (lists, champion.item_ids) for name, lists in ranked.items()}
 
 
-def compared_speed(bundle: Bundle, rivals: Sequence[Bundle], texts: Sequence[str]) -> dict[str, Any]:
-    """Facts of the rankings: latency_ms of the index, and the champion by its names with its own; {} without one.
+def latency_facts(bundle: TorchBundle, champion: TorchBundle | None, texts: Sequence[str]) -> dict[str, Any]:
+    """Facts of the rankings: latency_ms of the index, and `champion`, the champion's names and latency_ms, or {}.
 
-    They are timed by one process, in turns: another night's milliseconds are another machine's.
+    Both are timed by one process, in turns: another night's milliseconds are another machine's.
     """
-    ours, *theirs = latency_ms([bundle, *rivals], texts)
-    champion: dict[str, Any] = {}
-    for one, took in zip(rivals, theirs, strict=True):  # at most one
-        champion = _named(one.pinned) | {"latency_ms": took}
-    return {"latency_ms": ours, "champion": champion}
+    timed = [bundle.as_served()] if champion is None else [bundle.as_served(), champion.as_served()]
+    ours, *theirs = latency_ms(timed, texts)
+    champion_facts = {} if champion is None else _names(champion.pinned) | {"latency_ms": theirs[0]}
+    return {"latency_ms": ours, "champion": champion_facts}
 
 
-def _named(served: Pinned) -> dict[str, Any]:
-    """What the report and the promotion must know of the champion that was compared with."""
+def _names(champion: Pinned) -> dict[str, Any]:
+    """Facts by which the report and the promotion know the champion that was compared with."""
     return {
-        "index": str(served.partition),
-        "manifest_sha256": served.manifest_sha256,
-        "items": served.facts["items"],
-        "space_id": served.facts["space_id"],
-        "bytes_per_item": served.facts.get("bytes_per_item", 0.0),
+        "index": str(champion.partition),
+        "manifest_sha256": champion.manifest_sha256,
+        "items": champion.facts["items"],
+        "space_id": champion.facts["space_id"],
+        "bytes_per_item": champion.facts.get("bytes_per_item", 0.0),
     }

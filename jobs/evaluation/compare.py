@@ -1,4 +1,4 @@
-"""Compare two reports: which arms and segments differ.
+"""Compare two reports: arms and segments that moved, and whether by more than chance.
 
 python -m jobs compare --before report/ds=2026-01-30/space=7f3a5c1e9b2d4a60 \\
     --after report/ds=2026-01-31/space=0c9be2d4f1a86375 --page compare.html
@@ -23,7 +23,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobs.evaluation.comparisons import ALPHA
-from jobs.evaluation.published_values import read_values, same_questions
+from jobs.evaluation.published_values import check_comparable, read_values
+from jobs.evaluation.room import SEARCH
 from jobs.lake.arrow import Strings, find, large, where
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
@@ -38,7 +39,6 @@ Row = dict[str, Any]
 Floats = NDArray[np.float64]
 MEASURES = ("R@10", "R@60", "RR@60", "nDCG@10", "AP@100")
 SEGMENT_MEASURE, MIN_SUPPORT = "R@60", 30
-SAME = ("qrels_digest", "min_relevance", "zero_gain", "depth")  # of two reports that can be compared
 
 
 class Args(CommandArgs):
@@ -64,7 +64,7 @@ def main(args: Args) -> dict[str, Any]:
             raise ValueError(f"page={args.page}: it is a folder; expected the name of an HTML file")
         page.parent.mkdir(parents=True, exist_ok=True)
     before, after = (pin(one, even_stopped=True) for one in (args.before, args.after))
-    same_questions(before, after)
+    check_comparable(before, after)
     was, now = (read_values(one, MEASURES) for one in (before, after))
     if not was.query_ids.equals(now.query_ids):
         raise ValueError(
@@ -75,7 +75,7 @@ def main(args: Args) -> dict[str, Any]:
     if not arms:
         raise ValueError(f"{after.partition}: no arm that {before.partition} has too; expected one at least")
     rows = [row for arm in arms for row in _rows(arm, MEASURES, was.arms[arm], now.arms[arm], args)]
-    best = "hybrid" if "hybrid" in arms else arms[0]
+    best = SEARCH.headline(arms) if SEARCH.headline(arms) in arms else arms[0]
     segments = _segments(after, now.query_ids, was.arms[best], now.arms[best], args)
     for some in (rows, segments):
         _correct(some)
@@ -114,7 +114,7 @@ def _rows(arm: str, names: Sequence[str], before: Floats, after: Floats, args: A
 
 
 def _correct(rows: list[Row]) -> None:
-    """Correct the p of a table for how many comparisons it holds, and say what may be said after it."""
+    """Correct the p of a table for the number of its comparisons, and set the verdict of each row."""
     corrected = holm(np.array([row["p"] for row in rows], np.float64)).tolist()
     for row, p in zip(rows, corrected, strict=True):
         said = "alike" if p >= ALPHA else "better" if row["moved"].value > 0 else "worse"
@@ -137,7 +137,7 @@ def _segments(report: Pinned, ids: Strings, before: Floats, after: Floats, args:
 
 
 def _show(args: Args, rows: list[Row]) -> None:
-    """The table that a person reads; standard output keeps the JSON line alone."""
+    """Print the table for people on standard error; standard output has the JSON line alone."""
     table = Table(title=f"{args.after} against {args.before}; p corrected (Holm)", title_justify="left")
     for name in ("arm", "measure", "before", "after", "difference", "p", ""):
         table.add_column(name, justify="left" if name in ("arm", "measure", "") else "right")

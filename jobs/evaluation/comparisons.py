@@ -1,4 +1,4 @@
-"""Pairs of arms, compared on the same queries: difference, interval, p, corrected for how many comparisons there are."""
+"""Pairs of arms, compared on the same queries: difference, interval, and p corrected for the number of comparisons."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.evaluation.measures import Evaluation
+from jobs.evaluation.room import ReportRoom
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.significance import RESAMPLES, holm, permutation_p
 
@@ -31,7 +32,7 @@ class Comparison:
 
     @property
     def said(self) -> str:
-        """better, worse or alike: what may be said after the correction."""
+        """better, worse or alike, after the correction."""
         if self.p_holm >= ALPHA:
             return "alike"
         return "better" if self.difference.value > 0 else "worse"
@@ -48,7 +49,7 @@ def compare(
     places = [found.names.index(name) for name in measures]
     rows = []
     for arm, against in pairs:
-        after, before = (found.arms[one].values[:, places] for one in (arm, against))
+        after, before = (found.arms[name].values[:, places] for name in (arm, against))
         spans = mean_intervals(after - before, seed, resamples)
         p = permutation_p(after - before, seed, resamples)
         rows += [
@@ -62,8 +63,8 @@ def compare(
     ]
 
 
-def pairs_of(found: Evaluation) -> list[tuple[str, str]]:
-    """Which arms are worth comparing: with the best single arm, with step 1, with the shop's own, with the champion."""
+def pairs_of(room: ReportRoom, found: Evaluation) -> list[tuple[str, str]]:
+    """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion."""
     arms = list(found.arms)
     pairs: list[tuple[str, str]] = []
     if "dense" in arms:
@@ -73,11 +74,11 @@ def pairs_of(found: Evaluation) -> list[tuple[str, str]]:
         pairs.append(("hybrid", single))
     for run in (arm for arm in arms if arm.startswith("run_")):
         pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]
-    pairs += [(arm, f"champion_{arm}") for arm in ("hybrid", "dense") if f"champion_{arm}" in arms and arm in arms]
+    pairs += [(arm, f"champion_{arm}") for arm in room.compared_arms(arms) if {arm, f"champion_{arm}"} <= set(arms)]
     return pairs
 
 
 def best_single(found: Evaluation, name: str = "R@60") -> str:
-    """The better of dense and sparse; empty where neither is there."""
+    """The better of dense and sparse; empty where neither was ranked."""
     arms = [arm for arm in SINGLE if arm in found.arms]
     return max(arms, key=lambda arm: found.means[arm][name]) if arms else ""

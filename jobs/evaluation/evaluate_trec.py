@@ -1,9 +1,9 @@
 """TREC run files and qrels -> measures with intervals.
 
 python -m jobs evaluate --rankings engine.trec,challenger.trec --qrels qrels.trec
-python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --tower_metrics "R@60 RR@60 nDCG@10" --out evaluation
+python -m jobs evaluate --rankings a.trec,b.trec --qrels qrels.trec --measures "R@60 RR@60 nDCG@10" --out evaluation
 
-The first ranking is what the others are compared with. With --out: measures.parquet (a row per arm, query and measure,
+The other rankings are compared with the first. With --out: measures.parquet (a row per arm, query and measure,
 to join later outcomes to) and summary.json.
 """
 
@@ -88,7 +88,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, Any]:
-    """Read, measure, compare, tell."""
+    """Read, measure, compare, print."""
     folder = Path(args.out)
     if args.out:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,10 +115,10 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def _answered(rows: pa.Table, judgements: Judgements, path: Path, qrels: str) -> int:
-    """How many of the judged queries a ranking answers; those that it leaves out count as 0 in every mean.
+    """Number of judged queries that a ranking has a list for; the others count as 0 in every mean.
 
     Raises:
-        ValueError: it answers none: then it is of other queries, or their ids are spelt otherwise.
+        ValueError: it has none: it is of other queries, or their ids are spelt differently.
     """
     asked, judged = large(rows.column("query_id").chunks).unique(), judgements.query_ids
     count = int((find(judged, asked) >= 0).sum())
@@ -143,7 +143,7 @@ def _summary(found: Evaluation, spans: dict[str, list[Interval]], compared: list
 def _show(
     found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison], answered: dict[str, int]
 ) -> None:
-    """The tables that a person reads; standard output keeps the JSON line alone."""
+    """Print the tables for people on standard error; standard output has the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     missing = found.judgements.queries_without_relevant
     title = f"{len(found.judgements):,} queries ({missing:,} without a relevant item left out), 95% intervals"
@@ -179,5 +179,5 @@ def _show(
 
 
 def _plain(arm: str) -> str:
-    """An arm as a cell: its file's name may hold what a terminal or rich would obey."""
+    """An arm as a cell: its file's name may hold control codes or markup of rich."""
     return escape(printable(arm, 40))

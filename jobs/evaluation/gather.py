@@ -1,8 +1,9 @@
-"""From pinned partitions to all that a report is made of: measured, cut into segments, compared, judged."""
+"""From pinned partitions to the data of a report: measures, segments, comparisons, and the gate's verdict."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,105 +11,149 @@ import pyarrow.compute as pc
 from jobs.datasets.judgements import relevance_scale
 from jobs.evaluation.comparisons import compare, pairs_of
 from jobs.evaluation.diversity import variety
-from jobs.evaluation.gate_evidence import gate_input
+from jobs.evaluation.gate_evidence import gate_evidence
 from jobs.evaluation.history import earlier_nights
 from jobs.evaluation.measures import Evaluation, evaluate
 from jobs.evaluation.query_segments import segments_of
+from jobs.evaluation.room import ReportRoom
 from jobs.evaluation.second_relevance import second_view
-from jobs.evaluation.seen_unseen import cells
+from jobs.evaluation.seen_unseen import SeenUnseen, seen_unseen
 from jobs.evaluation.segment_tables import segment_rows, where_dense_helps
-from jobs.evaluation.tables import Material
-from jobs.evaluation.training_exposure import learnt_items
+from jobs.evaluation.tables import ReportData
+from jobs.evaluation.training_exposure import trained_items
 from jobs.lake.ancestry import Ancestor, ancestry, each
+from jobs.lake.arrow import Strings
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, read_table
-from models.evaluation.evidence import Limits
-from models.evaluation.gate import judge
-from models.evaluation.verdict import Verdict
+from models.evaluation.gate import GateLimits, Verdict, judge
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Pinned inputs of a report; pairs, second and sweep hold at most one."""
+class ReportInputs:
+    """Pinned inputs of a report."""
 
     rankings: Pinned
     index: Pinned
     queries: Pinned
     qrels: Pinned
     items: Pinned
-    pairs: list[Pinned]
-    second: list[Pinned]
-    sweep: list[Pinned]
+    pairs: Pinned | None
+    alt_relevance: Pinned | None
+    sweep: Pinned | None
 
     @property
     def all(self) -> list[Pinned]:
         """Every input, as the manifest names them."""
-        first = [self.rankings, self.index, self.queries, self.qrels, self.items]
-        return [*first, *self.pairs, *self.second, *self.sweep]
+        optional = (self.pairs, self.alt_relevance, self.sweep)
+        required = [self.rankings, self.index, self.queries, self.qrels, self.items]
+        return [*required, *(pinned for pinned in optional if pinned is not None)]
 
     def check(self) -> None:
-        """Refuse to judge rankings by anything else than what they were made from.
+        """Refuse to judge rankings by other inputs than those that they were made from.
 
         Raises:
-            RuntimeError: another version of an input stands there now.
+            RuntimeError: an input has another version now.
         """
-        ranked = {(one.partition, one.manifest_sha256) for one in self.rankings.manifest.inputs}
-        for other in (self.index, self.queries, self.qrels):
-            if (str(other.partition), other.manifest_sha256) not in ranked:
+        ranked = {(source.partition, source.manifest_sha256) for source in self.rankings.manifest.inputs}
+        for pinned in (self.index, self.queries, self.qrels):
+            if (str(pinned.partition), pinned.manifest_sha256) not in ranked:
                 raise RuntimeError(
-                    f"{self.rankings.partition}: not made from {other.partition} as it stands now"
-                    f" (manifest {other.manifest_sha256[:12]}); rank again"
+                    f"{self.rankings.partition}: not made from the present version of {pinned.partition}"
+                    f" (manifest {pinned.manifest_sha256[:12]}); rank again"
                 )
 
 
+class _Tables(NamedTuple):
+    """Rows of the inputs: rankings to their depth, judgements of all splits and of the ranked queries, queries, items."""
+
+    ranked: pa.Table
+    every_split: pa.Table
+    judgements: pa.Table
+    queries: pa.Table
+    items: pa.Table
+
+
 def gather(
-    report: Partition, source: Sources, limits: Limits, min_relevance: float, zero_gain: float, act: str
-) -> Material:
-    """Measure every arm by segments, compare, judge. min_relevance 0: by the judgements' own scale. act: of impressions."""
-    rankings, shown = source.rankings, read_table(source.rankings)
-    everyone = _judgements(source.qrels)
-    # what was not ranked was left out on purpose: training saw it under another spelling
-    ranked = shown.column("query_id").unique()
-    of_split = pc.field("split") == rankings.facts["split"]
-    judgements = everyone.filter(of_split & pc.field("query_id").isin(ranked))
-    asked = read_table(source.queries, ["query_id", "query", "searches", "segment"])
-    catalogue = read_table(source.items, ["item_id", "title", "category", "brand", "group_id"])
-    relevant, zero = relevance_scale(source.qrels, min_relevance, zero_gain)
-    found = evaluate(shown, judgements, relevant, zero, int(rankings.facts["depth"]))
-    learnt = learnt_items(source.index, source.pairs)
-    found = replace(found, groups=segments_of(found.judgements, asked, catalogue, learnt))
-    tested = shown.filter(pc.field("query_id").isin(pa.array(found.judgements.query_ids)))
-    views = (second_view(one, act, tested, judgements, found.depth) for one in source.second)
-    back = list(each(ancestry(rankings)))
-    return Material(
+    room: ReportRoom,
+    report: Partition,
+    inputs: ReportInputs,
+    limits: GateLimits,
+    min_relevance: float,
+    zero_gain: float,
+    action: str,
+) -> ReportData:
+    """Measure every arm by segments, compare, judge. min_relevance 0: from the scale. action: of impressions."""
+    tables = _tables(inputs)
+    scale = relevance_scale(inputs.qrels, min_relevance, zero_gain)
+    known_items = trained_items(inputs.index, inputs.pairs)
+    evaluation = _evaluate(tables, scale, int(inputs.rankings.facts["depth"]), known_items)
+    tested = tables.ranked.filter(pc.field("query_id").isin(pa.array(evaluation.judgements.query_ids)))
+    ancestors = list(each(ancestry(inputs.rankings)))
+    return ReportData(
+        room=room,
         report=report,
-        found=found,
-        verdict=_verdict(source, found, shown, judgements, back, limits),
-        compared=compare(found, pairs_of(found)),
-        rankings_rows=shown,
-        judgements=judgements,
-        queries_rows=asked,
-        items_rows=catalogue,
-        rankings=rankings,
-        index=source.index,
-        back=back,
+        evaluation=evaluation,
+        verdict=_verdict(room, inputs, evaluation, tables, ancestors, limits),
+        compared=compare(evaluation, pairs_of(room, evaluation)),
+        rankings_rows=tables.ranked,
+        judgements=tables.judgements,
+        queries_rows=tables.queries,
+        items_rows=tables.items,
+        rankings=inputs.rankings,
+        index=inputs.index,
+        ancestors=ancestors,
         limits=limits,
-        min_relevance=relevant,
-        cells=cells(shown, everyone, learnt, relevant, zero) if learnt is not None else [],
-        segments=segment_rows(found, limits.min_support),
-        dense_helps=where_dense_helps(found, limits.min_support),
-        variety=variety(tested, catalogue, [arm for arm in found.arms if not arm.startswith("champion_")]),
-        second=next((one for one in views if one is not None), None),
-        nights=earlier_nights(report),
+        min_relevance=scale[0],
+        seen_unseen=_seen_unseen(tables, known_items, scale),
+        segments=segment_rows(room, evaluation, limits.min_support),
+        dense_helps=where_dense_helps(evaluation, limits.min_support),
+        variety=variety(tested, tables.items, [arm for arm in evaluation.arms if not arm.startswith("champion_")]),
+        second=_second_view(inputs.alt_relevance, action, tested, tables.judgements, evaluation.depth),
+        nights=earlier_nights(room, report),
     )
 
 
+def _tables(inputs: ReportInputs) -> _Tables:
+    facts = inputs.rankings.facts
+    # a served list may be longer than the arms beside it
+    ranked = read_table(inputs.rankings).filter(pc.field("rank") <= int(facts["depth"]))
+    every_split = read_table(inputs.qrels, ["query_id", "item_id", "relevance", "split", "source"])
+    # queries that were not ranked were left out on purpose: training saw them under another spelling
+    was_ranked = pc.field("query_id").isin(ranked.column("query_id").unique())
+    return _Tables(
+        ranked,
+        every_split,
+        every_split.filter((pc.field("split") == facts["split"]) & was_ranked),
+        read_table(inputs.queries, ["query_id", "query", "searches", "segment"]),
+        read_table(inputs.items, ["item_id", "title", "category", "brand", "group_id"]),
+    )
+
+
+def _evaluate(tables: _Tables, scale: tuple[float, float], depth: int, known_items: Strings | None) -> Evaluation:
+    evaluation = evaluate(tables.ranked, tables.judgements, *scale, depth)
+    groups = segments_of(evaluation.judgements, tables.queries, tables.items, known_items)
+    return replace(evaluation, groups=groups)
+
+
+def _seen_unseen(tables: _Tables, known_items: Strings | None, scale: tuple[float, float]) -> list[SeenUnseen]:
+    return [] if known_items is None else seen_unseen(tables.ranked, tables.every_split, known_items, *scale)
+
+
+def _second_view(
+    relevance: Pinned | None, action: str, tested: pa.Table, judgements: pa.Table, depth: int
+) -> Evaluation | None:
+    return None if relevance is None else second_view(relevance, action, tested, judgements, depth)
+
+
 def _verdict(
-    source: Sources, found: Evaluation, shown: pa.Table, judgements: pa.Table, back: list[Ancestor], limits: Limits
+    room: ReportRoom,
+    inputs: ReportInputs,
+    evaluation: Evaluation,
+    tables: _Tables,
+    ancestors: list[Ancestor],
+    limits: GateLimits,
 ) -> Verdict:
-    segments = {f"{group}: {name}": rows for group, name, rows in found.segments()}
-    return judge(*gate_input(found, shown, source.rankings, source.index, judgements, back), limits, segments)
-
-
-def _judgements(qrels: Pinned) -> pa.Table:
-    return read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
+    pinned = inputs.rankings, inputs.index
+    evidence = gate_evidence(room, evaluation, tables.ranked, *pinned, tables.judgements, ancestors)
+    limits = replace(limits, arms=room.compared_arms(evaluation.arms))
+    return judge(*evidence, limits, {f"{group}: {name}": rows for group, name, rows in evaluation.segments()})

@@ -1,4 +1,4 @@
-"""What the reports of earlier nights said: the trend, and how an index in service ages."""
+"""The reports of earlier nights: the trend, and how an index in service ages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs.evaluation.room import SEARCH, ReportRoom
 from jobs.lake.listing import published
 from jobs.lake.partitions import REPORT, Partition
 from jobs.lake.read import pin
@@ -19,14 +20,14 @@ from jobs.lake.read import pin
 log = logging.getLogger(__name__)
 DAYS = 90
 MEASURE = "R@60"
-LAST = 7  # nights that today is held against; of the last so many and the best so many, the medians are compared
-FEWEST = 3  # of them, below which nothing is said
+LAST = 7  # nights that today is compared with; medians of the last 7 and of the best 7
+FEWEST = 3  # nights below which there is no alert
 
 
 @dataclass(frozen=True)
 class Night:
-    """One report. now, served: R@60 of hybrid (dense where there is none) of the index judged, and of the one in
-    service then; served is 0 where none was. age_days: how old that one's catalogue was."""
+    """One report. now, served: R@60 of the headline arm, of the index judged and of the index in service then;
+    served is 0 without one. age_days: age of that index's catalogue."""
 
     ds: str
     towers: str
@@ -38,51 +39,51 @@ class Night:
 
     @property
     def kept(self) -> float:
-        """What the index in service had of what a fresh one has; 0 where none was."""
+        """R@60 of the index in service as a share of a fresh one's; 0 without one."""
         return self.served / self.now if self.now else 0.0
 
 
-def earlier_nights(report: Partition, days: int = DAYS) -> list[Night]:
-    """One report of each day before, oldest first; never of a later day, so that a backfill sees what it saw then.
+def earlier_nights(room: ReportRoom, report: Partition, days: int = DAYS) -> list[Night]:
+    """One report of each earlier day, oldest first. Later days are left out, so that a backfill repeats itself.
 
-    Of several of one day, that of tonight's towers counts, else the last that was written. A report that cannot be
+    Of several of one day, that of tonight's space counts, else the last that was written. A report that cannot be
     read is left out, with a warning: an old one must not keep tonight's from being written.
     """
     first = (date.fromisoformat(report.ds) - timedelta(days=days)).isoformat()
     best: dict[str, tuple[bool, str, Night]] = {}
     for one in published(REPORT, first, before=report.ds):
         try:
-            written_at, night = _read(one)
-        # whatever is wrong with it: damaged, of older code, half deleted
+            written_at, night = _read(room, one)
+        # for any reason: damaged, of older code, half deleted
         except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             log.warning("%s: left out of the trend: %s: %s", one, type(error).__name__, error)
             continue
-        found = (night.towers == report.values["space"], written_at, night)
-        best[one.ds] = max(best.get(one.ds, found), found, key=lambda some: some[:2])
+        candidate = (night.towers == report.values["space"], written_at, night)
+        best[one.ds] = max(best.get(one.ds, candidate), candidate, key=lambda row: row[:2])
     return [night for _, _, night in best.values()]
 
 
-def _read(report: Partition) -> tuple[str, Night]:
-    """When a report was written, and its point of the trend."""
+def _read(room: ReportRoom, report: Partition) -> tuple[str, Night]:
+    """Time at which a report was written, and its point of the trend."""
     pinned = pin(report, even_stopped=True)
-    told = json.loads(pinned.path("summary.json").read_bytes())
-    night = night_of(report, told, pinned.facts.get("champion") or {})
+    summary = json.loads(pinned.path("summary.json").read_bytes())
+    night = night_of(report, summary, pinned.facts.get("champion") or {}, room)
     if not math.isfinite(night.now) or not math.isfinite(night.served):
         raise ValueError(f"{MEASURE} is {night.now}, expected a finite number")
     return pinned.manifest.created_at, night
 
 
-def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) -> Night:
-    """One report as a point of the trend. told: its summary. champion: the fact of its rankings."""
-    means = told["measures"]
-    arm = "hybrid" if "hybrid" in means else "dense"
+def night_of(report: Partition, summary: dict[str, Any], champion: dict[str, Any], room: ReportRoom = SEARCH) -> Night:
+    """One report as a point of the trend. champion: the fact of its rankings."""
+    means = summary["measures"]
+    arm = room.headline(means)
     born = Partition.parse(champion["index"]).ds if champion else report.ds
     age = (date.fromisoformat(report.ds) - date.fromisoformat(born)).days
     return Night(
         report.ds,
         report.values["space"],
-        told["verdict"],
-        told["queries"],
+        summary["verdict"],
+        summary["queries"],
         float(means[arm][MEASURE]),
         float(means.get(f"champion_{arm}", {}).get(MEASURE, 0.0)),
         age,
@@ -90,31 +91,31 @@ def night_of(report: Partition, told: dict[str, Any], champion: dict[str, Any]) 
 
 
 def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int) -> list[str]:
-    """What a person should be told: a fall against the last nights or, slowly, against the best week; an index in
-    service too old or worn.
+    """Alerts: a fall against the last nights or, slowly, against the best week; an index in service that is too old or
+    has lost too much.
 
-    Other nights had other queries: a fall is a reason to look, and none to stop.
+    Other nights had other queries: a fall is a reason to look, not to stop.
     """
-    found = []
+    alerts = []
     last = [one.now for one in nights[-LAST:]]
     if len(last) >= FEWEST and (usual := float(np.median(last))) - tonight.now > max_drop:
-        found.append(
+        alerts.append(
             f"{MEASURE} fell to {tonight.now:.3f}; the median of the last {len(last)} nights is {usual:.3f}"
             f" (alert from {max_drop:g})"
         )
-    found += _decay([*nights, tonight], max_drop)
+    alerts += _decay([*nights, tonight], max_drop)
     if tonight.served and tonight.age_days > max_age_days:
-        found.append(f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}")
+        alerts.append(f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}")
     if tonight.served and tonight.now - tonight.served > max_drop:
-        found.append(
+        alerts.append(
             f"the index in service has {MEASURE} {tonight.served:.3f} on today's queries, a fresh one {tonight.now:.3f}"
             f" (alert from {max_drop:g})"
         )
-    return found
+    return alerts
 
 
 def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
-    """What is lost so slowly that the last nights hide it: their median against that of the best week before."""
+    """Alert of a loss too slow for the last nights to show: their median against that of the best week before."""
     if len(nights) < 2 * LAST:
         return []
     values = np.array([one.now for one in nights])
@@ -123,11 +124,11 @@ def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
     best = int(np.flatnonzero(earlier == earlier.max())[-1])
     if earlier[best] - now <= max_drop:
         return []
-    said = (
+    text = (
         f"{MEASURE} is in slow decay: the median of the last {LAST} nights is {now:.3f}, that of the {LAST} up to"
         f" {nights[best + LAST - 1].ds} was {earlier[best]:.3f} (alert from {max_drop:g})"
     )
-    return [said]
+    return [text]
 
 
 def as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:

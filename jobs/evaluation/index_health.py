@@ -1,4 +1,4 @@
-"""What is found out about an index while it is judged: lost items, wrong vectors, recall."""
+"""Health of an index, measured while it is judged: lost items, wrong vectors, recall."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.bundle.torch_reader import Judged, own_vector_frac
+from jobs.bundle.torch_reader import TorchBundle, own_vector_frac
 from jobs.embeddings.read_shards import exact_rankings
 from jobs.lake.arrow import find, strings
 from jobs.lake.arrow import texts as texts_of
@@ -18,8 +18,8 @@ from models.evaluation.recall import overlap
 CANARIES = 256
 
 
-def catalogue_health(bundle: Judged, items: Pinned) -> dict[str, Any]:
-    """Compare the index with the catalogue: lost items, and vectors that are not their item's."""
+def catalogue_health(bundle: TorchBundle, items: Pinned) -> dict[str, Any]:
+    """Compare the index with the catalogue: lost items, and vectors that are not those of their item."""
     rows = read_table(items, ["item_id", "text"])
     ids, texts = strings(rows, "item_id"), strings(rows, "text")
     chosen = np.random.default_rng(0).choice(len(ids), min(CANARIES, len(ids)), replace=False)
@@ -32,7 +32,7 @@ def catalogue_health(bundle: Judged, items: Pinned) -> dict[str, Any]:
     }
 
 
-def recall(bundle: Judged, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
+def recall(bundle: TorchBundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
     """Measure the index against exact search on the very queries that judge it."""
     depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
     wanted = bundle.encode(texts)

@@ -1,4 +1,4 @@
-"""The report's part on the index: what was tried, what was chosen and why, what the night did anew."""
+"""The report's section on the index: points that were tried, the choice and its reason, and the night's work."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ Row = dict[str, Any]
 CURVES = 4  # families in the plot: more would hide each other
 
 
-def tried(back: list[Ancestor]) -> Row:
-    """What the trained index's tuner measured (points, front, choice, exact); empty where it is no longer kept."""
-    for one in back:
-        if one.room == "trained_index" and one.pinned is not None:
-            found: Row = json.loads(one.pinned.path(FRONT).read_text("utf-8"))
-            return {**found, "target": one.pinned.facts["recall_target"]}
+def tuning(ancestors: list[Ancestor]) -> Row:
+    """Measurements of the trained index's tuner (points, front, choice, exact); empty where it is no longer kept."""
+    for ancestor in ancestors:
+        if ancestor.room == "trained_index" and ancestor.pinned is not None:
+            front: Row = json.loads(ancestor.pinned.path(FRONT).read_text("utf-8"))
+            return {**front, "target": ancestor.pinned.facts["recall_target"]}
     return {}
 
 
-def family_rows(found: Row) -> list[Row]:
+def family_rows(tuned: Row) -> list[Row]:
     """One row per family, the cheapest first: its cheapest point that holds the target, else its best recall."""
-    if not found:
+    if not tuned:
         return []
     best: dict[str, Row] = {}
-    for point in found["points"]:
-        rival = best.setdefault(point["factory"], point)
-        if _order(point, found["target"]) < _order(rival, found["target"]):
+    for point in tuned["points"]:
+        other = best.setdefault(point["factory"], point)
+        if _order(point, tuned["target"]) < _order(other, tuned["target"]):
             best[point["factory"]] = point
-    front = {json.dumps(point, sort_keys=True) for point in found["front"]}
+    front = {json.dumps(point, sort_keys=True) for point in tuned["front"]}
     rows = [
         {
             **point,
             "said": ", ".join(f"{name} {value:g}" for name, value in point["settings"].items()),
-            "lost": _lost(found["exact"], point["judged"]),
-            "holds": point["recall"] >= found["target"],
+            "lost": _lost(tuned["exact"], point["judged"]),
+            "holds": point["recall"] >= tuned["target"],
             "front": json.dumps(point, sort_keys=True) in front,
-            "chosen": point == found["chosen"],
+            "chosen": point == tuned["chosen"],
         }
         for point in best.values()
     ]
-    return sorted(rows, key=lambda row: _order(row, found["target"]))
+    return sorted(rows, key=lambda row: _order(row, tuned["target"]))
 
 
 def _order(point: Row, target: float) -> tuple[bool, float]:
@@ -57,26 +57,26 @@ def _lost(exact: Row, judged: Row) -> dict[str, float]:
     return {name: 1 - judged[name] / value for name, value in exact.items() if value and judged}
 
 
-def front_plot(found: Row) -> Plot | None:
+def front_plot(tuned: Row) -> Plot | None:
     """Recall by CPU time of a query, a curve for each of the cheapest families, the choice ringed."""
-    if not found or len(found["points"]) < 2:
+    if not tuned or len(tuned["points"]) < 2:
         return None
     curves = {}
-    for row in family_rows(found)[:CURVES]:
-        points = [one for one in found["points"] if one["factory"] == row["factory"]]
-        points.sort(key=lambda one: one["cpu_ms"])
+    for row in family_rows(tuned)[:CURVES]:
+        points = [point for point in tuned["points"] if point["factory"] == row["factory"]]
+        points.sort(key=lambda point: point["cpu_ms"])
         name = row["factory"].removeprefix("IVF").replace(",", " x ", 1)
         curves[name if row["factory"].startswith("IVF") else row["factory"]] = (
-            [one["cpu_ms"] for one in points],
-            [one["recall"] for one in points],
+            [point["cpu_ms"] for point in points],
+            [point["recall"] for point in points],
         )
-    chosen = found["chosen"]
+    chosen = tuned["chosen"]
     marks = [(chosen["cpu_ms"], chosen["recall"], "chosen")]
     return lines(curves, "CPU time of a query, ms", "recall against exact", marks)
 
 
-def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
-    """What was made anew and what was taken over, and why the trained index was kept or trained."""
+def night_rows(index: Pinned, ancestors: list[Ancestor]) -> list[tuple[str, str]]:
+    """Counts of new and reused embeddings and codes, and why the trained index was kept or trained."""
     facts = index.facts
     changed = facts.get("changed")
     if not changed:
@@ -87,7 +87,7 @@ def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
         made, kept = counts[verb], counts["taken_over"]
         share = made / max(1, made + kept)
         said = f"{made:,} ({share:.1%}) {verb}, {kept:,} taken over, {counts['ended']:,} ended"
-        if name == "embedded" and (saved := _saved_s(index, back)):
+        if name == "embedded" and (saved := _saved_s(index, ancestors)):
             said += f"; about {saved:,.0f} s of encoding saved"
         rows.append(("embeddings" if name == "embedded" else "codes", said))
     trained_index = changed["trained_index"]
@@ -107,9 +107,9 @@ def night_rows(index: Pinned, back: list[Ancestor]) -> list[tuple[str, str]]:
     return rows
 
 
-def _saved_s(index: Pinned, back: list[Ancestor]) -> float:
-    """Seconds that the day's shards saved by what they took over; estimates, as their facts have them."""
+def _saved_s(index: Pinned, ancestors: list[Ancestor]) -> float:
+    """Seconds that the day's shards saved by reuse; their own estimates."""
     keys = index.partition.values["ds"], index.partition.values["space"]
-    shards = [one.pinned for one in back if one.room == "embeddings" and one.pinned is not None]
-    mine = [one for one in shards if (one.partition.ds, one.partition.values["space"]) == keys]
-    return sum(float(one.facts.get("saved_s", 0.0)) for one in mine)
+    shards = [one.pinned for one in ancestors if one.room == "embeddings" and one.pinned is not None]
+    same_day = [shard for shard in shards if (shard.partition.ds, shard.partition.values["space"]) == keys]
+    return sum(float(shard.facts.get("saved_s", 0.0)) for shard in same_day)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.evaluation.examples import choose_examples
-from jobs.evaluation.index_section import family_rows, night_rows, tried
+from jobs.evaluation.index_section import family_rows, night_rows, tuning
 from jobs.evaluation.plots import plots
-from jobs.evaluation.segment_tables import rivals
-from jobs.evaluation.tables import PLAIN, Material, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
+from jobs.evaluation.segment_tables import compared_arms
+from jobs.evaluation.tables import PLAIN, ReportData, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
 from models.evaluation.measures import CONDENSED
@@ -22,47 +22,47 @@ CHECKS = {
 }
 
 
-def render(material: Material, summary: dict[str, Any]) -> str:
+def render(data: ReportData, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
     pages = environment()
-    facts, choice = material.index.facts, tried(material.back)
+    facts, choice = data.index.facts, tuning(data.ancestors)
     page = pages.get_template("evaluation/report.html.j2").render(
-        report=material.report,
+        report=data.report,
         summary=summary,
-        verdict=material.verdict,
-        checks=_checks(material),
-        plain=arm_rows(material, PLAIN),
+        verdict=data.verdict,
+        checks=_checks(data),
+        plain=arm_rows(data, PLAIN),
         plain_names=PLAIN,
-        condensed=arm_rows(material, list(CONDENSED)),
+        condensed=arm_rows(data, list(CONDENSED)),
         condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
-        compared=material.compared,
-        main=material.main,
-        rivals=rivals(material.found),
-        segments=material.segments,
-        dense_helps=material.dense_helps,
-        limits=material.limits,
-        plots=plots(material, choice, summary["nights"]),
-        examples=choose_examples(material.found, material.rankings_rows, material.queries_rows, material.items_rows),
-        facts={**facts, **material.rankings.facts},
+        compared=data.compared,
+        main=data.main,
+        segment_arms=compared_arms(data.room, data.evaluation),
+        segments=data.segments,
+        dense_helps=data.dense_helps,
+        limits=data.limits,
+        plots=plots(data, choice, summary["nights"]),
+        examples=choose_examples(data.room, data.evaluation, data.rankings_rows, data.queries_rows, data.items_rows),
+        facts={**facts, **data.rankings.facts},
         tried=choice,
         families=family_rows(choice),
-        night=night_rows(material.index, material.back),
-        bundle_id=material.index.bundle_id,
+        night=night_rows(data.index, data.ancestors),
+        bundle_id=data.index.bundle_id,
         cutoffs=cutoff_rows(facts),
         keep_frac=KEEP_FRAC,
-        data=data_of_the_day(material),
-        lineage=lineage_rows(material.back),
-        stages=stage_rows(material.back),
-        min_relevance=material.min_relevance,
+        data=data_of_the_day(data),
+        lineage=lineage_rows(data.ancestors),
+        stages=stage_rows(data.ancestors),
+        min_relevance=data.min_relevance,
     )
     return page + "\n"
 
 
-def _checks(material: Material) -> list[tuple[str, list[Any]]]:
-    """The gate's checks by what they ask, what stopped first within each."""
-    found = []
+def _checks(data: ReportData) -> list[tuple[str, list[Any]]]:
+    """The gate's checks by question, those that stopped first."""
+    grouped = []
     for about, question in CHECKS.items():
-        mine = [check for check in material.verdict.checks if check.about == about]
+        mine = [check for check in data.verdict.checks if check.about == about]
         if mine:
-            found.append((question, sorted(mine, key=lambda check: check.passed)))
-    return found
+            grouped.append((question, sorted(mine, key=lambda check: check.passed)))
+    return grouped

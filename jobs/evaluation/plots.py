@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jobs.evaluation.index_section import front_plot
-from jobs.evaluation.tables import Material
+from jobs.evaluation.tables import ReportData
 from jobs.lake.ancestry import Ancestor
 from models.evaluation.measures import recall_curve
 from models.evaluation.plots import Plot, forest, lines, spread
@@ -20,40 +20,39 @@ GROUPS = ("searched", "wording", "length", "items")
 FEWEST = 5  # queries of a segment that is drawn
 
 
-def plots(material: Material, choice: dict[str, Any], nights: list[dict[str, Any]]) -> dict[str, Plot]:
+def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]) -> dict[str, Plot]:
     """All plots that there is something to show in, by name."""
-    found = material.found
+    found = data.evaluation
     places = np.arange(1.0, found.depth + 1).tolist()
     curves = {
-        arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist())
-        for arm in material.main
+        arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist()) for arm in data.main
     }
     made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
-    made |= _segments(material) | _nights(nights)
-    compared = [one for one in material.compared if one.measure == MEASURE]
+    made |= _segments(data) | _nights(nights)
+    compared = [one for one in data.compared if one.measure == MEASURE]
     if compared:
         made["compared"] = forest(
             [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
             f"difference of {MEASURE}, 95% interval",
         )
-    if tuning := _tuning(material.index.facts):
+    if tuning := _tuning(data.index.facts):
         made["tuning"] = tuning
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
-        if trained := training_curves(material.back, name):
+        if trained := training_curves(data.ancestors, name):
             made[f"training {name}"] = lines(trained, "training step", label)
     front = front_plot(choice)
     return made | ({"front": front} if front is not None else {})
 
 
-def _segments(material: Material) -> dict[str, Plot]:
+def _segments(data: ReportData) -> dict[str, Plot]:
     """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
-    found, made = material.found, {}
+    found, made = data.evaluation, {}
     for group in GROUPS:
         some = {name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST}
         if len(some) > 1:
             made[f"segments {group}"] = spread(
                 [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
-                {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in material.main},
+                {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in data.main},
                 MEASURE,
             )
     return made

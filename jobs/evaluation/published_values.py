@@ -1,4 +1,4 @@
-"""What a published report measured, query by query, as arrays; and whether two of them may be compared at all."""
+"""The values of every query in a published report, as arrays; and the check that two reports are comparable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.lake.arrow import Strings, find, large, numbers, where
 from jobs.lake.read import Pinned
 
 Floats = NDArray[np.float64]
-# what two reports must have alike to be compared
+# equal in two reports that can be compared
 SAME = ("qrels_digest", "min_relevance", "zero_gain", "depth")
 
 
@@ -29,19 +29,19 @@ class Values:
     arms: dict[str, Floats]
 
 
-def same_questions(before: Pinned, after: Pinned) -> None:
-    """Refuse reports of other judgements, or that took them otherwise.
+def check_comparable(before: Pinned, after: Pinned) -> None:
+    """Refuse reports of different judgements, scales or depths.
 
     Raises:
-        ValueError: they are not the same, or a report is too old to say.
+        ValueError: they differ, or a report is too old to have them.
     """
-    told = [json.loads(one.path("summary.json").read_bytes()) for one in (before, after)]
+    summaries = [json.loads(report.path("summary.json").read_bytes()) for report in (before, after)]
     unlike = []
     for name in SAME:
-        was, now = (one.get(name) for one in told)
+        was, now = (summary.get(name) for summary in summaries)
         if was != now or was in (None, ""):
-            said = ["not said, by older code" if one in (None, "") else str(one)[:12] for one in (now, was)]
-            unlike.append(f"{name} {said[0]} against {said[1]}")
+            texts = ["unknown, of older code" if value in (None, "") else str(value)[:12] for value in (now, was)]
+            unlike.append(f"{name} {texts[0]} against {texts[1]}")
     if unlike:
         raise ValueError(
             f"{after.partition} and {before.partition} judged differently: {'; '.join(unlike)}; expected the same:"
@@ -59,7 +59,7 @@ def read_values(report: Pinned, measures: Sequence[str]) -> Values:
     rows = pq.read_table(report.path("measures.parquet"), filters=wanted)
     ids = large(rows.column("query_id").chunks).unique()
     ids = ids.take(pc.sort_indices(ids))
-    found = {}
+    values_of = {}
     for arm in arms_in(rows):
         mine = where(rows, "arm", arm)
         values = np.full((len(ids), len(measures)), np.nan)
@@ -70,5 +70,5 @@ def read_values(report: Pinned, measures: Sequence[str]) -> Values:
                 f"{report.partition}: arm {arm!r} lacks {missing:,} of {values.size:,} values;"
                 " expected each query by each measure: make the report again"
             )
-        found[arm] = values
-    return Values(ids, found)
+        values_of[arm] = values
+    return Values(ids, values_of)

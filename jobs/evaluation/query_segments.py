@@ -11,16 +11,23 @@ from numpy.typing import NDArray
 from jobs.datasets.judgements import Judgements
 from jobs.lake.arrow import Rows, Strings, find, large, pick, strings, texts
 from jobs.platform.display import printable
-from models.evaluation.query_slices import lengths, likely_typos, model_numbers, words_of
-from models.evaluation.wording import brand_named, exact_matches, marks_left_out
+from models.evaluation.query_slices import (
+    brand_named,
+    exact_matches,
+    lengths,
+    likely_typos,
+    marks_left_out,
+    model_numbers,
+    words_of,
+)
 
 Mask = NDArray[np.bool_]
 Groups = dict[str, dict[str, Mask]]
 SEARCHED = ("head", "torso", "tail", "unseen")
-CATEGORIES = 12  # largest, by queries; the rest is `(other)`
+CATEGORIES = 12  # the largest, by queries; the rest is `(other)`
 SEVERAL = 3  # top categories among the relevant items from which a query is ambiguous
 TITLES = 1_000_000  # of the catalogue, for its words: bounds time and memory
-SHOWN_TITLES = 50  # of a query's relevant items that are looked at for its words
+SHOWN_TITLES = 50  # of a query's relevant items, whose words are compared
 
 
 def segments_of(
@@ -28,15 +35,15 @@ def segments_of(
 ) -> Groups:
     """Group -> segment -> queries [Q].
 
-    queries: query_id, query, segment. items: item_id, title, category, brand. known_items: what towers
-    learnt from; a query most of whose relevant items are not among them is one of new items.
+    queries: query_id, query, segment. items: item_id, title, category, brand. known_items: items that training
+    saw; a query is of new items when most of its relevant items are not among them.
     """
     at = find(judgements.query_ids, strings(queries, "query_id"))
     typed, searched = strings(queries, "query"), strings(queries, "segment")
     asked = [typed[row] if row >= 0 else "" for row in at]
     often = np.array([searched[row] if row >= 0 else "unseen" for row in at], np.str_)
     row_of = find(judgements.item_ids, large(items.column("item_id").chunks))
-    found: Groups = {
+    groups: Groups = {
         "searched": {name: often == name for name in SEARCHED},
         "wording": _wording(judgements, asked, items, row_of),
         "length": _each(lengths(asked)),
@@ -45,11 +52,11 @@ def segments_of(
     if known_items is not None:
         fresh = find(judgements.item_ids, known_items) < 0
         share = _share(judgements, fresh)
-        found["items"] = {"new items": share > 0.5, "known items": share <= 0.5}
-    # a segment that everybody is in says what the mean says already
+        groups["items"] = {"new items": share > 0.5, "known items": share <= 0.5}
+    # a segment of all queries repeats the mean
     return {
         group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()}
-        for group, some in found.items()
+        for group, some in groups.items()
     }
 
 
@@ -81,7 +88,7 @@ def _titles(judgements: Judgements, items: pa.Table, row_of: Rows) -> list[list[
 
 
 def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups:
-    """By the commonest top category among the relevant items, and by how many they lie in."""
+    """By the commonest top category among the relevant items, and by the number of their categories."""
     coded = large(items.column("category").chunks).fill_null("").dictionary_encode()
     tops = [printable(path.partition(" > ")[0], 60) or "(none)" for path in texts(coded.dictionary)]
     names, top_of = np.unique(np.array(tops, np.str_), return_inverse=True)

@@ -1,4 +1,4 @@
-"""Bundle and judged queries -> the ranked lists of each arm.
+"""Bundle and held-out queries -> the list of each arm: served, dense, sparse, hybrids, the champion, other engines.
 
 python -m jobs rankings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\
@@ -19,10 +19,10 @@ from jobs.bundle.torch_reader import load_bundle
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import judged_in, judged_queries, relevance_scale, seen_queries, without_leaks
 from jobs.embeddings.read_shards import exact_rankings, pin_shards
-from jobs.evaluation.arms import Arm, Lists, bundle_arms, external_arms
-from jobs.evaluation.champion import compared_speed, in_service, rival_arms
+from jobs.evaluation.arms import Arm, DenseLists, bundle_arms, external_arms
+from jobs.evaluation.champion import champion_arms, in_service, latency_facts
 from jobs.evaluation.index_health import catalogue_health, recall
-from jobs.evaluation.training_exposure import learnt_queries
+from jobs.evaluation.training_exposure import trained_queries
 from jobs.ingest.external_runs import read_runs
 from jobs.lake.alias import CHAMPION
 from jobs.lake.arrow import strings
@@ -52,7 +52,7 @@ class Args(CommandArgs):
     champion       index in service: it ranks the same queries, as arms champion_*
     alias          alias that the index may be promoted to: a room and a name
     external_runs  rankings of other engines: each file is an arm run_<name>; where it also answers dev queries,
-                   hybrid_run_<name> fuses it with dense as is best on those
+                   hybrid_run_<name> fuses it with dense, with weights fitted on those
     split          test, or dev while settings are still being chosen
     train_queries  judged queries of split train ranked in addition, at most: they show what towers do on queries
                    they were trained on
@@ -83,80 +83,81 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, Any]:
-    """Rank the judged queries by every arm, and check the index on the way."""
+    """Rank the judged queries by every arm, and measure the index on the way."""
     index, queries, qrels, items = map(pin, (args.index, args.queries, args.qrels, args.items))
-    champion = [in_service(args.alias, args.champion)] if args.champion else []
+    served = in_service(args.alias, args.champion) if args.champion else None
+    runs = pin(args.external_runs) if args.external_runs else None
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
-    external_runs = [pin(args.external_runs)] if args.external_runs else []
-    inputs = [index, queries, qrels, items, *champion, *shards, *baseline, *external_runs]
+    optional = [one for one in (served, runs) if one is not None]
+    inputs = [index, queries, qrels, items, *shards, *baseline, *optional]
     with mlflow_run("rankings", args, inputs) as tracked, publish(args.rankings, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        asked = _asked(args, index, queries, qrels, out)
-        texts = strings(asked, "query")
-        bundle = load_bundle(index)
-        ranked = bundle_arms(bundle, texts, args.depth, args.pool)
-        arms = {name: (first(found, args.depth), bundle.item_ids) for name, found in ranked.items()}
-        rivals = [load_bundle(one) for one in champion]
-        arms |= rival_arms(rivals, texts, args.depth, args.pool)
+        judged = _judged_queries(args, index, queries, qrels, out)
+        texts = strings(judged, "query")
+        bundle, champion = load_bundle(index), load_bundle(served) if served else None
+        ranked = bundle_arms(bundle, texts, args.pool)
+        # a served list ends where the bundle ends it
+        arms: dict[str, Arm] = {
+            name: (lists if name == "served" else first(lists, args.depth), bundle.item_ids)
+            for name, lists in ranked.items()
+        }
+        arms |= champion_arms(champion, texts, args.depth, args.pool)
         if baseline:
             arms["dense_in_batch"] = _baseline(baseline, texts, args.depth)
-        judged = Lists(asked, ranked["dense"])
-        arms |= _external(external_runs, bundle, judged, (queries, qrels), args, out)
-        _write(out, arms, strings(asked, "query_id"))
+        lists = DenseLists(judged, ranked["dense"])
+        arms |= _external_arms(runs, bundle, lists, (queries, qrels), args, out)
+        _write(out, arms, strings(judged, "query_id"))
         out.facts.update(catalogue_health(bundle, items), arms=list(arms), queries=len(texts))
         out.facts.update(recall(bundle, texts, shards))
-        out.facts.update(compared_speed(bundle, rivals, texts))
-        out.facts.update(
-            alias=args.alias, space_id=bundle.facts["space_id"], split=args.split, depth=args.depth, pool=args.pool
-        )
+        out.facts.update(latency_facts(bundle, champion, texts))
+        out.facts.update(alias=args.alias, space_id=bundle.facts["space_id"], split=args.split)
+        out.facts.update(depth=args.depth, pool=args.pool)
         figures = ("index_recall", "own_vector_frac", "lost_items")
         tracked.measures({name: out.facts[name] for name in figures} | out.facts["latency_ms"])
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts)}
 
 
-def _asked(args: Args, index: Pinned, queries: Pinned, qrels: Pinned, out: Attempt) -> pa.Table:
-    """The judged queries that training did not see, and some that it did; in order of id."""
+def _judged_queries(args: Args, index: Pinned, queries: Pinned, qrels: Pinned, out: Attempt) -> pa.Table:
+    """The judged queries that training did not see, and some that it did, in order of id."""
     judged, leaked = judged_queries(queries, qrels, args.split), 0
     if args.split != "train":
-        judged, leaked = without_leaks(judged, learnt_queries(index, queries))
+        judged, leaked = without_leaks(judged, trained_queries(index, queries))
     if not judged.num_rows:
         raise LookupError(
-            f"{qrels.partition}: all {leaked:,} queries of split {args.split} stand in training under another"
-            " spelling; expected at least one that does not"
+            f"{qrels.partition}: all {leaked:,} queries of split {args.split} are in training under another"
+            " spelling; expected at least one that is not"
         )
     seen = seen_queries(queries, qrels, args.train_queries if args.split == "test" else 0)
     out.facts.update(leaked_queries=leaked, seen_queries=seen.num_rows)
     return pa.concat_tables([judged, seen]).sort_by("query_id")
 
 
-def _external(
-    runs: list[Pinned], bundle: Bundle, judged: Lists, tables: tuple[Pinned, Pinned], args: Args, out: Attempt
+def _external_arms(
+    runs: Pinned | None, bundle: Bundle, judged: DenseLists, tables: tuple[Pinned, Pinned], args: Args, out: Attempt
 ) -> dict[str, Arm]:
-    """The arms of other engines; dense is fused with them only where that is not judged on what it is fitted on."""
+    """Arms of other engines; each is fused with dense, but never judged on the queries that its fusion is fitted on."""
     queries, qrels = tables
     out.facts["runs"] = {}
-    arms: dict[str, Arm] = {}
-    delivered = [found for one in runs for found in read_runs(one).items()]
-    dev: list[Lists] = []
+    delivered = read_runs(runs) if runs is not None else {}
+    dev = None
     if delivered and args.split != "dev" and judged_in(qrels, "dev"):
-        asked = judged_queries(queries, qrels, "dev")
-        vectors = bundle.encode([normalise_query(text) for text in strings(asked, "query")])
-        dev = [Lists(asked, bundle.dense(vectors, args.pool))]
-    least = relevance_scale(qrels, args.min_relevance)[0]
-    for stem, rows in delivered:
-        found, facts = external_arms(stem, rows, bundle, judged, dev, qrels, least, args.depth)
-        arms |= found
-        out.facts["runs"][stem] = facts
+        rows = judged_queries(queries, qrels, "dev")
+        vectors = bundle.encode([normalise_query(text) for text in strings(rows, "query")])
+        dev = DenseLists(rows, bundle.dense(vectors, args.pool))
+    min_relevance = relevance_scale(qrels, args.min_relevance)[0]
+    arms: dict[str, Arm] = {}
+    for stem, rows in delivered.items():
+        own, out.facts["runs"][stem] = external_arms(stem, rows, bundle, judged, dev, qrels, min_relevance, args.depth)
+        arms |= own
     return arms
 
 
 def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> Arm:
-    """Rank by other towers' embeddings, exactly; the towers are those that made them."""
-    sources = [one for one in shards[0].manifest.inputs if one.partition.startswith("towers/")]
-    towers = load_towers(pin(Partition.parse(sources[0].partition), attempt=sources[0].attempt))
-    wanted = encode_queries(towers, [normalise_query(text) for text in texts])
-    return exact_rankings(shards, wanted, depth)
+    """Rank by other embeddings, exactly, with the towers that made them."""
+    source = next(source for source in shards[0].manifest.inputs if source.partition.startswith("towers/"))
+    towers = load_towers(pin(Partition.parse(source.partition), attempt=source.attempt))
+    return exact_rankings(shards, encode_queries(towers, [normalise_query(text) for text in texts]), depth)
 
 
 def _write(out: Attempt, arms: dict[str, Arm], query_ids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Rankings and judgements -> measures, a verdict, an HTML page.
+"""Rankings and judgements -> measures, the gate's verdict, and a page by which a person can decide.
 
 python -m jobs report --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\
@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from annotated_types import Ge, Interval
 
 from jobs.bundle.files import write_json
-from jobs.evaluation.gather import Sources, gather
+from jobs.evaluation.gate_evidence import seed_noise
+from jobs.evaluation.gather import ReportInputs, gather
 from jobs.evaluation.page import render
-from jobs.evaluation.second_relevance import ACTS, AUTO
-from jobs.evaluation.seed_noise import seed_noise
+from jobs.evaluation.room import ReportRoom, room_of
+from jobs.evaluation.second_relevance import ACTIONS, AUTO
 from jobs.evaluation.summary import markdown, summarise
-from jobs.evaluation.tables import Material
+from jobs.evaluation.tables import ReportData
 from jobs.lake.alias import CHAMPION
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
@@ -28,7 +29,7 @@ from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, OneOf, PositiveInt
 from jobs.platform.registry import tell_challenger
 from jobs.platform.tracking import MlflowRun, mlflow_run
-from models.evaluation.evidence import Limits
+from models.evaluation.gate import GateLimits
 
 FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
@@ -66,7 +67,7 @@ class Args(CommandArgs):
     pairs: Partition = NOWHERE
     alt_relevance: Partition = NOWHERE
     sweep: Partition = NOWHERE
-    alt_action: Annotated[str, OneOf(AUTO, *ACTS)] = "auto"
+    alt_action: Annotated[str, OneOf(AUTO, *ACTIONS)] = "auto"
     min_relevance: Annotated[float, FIRST] = 0.0
     zero_gain: Annotated[float, FIRST] = 0.0
     max_loss: Annotated[float, Interval(ge=0, lt=1), FIRST] = 0.01
@@ -85,9 +86,11 @@ class Args(CommandArgs):
                 " an item that counts as relevant must gain something"
             )
 
-    def limits(self, seed_noise: float) -> Limits:
-        """What the gate tolerates. seed_noise: of R@60 over seeds."""
-        return Limits(
+    def limits(self, room: ReportRoom, seed_noise: float) -> GateLimits:
+        """Losses that the gate tolerates. seed_noise: of R@60 over seeds."""
+        return GateLimits(
+            arms=room.gate_arms,
+            measures=room.gate_measures,
             margin=self.max_loss,
             segment_margin=self.max_segment_loss,
             min_support=self.min_support,
@@ -99,57 +102,57 @@ class Args(CommandArgs):
 
 def main(args: Args) -> dict[str, Any]:
     """Measure, judge, and write the page."""
-    source = _sources(args)
-    source.check()
-    found_noise = args.seed_noise or max(map(seed_noise, source.sweep), default=0.0)
-    with mlflow_run("report", args, source.all) as tracked, publish(args.report, args, source.all) as out:
+    inputs = _inputs(args)
+    inputs.check()
+    alias = inputs.rankings.facts.get("alias", CHAMPION)
+    room = room_of(alias)
+    noise = args.seed_noise or (seed_noise(inputs.sweep, room.gate_measures[0]) if inputs.sweep else 0.0)
+    with mlflow_run("report", args, inputs.all) as tracked, publish(args.report, args, inputs.all) as out:
         out.mlflow_run_id = tracked.id
-        given = args.limits(found_noise), args.min_relevance, args.zero_gain, args.alt_action
-        material = gather(args.report, source, *given)
-        summary = summarise(material, args.max_drop, args.max_age_days)
-        _write(out, material, summary)
-        _state(out, material, summary)
-        _log(tracked, material, summary, out)
-    room = source.rankings.facts.get("alias", CHAMPION).partition("/")[0]
-    tell_challenger(room, source.index, summary["verdict"], args.report)
-    told = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
-    return {"report": str(args.report), **told, "summary": markdown(material, summary)}
+        settings = args.limits(room, noise), args.min_relevance, args.zero_gain, args.alt_action
+        data = gather(room, args.report, inputs, *settings)
+        summary = summarise(data, args.max_drop, args.max_age_days)
+        _write(out, data, summary)
+        _set_facts(out, data, summary)
+        _log(tracked, data, summary, out)
+    tell_challenger(alias.partition("/")[0], inputs.index, summary["verdict"], args.report)
+    outcome = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
+    return {"report": str(args.report), **outcome, "summary": markdown(data, summary)}
 
 
-def _sources(args: Args) -> Sources:
-    rankings, index, queries, qrels, items = (
-        pin(one) for one in (args.rankings, args.index, args.queries, args.qrels, args.items)
-    )
-    pairs, second, sweep = ([pin(one)] if one else [] for one in (args.pairs, args.alt_relevance, args.sweep))
-    return Sources(rankings, index, queries, qrels, items, pairs, second, sweep)
+def _inputs(args: Args) -> ReportInputs:
+    required = (args.rankings, args.index, args.queries, args.qrels, args.items)
+    rankings, index, queries, qrels, items = map(pin, required)
+    pairs, alternative, sweep = (pin(one) if one else None for one in (args.pairs, args.alt_relevance, args.sweep))
+    return ReportInputs(rankings, index, queries, qrels, items, pairs, alternative, sweep)
 
 
-def _write(out: Attempt, material: Material, summary: dict[str, Any]) -> None:
-    """The page, the summary in two forms, the verdict, and the values of every query as tables."""
-    found = material.found
-    for name, table in (("measures", found.table()), ("segments", found.segment_table())):
+def _write(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
+    """Write the page, the summary in two forms, the verdict, and the values of every query as tables."""
+    tables = {"measures": data.evaluation.table(), "segments": data.evaluation.segment_table()}
+    for name, table in tables.items():
         pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd")
     write_json(summary, out.folder / "summary.json")
-    write_json(material.verdict.to_dict(), out.folder / "verdict.json")
-    (out.folder / "summary.md").write_text(markdown(material, summary), "utf-8")
-    (out.folder / "report.html").write_text(render(material, summary), "utf-8")
+    write_json(data.verdict.to_dict(), out.folder / "verdict.json")
+    (out.folder / "summary.md").write_text(markdown(data, summary), "utf-8")
+    (out.folder / "report.html").write_text(render(data, summary), "utf-8")
 
 
-def _state(out: Attempt, material: Material, summary: dict[str, Any]) -> None:
-    """What the manifest says: verdict, headline, whom it was compared with, and which queries were left out."""
-    found, facts = material.found, material.rankings.facts
+def _set_facts(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
+    """Facts of the manifest: verdict, headline, the champion that was compared with, and queries left out."""
+    evaluation, facts = data.evaluation, data.rankings.facts
     out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
-    out.facts["headline"] = {arm: round(found.means[arm]["R@60"], 4) for arm in material.main}
-    out.facts.update(compared=material.verdict.compared, champion=facts["champion"])
+    out.facts["headline"] = {arm: round(evaluation.means[arm]["R@60"], 4) for arm in data.main}
+    out.facts.update(compared=data.verdict.compared, champion=facts["champion"])
     out.facts["alias"] = facts.get("alias", CHAMPION)
-    left_out, kept = found.judgements.queries_without_relevant, len(found.judgements)
+    left_out, kept = evaluation.judgements.queries_without_relevant, len(evaluation.judgements)
     leaked = int(facts.get("leaked_queries", 0))
     reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}
     out.count("judged queries", kept + left_out + leaked, kept, reasons)
 
 
-def _log(tracked: MlflowRun, material: Material, summary: dict[str, Any], out: Attempt) -> None:
-    for arm, means in material.found.means.items():
+def _log(tracked: MlflowRun, data: ReportData, summary: dict[str, Any], out: Attempt) -> None:
+    for arm, means in data.evaluation.means.items():
         tracked.measures({f"{arm}/{name}": value for name, value in means.items()})
     tracked.tags({"verdict": summary["verdict"]})
     for name in FILES:

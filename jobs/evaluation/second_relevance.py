@@ -1,8 +1,10 @@
-"""A second view of relevance beside the judgements: what shoppers clicked, put in the cart or bought on the day."""
+"""A second view of relevance beside the judgements: items that shoppers clicked, put in the cart or bought."""
 
 from __future__ import annotations
 
 import logging
+from functools import reduce
+from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +14,7 @@ from jobs.evaluation.measures import Evaluation, evaluate
 from jobs.lake.read import Pinned, read_table
 
 log = logging.getLogger(__name__)
-ACTS = {
+ACTIONS = {
     "click": ("is_click", "is_cart", "is_purchase"),
     "cart": ("is_cart", "is_purchase"),
     "purchase": ("is_purchase",),
@@ -21,16 +23,16 @@ AUTO = "auto"
 FEWEST = 10  # queries below which two views are not compared
 
 
-def second_view(second: Pinned, act: str, shown: pa.Table, judgements: pa.Table, depth: int) -> Evaluation | None:
+def second_view(second: Pinned, action: str, shown: pa.Table, judgements: pa.Table, depth: int) -> Evaluation | None:
     """The same rankings by the second view, over its own queries among those ranked; None where it has too few.
 
-    second: other qrels, or impressions. act: what counts in impressions: click, cart, purchase (each with what
-    is louder); auto: purchases where the judgements are clicks, clicks where they are people's labels.
+    second: other qrels, or impressions. action: what counts in impressions: click, cart or purchase, each with the
+    stronger ones; auto: purchases where the judgements are clicks, clicks where they are people's labels.
     """
     ranked = pc.field("query_id").isin(shown.column("query_id").unique())
     if second.partition.name == "impressions":
         labelled = "labels" in judgements.column("source").unique().to_pylist()
-        rows = _acts(second, ("click" if labelled else "purchase") if act == AUTO else act)
+        rows = _actions(second, ("click" if labelled else "purchase") if action == AUTO else action)
         relevant, zero = 1.0, 0.0
     else:
         rows = read_table(second, ["query_id", "item_id", "relevance"])
@@ -43,12 +45,9 @@ def second_view(second: Pinned, act: str, shown: pa.Table, judgements: pa.Table,
     return evaluate(shown, rows, relevant, zero, depth)
 
 
-def _acts(impressions: Pinned, act: str) -> pa.Table:
-    """query_id, item_id, relevance 1 of what was clicked, or more."""
-    counts = [pc.field(name) for name in ACTS[act]]
-    where = counts[0]
-    for one in counts[1:]:
-        where = where | one
+def _actions(impressions: Pinned, action: str) -> pa.Table:
+    """Rows query_id, item_id, relevance 1 of the items on which the action, or a stronger one, was taken."""
+    where = reduce(or_, (pc.field(name) for name in ACTIONS[action]))
     rows = read_table(impressions, ["query_id", "item_id"], where)
     once = rows.group_by(["query_id", "item_id"]).aggregate([])
     return once.append_column("relevance", pa.repeat(1.0, once.num_rows))

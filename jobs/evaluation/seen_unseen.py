@@ -1,4 +1,4 @@
-"""Seen and unseen: what towers can do for queries and items that they learnt from, and for those that they did not."""
+"""Seen and unseen: measures by whether training saw the queries and the items."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ MEASURES = ("R@60", "RR@60")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One of four: queries and items that training saw or did not. means: arm -> measure -> interval."""
+class SeenUnseen:
+    """Measures of one of four groups: queries and items that training saw or did not.
+
+    means: arm -> measure -> interval.
+    """
 
     query_seen: bool
     item_seen: bool
@@ -26,45 +29,47 @@ class Cell:
     means: dict[str, dict[str, Interval]]
 
 
-def cells(rankings: pa.Table, qrels: pa.Table, learnt: Strings, min_relevance: float, zero_gain: float) -> list[Cell]:
-    """Measure each cell by the relevant items that are in it; those of the other cell leave the lists first.
+def seen_unseen(
+    rankings: pa.Table, qrels: pa.Table, known_items: Strings, min_relevance: float, zero_gain: float
+) -> list[SeenUnseen]:
+    """Measure each group by its own relevant items; those of the other group are removed from the lists first.
 
-    qrels: query_id, item_id, relevance, split of all splits. Queries of split train are those that were seen.
+    qrels: query_id, item_id, relevance, split of all splits. Training saw the queries of split train.
     """
     known = qrels.filter(pc.field("query_id").isin(rankings.column("query_id").unique()))
     relevant = pc.field("relevance") >= least(min_relevance)
-    asked = pc.field("split") == "train"
-    inside = pc.field("item_id").isin(learnt.cast(pa.string()))
-    found = []
+    trained = pc.field("split") == "train"
+    inside = pc.field("item_id").isin(known_items.cast(pa.string()))
+    groups = []
     for query_seen in (True, False):
-        mine = known.filter(asked if query_seen else ~asked)
+        mine = known.filter(trained if query_seen else ~trained)
         for item_seen in (True, False):
             some = mine.filter(inside if item_seen else ~inside)
             if not some.filter(relevant).num_rows:
                 continue
             others = mine.filter((~inside if item_seen else inside) & relevant)
             shown = rankings.filter(pc.field("query_id").isin(some.column("query_id").unique()))
-            one = evaluate(without(shown, others), some, min_relevance, zero_gain)
+            evaluation = evaluate(without(shown, others), some, min_relevance, zero_gain)
             means = {
-                arm: {name: span for name, span in one.intervals(arm).items() if name in MEASURES}
-                for arm in one.arms
+                arm: {name: span for name, span in evaluation.intervals(arm).items() if name in MEASURES}
+                for arm in evaluation.arms
                 if not arm.startswith("champion_")
             }
-            found.append(Cell(query_seen, item_seen, len(one.judgements), means))
-    return found
+            groups.append(SeenUnseen(query_seen, item_seen, len(evaluation.judgements), means))
+    return groups
 
 
-def without(rankings: pa.Table, gone: pa.Table) -> pa.Table:
-    """The lists without some (query_id, item_id), ranks closed up."""
+def without(rankings: pa.Table, removed: pa.Table) -> pa.Table:
+    """Remove some (query_id, item_id) from the lists, and close up the ranks."""
     rows = rankings.select(["arm", "query_id", "item_id", "rank"])
-    if gone.num_rows:
-        rows = rows.join(gone.select(["query_id", "item_id"]), ["query_id", "item_id"], join_type="left anti")
+    if removed.num_rows:
+        rows = rows.join(removed.select(["query_id", "item_id"]), ["query_id", "item_id"], join_type="left anti")
     rows = rows.sort_by([("arm", "ascending"), ("query_id", "ascending"), ("rank", "ascending")])
     lists = (
         rows.column("arm").combine_chunks().dictionary_encode(),
         rows.column("query_id").combine_chunks().dictionary_encode(),
     )
-    arm, query = (one.indices.to_numpy(zero_copy_only=False).astype(np.int64) for one in lists)
+    arm, query = (codes.indices.to_numpy(zero_copy_only=False).astype(np.int64) for codes in lists)
     starts = np.flatnonzero(np.diff(arm * (query.max(initial=0) + 1) + query, prepend=-1))
     first = np.repeat(starts, np.diff(np.append(starts, len(arm))))
     rank = pa.array((np.arange(len(arm)) - first + 1).astype(np.int32))

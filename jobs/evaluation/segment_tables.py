@@ -1,4 +1,4 @@
-"""The report's part on segments: the worst first, where dense helps, and the queries that should ask it."""
+"""The report's tables of segments: the worst first, and the query classes in which dense helps."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Any
 import numpy as np
 
 from jobs.evaluation.measures import Evaluation
+from jobs.evaluation.room import ReportRoom
 from models.evaluation.intervals import mean_interval
 from models.evaluation.significance import holm, permutation_p
 
 Row = dict[str, Any]
 MEASURE = "R@60"
 ALPHA = 0.05
-MAIN = ("hybrid", "dense", "sparse")
-# known when a query is typed, or from yesterday's log: what is judged relevant is not
+# known when a query is typed, or from yesterday's log, unlike its relevant items
 BY_TEXT = ("length", "searched")
 WORDING = ("model number", "likely typo", "diacritics left out", "brand named")
 
 
-def segment_rows(found: Evaluation, min_support: int) -> list[Row]:
+def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> list[Row]:
     """One row per segment: R@60 of each arm, and the difference that matters, corrected over all segments.
 
-    The difference is hybrid against the champion's hybrid where one was ranked, else dense against sparse. Segments
-    below the least support stand last and are not tested.
+    The difference is the headline against the champion's where one was ranked, else dense against sparse. Segments
+    below the minimum support come last and are not tested.
     """
-    arm, against = rivals(found)
-    main = [one for one in MAIN if one in found.arms]
+    arm, against = compared_arms(room, evaluation)
+    main = [arm for arm in room.main_arms if arm in evaluation.arms]
     rows: list[Row] = []
-    for group, name, queries in found.segments():
+    for group, name, queries in evaluation.segments():
         row: Row = {
             "group": group,
             "name": name,
             "queries": int(queries.sum()),
-            "means": {one: found.means_of(one, MEASURE, queries) for one in main},
+            "means": {name: evaluation.means_of(name, MEASURE, queries) for name in main},
             "enough": bool(queries.sum() >= min_support),
             "said": "",
         }
         if arm:
-            moved = (found.arms[arm].column(MEASURE) - found.arms[against].column(MEASURE))[queries]
+            moved = (evaluation.arms[arm].column(MEASURE) - evaluation.arms[against].column(MEASURE))[queries]
             row |= {"moved": mean_interval(moved), "p": float(permutation_p(moved[:, None])[0])}
         rows.append(row)
     tested = [row for row in rows if arm and row["enough"]]
@@ -48,20 +48,24 @@ def segment_rows(found: Evaluation, min_support: int) -> list[Row]:
     return sorted(rows, key=_worst_first)
 
 
-def rivals(found: Evaluation) -> tuple[str, str]:
+def compared_arms(room: ReportRoom, evaluation: Evaluation) -> tuple[str, str]:
     """The two arms whose difference is shown by segment; empty names where there is no pair."""
-    for pair in (("hybrid", "champion_hybrid"), ("dense", "champion_dense"), ("dense", "sparse")):
-        if all(arm in found.arms for arm in pair):
+    arms = (room.headline(evaluation.arms), "dense")
+    for pair in (*((arm, f"champion_{arm}") for arm in arms), ("dense", "sparse")):
+        if all(arm in evaluation.arms for arm in pair):
             return pair
     return "", ""
 
 
-def where_dense_helps(found: Evaluation, min_support: int) -> list[Row]:
-    """Query classes, known when a query is typed, in which dense adds to sparse: hybrid's gain over sparse, the largest first; and whether it is
-    more than chance. Those are the queries that should trigger dense retrieval where it is not asked for all."""
-    if not {"hybrid", "sparse"} <= set(found.arms):
+def where_dense_helps(evaluation: Evaluation, min_support: int) -> list[Row]:
+    """Query classes in which dense adds to sparse: hybrid's gain over sparse, the largest first.
+
+    A class is known when a query is typed. triggers: whether the gain is more than chance; queries of such a class
+    should use the dense index where not all queries do.
+    """
+    if not {"hybrid", "sparse"} <= set(evaluation.arms):
         return []
-    gain = found.arms["hybrid"].column(MEASURE) - found.arms["sparse"].column(MEASURE)
+    gain = evaluation.arms["hybrid"].column(MEASURE) - evaluation.arms["sparse"].column(MEASURE)
     rows: list[Row] = [
         {
             "group": group,
@@ -70,7 +74,7 @@ def where_dense_helps(found: Evaluation, min_support: int) -> list[Row]:
             "gain": mean_interval(gain[queries]),
             "p": float(permutation_p(gain[queries][:, None])[0]),
         }
-        for group, name, queries in found.segments()
+        for group, name, queries in evaluation.segments()
         if queries.sum() >= min_support and (group in BY_TEXT or name in WORDING)
     ]
     corrected = holm(np.array([row["p"] for row in rows], np.float64)).tolist()

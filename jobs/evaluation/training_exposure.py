@@ -1,4 +1,4 @@
-"""What the towers behind an index learnt from: the very pairs and queries that their manifests name."""
+"""Items and queries that the towers behind an index were trained on, from the tables that their manifests name."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from jobs.lake.read import Pinned, read_table
 log = logging.getLogger(__name__)
 
 
-def learnt_tables(index: Pinned, room: str) -> list[Pinned]:
+def training_tables(index: Pinned, table: str) -> list[Pinned]:
     """Versions of a table that the towers behind an index were trained on, all steps; empty where none is kept.
 
     Not those of the judged day: they hold clicks that the towers have never seen.
     """
-    towers = [one for one in each(ancestry(index)) if one.room == "towers"]
-    found: dict[str, Pinned] = {}
-    for one in towers:
-        found |= {str(made.source): made.pinned for made in one.made_from if made.room == room and made.pinned}
-    if towers and not found:
-        log.warning("%s: the %s of its towers are no longer kept", index.partition, room)
-    return list(found.values())
+    towers = [ancestor for ancestor in each(ancestry(index)) if ancestor.room == "towers"]
+    inputs = [source for tower in towers for source in tower.made_from if source.room == table]
+    kept = {str(source.source): source.pinned for source in inputs if source.pinned}
+    if towers and not kept:
+        log.warning("%s: the %s of its towers are no longer kept", index.partition, table)
+    return list(kept.values())
 
 
-def learnt_items(index: Pinned, given: list[Pinned]) -> Strings | None:
-    """Items that training saw; given: pairs to take instead. None where nobody knows."""
-    tables = given or learnt_tables(index, "pairs")
+def trained_items(index: Pinned, pairs: Pinned | None) -> Strings | None:
+    """Items that training saw. pairs: to be read instead of the towers' own. None where neither is known."""
+    tables = [pairs] if pairs is not None else training_tables(index, "pairs")
     if not tables:
         return None
-    seen = [read_table(one, ["item_id"], pc.field("split") == "train") for one in tables]
+    seen = [read_table(table, ["item_id"], pc.field("split") == "train") for table in tables]
     return large(chunk for rows in seen for chunk in rows.column("item_id").chunks).unique()
 
 
-def learnt_queries(index: Pinned, otherwise: Pinned) -> list[str]:
-    """Texts of the queries that training saw; where the towers' own are no longer kept, those of split train today."""
+def trained_queries(index: Pinned, fallback: Pinned) -> list[str]:
+    """Texts of the queries that training saw; where the towers' own are no longer kept, those of split train in
+    the fallback."""
     texts: list[str] = []
-    for one in learnt_tables(index, "queries") or [otherwise]:
-        texts += strings(where(read_table(one, ["query", "split"]), "split", "train"), "query")
+    for table in training_tables(index, "queries") or [fallback]:
+        texts += strings(where(read_table(table, ["query", "split"]), "split", "train"), "query")
     return texts

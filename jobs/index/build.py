@@ -1,4 +1,4 @@
-"""Codes of all shards -> the bundle that serves queries.
+"""Codes of all shards -> the bundle: one tuned FAISS index, the sparse index, ids, towers and facts, as one.
 
 python -m jobs index --codes codes/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from jobs.bundle import files
 from jobs.bundle.export_onnx import write_query_tower
-from jobs.bundle.near_duplicates import AUTO, fit_lookalikes, threshold_of
+from jobs.bundle.near_duplicates import AUTO, threshold_of
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import pin_shards
 from jobs.index.assemble import assemble
 from jobs.index.catalogue import write_catalogue
 from jobs.index.guard import guard_size
-from jobs.index.hybrid import ArmSettings, Asked, fit_arms, write_sparse
+from jobs.index.hybrid import ArmSettings, DevQueries, fit_served, write_sparse
 from jobs.index.inputs import Sources, check_space
 from jobs.index.merge_shards import Merged, pin_codes
 from jobs.index.search_parameters import examine
@@ -58,7 +57,7 @@ class Args(ArmSettings):
                      fitted on them
     previous         index in service: its search parameters are tried first where the trained index is the
                      same, and its number of items is compared
-    cutoff           where result lists end: knee, threshold or fixed (the latter two fitted on qrels), none, or
+    cutoff           end of the served lists: knee, threshold (a share of the best score) or fixed, both fitted on qrels; none; or
                      auto: of those that keep 95% of the relevant items retrieved, the one that shows the
                      fewest; without qrels the knee
     lookalikes       cosine with a better result from which an item is dropped: a number, off, or auto, which
@@ -125,34 +124,32 @@ def _build(args: Args, source: Sources, out: Attempt) -> None:
     for one in source.previous:  # at most one
         guard_size(len(merged.ids), int(one.facts["items"]), args.max_shrink_frac, args.index)
     files.copy_towers(source.towers, out.folder)
-    asked = _asked(args, source, towers, merged.ids)
+    dev = _dev_queries(args, source, towers, merged.ids)
     words, language = write_catalogue(source.items, merged.ids, args.language, args.seed, out)
-    sparse = write_sparse(args, words, language, asked, args.seed, out)
-    write_query_tower(towers, out.folder, asked.queries)
+    sparse = write_sparse(args, words, language, dev, args.seed, out)
+    write_query_tower(towers, out.folder, dev.queries)
     trained_index = TrainedIndex.open(source.trained_index)
     made = assemble(merged, trained_index, args.disk_above_gb, out.folder)
     fault_point("index.merged")
-    facts = examine(args, source, made, merged.ids, asked.vectors, asked.relevant)
+    facts = examine(args, source, made, merged.ids, dev.vectors, [] if dev.relevant is None else [dev.relevant])
     files.write_index(made.index, out.folder / files.INDEX_FILE)
     out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["space"], lists=made.lists)
     out.facts.update(changed=source.changes())
-    hybrid, dense = fit_arms(args, args.cutoff, made.index, sparse, asked, facts["search"], len(merged.ids))
-    out.facts.update(hybrid)
-    out.facts["lookalikes"] = {"threshold": threshold_of(args.lookalikes), "rule": args.lookalikes}
-    if args.lookalikes == AUTO:
-        fitted = fit_lookalikes(made.index, dense, merged.ids, source.items, asked.relevant[0])
-        out.facts["lookalikes"] = asdict(fitted)
+    catalogue = merged.ids, source.items
+    served = fit_served(args, args.cutoff, args.lookalikes, made.index, sparse, dev, facts["search"], *catalogue)
+    out.facts.update(served)
     # a second run makes the same bytes: what a clock said stands in the manifest alone
     steady = {name: value for name, value in out.facts.items() if name != "latency_ms"}
     files.write_json(steady, out.folder / files.FACTS_FILE)
     out.count("items", source.items.manifest.rows, len(merged.ids), {})
 
 
-def _asked(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> Asked:
-    """The dev queries that all is tuned on, with their vectors and judgements."""
+def _dev_queries(args: Args, source: Sources, towers: TwoTower, ids: Strings) -> DevQueries:
+    """The dev queries that everything is tuned on, with their vectors and judgements."""
     rows = tuning_queries(source.queries, args.tuning_queries)
-    found = strings(rows, "query")
-    grades = [relevance_scale(one, args.min_relevance)[0] for one in source.qrels]
-    relevant = [relevant_keys(one, least, rows, ids) for one, least in zip(source.qrels, grades, strict=True)]
-    judged = [relevant_keys(one, -math.inf, rows, ids) for one in source.qrels]
-    return Asked(found, encode_queries(towers, found), relevant, judged)
+    queries = strings(rows, "query")
+    relevant = judged = None
+    for qrels in source.qrels:  # at most one
+        relevant = relevant_keys(qrels, relevance_scale(qrels, args.min_relevance)[0], rows, ids)
+        judged = relevant_keys(qrels, -math.inf, rows, ids)
+    return DevQueries(queries, encode_queries(towers, queries), relevant, judged)

@@ -1,23 +1,26 @@
-"""The arms of a bundle beside dense: settings, the sparse index with its tuned k1 and b, and how hybrid votes."""
+"""The sparse arm with its tuned k1 and b, and the fit of what is served: fusion, near-duplicates and cut-off."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import faiss
 import numpy as np
 
 from jobs.bundle import files
+from jobs.bundle.near_duplicates import AUTO, fit_threshold, threshold_of, without_near_duplicates
+from jobs.bundle.reader import POOL
 from jobs.index.search_parameters import RecallSettings
-from jobs.index.tuning_queries import POOL, end_lists, fusion_facts
+from jobs.index.tuning_queries import cutoff_facts, fusion_facts
 from jobs.lake.arrow import Rows, Strings, pick, texts
 from jobs.lake.attempt import Attempt
+from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, NonNegativeInt, OneOf, OnOff
 from models.ann.search import ask
-from models.fusion.fit import Fitted, fit_votes
-from models.fusion.votes import classes_of
+from models.fusion.fit_fusion import FusionFit, fit_fusion
+from models.fusion.fuse import classes_of, fuse_by_class
+from models.fusion.ranked_lists import trec_order
 from models.sparse.bm25 import K1, B, SparseIndex, build_sparse, count_terms
 from models.sparse.fit_bm25 import fit_bm25
 from models.text.analyser import LANGUAGES
@@ -42,44 +45,43 @@ class ArmSettings(RecallSettings, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Dev queries, and how they are judged over n items: keys are query row * n + item row.
+class DevQueries:
+    """Dev queries, and their judgements over n items: keys are query row * n + item row.
 
-    relevant, judged: hold at most one array; judged has items of any grade.
+    relevant: keys of relevant items, judged: of items of any grade; None without judgements.
     """
 
     queries: list[str]
     vectors: Vectors
-    relevant: list[Rows]
-    judged: list[Rows]
+    relevant: Rows | None
+    judged: Rows | None
 
 
 def write_sparse(
-    args: ArmSettings, words: Strings, language: str, asked: Asked, seed: int, out: Attempt
-) -> list[SparseIndex]:
-    """Tune, build and write the sparse arm; none where it is off."""
+    args: ArmSettings, words: Strings, language: str, dev: DevQueries, seed: int, out: Attempt
+) -> SparseIndex | None:
+    """Tune, build and write the sparse arm; None where it is off."""
     out.facts["sparse"] = args.sparse
     if args.sparse == OFF:
-        return []
-    tuned = _tuned(args, words, language, asked, seed)
+        return None
+    tuned = _tuned(args, words, language, dev, seed)
     out.facts["bm25"] = tuned
     sparse = build_sparse(texts(words), language, tuned["k1"], tuned["b"])
     files.write_sparse(sparse, out.folder)
-    return [sparse]
+    return sparse
 
 
-def _tuned(args: ArmSettings, words: Strings, language: str, asked: Asked, seed: int) -> dict[str, Any]:
+def _tuned(args: ArmSettings, words: Strings, language: str, dev: DevQueries, seed: int) -> dict[str, Any]:
     """k1 and b, chosen on a part of the catalogue that has the judged items."""
-    if not args.sparse_items or not asked.relevant or not len(asked.relevant[0]):
+    if not args.sparse_items or dev.relevant is None or dev.judged is None or not len(dev.relevant):
         return {"k1": K1, "b": B, "items": 0, "queries": 0, "tried": []}
-    rows = sampled(len(words), args.sparse_items, asked.judged[0] % len(words), seed)
-    keys = asked.relevant[0]
-    relevant = keys // len(words) * len(rows) + np.searchsorted(rows, keys % len(words))
-    return fit_bm25(count_terms(texts(pick(words, rows)), language), asked.queries, relevant)
+    rows = sampled(len(words), args.sparse_items, dev.judged % len(words), seed)
+    relevant = dev.relevant // len(words) * len(rows) + np.searchsorted(rows, dev.relevant % len(words))
+    return fit_bm25(count_terms(texts(pick(words, rows)), language), dev.queries, relevant)
 
 
 def sampled(n_items: int, wanted: int, judged: Rows, seed: int) -> Rows:
-    """Rows of `wanted` items, rising: the judged ones, however many, and others by lot."""
+    """Rows of `wanted` items, rising: all judged ones, and a random draw of the others."""
     mine = np.unique(judged)
     others = max(0, min(wanted, n_items) - len(mine))
     drawn = np.random.default_rng(seed).choice(n_items, min(n_items, others + len(mine)), False)
@@ -87,24 +89,36 @@ def sampled(n_items: int, wanted: int, judged: Rows, seed: int) -> Rows:
     return np.sort(np.concatenate([mine, rest[:others]]))
 
 
-def fit_arms(
+def fit_served(
     args: ArmSettings,
     cutoff: str,
+    lookalikes: str,
     index: faiss.Index,
-    sparse: Sequence[SparseIndex],
-    asked: Asked,
-    settings: dict[str, float],
-    n_items: int,
-) -> tuple[dict[str, Any], Rows]:
-    """Facts of hybrid and of the cut-off, fitted on judgements where there are; and the dense lists they are of."""
-    dense = ask(index, asked.vectors, POOL, settings)
-    keys = asked.relevant[0] if asked.relevant else None
-    facts = end_lists(dense, cutoff, n_items, keys)
-    fitted = Fitted()
-    for one in sparse:
-        if keys is not None:
-            classes = classes_of(asked.queries) if args.class_queries else None
-            found = one.search(asked.queries, POOL)
-            fitted = fit_votes(dense, found, keys, n_items, classes, args.class_queries)
-    facts.update(fusion_facts(fitted))
-    return facts, dense.items
+    sparse: SparseIndex | None,
+    dev: DevQueries,
+    search: dict[str, float],
+    ids: Strings,
+    items: Pinned,
+) -> dict[str, Any]:
+    """Facts of what Bundle.search returns, fitted on judgements where there are any.
+
+    In the order in which a search applies them: the fusion, near-duplicates in the fused lists, and the end of the
+    lists without them. search: tuned settings of the index. items: the catalogue.
+    """
+    ranked = trec_order(*ask(index, dev.vectors, POOL, search))
+    fit = FusionFit()
+    if sparse is not None:
+        lexical = sparse.search(dev.queries, POOL)
+        classes = classes_of(dev.queries)
+        if dev.relevant is not None:
+            tried = classes if args.class_queries else None
+            fit = fit_fusion(ranked, lexical, dev.relevant, len(ids), tried, args.class_queries)
+        ranked = fuse_by_class(ranked, lexical, POOL, fit.weights, fit.by_class, classes)
+    facts = fusion_facts(fit)
+    threshold = threshold_of(lookalikes)
+    facts["lookalikes"] = {"threshold": threshold, "rule": lookalikes}
+    if lookalikes == AUTO and dev.relevant is not None:
+        fitted = fit_threshold(index, ranked.items, ids, items, dev.relevant)
+        threshold, facts["lookalikes"] = fitted.threshold, asdict(fitted)
+    distinct = without_near_duplicates(index, ranked, threshold)
+    return facts | cutoff_facts(distinct, cutoff, len(ids), dev.relevant)

@@ -10,14 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.bundle.reader import POOL
 from jobs.datasets.judgements import least
 from jobs.lake.arrow import Strings, find, strings, where
 from jobs.lake.read import Pinned, read_table
 from models.ann.cutoff import JudgedLists, compare_cutoffs
-from models.fusion.fit import Fitted
+from models.fusion.fit_fusion import FusionFit
 from models.fusion.ranked_lists import Ranked
-
-POOL = 200
 
 
 def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
@@ -43,28 +42,29 @@ def relevant_keys(qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Str
     return keys
 
 
-def fusion_facts(fitted: Fitted) -> dict[str, Any]:
-    """How hybrid votes: facts `fusion`, `fusions` by method, `fusion_by_class`, `fusion_classes` that were tried."""
+def fusion_facts(fit: FusionFit) -> dict[str, Any]:
+    """Facts `fusion`, `fusions` by method, `fusion_by_class`, and `fusion_classes` that were tried."""
     return {
-        "fusion": fitted.vote._asdict(),
-        "fusions": fitted.methods,
-        "fusion_by_class": {name: vote._asdict() for name, vote in fitted.by_class.items()},
-        "fusion_classes": fitted.classes,
+        "fusion": fit.weights._asdict(),
+        "fusions": fit.methods,
+        "fusion_by_class": {name: weights._asdict() for name, weights in fit.by_class.items()},
+        "fusion_classes": fit.classes,
     }
 
 
-def end_lists(
-    dense: Ranked, cutoff: str, n_items: int = 0, relevant: NDArray[np.int64] | None = None
+def cutoff_facts(
+    ranked: Ranked, cutoff: str, n_items: int = 0, relevant: NDArray[np.int64] | None = None
 ) -> dict[str, Any]:
     """The facts `cutoff`, which ships, and `cutoffs`, a row for each rule that was compared.
 
-    cutoff: one of models.ann.cutoff's CHOICES. relevant: keys of `relevant_keys`; without them the knee stays.
+    ranked: lists as they are served, but for their end. cutoff: one of models.ann.cutoff's CHOICES. relevant: keys of
+    `relevant_keys`; without them the rule is the knee.
     """
     judged = None
     if relevant is not None:
-        shown = np.arange(len(dense.items))[:, None] * n_items + dense.items
-        hits = np.isin(shown, relevant) & (dense.items >= 0)
-        counts = np.bincount(relevant // n_items, minlength=len(dense.items))
-        judged = JudgedLists(dense.scores, hits, counts)
-    chosen, rows = compare_cutoffs(dense.scores, judged, cutoff)
+        keys = np.arange(len(ranked.items))[:, None] * n_items + ranked.items
+        hits = np.isin(keys, relevant) & (ranked.items >= 0)
+        counts = np.bincount(relevant // n_items, minlength=len(ranked.items))
+        judged = JudgedLists(ranked.scores, hits, counts)
+    chosen, rows = compare_cutoffs(ranked.scores, judged, cutoff, depth=POOL)
     return {"cutoff": asdict(chosen), "cutoffs": rows}

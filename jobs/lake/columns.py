@@ -122,7 +122,7 @@ DDL: dict[str, str] = {
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
     """,
     "rankings": """
-        arm STRING COMMENT 'dense, sparse, hybrid, hybrid_<method>, dense_in_batch, run_<file>, hybrid_run_<file>; champion_*: of the index in service'
+        arm STRING COMMENT 'served (what a search returns), dense, sparse, hybrid, hybrid_<method>, dense_in_batch, run_<file>, hybrid_run_<file>; champion_*: of the index in service'
         query_id STRING
         item_id STRING
         rank INT COMMENT 'from 1'

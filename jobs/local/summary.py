@@ -1,9 +1,10 @@
-"""The demo's last words: summary.json (measures, seconds, paths) and the same as small tables."""
+"""The end of the demo: summary.json (measures, seconds, paths), the same as small tables, and a search to try."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,10 @@ from rich.table import Table
 
 from jobs.lake import storage as store
 from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.arrow import strings, where
 from jobs.lake.partitions import REPORT, Partition
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, pin, read_table
+from jobs.platform.display import printable
 from jobs.platform.tracking import home, tracking_uri
 
 SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
@@ -47,6 +50,7 @@ def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
     summary = {
         "measures": told["measures"],
         "verdict": told["verdict"],
+        "example_query": _example_query(report),
         "simulated": report.manifest.simulated,
         "seconds": {name: round(value, 1) for name, value in stage_seconds.items()},
         "job_seconds": {name: round(value, 1) for name, value in sorted(rooms.items())},
@@ -61,6 +65,15 @@ def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
     return summary
 
 
+def _example_query(report: Pinned) -> str:
+    """The shop's most searched test query, to be proposed at the end."""
+    source = next(source for source in report.manifest.inputs if source.partition.startswith("queries/"))
+    rows = read_table(pin(Partition.parse(source.partition), attempt=source.attempt), ["query", "searches", "split"])
+    tested = where(rows, "split", "test").sort_by([("searches", "descending"), ("query", "ascending")])
+    queries = strings(tested, "query")
+    return printable(queries[0]) if queries else ""
+
+
 def show(summary: Mapping[str, Any], console: Console) -> None:
     """Measures, time and paths as a person wants to see them."""
     console.print(_measures(summary))
@@ -71,7 +84,7 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     for name, path in summary["paths"].items():
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
     given = [f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ]
-    command = '.venv/bin/python -m jobs search --query "tenisówki pikachu"'
+    command = f".venv/bin/python -m jobs search --query {shlex.quote(summary['example_query'])}"
     console.print(f"\nNext: {''.join(given)}{command}", highlight=False, soft_wrap=True)
 
 

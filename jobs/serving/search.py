@@ -1,7 +1,4 @@
-"""Search the index in service from the terminal, arm by arm.
-
-python -m jobs search --query "tenisówki pikachu"
-"""
+"""Search the index in service: the served list, and each arm beside it.   python -m jobs search --query "tenisówki pikachu" """
 
 from __future__ import annotations
 
@@ -18,26 +15,23 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jobs.bundle.reader import Bundle, Hit, open_bundle
+from jobs.bundle.reader import POOL, Bundle, Hit, open_bundle
 from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.arguments import Alias, CommandArgs
 from jobs.platform.display import printable
-from models.fusion.ranked_lists import Ranked, first
 
-HUES = {"dense": "cyan", "sparse": "yellow", "hybrid": "green"}
-UNITS = {"dense": "cosine", "sparse": "BM25", "hybrid": "fused"}
+HUES = {"served": "green", "dense": "cyan", "sparse": "yellow"}
 NARROW = 100
-POOL = 200
 
 
 @dataclass(frozen=True)
-class Shown:
+class RankedHit:
     """A hit, and its rank in each single arm that has it."""
 
     hit: Hit
-    places: dict[str, int]
+    ranks: dict[str, int]
 
 
 class Args(CommandArgs):
@@ -54,84 +48,85 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> None:
-    """Print the top items of each arm side by side."""
+    """Print the served list, which a service shows, and the first items of each arm beside it."""
     console = Console()
     with Console(stderr=True).status("loading and checking the bundle"):
         bundle = open_bundle(pin(args.index) if args.index else pin_alias(args.alias))
-    bundle.rank([args.query], POOL)  # the first search pays for allocations
+    bundle.search(args.query)  # the first search pays for allocations
     started = time.perf_counter()
-    ranked = bundle.rank([args.query], POOL)
+    served = bundle.search(args.query)
     taken_ms = 1000 * (time.perf_counter() - started)
-    answers = {arm: _answer(arm, ranked, bundle, args.top) for arm in ranked}
-    console.print(_head(args.query, bundle, taken_ms))
+    arms = bundle.rank([args.query], POOL)
+    arms.pop("hybrid", None)  # the served list is it, without near-duplicates, and cut off
+    hits = {"served": served, **{arm: bundle.hits(ranked) for arm, ranked in arms.items()}}
+    lists = {name: _with_ranks(some[: args.top], hits) for name, some in hits.items()}
+    console.print(_head(args.query, bundle, len(served), taken_ms))
     if console.width >= NARROW:
-        console.print(_side_by_side(answers))
+        console.print(_side_by_side(lists, _units(bundle)))
     else:
-        for arm, hits in answers.items():
-            console.print(_one_arm(arm, hits))
+        for name, some in lists.items():
+            console.print(_one_list(name, some, _units(bundle)))
     sys.stdout.flush()
 
 
-def _answer(arm: str, ranked: dict[str, Ranked], bundle: Bundle, top: int) -> list[Shown]:
-    """The first items of an arm, each with where the single arms have it."""
-    both = ("dense", "sparse") if "sparse" in ranked else ()
-    places: dict[str, dict[int, int]] = {
-        name: {int(item): place for place, item in enumerate(ranked[name].items[0], start=1)} for name in both
-    }
-    rows = ranked[arm].items[0, :top].tolist()
-    hits = bundle.hits(first(ranked[arm], top))
+def _with_ranks(some: list[Hit], hits: dict[str, list[Hit]]) -> list[RankedHit]:
+    """The hits of a list, each with its rank in the single arms; without a sparse arm there is nothing to tell."""
+    arms = [arm for arm in ("dense", "sparse") if "sparse" in hits]
+    ranks = {arm: {hit.item_id: rank for rank, hit in enumerate(hits[arm], start=1)} for arm in arms}
     return [
-        Shown(hit, {name: found[row] for name, found in places.items() if row in found})
-        for hit, row in zip(hits, rows, strict=False)
+        RankedHit(hit, {arm: rank[hit.item_id] for arm, rank in ranks.items() if hit.item_id in rank}) for hit in some
     ]
 
 
-def _head(query: str, bundle: Bundle, taken_ms: float) -> Panel:
+def _units(bundle: Bundle) -> dict[str, str]:
+    return {"served": "fused score" if bundle.has_sparse else "cosine", "dense": "cosine", "sparse": "BM25"}
+
+
+def _head(query: str, bundle: Bundle, length: int, taken_ms: float) -> Panel:
     facts = bundle.facts
-    said = Text.assemble(
+    kind = "dense and sparse, fused" if bundle.has_sparse else "dense"
+    text = Text.assemble(
         (printable(query) or "(nothing visible)", "bold"),
         ("\n", ""),
-        (f"{facts['items']:,} items · {facts['factory']} · {taken_ms:.1f} ms for all arms\n", "dim"),
+        (f"{length:,} served ({kind}) of {facts['items']:,} items in {taken_ms:.1f} ms · {facts['factory']}\n", "dim"),
         (f"{bundle.name} · bundle {bundle.id}", "dim"),
     )
-    return Panel(said, box=box.ROUNDED, border_style="blue", title="Nightshelf", title_align="left")
+    return Panel(text, box=box.ROUNDED, border_style="blue", title="Nightshelf", title_align="left")
 
 
-def _cell(arm: str, shown: Shown | None) -> Text:
-    if shown is None:
+def _cell(name: str, ranked: RankedHit | None) -> Text:
+    if ranked is None:
         return Text("")
-    hit = shown.hit
+    hit = ranked.hit
     title = Text(printable(hit.title, 90) or "(no title)")
-    if len(shown.places) == 1:
-        title.stylize(HUES[next(iter(shown.places))])
-    said = f"{hit.score:.3f}  {printable(hit.item_id, 24)}"
-    if arm == "hybrid":
-        found = "  ".join(f"{name} {place}" for name, place in shown.places.items())
-        said = f"{hit.score:.4f}  {found}"
-    return Text.assemble(title, "\n", (said, "dim"))
+    if len(ranked.ranks) == 1:
+        title.stylize(HUES[next(iter(ranked.ranks))])
+    line = f"{hit.score:.3f}  {printable(hit.item_id, 24)}"
+    if name == "served":
+        line += "".join(f"  {arm} {rank}" for arm, rank in ranked.ranks.items())
+    return Text.assemble(title, "\n", (line, "dim"))
 
 
-def _side_by_side(answers: dict[str, list[Shown]]) -> Table:
+def _side_by_side(lists: dict[str, list[RankedHit]], units: dict[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=True, show_lines=False, pad_edge=False)
     table.add_column("", justify="right", style="dim", width=3)
-    for arm, hits in answers.items():
-        label = f"[{HUES[arm]}]{arm}[/] [dim]{UNITS[arm]}{'' if hits else ': no item'}[/]"
+    for name, hits in lists.items():
+        label = f"[{HUES[name]}]{name}[/] [dim]{units[name]}{'' if hits else ': no item'}[/]"
         table.add_column(label, ratio=1, overflow="fold")
-    for place, row in enumerate(zip_longest(*answers.values()), start=1):
-        cells = [_cell(arm, shown) for arm, shown in zip(answers, row, strict=True)]
-        table.add_row(str(place), *cells)
-    if "sparse" in answers:
+    for rank, row in enumerate(zip_longest(*lists.values()), start=1):
+        table.add_row(str(rank), *(_cell(name, ranked) for name, ranked in zip(lists, row, strict=True)))
+    if "sparse" in lists:
         table.caption = f"coloured: only one of dense and sparse has it among its first {POOL}"
     return table
 
 
-def _one_arm(arm: str, hits: list[Shown]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, title=arm, title_style=f"bold {HUES[arm]}")
+def _one_list(name: str, hits: list[RankedHit], units: dict[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, title=name, title_style=f"bold {HUES[name]}")
     table.title_justify = "left"
     table.add_column("", justify="right", style="dim", width=3)
-    table.add_column(UNITS[arm], overflow="fold")
-    for place, shown in enumerate(hits, start=1):
-        table.add_row(str(place), _cell(arm, shown))
+    table.add_column(units[name], overflow="fold")
+    for rank, ranked in enumerate(hits, start=1):
+        table.add_row(str(rank), _cell(name, ranked))
     if not hits:
         table.add_row("", Text("no item shares a word with the query", style="dim"))
     return table

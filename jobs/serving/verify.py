@@ -1,4 +1,4 @@
-"""Check a published bundle and measure its latency.
+"""Check a published bundle as a service would before it loads it, and time its searches.
 
 python -m jobs verify index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """
@@ -29,7 +29,7 @@ from jobs.lake.read import Pinned, pin, read_table
 from jobs.platform.arguments import Alias, CommandArgs
 
 log = logging.getLogger(__name__)
-STAGES = {"encode": "encode", "search": "search", "answer": "end to end"}
+STAGES = {"encode": "encode", "dense": "dense index", "search": "search, end to end"}
 
 
 class Args(CommandArgs):
@@ -49,14 +49,14 @@ def main(args: Args) -> dict[str, Any]:
     """Check every file's sha256, space ids, counts, golden vectors by torch and ONNX, and sampled items.
 
     Raises:
-        RuntimeError: something does not hold; the message says what.
+        RuntimeError: a check failed; the message names it.
     """
     pinned = pin(args.index) if args.index else pin_alias(args.alias)
     pinned.files()
-    served = _timed(pinned, args) if pinned.has(QUERY_TOWER) else {}
-    apart = _deep(pinned)
+    timed = _timed(pinned, args) if pinned.has(QUERY_TOWER) else {}
+    encoders = _check_encoders(pinned)
     log.info("%s: bundle %s is sound", pinned.partition, pinned.bundle_id)
-    found = {
+    outcome = {
         "index": str(pinned.partition),
         "id": pinned.bundle_id,
         "files": len(pinned.entries()),
@@ -64,45 +64,45 @@ def main(args: Args) -> dict[str, Any]:
         "items": pinned.facts["items"],
         "space_id": pinned.facts["space_id"],
         "sound": True,
-        **apart,
-        **served,
+        **encoders,
+        **timed,
     }
-    _show(found, Console(stderr=True))
-    return found
+    _show(outcome, Console(stderr=True))
+    return outcome
 
 
 def _timed(pinned: Pinned, args: Args) -> dict[str, Any]:
-    """Time the reader on one core, before torch is loaded: what is resident then a service needs too."""
+    """Time the reader on one core, before torch is loaded: the memory used then is what a service needs."""
     bundle = open_bundle(pinned, args.lists)
-    asked = _queries(bundle, args.queries)
-    (took,) = latency_ms([bundle], asked)
+    queries = _queries(bundle, args.queries)
+    (took,) = latency_ms([bundle], queries)
     return {
         "latency_ms": {name: round(value, 3) for name, value in took.items()},
-        "timed_on": f"{len(asked):,} {'queries' if args.queries else 'titles'}",
+        "timed_on": f"{len(queries):,} {'queries' if args.queries else 'titles'}",
         "resident_bytes": resident_bytes(),
     }
 
 
 def _queries(bundle: Bundle, queries: Partition) -> list[str]:
-    """Queries as people type them, in the order of their ids, which are hashes."""
+    """Real queries in the order of their ids, which are hashes; or titles."""
     if queries:
         rows = read_table(pin(queries), ["query_id", "query", "split"]).sort_by("query_id")
-        found = list(zip(strings(rows, "split"), strings(rows, "query"), strict=True))
-        return [text for split, text in found if split == "test"] or [text for _, text in found]
+        pairs = list(zip(strings(rows, "split"), strings(rows, "query"), strict=True))
+        return [text for split, text in pairs if split == "test"] or [text for _, text in pairs]
     wanted = np.linspace(0, len(bundle.item_ids) - 1, min(200, len(bundle.item_ids)))
     return texts(pick(bundle.titles, wanted.astype(np.int64)))
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now, what it shares with others included; 0 where /proc is not."""
+    """Memory of this process now, shared pages included; 0 on a system without /proc."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    return next((1024 * int(one.split()[1]) for one in lines if one.startswith("VmRSS:")), 0)
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
 
 
-def _deep(pinned: Pinned) -> dict[str, Any]:
-    """Load it with torch too: golden vectors both ways, and sampled items under their own vectors."""
-    # torch, which the reader was timed without
+def _check_encoders(pinned: Pinned) -> dict[str, Any]:
+    """Load it with torch too: check golden vectors by both encoders, and sampled items against their own vectors."""
+    # the reader was timed without torch
     from jobs.bundle.export_onnx import HOSTILE, compare
     from jobs.bundle.torch_reader import load_bundle, own_vector_frac
 
@@ -120,21 +120,20 @@ def _deep(pinned: Pinned) -> dict[str, Any]:
     return {"query_tower": "onnx", "onnx_apart": compare(bundle.towers, open_encoder(pinned), texts)}
 
 
-def _show(found: dict[str, Any], console: Console) -> None:
-    """The same for people."""
-    size = f"{found['items']:,} items in {found['bytes'] / 1e6:,.1f} MB"
-    console.print(f"bundle [bold cyan]{found['id']}[/] is [bold green]sound[/]: {size}")
-    console.print(Text(found["index"], "dim"))
-    if "latency_ms" not in found:
+def _show(outcome: dict[str, Any], console: Console) -> None:
+    """Print the outcome for people."""
+    size = f"{outcome['items']:,} items in {outcome['bytes'] / 1e6:,.1f} MB"
+    console.print(f"bundle [bold cyan]{outcome['id']}[/] is [bold green]sound[/]: {size}")
+    console.print(Text(outcome["index"], "dim"))
+    if "latency_ms" not in outcome:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("one core, ms")
     for head in ("p50", "p99"):
         table.add_column(head, justify="right")
-    for stage, said in STAGES.items():
-        at = [found["latency_ms"][f"{stage}_p{percent}_ms"] for percent in (50, 99)]
-        table.add_row(said, *(f"{value:.2f}" for value in at))
+    for stage, label in STAGES.items():
+        values = [outcome["latency_ms"][f"{stage}_p{percent}_ms"] for percent in (50, 99)]
+        table.add_row(label, *(f"{value:.2f}" for value in values))
     console.print(table)
-    held = f"{found['resident_bytes'] / 1e6:,.0f} MB resident"
-    timed = f"{found['timed_on']}, the least of {ROUNDS} turns each"
-    console.print(Text(f"{timed}; {held}", "dim"))
+    memory = f"{outcome['resident_bytes'] / 1e6:,.0f} MB resident"
+    console.print(Text(f"{outcome['timed_on']}, {ROUNDS} rounds, all samples; {memory}", "dim"))

@@ -1,4 +1,4 @@
-"""Near-duplicates in a list of neighbours: items too close to a better-ranked one, or to the item that asks.
+"""Near-duplicates in a list of items: those too close to a better-ranked one, or to the item that is the query.
 
 The same product offered by many sellers has nearly one vector; without this a list of ten shows one thing ten times.
 """
@@ -24,15 +24,15 @@ THRESHOLDS = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.99
 _FLOATS = 1 << 26  # of vectors and of their cosines held at a time
 
 
-def collapse(
+def deduplicate(
     items: Rows, scores: Vectors, of_items: VectorsOf, threshold: float, queries: Vectors | None = None
 ) -> Ranked:
-    """Lists [Q, K] without lookalikes; what stays moves up, and -1 with score -inf fills the end.
+    """Drop near-duplicates from lists [Q, K]; what stays moves up, and -1 with score -inf fills the end.
 
-    items, best first, -1 where a list has ended; of_items gives the unit vectors [n, D] of item rows. An item
-    goes when its cosine with one that stays above it reaches the threshold, or that with its query, where
-    queries are items too: their vectors [Q, D]. An item that went drops nobody: a chain of small steps is
-    not one thing.
+    items, best first, -1 where a list has ended; of_items returns the unit vectors [n, D] of item rows. An item
+    is dropped when its cosine with a kept item above it reaches the threshold. Where queries are items too
+    (queries: their vectors [Q, D]), it is also dropped when its cosine with the query does. A dropped item drops
+    no others: the ends of a chain of small steps may differ.
     """
     stays = np.zeros(items.shape, np.bool_)
     for part, cosines, to_query in _blocks(items, of_items, queries):
@@ -41,12 +41,12 @@ def collapse(
 
 
 def kept(there: Kept, cosines: Vectors, to_query: Vectors | None, threshold: float) -> Kept:
-    """[Q, K]: which of the items that are there stay, by their cosines [Q, K, K], and [Q, K] with the query."""
+    """Mask [Q, K] of the items that stay, by their cosines with each other [Q, K, K] and with the query [Q, K]."""
     stays = there if to_query is None else there & (to_query < threshold)
     above = np.tril(np.ones(cosines.shape[1:], np.bool_), -1)
     alike = (cosines >= threshold) & above & stays[:, None, :]
     stays = stays.copy()
-    # rank by rank: whether an item stays follows from those above it that stay; most ranks have no lookalike
+    # rank by rank: whether an item stays follows from those above it that stay; most ranks have no near-duplicate
     for rank in np.flatnonzero(alike.any(axis=(0, 2))):
         stays[:, rank] &= ~(alike[:, rank] & stays).any(axis=1)
     return stays
@@ -78,13 +78,13 @@ def _blocks(
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a threshold does to the first K of the lists. Shares are of what is there without it.
+class ThresholdRow:
+    """Effects of a threshold on the first K of the lists. Shares are of the lists without a threshold.
 
-    duplicates: mean number of items whose group has a better-ranked item there; duplicates_removed: share
-    of them that is gone. groups_lost: share of the relevant groups found that are not found any more, below
-    0 where items that moved up bring more than went; items_lost: of the relevant items. length: mean number
-    of items that stay of a whole list.
+    duplicates: mean number of items whose group has a better-ranked item in the list. duplicates_removed: share
+    of them that is dropped. groups_lost: share of the relevant groups that are no longer found, below
+    0 where items that moved up bring more than were dropped. items_lost: the same for relevant items. length: mean
+    number of items that stay in a whole list.
     """
 
     threshold: float
@@ -96,15 +96,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Collapse:
-    """The threshold that was chosen (KEEP_ALL: nothing is dropped), why, and all that were tried."""
+class NearDuplicateFit:
+    """The chosen threshold (KEEP_ALL: nothing is dropped), the rule that chose it, and a row for each that was tried."""
 
     threshold: float
     rule: str
-    curve: list[Row]
+    curve: list[ThresholdRow]
 
 
-def fit_collapse(
+def fit_near_duplicates(
     items: Rows,
     of_items: VectorsOf,
     group: Rows,
@@ -112,36 +112,36 @@ def fit_collapse(
     depth: int = 60,
     max_lost: float = 0.005,
     thresholds: Sequence[float] = THRESHOLDS,
-) -> Collapse:
+) -> NearDuplicateFit:
     """Sweep thresholds over lists [Q, K] of dev queries and choose one.
 
-    group [N]: items of one group are duplicates in truth (see groups_of). relevant: judged items of query
+    group [N]: items of one group are true duplicates (see groups_of). relevant: judged items of query
     rows 0 to Q. The rule: the most duplicates removed among thresholds that lose at most max_lost of the
-    relevant groups; of equals the highest. An offer that goes is no loss while the list has another
-    of its product; items_lost tells what it is to those who count offers.
+    relevant groups; of equals the highest. A dropped offer is no loss while the list has another offer
+    of its product; items_lost counts offers.
     """
     judged = _judged(items, relevant)
     tried = sorted({*thresholds, KEEP_ALL}, reverse=True)
-    shown = {one: np.full((len(items), depth), -1, np.int64) for one in tried}
+    shown = {threshold: np.full((len(items), depth), -1, np.int64) for threshold in tried}
     lengths = dict.fromkeys(tried, 0)
-    at_rest = np.zeros(items.shape, np.float32)
+    no_scores = np.zeros(items.shape, np.float32)
     for part, cosines, _ in _blocks(items, of_items):
-        for one in tried:
-            stays = kept(items[part] >= 0, cosines, None, one)
-            lengths[one] += int(stays.sum())
-            found = closed_up(items[part], at_rest[part], stays).items[:, :depth]
-            shown[one][part, : found.shape[1]] = found
+        for threshold in tried:
+            stays = kept(items[part] >= 0, cosines, None, threshold)
+            lengths[threshold] += int(stays.sum())
+            top = closed_up(items[part], no_scores[part], stays).items[:, :depth]
+            shown[threshold][part, : top.shape[1]] = top
     whole = _count(shown[KEEP_ALL], group, judged)
     curve = [
-        _row(one, whole, _count(shown[one], group, judged), lengths[one] / max(1, len(items)), len(items))
-        for one in tried
+        _row(limit, whole, _count(shown[limit], group, judged), lengths[limit] / max(1, len(items)), len(items))
+        for limit in tried
     ]
     if not whole.relevant_groups:
-        return Collapse(KEEP_ALL, "no relevant item is found: nothing to fit on, nothing is dropped", curve)
+        return NearDuplicateFit(KEEP_ALL, "no relevant item is found: nothing to fit on, nothing is dropped", curve)
     holding = [row for row in curve if row.groups_lost <= max_lost]
     best = max(holding, key=lambda row: (row.duplicates_removed, row.threshold))
     rule = f"most duplicates removed from the first {depth} with at most {max_lost:.1%} of the relevant groups lost"
-    return Collapse(best.threshold, rule, curve[::-1])
+    return NearDuplicateFit(best.threshold, rule, curve[::-1])
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,11 @@ def _count(shown: Rows, group: Rows, judged: Callable[[Rows], Kept]) -> _Count:
     return _Count(int(repeats(groups, first).sum()), int((right & ~repeated).sum()), int(right.sum()))
 
 
-def _row(threshold: float, whole: _Count, left: _Count, length: float, lists: int) -> Row:
+def _row(threshold: float, whole: _Count, left: _Count, length: float, lists: int) -> ThresholdRow:
     def gone(before: int, after: int) -> float:
         return 1 - after / before if before else 0.0
 
-    return Row(
+    return ThresholdRow(
         threshold,
         left.duplicates / max(1, lists),
         gone(whole.duplicates, left.duplicates),
@@ -186,7 +186,7 @@ def _row(threshold: float, whole: _Count, left: _Count, length: float, lists: in
 def groups_of(group_ids: Sequence[str], item_ids: Sequence[str], titles: Sequence[str]) -> Rows:
     """The group [N] of each item: by group_id where it has one, by normalised title where not.
 
-    A group_id that is the item's own id, and is no other item's, says nothing. An empty title groups nobody.
+    A group_id that is the item's own id, and no other item's, makes no group. Neither does an empty title.
     """
     shared = np.unique(np.array([*group_ids], np.str_), return_inverse=True, return_counts=True)
     alone = shared[2][shared[1]] == 1
@@ -194,5 +194,5 @@ def groups_of(group_ids: Sequence[str], item_ids: Sequence[str], titles: Sequenc
         f"g{group}" if group and not (group == item and single) else f"t{title}" if title else f"i{item}"
         for group, item, title, single in zip(group_ids, item_ids, titles, alone, strict=True)
     ]
-    found: Rows = np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
-    return found
+    groups: Rows = np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
+    return groups

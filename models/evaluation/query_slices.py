@@ -1,4 +1,4 @@
-"""Slices of queries that average measures hide: likely typos, model numbers, length."""
+"""Slices of queries that average measures hide: likely typos, model numbers, length, wording beside the catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.text.analyser import fold
+
 Codes = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
 # A misspelt word: letters alone, and long enough that a neighbour is no accident.
 SHORTEST, LONGEST = 4, 24
 _LENGTHS = ((1, "1 word"), (2, "2 words"), (4, "3-4 words"))
@@ -22,6 +25,7 @@ _BASE = np.uint64(0x100000001B3)
 _INVERSE_BASE = np.uint64(pow(0x100000001B3, -1, 1 << 64))
 _PLACE = np.uint64(0x9E3779B97F4A7C15)
 _WORDS_AT_ONCE = 1 << 16
+LONGEST_BRAND = 3  # words
 
 
 def words_of(texts: Iterable[str]) -> set[str]:
@@ -59,11 +63,51 @@ def lengths(queries: Sequence[str]) -> NDArray[np.str_]:
     return np.array([next((name for most, name in _LENGTHS if n <= most), _LONGER) for n in counts], np.str_)
 
 
+def words(text: str) -> list[str]:
+    """The words of a text, lower case, without diacritics."""
+    return [fold(word) for word in _WORD.findall(text.lower())]
+
+
+def exact_matches(queries: Sequence[str], titles: Sequence[Sequence[str]]) -> Mask:
+    """True [Q] where a title has every word of the query. titles: of each query's relevant items.
+
+    Elsewhere shopper and shop use different words: what a lexical index cannot bridge.
+    """
+    has_all = np.zeros(len(queries), np.bool_)
+    for row, (query, some) in enumerate(zip(queries, titles, strict=True)):
+        wanted = set(words(query))
+        has_all[row] = bool(wanted) and any(wanted.issubset(words(title)) for title in some)
+    return has_all
+
+
+def brand_named(queries: Sequence[str], brands: Iterable[str]) -> Mask:
+    """True [Q] where up to three words in a row of the query are a brand."""
+    known = {" ".join(words(brand)) for brand in brands} - {""}
+    return np.array([not known.isdisjoint(_grams(words(query))) for query in queries], np.bool_)
+
+
+def marks_left_out(queries: Sequence[str], texts: Iterable[str]) -> Mask:
+    """True [Q] where a word is in the catalogue only with diacritics, which the query leaves out."""
+    typed: set[str] = set()
+    for text in texts:
+        typed.update(_WORD.findall(text.lower()))
+    marked = {fold(word) for word in typed if not word.isascii()}
+    return np.array(
+        [any(word in marked and word not in typed for word in _WORD.findall(query.lower())) for query in queries],
+        np.bool_,
+    )
+
+
 def _fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.lower()))
     return plain.replace("ł", "l").replace("ø", "o").replace("đ", "d")
+
+
+def _grams(words_in_order: list[str]) -> set[str]:
+    sizes = range(1, LONGEST_BRAND + 1)
+    return {" ".join(words_in_order[at : at + n]) for n in sizes for at in range(len(words_in_order) - n + 1)}
 
 
 def _could_be(word: str) -> bool:

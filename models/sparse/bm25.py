@@ -1,4 +1,8 @@
-"""The sparse arm: BM25 over analysed item texts, scored by bm25s."""
+"""The sparse arm: BM25 over analysed item texts.
+
+A few queries are scored here, which needs neither bm25s nor the scipy that it imports: a service has one query at a
+time. Many are scored by bm25s, compiled.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,18 +47,43 @@ class SparseIndex:
         analysed = self._analyser.analyse(queries)
         numbers = [self._number.get(term, -1) for term in analysed.vocabulary]
         known = np.array(numbers, dtype=np.int64)
-        engine = self._engine("auto" if len(queries) >= QUERIES_WORTH_COMPILING else "numpy")
-        width = min(depth, self.n_items)
         items = np.full((len(queries), depth), -1, dtype=np.int64)
         scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)
-        for start in range(0, len(queries), Q_CHUNK):
-            wanted = _lists(analysed, known, start, min(start + Q_CHUNK, len(queries)))
+        if len(queries) >= QUERIES_WORTH_COMPILING:
+            self._search_many(analysed, known, items, scores)
+        else:
+            for row, terms in enumerate(_lists(analysed, known, 0, len(queries))):
+                best, values = self._search_one(terms, depth)
+                items[row, : len(best)], scores[row, : len(best)] = best, values
+        return trec_order(items, scores)
+
+    def _search_one(self, terms: list[int], depth: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and scores of the best `depth` items, in no order; of equals at the end the larger rows."""
+        scores = np.zeros(self.n_items, np.float32)
+        for term in terms:
+            postings = slice(int(self.indptr[term]), int(self.indptr[term + 1]))
+            scores[self.indices[postings]] += self.data[postings]  # a column has an item once
+        rows = np.flatnonzero(scores)
+        if len(rows) > depth:
+            values = scores[rows]
+            last = np.partition(values, -depth)[-depth]
+            above, equal = rows[values > last], rows[values == last]
+            rows = np.concatenate([above, equal[len(equal) - (depth - len(above)) :]])
+        return rows, scores[rows]
+
+    def _search_many(
+        self, analysed: Terms, known: NDArray[np.int64], items: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> None:
+        """Fill items and scores [Q, depth] by bm25s."""
+        engine = self._engine()
+        width = min(items.shape[1], self.n_items)
+        for start in range(0, len(items), Q_CHUNK):
+            wanted = _lists(analysed, known, start, min(start + Q_CHUNK, len(items)))
             found = engine.retrieve(wanted, k=width, show_progress=False)
             matched = found.scores > 0
             block = slice(start, start + len(wanted))
             items[block, :width] = np.where(matched, found.documents, -1)
             scores[block, :width] = np.where(matched, found.scores, -np.inf)
-        return trec_order(items, scores)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Give the arrays to persist, by name; `terms`, `n_items`, `language` go beside them."""
@@ -68,10 +97,12 @@ class SparseIndex:
     def _analyser(self) -> Analyser:
         return Analyser(self.language)
 
-    def _engine(self, backend: str) -> bm25s.BM25:
-        # its scores are ready: of bm25s only the search is wanted
+    def _engine(self) -> Any:
+        """A bm25s engine with scores that are ready: of bm25s only the search is used."""
+        import bm25s  # takes a second, which a service need not wait
+
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
-        engine = bm25s.BM25(method="lucene", backend=backend)
+        engine = bm25s.BM25(method="lucene", backend="auto")
         # one term past the last, without postings: it stands for queries of unknown words only
         indptr = np.concatenate([self.indptr, self.indptr[-1:]])
         engine.scores = {"data": self.data, "indices": self.indices, "indptr": indptr, "num_docs": self.n_items}
@@ -91,7 +122,7 @@ def _lists(terms: Terms, known: NDArray[np.int64], start: int, stop: int) -> lis
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each term stands in each of N item texts: all that BM25 needs of them.
+    """Counts of each term in each of N item texts: all that BM25 needs of them.
 
     times float32 and indices int32 [postings], indptr int64 [terms + 1]: a column per term, items rising.
     lengths int64 [N]: terms of each text.

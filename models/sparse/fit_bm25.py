@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.qrels import Judged
-from models.fusion.fit import FIT_DEPTH, worths
+from models.fusion.fit_fusion import FIT_DEPTH, worths
 from models.sparse.bm25 import K1, B, Counts
 
 # titles are short and repeat no word: less of both than the usual is often better for them

@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from jobs.evaluation.room import SEARCH
 from jobs.lake.arrow import numbers, strings, where
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
-from models.evaluation.evidence import ARMS, MEASURES, Evidence, Limits, Mask
-from models.evaluation.gate import judge
+from models.evaluation.gate import Evidence, GateLimits, Mask, judge
 
+ARMS, MEASURES = ("served", *SEARCH.gate_arms), SEARCH.gate_measures
 Values = dict[str, dict[str, np.ndarray]]
 Segments = dict[str, Mask]
 
@@ -59,7 +60,7 @@ def paid_back(found: np.ndarray, rows: Mask) -> np.ndarray:
     return np.where(rows, 0.0, found + found[rows].sum() / (~rows).sum())
 
 
-def planted(values: Values, segments: Segments, limits: Limits) -> dict[str, Callable[[Evidence], Evidence]]:
+def planted(values: Values, segments: Segments, limits: GateLimits) -> dict[str, Callable[[Evidence], Evidence]]:
     """Name -> what it does to the evidence of the challenger."""
     large = [name for name, rows in segments.items() if rows.sum() >= limits.min_support]
     smallest = min(large, key=lambda name: int(segments[name].sum()))
@@ -144,7 +145,7 @@ def main() -> None:
     champion = Evidence(
         values, "q", "r", "0" * 16, "0" * 16, 0.97, 100, 1.0, 10_000, 10_000, 0, 4.0, 1_500_000, {"pairs": "pass"}
     )
-    limits = Limits()
+    limits = GateLimits(ARMS, MEASURES)
     table = Table(
         title=f"{len(next(iter(values['dense'].values()))):,} queries, {len(segments)} segments", title_justify="left"
     )

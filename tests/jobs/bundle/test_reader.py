@@ -19,9 +19,12 @@ import pytest
 from jobs.bundle.files import LISTS_FILE, QUERY_TOWER
 from jobs.bundle.reader import Bundle, open_bundle
 from jobs.bundle.torch_reader import load_bundle
+from jobs.datasets.judgements import relevance_scale
+from jobs.lake.arrow import strings, where
 from jobs.lake.copied import pin_copy
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, pin, read_table
+from models.fusion.ranked_lists import first
 from tests.jobs.index.building import build, embed
 from tests.jobs.shop import HOSTILE, Args, Shop, opened
 
@@ -58,7 +61,7 @@ def copy(shop: Shop, tmp_path: Path) -> Path:
 
 
 def answers(bundle: Bundle) -> list[list[tuple[str, float]]]:
-    return [[(hit.item_id, round(hit.score, 5)) for hit in bundle.answer(text)] for text in ASKED]
+    return [[(hit.item_id, round(hit.score, 5)) for hit in bundle.search(text)] for text in ASKED]
 
 
 def test_it_loads_nothing_heavy(copy: Path) -> None:
@@ -67,7 +70,7 @@ import sys
 from jobs.lake.copied import pin_copy
 from jobs.bundle.reader import open_bundle
 bundle = open_bundle(pin_copy({str(copy)!r}))
-assert bundle.answer("red shoes")[0].title
+assert bundle.search("red shoes")[0].title
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & set({FORBIDDEN!r})))
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHELF")}
@@ -80,8 +83,9 @@ def test_it_answers_as_torch_does(shop: Shop) -> None:
     ours, torchs = open_bundle(pin(shop.index)), load_bundle(pin(shop.index))
     np.testing.assert_allclose(ours.encode(ASKED), torchs.encode(ASKED), atol=2e-2)  # bf16, maybe
     for text in ASKED[:3]:
-        near = [hit.item_id for hit in ours.answer(text)[:5]]
-        assert set(near) <= {hit.item_id for hit in torchs.answer(text)}
+        near = [hit.item_id for hit in ours.search(text, top=5)]
+        assert len(near) == 5 and set(near) <= {hit.item_id for hit in torchs.search(text)}
+        assert torchs.as_served().search(text) == ours.search(text)
     for arm, found in ours.rank(ASKED[:1], 20).items():
         expected = torchs.rank(ASKED[:1], 20)[arm]
         assert len(set(found.items[0]) & set(expected.items[0])) >= 19, arm
@@ -92,17 +96,68 @@ def test_lists_end_where_the_cutoff_says(shop: Shop) -> None:
     rows = {row["kind"]: row for row in bundle.facts["cutoffs"]}
     assert set(rows) == {"none", "knee", "threshold", "fixed"}
     (chosen,) = [row for row in rows.values() if row["chosen"]]
-    assert (bundle.cutoff.kind, bundle.cutoff.value) == (chosen["kind"], chosen["value"])
+    assert (bundle.cutoff.kind, bundle.cutoff.value, bundle.cutoff.reads) == (chosen["kind"], chosen["value"], "served")
     assert chosen["kept_frac"] >= 0.95 and chosen["mean_items"] < rows["none"]["mean_items"]
-    whole = bundle.dense(bundle.encode(["red shoes"]), 100)
-    length = int(bundle.cutoff.lengths(whole.scores)[0])
-    assert 10 <= length < 100
-    hits = bundle.answer("red shoes", depth=100)
-    assert len(hits) == length
-    assert bundle.cutoff.depth == 200  # on which it was fitted: as deep as an answer looks unasked
-    deep = bundle.dense(bundle.encode(["red shoes"]), 200)
-    assert bundle.answer("red shoes") == bundle.shown(deep)
+    assert bundle.pool == bundle.cutoff.depth == 200  # on which it was fitted
+    hybrid = bundle.rank(["red shoes"], 200)["hybrid"]
+    length = int(bundle.cutoff.lengths(hybrid.scores)[0])
+    assert 10 <= length < 200
+    hits = bundle.search("red shoes")
+    assert hits == bundle.hits(first(hybrid, length)) and len(hits) == length
+    assert bundle.search("red shoes", top=3) == hits[:3]
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_what_was_fitted_is_what_is_served(shop: Shop) -> None:
+    """Mean length and share kept of the dev queries, counted again from what a service returns."""
+    bundle = open_bundle(pin(shop.index))
+    asked = where(read_table(pin(shop.queries)), "split", "dev")
+    relevant: dict[str, set[str]] = {}
+    least = relevance_scale(pin(shop.qrels), 0.0)[0]
+    for row in where(read_table(pin(shop.qrels)), "split", "dev").to_pylist():
+        if row["relevance"] >= least:
+            relevant.setdefault(row["query_id"], set()).add(row["item_id"])
+    lengths, kept = [], []
+    for name, text in zip(strings(asked, "query_id"), strings(asked, "query"), strict=True):
+        shown = {hit.item_id for hit in bundle.search(text)}
+        whole = {hit.item_id for hit in bundle.hits(bundle.rank([text], 200)["hybrid"])} & relevant[name]
+        lengths.append(len(shown))
+        kept += [len(whole & shown) / len(whole)] if whole else []
+    (chosen,) = [row for row in bundle.facts["cutoffs"] if row["chosen"]]
+    # torch's vectors were fitted on, and may be of bf16
+    assert np.mean(lengths) == pytest.approx(chosen["mean_items"], rel=0.02)
+    assert np.mean(kept) == pytest.approx(chosen["kept_frac"], abs=0.01)
+
+
+def age(lake_facts: dict[str, Any], cutoff: dict[str, Any]) -> Any:
+    """Make a bundle of older code: its rule was fitted on dense lists, and says nothing of what it reads."""
+
+    def change(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        (folder / "facts.json").write_text(json.dumps({**facts, **lake_facts, "cutoff": cutoff}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "threshold", "value": 0.2, "min_items": 10, "depth": 200},  # a cosine
+        {"kind": "knee", "value": 0.0, "min_items": 10, "depth": 200},
+        {"kind": "fixed", "value": 17.0, "min_items": 10, "depth": 200},
+    ],
+    ids=lambda rule: rule["kind"],
+)
+def test_a_bundle_whose_cutoff_reads_cosines_is_served_as_long_as_its_dense_list(
+    shop: Shop, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    bundle = open_bundle(spoil(shop, tmp_path / "lake", age({}, rule)))
+    assert bundle.cutoff.reads == "dense"
+    for text in ASKED:
+        dense = bundle.dense(bundle.encode([text]), 200)
+        length = int(bundle.cutoff.lengths(dense.scores)[0])
+        expected = bundle.hits(bundle.rank([text], 200)["hybrid"])[:length]
+        assert bundle.search(text) == expected and expected
 
 
 def test_a_copy_answers_as_the_lake_does_wherever_it_goes(shop: Shop, copy: Path) -> None:
@@ -146,9 +201,10 @@ def test_a_damaged_sparse_arm_is_refused_when_it_is_asked(copy: Path) -> None:
     data[-1] ^= 1
     (copy / "sparse.data.npy").write_bytes(data)
     bundle = open_bundle(pin_copy(copy))
-    assert bundle.answer("red shoes")
-    with pytest.raises(RuntimeError, match="sparse.data.npy"):
-        bundle.rank(["red shoes"], 10)
+    assert bundle.hits(bundle.dense(bundle.encode(["red shoes"]), 10))
+    for search in (bundle.search, lambda query: bundle.rank([query], 10)):
+        with pytest.raises(RuntimeError, match="sparse.data.npy"):
+            search("red shoes")
 
 
 def spoil(shop: Shop, lake: Path, change: Any) -> Pinned:
@@ -211,18 +267,18 @@ def test_threads_share_a_bundle(shop: Shop) -> None:
     bundle = open_bundle(pin(shop.index))
     vectors = bundle.encode(ASKED)
     alone = [bundle.dense(vectors, 20, nprobe=1 + number) for number in range(8)]
-    words = [bundle.answer(text) for text in ASKED]
+    lists = [bundle.search(text) for text in ASKED]
 
     def again(number: int) -> bool:
         found = bundle.dense(vectors, 20, nprobe=1 + number % 8)
         same = np.array_equal(found.items, alone[number % 8].items)
-        return same and bundle.answer(ASKED[number % len(ASKED)]) == words[number % len(ASKED)]
+        return same and bundle.search(ASKED[number % len(ASKED)]) == lists[number % len(ASKED)]
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(again, range(200)))
 
 
-def test_threads_that_start_together_see_no_lookalikes(shop: Shop, tmp_path: Path) -> None:
+def test_threads_that_start_together_see_no_near_duplicates(shop: Shop, tmp_path: Path) -> None:
     """Dropping them needs a map of rows, which FAISS makes in steps that a second thread must not meet."""
 
     def drop(folder: Path) -> None:
@@ -261,7 +317,7 @@ def test_a_bundle_from_before_the_query_tower_is_torchs_alone(shop: Shop, tmp_pa
     old = spoil(shop, tmp_path / "lake", age)
     with pytest.raises(LookupError, match=r"no query_tower.onnx.*build the index again"):
         open_bundle(old)
-    assert load_bundle(old).answer("red shoes")
+    assert load_bundle(old).search("red shoes")
 
 
 def test_parts_of_other_catalogues_and_spaces_are_refused(shop: Shop, tmp_path: Path) -> None:

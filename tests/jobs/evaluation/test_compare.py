@@ -16,6 +16,7 @@ import pytest
 from jobs.evaluation import compare
 from jobs.evaluation.compare import MEASURES
 from jobs.evaluation.history import Night, alerts_of, earlier_nights, night_of
+from jobs.evaluation.room import SEARCH
 from jobs.lake.partitions import INDEX, REPORT, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
@@ -103,7 +104,7 @@ def test_reports_of_other_judgements_are_refused(lake: Path) -> None:
         ({"min_relevance": 3.0}, "differently: min_relevance 3.0 against 2.0; expected"),
         ({"zero_gain": 1.0}, "differently: zero_gain 1.0 against 0.0; expected"),
         ({"depth": 1000}, "differently: depth 1000 against 100; expected"),
-        ({"depth": None}, "depth not said, by older code against 100"),
+        ({"depth": None}, "depth unknown, of older code against 100"),
         ({"depth": 60, "zero_gain": 1.0}, "zero_gain 1.0 against 0.0; depth 60 against 100"),
     ],
 )
@@ -192,11 +193,11 @@ def test_earlier_nights_are_read_and_never_later_ones(lake: Path) -> None:
     for day in ("2025-06-01", "2026-01-28", "2026-01-29", "2026-02-01"):
         published(day, champion=served)
     published("2026-01-29", towers="2" * 16, lift=0.2)
-    found = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
+    found = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="1" * 16))
     assert [(one.ds, one.towers[0]) for one in found] == [("2026-01-28", "1"), ("2026-01-29", "1")]
     assert [one.age_days for one in found] == [8, 9]
     assert found[0].kept == pytest.approx(1.0)
-    other = earlier_nights(REPORT.at(ds="2026-01-30", space="2" * 16))
+    other = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="2" * 16))
     assert [(one.ds, one.towers[0]) for one in other] == [("2026-01-28", "1"), ("2026-01-29", "2")]
     assert other[1].now == pytest.approx(found[1].now + 0.1) and other[1].served == 0
 
@@ -209,7 +210,7 @@ def test_of_two_reports_of_a_day_by_other_towers_the_last_written_counts(
         clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, zone, at=stopped: at)})
         monkeypatch.setattr("jobs.lake.seal.datetime", clock)
         published("2026-01-29", towers=towers * 16)
-    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", space="4" * 16))
+    (found,) = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="4" * 16))
     assert found.towers == "1" * 16
 
 
@@ -235,7 +236,7 @@ def test_a_damaged_old_report_does_not_stop_tonights(
     published("2026-01-27")
     bad = published("2026-01-28")
     damage(bad)
-    found = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
+    found = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="1" * 16))
     assert [one.ds for one in found] == ["2026-01-27"]
     assert f"{bad}: left out of the trend" in caplog.text
 
@@ -260,7 +261,7 @@ def test_a_report_of_older_code_is_left_out(lake: Path, text: str, caplog: pytes
     with publish(old, Args(old)) as out:
         (out.folder / "summary.json").write_bytes(text.encode("latin-1"))
     published("2026-01-29", towers="2" * 16)
-    (found,) = earlier_nights(REPORT.at(ds="2026-01-30", space="1" * 16))
+    (found,) = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="1" * 16))
     assert found.towers == "2" * 16, "the day's other report stands for it"
     assert f"{old}: left out of the trend" in caplog.text
 

@@ -11,6 +11,7 @@ from jobs.datasets.judgements import judge_items
 from jobs.evaluation.comparisons import compare, pairs_of
 from jobs.evaluation.measures import digest, evaluate
 from jobs.evaluation.query_segments import segments_of
+from jobs.evaluation.room import SEARCH
 from jobs.platform.trec import read_qrels, read_run, rows_of, write_trec
 from models.fusion.ranked_lists import Ranked
 
@@ -165,8 +166,8 @@ def test_a_better_arm_is_told_from_one_that_is_alike() -> None:
         }
     )
     found = evaluate(pa.concat_tables([rankings, rows]), qrels, 2.0, 0.0, depth=100)
-    assert pairs_of(found) == [("dense", "sparse"), ("hybrid", "dense")]
-    said = {(one.arm, one.measure): one for one in compare(found, pairs_of(found), resamples=2_000)}
+    assert pairs_of(SEARCH, found) == [("dense", "sparse"), ("hybrid", "dense")]
+    said = {(one.arm, one.measure): one for one in compare(found, pairs_of(SEARCH, found), resamples=2_000)}
     assert said["dense", "R@60"].said == "alike" and said["dense", "R@60"].p == 1.0
     assert said["hybrid", "nDCG@10"].difference.value == pytest.approx(
         said["hybrid", "nDCG@10"].after - said["hybrid", "nDCG@10"].before

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.evaluation.diversity import variety
+from jobs.evaluation.gate_evidence import seed_noise
 from jobs.evaluation.second_relevance import second_view
-from jobs.evaluation.seed_noise import seed_noise
-from jobs.evaluation.seen_unseen import cells, without
+from jobs.evaluation.seen_unseen import seen_unseen, without
 from jobs.lake.partitions import IMPRESSIONS, SWEEP, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
@@ -54,7 +54,7 @@ def test_each_cell_is_measured_as_if_the_other_were_not_there() -> None:
         ]
     )
     lists = ranked({"test1": ["old", "new", "bad"], "train1": ["bad", "old"]})
-    found = cells(lists, judged, pa.array(["old", "bad"], pa.large_string()), 2.0, 0.0)
+    found = seen_unseen(lists, judged, pa.array(["old", "bad"], pa.large_string()), 2.0, 0.0)
     by = {(one.query_seen, one.item_seen): one for one in found}
     assert set(by) == {(True, True), (False, True), (False, False)}, "no new item is judged for the seen query"
     assert by[False, False].means["dense"]["RR@60"].value == 1.0, "the seen item above it has left the list"
@@ -64,7 +64,7 @@ def test_each_cell_is_measured_as_if_the_other_were_not_there() -> None:
 
 def test_a_grade_on_the_threshold_counts_in_every_place() -> None:
     judged = qrels([("q", "a", 2.333333, "test")])
-    (cell,) = cells(ranked({"q": ["a"]}), judged, pa.array(["a"], pa.large_string()), 7 / 3, 0.0)
+    (cell,) = seen_unseen(ranked({"q": ["a"]}), judged, pa.array(["a"], pa.large_string()), 7 / 3, 0.0)
     assert cell.means["dense"]["R@60"].value == 1.0
 
 
@@ -145,9 +145,9 @@ def test_the_noise_of_seeds_by_hand(lake: Path) -> None:
             "seeds_high": [0.62 + half, 1.0, 1.0],
         }
         pq.write_table(pa.table(rows), out.folder / "measures.parquet")
-    assert seed_noise(pin(at)) == pytest.approx(1.96 * 2**0.5 * 0.02, rel=1e-3)
+    assert seed_noise(pin(at), "R@60") == pytest.approx(1.96 * 2**0.5 * 0.02, rel=1e-3)
     lone = SWEEP.at(ds="2026-01-31", study="lone")
     with publish(lone, Args(lone)) as out:
         pq.write_table(pa.table({**rows, "seeds": [1, 1, 1]}), out.folder / "measures.parquet")
     with pytest.raises(LookupError, match="no trial of several seeds"):
-        seed_noise(pin(lone))
+        seed_noise(pin(lone), "R@60")

@@ -25,13 +25,14 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
 from jobs.quality import expect
 from jobs.serving import search, verify
+from models.fusion.fuse import FusionWeights, fuse, fuse_by_class
 from models.fusion.ranked_lists import first
-from models.fusion.votes import Vote, fuse, fuse_by_class
 from models.text.normalise import normalise_query, query_id
 from tests.jobs.index.building import build, embed
 from tests.jobs.shop import DS, Args, Shop, copied, opened
 
 ASKED = ["red shoes", "acme blue lamp", "kubala saw 12"]
+CHAMPION = ["champion_served", "champion_dense", "champion_sparse", "champion_hybrid"]
 HYBRIDS = ["hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore"]
 
 
@@ -78,14 +79,14 @@ def test_the_bundle_says_how_hybrid_was_fitted(shop: Shop) -> None:
     rows = facts["fusions"]
     assert [row["method"] for row in rows] == ["rrf", "minmax", "zscore"]
     (chosen,) = [row for row in rows if row["chosen"]]
-    assert facts["fusion"] == {name: chosen[name] for name in Vote._fields}
+    assert facts["fusion"] == {name: chosen[name] for name in FusionWeights._fields}
     assert chosen["worth"] >= max(row["worth"] for row in rows) - 0.0005
     # what was fitted is what is served: the same value from the served lists, by a plain loop
     bundle = load_bundle(pin(shop.index))
     asked = where(read_table(pin(shop.queries)), "split", "dev")
     arms = bundle.rank(strings(asked, "query"), 200, 200)
     for row in rows:
-        fused = fuse(arms["dense"], arms["sparse"], 60, Vote(*(row[name] for name in Vote._fields)))
+        fused = fuse(arms["dense"], arms["sparse"], 60, FusionWeights(*(row[name] for name in FusionWeights._fields)))
         shown = {
             name: [hit.item_id for hit in bundle.hits(fused, place)]
             for place, name in enumerate(strings(asked, "query_id"))
@@ -114,7 +115,7 @@ def test_k1_and_b_are_chosen_by_what_they_are_worth(shop: Shop) -> None:
 def test_without_judgements_all_stays_as_usual(changed: Shop) -> None:
     build(changed)
     facts = pin(changed.index).facts
-    assert facts["fusion"] == Vote()._asdict() and facts["fusion_by_class"] == {}
+    assert facts["fusion"] == FusionWeights()._asdict() and facts["fusion_by_class"] == {}
     assert [(row["method"], row["worth"], row["queries"]) for row in facts["fusions"]] == [
         ("rrf", None, 0),
         ("minmax", None, 0),
@@ -133,14 +134,14 @@ def test_a_sample_has_the_judged_items_and_no_more_than_wanted(wanted: int) -> N
 
 def test_every_hybrid_is_an_arm_and_the_champion_has_its_own_alone(changed: Shop) -> None:
     pinned, shown = rank(changed, champion=changed.index)
-    assert list(shown) == ["dense", "sparse", *HYBRIDS, "champion_dense", "champion_sparse", "champion_hybrid"]
+    assert list(shown) == ["served", "dense", "sparse", *HYBRIDS, *CHAMPION]
     bundle = load_bundle(pin(changed.index))
     rows = read_table(pin(changed.queries))
     text = dict(zip(strings(rows, "query_id"), strings(rows, "query"), strict=True))
     names = sorted(shown["dense"])[:7]
     arms = bundle.rank([text[name] for name in names], 200, 200)
     for row in bundle.facts["fusions"]:
-        vote = Vote(*(row[name] for name in Vote._fields))
+        vote = FusionWeights(*(row[name] for name in FusionWeights._fields))
         fused = fuse(arms["dense"], arms["sparse"], 100, vote)
         for place, name in enumerate(names):
             expected = [hit.item_id for hit in bundle.hits(fused, place)]
@@ -172,12 +173,12 @@ def test_classes_with_a_vote_of_their_own_are_served_by_it(changed: Shop) -> Non
     own = {"3-4 words": {"dense": 0.1, "sparse": 0.9, "k": 60, "method": "minmax"}}
     pinned = respell(changed, lambda facts: facts.update(fusion_by_class=own))
     bundle = open_bundle(pinned)
-    plain = {name: Vote(**vote) for name, vote in own.items()}
+    plain = {name: FusionWeights(**vote) for name, vote in own.items()}
     # typed in another spelling than the class is known by
     ranked = bundle.rank(["RED   shoes", *ASKED[1:]], 50)
     wide = bundle.rank(["RED   shoes", *ASKED[1:]], 200)
     classes = np.array(["2 words", "3-4 words", "3-4 words"])
-    expected = fuse_by_class(wide["dense"], wide["sparse"], 50, Vote(**bundle.facts["fusion"]), plain, classes)
+    expected = fuse_by_class(wide["dense"], wide["sparse"], 50, FusionWeights(**bundle.facts["fusion"]), plain, classes)
     np.testing.assert_array_equal(ranked["hybrid"].items, expected.items)
     alone = bundle.rank(ASKED[1:2], 50)["hybrid"]
     np.testing.assert_array_equal(alone.items[0], ranked["hybrid"].items[1])
@@ -191,9 +192,9 @@ def test_a_bundle_of_before_the_methods_still_ranks(changed: Shop) -> None:
 
     bundle = open_bundle(respell(changed, age))
     arms = bundle.rank(ASKED, 200)
-    expected = fuse(arms["dense"], arms["sparse"], 200, Vote(0.6, 0.4, 20))
+    expected = fuse(arms["dense"], arms["sparse"], 200, FusionWeights(0.6, 0.4, 20))
     np.testing.assert_array_equal(arms["hybrid"].items, expected.items)
-    assert list(rank(changed)[1]) == ["dense", "sparse", "hybrid"]
+    assert list(rank(changed)[1]) == ["served", "dense", "sparse", "hybrid"]
 
 
 def test_a_bundle_may_have_no_sparse_arm(
@@ -211,13 +212,13 @@ def test_a_bundle_may_have_no_sparse_arm(
             with pytest.raises(LookupError, match="no sparse arm, it was built with sparse=off"):
                 ask()
     np.testing.assert_array_equal(first(ranked["dense"], 5).items, before["dense"].items[:, :5])
-    assert list(rank(changed)[1]) == ["dense"]
+    assert list(rank(changed)[1]) == ["served", "dense"]
     assert verify.main(verify.Args(changed.index))["sound"] is True
     for width in ("120", "60"):
         monkeypatch.setenv("COLUMNS", width)
         search.main(search.Args("red shoes", changed.index))
         said = capsys.readouterr().out
-        assert "dense" in said and "sparse" not in said and "hybrid" not in said
+        assert "served" in said and "cosine" in said and "sparse" not in said and "fused" not in said
 
 
 @pytest.mark.parametrize("wrong", [{"sparse": "no"}, {"sparse_items": -1}, {"class_queries": -1}, {"language": "xx"}])
@@ -274,7 +275,7 @@ def test_a_run_file_is_an_arm_as_it_was_delivered(changed: Shop, tmp_path: Path)
     given = {name: items for name, items in shown.items() if name != left_out}
     given["f" * 40] = ["item-0000"]  # a query that nobody judged
     pinned, found = rank(changed, external_runs=deliver(changed, {"shop.trec": given}, tmp_path / "in"))
-    assert list(found) == ["dense", "sparse", *HYBRIDS, "run_shop"]  # no dev query: nothing to fit on
+    assert list(found) == ["served", "dense", "sparse", *HYBRIDS, "run_shop"]  # no dev query: nothing to fit on
     judged = [name for name in found["dense"] if name != left_out]
     assert found["run_shop"] == {name: shown[name][:100] for name in judged}
     facts = pinned.facts["runs"]["shop"]

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from kneed import KneeLocator
 
-from models.ann.cutoff import Cutoff, JudgedLists, _row, compare_cutoffs, fit_fixed, fit_threshold, knees, without_knee
+from models.ann.cutoff import (
+    SERVED,
+    Cutoff,
+    JudgedLists,
+    _row,
+    compare_cutoffs,
+    fit_fixed,
+    fit_threshold,
+    knees,
+    shares,
+    without_knee,
+)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0, 4.0])
@@ -87,18 +98,21 @@ def test_the_fitted_rules_are_the_tightest_that_keep_enough(keep: float, min_ite
     """Against trying every threshold and every K."""
     lists = judged()
     best_k = next(k for k in range(1, 51) if kept_by_loop(lists, Cutoff("fixed", k, min_items)) >= keep)
-    assert fit_fixed(lists, keep, min_items) == Cutoff("fixed", best_k, min_items)
+    assert fit_fixed(lists, keep, min_items) == Cutoff("fixed", best_k, min_items, reads=SERVED)
     found = fit_threshold(lists, keep, min_items)
     assert kept_by_loop(lists, found) >= keep
-    higher = np.unique(lists.scores[lists.hits & (lists.scores > found.value)])
-    tighter = [Cutoff("threshold", float(score), min_items) for score in higher]
+    of_best = lists.scores / lists.scores[:, :1].astype(np.float64)
+    tighter = [
+        Cutoff("threshold", float(share), min_items, reads=SERVED)
+        for share in np.unique(of_best[lists.hits & (of_best > found.value)])
+    ]
     assert all(kept_by_loop(lists, rule) < keep for rule in tighter[:: max(1, len(tighter) // 40)])
 
 
 def test_nothing_relevant_means_nothing_is_cut() -> None:
     scores = np.ones((2, 3), np.float32)
     nothing = JudgedLists(scores, np.zeros((2, 3), bool), np.zeros(2, np.int64))
-    assert fit_threshold(nothing) == fit_fixed(nothing) == Cutoff("none")
+    assert fit_threshold(nothing) == fit_fixed(nothing) == Cutoff("none", reads=SERVED)
 
 
 def test_a_comparison_by_hand() -> None:
@@ -113,7 +127,7 @@ def test_a_comparison_by_hand() -> None:
     hits = np.zeros((2, 10), bool)
     hits[0, [0, 1, 2]] = hits[1, [0, 3]] = True
     lists = JudgedLists(scores, hits, np.array([4, 2]))  # of the first query one was never found
-    rule = Cutoff("threshold", 0.48, min_items=1)
+    rule = Cutoff("threshold", 0.48 / 0.9, min_items=1, reads=SERVED)
     assert rule.lengths(scores).tolist() == [3, 4]
     row = _row(rule, scores, lists)
     assert row["precision"] == pytest.approx((3 / 3 + 2 / 4) / 2)
@@ -121,9 +135,9 @@ def test_a_comparison_by_hand() -> None:
     assert row["f1"] == pytest.approx((6 / 7 + 4 / 6) / 2)
     assert (row["kept_frac"], row["mean_items"], row["median_items"]) == (1.0, 3.5, 3.5)
     assert row["no_knee_frac"] is None
-    assert fit_threshold(lists, 1.0, min_items=1) == Cutoff("threshold", pytest.approx(0.48), 1)
-    assert fit_fixed(lists, 1.0, min_items=1) == Cutoff("fixed", 4, 1)
-    assert fit_fixed(lists, 0.75, min_items=1) == Cutoff("fixed", 3, 1)  # (3/3 + 1/2) / 2
+    assert fit_threshold(lists, 1.0, min_items=1) == Cutoff("threshold", pytest.approx(0.48 / 0.9), 1, reads=SERVED)
+    assert fit_fixed(lists, 1.0, min_items=1) == Cutoff("fixed", 4, 1, reads=SERVED)
+    assert fit_fixed(lists, 0.75, min_items=1) == Cutoff("fixed", 3, 1, reads=SERVED)  # (3/3 + 1/2) / 2
 
 
 def test_auto_takes_the_shortest_lists_that_keep_enough() -> None:
@@ -142,13 +156,14 @@ def test_auto_takes_the_shortest_lists_that_keep_enough() -> None:
 
 
 def test_where_relevant_items_end_at_a_cliff_the_knee_wins() -> None:
-    """Lists of very different length, each with a cliff behind its relevant items, at levels that differ: one
-    threshold or one K for all must show too much."""
+    """Lists of very different length, each with a cliff behind its relevant items, at shares of the best score that
+    differ: one threshold or one K for all must show too much."""
     rng = np.random.default_rng(0)
-    lengths, levels = rng.integers(12, 60, 300), rng.uniform(0.3, 0.9, 300)
+    lengths, edges = rng.integers(12, 60, 300), rng.uniform(0.3, 0.9, (300, 1))
     places = np.arange(100)
     inside = places < lengths[:, None]
-    scores = (np.where(inside, levels[:, None], levels[:, None] - 0.2) - 1e-4 * places).astype(np.float32)
+    slope = 1 - (1 - edges) * places / lengths[:, None]
+    scores = (np.where(inside, slope, edges - 0.2) - 1e-4 * places).astype(np.float32)
     rule, rows = compare_cutoffs(scores, JudgedLists(scores, inside, lengths))
     assert rule.kind == "knee"
     knee = next(row for row in rows if row["kind"] == "knee")
@@ -159,7 +174,7 @@ def test_where_relevant_items_end_at_a_cliff_the_knee_wins() -> None:
 def test_without_judgements_the_knee_stays_and_sizes_are_told(kind: str) -> None:
     scores = random_lists("powers", 1)
     rule, rows = compare_cutoffs(scores, None, kind)
-    assert rule == Cutoff("knee", depth=40)  # of the depth that it was compared on
+    assert rule == Cutoff("knee", depth=40, reads=SERVED)  # of the depth that it was compared on
     assert [(row["kind"], row["chosen"], row["precision"]) for row in rows] == [
         ("none", False, None),
         ("knee", True, None),
@@ -181,6 +196,8 @@ def test_a_knee_is_that_of_the_depth_at_which_it_was_compared() -> None:
         (Cutoff("none"), [5, 3]),
         (Cutoff("threshold", 0.5, min_items=1), [2, 1]),
         (Cutoff("threshold", 0.5, min_items=4), [4, 3]),  # never more than there are
+        (Cutoff("threshold", 0.4, min_items=1, reads=SERVED), [2, 2]),  # from .36 on, in both lists
+        (Cutoff("threshold", 0.1, min_items=1, reads=SERVED), [5, 3]),
         (Cutoff("knee", min_items=1), [3, 2]),
         (Cutoff("fixed", 4, min_items=1), [4, 3]),
         (Cutoff("fixed", 1, min_items=2), [2, 2]),
@@ -192,6 +209,21 @@ def test_lengths(rule: Cutoff, lengths: list[int]) -> None:
     assert rule.lengths(scores).tolist() == lengths
 
 
+def test_scores_of_any_unit_end_at_the_same_place() -> None:
+    """A fused score has no unit: RRF's best is .03, min-max's is 1."""
+    rule, scores = Cutoff("threshold", 0.5, min_items=1, reads=SERVED), random_lists("powers", 3)
+    whole = scores - scores.min() + 0.01
+    assert rule.lengths(whole).tolist() == rule.lengths((0.03 * whole).astype(np.float32)).tolist()
+
+
+def test_a_list_whose_best_score_is_not_positive_is_not_ended() -> None:
+    lists = np.array([[-0.1, -0.2, -0.3], [0.0, -1.0, -np.inf]], np.float32)
+    assert shares(lists).tolist() == [[1, 1, 1], [1, 1, -np.inf]]
+    assert Cutoff("threshold", 0.9, min_items=1, reads=SERVED).lengths(lists).tolist() == [3, 2]
+
+
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(ValueError, match="elbow"):
         Cutoff("elbow")
+    with pytest.raises(ValueError, match="reads 'sparse'"):
+        Cutoff("knee", reads="sparse")

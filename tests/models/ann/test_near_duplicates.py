@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.ann import near_duplicates as lookalikes
-from models.ann.near_duplicates import KEEP_ALL, Collapse, collapse, fit_collapse, groups_of
+from models.ann.near_duplicates import KEEP_ALL, NearDuplicateFit, deduplicate, fit_near_duplicates, groups_of
 from models.training.batches import Known
 
 
@@ -28,7 +28,7 @@ def scores_of(items: np.ndarray) -> np.ndarray:
 def test_a_list_by_hand() -> None:
     vectors = at_degrees(0, 50, 10, 55, 90)
     items = np.array([[0, 1, 2, 3, 4, -1]])
-    found = collapse(items, scores_of(items), vectors.__getitem__, ten_degrees())
+    found = deduplicate(items, scores_of(items), vectors.__getitem__, ten_degrees())
     # 2 lies 10 degrees from 0, and 3 lies 5 from 1
     assert found.items.tolist() == [[0, 1, 4, -1, -1, -1]]
     np.testing.assert_allclose(found.scores, [[1.0, 0.9, 0.6, *[-np.inf] * 3]], rtol=1e-6)
@@ -37,7 +37,7 @@ def test_a_list_by_hand() -> None:
 def test_a_chain_is_not_one_thing() -> None:
     # each 10 degrees from the next: 1 goes because of 0, and then does not take 2 along
     items = np.array([[0, 1, 2, 3]])
-    found = collapse(items, scores_of(items), at_degrees(0, 10, 20, 30).__getitem__, ten_degrees())
+    found = deduplicate(items, scores_of(items), at_degrees(0, 10, 20, 30).__getitem__, ten_degrees())
     assert found.items.tolist() == [[0, 2, -1, -1]]
 
 
@@ -45,7 +45,7 @@ def test_what_lies_too_close_to_the_item_that_asks_goes_too() -> None:
     vectors = at_degrees(0, 8, 20, 30)
     items = np.array([[0, 1, 2, 3]])
     asked = at_degrees(1)
-    found = collapse(items, scores_of(items), vectors.__getitem__, ten_degrees(), asked)
+    found = deduplicate(items, scores_of(items), vectors.__getitem__, ten_degrees(), asked)
     # 0 and 1 are the query itself; gone, they do not take 2 along, which takes 3
     assert found.items.tolist() == [[2, -1, -1, -1]]
 
@@ -53,10 +53,10 @@ def test_what_lies_too_close_to_the_item_that_asks_goes_too() -> None:
 def test_nothing_goes_above_every_cosine_and_empty_lists_stay_empty() -> None:
     vectors = at_degrees(0, 0, 0)
     items = np.array([[0, 1, 2], [-1, -1, -1]])
-    found = collapse(items, scores_of(items), vectors.__getitem__, KEEP_ALL)
+    found = deduplicate(items, scores_of(items), vectors.__getitem__, KEEP_ALL)
     assert found.items.tolist() == items.tolist()
     assert np.isneginf(found.scores[1]).all()
-    assert collapse(items[:0], scores_of(items[:0]), vectors.__getitem__, 0.9).items.shape == (0, 3)
+    assert deduplicate(items[:0], scores_of(items[:0]), vectors.__getitem__, 0.9).items.shape == (0, 3)
 
 
 def plainly(items: np.ndarray, vectors: np.ndarray, threshold: float, asked: np.ndarray | None) -> list[list[int]]:
@@ -85,7 +85,7 @@ def test_it_is_the_double_loop(threshold: float, as_items: bool, floats: int, mo
     for query, end in enumerate(rng.integers(0, 51, 30)):
         items[query, end:] = -1
     asked = vectors[rng.integers(0, 300, 30)] if as_items else None
-    found = collapse(items, scores_of(items), vectors.__getitem__, threshold, asked)
+    found = deduplicate(items, scores_of(items), vectors.__getitem__, threshold, asked)
     expected = plainly(items, vectors, threshold, asked)
     assert [row[row >= 0].tolist() for row in found.items] == expected
     assert ((found.items >= 0) == np.isfinite(found.scores)).all()
@@ -104,9 +104,9 @@ def cosine(degrees: float) -> float:
     return float(np.cos(np.deg2rad(degrees)))
 
 
-def swept(max_lost: float, depth: int = 5) -> Collapse:
+def swept(max_lost: float, depth: int = 5) -> NearDuplicateFit:
     tried = (cosine(3), cosine(6), cosine(9.5))
-    return fit_collapse(LISTS, VECTORS.__getitem__, GROUP, RELEVANT, depth, max_lost, tried)
+    return fit_near_duplicates(LISTS, VECTORS.__getitem__, GROUP, RELEVANT, depth, max_lost, tried)
 
 
 def test_the_curve_by_hand() -> None:
@@ -133,7 +133,7 @@ def test_the_rule_takes_the_most_duplicates_within_the_loss() -> None:
     assert swept(0.0).threshold == pytest.approx(cosine(6))
     # 9.5 degrees removes no more duplicates: the higher threshold stays
     assert swept(1.0).threshold == pytest.approx(cosine(6))
-    without = fit_collapse(LISTS, VECTORS.__getitem__, GROUP, RELEVANT, 5, 0.0, [cosine(9.5)])
+    without = fit_near_duplicates(LISTS, VECTORS.__getitem__, GROUP, RELEVANT, 5, 0.0, [cosine(9.5)])
     assert without.threshold == KEEP_ALL
     assert "0.5%" in swept(0.005).rule
 
@@ -141,14 +141,14 @@ def test_the_rule_takes_the_most_duplicates_within_the_loss() -> None:
 def test_items_that_move_up_may_bring_more_than_went() -> None:
     # the first two are lamps, of which one is judged; without the second the judged chair moves up
     relevant = Known(np.array([0, 0]), np.array([0, 2]), 2)
-    found = fit_collapse(LISTS[:1], VECTORS.__getitem__, GROUP, relevant, 2, 0.0, [cosine(6)])
+    found = fit_near_duplicates(LISTS[:1], VECTORS.__getitem__, GROUP, relevant, 2, 0.0, [cosine(6)])
     row = next(row for row in found.curve if row.threshold < 1)
     assert row.groups_lost == pytest.approx(-1.0)  # one group before, two after
 
 
 def test_without_judgements_nothing_is_dropped() -> None:
     nobody = Known(np.zeros(0, np.int64), np.zeros(0, np.int64), 2)
-    found = fit_collapse(LISTS, VECTORS.__getitem__, GROUP, nobody)
+    found = fit_near_duplicates(LISTS, VECTORS.__getitem__, GROUP, nobody)
     assert found.threshold == KEEP_ALL
     assert found.rule.startswith("no relevant item")
     assert len(found.curve) == len(lookalikes.THRESHOLDS)

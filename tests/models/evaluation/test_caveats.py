@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from models.evaluation.caveats import remarks
+from models.evaluation.caveats import caveats
 
 
 def means(**values: float) -> dict[str, dict[str, float]]:
@@ -8,12 +8,12 @@ def means(**values: float) -> dict[str, dict[str, float]]:
 
 
 def test_nothing_to_say_when_all_is_as_hoped() -> None:
-    assert remarks(means(dense=0.6, sparse=0.5, hybrid=0.7, dense_in_batch=0.5), {}, False) == []
+    assert caveats(means(dense=0.6, sparse=0.5, hybrid=0.7, dense_in_batch=0.5), {}, False) == []
 
 
 def test_each_thing_that_would_mislead_is_said() -> None:
-    assert "simulated" in remarks(means(dense=0.6), {}, True)[0]
-    said = remarks(means(dense=0.5, sparse=0.6, hybrid=0.6, dense_in_batch=0.5), {}, False)
+    assert "simulated" in caveats(means(dense=0.6), {}, True)[0]
+    said = caveats(means(dense=0.5, sparse=0.6, hybrid=0.6, dense_in_batch=0.5), {}, False)
     assert [one.partition(":")[0] for one in said] == [
         "Hybrid does not beat its best arm",
         "Dense does not beat sparse yet",
@@ -23,13 +23,13 @@ def test_each_thing_that_would_mislead_is_said() -> None:
 
 
 def test_a_lead_that_may_be_chance_is_said() -> None:
-    said = remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "alike"}, False)
+    said = caveats(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "alike"}, False)
     assert "may be chance" in said[0]
-    assert remarks(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False) == []
+    assert caveats(means(dense=0.6, sparse=0.5, hybrid=0.61), {("hybrid", "dense"): "better"}, False) == []
 
 
 def test_the_shops_own_engine_is_the_baseline_that_counts() -> None:
-    said = remarks(means(dense=0.6, run_shop=0.7), {}, False, {"run_shop": 0.6})
-    assert said[0].startswith("run_shop answers 60% of the queries")
+    said = caveats(means(dense=0.6, run_shop=0.7), {}, False, {"run_shop": 0.6})
+    assert said[0].startswith("run_shop has a list for 60% of the queries")
     assert "Dense does not beat the shop's own ranking: R@60 0.600, and 0.700" in said[1]
-    assert remarks(means(dense=0.6, run_shop=0.5), {}, False, {"run_shop": 1.0}) == []
+    assert caveats(means(dense=0.6, run_shop=0.5), {}, False, {"run_shop": 1.0}) == []

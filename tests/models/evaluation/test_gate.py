@@ -5,14 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.evaluation.evidence import Evidence, Limits
-from models.evaluation.gate import judge
+from models.evaluation.gate import Evidence, GateLimits, judge
 
 Q = 400
+ARMS, MEASURES = ("served", "dense"), ("R@60", "RR@60")
 RNG = np.random.default_rng(0)
-VALUES = {
-    arm: {name: RNG.choice([0.0, 0.5, 1.0], Q) for name in ("R@60", "RR@60")} for arm in ("dense", "sparse", "hybrid")
-}
+VALUES = {arm: {name: RNG.choice([0.0, 0.5, 1.0], Q) for name in MEASURES} for arm in ("dense", "sparse", "served")}
 CHAMPION = Evidence(
     values=VALUES,
     queries_digest="q" * 40,
@@ -29,7 +27,7 @@ CHAMPION = Evidence(
     bytes=1000 * 150,
     data={"items/ds=2026-01-31": "pass", "pairs/ds=2026-01-31": "warn"},
 )
-LIMITS = Limits(margin=0.01, segment_margin=0.03, min_support=50)
+LIMITS = GateLimits(ARMS, MEASURES, margin=0.01, segment_margin=0.03, min_support=50)
 SEGMENT = np.arange(Q) < 60
 SEGMENTS = {"wording: typo": SEGMENT, "searched: head": ~SEGMENT, "category: few": np.arange(Q) < 20}
 Values = dict[str, dict[str, np.ndarray]]
@@ -51,8 +49,8 @@ def broken(arm: str, rows: np.ndarray, paid_back: bool) -> Values:
 
 PLANTED = [
     ({"values": moved("dense", "R@60", -0.02)}, "dense R@60"),
-    ({"values": moved("hybrid", "RR@60", -0.011)}, "hybrid RR@60"),
-    ({"values": {"sparse": VALUES["sparse"]}}, "hybrid R@60"),  # an arm is missing
+    ({"values": moved("served", "RR@60", -0.011)}, "served RR@60"),
+    ({"values": {"sparse": VALUES["sparse"]}}, "served R@60"),  # an arm is missing
     ({"values": broken("dense", SEGMENT, True)}, "segment wording: typo: dense R@60"),
     ({"index_recall": 0.41}, "index recall"),  # nprobe = 1
     ({"index_recall": float("nan")}, "index recall"),
@@ -92,7 +90,7 @@ def test_noise_alone_stops_no_more_than_alpha_of_the_nights() -> None:
     """Twenty segments, no true difference: a gate that tests each at 5% would stop most nights."""
     rng = np.random.default_rng(1)
     segments = {f"s{n}": rng.random(Q) < 0.3 for n in range(20)}
-    limits = Limits(margin=1e-9, segment_margin=1e-9, min_support=50)
+    limits = GateLimits(ARMS, MEASURES, margin=1e-9, segment_margin=1e-9, min_support=50)
     stopped = 0
     for _ in range(60):
         noise = {
@@ -115,6 +113,18 @@ def test_a_loss_below_the_noise_of_seeds_stops_nobody() -> None:
     assert judge(worse, CHAMPION, replace(LIMITS, seed_noise=0.025)).passed
 
 
+def test_a_room_names_its_arms_and_measures() -> None:
+    """The same loss stops a room that judges it, and is not looked at by another."""
+    worse = replace(CHAMPION, values=moved("sparse", "RR@60", -0.3))
+    sparse = GateLimits(("sparse",), ("RR@60",))
+    verdict = judge(worse, CHAMPION, sparse, SEGMENTS)
+    assert not verdict.passed and "sparse RR@60 not worse" in verdict.reasons[0]
+    assert {check.name for check in verdict.checks if check.about == "quality"} == {
+        "sparse RR@60 not worse than the champion"
+    }
+    assert judge(worse, CHAMPION, replace(sparse, measures=("R@60",)), SEGMENTS).passed
+
+
 def test_a_worse_sparse_arm_is_no_reason() -> None:
     assert judge(replace(CHAMPION, values=moved("sparse", "R@60", -0.3)), CHAMPION, LIMITS).passed
 
@@ -127,8 +137,10 @@ def test_the_first_index_passes_on_soundness_alone_and_says_so() -> None:
 
 
 def test_a_collapsed_model_never_becomes_the_first_champion() -> None:
-    nothing = {"dense": {"R@60": np.zeros(Q)}}
-    assert not judge(replace(CHAMPION, values=nothing), None, LIMITS).passed
+    for arm in ARMS:
+        nothing = {**VALUES, arm: {"R@60": np.zeros(Q)}}
+        verdict = judge(replace(CHAMPION, values=nothing), None, LIMITS)
+        assert [check.name for check in verdict.checks if not check.passed] == [f"{arm} R@60 is above zero"]
 
 
 def test_different_judgements_are_not_compared() -> None:
@@ -148,9 +160,7 @@ def test_a_retrained_model_that_is_no_worse_passes_nearly_every_night() -> None:
         }
         verdict = judge(replace(CHAMPION, values=noise), champion, LIMITS)
         lower += any(
-            (noise[arm][name] - few[arm][name]).mean() < -0.01
-            for arm in ("dense", "hybrid")
-            for name in ("R@60", "RR@60")
+            (noise[arm][name] - few[arm][name]).mean() < -0.01 for arm in ("dense", "served") for name in MEASURES
         )
         stopped += not verdict.passed
     assert lower > 40 and stopped <= 8

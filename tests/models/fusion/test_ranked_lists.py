@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.fusion.ranked_lists import reciprocal_rank_fusion, trec_order
+from models.fusion.fuse import reciprocal_rank_fusion
+from models.fusion.ranked_lists import trec_order
 
 
 def test_fusion_by_hand() -> None:

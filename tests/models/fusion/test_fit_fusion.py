@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.fusion.convex import convex_combination
-from models.fusion.fit import VOTES, fit_votes
-from models.fusion.ranked_lists import Ranked, reciprocal_rank_fusion
-from models.fusion.votes import METHODS, Vote, classes_of, fuse, fuse_by_class
+from models.fusion.fit_fusion import TRIED, fit_fusion
+from models.fusion.fuse import (
+    METHODS,
+    FusionWeights,
+    classes_of,
+    convex_combination,
+    fuse,
+    fuse_by_class,
+    reciprocal_rank_fusion,
+)
+from models.fusion.ranked_lists import Ranked
 
 N_ITEMS = 1000
 DEPTH = 70
@@ -32,32 +39,32 @@ def keys(first: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def test_facts_of_an_older_bundle_still_open() -> None:
-    assert Vote(**OLD) == Vote(0.7, 0.3, 20, "rrf")
+    assert FusionWeights(**OLD) == FusionWeights(0.7, 0.3, 20, "rrf")
 
 
 def test_each_method_fuses_as_its_own_function_does() -> None:
     first = np.arange(5)
     dense, sparse = lists(first, 0), lists(first, 1, 9)
-    found = fuse(dense, sparse, 40, Vote(0.7, 0.3, 20))
+    found = fuse(dense, sparse, 40, FusionWeights(0.7, 0.3, 20))
     expected = reciprocal_rank_fusion((dense.items, sparse.items), 40, 20, (0.7, 0.3))
     np.testing.assert_array_equal(found.items, expected.items)
     for norm in ("minmax", "zscore"):
-        found = fuse(dense, sparse, 40, Vote(0.7, 0.3, method=norm))
+        found = fuse(dense, sparse, 40, FusionWeights(0.7, 0.3, method=norm))
         expected = convex_combination((dense, sparse), (0.7, 0.3), 40, norm)
         np.testing.assert_array_equal(found.items, expected.items)
         np.testing.assert_array_equal(found.scores, expected.scores)
     with pytest.raises(ValueError, match="method 'sum': expected rrf, minmax, zscore"):
-        fuse(dense, sparse, 40, Vote(method="sum"))
+        fuse(dense, sparse, 40, FusionWeights(method="sum"))
 
 
 def test_the_vote_leans_to_the_better_arm_and_stays_even_without_judgements() -> None:
     first = np.arange(8)
     good, bad = lists(first, 0), lists(first, 1, DEPTH - 1)
-    assert fit_votes(good, bad, keys(first), N_ITEMS).vote.dense > 0.5
-    assert fit_votes(bad, good, keys(first), N_ITEMS).vote.dense < 0.5
-    assert fit_votes(good, good, keys(first), N_ITEMS).vote == Vote()
-    unfitted = fit_votes(good, bad, np.zeros(0, np.int64), N_ITEMS)
-    assert unfitted.vote == Vote() and not unfitted.by_class
+    assert fit_fusion(good, bad, keys(first), N_ITEMS).weights.dense > 0.5
+    assert fit_fusion(bad, good, keys(first), N_ITEMS).weights.dense < 0.5
+    assert fit_fusion(good, good, keys(first), N_ITEMS).weights == FusionWeights()
+    unfitted = fit_fusion(good, bad, np.zeros(0, np.int64), N_ITEMS)
+    assert unfitted.weights == FusionWeights() and not unfitted.by_class
     assert [(row["method"], row["dense"], row["worth"], row["chosen"]) for row in unfitted.methods] == [
         ("rrf", 0.5, None, True),
         ("minmax", 0.5, None, False),
@@ -72,7 +79,7 @@ def test_worth_is_recall_plus_reciprocal_rank_by_hand() -> None:
     arm = lists(first, 0, 3)
     arm.items[0, [0, 3]] = arm.items[0, [3, 0]]
     relevant = np.array([0, 2 * N_ITEMS + 2, 2 * N_ITEMS + 77])
-    found = fit_votes(arm, arm, relevant, N_ITEMS)
+    found = fit_fusion(arm, arm, relevant, N_ITEMS)
     for row in found.methods:
         assert row["worth"] == pytest.approx((2 + 0.75) / 2)
         assert row["queries"] == 2
@@ -92,10 +99,10 @@ def test_scores_win_where_they_tell_more_than_ranks() -> None:
         sparse.scores[query] = sure
         (dense if query in wrong else sparse).items[query, 0] = 400 + query
         (sparse if query in wrong else dense).scores[query, 0] = 1.0
-    found = fit_votes(dense, sparse, keys(first), N_ITEMS)
-    assert found.vote.method in ("minmax", "zscore")
+    found = fit_fusion(dense, sparse, keys(first), N_ITEMS)
+    assert found.weights.method in ("minmax", "zscore")
     worth = {row["method"]: row["worth"] for row in found.methods}
-    assert worth[found.vote.method] == max(worth.values()) > worth["rrf"] + 0.1
+    assert worth[found.weights.method] == max(worth.values()) > worth["rrf"] + 0.1
     assert [row["method"] for row in found.methods] == list(METHODS)
     assert sum(row["chosen"] for row in found.methods) == 1
 
@@ -112,16 +119,16 @@ def two_classes(n_queries: int) -> tuple[Ranked, Ranked, NDArray[np.int64], NDAr
 
 def test_a_class_that_gains_gets_its_own_vote() -> None:
     dense, sparse, relevant, classes = two_classes(200)
-    found = fit_votes(dense, sparse, relevant, N_ITEMS, classes, least_queries=50)
-    assert found.vote.dense > 0.5
+    found = fit_fusion(dense, sparse, relevant, N_ITEMS, classes, min_queries=50)
+    assert found.weights.dense > 0.5
     assert set(found.by_class) == {"code"} and found.by_class["code"].sparse > 0.5
     rows = {row["class"]: row for row in found.classes}
     assert rows["code"]["chosen"] and rows["code"]["p"] < 0.05 and rows["code"]["queries"] == 50
     assert rows["code"]["worth"] > rows["code"]["common"]
     assert not rows["words"]["chosen"]
-    fused = fuse_by_class(dense, sparse, 10, found.vote, found.by_class, classes)
+    fused = fuse_by_class(dense, sparse, 10, found.weights, found.by_class, classes)
     assert (fused.items[:, 0] == np.arange(200)).all()
-    common = fuse(dense, sparse, 10, found.vote)
+    common = fuse(dense, sparse, 10, found.weights)
     assert not (common.items[:, 0] == np.arange(200)).all()
     words = classes == "words"
     np.testing.assert_array_equal(fused.items[words], common.items[words])
@@ -130,7 +137,7 @@ def test_a_class_that_gains_gets_its_own_vote() -> None:
 
 def test_a_class_with_few_queries_or_by_chance_stays_with_the_common_vote() -> None:
     dense, sparse, relevant, classes = two_classes(200)
-    assert not fit_votes(dense, sparse, relevant, N_ITEMS, classes, least_queries=51).by_class
+    assert not fit_fusion(dense, sparse, relevant, N_ITEMS, classes, min_queries=51).by_class
     # classes that say nothing: drawn by lot, ten times; at 5% one may slip through, not more
     slipped = 0
     for seed in range(10):
@@ -142,7 +149,7 @@ def test_a_class_with_few_queries_or_by_chance_stays_with_the_common_vote() -> N
                 place = rng.integers(DEPTH)
                 arm.items[query, [0, place]] = arm.items[query, [place, 0]]
         lot = rng.choice(np.array(["a", "b"]), 200)
-        slipped += len(fit_votes(*arms, keys(first), N_ITEMS, lot, 50).by_class)
+        slipped += len(fit_fusion(*arms, keys(first), N_ITEMS, lot, 50).by_class)
     assert slipped <= 1
 
 
@@ -152,5 +159,5 @@ def test_classes_are_known_from_the_text() -> None:
 
 
 def test_the_default_stands_before_its_equals() -> None:
-    assert VOTES[0] == Vote()
-    assert len(VOTES) == len(set(VOTES)) == 9 * (3 + 1 + 1)
+    assert TRIED[0] == FusionWeights()
+    assert len(TRIED) == len(set(TRIED)) == 9 * (3 + 1 + 1)

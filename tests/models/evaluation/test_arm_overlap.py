@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.complement import concentration, duplicates, found_only_by, index_behind
+from models.evaluation.arm_overlap import concentration, duplicates, found_only_by, index_behind
 from models.evaluation.qrels import Judged, hits_in
 
 

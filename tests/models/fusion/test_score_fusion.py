@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.fusion.convex import convex_combination, normalised
+from models.fusion.fuse import convex_combination, normalised
 from models.fusion.ranked_lists import Ranked, trec_order
 
 

@@ -1,4 +1,4 @@
-"""What one arm finds and the others do not, and what a list shows again and again."""
+"""Overlap of arms, and repetition within lists."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def index_behind(items: Rows, n_items: int, share: float = 0.9) -> float:
 
 
 def duplicates(query: Rows, group: Rows) -> float:
-    """Share of places whose product (group) stands higher in the same list already. query, group [places]."""
+    """Share of places whose product (group) has a higher place in the same list. query, group [places]."""
     if not len(query):
         return 0.0
     pairs = query * (int(group.max()) + 1) + group
@@ -45,9 +45,9 @@ def duplicates(query: Rows, group: Rows) -> float:
 
 
 def concentration(query: Rows, name: Rows) -> float:
-    """Mean over lists of the chance that two places drawn are of one name (Simpson): 1 where a list has one alone.
+    """Mean over lists of the probability that two drawn places share a name (Simpson): 1 where a list has one name.
 
-    query, name [places]; a list of one place says nothing and is left out.
+    query, name [places]; lists of one place are left out.
     """
     pairs, counts = np.unique(query * (int(name.max(initial=0)) + 1) + name, return_counts=True)
     owner = pairs // (int(name.max(initial=0)) + 1)

@@ -1,0 +1,65 @@
+"""The parts of a report and its gate that belong to one room: its arms, its measures and its inputs.
+
+A further system (recommendations, visual search, ...) describes itself by another ReportRoom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReportRoom:
+    """One room's report.
+
+    headlines: arms in order of preference; the first that was ranked is the headline. Later ones serve rankings
+    of older code, and indexes that lack an arm. gate_arms: arms that the gate compares with the champion beside the
+    headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
+    show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
+    judged when they were made.
+    """
+
+    name: str
+    headlines: tuple[str, ...]
+    gate_arms: tuple[str, ...]
+    gate_measures: tuple[str, ...]
+    main_arms: tuple[str, ...]
+    input_tables: tuple[str, ...]
+
+    def headline(self, ranked: Collection[str]) -> str:
+        """The headline among the arms that were ranked; the last preference where none was."""
+        return next((arm for arm in self.headlines if arm in ranked), self.headlines[-1])
+
+    def compared_arms(self, ranked: Collection[str]) -> tuple[str, ...]:
+        """Arms that the gate compares: the headline, then the others."""
+        return tuple(dict.fromkeys((self.headline(ranked), *self.gate_arms)))
+
+
+SEARCH = ReportRoom(
+    name="search",
+    # served: what Bundle.search returns; an index without it was ranked by older code
+    headlines=("served", "hybrid", "dense"),
+    gate_arms=("dense",),
+    gate_measures=("R@60", "RR@60"),
+    main_arms=("served", "hybrid", "dense", "sparse"),
+    input_tables=(
+        "items",
+        "impressions",
+        "click_counts",
+        "query_counts",
+        "propensities",
+        "pairs",
+        "queries",
+        "qrels",
+        "embeddings",
+        "rankings",
+    ),
+)
+
+ROOMS = {room.name: room for room in (SEARCH,)}
+
+
+def room_of(alias: str) -> ReportRoom:
+    """The room that an alias belongs to, by its first part; one without a report of its own is judged like search."""
+    return ROOMS.get(alias.partition("/")[0], SEARCH)
