@@ -1,4 +1,4 @@
-"""A failed task or run, and what a job wants somebody to be told: a JSON line, and the channels that are set up."""
+"""Alerts of a failed task or run, or of a command that reports one: a JSON line, and the configured channels."""
 
 from __future__ import annotations
 
@@ -19,58 +19,57 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
 MAX_CHARS = 2_000
-Line = dict[str, str | int | bool | None]
-# what they say was written by people of this house; any other error may carry a value of the data
-OURS = (AirflowFailException, AirflowSensorTimeout)
+AlertLine = dict[str, str | int | bool | None]
+# their messages are written in this repository; any other error may quote a value of the data
+OWN_ERRORS = (AirflowFailException, AirflowSensorTimeout)
 
 
 class Alert(BaseNotifier):
-    """Appends to $NIGHTSHELF_HOME/alerts.jsonl: when, what failed, why, where its log is; then mail and Slack.
+    """Appends to $NIGHTSHELF_HOME/alerts.jsonl: time, task, reason, URL of the log; then mail and Slack.
 
-    `reason` may quote the data; `public` does not, and the overview of data quality shows it alone.
-
-    Airflow calls it after a task's last try, and when a run has failed.
+    `reason` may quote the data; `public` does not, and is the only text that the data-quality page shows. Airflow calls
+    the notifier after a task's last try, and when a run has failed.
     """
 
     def notify(self, context: Context) -> None:
         """Write one line, send one message."""
-        told = context.get("exception")
-        shown = str(told or context.get("reason") or "")
-        if isinstance(told, BaseException) and not isinstance(told, OURS):
-            shown = f"{type(told).__name__}; its log says more"
-        line = {**alert_of(context), "public": public(shown)}
+        error = context.get("exception")
+        text = str(error or context.get("reason") or "")
+        if isinstance(error, BaseException) and not isinstance(error, OWN_ERRORS):
+            text = f"{type(error).__name__}; its log says more"
+        line = {**alert_of(context), "public": public(text)}
         _append(line)
         _send(line)
 
 
-class Told(BaseNotifier):
-    """After a task that runs elsewhere, as a pod: what its job printed to be told."""
+class PodAlerts(BaseNotifier):
+    """Sends the alerts that a command printed in a pod, after its task has succeeded."""
 
     def notify(self, context: Context) -> None:
-        """Tell it."""
+        """Send them."""
         task = context["ti"]
-        found = task.xcom_pull(task_ids=task.task_id, map_indexes=task.map_index)
-        tell(context, found.get("alerts", []) if isinstance(found, dict) else [])
+        result = task.xcom_pull(task_ids=task.task_id, map_indexes=task.map_index)
+        send_alerts(context, result.get("alerts", []) if isinstance(result, dict) else [])
 
 
-def tell(context: Context, said: Sequence[str]) -> None:
-    """Lines of a task that did not fail, and has something that a person should look at; one message for all."""
+def send_alerts(context: Context, texts: Sequence[str]) -> None:
+    """Alerts of a task that succeeded: a line each, and one message for all."""
     line = {**alert_of(context), "failed": False}
-    for text in said:
+    for text in texts:
         _append({**line, "reason": text[:MAX_CHARS], "public": public(text)})
-    if said:
-        _send({**line, "public": "\n".join(said)})
+    if texts:
+        _send({**line, "public": "\n".join(texts)})
 
 
-def _send(alert: Line) -> None:
+def _send(alert: AlertLine) -> None:
     """Send it; a channel that failed is a line of its own."""
-    for channel, wrong in send(alert).items():
-        told = {**alert, "channel": channel, "reason": f"alert not sent by {channel}: {wrong}"}
-        _append({name: value for name, value in told.items() if name != "public"})
+    for channel, error in send(alert).items():
+        failure = {**alert, "channel": channel, "reason": f"alert not sent by {channel}: {error}"}
+        _append({name: value for name, value in failure.items() if name != "public"})
 
 
-def _append(line: Line) -> None:
-    """O_APPEND keeps lines of concurrent tasks whole; the lock keeps them out while jobs.privacy.retention shortens the file."""
+def _append(line: AlertLine) -> None:
+    """O_APPEND keeps lines of concurrent tasks whole; the lock excludes `retention`, which shortens the file."""
     path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
@@ -79,8 +78,8 @@ def _append(line: Line) -> None:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def alert_of(context: Context) -> Line:
-    """What a person on call needs first."""
+def alert_of(context: Context) -> AlertLine:
+    """The facts that a person on call needs first."""
     dag_run, task = context.get("dag_run"), context.get("task_instance")
     reason = context.get("exception") or context.get("reason") or ""
     return {

@@ -1,4 +1,4 @@
-"""A person's yes before an index serves: off by default, asked where the form says so, with the report's table."""
+"""Approval by a person before an index serves: off by default, on where the form says so."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dags.day import result
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-HOURS = 12  # without an answer by then it is no, and the index in service stays
+HOURS = 12  # without an answer by then the promotion is refused, and the index in service stays
 ASKED = "{{ params.approve if ti.xcom_pull(task_ids='report')['verdict'] == 'pass' else 0 }}"
 
 
 def approve_param() -> dict[str, Param]:
-    """The form's field that asks for it."""
+    """The field of the form that switches it on."""
     text = f"1: a person approves the promotion (Required Actions); without an answer in {HOURS} hours it is refused"
     return {"approve": Param(0, type="integer", enum=[0, 1], section="Gate", description=text)}
 
 
 class Approval(ApprovalOperator):
-    """Waits for a person where `asked` renders to 1, and holds no worker meanwhile; passes at once elsewhere.
+    """Waits for a person where `asked` renders to 1, without holding a worker; otherwise it passes at once.
 
-    Refused, or not answered in time, what hangs on it is skipped. What the gate stopped is not asked about.
+    Where the answer is no, or late, the tasks behind it are skipped. An index that the gate stopped is not asked about.
     """
 
     template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "asked")
@@ -44,8 +44,8 @@ class Approval(ApprovalOperator):
         self.asked = asked
 
     def execute(self, context: Context) -> Any:
-        """Ask, or not."""
+        """Ask where the form says so."""
         if str(self.asked) != "1":
-            self.log.info("nobody asked for a person's approval")
+            self.log.info("no approval was asked for")
             return None
         return super().execute(context)

@@ -1,7 +1,7 @@
-"""Where an alert goes besides the local file: mail and Slack, by Airflow connections that settings name.
+"""Channels of an alert besides the local file: mail and Slack, by Airflow connections.
 
 NIGHTSHELF_ALERT_SMTP_CONN, to the addresses of NIGHTSHELF_ALERT_TO, and NIGHTSHELF_ALERT_SLACK_CONN, an incoming webhook.
-A channel is asked in a thread of its own, for a few seconds: whatever becomes of it, the task goes its way.
+Each channel has a thread and a few seconds; whether it fails or not, the task goes on.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ Send = Callable[[Alert], object]
 
 
 def channels() -> dict[str, Send]:
-    """The channels that are set up, by name."""
-    found: dict[str, Send] = {}
+    """The configured channels, by name."""
+    configured: dict[str, Send] = {}
     if os.environ.get("NIGHTSHELF_ALERT_SMTP_CONN"):
-        found["smtp"] = by_mail
+        configured["smtp"] = by_mail
     if os.environ.get("NIGHTSHELF_ALERT_SLACK_CONN"):
-        found["slack"] = by_slack
-    return found
+        configured["slack"] = by_slack
+    return configured
 
 
 def send(alert: Alert) -> dict[str, str]:
-    """Send an alert through every channel at once; returns what went wrong, by channel."""
-    wrong = {name: f"no answer in {LIMIT_S:g} s" for name in channels()}
+    """Send an alert through all channels in parallel; returns the errors, by channel."""
+    errors = {name: f"no answer in {LIMIT_S:g} s" for name in channels()}
 
-    def ask(name: str, how: Send) -> None:
+    def deliver(name: str, channel: Send) -> None:
         try:
-            how(alert)
-        except Exception as error:  # noqa: BLE001 an alert may not fail what it tells of
-            wrong[name] = f"{type(error).__name__}: {_quiet(str(error))}"
+            channel(alert)
+        except Exception as error:  # noqa: BLE001 an alert must not fail its task
+            errors[name] = f"{type(error).__name__}: {_quiet(str(error))}"
         else:
-            del wrong[name]
+            del errors[name]
 
     # daemons: a server that never answers does not keep the task's process
-    threads = [threading.Thread(target=ask, args=one, daemon=True) for one in channels().items()]
+    threads = [threading.Thread(target=deliver, args=named, daemon=True) for named in channels().items()]
     for thread in threads:
         thread.start()
     until = time.monotonic() + LIMIT_S
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    return dict(wrong)
+    return dict(errors)
 
 
 def by_mail(alert: Alert) -> None:
     """One mail to the addresses of NIGHTSHELF_ALERT_TO.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there are no addresses.
     """
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
-    to = [one.strip() for one in os.environ.get("NIGHTSHELF_ALERT_TO", "").split(",") if one.strip()]
+    to = [address.strip() for address in os.environ.get("NIGHTSHELF_ALERT_TO", "").split(",") if address.strip()]
     if not to:
-        raise ValueError("NIGHTSHELF_ALERT_TO names nobody; expected addresses, separated by commas")
+        raise ValueError("NIGHTSHELF_ALERT_TO is empty; expected addresses, separated by commas")
     lines = html.escape("\n".join(_lines(alert)))
     linked = re.sub(r"(https?://\S+)", r'<a href="\1">\1</a>', lines)
     with SmtpHook(os.environ["NIGHTSHELF_ALERT_SMTP_CONN"]) as server:
@@ -87,7 +87,7 @@ def subject(alert: Alert) -> str:
 
 
 def _lines(alert: Alert) -> list[str]:
-    """What leaves the house: names, the partition's day, what failed, two links."""
+    """The text that is sent: names, the partition's day, the failure, two links."""
     site = os.environ.get("NIGHTSHELF_SITE_URL", "")
     return [
         subject(alert),
@@ -98,15 +98,15 @@ def _lines(alert: Alert) -> list[str]:
 
 
 def public(text: str) -> str:
-    """A text without what stands in quotation marks, and without control signs.
+    """A text without its quotations and without control characters.
 
-    Jobs say names and counts. What a library quotes of the data, in an error that a job hands on, stands in
-    quotation marks, and may be what somebody typed: the log has it, a mail server need not.
+    Commands report names and counts. A library quotes the data in its errors, perhaps a query that somebody typed:
+    the log may hold it, a mail server must not.
     """
     shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
     return re.sub(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|„[^”\n]*”|“[^”\n]*”", "…", shown)[:MAX_CHARS]
 
 
 def _quiet(text: str) -> str:
-    """An error of a channel without addresses: a webhook's is a secret."""
+    """An error of a channel without URLs: that of a webhook is a secret."""
     return re.sub(r"\S+://\S+", "…", public(text))[:200]

@@ -1,8 +1,7 @@
-"""What all DAGs share: the day they work on, the asset between them, their defaults.
+"""The day of a run, the asset between the DAGs, and their defaults.
 
-The unit of scheduling is a day's partition. A run says its day in one of three ways, and DAY takes the first: a `ds`
-typed into the trigger form; the run's partition key (schedule, backfill, asset event); the date the run was started
-for, which is all that `airflow dags test` and a trigger with nothing filled in have.
+The unit of scheduling is a day's partition. DAY takes the first of three values: the `ds` typed into the trigger form; the run's partition key (schedule, backfill, asset event); the date the run was started
+for, the only one of `airflow dags test` and of a trigger with an empty form.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ def days_before(days: str) -> str:
 
 
 def result(task_id: str, name: str) -> str:
-    """A value of the JSON line that a task's job printed last, as a template."""
+    """A value of the JSON line that a task's command printed last, as a template."""
     return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['{name}'] }}}}"
 
 
 DEFAULTS: dict[str, Any] = {
     "owner": "search",
-    # An outage passes, bad data does not: dags/process.py fails the latter at once.
+    # an outage may pass, bad data will not: dags/process.py fails the latter without a retry
     "retries": 2,
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": 3,
@@ -53,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def date_param(section: str, description: str) -> Param:
-    """A day that may be left empty; the form shows a calendar."""
+    """A field for a day, which may stay empty; the form shows a calendar."""
     return Param(None, type=["null", "string"], format="date", section=section, description=description)
 
 

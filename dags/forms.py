@@ -49,21 +49,21 @@ def fields(command: str) -> dict[str, Argument]:
     Raises:
         LookupError: there is no such command, or it has no class Args.
     """
-    declared = _declared(Source(module_of(command)), "Args")
-    return {name: each for name, each in declared.items() if each.kind in JSON_TYPES and not each.required}
+    known = declared_fields(Source(module_of(command)), "Args")
+    return {name: each for name, each in known.items() if each.kind in JSON_TYPES and not each.required}
 
 
-def _declared(source: Source, name: str) -> dict[str, Argument]:
+def declared_fields(source: Source, name: str) -> dict[str, Argument]:
     """The fields of a class, those of its base classes before its own."""
     if name in source.imported:
         module, original = source.imported[name]
-        return {} if module in LIGHT else _declared(Source(module), original)
+        return {} if module in LIGHT else declared_fields(Source(module), original)
     args = source.classes.get(name)
     if args is None:
         raise LookupError(f"{source.module}: no class {name}")
     declared: dict[str, Argument] = {}
     for base in map(ast.unparse, args.bases):
-        declared |= _declared(source, base)
+        declared |= declared_fields(source, base)
     texts = helps(ast.get_docstring(args) or "")
     for node in args.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):

@@ -3,8 +3,8 @@
 **Reads** `items`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, by `pin`.
 
 **Embeds and codes** what is new or changed: `pin` names the newest of the 14 days before whose embeddings are whole, and
-their vectors stay for items whose text did not change; so do the trained index, while its figures hold, and the codes.
-`rebuild` in the form does everything anew.
+their vectors are reused for unchanged items; so are the codes, and the trained index while its figures hold.
+`rebuild` in the form makes everything anew.
 
 **Writes** `embeddings`, `trained_index`, `codes`, `index`, `rankings`, `report` of the day in the space of those towers; moves `champion` when
 the report's gate lets it pass.
@@ -14,9 +14,9 @@ the report's gate lets it pass.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `pin`: the champion's towers were trained anew. Run `towers_weekly`, whose report can promote the new ones.
 - `embeddings_*`: "the file is damaged" names an earlier day's: start the day by hand with `rebuild`. Otherwise clear it;
-  the other shards stand.
+  the other shards are kept.
 - `index`: "fewer items": the catalogue shrank beyond `max_shrink_frac`; look at `items` first.
-- `approve` waits: somebody asked for a person's yes in the form. Answer under Required Actions; after 12 hours it is no.
+- `approve` waits: the form asked for a person's approval. Answer under Required Actions; after 12 hours it is refused.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 - all skipped: nothing was promoted yet. `towers_weekly` trains and promotes the first.
 
@@ -30,7 +30,7 @@ from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 from dags.day import DAY, DEFAULTS, PAIRS_READY, START, date_param, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.steps import SERVING, SHARDS, Towers, embed, judge
+from dags.steps import SERVING, SHARDS, PinnedTowers, embed, judge
 from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
 PINNED = {"towers_ds": date_param("Towers", "Take the towers trained on this day, step star. Empty: the champion's")}
@@ -50,10 +50,10 @@ with DAG(
     tags=["serving", "tier-1"],
     doc_md=__doc__,
 ) as dag:
-    asked = "'towers/ds=' ~ params.towers_ds ~ '/step=star' if params.towers_ds else ''"
-    pin = job("pin", towers=f"{{{{ {asked} }}}}", ds=DAY, shards=SHARDS, **templates(REBUILT))
-    towers = Towers(pinned_by="pin")
-    index = judge(towers, takes_over=True)
-    # a day by hand may be one that pairs_daily has not finished
+    address = "'towers/ds=' ~ params.towers_ds ~ '/step=star' if params.towers_ds else ''"
+    pin = job("pin", towers=f"{{{{ {address} }}}}", ds=DAY, shards=SHARDS, **templates(REBUILT))
+    towers = PinnedTowers(pinned_by="pin")
+    index = judge(towers, reuse=True)
+    # a day typed by hand may be one that pairs_daily has not finished
     wait = wait_for(ITEMS.at(ds=DAY), QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
-    wait >> pin >> embed(towers, "embeddings", takes_over=True) >> index
+    wait >> pin >> embed(towers, "embeddings", reuse=True) >> index

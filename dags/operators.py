@@ -1,4 +1,4 @@
-"""The kinds of task: one runs a job, one asks a job whether partitions are there, one announces a day."""
+"""The kinds of task: run a command, wait for partitions, hand on a list, announce a day."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
-from dags.alerts import tell
+from dags.alerts import send_alerts
 from dags.process import JobProcess
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-# another cluster is another connection, as Airflow's Spark connections are written: host spark://name, and its port
+# an Airflow connection names the cluster: host spark://name, and its port
 SPARK_CONN = "nightshelf_spark"
 MASTER = "NIGHTSHELF_SPARK_MASTER"
 
 
 class JobOperator(BaseOperator):
-    """Runs one job command here; the JSON object that it printed last is the task's XCom."""
+    """Runs one command on the worker; the JSON object that it printed last is the task's XCom."""
 
     template_fields: Sequence[str] = ("argv", "more")
     ui_color = "#dfeef0"
 
     def __init__(self, *, argv: Sequence[str], more: Sequence[str] = (), **kwargs: object) -> None:
-        """argv: the command; more: words behind it, which a mapped task gets from an earlier one."""
+        """argv: the command; more: further arguments, which a mapped task gets from an earlier one."""
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.argv = list(argv)
         self.more = list(more)
         self._process: JobProcess | None = None
 
     def execute(self, context: Context) -> dict[str, object]:
-        """Run the command; see JobProcess.run for how it can fail. What the job wants somebody to be told is told."""
+        """Run the command and send the alerts that it printed; see JobProcess.run for how it can fail."""
         self._process = _process([*self.argv, *self.more], context)
-        found = self._process.run(self.log.info)
-        tell(context, cast("list[str]", found.get("alerts", [])))
-        return found
+        result = self._process.run(self.log.info)
+        send_alerts(context, cast("list[str]", result.get("alerts", [])))
+        return result
 
     def on_kill(self) -> None:
-        """Airflow ends the task: the job and all it started end too."""
+        """Airflow ends the task: end the command and every process that it started."""
         if self._process is not None:
             self._process.end()
 
 
 class ReadySensor(BaseSensorOperator):
-    """Waits for `python -m jobs ready` to report nothing missing; between two looks it holds no worker."""
+    """Waits for `python -m jobs ready` to report nothing missing; it holds no worker between two checks."""
 
     template_fields: Sequence[str] = ("argv",)
     ui_color = "#f2ead9"
@@ -66,12 +66,12 @@ class ReadySensor(BaseSensorOperator):
         self._missing: object = None
 
     def poke(self, context: Context) -> bool:
-        """Look once."""
+        """Check once."""
         self._missing = _process(self.argv, context).run(self.log.info)["missing"]
         return not self._missing
 
     def execute(self, context: Context) -> object:
-        """Wait; a timeout says for what.
+        """Wait; a timeout names what was missing.
 
         Raises:
             AirflowSensorTimeout: the partitions were not there in time.
@@ -86,24 +86,24 @@ class ReadySensor(BaseSensorOperator):
 
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:
-    said = context_to_airflow_vars(context, in_env_var_format=True)
+    variables = context_to_airflow_vars(context, in_env_var_format=True)
     if master := spark_master():
-        said[MASTER] = master
+        variables[MASTER] = master
         argv = [master if argv[at - 1 : at] == ["--master"] else word for at, word in enumerate(argv)]
-    return JobProcess(argv, said)
+    return JobProcess(argv, variables)
 
 
 def spark_master() -> str:
     """The Spark master that the connection `nightshelf_spark` names; empty where there is no such connection."""
     try:
-        found = Connection.get(SPARK_CONN)
+        connection = Connection.get(SPARK_CONN)
     except AirflowNotFoundException:
         return ""
-    return f"{found.host}:{found.port}" if found.port else str(found.host or "")
+    return f"{connection.host}:{connection.port}" if connection.port else str(connection.host or "")
 
 
 class ListOperator(BaseOperator):
-    """Hands on one list of what an earlier task printed: tasks can be mapped over a whole result alone."""
+    """Hands on one list of an earlier task's result, because tasks can only be mapped over a whole result."""
 
     template_fields: Sequence[str] = ("text",)
     ui_color = "#f4f4ee"
@@ -114,12 +114,12 @@ class ListOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[object]:
         """The list, as it was printed."""
-        found: list[object] = json.loads(self.text)
-        return found
+        values: list[object] = json.loads(self.text)
+        return values
 
 
 class AnnounceOperator(BaseOperator):
-    """Tells the scheduler that a day's partitions stand: one event of its outlet asset, keyed by that day.
+    """Announces a day's partitions to the scheduler: one event of the outlet asset, with the day as its key.
 
     The key is given here and not left to the run: a run started by hand has none, and its day follows from its params.
     """

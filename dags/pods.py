@@ -1,7 +1,7 @@
-"""A job as a Kubernetes pod: the same words after the image's entry, a GPU where the job wants one.
+"""A command as a Kubernetes pod: the same arguments, a GPU where the command needs one.
 
-Needs apache-airflow-providers-cncf-kubernetes (`pip install nightshelf[cluster]`). What belongs to a site (volumes,
-secrets, tolerations, service account) stands in the pod template that NIGHTSHELF_POD_TEMPLATE names.
+Needs apache-airflow-providers-cncf-kubernetes (`pip install nightshelf[cluster]`). Volumes, secrets,
+tolerations and the service account of a site belong in the pod template that NIGHTSHELF_POD_TEMPLATE names.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from typing import Any
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from dags.alerts import Told
+from dags.alerts import PodAlerts
 
 PROVIDER = "airflow.providers.cncf.kubernetes.operators.pod"
 STARTUP_S = 1_800  # a GPU node may have to be started first
-PASSED_ON = ("NIGHTSHELF_LAKE", "NIGHTSHELF_SPARK_MASTER", "MLFLOW_TRACKING_URI")
+PASSED_VARIABLES = ("NIGHTSHELF_LAKE", "NIGHTSHELF_SPARK_MASTER", "MLFLOW_TRACKING_URI")
 
 
 def pod_spec(name: str, words: Sequence[str], gpu: bool) -> dict[str, object]:
-    """What the pod operator is given, in plain values: the part that a golden file can hold."""
+    """Settings of the pod operator as plain values, so that a golden file can hold them."""
     return {
         "name": f"nightshelf-{name}",
         "image": os.environ.get("NIGHTSHELF_IMAGE", "nightshelf:latest"),
         "cmds": ["python", "-m", "jobs"],
         "arguments": [name, *words],
-        "env_vars": {key: os.environ[key] for key in PASSED_ON if key in os.environ},
+        "env_vars": {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ},
         "pod_template_file": os.environ.get("NIGHTSHELF_POD_TEMPLATE") or None,
         "limits": {"nvidia.com/gpu": "1"} if gpu else {},
     }
 
 
 def pod(name: str, words: Sequence[str], gpu: bool, *, task_id: str, pool: str) -> BaseOperator:
-    """The pod operator of a job; its result comes back through the file that jobs/__main__.py writes.
+    """The pod operator of a command; its result comes back through the file that jobs/__main__.py writes.
 
     Raises:
         RuntimeError: the provider is not installed.
     """
-    operator, given = _given(name, words, gpu)
-    made: BaseOperator = operator(task_id=task_id, pool=pool, **given)
+    operator, settings = _operator(name, words, gpu)
+    made: BaseOperator = operator(task_id=task_id, pool=pool, **settings)
     return made
 
 
-def pods(name: str, words_of: XComArg, label: str, *, task_id: str, pool: str) -> MappedOperator:
-    """A pod with a GPU for each list of words that an earlier task printed; see `runner.job_each`."""
-    operator, given = _given(name, (), gpu=True)
-    given |= {"cmds": [*given["cmds"], *given.pop("arguments")]}
-    each = operator.partial(task_id=task_id, pool=pool, map_index_template=label, **given)
-    made: MappedOperator = each.expand(arguments=words_of)
+def pods(name: str, arguments_of: XComArg, label: str, *, task_id: str, pool: str) -> MappedOperator:
+    """A pod with a GPU for each list of arguments that an earlier task printed; see `runner.job_each`."""
+    operator, settings = _operator(name, (), gpu=True)
+    settings |= {"cmds": [*settings["cmds"], *settings.pop("arguments")]}
+    each = operator.partial(task_id=task_id, pool=pool, map_index_template=label, **settings)
+    made: MappedOperator = each.expand(arguments=arguments_of)
     return made
 
 
-def _given(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, Any]]:
-    """The pod operator's class, and what it is given."""
+def _operator(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, Any]]:
+    """The pod operator's class, and its settings."""
     try:
         operator = importlib.import_module(PROVIDER).KubernetesPodOperator
         models = importlib.import_module("kubernetes.client.models")
@@ -64,17 +64,17 @@ def _given(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str, A
             "NIGHTSHELF_RUNNER=kubernetes needs apache-airflow-providers-cncf-kubernetes: "
             "pip install 'nightshelf[cluster]'"
         ) from error
-    given: dict[str, Any] = pod_spec(name, words, gpu)
-    limits = given.pop("limits")
+    settings: dict[str, Any] = pod_spec(name, words, gpu)
+    limits = settings.pop("limits")
     return operator, {
-        **given,
+        **settings,
         "container_resources": models.V1ResourceRequirements(limits=limits) if limits else None,
         "do_xcom_push": True,
-        "on_success_callback": Told(),
-        # jobs/__main__.py writes the result there; 99 is a job with nothing to do
+        "on_success_callback": PodAlerts(),
+        # a command with nothing to do exits with 99
         "skip_on_exit_code": 99,
         "startup_timeout_seconds": STARTUP_S,
-        # a pod that outlives a lost worker is found again and not started twice
+        # a pod that outlives a lost worker is reattached and not started twice
         "reattach_on_restart": True,
         "on_finish_action": "delete_succeeded_pod",
         "deferrable": True,

@@ -1,17 +1,17 @@
-"""Monthly: teach a PRODBERT the shop's language by masked words of the catalogue and the queries.
+"""Monthly: pre-train a prodBERT on masked words of the catalogue and the queries.
 
 **Reads** `items` and `queries` of the day; both must have passed their data-quality gate. Queries of split test are
-left alone.
+not read.
 
-**Writes** `bert` of the day. Nothing takes it by itself: give its day to `towers_weekly` as `bert_ds`, look at the
-report, and only then keep it there. An encoder that changes of itself would change every space id with it.
+**Writes** `prodbert` of the day. No DAG uses it automatically: give its day to `towers_weekly` as `bert_ds`, look at
+the report, and only then keep it. A new encoder changes every space id.
 
 **If red** the towers stay as they are; nothing waits for this.
 
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
-- `pretrain`: clear the task; training goes on from its last checkpoint. "the loss is nan": a lower `lr`; out of memory:
+- `prodbert`: clear the task; training continues from its last checkpoint. "the loss is nan": a lower `lr`; out of memory:
   a lower `batch_tokens`.
-- `pretrain` green, but its log says "no better than a guess": more `epochs`, or `start` from weights that stand.
+- `prodbert` green, but its log says "no better than a guess": more `epochs`, or `start` from existing weights.
 
 **By hand** the form takes another day, size or `start`; what was published for the same day is replaced, and towers
 that were trained with it stay whole.
@@ -38,9 +38,9 @@ with DAG(
     schedule=CronPartitionTimetable("59 23 1 * *", timezone="UTC", key_format=KEY_FORMAT),
     start_date=START,
     catchup=False,
-    # one that waits must not hold up one started by hand; the GPU is shared by its pool
+    # a run that waits must not block one started by hand; the pool shares the GPU
     max_active_runs=2,
-    # a big catalogue is read for days, not for a night
+    # a big catalogue takes days
     default_args=DEFAULTS | {"execution_timeout": timedelta(hours=72)},
     on_failure_callback=DEFAULTS["on_failure_callback"],
     params=day_param() | MODEL | TRAINING,
@@ -48,5 +48,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     wait = wait_for(items, queries, hours=36, gated=True)
-    learnt = job("prodbert", items=items, queries=queries, prodbert=PRODBERT.at(ds=DAY), **templates(MODEL | TRAINING))
-    wait >> learnt
+    pretrained = job(
+        "prodbert", items=items, queries=queries, prodbert=PRODBERT.at(ds=DAY), **templates(MODEL | TRAINING)
+    )
+    wait >> pretrained

@@ -1,4 +1,4 @@
-"""A job as a child process: an argument list and never a shell; its log is the task's log."""
+"""A command as a child process: an argument list and never a shell; its log is the task's log."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 import jobs
 
-# Where `python -m jobs pairs` finds its module and its SQL.
+# the folder in which `python -m jobs pairs` finds its module and its SQL
 ROOT = Path(jobs.__file__).absolute().parent.parent
 NOTHING_TO_DO = 99  # the exit code that Airflow's own operators read as `skip`
 KILL_AFTER_S = 5.0
 TRACE = "Traceback (most recent call last)"
-# a line that begins a record of a job's log, as jobs/cli.py writes it; lines without go on with the one before
+# a line that begins a log record, as jobs/platform/cli.py writes it; other lines continue the record before
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?P<level>[A-Z]+) \S+: (?P<text>.*)")
 MAX_CHARS = 2_000
 
 
 class JobRefused(AirflowFailException):
-    """The job said no, in one line: wrong arguments or bad data. Another try would say the same."""
+    """The command refused its arguments or its data, with one clear line. Another try would end the same."""
 
 
-class JobBroke(AirflowException):
-    """The job was killed or met what nobody foresaw: perhaps it was the machine, so it is tried again."""
+class JobCrashed(AirflowException):
+    """The command was killed or met an unexpected error: perhaps the machine's fault, so it is tried again."""
 
 
-class Said:
-    """What a job said last, and the whole of its last error: jobs.quality.expect names a rule a line."""
+class OutputTail:
+    """The last line of a command's output, and its whole last error: `expect` names one rule a line."""
 
     def __init__(self) -> None:
         self._line = ""
         self._error: list[str] = []
         self._in_error = False
 
-    def hear(self, line: str) -> None:
+    def add(self, line: str) -> None:
         """Take the next line."""
         self._line = line or self._line
         if record := RECORD.match(line):
@@ -52,29 +52,29 @@ class Said:
         elif self._in_error and line:
             self._error.append(line)
 
-    def last(self, traced: bool) -> str:
-        """The error, or where there is none, or it is a trace, the last line."""
+    def reason(self, traced: bool) -> str:
+        """The error; the last line where there is no error or a trace."""
         return self._line if traced or not self._error else "\n".join(self._error)
 
 
 class JobProcess:
-    """One command and what became of it. `end` may be called from elsewhere while `run` waits."""
+    """One command as a process. `end` may be called from another thread while `run` waits."""
 
     def __init__(self, argv: Sequence[str], context: Mapping[str, str]) -> None:
         self.argv = [interpreter(argv[0]), *argv[1:]]
         self.environment = job_environment(os.environ, context)
         self._child: subprocess.Popen[str] | None = None
 
-    def run(self, say: Callable[[str], object]) -> dict[str, object]:
-        """Run it to its end, saying each line of its output; returns the JSON object that it printed last.
+    def run(self, log: Callable[[str], object]) -> dict[str, object]:
+        """Run it to its end and log each line of its output; returns the JSON object that it printed last.
 
         Raises:
-            JobRefused: exit code 2, or 1 without a trace: the job knows what is wrong.
-            JobBroke: any other code, or a signal.
-            AirflowSkipException: exit code 99, the job had nothing to do.
+            JobRefused: exit code 2, or 1 without a trace: the command knows what is wrong.
+            JobCrashed: any other code, or a signal.
+            AirflowSkipException: exit code 99, the command had nothing to do.
         """
         result: dict[str, object] = {}
-        said, traced = Said(), False
+        tail, traced = OutputTail(), False
         # a session of its own: a signal meant for the worker does not reach it, one for its group reaches all of it
         with subprocess.Popen(
             self.argv,
@@ -90,56 +90,56 @@ class JobProcess:
         ) as self._child:
             assert self._child.stdout is not None
             for line in map(str.rstrip, self._child.stdout):
-                say(line)
+                log(line)
                 traced = traced or TRACE in line
-                said.hear(line)
-                # looked for in every line: Spark and atexit hooks may speak after the job
+                tail.add(line)
+                # searched in every line: Spark and atexit hooks may print after the command
                 result = json_object(line) or result
-        judge(self._child.returncode, said.last(traced)[:MAX_CHARS], traced)
+        raise_for_exit_code(self._child.returncode, tail.reason(traced)[:MAX_CHARS], traced)
         return result
 
     def end(self) -> None:
-        """End the job and all it started: asked first, then made to."""
+        """End the command and all that it started: SIGTERM first, then SIGKILL."""
         if self._child is None or self._child.poll() is not None:
             return
         os.killpg(self._child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(KILL_AFTER_S)
-        # the job may be gone and a child of it not
+        # the command may be gone while a child of it still runs
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def judge(exit_code: int, said: str, traced: bool) -> None:
-    """Turn an exit code into what Airflow should do next; returns when it is 0."""
+def raise_for_exit_code(exit_code: int, reason: str, traced: bool) -> None:
+    """Raise the exception by which Airflow fails, retries or skips the task; return where the code is 0."""
     if exit_code == NOTHING_TO_DO:
-        raise AirflowSkipException(said)
+        raise AirflowSkipException(reason)
     if exit_code == 2 or (exit_code == 1 and not traced):
-        raise JobRefused(f"exit code {exit_code}, not tried again: {said}")
+        raise JobRefused(f"exit code {exit_code}, not tried again: {reason}")
     if exit_code:
-        raise JobBroke(f"exit code {exit_code}: {said}")
+        raise JobCrashed(f"exit code {exit_code}: {reason}")
 
 
-def interpreter(word: str) -> str:
-    """`python` is this environment's own, whatever PATH says; so is `spark-submit` where it has one."""
-    if word == "python":
+def interpreter(program: str) -> str:
+    """The program of this environment, whatever PATH says: `python`, and `spark-submit` where there is one."""
+    if program == "python":
         return sys.executable
-    beside = Path(sys.executable).parent / word
-    return str(beside) if beside.is_file() else word
+    beside = Path(sys.executable).parent / program
+    return str(beside) if beside.is_file() else program
 
 
 def job_environment(outer: Mapping[str, str], context: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment less Airflow's own settings, which hold secrets that no job needs."""
+    """This process's environment without Airflow's own settings, which hold secrets that no command needs."""
     kept = {name: value for name, value in outer.items() if not name.startswith("AIRFLOW__")}
     return {**kept, "PYTHONUNBUFFERED": "1", **context}
 
 
 def json_object(line: str) -> dict[str, object]:
-    """The object that the line is; empty for any other line."""
+    """The line as a JSON object; empty for any other line."""
     if not line.startswith("{"):
         return {}
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -1,19 +1,19 @@
-"""By hand: refresh the query tower behind `champion` against items that stand still, judge the result, promote it.
+"""By hand: retrain the query tower behind `champion` with its item vectors kept, judge the result, promote it.
 
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` and the
 champion's `embeddings`, `trained_index` and `codes` of the run's day, which `index_nightly` made.
 
 **Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
-gate lets it pass. Nothing is embedded: the items of a refresh stay where they were.
+gate lets it pass. Nothing is embedded: a refresh keeps the item vectors.
 
 **If red** the index in service stays in service.
 
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `refresh`: "have no vector" or "not published": run `index_nightly` for that day first. Otherwise clear the task.
-- all after `refresh` skipped: dev recall did not surely rise, and there is nothing to judge.
-- `promote` green but nothing moved: the gate said no. The report gives the reasons.
+- all after `refresh` skipped: dev recall did not rise significantly, so there is nothing to judge.
+- `promote` green but nothing moved: the gate stopped it. The report gives the reasons.
 
-An hour instead of a training: worth it when queries change faster than the catalogue's words.
+A refresh takes an hour instead of a whole training. Use it when queries change faster than the catalogue.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from airflow.sdk import DAG
 from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.steps import SERVING, Towers, judge
+from dags.steps import SERVING, PinnedTowers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form("refresh", "Refresh", "epochs", "batch_size", "depth", "lr", "trigram_lr", "temperature", "seed")
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
-LEARNT = days_before("0 if params.labels_ds else params.judge_days")
-pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=DAY)
-before, after = Towers(pinned_by="pin"), Towers(pinned_by="pin_adore")
+TRAINED_DAY = days_before("0 if params.labels_ds else params.judge_days")
+pairs, queries, items = PAIRS.at(ds=TRAINED_DAY), QUERIES.at(ds=TRAINED_DAY), ITEMS.at(ds=DAY)
+before, after = PinnedTowers(pinned_by="pin"), PinnedTowers(pinned_by="pin_adore")
 made = TOWERS.at(ds=DAY, step="adore")
 
 with DAG(

@@ -1,4 +1,4 @@
-"""Daily: delete what people typed when its days are over, and later what was made of it; then look everything through.
+"""Daily: delete personal data past its retention days, later what was made from it; then audit all files.
 
 **Reads** the names and ages of all files in the lake, in the lakes of trials and in the stores under NIGHTSHELF_HOME.
 
@@ -12,9 +12,9 @@ of people.
   when that job has ended.
 - `retention`: "files are left": its last lines name them. Files that Nightshelf did not put there are yours to move or
   delete; then clear the task.
-- anything else: read its last line, clear it. It goes on where it was.
+- anything else: read its last line, clear it. It continues where it stopped.
 
-It deletes for good, so it is paused until a person switches it on. **By hand** `dry_run` says what would go. On
+It deletes for good, so it is paused until a person switches it on. **By hand** `dry_run` lists what would be deleted. On
 Kubernetes NIGHTSHELF_HOME must lie on a volume that all pods share, or its stores are not cleared.
 """
 
@@ -37,7 +37,7 @@ with DAG(
     catchup=False,
     # two at a time would wait for each other's locks
     max_active_runs=1,
-    # a lake of somebody who only looks around is not emptied behind their back
+    # the lake of somebody who only looks around must not be emptied
     is_paused_upon_creation=True,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],

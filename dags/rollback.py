@@ -6,8 +6,8 @@
 
 **If red** the alias still points where it pointed.
 
-- `find`: "no promoted bundle begins so", "several": its last line lists the ids. Take one of them, or more of its
-  digits. Its log shows the history.
+- `find`: "no promoted bundle begins so", "several": its last line lists the ids. Give one of them, or more digits.
+  Its log shows the history.
 - `rollback`: "was deleted", "is missing", "bytes": that bundle is gone or damaged. Take an older one. "somebody else
   moved it": look at the history before you go on.
 - `verify`, after the switch: the bundle serves but is damaged on disk, or its vectors are not those that were

@@ -1,10 +1,10 @@
-"""The one setting that says where jobs run: NIGHTSHELF_RUNNER=local, spark_submit or kubernetes.
+"""Tasks from commands. NIGHTSHELF_RUNNER decides where they run: local, spark_submit or kubernetes.
 
-local         every job is a process of the Airflow worker
-spark_submit  Spark jobs go to NIGHTSHELF_SPARK_MASTER through spark-submit, the rest stay local
-kubernetes    every job is a pod of the image NIGHTSHELF_IMAGE, see dags/pods.py
+local         every command is a process of the Airflow worker
+spark_submit  Spark commands go to NIGHTSHELF_SPARK_MASTER through spark-submit, the rest stay local
+kubernetes    every command is a pod of the image NIGHTSHELF_IMAGE, see dags/pods.py
 
-A DAG says only *which* job: `job("pairs", impressions=..., pairs=...)`; a keyword is a flag is a field of the job's Args.
+A DAG only names the command: `job("pairs", click_counts=..., pairs=...)`. A keyword is a flag, a field of its `Args`.
 """
 
 from __future__ import annotations
@@ -15,38 +15,40 @@ import shlex
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from dags.day import DAY
 from dags.operators import JobOperator, ReadySensor
 from dags.pods import pod, pods
-from jobs.lake.partitions import Partition
+from jobs.lake.commands import is_command
+from jobs.lake.partitions import Partition, Table
 
 RUNNERS = ("local", "spark_submit", "kubernetes")
 ENGINES = ("process", "torchrun", "spark")
-# jobs that may take several processes, and the setting that says so
+# commands that several processes may share, and the setting that decides
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
 SPARK_JOBS = frozenset({"items", "impressions", "click_counts", "propensities", "queries", "pairs", "qrels"})
-# codes and the trained index take one only where there are many to give: NIGHTSHELF_GPU_JOBS says so
+# where GPUs abound, NIGHTSHELF_GPU_JOBS may add trained_index and codes
 GPU_JOBS = "prodbert,towers,negatives,refresh,embeddings"
-# spark-submit takes a file, a job is a module of a package: this file runs the one as the other.
+# spark-submit takes a file and not a module: this file runs the commands
 LAUNCHER = "jobs/__main__.py"
 Value = Partition | str | int
 
 
 def runner() -> str:
-    """The runner that the environment asks for.
+    """The runner that NIGHTSHELF_RUNNER names.
 
     Raises:
         ValueError: there is no such runner.
     """
-    found = os.environ.get("NIGHTSHELF_RUNNER", "local")
-    if found not in RUNNERS:
-        raise ValueError(f"NIGHTSHELF_RUNNER={found!r}: expected one of {', '.join(RUNNERS)}")
-    return found
+    name = os.environ.get("NIGHTSHELF_RUNNER", "local")
+    if name not in RUNNERS:
+        raise ValueError(f"NIGHTSHELF_RUNNER={name!r}: expected one of {', '.join(RUNNERS)}")
+    return name
 
 
 def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
-    """A task that runs jobs/<name>.py with these flags where the runner says.
+    """A task that runs a command with these flags, where the runner says.
 
-    The pool follows from the job: `spark` for Spark, `gpu` for training, mining and embedding.
+    The pool follows from the command: `spark` for Spark, `gpu` for training, mining and embedding.
     """
     task_id, pool = task_id or name, pool_of(name)
     if runner() == "kubernetes":
@@ -54,36 +56,46 @@ def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
     return JobOperator(argv=argv(name, flags), task_id=task_id, pool=pool)
 
 
-def job_each(name: str, task_id: str, words_of: XComArg, named: str) -> MappedOperator:
-    """A task for each list of words that an earlier task printed: `--flag value ...`, as for `job`.
+def job_each(name: str, task_id: str, arguments_of: XComArg, label_flag: str) -> MappedOperator:
+    """A task for each list of arguments that an earlier task printed: `--flag value ...`, as for `job`.
 
-    named: the flag whose value a task goes by in the UI.
+    label_flag: the flag whose value labels a task in the UI.
     """
     if runner() == "kubernetes":
-        label = value_of("task.arguments", named)
-        return pods(name, words_of, label, task_id=task_id, pool="gpu")
+        label = value_of("task.arguments", label_flag)
+        return pods(name, arguments_of, label, task_id=task_id, pool="gpu")
     head = JobOperator.partial(
-        task_id=task_id, pool="gpu", argv=argv(name, {}), map_index_template=value_of("task.more", named)
+        task_id=task_id, pool="gpu", argv=argv(name, {}), map_index_template=value_of("task.more", label_flag)
     )
-    return head.expand(more=words_of)
+    return head.expand(more=arguments_of)
 
 
-def value_of(words: str, flag: str) -> str:
-    """The value behind a flag in a task's words, as a template."""
-    return f"{{{{ {words}[{words}.index('--{flag}') + 1] }}}}"
+def value_of(arguments: str, flag: str) -> str:
+    """The value of a flag among a task's arguments, as a template."""
+    return f"{{{{ {arguments}[{arguments}.index('--{flag}') + 1] }}}}"
 
 
 def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:
     """A sensor for published partitions; gated: they must have passed their data-quality gate too.
 
-    It asks on the Airflow worker under every runner: a pod for each look would cost more than the look.
+    It runs on the Airflow worker under every runner: a pod for each check would cost more than the check.
     """
     flags: dict[str, Value] = {"partitions": ",".join(map(str, partitions)), "gated": int(gated)}
     return ReadySensor(argv=argv("ready", flags), hours=hours, task_id=task_id)
 
 
+def of_day(*tables: Table) -> dict[str, Partition]:
+    """Table name -> its partition of DAY, as flags of a command."""
+    return {table.name: table.at(ds=DAY) for table in tables}
+
+
+def listed(*tables: Table) -> str:
+    """Addresses of the tables' partitions of DAY, separated by commas."""
+    return ",".join(map(str, of_day(*tables).values()))
+
+
 def argv(name: str, flags: dict[str, Value]) -> list[str]:
-    """The command of a job: a list, so that no value can be more than one word."""
+    """The command line of a task: a list, so that no value can become two arguments."""
     more: dict[str, Value] = {"engine": "spark", "tasks": processes()} if on_executors(name) else {}
     given = words({**flags, **more})
     if runner() == "spark_submit" and (name in SPARK_JOBS or more):
@@ -92,31 +104,31 @@ def argv(name: str, flags: dict[str, Value]) -> list[str]:
 
 
 def start(name: str) -> list[str]:
-    """The start of a command: one process, or torchrun with the words of NIGHTSHELF_TORCHRUN, or a training on Spark's
-    executors, as NIGHTSHELF_TRAINER and NIGHTSHELF_ENCODER say."""
+    """The start of a command line: one process, torchrun with the arguments of NIGHTSHELF_TORCHRUN, or a training on
+    Spark's executors, as NIGHTSHELF_TRAINER and NIGHTSHELF_ENCODER say."""
     if engine(name) == "torchrun":
-        how = os.environ.get("NIGHTSHELF_TORCHRUN", "--standalone --nproc-per-node=auto")
-        return ["torchrun", *shlex.split(how), "-m", "jobs", name]
+        options = os.environ.get("NIGHTSHELF_TORCHRUN", "--standalone --nproc-per-node=auto")
+        return ["torchrun", *shlex.split(options), "-m", "jobs", name]
     if engine(name) == "spark" and not on_executors(name):
         return ["python", "-m", "jobs.towers.spark_launcher", name]
     return ["python", "-m", "jobs", name]
 
 
 def engine(name: str) -> str:
-    """Whether a job is one process, several of torchrun's or several on Spark.
+    """Whether a command runs as one process, as several of torchrun, or on Spark.
 
     Raises:
         ValueError: its setting has another value.
     """
     setting = SHARED.get(name, "")
-    found = os.environ.get(setting, "process") if setting else "process"
-    if found not in ENGINES:
-        raise ValueError(f"{setting}={found!r}: expected one of {', '.join(ENGINES)}")
-    return found
+    value = os.environ.get(setting, "process") if setting else "process"
+    if value not in ENGINES:
+        raise ValueError(f"{setting}={value!r}: expected one of {', '.join(ENGINES)}")
+    return value
 
 
 def on_executors(name: str) -> bool:
-    """Whether Spark's tasks encode: the job itself is then their driver, and a flag says so."""
+    """Whether Spark's tasks encode; the command itself is then their driver, and a flag says so."""
     return name == "embeddings" and engine(name) == "spark"
 
 
@@ -131,10 +143,10 @@ def words(flags: dict[str, Value]) -> list[str]:
 
 
 def spark_submit(name: str) -> list[str]:
-    """spark-submit up to the file: NIGHTSHELF_SPARK_MASTER, then whatever NIGHTSHELF_SPARK_ARGS adds.
+    """spark-submit up to the file: NIGHTSHELF_SPARK_MASTER, then the arguments of NIGHTSHELF_SPARK_ARGS.
 
     Client mode: the driver runs here, so its last line is the task's result. The session's own settings (time zone,
-    ANSI, ...) come from jobs/spark.py, not from the command line.
+    ANSI, ...) come from jobs/platform/spark.py, not from the command line.
     """
     master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "local[*]")
     more = shlex.split(os.environ.get("NIGHTSHELF_SPARK_ARGS", ""))
@@ -142,12 +154,19 @@ def spark_submit(name: str) -> list[str]:
 
 
 def pool_of(name: str) -> str:
-    """The pool whose slots this job competes for."""
+    """The pool whose slots a command takes."""
     if name in SPARK_JOBS:
         return "spark"
     return "gpu" if on_gpu(name) else "default_pool"
 
 
 def on_gpu(name: str) -> bool:
-    """Whether a job competes for a GPU, and is given one on Kubernetes."""
-    return name in os.environ.get("NIGHTSHELF_GPU_JOBS", GPU_JOBS).split(",")
+    """Whether a command runs in the pool `gpu`, and gets a GPU on Kubernetes.
+
+    Raises:
+        ValueError: NIGHTSHELF_GPU_JOBS names a command that does not exist.
+    """
+    names = [each.strip() for each in os.environ.get("NIGHTSHELF_GPU_JOBS", GPU_JOBS).split(",") if each.strip()]
+    if strange := [each for each in names if not is_command(each)]:
+        raise ValueError(f"NIGHTSHELF_GPU_JOBS: {', '.join(strange)} is no command; expected names such as {GPU_JOBS}")
+    return name in names

@@ -1,4 +1,4 @@
-"""What training and the nightly run have in common: from towers to a judged and promoted index."""
+"""Steps that several DAGs share: from towers to a judged and promoted index."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from jobs.lake.partitions import (
     Partition,
 )
 
-# Parts that a catalogue is embedded in; each is a task, and so many as the `gpu` pool has slots run at once.
+# parts in which a catalogue is embedded: a task each; the slots of the `gpu` pool limit how many run at once
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
-CHOSEN = form("trained_index", "Index", "factory", "p99_ms", "memory_gb", "tune_items")
-BUILT = form("index", "Index", "recall_target", "max_shrink_frac", "cutoff", "lookalikes", "language", "sparse")
-ENCODED = form("embeddings", "Embeddings", "precision", "storage")
-MEASURED = form("report", "Judgements", "min_relevance", "zero_gain", "alt_action")
-COMPARED = form(
+TUNING_FORM = form("trained_index", "Index", "factory", "p99_ms", "memory_gb", "tune_items")
+INDEX_FORM = form("index", "Index", "recall_target", "max_shrink_frac", "cutoff", "lookalikes", "language", "sparse")
+EMBEDDING_FORM = form("embeddings", "Embeddings", "precision", "storage")
+MEASURES_FORM = form("report", "Judgements", "min_relevance", "zero_gain", "alt_action")
+GATE_FORM = form(
     "report",
     "Gate",
     "max_drop",
@@ -44,7 +44,7 @@ COMPARED = form(
     "max_cost_ratio",
 )
 # `external_runs/ds=...` of the day, or nothing where the shop delivers none
-RUNS_GIVEN = {
+RUNS_FORM = {
     "external_runs": Param(
         0,
         type="integer",
@@ -54,16 +54,18 @@ RUNS_GIVEN = {
     )
 }
 OWN_RUNS = f"{{{{ 'external_runs/ds=' ~ ({DAY[3:-3]}) if params.external_runs else '' }}}}"
-GATED = form("promote", "Gate", "on_stop")
-SERVING = ENCODED | MEASURED | CHOSEN | BUILT | COMPARED | GATED | approve_param() | RUNS_GIVEN
+PROMOTION_FORM = form("promote", "Gate", "on_stop")
+SERVING = (
+    EMBEDDING_FORM | MEASURES_FORM | TUNING_FORM | INDEX_FORM | GATE_FORM | PROMOTION_FORM | approve_param() | RUNS_FORM
+)
 
 
 @dataclass(frozen=True)
-class Towers:
-    """Towers as a task names them: templates of what `jobs.serving.pin` printed."""
+class PinnedTowers:
+    """Towers of a run, as templates of the result of a `pin` task."""
 
     pinned_by: str
-    # the room whose index they make, and the name that serves there
+    # the alias that their index may be promoted to
     alias: str = "search/champion"
 
     @property
@@ -73,17 +75,17 @@ class Towers:
 
     @property
     def space(self) -> str:
-        """Their space id, a key of all that is made with them."""
+        """Their space id, a key of every partition that is made with them."""
         return result(self.pinned_by, "space")
 
     @property
     def champion(self) -> str:
-        """Address of the index that was in service when they were pinned; empty when none was."""
+        """Address of the index in service when they were pinned; empty where there was none."""
         return result(self.pinned_by, "champion")
 
     @property
     def items_space(self) -> str:
-        """Space id of the vectors of items; refreshed towers keep that of those they went on from."""
+        """Space id of the item vectors; a refreshed query tower keeps that of the towers it was trained from."""
         return result(self.pinned_by, "items_space")
 
     def embeddings(self, shard: int = 0) -> Partition:
@@ -91,25 +93,25 @@ class Towers:
         return EMBEDDINGS.at(ds=DAY, space=self.items_space, shard=f"{shard}of{SHARDS}")
 
     def codes(self, shard: int = 0) -> Partition:
-        """The same shard as lists and codes."""
+        """The same shard as inverted lists and codes."""
         return CODES.at(ds=DAY, space=self.items_space, shard=f"{shard}of{SHARDS}")
 
     @property
     def trained_index(self) -> Partition:
-        """What the day's codes are made by."""
+        """The trained index that makes the day's codes."""
         return TRAINED_INDEX.at(ds=DAY, space=self.items_space)
 
     def previous(self, table: str, shard: int = -1) -> str:
-        """The same partition of the day that its pin found, to take over what did not change; else empty."""
-        found = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
-        day = f"{found}['previous_{table}']"
+        """The same partition of the earlier day that `pin` chose, to reuse what did not change; else empty."""
+        pinned = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
+        day = f"{pinned}['previous_{table}']"
         end = f" ~ '/shard={shard}of{SHARDS}'" if shard >= 0 else ""
-        address = f"'{table}/ds=' ~ {day} ~ '/space=' ~ {found}['items_space']{end}"
+        address = f"'{table}/ds=' ~ {day} ~ '/space=' ~ {pinned}['items_space']{end}"
         return f"{{{{ {address} if {day} else '' }}}}"
 
 
-def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
-    """Embed the day's catalogue, a task per shard. takes_over: what an earlier day has; new towers have none."""
+def embed(towers: PinnedTowers, group_id: str, reuse: bool = False) -> TaskGroup:
+    """Embed the day's catalogue, a task per shard. reuse: copy unchanged items from an earlier day."""
     with TaskGroup(group_id, prefix_group_id=False, tooltip="The catalogue, shard by shard") as group:
         shards = [towers.embeddings(shard) for shard in range(SHARDS)]
         made = [
@@ -119,19 +121,19 @@ def embed(towers: Towers, group_id: str, takes_over: bool = False) -> TaskGroup:
                 items=ITEMS.at(ds=DAY),
                 towers=towers.partition,
                 embeddings=shard,
-                previous=towers.previous("embeddings", number) if takes_over else "",
-                **templates(ENCODED),
+                previous=towers.previous("embeddings", number) if reuse else "",
+                **templates(EMBEDDING_FORM),
             )
             for number, shard in enumerate(shards)
         ]
-        # a vector that is not finite or not of unit norm is never found again, and nobody is told
+        # a vector that is not finite or not of unit norm would never be retrieved, without any error
         made >> job("expect", f"expect_{group_id}", partitions=",".join(map(str, shards)))
     return group
 
 
-def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGroup:
-    """Choose an index or keep an earlier day's choice, then code the catalogue shard by shard."""
-    with TaskGroup("coding", prefix_group_id=False, tooltip="TrainedIndex, codes by shard") as group:
+def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool) -> TaskGroup:
+    """Tune and train an index, or keep that of an earlier day; then encode the catalogue shard by shard."""
+    with TaskGroup("coding", prefix_group_id=False, tooltip="Trained index, codes by shard") as group:
         trained_index = job(
             "trained_index",
             embeddings=towers.embeddings(),
@@ -139,9 +141,9 @@ def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGro
             queries=day["queries"],
             qrels=day["qrels"],
             trained_index=towers.trained_index,
-            previous=towers.previous("trained_index") if takes_over else "",
+            previous=towers.previous("trained_index") if reuse else "",
             min_relevance="{{ params.min_relevance }}",
-            **templates(CHOSEN),
+            **templates(TUNING_FORM),
         )
         trained_index >> [
             job(
@@ -150,17 +152,19 @@ def code(towers: Towers, day: dict[str, Partition], takes_over: bool) -> TaskGro
                 embeddings=towers.embeddings(number),
                 trained_index=towers.trained_index,
                 codes=towers.codes(number),
-                previous=towers.previous("codes", number) if takes_over else "",
+                previous=towers.previous("codes", number) if reuse else "",
             )
             for number in range(SHARDS)
         ]
     return group
 
 
-def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = False, coded: bool = False) -> TaskGroup:
-    """Build the index, rank the judged queries, report, promote; returns all of these tasks as a group.
+def judge(
+    towers: PinnedTowers, baseline: PinnedTowers | None = None, reuse: bool = False, coded: bool = False
+) -> TaskGroup:
+    """Build the index, rank the judged queries, report, promote: one group of tasks.
 
-    takes_over: codes of an earlier day. coded: the day's codes stand already.
+    reuse: codes of an earlier day. coded: the day's codes are published already.
     """
     at = {"ds": DAY, "space": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
@@ -176,10 +180,10 @@ def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = Fal
             index=made,
             previous=towers.champion,
             min_relevance="{{ params.min_relevance }}",
-            **templates(BUILT),
+            **templates(INDEX_FORM),
         )
         if not coded:
-            code(towers, day, takes_over) >> index
+            code(towers, day, reuse) >> index
         compared = {
             "alias": towers.alias,
             "champion": towers.champion,
@@ -189,10 +193,10 @@ def judge(towers: Towers, baseline: Towers | None = None, takes_over: bool = Fal
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
         judged = {"rankings": rankings, "index": made, **day, "report": report}
         reported = job(
-            "report", **judged, alt_relevance=IMPRESSIONS.at(ds=DAY), **templates(MEASURED), **templates(COMPARED)
+            "report", **judged, alt_relevance=IMPRESSIONS.at(ds=DAY), **templates(MEASURES_FORM), **templates(GATE_FORM)
         )
-        promoted = job("promote", report=report, alias=towers.alias, **templates(GATED))
+        promoted = job("promote", report=report, alias=towers.alias, **templates(PROMOTION_FORM))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
-        # promote hangs on the report alone: an index that nobody judged must not be served
+        # promote depends on the report alone: an index that was not judged must not be served
         index >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted
     return group

@@ -1,21 +1,21 @@
 """By hand: an experiment. What do batch size, r_min, a loss or an encoder change, and by how much?
 
-**Reads** `pairs`, `queries`, `items`, `qrels` of the day; `bert` where `fixed` names one.
+**Reads** `pairs`, `queries`, `items`, `qrels` of the day; `prodbert` where `fixed` names one.
 
-**Writes** `sweep` of the day under the study's name: a page with curves and intervals, every trial's measures. Towers
-and negatives of the trials live apart, below NIGHTSHELF_TRIALS: the nightly lake and its champion are not touched.
+**Writes** `sweep` of the day under the study's name: a page with curves and intervals, the measures of every trial.
+Towers and negatives of the trials lie below NIGHTSHELF_TRIALS: the nightly lake and its champion are not touched.
 
 **If red**
 
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
-- `plan`: the form asks what the jobs do not know or refuse, or the study asked something else before. Its last line
-  says which; correct it and trigger again.
-- `trials`, a few: these settings failed, the study goes on without them. Clear one to try it again.
+- `plan`: the form has a flag or a value that the commands refuse, or the study was begun with other settings. The last
+  line says which; correct it and trigger again.
+- `trials`, a few: these settings failed, the study continues without them. Clear one to try it again.
 - `trials`, all: the last lines name the command that failed and its log.
-- `sweep`: no trial went well.
+- `sweep`: every trial failed.
 
-**By hand** the form says what varies: `batch_size=256,1024;r_min=0,10,100`, the flags of jobs.towers.train and
-jobs.towers.mine by their own names. A study that was ended goes on where it was under the same name and settings.
+**By hand** `space` in the form names flags of `towers` and `negatives`: `batch_size=256,1024;r_min=0,10,100`. A study that
+was stopped continues under the same name and settings.
 On Kubernetes NIGHTSHELF_HOME and NIGHTSHELF_TRIALS must lie on a volume that all pods share.
 """
 
@@ -38,14 +38,14 @@ STUDY = {
         description="Name of the study: small letters, digits and _",
     )
 }
-ASKED = form("sweep", "Study", "space", "fixed", "stages", "seeds", "sampler", "trials")
+STUDY_FORM = form("sweep", "Study", "space", "fixed", "stages", "seeds", "sampler", "trials")
 JUDGED = form("sweep", "Judgements", "objective", "splits", "min_relevance")
 LIMITS = form("sweep", "Limits", "limit_s", "keep")
-PLAN_FLAGS = ASKED | JUDGED | LIMITS
+PLAN_FLAGS = STUDY_FORM | JUDGED | LIMITS
 
 inputs = (PAIRS.at(ds=DAY), QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY))
-asked: dict[str, Value] = {
-    **{one.name: one for one in inputs},
+flags: dict[str, Value] = {
+    **{partition.name: partition for partition in inputs},
     "sweep": SWEEP.at(ds=DAY, study="{{ params.study }}"),
     **templates(PLAN_FLAGS),
 }
@@ -63,11 +63,11 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     wait = wait_for(*inputs, hours=1, gated=True)
-    plan = job("sweep", "plan", **asked, only="plan")
-    # the plan prints the words of a command for each trial, in which the setting stands behind --point
+    plan = job("sweep", "plan", **flags, only="plan")
+    # the plan prints the arguments of a command for each trial; --point holds its setting
     points = ListOperator(task_id="points", printed_by="plan", name="points")
-    trials = job_each("sweep", "trials", points.output, named="point")
-    published = job("sweep", "sweep", **asked, only="publish")
+    trials = job_each("sweep", "trials", points.output, label_flag="point")
+    published = job("sweep", "sweep", **flags, only="publish")
     # a trial that failed is part of the result
     published.trigger_rule = TriggerRule.ALL_DONE
     wait >> plan >> points >> trials >> published

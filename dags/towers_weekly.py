@@ -1,7 +1,7 @@
-"""Weekly: train the two towers, mine hard negatives, go on training with them, judge the result.
+"""Weekly: train the two towers, mine hard negatives, continue training with them, judge the result.
 
 **Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` of the
-run's day; the `bert` that the form names. All must have passed their data-quality gate.
+run's day; the `prodbert` that the form names. All must have passed their data-quality gate.
 
 **Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `trained_index`, `codes`, `index`, `rankings`, `report`; moves
 `champion` when the report's gate lets it pass.
@@ -9,9 +9,9 @@ run's day; the `bert` that the form names. All must have passed their data-quali
 **If red**
 
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
-- `towers_in_batch`, `towers_star`: clear the task; training goes on from its last checkpoint.
-- `promote` green but nothing moved: the gate said no. The report gives the reasons; the old index stays in service.
-- `approve` waits: somebody asked for a person's yes in the form. Answer under Required Actions; after 12 hours it is no.
+- `towers_in_batch`, `towers_star`: clear the task; training continues from its last checkpoint.
+- `promote` green but nothing moved: the gate stopped it. The report gives the reasons; the old index stays in service.
+- `approve` waits: the form asked for a person's approval. Answer under Required Actions; after 12 hours it is refused.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
 **By hand** the form takes another day, size or seed; towers of the same day are replaced, the champion's stay.
@@ -23,18 +23,18 @@ from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
 from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param, days_before, labels_param
 from dags.forms import form, templates
-from dags.recipe import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.runner import job, wait_for
-from dags.steps import SERVING, Towers, embed, judge
+from dags.settings import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
+from dags.steps import SERVING, PinnedTowers, embed, judge
 from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
 
-# Towers learn from pairs that end before the judged days begin; where people's labels judge, from all.
-LEARNT = days_before("0 if params.labels_ds else params.judge_days")
-pairs, queries, items = PAIRS.at(ds=LEARNT), QUERIES.at(ds=LEARNT), ITEMS.at(ds=LEARNT)
+# train on pairs that end before the judged days begin; where human labels judge, on all
+TRAINED_DAY = days_before("0 if params.labels_ds else params.judge_days")
+pairs, queries, items = PAIRS.at(ds=TRAINED_DAY), QUERIES.at(ds=TRAINED_DAY), ITEMS.at(ds=TRAINED_DAY)
 first, second = TOWERS.at(ds=DAY, step="in_batch"), TOWERS.at(ds=DAY, step="star")
-in_batch, star = Towers(pinned_by="pin_in_batch"), Towers(pinned_by="pin_star")
+in_batch, star = PinnedTowers(pinned_by="pin_in_batch"), PinnedTowers(pinned_by="pin_star")
 negatives = NEGATIVES.at(ds=DAY, space=in_batch.space)
 FLAGS = templates(MODEL | TRAINING | LOSS)
 
@@ -44,7 +44,7 @@ with DAG(
     schedule=CronPartitionTimetable("59 23 * * 0", timezone="UTC", key_format=KEY_FORMAT),
     start_date=START,
     catchup=False,
-    # one that waits must not hold up one started by hand; the GPU is shared by its pool
+    # a run that waits must not block one started by hand; the pool shares the GPU
     max_active_runs=2,
     default_args=DEFAULTS,
     on_failure_callback=DEFAULTS["on_failure_callback"],
@@ -53,24 +53,20 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY), hours=36, gated=True)
-    learning = {"pairs": pairs, "queries": queries, "items": items}
+    dataset = {"pairs": pairs, "queries": queries, "items": items}
 
     with TaskGroup("training", prefix_group_id=False, tooltip="In-batch negatives, then STAR") as training:
         (
-            job("towers", "towers_in_batch", **learning, towers=first, prodbert=BERT, **FLAGS)
+            job("towers", "towers_in_batch", **dataset, towers=first, prodbert=BERT, **FLAGS)
             >> job("pin", "pin_in_batch", towers=first)
             >> job(
-                "negatives",
-                towers=first,
-                **learning,
-                negatives=negatives,
-                **templates(MINING | {"seed": MODEL["seed"]}),
+                "negatives", towers=first, **dataset, negatives=negatives, **templates(MINING | {"seed": MODEL["seed"]})
             )
             >> job("expect", "expect_negatives", partitions=str(negatives))
             >> job(
                 "towers",
                 "towers_star",
-                **learning,
+                **dataset,
                 start=first,
                 negatives=negatives,
                 towers=second,
@@ -82,6 +78,6 @@ with DAG(
         )
 
     index = judge(star, baseline=in_batch)
-    # step 1 is embedded too: the report shows what the hard negatives added. One after the other: where step 2
-    # found nothing better, both are the same towers and would write the same partitions
+    # step in_batch is embedded too: the report shows what the hard negatives add. One after the other: where step
+    # star is no better, both are the same towers and would write the same partitions
     wait >> training >> embed(in_batch, "baseline") >> embed(star, "embeddings") >> index

@@ -23,8 +23,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.api.datamodels._generated import DagRun, TaskInstance
 
 from dags import channels, operators
-from dags.alerts import MAX_CHARS, Alert, Told
-from dags.process import ROOT, JobBroke, JobProcess, JobRefused
+from dags.alerts import MAX_CHARS, Alert, PodAlerts
+from dags.process import ROOT, JobCrashed, JobProcess, JobRefused
 from tests.dags.servers import mail_server, silent_server, webhook
 
 
@@ -164,7 +164,7 @@ def test_mail_and_slack_get_what_a_person_on_call_needs(home: Path, both: Receiv
         JobRefused('exit code 1: found "jan@poczta.example", expected a number'),
         JobRefused("exit code 1: found `jan@poczta.example`"),
         # what nobody foresaw: its last line may be anything
-        JobBroke("exit code 1: KeyError: jan@poczta.example"),
+        JobCrashed("exit code 1: KeyError: jan@poczta.example"),
         ValueError("jan@poczta.example"),
     ],
 )
@@ -204,7 +204,7 @@ def test_what_a_job_wants_to_be_told_is_one_message(
     pulled = SimpleNamespace(
         task_id="expect_tables", map_index=-1, xcom_pull=lambda task_ids, map_indexes: {"alerts": said}
     )
-    Told()(context(ti=pulled))
+    PodAlerts()(context(ti=pulled))
     assert len(mails) == len(messages) == 2 and len(lines(home)) == 4
 
 
@@ -229,7 +229,7 @@ def test_a_broken_mail_server_is_a_line_and_holds_nothing_up(
         "refused": "ConnectionRefusedError",
         "silent": "no answer in 1 s",
         "unknown": "not found",
-        "nobody": "NIGHTSHELF_ALERT_TO names nobody",
+        "nobody": "NIGHTSHELF_ALERT_TO is empty",
     }[broken]
     assert said in str(second["reason"]) and str(second["reason"]).startswith("alert not sent by smtp: ")
     assert second["day"] == "2026-01-31" and second["task"] == "expect_tables"

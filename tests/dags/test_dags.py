@@ -146,7 +146,7 @@ def test_a_dag_file_is_short_and_imports_fast_and_light(dag_id: str) -> None:
     taken, *heavy = found.stdout.split()
     assert heavy == []
     assert float(taken) < MAX_IMPORT_S
-    assert len((FOLDER / f"{dag_id}.py").read_text(encoding="utf-8").splitlines()) <= 150
+    assert len((FOLDER / f"{dag_id}.py").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_parsing_twice_gives_the_same_dag(bag: DagBag) -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags import operators
-from dags.process import JobBroke, JobProcess, JobRefused, job_environment
+from dags.process import JobCrashed, JobProcess, JobRefused, job_environment
 
 
 def run(code: str, *words: str) -> tuple[dict[str, object], list[str]]:
@@ -69,7 +69,7 @@ def test_a_refusal_is_the_whole_of_the_last_error_whatever_is_said_after_it() ->
     ],
 )
 def test_a_job_that_broke_is_tried_again(code: str) -> None:
-    with pytest.raises(JobBroke):
+    with pytest.raises(JobCrashed):
         run(code)
 
 
@@ -122,7 +122,7 @@ def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool, monkey
     def follow() -> None:
         try:
             process.run(lambda _: None)
-        except JobBroke as error:
+        except JobCrashed as error:
             outcome.append(error)
 
     thread = threading.Thread(target=follow)

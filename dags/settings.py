@@ -1,4 +1,4 @@
-"""The trigger form of a training: every setting of the towers and of their hard negatives, by section."""
+"""Trigger form of a training: the settings of towers and of hard negatives, by section."""
 
 from __future__ import annotations
 

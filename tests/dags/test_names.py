@@ -1,0 +1,64 @@
+"""Names that only a string holds: a command that was renamed would leave its pool, or the gate, without an error."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+
+import pytest
+
+from dags import runner
+from dags.process import ROOT
+from jobs.evaluation.gate_evidence import JUDGED_ROOMS
+from jobs.lake.commands import COMMANDS, is_command, module_of
+from jobs.lake.partitions import TABLES
+from tests.dags.rendering import DAGS, load, unmapped
+
+# tables with rules that the gate does not look at: towers were judged when they were made, and the rows that a log adds
+# to earlier days are judged as part of click_counts
+NOT_AT_THE_GATE = {"negatives", "late_impressions"}
+
+
+def calls(command: str) -> set[str]:
+    """Names of the functions that a command's own file calls."""
+    body = ast.parse((ROOT / f"{module_of(command).replace('.', '/')}.py").read_text("utf-8"))
+    return {node.func.id for node in ast.walk(body) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+
+@pytest.mark.parametrize("name", sorted({*runner.SPARK_JOBS, *runner.GPU_JOBS.split(","), *runner.SHARED}))
+def test_what_the_runner_names_is_a_command(name: str) -> None:
+    assert is_command(name)
+
+
+def test_every_command_of_a_dag_that_starts_spark_runs_in_its_pool() -> None:
+    run = {task.argv[3] for dag_id in DAGS for task in map(unmapped, load(dag_id).tasks) if hasattr(task, "argv")}
+    assert {"pairs", "items", "towers", "report"} <= run
+    # `expect` counts by Spark beyond 100,000,000 rows alone
+    assert {command for command in run if "spark_session" in calls(command)} == set(runner.SPARK_JOBS)
+
+
+def test_every_command_that_trains_or_encodes_runs_in_the_pool_of_the_gpu() -> None:
+    """All of the rooms towers/ and embeddings/; `tower_metrics` is run by hand and by a sweep, never by a DAG."""
+    assert {*COMMANDS["towers"], *COMMANDS["embeddings"]} - {"tower_metrics"} == set(runner.GPU_JOBS.split(","))
+    pools = {command: runner.pool_of(command) for command in ("towers", "pairs", "report")}
+    assert pools == {"towers": "gpu", "pairs": "spark", "report": "default_pool"}
+
+
+def test_the_setting_for_gpus_refuses_what_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pretrain` and `quantiser` are former names: a setting that still has them would take these jobs off the GPU."""
+    monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", "pretrain,towers,quantiser")
+    with pytest.raises(ValueError, match="NIGHTSHELF_GPU_JOBS: pretrain, quantiser is no command"):
+        runner.on_gpu("towers")
+    monkeypatch.setenv("NIGHTSHELF_GPU_JOBS", " towers, codes")
+    assert runner.on_gpu("codes") and not runner.on_gpu("negatives")
+
+
+def test_the_gate_looks_at_every_table_that_has_rules() -> None:
+    assert set(JUDGED_ROOMS) <= set(TABLES)
+    ruled = {path.stem for path in (ROOT / "great_expectations" / "rules").glob("*.yaml")}
+    assert set(JUDGED_ROOMS) == ruled - NOT_AT_THE_GATE
+
+
+def test_the_launcher_of_spark_submit_and_of_executors_are_files_of_the_repository() -> None:
+    assert (ROOT / runner.LAUNCHER).is_file()
+    assert importlib.util.find_spec("jobs.towers.spark_launcher") is not None
