@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
     known = arguments(args_type)
     if words and not words[0].startswith("-"):  # the first field may go without its flag
         words.insert(0, f"--{next(iter(known))}")
-    parser = _parser(args_type, known.values(), everything="--help-all" in words)
+    parser = _parser(args_type, list(known.values()), everything="--help-all" in words)
     values = vars(parser.parse_args(words))
     try:
         return args_type(**{name: values[name] for name in known})
@@ -42,23 +42,17 @@ def parse(args_type: type[T], argv: Sequence[str] | None = None) -> T:
         parser.error(str(error))
 
 
-def _parser(args_type: type, known: Iterable[Argument], everything: bool) -> argparse.ArgumentParser:
+def _parser(args_type: type, known: Sequence[Argument], everything: bool) -> argparse.ArgumentParser:
     """The parser of a command. everything: its help shows the fields that are not marked `FIRST` too."""
-    known = list(known)
     required = [argument for argument in known if argument.required]
     first = [argument for argument in known if argument.first and not argument.required]
     rest = [argument for argument in known if not argument.first and not argument.required]
     folded = bool(first and rest)
-    command = f"python -m jobs {_command(args_type)}"
+    start = f"python -m jobs {_command(args_type)}"
+    optional = ["[--setting value ...]"] if first or rest else []
     parser = argparse.ArgumentParser(
-        prog=command,
-        usage=" ".join(
-            [
-                command,
-                *(f"--{each.name} {_metavar(each)}" for each in required),
-                *["[--setting value ...]"][: len(rest)],
-            ]
-        ),
+        prog=start,
+        usage=" ".join([start, *(f"--{each.name} {_metavar(each)}" for each in required), *optional]),
         description=sys.modules[args_type.__module__].__doc__,
         epilog=f"the rest, {len(rest)} settings: --help-all" if folded and not everything else None,
         formatter_class=_HelpFormatter,
@@ -69,10 +63,8 @@ def _parser(args_type: type, known: Iterable[Argument], everything: bool) -> arg
         section = parser.add_argument_group(title)
         for argument in group:
             _add(section, argument, shown=everything or not folded or group is not rest)
-    helping = parser.add_argument_group("help")
-    helping.add_argument("-h", "--help", action="help", help="show this help" if folded else argparse.SUPPRESS)
-    hidden = None if folded else argparse.SUPPRESS
-    helping.add_argument("--help-all", action="help", help=hidden or "show this help with all settings")
+    for flags, text in ((("-h", "--help"), "show this help"), (("--help-all",), "show it with all settings")):
+        parser.add_argument(*flags, action="help", help=text if folded else argparse.SUPPRESS)
     return parser
 
 
