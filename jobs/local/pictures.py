@@ -1,4 +1,6 @@
-"""Screenshots of the demo's pages, for the README.   python -m jobs pictures
+"""Take screenshots of the demo's pages, for the README.
+
+    python -m jobs pictures
 
 Needs a browser on PATH (Debian: apt install chromium) and a demo that has run.
 """
@@ -8,13 +10,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from jobs.lake.read import pin
 from jobs.local.summary import champion
+from jobs.platform.arguments import CommandArgs
 from jobs.platform.tracking import home
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,8 +24,7 @@ WIDTH, HEIGHT = 1180, 860  # of the browser's window, in pixels
 QUALITY = 55  # of WebP: text stays readable, a picture takes some 50 KB
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """folder  where report.webp and quality.webp are written"""
 
     folder: str = "jobs/local/pictures"

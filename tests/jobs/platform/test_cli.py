@@ -122,7 +122,7 @@ def test_the_list_of_commands_has_one_line_each(
 
 
 IMPERATIVES = {*("Check", "Compare", "Delete", "Generate", "List", "Move", "Report", "Resolve", "Run", "Search")} | {
-    *("Serve", "Start", "Trace", "Train")
+    *("Serve", "Start", "Take", "Trace", "Train")
 }
 
 
