@@ -184,17 +184,11 @@ def judge(
         )
         if not coded:
             code(towers, day, reuse) >> index
-        compared = {
-            "alias": towers.alias,
-            "champion": towers.champion,
-            "baseline": baseline.embeddings() if baseline else "",
-        }
-        given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, **compared, **day}
+        against = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
+        given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, "alias": towers.alias, **against, **day}
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
-        judged = {"rankings": rankings, "index": made, **day, "report": report}
-        reported = job(
-            "report", **judged, alt_relevance=IMPRESSIONS.at(ds=DAY), **templates(MEASURES_FORM), **templates(GATE_FORM)
-        )
+        judged = {"rankings": rankings, "index": made, **day, "report": report, "alt_relevance": IMPRESSIONS.at(ds=DAY)}
+        reported = job("report", **judged, **templates(MEASURES_FORM | GATE_FORM))
         promoted = job("promote", report=report, alias=towers.alias, **templates(PROMOTION_FORM))
         checked = job("expect", "expect_rankings", partitions=str(rankings))
         # promote depends on the report alone: an index that was not judged must not be served

@@ -1,4 +1,4 @@
-"""Rules of great_expectations/rules/*.yaml -> a page of each table's rules.
+"""Rules of each table -> their pages in the Data Docs.
 
     python -m jobs suites
 
