@@ -1,10 +1,11 @@
 """Impressions of a day -> click_counts and query_counts.
 
-python -m jobs click_counts --impressions impressions/ds=2026-01-31 --late_impressions late_impressions/ds=2026-01-31 --items items/ds=2026-01-31 \\
+python -m jobs click_counts --impressions impressions/ds=2026-01-31 \\
+    --late_impressions late_impressions/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --click_counts click_counts/ds=2026-01-31 --query_counts query_counts/ds=2026-01-31
 
-A day is aggregated once, and a window of any length is the sum of its days. The day whose log brought late events stores
-them as a difference. So a window that ends on a given day never changes.
+A day is aggregated once, and a window of any length is the sum of its days. The day whose log brought late events
+stores them as a difference. So a window that ends on a given day never changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Click counts of a window, or judgements -> training pairs.
 
-python -m jobs pairs --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
-    --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
+python -m jobs pairs --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 \\
+    --queries queries/ds=2026-01-31 --propensities propensities/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 python -m jobs pairs --qrels qrels/ds=2026-01-31 --pairs pairs/ds=2026-01-31
 """
 

@@ -2,8 +2,8 @@
 
 python -m jobs propensities --click_counts click_counts/ds=2026-01-31 --propensities propensities/ds=2026-01-31
 
-Estimated from pairs that were shown at several positions (models.clicks.propensity). If the log has too few of them, the
-power law of `fallback_eta` is used, and the manifest's facts name the method.
+Estimated from pairs that were shown at several positions (models.clicks.propensity). If the log has too few of them,
+the power law of `fallback_eta` is used, and the manifest's facts name the method.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
-One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, the corrected rows of earlier
-days that this log changes; `query_users`, keyed hashes of who typed which query, which never leave the raw zone.
+One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, the corrected rows of
+earlier days that this log changes; `query_users`, keyed hashes of who typed which query, which stay in the raw zone.
 """
 
 from __future__ import annotations

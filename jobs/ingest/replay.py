@@ -1,7 +1,7 @@
 """List a day's rejected files and lines, or land repaired ones.
 
-python -m jobs replay --impressions impressions/ds=2026-01-31                                count rejected lines and files
-python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                       show five texts of each reason
+python -m jobs replay --impressions impressions/ds=2026-01-31                           count rejected lines and files
+python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                  show five texts of each reason
 python -m jobs replay --impressions impressions/ds=2026-01-31 --mended 'mended/*.ndjson.gz'  land repaired files
 
 A repaired file replaces a damaged one of the same name; any other file is added under a name of its own. The raw
@@ -116,5 +116,6 @@ def _commands(args: Args, days: list[str]) -> list[str]:
     job = shlex.join(["python", "-m", "jobs", "impressions", *words])
     dag = f"airflow dags trigger pairs_daily --conf {shlex.quote(json.dumps({'ds': ds}))}"
     if days:
-        dag = f"airflow backfill create --dag-id pairs_daily --from-date {ds} --to-date {days[-1]} --reprocess-behavior completed"
+        span = f"--from-date {ds} --to-date {days[-1]}"
+        dag = f"airflow backfill create --dag-id pairs_daily {span} --reprocess-behavior completed"
     return [job, dag]

@@ -1,7 +1,8 @@
 """Bounded sample of a raw file as it streams by: its head, its tail, and a few lines of blocks in between.
 
 Head and tail show a change that starts or ends in the middle of the file, however short the rest is. The blocks in
-between show a change that comes and goes. If there are too many blocks, every second one is dropped: they stay evenly spread.
+between show a change that comes and goes. If there are too many blocks, every second one is dropped, so that they stay
+evenly spread.
 """
 
 from __future__ import annotations

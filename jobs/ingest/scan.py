@@ -1,7 +1,7 @@
 """Scan a raw file once before Spark reads it: check that it is intact, and sample its records.
 
-A damaged file is rejected as a whole, never read up to the damage. The readable part of a truncated gzip depends on where
-it was cut, so every delivery would give another day, and nobody would notice the missing rest.
+A damaged file is rejected as a whole, never read up to the damage. The readable part of a truncated gzip depends on
+where it was cut, so every delivery would give another day, and nobody would notice the missing rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FlawError(ValueError):
 
 @dataclass
 class Scan:
-    """Result of a scan. flaw: why the file is rejected, empty if intact. lines, rows: a sample of text or of Parquet."""
+    """Result of a scan. flaw: reason to reject the file, empty if intact. lines, rows: sample of text or of Parquet."""
 
     flaw: str = ""
     lines: list[bytes] = field(default_factory=list)

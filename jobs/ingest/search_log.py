@@ -3,8 +3,8 @@
     raw lines -> log_lines -> searches -> bot_flags -> filtered_searches
                      +----------+-> search_items
 
-Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on disk
-(jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
+Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on
+disk (jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
 shuffles only search, item, position and action of each event.
 """
 

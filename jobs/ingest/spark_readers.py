@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow.parquet as pq
 
+from jobs.ingest.delivered_files import LINES
 from jobs.lake import storage as store
 from jobs.lake.read import Pinned
 
@@ -28,11 +29,7 @@ MAX_LINE_BYTES = 1 << 20
 LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
 # order of a row: later files, blocks and lines were delivered later
 PLACE = ("_metadata.file_name AS file", "_metadata.file_block_start AS block", "monotonically_increasing_id() AS line")
-KINDS: dict[str, tuple[str, ...]] = {
-    "lines": (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz"),
-    "csv": (".csv", ".csv.gz"),
-    "parquet": (".parquet",),
-}
+KINDS: dict[str, tuple[str, ...]] = {"lines": LINES, "csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
 
 
 def by_kind(pinned: Pinned, kinds: Sequence[str]) -> dict[str, list[str]]:
@@ -60,7 +57,7 @@ def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: s
     """JSON lines -> file, block, line, raw, malformed, record STRUCT<fields>; blank lines have an empty raw.
 
     A byte order mark and the form `index<TAB>json` are accepted. Every leaf of `fields` should be STRING: then a number
-    or an object reads as its text, and one odd value does not lose the line. A line that is not UTF-8, or is longer than
+    or an object reads as its text, and one odd value does not lose the line. A line that is not UTF-8, or longer than
     MAX_LINE_BYTES, is malformed: its text would differ from what was typed.
     """
     lines = spark.read.text([store.spark_uri(uri) for uri in uris]).selectExpr(
@@ -106,8 +103,8 @@ def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
 def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
     """Rows of Parquet files -> the same columns as `json_lines`.
 
-    Columns with the structure of `fields` are cast to text, and Spark skips the other columns of the file. If a column has
-    another structure, such as JSON in a string, the whole record goes through JSON.
+    Columns with the structure of `fields` are cast to text, and Spark skips the other columns of the file. If a column
+    has another structure, such as JSON in a string, the whole record goes through JSON.
     """
     from pyspark.sql.types import StructType
 

@@ -1,7 +1,7 @@
 """UBI files of a day -> one Spark frame of raw lines.
 
-Supports the variants that real files have: OpenSearch bulk action lines, `index<TAB>json`, plain NDJSON, Parquet; ISO or
-epoch-millisecond timestamps; `query_response_object_ids` for `query_response_hit_ids`; session_id and client_id inside
+Supports the variants that real files have: OpenSearch bulk action lines, `index<TAB>json`, plain NDJSON, Parquet; ISO
+or epoch-millisecond timestamps; `query_response_object_ids` for `query_response_hit_ids`; session_id and client_id inside
 `event_attributes`; object_id as a string or an integer. sql/log_lines.sql interprets the lines.
 """
 

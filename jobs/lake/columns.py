@@ -122,7 +122,7 @@ DDL: dict[str, str] = {
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
     """,
     "rankings": """
-        arm STRING COMMENT 'served (what a search returns), dense, sparse, hybrid, hybrid_<method>, dense_in_batch, run_<file>, hybrid_run_<file>; champion_*: of the index in service'
+        arm STRING COMMENT 'served, dense, sparse, hybrid, hybrid_<method>, run_<file>; champion_*: in service'
         query_id STRING
         item_id STRING
         rank INT COMMENT 'from 1'
@@ -132,7 +132,8 @@ DDL: dict[str, str] = {
 
 _LINE = re.compile(
     r"(?P<name>\w+) (?P<type>[A-Z]+(?:<[A-Z,<>]+>)?)(?P<not_null> NOT NULL)?"
-    r"(?: CHECK \((?:>= (?P<least>-?\d+)|IN (?P<values>[\w, -]+))\))?(?: COMMENT '[^']*')?(?: FROM (?P<fields>[\w., ]+))?"
+    r"(?: CHECK \((?:>= (?P<least>-?\d+)|IN (?P<values>[\w, -]+))\))?(?: COMMENT '[^']*')?"
+    r"(?: FROM (?P<fields>[\w., ]+))?"
 )
 
 

@@ -1,17 +1,17 @@
 """Examination propensity of each position, estimated from a log alone, without randomised rankings.
 
 The position-based model says that a query's item is clicked at position k with probability theta_k * gamma, where gamma
-depends on the item only. A shop ranks the same item for the same query at different positions (noise, stock, prices, A/B
-tests). These are interventions that the log already contains (Agarwal, Zaitsev, Wang, Li, Najork and Joachims, "Estimating
-Position Bias without Intrusive Interventions", WSDM 2019). Their AllPairs estimator compares two positions at a time; here
-all positions at which a pair was shown are compared at once, by the equations
+depends on the item only. A shop ranks the same item for the same query at different positions (noise, stock, prices,
+A/B tests). These are interventions that the log already contains (Agarwal, Zaitsev, Wang, Li, Najork and Joachims,
+"Estimating Position Bias without Intrusive Interventions", WSDM 2019). Their AllPairs estimator compares two positions
+at a time; here all positions at which a pair was shown are compared at once, by the equations
 
     theta_k = sum over pairs of c_k  /  sum over pairs of  c * n_k / sum over j of n_j theta_j
 
-with n_k impressions and c_k clicks of a pair at position k, and c = sum of its c_k. The solution maximises the likelihood
-conditioned on each pair's clicks, which does not contain gamma, and holds in expectation for any gamma. Unlike regression EM
-(Wang, Golbandi, Bendersky, Metzler and Najork, WSDM 2018) it assumes nothing about relevance, and rarely shown pairs cause no
-bias. It assumes that the position of an item in a search does not depend on what that searcher wants.
+with n_k impressions and c_k clicks of a pair at position k, and c = sum of its c_k. The solution maximises the
+likelihood conditioned on each pair's clicks, which does not contain gamma, and holds in expectation for any gamma.
+Unlike regression EM (Wang, Golbandi, Bendersky, Metzler and Najork, WSDM 2018) it assumes nothing about relevance, and
+rarely shown pairs cause no bias. It assumes that the position of an item does not depend on what the searcher wants.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def estimate(pairs: Ints, positions: Ints, impressions: Ints, clicks: Ints, last
     known = clicked >= LEAST_CLICKS
     if not known[0] or known.sum() < 2:
         raise ValueError(
-            f"found {clicked[0]:,} clicks at position 1 and {int(known.sum())} positions with {LEAST_CLICKS} or more, of"
-            f" pairs that were shown at several positions; expected {LEAST_CLICKS} at the first and at one more: widen the"
-            " window, or give eta instead of an estimate"
+            f"found {clicked[0]:,} clicks at position 1 and {int(known.sum())} positions with {LEAST_CLICKS} or more,"
+            f" of pairs that were shown at several positions; expected {LEAST_CLICKS} at the first and at one more:"
+            " widen the window, or give eta instead of an estimate"
         )
     theta, steps = _solve(pairs, positions - 1, impressions, clicks, last, known)
     error = _errors(pairs, positions - 1, impressions, clicks, theta, known)

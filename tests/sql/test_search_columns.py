@@ -32,7 +32,9 @@ SELECT
   '{DS}T10:00:00Z' AS timestamp, NULL::VARCHAR[] AS hit_ids, 'i' AS item_id, '1' AS ordinal, device
 FROM (VALUES (NULL, NULL), ('impression', NULL), ('click', 'mobile')) AS lines(action_name, device)
 """
-DAYS = f"CREATE TABLE days AS SELECT DATE '{DS}' AS day, TIMESTAMPTZ '{DS}' AS day_from, TIMESTAMPTZ '9999-12-31' AS day_to"
+DAYS = f"""
+CREATE TABLE days AS SELECT DATE '{DS}' AS day, TIMESTAMPTZ '{DS}' AS day_from, TIMESTAMPTZ '9999-12-31' AS day_to
+"""
 PARAMETERS: dict[str, dict[str, Any]] = {
     "log_lines": load(HERE / "log_lines/quirks/settings.yaml"),
     "searches": {"salt": "pepper"},

@@ -120,7 +120,7 @@ def test_poison_never_fails_a_day(deliver: Deliver) -> None:
 def test_too_many_rejected_lines_stop_the_day(deliver: Deliver) -> None:
     bad = b"".join(POISON["malformed"][:4] * 10)
     log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*GOOD) + bad})
-    expected = r"log/ds=2026-01-31: 6\.2% of its 640 records cannot be read \(\{'malformed': 40\}\), expected 5\.0% at most; mend"
+    expected = r"log/ds=2026-01-31: 6\.2% of its 640 records cannot be read \(\{'malformed': 40\}\), expected 5\.0% at most; repair"
     with pytest.raises(ValueError, match=expected):
         impressions.main(impressions.Args(log, DAY, min_searchers=1))
 

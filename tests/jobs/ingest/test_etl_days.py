@@ -91,7 +91,7 @@ def sums(days: Iterable[str]) -> pd.DataFrame:
 
 
 def test_what_comes_late_is_as_good_as_what_comes_in_time(deliver: Deliver, put: Put, spark: object) -> None:
-    """Clicks, carts and whole searches that the next day's log brings: laid over, the day is the same; and so are the sums."""
+    """Clicks, carts and searches that the next day's log brings: the corrected day and its sums are the same."""
     put(ITEMS.at(ds=FIRST), [{"item_id": f"i{n}", "group_id": f"g{n % 3}"} for n in range(9)])
     rng = np.random.default_rng(5)
     first, second = visits(1, 250), visits(2, 60, SECOND)

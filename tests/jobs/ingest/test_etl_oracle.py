@@ -1,7 +1,7 @@
 """Three days of a simulated log with every fault: the jobs on Spark and the texts on DuckDB give equal rows.
 
-The published days are tested too: a backfill and the machine's time zone change nothing, and rare queries and personal data
-stay in the raw zone.
+The published days are tested too: a backfill and the machine's time zone change nothing, and rare queries and personal
+data stay in the raw zone.
 """
 
 from __future__ import annotations
