@@ -9,7 +9,7 @@ import pytest
 
 from dags import runner
 from dags.process import ROOT
-from jobs.evaluation.gate_evidence import JUDGED_ROOMS
+from jobs.evaluation.room import ROOMS, SEARCH
 from jobs.lake.commands import COMMANDS, is_command, module_of
 from jobs.lake.partitions import TABLES
 from tests.dags.rendering import DAGS, load, unmapped
@@ -54,9 +54,10 @@ def test_the_setting_for_gpus_refuses_what_is_no_command(monkeypatch: pytest.Mon
 
 
 def test_the_gate_looks_at_every_table_that_has_rules() -> None:
-    assert set(JUDGED_ROOMS) <= set(TABLES)
+    for room in ROOMS.values():
+        assert set(room.input_tables) <= set(TABLES), room.name
     ruled = {path.stem for path in (ROOT / "great_expectations" / "rules").glob("*.yaml")}
-    assert set(JUDGED_ROOMS) == ruled - NOT_AT_THE_GATE
+    assert set(SEARCH.input_tables) == ruled - NOT_AT_THE_GATE
 
 
 def test_the_launcher_of_spark_submit_and_of_executors_are_files_of_the_repository() -> None:
