@@ -156,6 +156,20 @@ def test_every_command_is_listed_and_every_line_of_the_list_is_a_command() -> No
     assert listed == commands()
 
 
+# verbs with which the one line of a command may begin, where it is no `Reads -> writes`
+VERBS = {*("Check", "Compare", "Delete", "Generate", "List", "Move", "Report", "Resolve", "Run", "Search", "Serve")} | {
+    *("Start", "Take", "Trace", "Train")
+}
+
+
+def test_every_command_has_one_line_in_the_list() -> None:
+    """`python -m jobs` shows the first line of each docstring, and has room for 62 characters on 80 columns."""
+    paths = [ROOT / "jobs" / room / f"{file}.py" for room, files in COMMANDS.items() for file in files.values()]
+    firsts = {ids(path): (ast.get_docstring(tree(path)) or "").partition("\n")[0] for path in paths}
+    assert {path: line for path, line in firsts.items() if len(line) > 62} == {}
+    assert {path: line for path, line in firsts.items() if " -> " not in line and line.split()[0] not in VERBS} == {}
+
+
 @each_file
 def test_no_module_imports_a_command(path: Path) -> None:
     assert not of_jobs(path) & (commands() - {dotted(path)})

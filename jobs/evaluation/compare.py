@@ -1,4 +1,4 @@
-"""Compare two reports: arms and segments that moved, and whether by more than chance.
+"""Compare two reports: which arms and segments differ.
 
 python -m jobs compare --before report/ds=2026-01-30/space=7f3a5c1e9b2d4a60 \\
     --after report/ds=2026-01-31/space=0c9be2d4f1a86375 --page compare.html

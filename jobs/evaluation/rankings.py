@@ -1,4 +1,4 @@
-"""Bundle and held-out queries -> the list of each arm: served, dense, sparse, hybrids, the champion, other engines.
+"""Bundle and judged queries -> the ranked lists of each arm.
 
 python -m jobs rankings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 --items items/ds=2026-01-31 \\

@@ -1,4 +1,4 @@
-"""Codes of all shards -> the bundle: one tuned FAISS index, the sparse index, ids, towers and facts, as one.
+"""Codes of all shards -> the bundle that serves queries.
 
 python -m jobs index --codes codes/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\

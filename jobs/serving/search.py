@@ -1,4 +1,7 @@
-"""Search the index in service: the served list, and each arm beside it.   python -m jobs search --query "tenisówki pikachu" """
+"""Search the index in service: the served list and each arm.
+
+python -m jobs search --query "tenisówki pikachu"
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check a published bundle as a service would before it loads it, and time its searches.
+"""Check a published bundle and measure its latency.
 
 python -m jobs verify index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 """

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
-import jobs
-from jobs.lake.commands import COMMANDS, module_of
+from jobs.lake.commands import COMMANDS
 from jobs.lake.partitions import NOWHERE, PAIRS, Partition
 from jobs.platform.arguments import FIRST, CommandArgs, OnOff, PositiveInt
 from jobs.platform.cli import parse, run, show_commands
@@ -113,17 +110,6 @@ def test_the_list_of_commands_has_one_line_each(
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ")]
     assert names == [command for commands in COMMANDS.values() for command in commands]
-    for command in names:
-        doc = ast.get_docstring(
-            ast.parse((Path(jobs.__file__).parents[1] / f"{module_of(command).replace('.', '/')}.py").read_text())
-        )
-        first = (doc or "").partition("\n")[0]
-        assert " -> " in first or first.split()[0] in IMPERATIVES, f"{command}: {first}"
-
-
-IMPERATIVES = {*("Check", "Compare", "Delete", "Generate", "List", "Move", "Report", "Resolve", "Run", "Search")} | {
-    *("Serve", "Start", "Take", "Trace", "Train")
-}
 
 
 def test_run_prints_one_json_line_or_one_clear_error(
