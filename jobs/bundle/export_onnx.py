@@ -1,4 +1,4 @@
-"""Writing the query tower for services that have no torch: an ONNX graph beside the weights that torch reads."""
+"""The export of the query tower for services without torch: an ONNX graph beside the weights that torch reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
 MOST_APART = 1e-4
-# what people and robots type: nothing, marks alone, other scripts, controls, more than fits
+# typed by people and bots: nothing, marks alone, other scripts, control codes, more than fits
 HOSTILE = (
     "",
     " ",
@@ -43,14 +43,14 @@ HOSTILE = (
 
 
 def write_query_tower(towers: TwoTower, folder: Path, queries: Sequence[str] = ()) -> float:
-    """Write query_tower.onnx beside the weights of these towers, and prove it before anybody trusts it.
+    """Write query_tower.onnx beside the weights of these towers, and compare its vectors with torch's.
 
-    folder holds the towers' other files already. queries: real ones, compared beside the golden and
-    the hostile. Returns how far the furthest component of a vector lies from torch's, in fp32.
+    folder has the towers' other files already. queries: real ones, compared beside golden and hostile
+    texts. Returns the largest difference of a component, in fp32.
 
     Raises:
-        RuntimeError: that is more than 1e-4.
-        ValueError: the towers have a part that the graph cannot say.
+        RuntimeError: it is more than 1e-4.
+        ValueError: the towers have a part that the graph cannot express.
     """
     graph = query_graph(towers, WEIGHTS, tensor_places(folder / WEIGHTS))
     (folder / QUERY_TOWER).write_bytes(graph)

@@ -1,4 +1,4 @@
-"""Golden vectors: texts with the vectors that they had where the towers were trained."""
+"""Golden vectors: texts with their vectors on the machine that trained the towers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jobs.bundle.files import GOLDEN
 from jobs.lake.read import Pinned
 
-LEAST_COSINE = 0.999  # other devices round otherwise; other weights are far off
+LEAST_COSINE = 0.999  # other devices round differently; other weights are far off
 
 
 def golden_texts(pinned: Pinned, side: str) -> list[str]:
@@ -20,7 +20,7 @@ def golden_texts(pinned: Pinned, side: str) -> list[str]:
 
 
 def check_vectors(pinned: Pinned, side: str, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> float:
-    """Encode the golden texts of a side anew; returns the least cosine with their vectors, 1 without texts.
+    """Encode the golden texts of a side again; returns the smallest cosine with their vectors, 1 without texts.
 
     Raises:
         RuntimeError: a golden text's vector has moved.

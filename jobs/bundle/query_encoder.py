@@ -23,7 +23,7 @@ Vectors = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """What turns typed queries into unit vectors [Q, D]."""
+    """A function from typed queries to unit vectors [Q, D]."""
 
     def __call__(self, queries: Sequence[str], /) -> Vectors:
         """Encode them."""
@@ -48,9 +48,9 @@ class OnnxEncoder:
     def _feeds(self, text: str) -> dict[str, NDArray[Any]]:
         feeds: dict[str, NDArray[Any]] = {}
         if self._config.has_trigrams:
-            # each feature once, with how often it stands there: a very long text has few that differ
-            found = trigram_ids([text], self._config.trigram_buckets)[0].astype(np.int64)
-            ids, counts = np.unique(found, return_counts=True)
+            # each feature once, with its count: a very long text has few distinct ones
+            features = trigram_ids([text], self._config.trigram_buckets)[0].astype(np.int64)
+            ids, counts = np.unique(features, return_counts=True)
             if not len(ids):
                 ids = counts = np.zeros(1, np.int64)
             feeds["trigram_ids"] = ids[None]
@@ -63,9 +63,9 @@ class OnnxEncoder:
 
 
 def open_encoder(pinned: Pinned, threads: int = 1) -> OnnxEncoder:
-    """The query tower of a bundle, each file checked before it is opened.
+    """Open the query tower of a bundle; each file is checked first.
 
-    The graph reads its weights from the safetensors file beside it; the system maps them, so that
+    The graph reads its weights from the safetensors file beside it. The system maps them, so that
     processes of one machine share them and a table is read row by row.
     """
     config = TowerConfig.from_dict(json.loads(pinned.path(CONFIG).read_text("utf-8")))
@@ -78,6 +78,6 @@ def session(graph: Path, threads: int = 1) -> ort.InferenceSession:
     """An onnxruntime session on the CPU."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # a thread that spins for its next product takes the core of another query
+    # a thread that spins between products takes the core of another query
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

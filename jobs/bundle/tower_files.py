@@ -19,9 +19,9 @@ from models.towers.two_tower import TwoTower
 
 
 def write_towers(towers: TwoTower, folder: Path, queries: Sequence[str] = (), items: Sequence[str] = ()) -> None:
-    """Write the towers' four files; golden.json has the vectors of the texts given.
+    """Write the towers' four files; golden.json has the vectors of the given texts.
 
-    Texts are examples of what the towers read: they must not come from queries that people typed.
+    The texts are published with the towers: they must not come from queries that people typed.
     """
     config, tokenizer_json, tensors = towers.state()
     towers.eval()
@@ -32,8 +32,8 @@ def write_towers(towers: TwoTower, folder: Path, queries: Sequence[str] = (), it
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
     (folder / TOKENIZER).write_text(tokenizer_json, "utf-8")
-    save_file({name: one.cpu().contiguous() for name, one in tensors.items()}, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # the library makes it the owner's alone
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # the library makes it readable by its owner alone
     (folder / GOLDEN).write_text(json.dumps(golden, ensure_ascii=False), "utf-8")
 
 
@@ -47,16 +47,16 @@ def load_towers(pinned: Pinned) -> TwoTower:
     tokenizer_json = pinned.path(TOKENIZER).read_text("utf-8")
     towers = TwoTower.from_state(config, tokenizer_json, load_file(pinned.path(WEIGHTS)))
     expected = json.loads(pinned.path(GOLDEN).read_text("utf-8"))["space_id"]
-    if (found := space_id(towers)) != expected:
+    if (actual := space_id(towers)) != expected:
         raise RuntimeError(
-            f"{pinned.partition}: its weights, tokenizer and config have space id {found}, golden.json"
-            f" says {expected}; its files are not of one version: run {pinned.manifest.job} again"
+            f"{pinned.partition}: its weights, tokenizer and config have space id {actual}, golden.json"
+            f" has {expected}; its files are not of one version: run {pinned.manifest.job} again"
         )
     return towers
 
 
 def check_golden(towers: TwoTower, pinned: Pinned) -> None:
-    """Refuse towers whose vectors on this machine are not those of the machine that trained them.
+    """Refuse towers whose vectors differ from those on the machine that trained them.
 
     Raises:
         RuntimeError: a golden text's vector has moved.

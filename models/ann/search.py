@@ -1,4 +1,4 @@
-"""How an index is asked: settings by name go with the call, not into the index, so that threads may share it."""
+"""Search in an index: settings by name go with the call, not into the index, so that threads may share it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from models.fusion.ranked_lists import Ranked
 
-# nprobe: inverted lists visited; k_factor: times k candidates that finer codes rank anew; efSearch: what a
-# graph over the items looks at
+# nprobe: inverted lists visited; k_factor: candidates, in times k, that finer codes rank again; efSearch: items
+# that a graph visits
 SETTINGS = ("nprobe", "k_factor", "efSearch")
 Settings = Mapping[str, float]
 LEAST_EF = 32
 
 
 def ask(index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: Settings | None = None) -> Ranked:
-    """Items and scores [Q, depth], best first; item -1 with score -inf where nothing more was found.
+    """Items and scores [Q, depth], best first; item -1 with score -inf past the end of a list.
 
-    Of what settings leave out the index's own holds.
+    A setting that is left out is the index's own.
 
     Raises:
         ValueError: a setting is none of SETTINGS.
@@ -34,7 +34,7 @@ def ask(index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """FAISS on one thread, as an online service would ask; faster on more is no merit of an index."""
+    """FAISS on one thread, as in an online service; an index is no better for using more."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -44,9 +44,9 @@ def one_thread() -> Iterator[None]:
 
 
 def parameters(index: faiss.Index, settings: Settings) -> Any:
-    """FAISS's own object for these settings, nested as the index is; None where nothing is to be set."""
-    if strange := settings.keys() - set(SETTINGS):
-        raise ValueError(f"search settings {sorted(strange)}: expected some of {', '.join(SETTINGS)}")
+    """FAISS's own object for these settings, nested like the index; None without settings."""
+    if unknown := settings.keys() - set(SETTINGS):
+        raise ValueError(f"search settings {sorted(unknown)}: expected some of {', '.join(SETTINGS)}")
     return _nested(faiss.downcast_index(index), settings) if settings else None
 
 
@@ -73,22 +73,22 @@ def _nested(index: Any, settings: Settings) -> Any:
 
 
 def settle(index: faiss.Index, settings: Settings) -> None:
-    """Make settings the index's own: who searches it without any gets these."""
-    found = faiss.downcast_index(index)
-    if isinstance(found, faiss.IndexRefine):
-        found.k_factor = float(settings.get("k_factor", found.k_factor))
-        settle(found.base_index, settings)
-    elif isinstance(found, faiss.IndexPreTransform):
-        settle(found.index, settings)
-    elif isinstance(found, faiss.IndexIVF):
-        found.nprobe = int(settings.get("nprobe", found.nprobe))
-        coarse = faiss.downcast_index(found.quantizer)
+    """Make settings the index's own: a search without settings uses them."""
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexRefine):
+        inner.k_factor = float(settings.get("k_factor", inner.k_factor))
+        settle(inner.base_index, settings)
+    elif isinstance(inner, faiss.IndexPreTransform):
+        settle(inner.index, settings)
+    elif isinstance(inner, faiss.IndexIVF):
+        inner.nprobe = int(settings.get("nprobe", inner.nprobe))
+        coarse = faiss.downcast_index(inner.quantizer)
         if isinstance(coarse, faiss.IndexHNSW):
-            coarse.hnsw.efSearch = _ef(found.nprobe)
-    elif isinstance(found, faiss.IndexHNSW):
-        found.hnsw.efSearch = int(settings.get("efSearch", found.hnsw.efSearch))
+            coarse.hnsw.efSearch = _ef(inner.nprobe)
+    elif isinstance(inner, faiss.IndexHNSW):
+        inner.hnsw.efSearch = int(settings.get("efSearch", inner.hnsw.efSearch))
 
 
 def _ef(nprobe: int) -> int:
-    """What the graph over centroids looks at: it finds no more lists than that."""
+    """Centroids that the coarse graph visits: it finds no more lists than that."""
     return max(LEAST_EF, 2 * nprobe)
