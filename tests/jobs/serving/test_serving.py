@@ -406,7 +406,7 @@ def test_a_sound_bundle_is_verified_and_timed(shop: Shop, lists: str, capsys: py
     for stage in ("encode", "dense", "search"):
         assert 0 < ms[f"{stage}_p50_ms"] <= ms[f"{stage}_p99_ms"]
     assert ms["search_p50_ms"] >= max(ms["encode_p50_ms"], ms["dense_p50_ms"])
-    assert ms["search_p50_ms"] <= ms["search_best_of_5_p99_ms"] <= ms["search_p99_ms"]
+    assert 0 < ms["search_best_of_5_p99_ms"] <= ms["search_p99_ms"]
     assert found["resident_bytes"] > found["bytes"]
     assert "41 queries" in found["timed_on"]  # of split test alone
     said = capsys.readouterr().err
