@@ -17,6 +17,7 @@ POINTS = (
     "alias.before_write",
     "store.before_rename",
     "alias.after_write",
+    "migrate.renamed",
     "towers.step",
     "sweep.command",
     "pretrain.step",

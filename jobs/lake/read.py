@@ -17,7 +17,7 @@ from jobs.lake import storage as store
 from jobs.lake.commands import is_command
 from jobs.lake.expiry import refuse_expired
 from jobs.lake.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
-from jobs.lake.partitions import Partition, Table, lake_root
+from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, Partition, Table, lake_root
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,6 +135,7 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
             maker = f"python -m jobs {partition.name} --help" if is_command(partition.name) else "python -m jobs"
             raise LookupError(
                 f"{partition}: not published in the lake at {partition.root}; `{maker}` says how to make it"
+                f"{_migration_hint(partition)}"
             ) from None
         attempt = pointer["attempt"]
     data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")
@@ -151,6 +152,16 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
             f"mend the input and run {pinned.manifest.job} and jobs.quality.expect again"
         )
     return pinned
+
+
+def _migration_hint(partition: Partition) -> str:
+    """A hint for lakes of before, where folders have the former name of the table or of its key."""
+    formers = tuple(f"{former}_v" for former, name in FORMER_TABLES.items() if name == partition.name)
+    keys = tuple(f"{former}=" for former, key in FORMER_KEYS.items() if key in partition.table.keys)
+    tables = store.folders(partition.root) if formers else []
+    values = store.folders(f"{partition.table.uri}/ds={partition.ds}") if keys else []
+    is_former = any(name.startswith(formers) for name in tables) or any(name.startswith(keys) for name in values)
+    return "; this lake has former names: `python -m jobs migrate` renames them first" if is_former else ""
 
 
 def read_verdict(pinned: Pinned) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.lake.alias import FIRST_ROOM
+from jobs.lake.alias import FIRST_ROOM, Promotion, pin_promoted, protected
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
 from jobs.platform.tracking import client
@@ -87,6 +88,27 @@ def tell_challenger(room: str, index: Pinned, verdict: str, report: Partition) -
     return _tell(room, CHALLENGER, index, {"verdict": verdict, "report": str(report)})
 
 
+def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
+    """Register the towers behind an alias's protected bundles for its room where they are not yet, the newest last.
+
+    For lakes of before, whose registered models load code by module names that are gone. Returns the new versions.
+    """
+    from mlflow.exceptions import MlflowException
+
+    room = alias.partition("/")[0]
+    made: list[str] = []
+    try:
+        for event in reversed(protected(history)):
+            index = pin_promoted(event)
+            known = {version.name for version in _versions_behind(client(), room, index)}
+            if known and room not in known:
+                made += [register_towers(towers, room) for towers in _towers_behind(index)]
+                tell_champion(alias, index, event.why)
+    except (MlflowException, LookupError, OSError, RuntimeError) as error:
+        log.warning("%s: not registered anew: %s", alias, error)
+    return made
+
+
 def _tell(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
     from mlflow.exceptions import MlflowException
 
@@ -105,13 +127,15 @@ def _tell(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
 
 def _versions_behind(api: MlflowClient, room: str, index: Pinned) -> list[ModelVersion]:
     """The versions of the room's model that were registered by the mlflow_run of an index's towers."""
-    models = (room, FORMER_MODELS.get(room))
+    run_ids = [towers.manifest.mlflow_run_id for towers in _towers_behind(index)]
+    versions = [version for run_id in run_ids if run_id for version in api.search_model_versions(f"run_id='{run_id}'")]
+    return [version for version in versions if version.name in (room, FORMER_MODELS.get(room))]
+
+
+def _towers_behind(index: Pinned) -> list[Pinned]:
+    """The towers that an index was made with: one, or none where another encoder made its vectors."""
     sources = [source for source in index.manifest.inputs if source.partition.startswith("towers/")]
-    towers = [pin(Partition.parse(one.partition), attempt=one.attempt, even_stopped=True) for one in sources[:1]]
-    versions = [
-        one for pinned in towers for one in api.search_model_versions(f"run_id='{pinned.manifest.mlflow_run_id}'")
-    ]
-    return [version for version in versions if version.name in models]
+    return [pin(Partition.parse(one.partition), attempt=one.attempt, even_stopped=True) for one in sources[:1]]
 
 
 def _set_alias(api: MlflowClient, version: ModelVersion, name: str) -> None:

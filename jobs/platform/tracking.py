@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.lake.manifest import code_version
+from jobs.lake.partitions import trials_root
 from jobs.lake.read import Pinned, read_verdict
 from jobs.lake.seal import spelled
 
@@ -29,6 +30,11 @@ log = logging.getLogger(__name__)
 def home() -> Path:
     """Where this machine keeps what is not the lake: MLflow's embedded store, checkpoints, Airflow's home."""
     return Path(os.environ.get("NIGHTSHELF_HOME", "var")).absolute()
+
+
+def trials_folder() -> str:
+    """The folder that holds the lakes of trials."""
+    return trials_root() or str(home() / "trials")
 
 
 def tracking_uri() -> str:

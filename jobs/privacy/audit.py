@@ -11,11 +11,10 @@ from jobs.lake import storage as store
 from jobs.lake.lock import LOCK
 from jobs.lake.manifest import POINTER
 from jobs.lake.partitions import lake_root, spelled_today, table_today
-from jobs.platform.tracking import home
+from jobs.platform.tracking import home, trials_folder
 from jobs.privacy.erase import Protected
 from jobs.privacy.limits import AgeLimits
 from jobs.privacy.local_files import AGED_STORES, ALERTS, CHECK_STORES, PARTITION_STORES, written_s
-from jobs.privacy.partition_folders import trials_folder
 
 _DAY = r"ds=(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _IN_TABLE = re.compile(rf"(?:^|.*/)(?P<table>[a-z_]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)")

@@ -9,8 +9,9 @@ from typing import Any
 
 from jobs.lake import storage as store
 from jobs.lake.partitions import Partition
+from jobs.platform.tracking import trials_folder
 from jobs.privacy.erase import Deletion
-from jobs.privacy.partition_folders import PartitionFolder, trials_folder
+from jobs.privacy.partition_folders import PartitionFolder
 
 NAME = "_ledger.json"
 LogRow = dict[str, Any]

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.lake import storage as store
-from jobs.lake.partitions import FORMER_KEYS, KEYS, lake_root, spelled_today, table_today, trials_root
-from jobs.platform.tracking import home
+from jobs.lake.partitions import FORMER_KEYS, KEYS, lake_root, spelled_today, table_today
+from jobs.platform.tracking import trials_folder
 
 _TABLE_FOLDER = re.compile(r"([a-z_]+)_v([0-9]+)")
 
@@ -58,11 +58,6 @@ class PartitionFolder:
     def in_trial(self) -> bool:
         """Whether it lies in a trial's lake, where no alias protects anything."""
         return self.root != lake_root()
-
-
-def trials_folder() -> str:
-    """The folder that holds the lakes of trials."""
-    return trials_root() or str(home() / "trials")
 
 
 def partition_folders() -> Iterator[PartitionFolder]:
