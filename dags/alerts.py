@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from dags.channels import public, send
+from jobs.lake.locks import file_lock
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -71,11 +71,8 @@ def _send(alert: AlertLine) -> None:
 def _append(line: AlertLine) -> None:
     """O_APPEND keeps lines of concurrent tasks whole; the lock excludes `retention`, which shortens the file."""
     path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with file_lock(path.with_suffix(".lock")), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def alert_of(context: Context) -> AlertLine:

@@ -19,7 +19,7 @@ SOURCE = sorted(path for room in ("dags", "jobs", "models") for path in (ROOT / 
 SQL = sorted((ROOT / "sql").glob("*.sql"))
 
 # a DAG says when: it knows addresses and the spelling of command lines
-DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.platform.arguments")
+DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.lake.locks", "jobs.platform.arguments")
 # models/ computes: nothing of files, days, machines or of those who call it
 MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),

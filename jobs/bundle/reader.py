@@ -3,7 +3,7 @@
     from jobs.bundle.reader import open_bundle
     from jobs.lake.alias import pin_alias
 
-    bundle = open_bundle(pin_alias("search/champion"))        # or pin_copy("/srv/bundle") of jobs.lake.copied
+    bundle = open_bundle(pin_alias("search/champion"))        # or pin_copy("/srv/bundle") of jobs.lake.read
     for hit in bundle.search("tenisówki pikachu"):
         hit.item_id, hit.title, hit.score
 

@@ -19,8 +19,7 @@ from jobs.embeddings.encoder import Encoder
 from jobs.embeddings.sharding import of_shard, utf8
 from jobs.lake import storage as store
 from jobs.lake.arrow import Strings, large
-from jobs.lake.read import Pinned
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import Pinned, record_batches
 
 
 @dataclass(frozen=True)

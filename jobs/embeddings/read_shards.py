@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from jobs.lake.arrow import Strings, large, texts
 from jobs.lake.partitions import Partition
-from jobs.lake.read import Pinned, pin
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import Pinned, pin, record_batches
 from jobs.platform.distributed import device
 from models.ann.exact import nearest
 from models.fusion.ranked_lists import Ranked, trec_order

@@ -10,8 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.lake.arrow import Strings
-from jobs.lake.read import Pinned
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import Pinned, record_batches
 
 READ_ROWS = 65_536  # rows of items in memory at a time
 _BASE = np.uint64(0x9E3779B97F4A7C15)

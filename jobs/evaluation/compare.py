@@ -29,8 +29,7 @@ from jobs.lake.arrow import Strings, find, large, where
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, NonNegativeInt
-from jobs.platform.display import printable
-from jobs.platform.html import environment
+from jobs.platform.html import environment, printable
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.plots import forest
 from models.evaluation.significance import holm, permutation_p

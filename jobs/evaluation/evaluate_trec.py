@@ -26,7 +26,7 @@ from jobs.evaluation.comparisons import ALPHA, Comparison, compare
 from jobs.evaluation.measures import Evaluation
 from jobs.lake.arrow import find, large, numbers
 from jobs.platform.arguments import CommandArgs, NonNegativeInt
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 from jobs.platform.trec import read_qrels, read_run
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.measures import Measured, check, measure

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jobs.evaluation.measures import Evaluation
 from jobs.evaluation.room import ReportRoom
 from jobs.lake.arrow import find, numbers, strings
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 
 SHOWN_ITEMS = 5
 NEAR = 60  # "only here": in the first 60 of no other arm that is shown

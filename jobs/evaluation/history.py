@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from jobs.evaluation.room import SEARCH, ReportRoom
-from jobs.lake.listing import published
 from jobs.lake.partitions import REPORT, Partition
-from jobs.lake.read import pin
+from jobs.lake.read import pin, published_partitions
 
 log = logging.getLogger(__name__)
 DAYS = 90
@@ -51,7 +50,7 @@ def earlier_nights(room: ReportRoom, report: Partition, days: int = DAYS) -> lis
     """
     first = (date.fromisoformat(report.ds) - timedelta(days=days)).isoformat()
     best: dict[str, tuple[bool, str, Night]] = {}
-    for one in published(REPORT, first, before=report.ds):
+    for one in published_partitions(REPORT, first, before=report.ds):
         try:
             written_at, night = _read(room, one)
         # for any reason: damaged, of older code, half deleted

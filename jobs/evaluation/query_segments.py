@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jobs.datasets.judgements import Judgements
 from jobs.lake.arrow import Rows, Strings, find, large, pick, strings, texts
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 from models.evaluation.query_slices import (
     brand_named,
     exact_matches,

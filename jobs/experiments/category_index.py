@@ -30,7 +30,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
 from models.ann.exact import nearest, pieces

@@ -33,12 +33,12 @@ from jobs.experiments.search_space import Setting, Value, flags_of, grid, is_num
 from jobs.experiments.study import NEXT, SAMPLERS, Claim, Study
 from jobs.experiments.trial_commands import Output, TrialCommands, variable
 from jobs.lake import storage as store
+from jobs.lake.attempt import spelled
 from jobs.lake.partitions import Partition, trials_root
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.lake.seal import spelled
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNegativeInt, OneOf, OnOff, PositiveInt
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 from jobs.platform.progress import progress
 from jobs.platform.tracking import MlflowRun, client, home, mlflow_run
 from models.evaluation.measures import MEASURES

@@ -8,7 +8,6 @@ continues with what it had.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -22,9 +21,10 @@ from pathlib import Path
 from jobs.experiments.search_space import Setting
 from jobs.lake import storage as store
 from jobs.lake.fault import fault_point
+from jobs.lake.locks import file_lock
 from jobs.lake.partitions import NEGATIVES, TOWER_METRICS, TOWERS, Partition, lake_root
 from jobs.lake.read import Pinned, exists, pin
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 
 log = logging.getLogger(__name__)
 
@@ -177,12 +177,12 @@ def variable(name: str, value: str) -> Iterator[None]:
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
     """Hold a lock, waiting for the process that has it."""
-    with path.open("a") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = stack.enter_context(file_lock(path, wait=False))
         except BlockingIOError:
             log.info("%s: another process has it; waiting", path)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            file = stack.enter_context(file_lock(path))
         yield file.fileno()
 
 

@@ -18,11 +18,10 @@ from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_da
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
-from jobs.lake.days import time_zone
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.lake.windows import before_day
+from jobs.lake.windows import before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session

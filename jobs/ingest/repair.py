@@ -19,7 +19,6 @@ from jobs.ingest.inspect import damaged
 from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
-from jobs.lake.expiry import expired
 from jobs.lake.manifest import QUARANTINE
 from jobs.lake.partitions import (
     CLICK_COUNTS,
@@ -33,8 +32,8 @@ from jobs.lake.partitions import (
     QUERY_USERS,
     Partition,
 )
-from jobs.lake.read import Pinned, pin, published_days
-from jobs.platform.display import printable
+from jobs.lake.read import Pinned, expired, pin, published_days
+from jobs.platform.html import printable
 
 BATCH_ROWS = 10_000
 # the tables of a day, in the order in which they are made

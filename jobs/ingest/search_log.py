@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.ingest.hashing_secret import hashing_secret
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
-from jobs.lake.days import bounds
+from jobs.lake.windows import bounds
 from jobs.platform.row_counts import RowCounter
 from jobs.platform.spark import run_sql
 from jobs.platform.temp_tables import Keep

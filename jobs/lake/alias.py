@@ -9,7 +9,6 @@ with what it points at. Lakes from before there were rooms hold `pointers/champi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -18,10 +17,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from jobs.lake import storage as store
-from jobs.lake.expiry import expired
 from jobs.lake.fault import fault_point
+from jobs.lake.locks import file_lock
 from jobs.lake.partitions import Partition, lake_root, spelled_today
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, expired, pin
 
 CHAMPION = "search/champion"
 FIRST_ROOM = "search"  # owns the aliases of lakes from before there were rooms
@@ -255,9 +254,7 @@ def _lock(alias: str) -> Iterator[None]:
         yield
         return
     path = store.local_path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.stem}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with file_lock(path.with_name(f".{path.stem}.lock")):
         for left in path.parent.glob(f".{path.name}.*"):  # of a mover that was killed
             left.unlink(missing_ok=True)
         yield

@@ -1,8 +1,12 @@
-"""An open attempt at a partition: what a job fills before it is sealed."""
+"""An open attempt at a partition: a job fills it, and `commit` makes it the partition."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +15,19 @@ import pyarrow.parquet as pq
 
 from jobs.lake import storage as store
 from jobs.lake.arrow_schema import conform
-from jobs.lake.manifest import Accounting, Manifest
-from jobs.lake.parquet_footer import steady
+from jobs.lake.commands import command_of
+from jobs.lake.fault import fault_point
+from jobs.lake.manifest import ASIDE, MANIFEST, POINTER, Accounting, FileEntry, Manifest, code_version, content_sha256
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from pyspark.sql import DataFrame
+
+# a shop's delivery is published as it is: the job that reads it sets a damaged file aside
+DELIVERED = ("log", "catalogue")
+PARQUET_TAIL_BYTES = 8  # length of the footer, magic
 
 
 class Attempt:
@@ -66,5 +76,83 @@ class Attempt:
         for number, name in enumerate(parts):
             target = f"{folder}{stem}-{number:05d}.parquet"
             system.move(f"{root}/_spark/{name}", f"{root}/{target}")
-            steady(f"{self.uri}/{target}")
         store.delete_folder(scratch)
+
+
+def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) -> Manifest:
+    """Publish what the attempt's folder holds.
+
+    Raises:
+        RuntimeError: it holds no file.
+    """
+    if not store.is_local(out.uri):
+        for name, _ in list(store.list_files(str(out.folder))):
+            store.copy(str(out.folder / name), f"{out.uri}/{name}")
+    # a name that begins with _ is never data: what engines leave there may still be written to
+    listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
+    files = [_entry(out, name, size) for name, size in listed]
+    if not files:
+        raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
+    fault_point("publish.files_written")
+    manifest = Manifest(
+        partition=str(out.partition),
+        table_version=out.partition.table.version,
+        attempt=attempt,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        job=_job_name(args),
+        args=spelled(args),
+        inputs=[pinned.source for pinned in out.inputs],
+        files=files,
+        rows=sum(entry.rows or 0 for entry in files if entry.role == "data"),
+        accounting=out.accounting,
+        facts=out.facts,
+        simulated=out.simulated,
+        code_version=code_version(),
+        mlflow_run_id=out.mlflow_run_id,
+        seconds=round(seconds, 3),
+        content_sha256=content_sha256(files),
+    )
+    data = manifest.to_json()
+    store.write_bytes(f"{out.uri}/{MANIFEST}", data)
+    fault_point("publish.before_pointer")
+    pointer = {"attempt": attempt, "manifest_sha256": hashlib.sha256(data).hexdigest()}
+    store.write_bytes(f"{out.partition.uri}/{POINTER}", json.dumps(pointer).encode())
+    fault_point("publish.after_pointer")
+    return manifest
+
+
+def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
+    """Args as they stand on a command line: what a manifest and MLflow keep."""
+    values = {field.name: getattr(args, field.name) for field in fields(args)}
+    return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+
+
+def _job_name(args: DataclassInstance) -> str:
+    return command_of(type(args).__module__)
+
+
+def _entry(out: Attempt, name: str, size: int) -> FileEntry:
+    uri = f"{out.uri}/{name}"
+    if store.is_local(uri):
+        store.fsync(store.local_path(uri))
+        store.fsync(store.local_path(uri).parent)
+    folder = name.partition("/")[0]
+    role = folder if folder in ASIDE else "data"
+    try:
+        rows, schema, data_bytes = _parquet(uri, size) if name.endswith(".parquet") else (None, "", 0)
+    except (pa.ArrowException, OSError):
+        if out.partition.name not in DELIVERED:
+            raise
+        rows, schema, data_bytes = None, "", 0
+    data, whole = store.sha256_parts(uri, data_bytes)
+    content = hashlib.sha256(f"{schema}\n{data}".encode()).hexdigest() if data_bytes else ""
+    return FileEntry(name, size, whole, rows, role, content)
+
+
+def _parquet(uri: str, size: int) -> tuple[int, str, int]:
+    """Rows and schema of a Parquet file, and the bytes before its footer: all its data pages."""
+    system, path = store.filesystem(uri)
+    with system.open_input_file(path) as file:
+        footer = pq.read_metadata(file)
+        schema = footer.schema.to_arrow_schema().remove_metadata()
+    return footer.num_rows, str(schema), size - footer.serialized_size - PARQUET_TAIL_BYTES

@@ -25,13 +25,18 @@ ASIDE = (QUARANTINE, "tombstones")
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a partition. role: data, or the folder of ASIDE that it lies in."""
+    """One file of a partition. role: data, or the folder of ASIDE that holds it.
+
+    content_sha256: of a Parquet file, a digest of its schema and its data pages. Spark's Java writes a footer that lists
+    encodings in an order drawn anew by every JVM, so two files with the same rows may differ in their sha256.
+    """
 
     name: str
     bytes: int
     sha256: str
     rows: int | None
     role: str
+    content_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Manifest:
 
 def content_sha256(files: list[FileEntry]) -> str:
     """One digest over names and contents: equal for two runs that made the same partition."""
-    lines = sorted(f"{entry.name} {entry.sha256}" for entry in files)
+    lines = sorted(f"{entry.name} {entry.content_sha256 or entry.sha256}" for entry in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

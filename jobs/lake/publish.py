@@ -1,13 +1,15 @@
-"""Publishing a partition: a fresh attempt folder, files, fsync, manifest, and one pointer last.
+"""Publish a partition: fill a fresh attempt folder, commit it, move the pointer last; then delete what nobody can read.
 
-No manifest, no partition. A job killed anywhere leaves yesterday's version in place and a folder that nobody reads,
-which the next attempt removes. One writer at a time holds the partition's lock.
+No manifest, no partition. A job killed anywhere leaves the earlier version in place, and a folder that nobody reads and
+that the next attempt deletes. One writer at a time holds the partition's lock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import os
 import secrets
 import tempfile
 import time
@@ -16,18 +18,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyarrow import fs
+
 from jobs.lake import storage as store
-from jobs.lake.attempt import Attempt
+from jobs.lake.alias import all_histories, protected
+from jobs.lake.attempt import Attempt, commit
 from jobs.lake.fault import fault_point
-from jobs.lake.lock import locked
+from jobs.lake.locks import file_lock
+from jobs.lake.manifest import MANIFEST, POINTER
 from jobs.lake.partitions import Partition
-from jobs.lake.prune import current, prune
 from jobs.lake.read import Pinned, attempt_uri
-from jobs.lake.seal import seal
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+LOCK = "_lock"
+HOUR_S = 3600.0
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +45,7 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
         BlockingIOError: another process is writing the same partition; it passes, so Airflow tries again.
     """
     started = time.monotonic()
-    with locked(partition.uri, str(partition)), contextlib.ExitStack() as stack:
+    with partition_lock(partition.uri, str(partition)), contextlib.ExitStack() as stack:
         prune(partition)
         attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         uri = attempt_uri(partition, attempt)
@@ -54,9 +60,71 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
         out = Attempt(partition, folder, uri, inputs)
         try:
             yield out
-            out.manifest = seal(out, args, attempt, time.monotonic() - started)
+            out.manifest = commit(out, args, attempt, time.monotonic() - started)
         except BaseException:
             if attempt not in current(partition):  # nobody has seen it
                 store.delete_folder(uri)
             raise
         log.info("%s: %s published", partition, out.manifest.size())
+
+
+@contextlib.contextmanager
+def partition_lock(uri: str, name: str) -> Iterator[None]:
+    """Hold the lock of the partition at a place, so that nobody writes or deletes it meanwhile.
+
+    An object store has no locks. There the DAG's max_active_runs=1 keeps writers apart, and the pointer is still whole.
+
+    Raises:
+        BlockingIOError: another process holds it; it passes, so Airflow tries again.
+    """
+    with contextlib.ExitStack() as stack:
+        if store.is_local(uri):
+            try:
+                file = stack.enter_context(file_lock(store.local_path(uri) / LOCK, wait=False))
+            except BlockingIOError:
+                raise BlockingIOError(
+                    f"{name}: another process is writing this partition; wait for it or stop it"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield
+
+
+def prune(partition: Partition) -> list[str]:
+    """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
+
+    Kept: the current version, versions that an alias points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
+    and replaced versions younger than NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
+    a folder without a manifest may be another writer's: it is kept as long.
+    """
+    root = f"{partition.uri}/attempts"
+    system, path = store.filesystem(root)
+    folders = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    kept = current(partition) | held(partition)
+    keep_s = HOUR_S * float(os.environ.get("NIGHTSHELF_KEEP_HOURS", "24"))
+    gone = []
+    for info in folders:
+        whole = system.get_file_info(f"{info.path}/{MANIFEST}").type == fs.FileType.File
+        debris = not whole and store.is_local(root)
+        old = (info.mtime_ns or 0) / 1e9 < time.time() - keep_s
+        if info.base_name in kept or not (debris or old):
+            continue
+        if info.base_name not in held(partition):  # asked again: a promotion may have come between
+            store.delete_folder(f"{root}/{info.base_name}")
+            gone.append(info.base_name)
+    return gone
+
+
+def current(partition: Partition) -> set[str]:
+    """The version that readers resolve now; empty before the first."""
+    try:
+        return {json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))["attempt"]}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def held(partition: Partition) -> set[str]:
+    """Versions of this partition that an alias of any room points at, or lately did."""
+    events = [event for history in all_histories().values() for event in protected(history)]
+    return {event.attempt for event in events if event.partition == str(partition)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,8 @@ from pyarrow import fs
 
 from jobs.lake import storage as store
 from jobs.lake.commands import is_command
-from jobs.lake.expiry import refuse_expired
-from jobs.lake.manifest import MANIFEST, POINTER, VERDICT, FileEntry, Manifest, Source
-from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, Partition, Table, lake_root
+from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE, VERDICT, FileEntry, Manifest, Source
+from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, KEYS, Partition, Table, lake_root
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,3 +196,95 @@ def published_days(table: Table, first: str, last: str) -> list[str]:
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     days = sorted(info.base_name.removeprefix("ds=") for info in found if info.base_name.startswith("ds="))
     return [day for day in days if first <= day <= last and exists(table.at(ds=day))]
+
+
+def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data") -> Iterator[pa.RecordBatch]:
+    """Columns of a partition's Parquet files, at most `rows` rows at a time, in the order of the files.
+
+    Each file is checked against the manifest when its turn comes. Local ones are mapped into memory, so
+    that their pages can go whenever somebody else needs the place.
+    """
+    import pyarrow.parquet as pq
+
+    system, _ = store.filesystem(pinned.uri)
+    if isinstance(system, fs.LocalFileSystem):
+        system = fs.LocalFileSystem(use_mmap=True)
+    for entry in pinned.entries(role):
+        if not entry.name.endswith(".parquet"):
+            continue
+        _, path = store.filesystem(pinned.check(entry))
+        with system.open_input_file(path) as source, pq.ParquetFile(source) as file:
+            yield from file.iter_batches(rows, columns=list(columns))
+
+
+def published_partitions(table: Table, first: str = "", before: str = "") -> list[Partition]:
+    """Published partitions of a table with keys (ds, other), in order of both; first <= ds < before, where given."""
+    day_key, key = table.keys
+    found = [
+        table.at(**{day_key: ds, key: value})
+        for ds in _values(table.uri, day_key)
+        if ds >= first and (not before or ds < before)
+        for value in _values(f"{table.uri}/{day_key}={ds}", key)
+    ]
+    return [partition for partition in found if exists(partition)]
+
+
+def _values(place: str, key: str) -> list[str]:
+    """Values of a key among the folders of a place; what somebody left there beside them is passed over."""
+    system, path = store.filesystem(place)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    names = [info.base_name for info in found if not info.is_file and info.base_name.startswith(f"{key}=")]
+    is_valid, _ = KEYS[key]
+    return sorted(filter(is_valid, (name.removeprefix(f"{key}=") for name in names)))
+
+
+def expired(uri: str, entry: FileEntry) -> bool:
+    """Whether a listed file is one of a quarantine that jobs.privacy.retention has deleted since."""
+    return entry.role == QUARANTINE and store.is_file(f"{uri}/{EXPIRED}")
+
+
+def refuse_expired(partition: str, uri: str, entry: FileEntry) -> None:
+    """Say of a missing file that nothing is damaged, where that is so.
+
+    Raises:
+        LookupError: it belongs to a quarantine whose days are over.
+    """
+    if expired(uri, entry):
+        raise LookupError(
+            f"{partition}: {entry.name} was deleted by jobs.privacy.retention, its days are over; deliver the day"
+            " again to have its rejected rows back"
+        )
+
+
+@dataclass(frozen=True)
+class Copied(Pinned):
+    """A version that lies in a plain folder; its files are checked as in the lake."""
+
+    folder: str
+
+    @property
+    def uri(self) -> str:
+        """The folder of the copy."""
+        return self.folder
+
+
+def pin_copy(folder: str | Path, version: str = "") -> Copied:
+    """Hold a copied version: a folder with a partition's files and its `_manifest.json`.
+
+    version: first digits of its manifest's sha256 (of a bundle: its id), where the copy is to be that one.
+
+    Raises:
+        LookupError: the folder has no manifest.
+        RuntimeError: it is another version.
+    """
+    try:
+        data = store.read_bytes(f"{folder}/{MANIFEST}")
+    except FileNotFoundError:
+        raise LookupError(
+            f"{folder}: no {MANIFEST} in it; copy all files of one version, the manifest included"
+        ) from None
+    found = hashlib.sha256(data).hexdigest()
+    if not found.startswith(version):
+        raise RuntimeError(f"{folder}: holds version {found[:12]}, expected {version}; copy it again")
+    manifest = Manifest.from_json(data)
+    return Copied(Partition.parse(manifest.partition), manifest, found, str(folder))

@@ -96,13 +96,23 @@ def list_files(uri: str) -> Iterator[tuple[str, int]]:
 
 
 def sha256(uri: str) -> str:
-    """SHA-256 of an object as it lies there, in chunks; pyarrow would unpack a .gz, and fail on one cut short."""
+    """SHA-256 of an object's stored bytes, read in chunks."""
+    return sha256_parts(uri, 0)[1]
+
+
+def sha256_parts(uri: str, head_bytes: int) -> tuple[str, str]:
+    """SHA-256 of an object's first bytes and of all of them, in one pass."""
     system, path = filesystem(uri)
-    digest = hashlib.sha256()
+    head, rest = hashlib.sha256(), head_bytes
+    # uncompressed: pyarrow would unpack a .gz, and fail on one that is cut short
     with system.open_input_stream(path, compression=None) as stream:
+        while rest and (chunk := stream.read(min(CHUNK_BYTES, rest))):
+            head.update(chunk)
+            rest -= len(chunk)
+        whole = head.copy()
         while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+            whole.update(chunk)
+    return head.hexdigest(), whole.hexdigest()
 
 
 def delete_folder(uri: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from jobs.lake.partitions import Partition, Table
 from jobs.lake.read import Pinned, pin, published_days, read_verdict
@@ -94,3 +96,36 @@ def before_day(table: Table, ds: str, days: int) -> Window:
     pinned = [pin(table.at(ds=day), even_stopped=True) for day in published]
     stopped = [p.partition.ds for p in pinned if read_verdict(p).get("verdict") == "stop"]
     return Window(table, [p for p in pinned if p.partition.ds not in stopped], stopped=stopped)
+
+
+def time_zone() -> str:
+    """The zone in which days are meant: NIGHTSHELF_TIME_ZONE, UTC where it is not set.
+
+    Raises:
+        ValueError: no such zone.
+    """
+    name = os.environ.get("NIGHTSHELF_TIME_ZONE", "") or "UTC"
+    _zone(name)
+    return name
+
+
+def bounds(ds: str) -> tuple[datetime, datetime]:
+    """First instant of the day and of the next one, in UTC: 24 hours apart, 23 or 25 when clocks change.
+
+    Raises:
+        ValueError: not a day (YYYY-MM-DD), or the setting names no zone.
+    """
+    zone, day = _zone(time_zone()), date.fromisoformat(ds)
+    first, after = (
+        # a midnight that clocks skip is the moment they skip it; one that they show twice, the first of the two
+        datetime.combine(one, time(), zone).astimezone(UTC)
+        for one in (day, day + timedelta(days=1))
+    )
+    return first, after
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise ValueError(f"NIGHTSHELF_TIME_ZONE={name!r}: expected a time zone such as Europe/Warsaw or UTC") from None

@@ -17,9 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from annotated_types import Interval
 
-from jobs.lake.listing import published
 from jobs.lake.partitions import REPORT, SWEEP, Partition, Table
-from jobs.lake.read import pin
+from jobs.lake.read import pin, published_partitions
 from jobs.local.airflow_env import url
 from jobs.platform.arguments import CommandArgs
 from jobs.platform.html import environment
@@ -119,7 +118,7 @@ def _docs(name: str) -> tuple[bytes, str]:
 def rows_of(table: Table, key: str) -> list[dict[str, str]]:
     """Published pages of a table, the latest day first, as the list of the front page shows them."""
     rows = []
-    for partition in reversed(published(table)):
+    for partition in reversed(published_partitions(table)):
         try:
             rows.append(_row(partition, key))
         except (LookupError, RuntimeError, OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.arrow import strings, where
 from jobs.lake.partitions import REPORT, Partition
 from jobs.lake.read import Pinned, pin, read_table
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 from jobs.platform.tracking import home, tracking_uri
 
 SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")

@@ -6,7 +6,6 @@ stay in the lake: MLflow gets a pointer with checksums.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -15,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.lake.attempt import spelled
+from jobs.lake.locks import file_lock
 from jobs.lake.manifest import code_version
 from jobs.lake.partitions import trials_root
 from jobs.lake.read import Pinned, read_verdict
-from jobs.lake.seal import spelled
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -52,10 +52,8 @@ def client() -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri())
     api = mlflow.MlflowClient()
-    home().mkdir(parents=True, exist_ok=True)
-    with (home() / "mlflow.lock").open("w") as file:
-        # four processes that meet an empty SQLite file spoil it for good: the first makes the tables alone
-        fcntl.flock(file, fcntl.LOCK_EX)
+    # four processes that meet an empty SQLite file spoil it for good: the first makes the tables alone
+    with file_lock(home() / "mlflow.lock"):
         api.search_experiments(max_results=1)
     return api
 

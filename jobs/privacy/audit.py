@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.lake import storage as store
-from jobs.lake.lock import LOCK
 from jobs.lake.manifest import POINTER
 from jobs.lake.partitions import lake_root, spelled_today, table_today
+from jobs.lake.publish import LOCK
 from jobs.platform.tracking import home, trials_folder
 from jobs.privacy.erase import Protected
 from jobs.privacy.limits import AgeLimits

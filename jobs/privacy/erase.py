@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from jobs.lake import storage as store
 from jobs.lake.alias import Promotion, all_histories, protected
 from jobs.lake.fault import fault_point
-from jobs.lake.lock import LOCK, locked
 from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE
 from jobs.lake.partitions import Partition
-from jobs.lake.prune import HOUR_S
+from jobs.lake.publish import HOUR_S, LOCK, partition_lock
 from jobs.lake.read import pin
 from jobs.privacy.limits import AgeLimits
 from jobs.privacy.partition_folders import PartitionFolder
@@ -92,7 +91,7 @@ def erase(deletion: Deletion, versions: Protected) -> None:
         store.delete_folder(folder.uri)
         store.delete_empty(folder.uri.rpartition("/")[0], folder.root)
         return
-    with locked(folder.uri, folder.address):
+    with partition_lock(folder.uri, folder.address):
         _refuse_busy(folder)
         if deletion.what == WHOLE:
             _unpublish(folder, held)

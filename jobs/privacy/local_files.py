@@ -5,7 +5,6 @@ mlflow.db, optuna.db and Airflow's database hold addresses and figures, no text;
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from jobs.lake import storage as store
 from jobs.lake.fault import fault_point
+from jobs.lake.locks import file_lock
 from jobs.lake.partitions import table_today
 from jobs.platform.tracking import home
 from jobs.privacy.limits import AgeLimits
@@ -65,8 +65,7 @@ def _shorten(path: Path, limits: AgeLimits) -> None:
     """Drop the lines whose days are over. Tasks that add a line meanwhile wait for the lock."""
     if not path.is_file():
         return
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(path.with_suffix(".lock")):
         lines = path.read_text("utf-8").splitlines(keepends=True)
         kept = [line for line in lines if not limits.age_expired(written_s(line), limits.derived_days)]
         if len(kept) < len(lines):

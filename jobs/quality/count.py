@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.lake.read import Pinned, read_table
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import Pinned, read_table, record_batches
 from jobs.quality.count_keys import by_keys, collect, figure_of_keys, grouped
 from jobs.quality.count_rows import BatchView, tally
 from jobs.quality.count_vectors import VectorSums

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import record_batches
 from jobs.platform.spark import read_spark
 from jobs.quality.count import (
     BATCH_ROWS,

@@ -7,7 +7,6 @@ are one file each: no script, font, picture or address but those of their neighb
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
 import sys
@@ -22,6 +21,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from jobs.lake.locks import file_lock
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.platform.tracking import home
@@ -85,8 +85,7 @@ def refresh_if_older() -> None:
 def _locked() -> Iterator[None]:
     """Tasks of one DAG run check different partitions at once; the site is written by one at a time."""
     site().mkdir(parents=True, exist_ok=True)
-    with (home() / "data_docs.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with file_lock(home() / "data_docs.lock"):
         yield
 
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from jobs.embeddings.sharding import of_shard
 from jobs.lake.partitions import TABLES, Partition
-from jobs.lake.read import Pinned, exists, pin
-from jobs.lake.streaming import record_batches
+from jobs.lake.read import Pinned, exists, pin, record_batches
 from jobs.quality.hash_keys import words
 from jobs.quality.metrics import Metric
 from models.quality.hashes import mix, start

@@ -14,7 +14,7 @@ from jobs.lake.manifest import MANIFEST
 from jobs.lake.partitions import Partition
 from jobs.lake.read import attempt_uri
 from jobs.lake.storage import list_files
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 
 SHOWN = 30
 

@@ -23,7 +23,7 @@ from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.arguments import Alias, CommandArgs
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 
 HUES = {"served": "green", "dense": "cyan", "sparse": "yellow"}
 NARROW = 100

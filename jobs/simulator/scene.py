@@ -8,7 +8,7 @@ from datetime import date
 
 import numpy as np
 
-from jobs.lake.days import bounds
+from jobs.lake.windows import bounds
 from jobs.simulator.shop import Shop
 from models.simulator.click_model import ClickModel
 from models.simulator.day import DayPart, day

@@ -23,10 +23,10 @@ from annotated_types import Ge, Interval
 from tokenizers import Tokenizer
 from transformers import BertModel
 
+from jobs.lake.attempt import spelled
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.lake.seal import spelled
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from jobs.lake.attempt import spelled
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
-from jobs.lake.seal import spelled
 from jobs.platform.tracking import home
 from models.ann.exact import Rows, Vectors
 

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from jobs.bundle.tower_files import load_towers
+from jobs.lake.attempt import spelled
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.lake.seal import spelled
 from jobs.platform.arguments import OnOff
 from jobs.platform.distributed import device, processes
 from jobs.platform.registry import register_towers

@@ -21,9 +21,8 @@ from jobs.bundle.reader import Bundle, open_bundle
 from jobs.bundle.torch_reader import load_bundle
 from jobs.datasets.judgements import relevance_scale
 from jobs.lake.arrow import strings, where
-from jobs.lake.copied import pin_copy
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin, read_table
+from jobs.lake.read import Pinned, pin, pin_copy, read_table
 from models.fusion.ranked_lists import first
 from tests.jobs.index.building import build, embed
 from tests.jobs.shop import HOSTILE, Args, Shop, opened
@@ -67,7 +66,7 @@ def answers(bundle: Bundle) -> list[list[tuple[str, float]]]:
 def test_it_loads_nothing_heavy(copy: Path) -> None:
     code = f"""
 import sys
-from jobs.lake.copied import pin_copy
+from jobs.lake.read import pin_copy
 from jobs.bundle.reader import open_bundle
 bundle = open_bundle(pin_copy({str(copy)!r}))
 assert bundle.search("red shoes")[0].title

@@ -208,7 +208,7 @@ def test_of_two_reports_of_a_day_by_other_towers_the_last_written_counts(
     for hour, towers in ((9, "3"), (11, "1"), (10, "2")):
         stopped = datetime(2026, 2, 5, hour, tzinfo=UTC)
         clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, zone, at=stopped: at)})
-        monkeypatch.setattr("jobs.lake.seal.datetime", clock)
+        monkeypatch.setattr("jobs.lake.attempt.datetime", clock)
         published("2026-01-29", towers=towers * 16)
     (found,) = earlier_nights(SEARCH, REPORT.at(ds="2026-01-30", space="4" * 16))
     assert found.towers == "1" * 16

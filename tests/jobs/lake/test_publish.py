@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from jobs.lake import lock
+from jobs.lake import locks
 from jobs.lake import storage as store
 from jobs.lake.alias import CHAMPION, move_alias, pin_alias
 from jobs.lake.fault import POINTS
-from jobs.lake.manifest import Accounting, Manifest
+from jobs.lake.manifest import Accounting, FileEntry, Manifest
 from jobs.lake.partitions import LABELS, Partition
-from jobs.lake.publish import publish
+from jobs.lake.publish import partition_lock, publish
 from jobs.lake.read import exists, pin, published_days, read_table
 
 DAY = LABELS.at(ds="2026-01-31")
@@ -163,6 +164,25 @@ def test_files_that_the_manifest_does_not_list_are_not_read(lake: Path) -> None:
     assert read_table(pin(DAY)).num_rows == 2
 
 
+def test_equal_rows_have_one_content_whichever_writer_lists_what_in_the_footer(lake: Path) -> None:
+    """Spark's JVMs list encodings in another order each; here statistics in the footer differ, and the rows do not."""
+
+    def entry(rows: pa.Table, **settings: object) -> FileEntry:
+        with publish(DAY, Args(DAY)) as out:
+            pq.write_table(rows, out.folder / "part-0.parquet", **settings)
+        return pin(DAY).entries()[0]
+
+    rows = pa.table({"query_id": ["a", "b"] * 50, "relevance": [1.0, 2.0] * 50})
+    first, second = entry(rows), entry(rows, write_statistics=False)
+    assert first.sha256 != second.sha256 and first.content_sha256 == second.content_sha256
+    others = [
+        rows.slice(1),
+        rows.rename_columns(["query_id", "weight"]),
+        pa.table({"query_id": ["a", "b"] * 50, "relevance": [1.0, 2.0] * 49 + [1.0, 3.0]}),
+    ]
+    assert len({entry(one).content_sha256 for one in (rows, *others)}) == 4
+
+
 def test_a_stop_verdict_keeps_readers_away(lake: Path) -> None:
     write(1.0)
     pinned = pin(DAY)
@@ -201,7 +221,7 @@ def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(
 ) -> None:
     """A writer opens the lock, jobs.privacy.retention removes it, the writer takes it: it must take the new one."""
     path = store.local_path(DAY.uri) / "_lock"
-    real, taken = lock.fcntl.flock, []
+    real, taken = locks.fcntl.flock, []
 
     def flock(file: IO[str], how: int) -> None:
         if not taken:
@@ -209,11 +229,11 @@ def test_a_lock_that_was_deleted_with_its_folder_keeps_nobody_out_and_nobody_in(
         taken.append(file)
         real(file, how)
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
-    with lock.locked(DAY.uri, str(DAY)):
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    with partition_lock(DAY.uri, str(DAY)):
         assert len(taken) == 2
         assert path.read_text() == str(os.getpid())
-        with pytest.raises(BlockingIOError, match="another process"), lock.locked(DAY.uri, str(DAY)):
+        with pytest.raises(BlockingIOError, match="another process"), partition_lock(DAY.uri, str(DAY)):
             pass
 
 

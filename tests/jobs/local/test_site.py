@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.listing import published
 from jobs.lake.partitions import PAIRS, REPORT, SWEEP
 from jobs.lake.publish import publish
+from jobs.lake.read import published_partitions
 from jobs.local import site
 from jobs.quality import data_docs
 
@@ -107,19 +107,19 @@ def test_a_sweep_is_listed_and_shown(port: int) -> None:
 
 def test_what_somebody_left_in_the_lake_is_passed_over(port: int, lake: Path) -> None:
     days = lake / "report_v1"
-    before = published(REPORT)
+    before = published_partitions(REPORT)
     for folder in ("ds=old", "ds=2026-02-30", "ds={{ any }}", f"ds=2026-01-31/space={SPACE}!", "tmp"):
         shutil.copytree(days / "ds=2026-01-31" / f"space={SPACE}", days / folder)
     for name in ("ds=2026-01-30", "README", "ds=2026-01-31/space=0123456789abcdef"):
         (days / name).write_text("a file, and no folder")
-    assert published(REPORT) == before == [REPORT.at(ds="2026-01-31", space=SPACE)]
+    assert published_partitions(REPORT) == before == [REPORT.at(ds="2026-01-31", space=SPACE)]
     assert get(port, "/")[0] == 200
 
 
 def test_in_a_trial_its_own_reports_are_listed(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_TRIALS", str(tmp_path / "trial"))
-    assert published(REPORT) == [] and len(published(SWEEP)) == 1
+    assert published_partitions(REPORT) == [] and len(published_partitions(SWEEP)) == 1
     with publish(REPORT.at(ds="2026-01-30", space=SPACE), Args()) as out:
         (out.folder / "report.html").write_text("x")
-    assert [one.ds for one in published(REPORT)] == ["2026-01-30"]
+    assert [one.ds for one in published_partitions(REPORT)] == ["2026-01-30"]
     assert (tmp_path / "trial" / "report_v1").is_dir() and REPORT.root != SWEEP.root

@@ -148,7 +148,9 @@ def test_verdicts_and_their_pages_move_together(old: Path) -> None:
 def test_killed_half_way_the_next_call_finishes(old: Path, time: int) -> None:
     before = files(old)
     env = {**os.environ, "NIGHTSHELF_FAULT": f"migrate.renamed:{time}"}
-    done = subprocess.run([sys.executable, "-m", "jobs", "migrate"], cwd=ROOT, env=env, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", "migrate"], cwd=ROOT, env=env, capture_output=True, check=False
+    )
     assert done.returncode in (-signal.SIGKILL, 0), done.stderr
     migrate.main(migrate.Args())
     check_migrated(old)

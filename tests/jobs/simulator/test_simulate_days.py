@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs.lake.days import bounds
 from jobs.lake.partitions import CATALOGUE, LABELS
 from jobs.lake.read import Pinned
+from jobs.lake.windows import bounds
 from jobs.simulator import marketplace
 from tests.jobs.simulator.simulated import APPLICATIONS, DS, milliseconds, records, simulated, truths
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.platform.display import printable
+from jobs.platform.html import printable
 
 
 @pytest.mark.parametrize(

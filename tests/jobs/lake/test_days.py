@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.lake.days import bounds, time_zone
+from jobs.lake.windows import bounds, time_zone
 
 
 def hours(ds: str) -> float:
