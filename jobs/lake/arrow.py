@@ -11,28 +11,28 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-# Arrow strings, left where Parquet put them: at 140M items a list of str would weigh ten times more
+# Arrow strings stay in Arrow: at 140M items a list of str needs ten times the memory
 Strings: TypeAlias = "pa.Array[Any]"
 
 
 def strings(table: pa.Table, name: str) -> list[str]:
-    """Give a string column as a list; a null becomes an empty string."""
+    """A string column as a list; a null becomes an empty string."""
     return texts(table.column(name))
 
 
 def texts(values: Strings | pa.ChunkedArray[Any]) -> list[str]:
-    """Give Arrow strings as a list; a null becomes an empty string."""
+    """Arrow strings as a list; a null becomes an empty string."""
     return [value or "" for value in values.to_pylist()]
 
 
 def numbers(table: pa.Table, name: str) -> NDArray[Any]:
-    """Give a numeric column as an array."""
-    found: NDArray[Any] = table.column(name).to_numpy()
-    return found
+    """A numeric column as an array."""
+    values: NDArray[Any] = table.column(name).to_numpy()
+    return values
 
 
 def table_of(columns: Mapping[str, object]) -> pa.Table:
-    """Make a table of lists, numpy arrays and Arrow arrays."""
+    """A table of lists, numpy arrays and Arrow arrays, by column name."""
     made: pa.Table = pa.table(dict(columns))  # type: ignore[arg-type]
     return made
 
@@ -43,24 +43,24 @@ def where(table: pa.Table, name: str, value: str) -> pa.Table:
 
 
 def large(parts: Iterable[Strings]) -> Strings:
-    """Put arrays of strings together, with offsets of 64 bits: those of 32 end at 2 GiB, some 140M ids."""
+    """Concatenate arrays of strings, with 64-bit offsets: 32-bit offsets end at 2 GiB, some 140M ids."""
     wide = [part.cast(pa.large_string()) for part in parts]
-    found: Strings = pa.chunked_array(wide, pa.large_string()).combine_chunks()
-    return found
+    joined: Strings = pa.chunked_array(wide, pa.large_string()).combine_chunks()
+    return joined
 
 
 def find(wanted: Sequence[str] | Strings, among: Sequence[str] | Strings) -> Rows:
-    """Row of each wanted string among others, -1 where it is not there."""
+    """Row of each wanted string among others; -1 where it is absent."""
     known = among if isinstance(among, pa.Array) else pa.array(among, pa.string())
-    asked = wanted.cast(known.type) if isinstance(wanted, pa.Array) else pa.array(wanted, known.type)
-    found: Any = pc.index_in(asked, known)
-    rows: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = wanted.cast(known.type) if isinstance(wanted, pa.Array) else pa.array(wanted, known.type)
+    positions: Any = pc.index_in(values, known)
+    rows: Rows = positions.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return rows
 
 
 def pick(values: Strings, rows: Rows) -> Strings:
-    """Values at some rows."""
-    # pa.array would look whether the rows are of pandas, and import it for that
-    places = pa.py_buffer(np.ascontiguousarray(rows, np.int64).data)
-    found: Strings = values.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, places]))
-    return found
+    """The values at these rows."""
+    # pa.array would import pandas, to check whether the rows are of pandas
+    buffer = pa.py_buffer(np.ascontiguousarray(rows, np.int64).data)
+    picked: Strings = values.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, buffer]))
+    return picked

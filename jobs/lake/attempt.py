@@ -31,7 +31,7 @@ PARQUET_TAIL_BYTES = 8  # length of the footer, magic
 
 
 class Attempt:
-    """What a job fills: files in `folder`, figures in `facts`, counts in `count`."""
+    """A version in the making: files in `folder`, figures in `facts`, row counts through `count`."""
 
     def __init__(self, partition: Partition, folder: Path, uri: str, inputs: Sequence[Pinned]) -> None:
         self.partition = partition
@@ -45,17 +45,20 @@ class Attempt:
         self.manifest: Manifest | None = None
 
     def count(self, unit: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> None:
-        """State what became of every input row; RuntimeError when the sum does not come out."""
+        """Account for every input row; RuntimeError when the rows do not add up."""
         self.accounting.append(Accounting(unit, rows_in, rows_out, dropped))
 
     def write_table(self, table: pa.Table, name: str = "part-00000.parquet") -> None:
-        """Write one Parquet file with page checksums, cast to the table's own columns."""
+        """Write one Parquet file with page checksums, cast to the table's columns."""
         rows = conform(table, self.partition.table)
         pq.write_table(rows, self.folder / name, compression="zstd", write_page_checksum=True)
 
     def write_spark(self, frame: DataFrame, by: Sequence[str], files: int = 1, parted: bool = False) -> None:
-        """Write a Spark frame as `files` Parquet files, hashed and sorted by `by`, so that a re-run makes
-        the same bytes whatever order the shuffle delivered. parted: it is hashed already, a file for each part."""
+        """Write a Spark frame as `files` Parquet files, hashed and sorted by `by`.
+
+        So a re-run makes the same data, whatever order the shuffle delivered. parted: it is hashed already, and each
+        part becomes a file.
+        """
         if frame.columns != list(self.partition.table.columns):
             expected = list(self.partition.table.columns)
             raise ValueError(f"{self.partition}: found columns {frame.columns}, expected {expected}")
@@ -63,7 +66,7 @@ class Attempt:
         self._write_spark(parts.sortWithinPartitions(*by), "", "part")
 
     def quarantine(self, frame: DataFrame, by: Sequence[str]) -> None:
-        """Set rejected rows aside, beside the data but never read as data."""
+        """Write rejected rows beside the data; they are never read as data."""
         self._write_spark(frame.coalesce(1).sortWithinPartitions(*by), "quarantine/", "rejected")
 
     def _write_spark(self, frame: DataFrame, folder: str, stem: str) -> None:
@@ -80,16 +83,16 @@ class Attempt:
 
 
 def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) -> Manifest:
-    """Publish what the attempt's folder holds.
+    """Hash every file and force it to disk, then write the manifest, then move the pointer.
 
     Raises:
-        RuntimeError: it holds no file.
+        RuntimeError: the attempt has no file.
     """
     if not store.is_local(out.uri):
         for name, _ in list(store.list_files(str(out.folder))):
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
-    # a name that begins with _ is never data: what engines leave there may still be written to
-    listed = [found for found in store.list_files(out.uri) if not found[0].startswith("_")]
+    # names that begin with _ are never data: engines may still write to them
+    listed = [(name, size) for name, size in store.list_files(out.uri) if not name.startswith("_")]
     files = [_entry(out, name, size) for name, size in listed]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
@@ -122,7 +125,7 @@ def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) 
 
 
 def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
-    """Args as they stand on a command line: what a manifest and MLflow keep."""
+    """Args as on a command line, for the manifest and MLflow."""
     values = {field.name: getattr(args, field.name) for field in fields(args)}
     return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
 

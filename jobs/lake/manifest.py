@@ -1,4 +1,4 @@
-"""What a published partition says of itself: `_manifest.json`, written before the pointer and never changed."""
+"""The manifest of a published version: `_manifest.json`, written before the pointer and never changed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from jobs.lake.partitions import FORMER_TABLES, spelled_today
 MANIFEST = "_manifest.json"
 POINTER = "_current.json"
 VERDICT = "_verdict.json"
-# stands beside a manifest whose quarantine jobs.privacy.retention has deleted since
+# lies beside a manifest whose quarantine jobs.privacy.retention has deleted
 EXPIRED = "_expired.json"
-# folders whose files are not rows of the table: rows that were rejected, rows that the day before had and this has not
+# folders whose files are not rows of the table: rejected rows; ids of items removed since the previous day
 QUARANTINE = "quarantine"
 ASIDE = (QUARANTINE, "tombstones")
 
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Accounting:
-    """Rows in = rows out + every drop reason. unit: what a row is (log lines, searches, ...)."""
+    """Rows in = rows out + rows dropped for each reason. unit: log lines, searches, ..."""
 
     unit: str
     rows_in: int
@@ -96,20 +96,20 @@ class Manifest:
         return f"{len(self.files)} files, {megabytes:.1f} MB"
 
     def to_json(self) -> bytes:
-        """Canonical bytes: what `manifest_sha256` is taken of."""
+        """Canonical bytes, of which `manifest_sha256` is the digest."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
-        """Read it back."""
-        found = json.loads(data)
-        found["partition"] = spelled_today(found["partition"])
-        found["args"] = {FORMER_TABLES.get(name, name): value for name, value in found["args"].items()}
-        sources = [{**source, "partition": spelled_today(source["partition"])} for source in found["inputs"]]
-        found["inputs"] = [Source(**source) for source in sources]
-        found["files"] = [FileEntry(**entry) for entry in found["files"]]
-        found["accounting"] = [Accounting(**row) for row in found["accounting"]]
-        return cls(**found)
+        """Read a manifest, with today's names of tables and keys."""
+        values = json.loads(data)
+        values["partition"] = spelled_today(values["partition"])
+        values["args"] = {FORMER_TABLES.get(name, name): value for name, value in values["args"].items()}
+        sources = [{**source, "partition": spelled_today(source["partition"])} for source in values["inputs"]]
+        values["inputs"] = [Source(**source) for source in sources]
+        values["files"] = [FileEntry(**entry) for entry in values["files"]]
+        values["accounting"] = [Accounting(**row) for row in values["accounting"]]
+        return cls(**values)
 
 
 def content_sha256(files: list[FileEntry]) -> str:

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned] = ()) -> Iterator[Attempt]:
-    """Open an attempt; what is in it when the block ends without an error becomes the partition.
+    """Open an attempt. When the block ends without an error, its content becomes the partition.
 
     Raises:
         BlockingIOError: another process is writing the same partition; it passes, so Airflow tries again.
@@ -62,7 +62,7 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
             yield out
             out.manifest = commit(out, args, attempt, time.monotonic() - started)
         except BaseException:
-            if attempt not in current(partition):  # nobody has seen it
+            if attempt not in current(partition):  # no reader has resolved it
                 store.delete_folder(uri)
             raise
         log.info("%s: %s published", partition, out.manifest.size())
@@ -92,7 +92,7 @@ def partition_lock(uri: str, name: str) -> Iterator[None]:
 
 
 def prune(partition: Partition) -> list[str]:
-    """Delete what no reader can hold any more; the caller holds the partition's lock. Returns the names.
+    """Delete versions that no reader can hold any more, and return their names. The caller holds the partition's lock.
 
     Kept: the current version, versions that an alias points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
     and replaced versions younger than NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,

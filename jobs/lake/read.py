@@ -1,4 +1,4 @@
-"""Reading a partition: the pointer is resolved once, the version pinned, every listed file checked before use."""
+"""Read a partition: resolve the pointer once, hold that version, check every listed file before use."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Pinned:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the job that wrote it measured."""
+        """Figures that the job wrote beside the files."""
         return self.manifest.facts
 
     @property
     def bundle_id(self) -> str:
-        """Twelve digits that stand for this version of an index wherever it is spoken of."""
+        """The first twelve digits of the manifest's sha256: the short name of this version."""
         return self.manifest_sha256[:12]
 
     @property
     def source(self) -> Source:
-        """How a manifest names this input."""
+        """This version as the input of another one."""
         return Source(str(self.partition), self.manifest.attempt, self.manifest_sha256, self.manifest.content_sha256)
 
     def entries(self, role: str = "data") -> list[FileEntry]:
@@ -86,20 +86,20 @@ class Pinned:
         return tempfile.TemporaryDirectory(prefix="nightshelf-")
 
     def check(self, entry: FileEntry) -> str:
-        """The URI of a listed file that is as the manifest says.
+        """The URI of a listed file, after a check against the manifest.
 
         Raises:
             RuntimeError: it is missing or differs.
             LookupError: its days are over.
         """
         try:
-            found = store.sha256(f"{self.uri}/{entry.name}")
+            digest = store.sha256(f"{self.uri}/{entry.name}")
         except FileNotFoundError:
             refuse_expired(str(self.partition), self.uri, entry)
-            found = "no such file"
-        if found != entry.sha256:
+            digest = "no such file"
+        if digest != entry.sha256:
             raise RuntimeError(
-                f"{self.partition}: {entry.name} has sha256 {found}, its manifest says {entry.sha256}; "
+                f"{self.partition}: {entry.name} has sha256 {digest}, its manifest says {entry.sha256}; "
                 f"the file is damaged: run the job again that wrote it ({self.manifest.job})"
             )
         return f"{self.uri}/{entry.name}"
@@ -120,7 +120,7 @@ def exists(partition: Partition) -> bool:
 
 
 def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> Pinned:
-    """Resolve the pointer once and hold that version (or the stated older one).
+    """Resolve the pointer once and hold that version, or an older one that `attempt` names.
 
     Raises:
         LookupError: the partition was never published.
@@ -138,17 +138,17 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
             ) from None
         attempt = pointer["attempt"]
     data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")
-    found = hashlib.sha256(data).hexdigest()
-    if pointer and found != pointer["manifest_sha256"]:
+    digest = hashlib.sha256(data).hexdigest()
+    if pointer and digest != pointer["manifest_sha256"]:
         raise RuntimeError(
-            f"{partition}: manifest has sha256 {found}, the pointer says {pointer['manifest_sha256']}; "
+            f"{partition}: manifest has sha256 {digest}, the pointer says {pointer['manifest_sha256']}; "
             f"the manifest was changed after publishing: run the job again"
         )
-    pinned = Pinned(partition, Manifest.from_json(data), found)
+    pinned = Pinned(partition, Manifest.from_json(data), digest)
     if not even_stopped and (verdict := read_verdict(pinned)).get("verdict") == "stop":
         raise RuntimeError(
             f"{partition}: stopped by its data-quality verdict ({'; '.join(verdict['stops'])}); "
-            f"mend the input and run {pinned.manifest.job} and jobs.quality.expect again"
+            f"repair the input and run {pinned.manifest.job} and jobs.quality.expect again"
         )
     return pinned
 
@@ -166,20 +166,20 @@ def _migration_hint(partition: Partition) -> str:
 def read_verdict(pinned: Pinned) -> dict[str, Any]:
     """The verdict of `jobs.quality.expect` on this version; empty when it was not checked yet."""
     try:
-        found: dict[str, Any] = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))
+        verdict: dict[str, Any] = json.loads(store.read_bytes(f"{pinned.uri}/{VERDICT}"))
     except FileNotFoundError:
         return {}
-    return found
+    return verdict
 
 
 def read_table(pinned: Pinned, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
-    """The rows of a Parquet partition as Arrow; only the listed files are opened."""
+    """The rows of a Parquet partition as an Arrow table. Only the listed files are opened."""
     return dataset(pinned).to_table(columns=None if columns is None else list(columns), filter=where)
 
 
 def dataset(pinned: Pinned) -> pyarrow.dataset.Dataset:
     """The Parquet files of a partition as one Arrow dataset, for reading in batches."""
-    import pyarrow.dataset  # brings pandas along, which no service and no rollback should wait for
+    import pyarrow.dataset  # it imports pandas, which no service and no rollback should wait for
 
     files = [uri for uri in pinned.files() if uri.endswith(".parquet")]
     if not files:
@@ -193,16 +193,16 @@ def published_days(table: Table, first: str, last: str) -> list[str]:
     """Days of a daily table that are published, first <= day <= last, in order."""
     root = f"{lake_root()}/{table.name}_v{table.version}"
     system, path = store.filesystem(root)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    days = sorted(info.base_name.removeprefix("ds=") for info in found if info.base_name.startswith("ds="))
+    folders = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    days = sorted(info.base_name.removeprefix("ds=") for info in folders if info.base_name.startswith("ds="))
     return [day for day in days if first <= day <= last and exists(table.at(ds=day))]
 
 
 def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data") -> Iterator[pa.RecordBatch]:
     """Columns of a partition's Parquet files, at most `rows` rows at a time, in the order of the files.
 
-    Each file is checked against the manifest when its turn comes. Local ones are mapped into memory, so
-    that their pages can go whenever somebody else needs the place.
+    Each file is checked against the manifest when its turn comes. Local files are memory-mapped, so that the system
+    can drop their pages when other processes need the memory.
     """
     import pyarrow.parquet as pq
 
@@ -218,36 +218,36 @@ def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str 
 
 
 def published_partitions(table: Table, first: str = "", before: str = "") -> list[Partition]:
-    """Published partitions of a table with keys (ds, other), in order of both; first <= ds < before, where given."""
+    """Published partitions of a table with keys (ds, other), in order of both. first <= ds < before, where given."""
     day_key, key = table.keys
-    found = [
+    partitions = [
         table.at(**{day_key: ds, key: value})
         for ds in _values(table.uri, day_key)
         if ds >= first and (not before or ds < before)
         for value in _values(f"{table.uri}/{day_key}={ds}", key)
     ]
-    return [partition for partition in found if exists(partition)]
+    return [partition for partition in partitions if exists(partition)]
 
 
 def _values(place: str, key: str) -> list[str]:
-    """Values of a key among the folders of a place; what somebody left there beside them is passed over."""
+    """Valid values of a key among the folders of a place; other folders are ignored."""
     system, path = store.filesystem(place)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    names = [info.base_name for info in found if not info.is_file and info.base_name.startswith(f"{key}=")]
+    entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    names = [info.base_name for info in entries if not info.is_file and info.base_name.startswith(f"{key}=")]
     is_valid, _ = KEYS[key]
     return sorted(filter(is_valid, (name.removeprefix(f"{key}=") for name in names)))
 
 
 def expired(uri: str, entry: FileEntry) -> bool:
-    """Whether a listed file is one of a quarantine that jobs.privacy.retention has deleted since."""
+    """Whether a listed file belongs to a quarantine that jobs.privacy.retention has deleted since."""
     return entry.role == QUARANTINE and store.is_file(f"{uri}/{EXPIRED}")
 
 
 def refuse_expired(partition: str, uri: str, entry: FileEntry) -> None:
-    """Say of a missing file that nothing is damaged, where that is so.
+    """Refuse a missing file of an expired quarantine with an error that names the reason.
 
     Raises:
-        LookupError: it belongs to a quarantine whose days are over.
+        LookupError: its quarantine's days are over.
     """
     if expired(uri, entry):
         raise LookupError(
@@ -257,8 +257,8 @@ def refuse_expired(partition: str, uri: str, entry: FileEntry) -> None:
 
 
 @dataclass(frozen=True)
-class Copied(Pinned):
-    """A version that lies in a plain folder; its files are checked as in the lake."""
+class PinnedCopy(Pinned):
+    """A version in a plain folder outside the lake, such as on a serving machine. Its files are checked as in the lake."""
 
     folder: str
 
@@ -268,10 +268,10 @@ class Copied(Pinned):
         return self.folder
 
 
-def pin_copy(folder: str | Path, version: str = "") -> Copied:
+def pin_copy(folder: str | Path, version: str = "") -> PinnedCopy:
     """Hold a copied version: a folder with a partition's files and its `_manifest.json`.
 
-    version: first digits of its manifest's sha256 (of a bundle: its id), where the copy is to be that one.
+    version: first digits of its manifest's sha256 (for a bundle: its id), to refuse another one.
 
     Raises:
         LookupError: the folder has no manifest.
@@ -283,8 +283,8 @@ def pin_copy(folder: str | Path, version: str = "") -> Copied:
         raise LookupError(
             f"{folder}: no {MANIFEST} in it; copy all files of one version, the manifest included"
         ) from None
-    found = hashlib.sha256(data).hexdigest()
-    if not found.startswith(version):
-        raise RuntimeError(f"{folder}: holds version {found[:12]}, expected {version}; copy it again")
+    digest = hashlib.sha256(data).hexdigest()
+    if not digest.startswith(version):
+        raise RuntimeError(f"{folder}: holds version {digest[:12]}, expected {version}; copy it again")
     manifest = Manifest.from_json(data)
-    return Copied(Partition.parse(manifest.partition), manifest, found, str(folder))
+    return PinnedCopy(Partition.parse(manifest.partition), manifest, digest, str(folder))

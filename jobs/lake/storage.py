@@ -18,7 +18,7 @@ CHUNK_BYTES = 4 << 20
 
 
 def is_local(uri: str) -> bool:
-    """Whether the URI is a path of this machine, where fsync, rename and locks hold."""
+    """Whether the URI is a path of this machine, where fsync, rename and locks work."""
     return "://" not in uri or uri.startswith("file://")
 
 
@@ -40,8 +40,8 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def spark_uri(uri: str) -> str:
-    """The same place as Spark spells it: a local path needs a scheme, or the cluster's default is taken."""
-    # not Path.as_uri(): it writes `ds%3D2026-01-31`, and Hadoop takes a path as it stands
+    """The URI as Spark wants it: a local path needs a scheme, or Spark takes the cluster's default file system."""
+    # not Path.as_uri(): it writes `ds%3D2026-01-31`, and Hadoop does not decode a path
     return f"file://{local_path(uri)}" if is_local(uri) else uri
 
 
@@ -55,20 +55,24 @@ def fsync(path: Path) -> None:
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole object; FileNotFoundError when there is none."""
+    """The whole object.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+    """
     system, path = filesystem(uri)
     with system.open_input_stream(path, compression=None) as stream:
         return bytes(stream.read())
 
 
 def is_file(uri: str) -> bool:
-    """Whether there is such an object."""
+    """Whether the object exists."""
     system, path = filesystem(uri)
     return bool(system.get_file_info(path).type == fs.FileType.File)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Replace one object atomically: readers see the old bytes or the new, never a part."""
+    """Replace one object atomically: readers see the old bytes or the new ones, never a part."""
     if not is_local(uri):
         system, path = filesystem(uri)
         with system.open_output_stream(path) as stream:  # object stores show an object when it is closed
@@ -87,10 +91,10 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def list_files(uri: str) -> Iterator[tuple[str, int]]:
-    """(name relative to the folder, bytes) of every file below a folder, sorted; nothing when it is absent."""
+    """(name relative to the folder, bytes) of every file below a folder, sorted; empty when the folder is absent."""
     system, root = filesystem(uri)
-    found = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
-    for info in sorted(found, key=lambda info: info.path):
+    infos = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+    for info in sorted(infos, key=lambda info: info.path):
         if info.type == fs.FileType.File:
             yield info.path[len(root) :].lstrip("/"), info.size
 
@@ -116,7 +120,7 @@ def sha256_parts(uri: str, head_bytes: int) -> tuple[str, str]:
 
 
 def delete_folder(uri: str) -> None:
-    """Remove a folder and all in it; no error when it is absent. A link goes, and what it points at stays."""
+    """Delete a folder and all in it; no error when it is absent. Of a link only the link is deleted."""
     if is_local(uri):
         if local_path(uri).is_symlink():
             local_path(uri).unlink()
@@ -129,15 +133,17 @@ def delete_folder(uri: str) -> None:
 
 
 def delete_file(uri: str) -> None:
-    """Remove one object; no error when it is absent."""
+    """Delete one object; no error when it is absent."""
     system, path = filesystem(uri)
     with contextlib.suppress(FileNotFoundError):
         system.delete_file(path)
 
 
 def delete_empty(uri: str, root: str) -> None:
-    """Remove a folder where nothing is left in it, and those above it up to the root, which stays. An object
-    store has no folders of its own."""
+    """Delete an empty folder, and the empty folders above it up to the root, which stays.
+
+    An object store has no folders of its own.
+    """
     if not is_local(uri):
         return
     folder, last = local_path(uri), local_path(root)
@@ -146,27 +152,27 @@ def delete_empty(uri: str, root: str) -> None:
             folder.rmdir()
         except FileNotFoundError:
             pass
-        except OSError:  # something is in it
+        except OSError:  # not empty
             return
         folder = folder.parent
 
 
 def is_link(uri: str) -> bool:
-    """Whether a place is a link to another."""
+    """Whether the URI is a symbolic link."""
     return is_local(uri) and local_path(uri).is_symlink()
 
 
 @dataclass(frozen=True)
-class Found:
-    """One file as it lies there. name: below the folder; changed_s: when it was last written."""
+class StoredFile:
+    """A file. name: relative to the folder. changed_s: when it was last written, in seconds since 1970."""
 
     name: str
     bytes: int
     changed_s: float
 
 
-def walk(uri: str) -> Iterator[Found]:
-    """Every file below a folder, in no order; a link is one, and is not followed."""
+def walk(uri: str) -> Iterator[StoredFile]:
+    """Every file below a folder, in no order. A link counts as a file, and is not followed."""
     if is_local(uri):
         root = local_path(uri)
         for folder, folders, files in os.walk(root):
@@ -174,29 +180,29 @@ def walk(uri: str) -> Iterator[Found]:
             for name in (*files, *links):
                 file = Path(folder) / name
                 with contextlib.suppress(FileNotFoundError):
-                    told = file.lstat()
-                    yield Found(str(file.relative_to(root)), told.st_size, told.st_mtime)
+                    status = file.lstat()
+                    yield StoredFile(str(file.relative_to(root)), status.st_size, status.st_mtime)
         return
     system, path = filesystem(uri)
     for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True)):
         if info.type == fs.FileType.File:
-            yield Found(info.path[len(path) :].lstrip("/"), info.size, (info.mtime_ns or 0) / 1e9)
+            yield StoredFile(info.path[len(path) :].lstrip("/"), info.size, (info.mtime_ns or 0) / 1e9)
 
 
 def folders(uri: str) -> list[str]:
-    """Names of the folders in a folder, sorted, links among them, broken ones too; none where it is absent."""
+    """Names of the folders in a folder, sorted, with links, even broken ones; empty where the folder is absent."""
     if is_local(uri):
         if not local_path(uri).is_dir():
             return []
         with os.scandir(local_path(uri)) as entries:
-            return sorted(one.name for one in entries if one.is_symlink() or one.is_dir())
+            return sorted(entry.name for entry in entries if entry.is_symlink() or entry.is_dir())
     system, path = filesystem(uri)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+    infos = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
 
 def copy(source: str, target: str) -> None:
-    """Copy one object between places, in chunks."""
+    """Copy one object, in chunks, within a store or between stores."""
     reading, source_path = filesystem(source)
     writing, target_path = filesystem(target)
     if is_local(target):

@@ -99,7 +99,7 @@ def before_day(table: Table, ds: str, days: int) -> Window:
 
 
 def time_zone() -> str:
-    """The zone in which days are meant: NIGHTSHELF_TIME_ZONE, UTC where it is not set.
+    """The time zone of a shop's days: NIGHTSHELF_TIME_ZONE, UTC where it is not set.
 
     Raises:
         ValueError: no such zone.
@@ -110,16 +110,16 @@ def time_zone() -> str:
 
 
 def bounds(ds: str) -> tuple[datetime, datetime]:
-    """First instant of the day and of the next one, in UTC: 24 hours apart, 23 or 25 when clocks change.
+    """First instant of the day and of the next one, in UTC. They are 24 hours apart, or 23 or 25 when clocks change.
 
     Raises:
         ValueError: not a day (YYYY-MM-DD), or the setting names no zone.
     """
     zone, day = _zone(time_zone()), date.fromisoformat(ds)
     first, after = (
-        # a midnight that clocks skip is the moment they skip it; one that they show twice, the first of the two
-        datetime.combine(one, time(), zone).astimezone(UTC)
-        for one in (day, day + timedelta(days=1))
+        # where clocks skip midnight, the moment they skip it; where they show it twice, the first of the two
+        datetime.combine(start, time(), zone).astimezone(UTC)
+        for start in (day, day + timedelta(days=1))
     )
     return first, after
 

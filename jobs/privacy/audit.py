@@ -60,7 +60,7 @@ def audit(limits: AgeLimits, versions: Protected) -> Audit:
     return result
 
 
-def _expired_in_lake(file: store.Found, limits: AgeLimits, versions: Protected) -> bool:
+def _expired_in_lake(file: store.StoredFile, limits: AgeLimits, versions: Protected) -> bool:
     if file.name.startswith("pointers/"):  # aliases: addresses alone
         return False
     match = _IN_TABLE.match(file.name)
@@ -72,7 +72,7 @@ def _expired_in_lake(file: store.Found, limits: AgeLimits, versions: Protected) 
     return limits.expired(table, match["day"]) and not _is_protected(match, versions)
 
 
-def _expired_in_trials(file: store.Found, limits: AgeLimits) -> bool:
+def _expired_in_trials(file: store.StoredFile, limits: AgeLimits) -> bool:
     match = _IN_TABLE.match(file.name)
     if match is not None and (table := table_today(match["table"])):
         raw = limits.is_raw(match["rest"] or "") and limits.raw_expired(match["day"])
