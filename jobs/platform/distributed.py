@@ -1,8 +1,8 @@
-"""The processes of one training, as torchrun or Spark started them; alone, this one is all there is.
+"""The processes of one training, as torchrun or Spark started them; or this process alone.
 
 torchrun --nproc-per-node=2 -m jobs towers --pairs ...
 
-The first process reads, judges, writes and answers; the others only train.
+The first process reads, evaluates, writes and prints the result; the others only train.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch.distributed as dist
 
 from models.training.distributed import Team
 
-# others wait while the first one judges an epoch on the whole catalogue
+# the others wait while the first one evaluates an epoch on the whole catalogue
 PATIENCE = timedelta(hours=2)
 
 
 @contextmanager
 def processes() -> Iterator[Team]:
-    """Join the other processes: NCCL where each has a GPU of its own, gloo elsewhere."""
+    """Join the other processes: NCCL where each has its own GPU, gloo elsewhere."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return
@@ -37,7 +37,7 @@ def processes() -> Iterator[Team]:
 
 
 def device() -> torch.device:
-    """Where this process computes."""
+    """The device of this process."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")

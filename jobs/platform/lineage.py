@@ -26,7 +26,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> None:
-    """Print the tree; reads manifests only, so it is quick for a bundle of any size."""
+    """Print the tree. It reads manifests only, so it is quick for a bundle of any size."""
     start = pin(args.partition, even_stopped=True) if args.partition else pin_alias(args.alias)
     root = ancestry(start)
     tree = Tree(_label(root), guide_style="dim")
@@ -34,8 +34,8 @@ def main(args: Args) -> None:
     Console().print(tree)
 
 
-def _grow(tree: Tree, one: Ancestor, drawn: set[str]) -> None:
-    for parent in one.made_from:
+def _grow(tree: Tree, ancestor: Ancestor, drawn: set[str]) -> None:
+    for parent in ancestor.made_from:
         again = _key(parent) in drawn
         drawn.add(_key(parent))
         branch = tree.add(_label(parent, again))
@@ -43,20 +43,20 @@ def _grow(tree: Tree, one: Ancestor, drawn: set[str]) -> None:
             _grow(branch, parent, drawn)
 
 
-def _key(one: Ancestor) -> str:
-    return f"{one.source.partition} {one.source.attempt}"
+def _key(ancestor: Ancestor) -> str:
+    return f"{ancestor.source.partition} {ancestor.source.attempt}"
 
 
-def _label(one: Ancestor, again: bool = False) -> Text:
-    """Address and rows, and below them manifest hash, job, code version and MLflow run."""
-    label = Text(one.source.partition, style="bold" if not again else "dim")
+def _label(ancestor: Ancestor, again: bool = False) -> Text:
+    """Address and rows, and below them manifest hash, job, code version and mlflow_run."""
+    label = Text(ancestor.source.partition, style="bold" if not again else "dim")
     if again:
         return label.append("  as above", style="dim")
-    made = one.pinned.manifest if one.pinned else None
+    made = ancestor.pinned.manifest if ancestor.pinned else None
     if made is not None:
         label.append(f"  {made.rows:,} rows" if made.rows else "", style="green")
         label.append("  simulated" if made.simulated else "", style="yellow")
-    label.append(f"\nmanifest {one.source.manifest_sha256[:12]}", style="cyan")
+    label.append(f"\nmanifest {ancestor.source.manifest_sha256[:12]}", style="cyan")
     if made is None:
         return label.append("  no longer kept", style="yellow")
     label.append(f"  {made.job} {made.created_at[:16]} code {made.code_version}", style="dim")

@@ -32,7 +32,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, object]:
-    """List what is missing; a stopped partition is an error, for waiting would not mend it."""
+    """List what is missing. A stopped partition is an error, because waiting would not repair it."""
     missing = [str(partition) for partition in args.wanted() if not ready(partition, args.gated)]
     if missing:
         log.info("not there yet: %s", ", ".join(missing))
@@ -40,7 +40,7 @@ def main(args: Args) -> dict[str, object]:
 
 
 def ready(partition: Partition, gated: int) -> bool:
-    """Whether the partition is published and, when gated, has a verdict that lets it pass.
+    """Whether the partition is published and, when gated, has passed its data-quality checks.
 
     Raises:
         RuntimeError: its verdict is `stop`.

@@ -59,7 +59,7 @@ class RowCounter:
         return sorted(self.observation.get[name])
 
     def kept(self, prefix: str) -> int:
-        """Weight of the rows without a reason."""
+        """Weight of the rows without a drop reason."""
         return self[f"{prefix} {KEPT}"]
 
     def dropped(self, prefix: str) -> dict[str, int]:

@@ -30,7 +30,7 @@ CONF: dict[str, bool | float | int | str | None] = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
-    # else every field that is taken of a parsed JSON line parses the line once more
+    # otherwise Spark parses a JSON line once for every field taken of it
     "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
@@ -48,9 +48,9 @@ LONG_BYTES = 1 << 30
 
 @contextmanager
 def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSession]:
-    """A session for one job; an active one (jobs.local.batch keeps it warm between jobs) is used and left open.
+    """A session for one job. An active session (jobs.local.batch keeps one between jobs) is used and left open.
 
-    reads: what it will read; shuffles are parted by the size of that, and a long job's code is compiled fully.
+    reads: the partitions to read. Their size sets the number of shuffle partitions, and whether code is compiled fully.
 
     NIGHTSHELF_SPARK_MASTER names the master. Under spark-submit the master is already set and kept.
     NIGHTSHELF_SPARK_MEMORY is the driver's heap on a local master (2g).
@@ -70,7 +70,7 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
         os.environ["JAVA_HOME"] = java_home()
     if master.startswith("local"):
         conf |= LOCAL_CONF
-        # a JVM that lives for one short job never earns back its second compiler tier; a warm one halves its time
+        # the second compiler tier does not pay in a JVM of one short job; in a warm one it halves the time
         long = "NIGHTSHELF_WARM_SPARK" in os.environ or size > LONG_BYTES
         tier = "" if long else " -XX:TieredStopAtLevel=1"
         conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier}"
@@ -87,14 +87,14 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
 
 
 def _unpacked_bytes(reads: Iterable[Pinned]) -> int:
-    """What partitions hold once they are unpacked, roughly."""
+    """Approximate size of partitions after decompression."""
     packed = (".gz", ".parquet")
     entries = (entry for pinned in reads for entry in pinned.entries())
     return sum(entry.bytes * (8 if entry.name.endswith(packed) else 1) for entry in entries)
 
 
 def _part_by_size(session: SparkSession, size: int) -> None:
-    """Shuffle in parts of some 64 MiB, whatever the number of cores: memory is that of a part, a re-run the same."""
+    """Shuffle in partitions of some 64 MiB on any number of cores, so that memory is bounded and a re-run is the same."""
     least = int(str(LOCAL_CONF["spark.sql.shuffle.partitions"]))
     session.conf.set("spark.sql.shuffle.partitions", max(least, size // BYTES_PER_PART))
 

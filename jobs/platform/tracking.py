@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def home() -> Path:
-    """Where this machine keeps what is not the lake: MLflow's embedded store, checkpoints, Airflow's home."""
+    """The folder of this machine for everything but the lake: MLflow's embedded store, checkpoints, Airflow's home."""
     return Path(os.environ.get("NIGHTSHELF_HOME", "var")).absolute()
 
 
@@ -52,7 +52,7 @@ def client() -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri())
     api = mlflow.MlflowClient()
-    # four processes that meet an empty SQLite file spoil it for good: the first makes the tables alone
+    # four processes that meet an empty SQLite file damage it for good, so the first makes the tables alone
     with file_lock(home() / "mlflow.lock"):
         api.search_experiments(max_results=1)
     return api
@@ -111,13 +111,13 @@ def _experiment_id(client: MlflowClient, room: str) -> str:
 
 
 def quality_pages(inputs: Sequence[Pinned]) -> dict[str, str]:
-    """data_quality.pairs -> data_docs/..., the page of what was found on that input, relative to the reports' site."""
-    found: dict[str, str] = {}
+    """data_quality.pairs -> data_docs/...: the page of an input's checks, relative to the reports' site."""
+    pages: dict[str, str] = {}
     for pinned in inputs:
         page = read_verdict(pinned).get("data_docs")
         if page:  # of several partitions of a table, such as shards, the first
-            found.setdefault(f"data_quality.{pinned.partition.name}", f"data_docs/{page}")
-    return found
+            pages.setdefault(f"data_quality.{pinned.partition.name}", f"data_docs/{page}")
+    return pages
 
 
 @contextmanager
