@@ -27,7 +27,6 @@ from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, OneOf, PositiveInt
-from jobs.platform.registry import tell_challenger
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from models.evaluation.gate import GateLimits
 

@@ -73,19 +73,19 @@ def register_towers(towers: Pinned, room: str = FIRST_ROOM) -> str:
     return f"{room}/{number}"
 
 
-def tell_champion(alias: str, index: Pinned, why: str) -> str:
+def set_champion(alias: str, index: Pinned, why: str) -> str:
     """Set an alias of the lake on the registered version behind an index, and `previous` on the version that had it.
 
-    Returns what was set, or `not told`. The alias in the lake decides what serves: a registry that is down must not
+    Returns what was set, or `not told` where MLflow failed. The alias in the lake decides what serves: a registry that is down must not
     undo a promotion, so a failure is logged, not raised.
     """
     room, _, name = alias.partition("/")
-    return _tell(room, name, index, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
+    return _update(room, name, index, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
 
 
-def tell_challenger(room: str, index: Pinned, verdict: str, report: Partition) -> str:
-    """Set `challenger` on the registered version behind the index that was judged last; returns as tell_champion."""
-    return _tell(room, CHALLENGER, index, {"verdict": verdict, "report": str(report)})
+def set_challenger(room: str, index: Pinned, verdict: str, report: Partition) -> str:
+    """Set `challenger` on the registered version behind the index that was judged last; returns as set_champion."""
+    return _update(room, CHALLENGER, index, {"verdict": verdict, "report": str(report)})
 
 
 def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
@@ -103,13 +103,13 @@ def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
             known = {version.name for version in _versions_behind(client(), room, index)}
             if known and room not in known:
                 made += [register_towers(towers, room) for towers in _towers_behind(index)]
-                tell_champion(alias, index, event.why)
+                set_champion(alias, index, event.why)
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
         log.warning("%s: not registered anew: %s", alias, error)
     return made
 
 
-def _tell(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
+def _update(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -120,7 +120,7 @@ def _tell(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
             for key, value in tags.items():
                 api.set_model_version_tag(version.name, version.version, key, value[:250])
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
-        log.warning("%s/%s: the registry was not told: %s", room, name, error)
+        log.warning("%s/%s: MLflow's registry was not updated: %s", room, name, error)
         return "not told"
     return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"
 

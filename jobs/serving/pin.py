@@ -41,7 +41,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> dict[str, object]:
-    """Name the towers, their space id and the index in service; exits with 99 when there is neither."""
+    """Print the towers, their space id and the index in service; exit with 99 when there are no towers."""
     champion = pin_alias(args.alias) if has_alias(args.alias) else None
     if args.towers:
         towers = pin(args.towers)
@@ -62,7 +62,7 @@ def main(args: Args) -> dict[str, object]:
 
 
 def previous_days(args: Args, space: str) -> dict[str, str]:
-    """By table, the newest earlier day that is whole in this space, to be taken over; empty where none is."""
+    """For each table, the newest earlier day that is complete in this space; empty where none is."""
     tables = (EMBEDDINGS, TRAINED_INDEX, CODES)
     return {f"previous_{table.name}": _newest(args, table, space) for table in tables}
 
@@ -74,11 +74,11 @@ def _newest(args: Args, table: Table, space: str) -> str:
     shards = [f"{number}of{args.shards}" for number in range(args.shards)]
     for back in range(1, args.previous_days + 1):
         at = {"ds": (last - timedelta(days=back)).isoformat(), "space": space}
-        parts = [table.at(**at, shard=one) for one in shards] if "shard" in table.keys else [table.at(**at)]
+        parts = [table.at(**at, shard=shard) for shard in shards] if "shard" in table.keys else [table.at(**at)]
         if all(map(_sound, parts)):
             return at["ds"]
     log.info(
-        "%s in space %s: none of the %d days before %s is whole; all is made anew",
+        "%s in space %s: none of the %d days before %s is complete; everything is made anew",
         table.name,
         space,
         args.previous_days,
@@ -98,11 +98,11 @@ def towers_behind(champion: Pinned) -> Pinned:
         RuntimeError: those towers were trained anew since, so that their space is another.
     """
     space = champion.partition.values["space"]
-    found = [source.partition for source in champion.manifest.inputs if source.partition.startswith("towers/")]
-    for address in found:
+    addresses = [source.partition for source in champion.manifest.inputs if source.partition.startswith("towers/")]
+    for address in addresses:
         if (towers := pin(Partition.parse(address))).facts["space_id"] == space:
             return towers
     raise RuntimeError(
-        f"{champion.partition}: of its towers ({', '.join(found) or 'none'}) none is in space {space} "
+        f"{champion.partition}: of its towers ({', '.join(addresses) or 'none'}) none is in space {space} "
         f"any more; they were trained anew: promote an index of the new ones"
     )

@@ -13,6 +13,11 @@ import subprocess
 import sys
 from typing import Annotated, Any
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from jobs.lake.alias import (
     CHAMPION,
     PROMOTED,
@@ -25,14 +30,17 @@ from jobs.lake.alias import (
     pin_alias,
     pin_promoted,
     read_history,
+    rollback_order,
 )
-from jobs.lake.manifest import Source
+from jobs.lake.manifest import MANIFEST, Source
 from jobs.lake.partitions import NOWHERE, Partition
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, attempt_uri, pin
+from jobs.lake.storage import list_files
 from jobs.platform.arguments import Alias, CommandArgs, OneOf, Pattern, ZeroOrOne
-from jobs.serving.promotions_shown import show
+from jobs.platform.html import printable
 
 log = logging.getLogger(__name__)
+SHOWN = 30
 
 
 class Args(CommandArgs):
@@ -69,10 +77,10 @@ class Args(CommandArgs):
 def main(args: Args) -> dict[str, Any]:
     """Promote what the report judged, or roll back."""
     if args.list:
-        shown = show(args.alias)
+        shown = show_history(args.alias)
         return {**shown, "to": _find(args).id} if args.to else shown
     if args.sync_registry:
-        return {"registry": _tell(args.alias, pin_alias(args.alias), read_history(args.alias)[0].why)}
+        return {"registry": _update_registry(args.alias, pin_alias(args.alias), read_history(args.alias)[0].why)}
     if args.to:
         return _roll_back(args)
     if args.index:
@@ -82,14 +90,14 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def _roll_back(args: Args) -> dict[str, Any]:
-    """Move back by manifest and sizes alone: what is to be in service in a second is not read first."""
+    """Move back after a check of the manifest and of file sizes alone: reading gigabytes would take longer than a second."""
     history = read_history(args.alias)
     index = pin_promoted(_find(args))
     check_sizes(index)
     if index.manifest_sha256 == history[0].manifest_sha256:
         log.info("%s: bundle %s serves already", args.alias, index.bundle_id)
-        told = _tell(args.alias, index, history[0].why) if args.registry == "wait" else "skip"
-        return {"promoted": False, "champion": str(index.partition), "id": index.bundle_id, "registry": told}
+        updated = _update_registry(args.alias, index, history[0].why) if args.registry == "wait" else "skip"
+        return {"promoted": False, "champion": str(index.partition), "id": index.bundle_id, "registry": updated}
     why = f"rolled back from {history[0].id} to {args.to}"
     return _switch(args, index, ROLLED_BACK, why, history[0].manifest_sha256)
 
@@ -104,10 +112,10 @@ def _promote(args: Args) -> dict[str, Any]:
     _refuse_other_room(args, report)
     summary = report.facts
     if summary["verdict"] != "pass":
-        said = f"{args.report}: stopped by the gate ({'; '.join(summary['reasons'])})"
+        stopped = f"{args.report}: stopped by the gate ({'; '.join(summary['reasons'])})"
         if args.on_stop == "fail":
-            raise RuntimeError(f"{said}; the champion stays")
-        log.warning("%s; the champion stays", said)
+            raise RuntimeError(f"{stopped}; the champion stays")
+        log.warning("%s; the champion stays", stopped)
         champion = read_history(args.alias)[0].partition if has_alias(args.alias) else ""
         return {"promoted": False, "champion": champion, "reasons": summary["reasons"]}
     if has_alias(args.alias) and (serving := pin_alias(args.alias).partition).ds > report.partition.ds:
@@ -129,7 +137,7 @@ def _refuse_other_room(args: Args, report: Pinned) -> None:
 
 
 def _as_judged(report: Pinned, judged: Source) -> Pinned:
-    """The very version of the index that the report is about."""
+    """The exact version of the index that the report judged."""
     index = pin(Partition.parse(judged.partition), attempt=judged.attempt)
     if index.manifest_sha256 != judged.manifest_sha256:
         raise RuntimeError(f"{judged.partition}: changed since {report.partition} judged it; judge again")
@@ -137,13 +145,13 @@ def _as_judged(report: Pinned, judged: Source) -> Pinned:
 
 
 def _serving(alias: str) -> str:
-    """sha256 of the manifest in service; empty where none is."""
+    """sha256 of the manifest in service; empty where nothing serves."""
     history = read_history(alias)
     return history[0].manifest_sha256 if history else ""
 
 
 def _still_the_champion(alias: str, report: Pinned) -> str:
-    """Refuse when another index was promoted since: nobody compared with that one."""
+    """Refuse when another index was promoted since the report: it was not compared with that one."""
     compared: str = report.facts["champion"].get("manifest_sha256", "")
     serving = _serving(alias)
     if serving and serving != compared:
@@ -157,7 +165,7 @@ def _still_the_champion(alias: str, report: Pinned) -> str:
 
 def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, Any]:
     """Load the bundle as a service would, then move the name."""
-    from jobs.bundle.torch_reader import load_bundle  # torch: not for those who roll back
+    from jobs.bundle.torch_reader import load_bundle  # imports torch, which a rollback must not wait for
 
     load_bundle(index)
     return _switch(args, index, PROMOTED, why, instead_of)
@@ -166,10 +174,10 @@ def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, An
 def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> dict[str, Any]:
     before = move_alias(args.alias, index, how, why, instead_of)
     log.info("%s: bundle %s, %s (%s)", args.alias, index.bundle_id, index.partition, why)
-    telling = args.registry
-    if telling == "auto":
-        telling = "background" if how == ROLLED_BACK else "wait"
-    if telling == "background":
+    update = args.registry
+    if update == "auto":
+        update = "background" if how == ROLLED_BACK else "wait"
+    if update == "background":
         words = [sys.executable, "-m", "jobs", "promote", "--sync_registry", "1", "--alias", args.alias]
         nothing = subprocess.DEVNULL
         subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
@@ -179,11 +187,46 @@ def _switch(args: Args, index: Pinned, how: str, why: str, instead_of: str) -> d
         "id": index.bundle_id,
         "previous": before.partition if before else "",
         "attempt": index.manifest.attempt,
-        "registry": _tell(args.alias, index, why) if telling == "wait" else telling,
+        "registry": _update_registry(args.alias, index, why) if update == "wait" else update,
     }
 
 
-def _tell(alias: str, index: Pinned, why: str) -> str:
-    from jobs.platform.registry import tell_champion  # MLflow: after the switch, and not before
+def _update_registry(alias: str, index: Pinned, why: str) -> str:
+    from jobs.platform.registry import set_champion  # imports MLflow: after the switch, never before
 
-    return tell_champion(alias, index, why)
+    return set_champion(alias, index, why)
+
+
+def show_history(alias: str) -> dict[str, Any]:
+    """Print the history of an alias on standard error, and return the same as values, the newest first."""
+    history = read_history(alias)
+    order = [event.id for event in rollback_order(history)]
+    rows = [_row(event, order, history) for event in history[:SHOWN]]
+    title = f"{alias}: {history[0].id if history else 'points nowhere yet'}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("bundle", no_wrap=True)
+    for head in ("index", "since, UTC", "items", "now", "why"):
+        table.add_column(head, overflow="fold", justify="right" if head == "items" else "left")
+    for number, row in enumerate(rows):
+        cells = (row["index"], row["at"].replace("T", " ")[:19], f"{row['items']:,}", row["state"], row["why"])
+        style = "bold green" if not number else "dim" if row["state"] == "deleted" else ""
+        table.add_row(Text(row["id"], "cyan"), *(printable(cell, 200) for cell in cells), style=style)
+    Console(stderr=True).print(table)
+    return {"name": alias, "bundles": rows}
+
+
+def _row(event: Promotion, order: list[str], history: list[Promotion]) -> dict[str, Any]:
+    state = "kept"
+    if event.id == history[0].id:
+        state = "serves"
+    elif not _is_there(event):
+        state = "deleted"
+    elif order[1:2] == [event.id]:
+        state = "previous"
+    row = {"id": event.id, "index": event.partition, "at": event.at, "items": event.items}
+    return {**row, "how": event.how, "why": event.why, "state": state}
+
+
+def _is_there(event: Promotion) -> bool:
+    uri = attempt_uri(Partition.parse(event.partition), event.attempt)
+    return any(name == MANIFEST for name, _ in list_files(uri))
