@@ -100,9 +100,10 @@ def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
     try:
         for event in reversed(protected(history)):
             index = pin_promoted(event)
-            known = {version.name for version in _versions_behind(client(), room, index)}
+            towers = [one for one in _towers_behind(index) if one.manifest.mlflow_run_id]
+            known = {version.name for version in (_versions_behind(client(), room, index) if towers else ())}
             if known and room not in known:
-                made += [register_towers(towers, room) for towers in _towers_behind(index)]
+                made += [register_towers(pinned, room) for pinned in towers]
                 set_champion(alias, index, event.why)
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
         log.warning("%s: not registered anew: %s", alias, error)

@@ -22,8 +22,6 @@ from jobs.lake.ancestry import ancestry, each
 from jobs.lake.partitions import FORMER_TABLES, RETENTION, TABLES, Partition
 from jobs.lake.read import exists, pin, read_table, read_verdict
 from jobs.platform import migrate
-from jobs.platform.registry import register_history
-from jobs.platform.tracking import client
 from jobs.privacy import retention
 from jobs.quality import data_docs
 from jobs.serving import promote
@@ -81,9 +79,7 @@ def test_until_it_is_migrated_readers_name_the_command(old: Path) -> None:
         with pytest.raises(LookupError, match="python -m jobs migrate"):
             pin(Partition.parse(address))
     with pytest.raises(LookupError, match="not published") as fresh:
-        pin(Partition.parse("click_counts/ds=2026-01-01").having(ds="2026-01-01")) if not old.exists() else pin(
-            Partition.parse("pairs/ds=2026-01-01")
-        )
+        pin(Partition.parse("pairs/ds=2026-01-01"))
     assert "migrate" not in str(fresh.value)
 
 
@@ -197,10 +193,3 @@ def test_an_object_store_is_migrated_file_by_file(old: Path, monkeypatch: pytest
     assert len(read_history(CHAMPION)) == 2 and pin_alias(CHAMPION).files()
     monkeypatch.setenv("NIGHTSHELF_LAKE", str(old))
     check_migrated(old)
-
-
-def test_the_towers_in_service_are_registered_for_todays_code(old: Path) -> None:
-    """The registered model of before loads code by module names that are gone: the towers get a version that loads."""
-    migrate.main(migrate.Args())
-    assert register_history(CHAMPION, read_history(CHAMPION)) == [], "its towers have no mlflow_run"
-    assert client().search_registered_models() == []
