@@ -13,7 +13,6 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.lake import storage as store
@@ -21,6 +20,7 @@ from jobs.lake.alias import FIRST_ROOM, all_histories
 from jobs.lake.fault import fault_point
 from jobs.lake.manifest import POINTER, VERDICT
 from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, TABLES, lake_root, table_today
+from jobs.platform.arguments import CommandArgs, ZeroOrOne
 from jobs.platform.tracking import home, trials_folder
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,10 @@ CHECK_STORES = ("data_docs/validations", "data_docs/verdicts", "validations")
 PARTITION_STORES = ("checkpoints", "scratch")
 
 
-@dataclass(frozen=True)
-class Args:
+class Args(CommandArgs):
     """dry_run  1: list what would be renamed, and rename nothing"""
 
-    dry_run: int = 0
-
-    def __post_init__(self) -> None:
-        if self.dry_run not in (0, 1):
-            raise ValueError(f"dry_run={self.dry_run}: expected 0 or 1")
+    dry_run: ZeroOrOne = 0
 
 
 def main(args: Args) -> dict[str, object]:
