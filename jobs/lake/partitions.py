@@ -41,8 +41,8 @@ def _is_date(value: str) -> bool:
 
 
 def _is_shard(value: str) -> bool:
-    found = re.fullmatch(r"(0|[1-9][0-9]{0,4})of([1-9][0-9]{0,4})", value)
-    return found is not None and int(found[1]) < int(found[2])
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,4})of([1-9][0-9]{0,4})", value)
+    return match is not None and int(match[1]) < int(match[2])
 
 
 def _is_space_id(value: str) -> bool:
@@ -105,11 +105,11 @@ class Table:
     typed: str = "nothing"
 
     def at(self, **values: str) -> Partition:
-        """The partition with these key values; a Jinja expression stands for a value in a DAG."""
+        """The partition with these key values. In a DAG a value may be a Jinja expression."""
         return Partition(self.name, tuple((key, values.pop(key, "")) for key in self.keys), tuple(values))
 
     def present(self, key: str) -> str:
-        """The key's name today: manifests of older days still write the former one."""
+        """A key's name today, given that or the former one, which older manifests hold."""
         now = FORMER_KEYS.get(key, key)
         return now if now in self.keys else key
 
@@ -266,7 +266,7 @@ def table_today(name: str) -> str:
 
 
 def spelled_today(address: str) -> str:
-    """An address with the names of today; a text that is not one of the lake's addresses stays as it is."""
+    """An address with today's names. A text that is no address of the lake stays as it is."""
     try:
         return str(Partition.parse(address))
     except ValueError:

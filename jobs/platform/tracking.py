@@ -72,8 +72,8 @@ class MlflowRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        found = [Metric(metric_name(name), float(value), now, step) for name, value in values.items()]
-        self.client.log_batch(self.id, metrics=found)
+        metrics = [Metric(metric_name(name), float(value), now, step) for name, value in values.items()]
+        self.client.log_batch(self.id, metrics=metrics)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Log a small file (a report, a plot)."""
@@ -101,8 +101,8 @@ def metric_name(name: str) -> str:
 def _experiment_id(client: MlflowClient, room: str) -> str:
     from mlflow.exceptions import MlflowException
 
-    if found := client.get_experiment_by_name(room):
-        return str(found.experiment_id)
+    if experiment := client.get_experiment_by_name(room):
+        return str(experiment.experiment_id)
     location = None if "MLFLOW_TRACKING_URI" in os.environ else (home() / "mlflow" / room).as_uri()
     try:
         return str(client.create_experiment(room, artifact_location=location))
