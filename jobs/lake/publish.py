@@ -94,9 +94,9 @@ def partition_lock(uri: str, name: str) -> Iterator[None]:
 def prune(partition: Partition) -> list[str]:
     """Delete versions that no reader can hold any more, and return their names. The caller holds the partition's lock.
 
-    Kept: the current version, versions that an alias points at or lately did (NIGHTSHELF_KEEP_BUNDLES),
-    and replaced versions younger than NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. On an object store, which has no lock,
-    a folder without a manifest may be another writer's: it is kept as long.
+    Kept are the current version, versions that an alias points at or may go back to, and replaced versions younger than
+    NIGHTSHELF_KEEP_HOURS (24), the longest that a job may read. An object store has no lock, so there a folder without a
+    manifest may be another writer's: it is kept as long.
     """
     root = f"{partition.uri}/attempts"
     system, path = store.filesystem(root)

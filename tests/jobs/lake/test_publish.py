@@ -165,7 +165,7 @@ def test_files_that_the_manifest_does_not_list_are_not_read(lake: Path) -> None:
 
 
 def test_equal_rows_have_one_content_whichever_writer_lists_what_in_the_footer(lake: Path) -> None:
-    """Spark's JVMs list encodings in another order each; here statistics in the footer differ, and the rows do not."""
+    """Spark's JVMs list encodings in another order each; here the metadata in the footer differs, and no row."""
 
     def entry(rows: pa.Table, **settings: object) -> FileEntry:
         with publish(DAY, Args(DAY)) as out:
@@ -173,7 +173,7 @@ def test_equal_rows_have_one_content_whichever_writer_lists_what_in_the_footer(l
         return pin(DAY).entries()[0]
 
     rows = pa.table({"query_id": ["a", "b"] * 50, "relevance": [1.0, 2.0] * 50})
-    first, second = entry(rows), entry(rows, write_statistics=False)
+    first, second = entry(rows), entry(rows, store_schema=False)
     assert first.sha256 != second.sha256 and first.content_sha256 == second.content_sha256
     others = [
         rows.slice(1),
