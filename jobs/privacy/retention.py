@@ -94,7 +94,7 @@ def _due(limits: AgeLimits) -> tuple[list[Deletion], dict[str, list[Path]]]:
     if former := [folder.below for folder in folders if folder.is_former]:
         # the versions that aliases protect are found by today's names alone
         raise RuntimeError(
-            f"{former[0]} and {len(former) - 1} other folders have names of before; `python -m jobs migrate` renames"
+            f"{former[0]} and {len(former) - 1} other folders have former names; `python -m jobs migrate` renames"
             " them, then do it again"
         )
     plans = (plan_deletion(folder, limits, versions) for folder in folders)
