@@ -27,6 +27,7 @@ from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, OneOf, PositiveInt
+from jobs.platform.registry import set_challenger
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from models.evaluation.gate import GateLimits
 
@@ -114,7 +115,7 @@ def main(args: Args) -> dict[str, Any]:
         _write(out, data, summary)
         _set_facts(out, data, summary)
         _log(tracked, data, summary, out)
-    tell_challenger(alias.partition("/")[0], inputs.index, summary["verdict"], args.report)
+    set_challenger(alias.partition("/")[0], inputs.index, summary["verdict"], args.report)
     outcome = {name: summary[name] for name in ("verdict", "reasons", "alerts")}
     return {"report": str(args.report), **outcome, "summary": markdown(data, summary)}
 
