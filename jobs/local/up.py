@@ -10,6 +10,7 @@ NIGHTSHELF_HOME/run. Ports: NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PO
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -34,6 +35,7 @@ from jobs.platform.arguments import CommandArgs, OneOf
 HEALTHY_S = 240.0
 STOP_S = 20  # from the polite signal to the kill
 LOG_BYTES, LOGS_KEPT = 20_000_000, 2
+SOCKET_CHARS = 96  # 107 by the system, less the process id that supervisord adds at first
 PORTS = ("airflow", "mlflow", "site")
 
 
@@ -104,8 +106,10 @@ def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
     """Start a supervisor of these commands; it outlives this terminal.
 
     Raises:
-        RuntimeError: one runs already, or it refuses its settings.
+        RuntimeError: one runs already, it refuses its settings, or the path is too long for a socket.
     """
+    if len(os.fsencode(folder() / "sock")) > SOCKET_CHARS:
+        raise RuntimeError(f"{folder()}/sock: a socket takes {SOCKET_CHARS} characters; set NIGHTSHELF_HOME shorter")
     folder().mkdir(parents=True, exist_ok=True)
     settings = folder() / "supervisord.conf"
     with settings.open("w", encoding="utf-8") as file:
