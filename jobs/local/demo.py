@@ -1,6 +1,6 @@
 """Run the whole corridor on this machine, to a promoted index.
 
-A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). What stands is reused.
+A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). A stage that did not change is not run again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, Partition
 from jobs.local.airflow_env import airflow, airflow_env, prepare
-from jobs.local.stages import Ledger, Stage
+from jobs.local.stages import Stage, StageRecord
 from jobs.local.summary import champion, show, write_summary
 from jobs.platform.arguments import CommandArgs
 from jobs.platform.tracking import home
@@ -49,7 +49,7 @@ class Args(CommandArgs):
 
 
 def main(args: Args) -> None:
-    """Run what does not stand yet, then print the measures, where time went and where to look."""
+    """Run the stages that changed, then print the measures, the seconds of each stage and the paths."""
     if args.data:  # another shop: a lake and a home of its own
         name = Path(args.data).resolve().name
         os.environ.setdefault("NIGHTSHELF_LAKE", f"lake-{name}")
@@ -59,10 +59,10 @@ def main(args: Args) -> None:
     console.rule(f"Nightshelf demo: {args.data or 'synthetic marketplace'}")
     env = airflow_env() | {"COLUMNS": "400"}  # or Airflow's test run wraps its log lines
     prepare(env)
-    ledger = Ledger(home() / "demo.json", env, console)
+    record = StageRecord(home() / "demo.json", env, console)
     for stage in stages(args):
-        ledger.run(stage)
-    show(write_summary(ledger.seconds()), Console())
+        record.run(stage)
+    show(write_summary(record.seconds()), Console())
 
 
 def stages(args: Args) -> list[Stage]:

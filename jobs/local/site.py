@@ -25,7 +25,7 @@ from jobs.platform.html import environment
 from jobs.quality import data_docs
 
 log = logging.getLogger(__name__)
-# the only files that are shown, by table: the page first
+# the only files that are served, by table: the page first
 SHOWN = {"report": ("report.html", "summary.json", "summary.md", "verdict.json"), "sweep": ("sweep.html",)}
 
 
@@ -43,12 +43,12 @@ def main(args: Args) -> None:
 
 
 class Pages(BaseHTTPRequestHandler):
-    """GET /, /data_docs/..., /report/ds=.../towers=.../report.html, /sweep/...; nothing else."""
+    """GET /, /data_docs/..., /report/ds=.../space=.../report.html, /sweep/...; nothing else."""
 
     def do_GET(self) -> None:
         """Answer one request."""
         host = (self.headers["Host"] or "").partition(":")[0]
-        # a page elsewhere that points its own name at this machine must not read along
+        # a foreign page that points its own host name at this machine must not read our pages
         if host not in ("localhost", "127.0.0.1"):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"unknown host", "text/plain")
             return
@@ -74,7 +74,7 @@ class Pages(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say it through logging."""
+        """Log a request, on the level of debugging."""
         log.debug(format, *args)
 
 
@@ -82,15 +82,15 @@ def page(path: str) -> tuple[bytes, str]:
     """The bytes of a path and their type.
 
     Raises:
-        LookupError: nothing stands there.
-        ValueError: the path is no address.
+        LookupError: no page has this path.
+        ValueError: the path is no address of a partition.
     """
     if path == "/":
         html = (
             environment()
             .get_template("local/site.html.j2")
             .render(
-                reports=rows_of(REPORT, "towers"),
+                reports=rows_of(REPORT, "space"),
                 sweeps=rows_of(SWEEP, "study"),
                 docs=(data_docs.site() / "index.html").is_file(),
             )
@@ -102,7 +102,7 @@ def page(path: str) -> tuple[bytes, str]:
     address, _, name = path.strip("/").rpartition("/")
     partition = Partition.parse(address)
     if name not in SHOWN.get(partition.name, ()):
-        raise LookupError(f"{path}: nothing is shown there")
+        raise LookupError(f"{path}: no page has this path")
     kind = {"html": "text/html", "md": "text/plain"}.get(name.rpartition(".")[2], "application/json")
     return pin(partition).path(name).read_bytes(), f"{kind}; charset=utf-8"
 

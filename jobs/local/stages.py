@@ -1,4 +1,4 @@
-"""The demo's ledger: a stage whose command, code and outputs have not changed stands and is not run again."""
+"""The record of the demo's stages: one whose command, code and outputs have not changed is not run again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.read import pin
 
 log = logging.getLogger(__name__)
-# whose lines a person wants to see
+# modules whose lines go to the screen too
 MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainer: ", "jobs.local.demo: ")
 
 
@@ -35,12 +35,12 @@ class Stage:
     @property
     def key(self) -> str:
         """Changes when the command, its input lines or the code do."""
-        said = json.dumps([self.command, self.stdin, code_version()])
-        return hashlib.sha256(said.encode()).hexdigest()
+        recipe = json.dumps([self.command, self.stdin, code_version()])
+        return hashlib.sha256(recipe.encode()).hexdigest()
 
 
-class Ledger:
-    """What ran, how long, and the versions it published, in one JSON file."""
+class StageRecord:
+    """The stages that ran, their seconds, and the versions that they published, in one JSON file."""
 
     def __init__(self, path: Path, env: Mapping[str, str], console: Console) -> None:
         self.path = path
@@ -49,23 +49,25 @@ class Ledger:
         self.entries: dict[str, dict[str, object]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         self.changed = False
 
-    def stands(self, stage: Stage) -> bool:
+    def is_current(self, stage: Stage) -> bool:
         """Whether the stage ran with the same key and all it published is still what readers see."""
         entry = self.entries.get(stage.name, {})
         if self.changed or entry.get("key") != stage.key:
             return False
         outputs = entry.get("outputs")
-        return isinstance(outputs, dict) and all(_version(partition) == found for partition, found in outputs.items())
+        return isinstance(outputs, dict) and all(
+            _version(partition) == version for partition, version in outputs.items()
+        )
 
     def run(self, stage: Stage) -> None:
-        """Run the stage unless it stands; its log goes to a file, what it publishes to the screen.
+        """Run the stage unless it is current; its log goes to a file, news of what it publishes to the screen.
 
         Raises:
             RuntimeError: the command failed; names the log file and shows its last lines.
         """
-        if self.stands(stage):
+        if self.is_current(stage):
             seconds = self.entries[stage.name]["seconds"]
-            self.console.print(f"[dim]{stage.name:<14} stands (took {seconds:.0f} s when it ran)")
+            self.console.print(f"[dim]{stage.name:<14} unchanged (took {seconds:.0f} s when it ran)")
             return
         self.changed = True  # what follows reads what this stage writes
         self.console.print(f"[bold]{stage.name:<14}[/] running ...")
@@ -104,8 +106,8 @@ class Ledger:
             process.stdin.close()
             for line in process.stdout:
                 file.write(line)
-                if said := news(line):
-                    self.console.print(f"{'':<15}[dim]{said}", markup=True, highlight=False)
+                if text := news(line):
+                    self.console.print(f"{'':<15}[dim]{text}", markup=True, highlight=False)
         if process.returncode:
             tail = "\n".join(path.read_text("utf-8").splitlines()[-15:])
             raise RuntimeError(
@@ -114,10 +116,10 @@ class Ledger:
 
 
 def news(line: str) -> str:
-    """What a person wants to see of a log line: our own progress lines; empty for the rest."""
+    """The text of a progress line of ours; empty for every other line of a log."""
     for mark in MARKS:
-        _, found, text = line.partition(mark)
-        if found:
+        _, is_ours, text = line.partition(mark)
+        if is_ours:
             # Airflow's test run adds where it was logged
             return text.partition(" [airflow.")[0].strip().replace("[", r"\[")
     return ""
