@@ -40,7 +40,7 @@ def port(service: str) -> int:
 
 
 def url(service: str) -> str:
-    """Where a person finds airflow, mlflow or site: this machine only."""
+    """The address of airflow, mlflow or site: on this machine only."""
     return f"http://localhost:{port(service)}"
 
 
@@ -116,8 +116,8 @@ def prepare(env: Mapping[str, str]) -> None:
         encoding="utf-8",
     )
     for command in (airflow("db", "migrate"), airflow("pools", "import", str(pools))):
-        found = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
-        if found.returncode:
-            tail = "\n".join((found.stdout + found.stderr).splitlines()[-10:])
-            raise RuntimeError(f"{' '.join(command[2:])}: exit code {found.returncode}:\n{tail}")
+        done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            tail = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
+            raise RuntimeError(f"{' '.join(command[2:])}: exit code {done.returncode}:\n{tail}")
     done.write_text(json.dumps(state), encoding="utf-8")

@@ -31,25 +31,25 @@ def champion() -> tuple[Partition, Partition]:
 
 def ancestors(pinned: Pinned) -> dict[str, Pinned]:
     """Every partition that this one was made from, itself included, by address."""
-    found = {str(pinned.partition): pinned}
+    seen = {str(pinned.partition): pinned}
     for source in pinned.manifest.inputs:
-        if source.partition not in found:
+        if source.partition not in seen:
             older = pin(Partition.parse(source.partition), attempt=source.attempt, even_stopped=True)
-            found |= ancestors(older)
-    return found
+            seen |= ancestors(older)
+    return seen
 
 
 def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
     """Write NIGHTSHELF_HOME/summary.json from the champion's report and the manifests behind it."""
     report = pin(champion()[1])
-    told = json.loads(report.path("summary.json").read_text("utf-8"))
+    report_summary = json.loads(report.path("summary.json").read_text("utf-8"))
     rooms: dict[str, float] = {}
     for pinned in ancestors(report).values():
         room = pinned.manifest.job.removeprefix("jobs.")
         rooms[room] = rooms.get(room, 0.0) + pinned.manifest.seconds
     summary = {
-        "measures": told["measures"],
-        "verdict": told["verdict"],
+        "measures": report_summary["measures"],
+        "verdict": report_summary["verdict"],
         "example_query": _example_query(report),
         "simulated": report.manifest.simulated,
         "seconds": {name: round(value, 1) for name, value in stage_seconds.items()},
@@ -75,7 +75,7 @@ def _example_query(report: Pinned) -> str:
 
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
-    """Measures, time and paths as a person wants to see them."""
+    """Print measures, seconds and paths."""
     console.print(_measures(summary))
     console.print(_seconds(summary))
     if summary["simulated"]:
@@ -93,8 +93,8 @@ def _measures(summary: Mapping[str, Any]) -> Table:
     table.add_column("arm")
     for name in HEADLINE:
         table.add_column(name, justify="right")
-    for arm, found in summary["measures"].items():
-        table.add_row(arm, *(f"{found[name]:.3f}" for name in HEADLINE))
+    for arm, measures in summary["measures"].items():
+        table.add_row(arm, *(f"{measures[name]:.3f}" for name in HEADLINE))
     return table
 
 

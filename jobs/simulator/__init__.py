@@ -1,1 +1,1 @@
-"""What jobs.simulator.simulate stands on: the day's scene, its log in two layouts, and the truth behind it."""
+"""A synthetic shop, its log in two layouts with the truth behind it, and the import of public data sets."""

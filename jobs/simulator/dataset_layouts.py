@@ -1,4 +1,4 @@
-"""The layouts of labelled search data sets: which files, and how they become items and judgements.
+"""The layouts of labelled search data sets: their files, and the way from those to items and judgements.
 
 Items leave here with the catalogue's columns as text, judgements as query, item_id, relevance and split.
 """
@@ -59,7 +59,7 @@ def _esci(paths: dict[str, Path], locale: str) -> tuple[DatasetRows, DatasetRows
 
 def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
     items = read_csv(paths["product.csv"], ["product_id", "product_name"], delimiter="\t")
-    asked = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
+    queries = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
     judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"], delimiter="\t")
     frame = items.frame
     features = frame.get("product_features", pd.Series("", index=frame.index))
@@ -72,7 +72,7 @@ def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
             "attributes": [_features(text) for text in features],
         }
     )
-    texts = asked.frame.drop_duplicates("query_id").set_index("query_id")["query"]
+    texts = queries.frame.drop_duplicates("query_id").set_index("query_id")["query"]
     judged.frame = pd.DataFrame(
         {
             "query": judged.frame["query_id"].map(texts).fillna(""),
@@ -87,8 +87,8 @@ def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
 def _features(text: str) -> str:
     """Turn "colour : red | width : 3" into a JSON object; the last of two values of a name stays."""
     pairs = [part.split(":", 1) for part in text.split("|") if ":" in part]
-    found = {name.strip(): value.strip() for name, value in pairs if name.strip()}
-    return json.dumps(found, ensure_ascii=False) if found else ""
+    features = {name.strip(): value.strip() for name, value in pairs if name.strip()}
+    return json.dumps(features, ensure_ascii=False) if features else ""
 
 
 PAIR = DatasetLayout("csv pair", ("items.csv", "relevance.csv"), _pair)
@@ -100,10 +100,10 @@ LAYOUTS = (PAIR, ESCI, WANDS)
 
 
 def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
-    """Tell the layout of a folder by its file names, and where each file is.
+    """The layout of a folder, by its file names, and the path of each file.
 
     Raises:
-        FileNotFoundError: no such folder. LookupError: no layout is complete; says what was found and expected.
+        FileNotFoundError: no such folder. LookupError: no layout is complete; names the files found and expected.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of labelled data")
@@ -111,9 +111,9 @@ def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
         paths = {name: path for name in layout.files if (path := _plain_or_packed(folder, name))}
         if len(paths) == len(layout.files):
             return layout, paths
-    found = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.iterdir())
     expected = "; or ".join(f"{layout.name}: {' + '.join(layout.files)}" for layout in LAYOUTS)
-    raise LookupError(f"{folder}: found {found}, expected {expected} (CSV also as .csv.gz)")
+    raise LookupError(f"{folder}: found {names}, expected {expected} (CSV also as .csv.gz)")
 
 
 def _plain_or_packed(folder: Path, name: str) -> Path | None:

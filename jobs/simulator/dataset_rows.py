@@ -1,4 +1,4 @@
-"""Rows of labelled files as text, each either taken or rejected with a reason; nothing is lost in silence."""
+"""Rows of labelled files as text, each either taken or rejected, and counted by reason."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class DatasetRows:
         """Count rejected rows that never came into the frame."""
         self.dropped[reason] += count
         for row in rows[: max(0, KEPT_REJECTS - len(self.rejects))]:
-            said = json.dumps({"reason": reason, "row": row}, ensure_ascii=False, default=str)
-            self.rejects.append(said)
+            line = json.dumps({"reason": reason, "row": row}, ensure_ascii=False, default=str)
+            self.rejects.append(line)
 
     def require(self, columns: Sequence[str]) -> None:
         """Reject rows in which one of the columns is empty."""

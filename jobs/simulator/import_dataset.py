@@ -2,9 +2,9 @@
 
 python -m jobs labelled --folder data/homedepot --catalogue catalogue/ds=2026-01-31 --labels labels/ds=2026-01-31
 
-The layout is told by the file names: items.csv + relevance.csv (item_id, title; query, item_id, relevance and
+The file names tell the layout: items.csv + relevance.csv (item_id, title; query, item_id, relevance and
 perhaps split), the Amazon ESCI Parquet files (E, S, C, I become 3, 2, 1, 0), or the Wayfair WANDS files (Exact,
-Partial, Irrelevant become 2, 1, 0). A split column is obeyed: its test queries serve for nothing but the final judgement.
+Partial, Irrelevant become 2, 1, 0). A split column is kept: its test queries are used for the final judgement alone.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _check_judged(judged: DatasetRows, items: DatasetRows, folder: str) -> dict[
     keys = {text: normalise_query(text) for text in judged.frame["query"].unique()}
     judged.frame = judged.frame.assign(key=judged.frame["query"].map(keys))
     judged.reject(judged.frame["key"] == "", "no_query")
-    # other spellings of one query stay: the room of qrels takes the mean of their judgements
+    # other spellings of one query stay: `qrels` takes the mean of their judgements
     judged.reject(judged.frame.duplicated(["query", "item_id"]), "duplicate_judgement")
     if judged.frame.empty:
         raise ValueError(f"{folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}")
@@ -111,7 +111,7 @@ def _check_judged(judged: DatasetRows, items: DatasetRows, folder: str) -> dict[
         "queries_of_several_splits": moved,
         "relevance_min": low,
         "relevance_max": high,
-        # what counts as relevant unless a report is told otherwise: the upper third of the scale
+        # relevance from which an item counts, unless a report has its own: the upper third of the scale
         "min_relevance": round(low + (high - low) * 2 / 3, 2),
         "zero_gain": low if low < high else 0.0,
         "splits": {str(k): int(n) for k, n in judged.frame["side"].value_counts().items()},

@@ -1,6 +1,6 @@
 """The log of a simulated day: what its applications deliver today, what they hold back, what days before held back.
 
-A record that is late by days lies in the truth of its own day, in `<application>.delayed_<days>.*`, in order of
+A record that is late by days is kept in the truth of its own day, in `<application>.delayed_<days>.*`, in order of
 delivery; the day that is so much later mixes the file into its own log.
 """
 
@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 
 
 class LogFormat(Protocol[T]):
-    """How records are written; T is a batch of them."""
+    """A format of records; T is a batch of them."""
 
     suffix: str
 
@@ -68,7 +68,7 @@ class LogWriter(Generic[T]):
         self._stack = ExitStack()
         self._logs = [self._sink(log, dialect.application) for dialect in DIALECTS]
         self._held: dict[tuple[int, int], Callable[[T], None]] = {}
-        self._arriving = [found for pinned in before for found in self._open(pinned, made.plan.ds)]
+        self._arriving = [held for pinned in before for held in self._open(pinned, made.plan.ds)]
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +101,7 @@ class LogWriter(Generic[T]):
             self._logs[number](batches[0])
 
     def _due(self, total: int) -> int:
-        """How many records of a file belong to this part: they come in evenly over the day."""
+        """The records of a file that belong to this part: they arrive evenly over the day."""
         done = self._written
         return total * (done + 1) // self._parts - total * done // self._parts
 
@@ -121,7 +121,7 @@ class LogWriter(Generic[T]):
 
     def _open(self, before: Pinned, ds: str) -> list[_Arriving[T]]:
         days = days_after(before.partition, ds)
-        found = []
+        arriving = []
         for number, dialect in enumerate(DIALECTS):
             name = f"{dialect.application}.delayed_{days}"
             counts = [
@@ -136,17 +136,17 @@ class LogWriter(Generic[T]):
                 )
             path = before.path(f"{name}.{self._layout.suffix}")
             take = self._stack.enter_context(self._layout.source(path, number))
-            found.append(_Arriving(number, sum(counts), take))
+            arriving.append(_Arriving(number, sum(counts), take))
             self.counts["arrived_searches"] += counts[0]
             self.counts["arrived_events"] += counts[1]
-        return found
+        return arriving
 
 
 def days_after(before: Partition, ds: str) -> int:
-    """How many days `ds` comes after another day's truth.
+    """The days from another day's truth to `ds`.
 
     Raises:
-        ValueError: so many that nothing can be held back for it, or it comes first.
+        ValueError: more than MAX_DAYS, for which nothing is held back, or less than one.
     """
     days = (date.fromisoformat(ds) - date.fromisoformat(before.ds)).days
     if before.name != "simulated_truth" or not 1 <= days <= MAX_DAYS:

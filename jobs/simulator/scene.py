@@ -1,4 +1,4 @@
-"""A simulated day before anything of it is written: who searches what and when, and what the shop answers."""
+"""A simulated day before it is written: the searches, their times, and the answers of the shop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models.sparse.bm25 import build_sparse
 
 @dataclass(frozen=True)
 class DaySettings:
-    """What a day is drawn from; results: items shown per search at most."""
+    """The settings of a day; results: items shown per search at most."""
 
     seed: int
     ds: str
@@ -49,7 +49,7 @@ class Scene:
 
 
 def length_s(ds: str) -> float:
-    """How long the shop's day is, by its time zone.
+    """Seconds of the shop's day, by its time zone.
 
     Raises:
         ValueError: no day of that date, or less than half of one.
@@ -64,14 +64,22 @@ def length_s(ds: str) -> float:
 def scene(plan: DaySettings, shop: Shop) -> Scene:
     """Draw a day of this shop."""
     rng = np.random.default_rng([plan.seed, date.fromisoformat(plan.ds).toordinal()])
-    # what the simulated engine would find for each query
+    # the simulated engine's matches for each query
     words = lexical(build_sparse(shop.titles.tolist()), shop.texts.tolist(), LEXICAL_DEPTH)
-    found = pool(len(shop.texts), len(shop.titles), words, shop.judged, shop.scale, rng)
-    drawn = traffic(ranking(plan.seed, shop.texts), aims(found, plan.results), plan.traffic_mix, rng)
+    candidates = pool(len(shop.texts), len(shop.titles), words, shop.judged, shop.scale, rng)
+    drawn = traffic(ranking(plan.seed, shop.texts), aims(candidates, plan.results), plan.traffic_mix, rng)
     made, asked = unusual_queries(drawn, plan.unusual, rng)
     people = Identities(plan.seed, plan.ds, made, shop.texts, asked, plan.faults.skew_frac)
     parts = day(
-        made, people.dialects, people.skews, found, plan.results, plan.model, plan.faults, plan.traffic_mix.day_s, rng
+        made,
+        people.dialects,
+        people.skews,
+        candidates,
+        plan.results,
+        plan.model,
+        plan.faults,
+        plan.traffic_mix.day_s,
+        rng,
     )
     midnight_ms = round(bounds(plan.ds)[0].timestamp() * 1000)
     return Scene(plan, shop, made, asked, people, midnight_ms, parts)

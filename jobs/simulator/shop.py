@@ -39,7 +39,7 @@ class Shop:
 
 
 def read_shop(catalogue: Pinned, labels: Pinned, engine_items: int, seed: int) -> Shop:
-    """Read what may be typed and shown; queries with a `test` label stay out of it.
+    """Read the queries that people may type and the items that they may see; queries with a `test` label are left out.
 
     Raises:
         LookupError: no query is left, or no judged item is in the catalogue.
@@ -105,17 +105,17 @@ def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
     wanted = pa.schema([pa.field(column, pa.string()) for column in columns])
     try:
         if name.endswith(".parquet"):
-            found = pq.read_table(path, columns=list(columns), filesystem=system)
+            rows = pq.read_table(path, columns=list(columns), filesystem=system)
         elif name.endswith((".csv", ".csv.gz")):
             with system.open_input_stream(path) as stream:
-                found = _csv(cast(BinaryIO, stream), wanted)
+                rows = _csv(cast(BinaryIO, stream), wanted)
         elif name.endswith((".ndjson", ".ndjson.gz", ".json", ".json.gz")):
             with system.open_input_stream(path) as stream:
                 options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore")
-                found = pyarrow.json.read_json(cast(BinaryIO, stream), parse_options=options)
+                rows = pyarrow.json.read_json(cast(BinaryIO, stream), parse_options=options)
         else:
             raise ValueError(f"{pinned.partition}: {name} is no Parquet, CSV or NDJSON file")
-        return found.select(list(columns)).cast(wanted)
+        return rows.select(list(columns)).cast(wanted)
     except KeyError as error:
         raise LookupError(f"{pinned.partition}: {name} has no column {error}") from error
 

@@ -5,8 +5,8 @@ python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2
 
 Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.simulator.click_model. Result lists: lexical with
 noise, see models.simulator.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
-the query's hash (NULL), all are typed, and the rooms downstream keep the hash's test side out of training. Bots:
-see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days that hand on what they deliver too late:
+the query's hash (NULL), all are typed, and and later commands keep the hash's test side out of training. Bots:
+see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days, each with the late deliveries of those before:
 
 python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-30
 python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-31 --before simulated_truth/ds=2026-01-30
@@ -96,11 +96,11 @@ class Args(CommandArgs):
         self.plan()
 
     def days_before(self) -> list[Partition]:
-        """What `before` names; ValueError when it is not an address."""
+        """The partitions of `before`; ValueError for what is no address."""
         return [Partition.parse(one.strip()) for one in self.before.split(",") if one.strip()]
 
     def plan(self) -> DaySettings:
-        """What the day is drawn from; ValueError when a setting is out of range."""
+        """The settings of the day; ValueError when one is out of range."""
         return DaySettings(
             self.seed,
             self.log.ds,
@@ -132,7 +132,7 @@ def main(args: Args) -> dict[str, object]:
         else:
             facts = _write(made, NdjsonFormat(made), out, aside, before)
         aside.facts |= facts
-        # the log knows no more than a real one would, or a reader might lean on it
+        # a real log has no facts about its visitors, so this one has none either
         out.facts |= {"click_model": "position-based", "generator": "jobs.simulator.simulate"}
         out.facts |= made.shop.facts
     return {"log": str(args.log), **facts}

@@ -1,8 +1,8 @@
-"""What only the simulation knows, for tests: whose each event is, and how many faults were planted.
+"""The truth behind a simulated log, for tests: the visitor of each event, and the number of planted faults.
 
 events.parquet has one row per event line of the day's searches, also of duplicates, in whatever log it arrives;
 searches.parquet one per query record; propensities.json the chance that people examine each place (bots do not look);
-counts.json the planted faults. Of a search whose text is nobody else's, made_from is the query that it stands for.
+counts.json the planted faults. Of a search whose text is nobody else's, made_from is the query in whose place it was typed.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ class NdjsonFormat:
         per_record = 2 if DIALECTS[number].bulk else 1
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
 
-            def take(records: int) -> Words:
-                text = "".join(islice(file, per_record * records)).removesuffix("\n")
-                found = np.array(text.split("\n") if text else [], dtype=object)
-                return found if per_record == 1 else found[::2] + "\n" + found[1::2]
+            def take(count: int) -> Words:
+                text = "".join(islice(file, per_record * count)).removesuffix("\n")
+                records = np.array(text.split("\n") if text else [], dtype=object)
+                return records if per_record == 1 else records[::2] + "\n" + records[1::2]
 
             yield take

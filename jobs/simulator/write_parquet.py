@@ -60,7 +60,7 @@ _HOW: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _RecordColumns:
-    """What each record of a share is, in order of delivery. kinds: QUERY, EVENT, or a fault; searches: rows of the
+    """The records of a share in columns, in order of delivery. kinds: QUERY, EVENT, or a fault; searches: rows of the
     part; actions: of the dialect's, after them a plain click, -1 without; items: rows, -1 without; ordinals."""
 
     kinds: Ints
@@ -72,7 +72,7 @@ class _RecordColumns:
 
 
 class ParquetFormat:
-    """The layout `parquet`: a batch is an Arrow table of SCHEMA. Ordinals, action names and where the session stands
+    """The layout `parquet`: a batch is an Arrow table of SCHEMA. Ordinals, action names and the place of the session
     are each application's own, as in its lines; the result list has one name."""
 
     suffix = "parquet"
@@ -129,8 +129,8 @@ class ParquetFormat:
                 nonlocal held
                 while held.num_rows < records and (batch := next(batches, None)) is not None:
                     held = pa.concat_tables([held, pa.Table.from_batches([batch], SCHEMA)])
-                found, held = held.slice(0, records), held.slice(records)
-                return found
+                first, held = held.slice(0, records), held.slice(records)
+                return first
 
             yield take
 

@@ -1,6 +1,6 @@
-"""Personal data in what people type: found and masked before anything is stored downstream.
+"""Personal data in queries: detected and masked before anything is stored downstream.
 
-Left, and known to be left: nine digits in one block beside product words, ten in a row without `nip`, a street that
+Known to be missed: nine digits in one block beside product words, ten in a row without `nip`, a street that
 has neither `ul.` nor a postal code, a postal code with a small town and nothing else, addresses abroad but for
 German streets, names of people, numbers glued to other words (`600123456buty`), a Visa of 13 digits that is an EAN as
 well, local numbers of other countries without their prefix.

@@ -1,4 +1,4 @@
-"""What stands round some digits in a query, and what it says of them."""
+"""The context of digits in a query: the words around them, as evidence for or against personal data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORD = re.compile(r"[^\W_](?:[\w/]*[^\W_])?")
 
 @dataclass(frozen=True)
 class Around:
-    """What stands round digits: text of a whole query, start and end of the digits in it."""
+    """The surroundings of digits: text of a whole query, start and end of the digits in it."""
 
     text: str
     start: int
@@ -24,30 +24,30 @@ class Around:
     @property
     def before(self) -> list[str]:
         """Up to four words before, the nearest first, ending at the first that means something."""
-        found = []
+        nearest = []
         for word in reversed(_WORD.findall(self.text[max(0, self.start - 60) : self.start])[-4:]):
-            found.append(word)
+            nearest.append(word)
             if word not in words.FILLERS:
                 break
-        return found
+        return nearest
 
     @property
     def rest(self) -> set[str]:
         """The other words, numbers left out."""
         left = self.text[max(0, self.start - NEAR) : self.start]
-        found = _WORD.findall(f"{left} {self.text[self.end : self.end + NEAR]}")
-        return {word for word in found if not word.isdigit()}
+        others = _WORD.findall(f"{left} {self.text[self.end : self.end + NEAR]}")
+        return {word for word in others if not word.isdigit()}
 
     @property
     def called(self) -> bool:
-        """Does the text say that these digits are dialled?"""
+        """Whether the text calls these digits a phone number."""
         near = any(word in words.CALL or word.startswith(words.CALL_STEMS) for word in self.before)
         left = any(word in words.LEFT | words.NAMES or word.startswith(words.CALL_STEMS) for word in self.rest)
         return near or (left and not self.coded)
 
     @property
     def coded(self) -> bool:
-        """Does a word before say that they are of the trade, or are they glued to letters, as in ab-600?"""
+        """Whether a word before calls them an article number, or they are joined to letters, as in ab-600."""
         glue = "-_/"
         left = self.text[max(0, self.start - 2) : self.start]
         right = self.text[self.end : self.end + 2]
@@ -57,12 +57,12 @@ class Around:
 
     @property
     def alone(self) -> bool:
-        """Is there nothing else in the text?"""
+        """Whether the text has nothing else."""
         return not self.coded and self.rest <= words.FILLERS | words.CALL
 
     @property
     def measured(self) -> bool:
-        """Is a unit behind, or does a word say that something is measured?"""
+        """Whether a unit follows, or a word names a measurement."""
         after = _WORD.match(self.text, _skip(self.text, self.end))
         return (after is not None and after[0].partition("/")[0] in words.UNITS) or any(
             word.startswith(words.DIMENSIONS) for word in self.rest
@@ -70,21 +70,21 @@ class Around:
 
     @property
     def parts(self) -> bool:
-        """Is it of a trade that writes its numbers as phone numbers are written?"""
+        """Whether the text names goods whose article numbers look like phone numbers."""
         return any(word.startswith(words.PARTS) for word in self.rest)
 
     @property
     def sized(self) -> bool:
-        """Is something of it sold by its sizes in millimetres?"""
+        """Whether the text names goods that are sold by sizes in millimetres."""
         return any(word.startswith(words.SIZED) for word in self.rest)
 
     @property
     def bracketed(self) -> bool:
-        """Do they begin with an area code in brackets?"""
+        """Whether they begin with an area code in brackets."""
         return self.text[self.start : self.start + 1] == "(" and self.text[self.start + 3 : self.start + 4] == ")"
 
     def names(self, some: frozenset[str]) -> bool:
-        """Is one of these words in the text?"""
+        """Whether the text has one of these words."""
         return not self.rest.isdisjoint(some)
 
 

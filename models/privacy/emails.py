@@ -28,5 +28,5 @@ _MAIL = re.compile(rf"{_LOCAL}(?:(?:@|{_HIDDEN}){_DOMAIN}|(?: (?:at|malpa) | ?@ 
 
 def mails(text: str) -> Iterator[Span]:
     """E-mail addresses in a text."""
-    for found in _MAIL.finditer(text):
-        yield *found.span(), "email"
+    for match in _MAIL.finditer(text):
+        yield *match.span(), "email"

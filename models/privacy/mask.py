@@ -1,6 +1,6 @@
 """Masks personal data in a query with placeholders that normalisation leaves as they are.
 
-What is found where, and what is left and why, stands in mails, addresses, numbers and phones. A text is read lower-case,
+The rules and their limits are documented in emails, polish_addresses, numbers and phones. A text is read lower-case,
 without Polish marks and hidden characters, with full-width figures as plain ones, so a text as typed and the same
 text normalised are masked alike.
 """
@@ -48,8 +48,8 @@ def _one_of(some: str) -> str:
 _NO_WORD = "[^0-9A-Za-zÀ-ž]"
 _STREET = _one_of("ul ulica ulicy al aleja aleje alei os osiedle osiedlu pl plac placu")
 _TOPS = "(?:" + "|".join(map(_any_case, TOPS.split("|"))) + ")"
-# What mask_personal could find something in, for RE2 (Arrow), Java (Spark) and Python alike: no look-around, no
-# classes by letter. It asks less than the rules behind it, so it never misses; it passes a few texts too many.
+# Texts that mask_personal may change, for RE2 (Arrow), Java (Spark) and Python alike: no look-around, no
+# classes by letter. It is weaker than the rules, so it passes every text that they change, and a few more.
 SUSPECT = "|".join(
     (
         f"[@{_HIDDEN}]",
@@ -64,9 +64,9 @@ SUSPECT = "|".join(
 
 
 def mask_personal(text: str) -> str:
-    """Text with `<email>`, `<phone>`, `<card>`, `<pesel>`, `<nip>`, `<iban>`, `<address>` in place of what was found.
+    """Text with `<email>`, `<phone>`, `<card>`, `<pesel>`, `<nip>`, `<iban>`, `<address>` in place of personal data.
 
-    Idempotent: what is masked is looked at again until nothing more is found.
+    Idempotent: the masked text is searched again until nothing is left to mask.
     """
     while spans := _spans(text):
         for start, end, kind in reversed(spans):
@@ -81,15 +81,15 @@ def kinds_in(text: str) -> tuple[str, ...]:
 
 
 def is_only_personal(masked: str) -> bool:
-    """Is nothing left of a masked text but placeholders and stray punctuation?"""
+    """Whether a masked text has only placeholders and punctuation left."""
     left, count = _PLACEHOLDER.subn("", masked)
     return count > 0 and not any(char.isalnum() for char in left)
 
 
 def _spans(text: str) -> list[Span]:
-    """What is found in a text, in its order, apart from each other."""
+    """The spans of personal data in a text, in order, without overlap."""
     seen, places = _seen(text)
-    seen = _PLACEHOLDER.sub(lambda found: "\0" * len(found[0]), seen)
+    seen = _PLACEHOLDER.sub(lambda match: "\0" * len(match[0]), seen)
     spans: list[Span] = []
     for find in _FINDERS:
         for start, end, kind in list(find(seen)):
@@ -102,7 +102,7 @@ def _spans(text: str) -> list[Span]:
 
 
 def _seen(text: str) -> tuple[str, list[int]]:
-    """The text as the rules read it, and where each of its characters stands; nothing where all stand in place."""
+    """The text as the rules read it, and the position of each of its characters; no positions where none moved."""
     if not _IS_HIDDEN.search(text):
         return text.lower().translate(FOLD), []
     chars: list[str] = []
@@ -116,7 +116,7 @@ def _seen(text: str) -> tuple[str, list[int]]:
 
 
 def _as_normalised(char: str) -> str:
-    """What normalisation makes of a character on its own; Arabic and Devanagari figures become ASCII."""
+    """The normalised form of a single character; Arabic and Devanagari figures become ASCII."""
     if char.isspace():
         return " "
     if unicodedata.category(char) in {"Cc", "Cf", "Cs"}:

@@ -1,4 +1,4 @@
-"""Numbers of people: which digits are a phone, a card, a PESEL, a NIP or an account, and which are a product's.
+"""Personal numbers: digits of a phone, card, PESEL, NIP or bank account, told apart from those of products.
 
 Checksums decide where a scheme has a good one. A PESEL (checksum and date) is met by 1 in 140 of all numbers of its
 length, an IBAN by 1 in 97, so both are believed anywhere. A NIP is met by 1 in 11: ten digits in a row are believed
@@ -70,17 +70,17 @@ def account_chars(country: str) -> int:
 def with_country(text: str) -> Iterator[Span]:
     """IBANs, and NIPs with their country before them."""
     for head in _ACCOUNT_HEAD.finditer(text):
-        wanted, end, found = account_chars(head[1]), head.start(), ""
-        while len(found) < wanted and end < len(text):
+        wanted, end, account = account_chars(head[1]), head.start(), ""
+        while len(account) < wanted and end < len(text):
             if text[end].isascii() and text[end].isalnum():
-                found += text[end]
+                account += text[end]
             elif text[end] not in " -" or not text[end - 1].isalnum():
                 break
             end += 1
-        whole = len(found) == wanted > 0 and not text[end : end + 1].isalnum()
+        whole = len(account) == wanted > 0 and not text[end : end + 1].isalnum()
         # words behind a short number are no account: a bank's code has four letters
-        whole &= 5 * sum(char.isdigit() for char in found) >= 3 * wanted
-        if whole and _NINE_DIGITS.search(text, head.start(), end) and stdnum.iban.is_valid(found):
+        whole &= 5 * sum(char.isdigit() for char in account) >= 3 * wanted
+        if whole and _NINE_DIGITS.search(text, head.start(), end) and stdnum.iban.is_valid(account):
             yield head.start(), end, "iban"
     for found_nip in _NIP_WITH_COUNTRY.finditer(text):
         if nip("".join(_DIGITS.findall(found_nip[0]))):
@@ -115,7 +115,7 @@ def _read(text: str, first: int, groups: Groups) -> Iterator[Span]:
 
 
 def _checked(text: str, groups: Groups) -> tuple[int, str]:
-    """How many of the first groups are a number whose scheme has a good check, and which kind; 0 and ``."""
+    """The count of the first groups that are a number with a good check digit, and its kind; 0 and `` without."""
     digits, sizes = "", ()  # type: tuple[str, Sizes]
     for taken, (start, end) in enumerate(groups, 1):
         digits, sizes = digits + text[start:end], (*sizes, end - start)
@@ -133,8 +133,8 @@ def _checked(text: str, groups: Groups) -> tuple[int, str]:
 def _scheme(digits: str, sizes: Sizes, around: Around) -> str:
     """`pesel`, `card` or ``: grouped as usual, or in any way behind the word for it."""
     if len(digits) == 11:
-        said = "pesel" in around.text and "pesel" in around.before
-        return "pesel" if said or (sizes in OF_PESEL and pesel(digits)) else ""
+        named = "pesel" in around.text and "pesel" in around.before
+        return "pesel" if named or (sizes in OF_PESEL and pesel(digits)) else ""
     return "card" if _is_card(digits, sizes, around) else ""
 
 
@@ -151,7 +151,7 @@ def _is_card(digits: str, sizes: Sizes, around: Around) -> bool:
 
 
 def _all_round(digits: str, sizes: Sizes) -> bool:
-    """Does every group end in two zeros?"""
+    """Whether every group ends in two zeros."""
     return all(digits[:end].endswith("00") for end in accumulate(sizes))
 
 
@@ -171,13 +171,13 @@ def _grouped(text: str, first: int, groups: Groups) -> Iterator[Span]:
 
 
 def _among(text: str, first: int, parts: list[Groups]) -> list[Span]:
-    found = []
+    spans = []
     for row, part in enumerate(parts):
         start = part[0][0] if row else first
         kind, count = _kind(text, start, part)
         if kind:
-            found.append((start, part[count - 1][1], kind))
-    return found
+            spans.append((start, part[count - 1][1], kind))
+    return spans
 
 
 def _behind_first(text: str, groups: Groups) -> list[Span]:
@@ -189,7 +189,7 @@ def _behind_first(text: str, groups: Groups) -> list[Span]:
 
 
 def _parted(text: str, groups: Groups, mark: str) -> list[Groups]:
-    """Groups cut where a mark stands between them."""
+    """Groups split at a mark between them."""
     parts: list[Groups] = [groups[:1]]
     for (_, end), group in pairwise(groups):
         if mark in text[end : group[0]]:

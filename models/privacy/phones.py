@@ -1,8 +1,8 @@
-"""Which digits are dialled.
+"""Phone numbers among digits.
 
-A phone number has no checksum, and nine digits may as well be a part number. What speaks for a phone: +48 or 0048;
+A phone number has no checksum, and nine digits may as well be a part number. Evidence for a phone: +48 or 0048;
 a word as `tel` before it; a first name or `kontakt` in the text; the grouping of a Polish mobile (3-3-3) or landline
-(2-3-2-2) with a prefix that is in use; nothing else in the text. What speaks against: a unit behind it, nothing but
+(2-3-2-2) with a prefix that is in use; nothing else in the text. Evidence against: a unit behind it, nothing but
 round groups (600 300 200 are millimetres), a word as `oem` before it, car parts in the text. A bare valid number on
 its own is masked: privacy first, and a part number so lost is of a query that hardly k clients type. Nine
 digits in one block beside product words stay: there a part number is the likelier reading.
@@ -48,9 +48,9 @@ SHORTEST, LONGEST = 9, 15  # digits of an international number, its country's in
 
 
 def phone(digits: str, sizes: Sizes, plus: bool, around: Around) -> int:
-    """How many of the first groups are a phone number; 0 where they are none.
+    """The count of the first groups that are a phone number; 0 where they are none.
 
-    plus: a plus sign stands before them.
+    plus: a plus sign is in front of them.
     """
     if plus:
         wanted = 11 if digits.startswith("48") else 0
@@ -64,7 +64,7 @@ def phone(digits: str, sizes: Sizes, plus: bool, around: Around) -> int:
 
 
 def _taken(sizes: Sizes, wanted: int) -> int:
-    """How many groups hold so many digits together; 0 where none do."""
+    """The count of groups that have `wanted` digits together; 0 where none have."""
     total = 0
     for count, size in enumerate(sizes, 1):
         total += size
@@ -105,7 +105,7 @@ def _is_national(digits: str, sizes: Sizes, around: Around) -> bool:
 
 
 def is_plain(digits: str, sizes: Sizes, around: Around) -> bool:
-    """Written as a Polish number is, and nothing that it stands in speaks against; or dialled with 00."""
+    """Written like a Polish number with no evidence against it in the text, or dialled with 00."""
     if digits.startswith("0048") and len(digits) == 13:
         return _in_use(digits[4:])
     if around.coded or around.measured or around.parts:

@@ -45,15 +45,15 @@ _CAR = re.compile(r"przed|tyln|skret|naped|wahacz|kol[ao]|drzwi|skrzyn|most")
 
 def streets(text: str) -> Iterator[Span]:
     """Streets with a house number."""
-    for found in _STREET.finditer(text):
-        if _is_street(text, found):
-            yield *found.span(), "address"
-    for found in _FOREIGN.finditer(text):
-        yield *found.span(), "address"
+    for match in _STREET.finditer(text):
+        if _is_street(text, match):
+            yield *match.span(), "address"
+    for match in _FOREIGN.finditer(text):
+        yield *match.span(), "address"
 
 
-def _is_street(text: str, found: re.Match[str]) -> bool:
-    word, dot, name, _, flat = found.groups()
+def _is_street(text: str, match: re.Match[str]) -> bool:
+    word, dot, name, _, flat = match.groups()
     if _GOODS.match(name) or len(name) > LONGEST_NAME:
         return False
     if word == "ul" and "." not in dot:
@@ -62,13 +62,13 @@ def _is_street(text: str, found: re.Match[str]) -> bool:
         return True
     if any(one in name for one in words.KNOWN):
         return True
-    if word == "os" and text[: found.start()].rstrip(" -")[-1:].isdigit():  # 4 os. are persons
+    if word == "os" and text[: match.start()].rstrip(" -")[-1:].isdigit():  # 4 os. are persons
         return False
-    if flat or _names_town(text[max(0, found.start() - NEAR) : found.end() + NEAR]):
+    if flat or _names_town(text[max(0, match.start() - NEAR) : match.end() + NEAR]):
         return True
     if "." not in dot or _CAR.search(name):
         return False
-    return word != "al" or found.start() == 0
+    return word != "al" or match.start() == 0
 
 
 def _names_town(text: str) -> bool:
@@ -76,27 +76,27 @@ def _names_town(text: str) -> bool:
 
 
 def codes(text: str) -> Iterator[Span]:
-    """Postal codes with their town, and the street before them; streets that were found are NUL already."""
-    for found in _CODE.finditer(text):
-        before = text[max(0, found.start() - 80) : found.start()]
+    """Postal codes with their town, and the street before them; streets that were found before are NUL already."""
+    for match in _CODE.finditer(text):
+        before = text[max(0, match.start() - 80) : match.start()]
         street = _BEFORE_CODE.search(before)
         likely = street is not None and bool(street["flat"] or _FEMININE.search(street[0]))
         sure = likely or before.rstrip(" ,").endswith("\0") or bool(_SAID.search(before))
-        end = _code_end(found, sure)
+        end = _code_end(match, sure)
         if end:
             taken = street is not None and (likely or street["comma"])
-            yield found.start() - (len(street[0]) if street and taken else 0), end, "address"
+            yield match.start() - (len(street[0]) if street and taken else 0), end, "address"
 
 
-def _code_end(found: re.Match[str], sure: bool) -> int:
-    """Where the town behind a code ends, or the code where it is sure without one; 0 where it is no address."""
-    town, more = found["town"], (found["more"] or "")[1:].rstrip(".")
+def _code_end(match: re.Match[str], sure: bool) -> int:
+    """The end of the town behind a code, or the code where it is sure without one; 0 where it is no address."""
+    town, more = match["town"], (match["more"] or "")[1:].rstrip(".")
     # no zoom or range is written 05-820 or 30-046
-    sure = sure or "0" in (found["code"][0], found["code"][-3])
+    sure = sure or "0" in (match["code"][0], match["code"][-3])
     two = town in words.HALF_TOWNS and more in words.SECOND
     if town and town not in words.UNITS and (sure or two or _is_town(town)):
-        return found.end() if more in words.SECOND else found.end("town")
-    return found.end("code") if sure else 0
+        return match.end() if more in words.SECOND else match.end("town")
+    return match.end("code") if sure else 0
 
 
 def _is_town(word: str) -> bool:

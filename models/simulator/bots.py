@@ -5,7 +5,7 @@ metronome    a search every 20 to 90 s, always the same pause within 2%, for hou
 crawler      hundreds of searches, each for another query, 4 to 40 s apart; clicks 1 to 2% at random
 clicker      a price bot that searches as people do, and clicks 60 to 100% of what it is shown
 farm         2 to 4 clients with one item to push: few searches a session, several sessions a day, only for queries
-             that show the item; they click it wherever it stands, nothing else, and now and then put it into the cart
+             that show the item; they click it at every position, nothing else, and now and then put it into the cart
 storm        3 clients that ask for the head query within one hour; no clicks
 """
 

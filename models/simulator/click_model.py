@@ -1,4 +1,4 @@
-"""Who clicks what: the position-based click model, with graded attraction and noise.
+"""The position-based click model, with graded attraction and noise.
 
 A click needs two independent things: the shopper looks at the place, and likes what is there,
 
@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ClickModel:
-    """eta: how fast attention falls with rank (0: every place is seen). noise: P(attracted) at no relevance.
+    """eta: the fall of attention with the rank (0: every place is seen). noise: P(attracted) at no relevance.
 
     cart: P(put in the cart | clicked), times the gain of the item; purchase: P(bought | in the cart).
     """
@@ -50,7 +50,7 @@ class ClickModel:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What was done with each place shown [S, R]: a purchase implies a cart, a cart implies a click."""
+    """Actions on each place shown [S, R]: a purchase implies a cart, a cart implies a click."""
 
     clicks: Flags
     carts: Flags

@@ -1,4 +1,4 @@
-"""A simulated day in chunks: searches, what they were shown, what was clicked, and the log lines it leaves."""
+"""A simulated day in chunks: searches, result lists, clicks, and the lines of the log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ class DayPart:
 
 @dataclass(frozen=True)
 class AppDelivery:
-    """What one application delivers of a part on one day: rows of its searches, of its events, of broken lines; and
+    """The delivery of one application from a part on one day: rows of its searches, of its events, of broken lines; and
     order: all of these, one after the other, as they are delivered, at moments `when` (seconds, ascending)."""
 
     searches: Ints

@@ -1,4 +1,4 @@
-"""How a day's events reach a log: twice, late, days after, by clocks that are wrong."""
+"""The way of a day's events to a log: twice, late, days after, with wrong clocks."""
 
 from dataclasses import dataclass, fields
 
@@ -19,7 +19,7 @@ _LATE, _TWICE, _DELAYED, _AGAIN = range(4)  # what becomes of an event; most arr
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong on the way, as shares of the events. late: stamped on the day after; delayed: in the log of one
+    """Faults on the way, as shares of the events. late: stamped on the day after; delayed: in the log of one
     of the next days, rightly stamped, and so a tenth as many searches with all their events; redelivered: once more
     in the next day's log. malformed: extra lines, as a share of all lines; skew: clients whose clock is wrong."""
 

@@ -22,7 +22,7 @@ _FARM_CART = 0.1  # how often a click farm puts what it clicks into the cart
 
 @dataclass(frozen=True)
 class Searchers:
-    """Who makes S searches: kinds [S] index KINDS; rates [S] and targets [S] as in Traffic, of bots."""
+    """The visitors of S searches: kinds [S] index KINDS; rates [S] and targets [S] as in Traffic, of bots."""
 
     kinds: Ints
     rates: Floats

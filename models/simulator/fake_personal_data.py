@@ -37,8 +37,8 @@ def distinct(count: int, limit: int, rng: Rng) -> Ints:
     """Return numbers [count] below limit in no visible order, no two alike as long as count <= limit."""
     strides = limit // 2 + rng.integers(0, limit // 3, 64)
     stride = strides[np.gcd(strides, limit) == 1][0]  # shares no divisor with limit: a full cycle
-    found: Ints = (rng.integers(0, limit) + np.arange(count) * stride) % limit
-    return found
+    numbers: Ints = (rng.integers(0, limit) + np.arange(count) * stride) % limit
+    return numbers
 
 
 def digits(numbers: Ints, width: int) -> Ints:

@@ -1,4 +1,4 @@
-"""The people of a simulated day: the names they go by in a log, and the application that each one uses."""
+"""The visitors of a simulated day: their ids in the log, and the application that each one uses."""
 
 import json
 import zlib
@@ -20,7 +20,7 @@ MAX_SKEW_S = 900.0  # of a wrong clock, to either side
 
 
 def json_safe(texts: Iterable[str]) -> Words:
-    """Return each text as it stands between the quotes of a JSON string."""
+    """Return each text as the inside of a JSON string."""
     return np.array([json.dumps(text, ensure_ascii=False)[1:-1] for text in texts], dtype=object)
 
 
@@ -35,7 +35,7 @@ def ranking(seed: int, texts: Words) -> Ints:
 
 
 class Identities:
-    """Names for a day's traffic. People keep theirs from day to day, robots and sessions do not.
+    """Names for a day's traffic. People keep theirs from day to day, bots and sessions do not.
 
     dialects [S]: the application of each search, by its client (index into `ubi.DIALECTS`); skews [S]: seconds by
     which the client's clock is ahead, nearly always 0.
@@ -47,8 +47,8 @@ class Identities:
         self._seed, self._ds, self._traffic = seed, ds, traffic
         self._texts, self._safe, self._typed = texts, json_safe(texts), asked
         person_names = hexed(bits(seed, "client", traffic.clients))
-        robot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
-        self.clients = np.where(is_bot(traffic.kinds), robot_names, person_names)
+        bot_names = hexed(bits(seed, f"robot {ds}", traffic.clients))
+        self.clients = np.where(is_bot(traffic.kinds), bot_names, person_names)
         self.dialects: Ints = (uniform(seed, "application", traffic.clients) < _APP_FRAC).astype(np.int64)
         wrong = uniform(seed, "wrong clock", traffic.clients) < skew_frac
         ahead = MAX_SKEW_S * (2 * uniform(seed, "skew", traffic.clients) - 1)

@@ -1,4 +1,4 @@
-"""The words' part of the simulated shop search: BM25 scores by one sparse product, no compiled scorer.
+"""The lexical part of the simulated shop search: BM25 scores by one sparse product, no compiled scorer.
 
 bm25s scores thousands of queries fast once numba has compiled it, which takes longer than a demo's whole log.
 """
@@ -35,7 +35,7 @@ def lexical(
     words = sparse.csr_array(
         (np.ones(int(use.sum()), np.float32), (of_query[use], ids[use])), shape=(len(queries), shape[0])
     )
-    found: list[tuple[NDArray[np.int64], ...]] = []
+    pairs: list[tuple[NDArray[np.int64], ...]] = []
     scores: list[NDArray[np.float64]] = []
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         block = words[start : start + QUERIES_AT_ONCE] @ postings
@@ -46,7 +46,7 @@ def lexical(
         near = np.flatnonzero(share >= WORST_SHARE)  # sorting all that share one word takes longest
         near = near[np.lexsort((block.indices[near], -share[near], row[near]))]
         kept = near[np.arange(len(near)) - np.searchsorted(row[near], row[near]) < depth]
-        found.append((row[kept] + start, block.indices[kept].astype(np.int64)))
+        pairs.append((row[kept] + start, block.indices[kept].astype(np.int64)))
         scores.append(share[kept].astype(np.float64))
-    query, item = (np.concatenate([part[i] for part in found]) for i in range(2))
+    query, item = (np.concatenate([part[i] for part in pairs]) for i in range(2))
     return query, item, np.concatenate(scores)

@@ -26,7 +26,7 @@ _NOISE = 0.18  # standard deviation of a search's noise on the scores
 
 @dataclass(frozen=True)
 class Pool:
-    """What can be shown for each of Q queries, at most C items each.
+    """The candidates of each of Q queries, at most C items each.
 
     items [Q, C]: rows of the catalogue, -1 past the end; scores [Q, C]; gains [Q, C] by the labels, 0 where an
     item was not judged; lexical [Q, C]: True where words led to it.
@@ -40,7 +40,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Aims:
-    """Which items can be pushed by which queries: items [A] ascending, queries [A] whose lists show them."""
+    """Items that click farms can push, and queries that show them: items [A] ascending, queries [A] whose lists show them."""
 
     items: Ints
     queries: Ints
@@ -51,26 +51,26 @@ def aims(made: Pool, results: int) -> Aims:
     in a pool."""
     order = np.argsort(-np.where(made.lexical, made.scores, -1.0), axis=1, kind="stable")[:, :results]
     items = np.take_along_axis(made.items, order, axis=1)
-    found = np.take_along_axis(made.lexical, order, axis=1)
-    query, place = np.nonzero(found if found.any() else items >= 0)
+    lexical = np.take_along_axis(made.lexical, order, axis=1)
+    query, place = np.nonzero(lexical if lexical.any() else items >= 0)
     item = items[query, place]
     by_item = np.argsort(item, kind="stable")
     return Aims(item[by_item], query[by_item])
 
 
 def pool(
-    queries: int, n_items: int, found: Triples, judged: Triples, scale: tuple[float, float], rng: np.random.Generator
+    queries: int, n_items: int, matches: Triples, judged: Triples, scale: tuple[float, float], rng: np.random.Generator
 ) -> Pool:
     """Join what words find, (query, item, score 0 to 1), with the judged (query, item, relevance) and strangers.
 
     scale: the lowest and highest relevance of the labels.
     """
     strangers = (np.repeat(np.arange(queries), STRANGERS), rng.integers(0, n_items, queries * STRANGERS))
-    keys = np.concatenate([part[0] * n_items + part[1] for part in (found, judged, strangers)])
+    keys = np.concatenate([part[0] * n_items + part[1] for part in (matches, judged, strangers)])
     pairs, place = np.unique(keys, return_inverse=True)
     score, gains = np.zeros(len(pairs)), np.zeros(len(pairs))
-    by_words, labelled = place[: len(found[0])], place[len(found[0]) :][: len(judged[0])]
-    np.maximum.at(score, by_words, found[2])
+    by_words, labelled = place[: len(matches[0])], place[len(matches[0]) :][: len(judged[0])]
+    np.maximum.at(score, by_words, matches[2])
     np.maximum.at(gains, labelled, gain(judged[2], *scale))
     lexical = score > 0
     score = np.where(lexical, score, _LUCKY_SCORE * gains)

@@ -1,4 +1,4 @@
-"""Who searches: the kinds of shoppers and bots, and how a client's searches lie in a day."""
+"""The kinds of shoppers and bots, and the times of a client's searches within a day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Traffic:
 
     queries [S]: which query, -1 where any may be drawn; clients, sessions [S]: numbers from 0; seconds [S] since
     midnight; kinds [S] index KINDS. rates [C]: share of the places shown that a bot clicks at random; targets [C]:
-    the one item (row) that it clicks wherever it stands, -1: none.
+    the one item (row) that it clicks at every position, -1: none.
     """
 
     queries: Ints
@@ -41,7 +41,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Visits:
-    """When each of K clients searches: clients, sessions [S] from 0, both ascending; seconds [S]."""
+    """The searches of each of K clients: clients, sessions [S] from 0, both ascending; seconds [S]."""
 
     clients: Ints
     sessions: Ints
@@ -61,7 +61,7 @@ def is_bot(kinds: Ints) -> NDArray[np.bool_]:
 def of_kind(
     kind: int, made: Visits, queries: Ints | int = -1, rates: Floats | float = 0.0, targets: Ints | int = -1
 ) -> Traffic:
-    """Return visits as the traffic of one kind; one value stands for all searches, or all clients."""
+    """Return visits as the traffic of one kind; one value holds for all searches, or all clients."""
     searches, clients = len(made.clients), int(made.clients.max(initial=-1)) + 1
     return Traffic(
         queries=np.broadcast_to(np.asarray(queries, dtype=np.int64), (searches,)),

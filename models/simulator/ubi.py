@@ -18,7 +18,7 @@ Words = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one application writes UBI. actions: the names of ACTIONS; hits: the field of the result list."""
+    """The UBI of one application. actions: the names of ACTIONS; hits: the field of the result list."""
 
     application: str
     bulk: bool
@@ -118,12 +118,12 @@ def event_lines(
     ]
     session = np.where(searches.sessions == "", "", '"session_id":"' + searches.sessions + '",')
     outside, inside = ("", session) if dialect.session_in_attributes else (session, "")
-    said = searches.ids + '","client_id":"' + searches.clients + '",' + outside + '"timestamp":'
+    body = searches.ids + '","client_id":"' + searches.clients + '",' + outside + '"timestamp":'
     object_head = ',"event_attributes":{' + inside + '"object":{"object_id":"'
     ordinals = np.arange(int(place.max(initial=0)) + 1) + dialect.first_ordinal
     tails = '","object_id_field":"item_id"},"position":{"ordinal":' + _words(ordinals) + "}}}"
     middle = object_head[search] if isinstance(object_head, np.ndarray) else object_head
-    lines: Words = np.array(heads, dtype=object)[action] + said[search] + at + middle + item + tails[place]
+    lines: Words = np.array(heads, dtype=object)[action] + body[search] + at + middle + item + tails[place]
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What people type that nobody else does: personal data, and queries with a word of their own."""
+"""Queries that hardly anybody types: personal data, and queries with a word of their own."""
 
 from dataclasses import dataclass, replace
 
@@ -62,7 +62,7 @@ def unusual_queries(
     traffic: Traffic, shares: UnusualShares, rng: np.random.Generator
 ) -> tuple[Traffic, UnusualQueries]:
     """Draw which of people's searches have a text of their own, and what it is; who share a rare text share the
-    query that it stands for."""
+    query in whose place it is typed."""
     people = np.flatnonzero(~is_bot(traffic.kinds))
     private, rare = (round(frac * len(people)) for frac in (shares.personal_frac, shares.rare_frac))
     rows = people[:0]  # shuffling all of them is dear

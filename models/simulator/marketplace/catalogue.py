@@ -80,8 +80,8 @@ def _attributes(latent: Ints) -> tuple[Ints, Words, Words]:
     columns: list[tuple[str, Words]] = []
     for trait in TRAITS:
         if trait in _LABELS:
-            said = vocabulary().traits[trait].titles[latent[:, COLUMNS.index(trait)], 0]
-            columns.append((_LABELS[trait], np.strings.strip(said.astype(np.str_)).astype(object)))
+            words = vocabulary().traits[trait].titles[latent[:, COLUMNS.index(trait)], 0]
+            columns.append((_LABELS[trait], np.strings.strip(words.astype(np.str_)).astype(object)))
     columns.append(("Model", model_names(latent[:, COLUMNS.index("model")])))
     table = np.stack([values for _, values in columns], axis=1)
     filled = table != ""

@@ -1,4 +1,4 @@
-"""Which product stands in which slot of the shop on which day, and what it is like.
+"""The product in each slot of the shop on each day, and its traits.
 
 The shop has N slots, always filled. A slot's offer lives for a drawn number of days and is then followed
 by the next one, so on any day about one item in a hundred is new and as many have ended. Slots come in

@@ -1,4 +1,4 @@
-"""What people look for in the shop, and how they type it.
+"""The queries of the shop: what people want, and the ways they type it.
 
 An intent is a product that once stood in the shop and the traits of it that its buyer cares for. A query is
 one wording of an intent: colloquial names, inflection, dropped diacritics, typing slips. Several wordings
@@ -104,8 +104,8 @@ def _parts(seed: int, query: DrawnQueries) -> dict[str, Words]:
     for name in TRAITS:
         typed = words.traits[name].typed
         own = uniform(seed, f"own word {name}", keys) < 0.5
-        said = np.where(own, 0, below(seed, f"word {name}", keys, typed.shape[1]))
-        parts[name] = typed[wanted[:, COLUMNS.index(name)], said, gender]
+        word = np.where(own, 0, below(seed, f"word {name}", keys, typed.shape[1]))
+        parts[name] = typed[wanted[:, COLUMNS.index(name)], word, gender]
     return parts
 
 

@@ -25,7 +25,7 @@ _AT_ONCE = 128  # queries graded together: bounds the block of queries x items
 
 @dataclass(frozen=True)
 class SampledJudgements:
-    """Judged pairs in order of (query, item), and what the sample stands for.
+    """Judged pairs in order of (query, item), and the totals that the sample was drawn from.
 
     queries [n] index the asked; items [n] are `Lives.offer` numbers; grades [n].
     exact, relevant [Q]: true numbers of items of grade 3, and of grade >= 2, in the whole shop.
@@ -65,18 +65,18 @@ def judge(
     lots = bits(seed, "judged query", np.arange(len(wanted)))
     for alive, latent in shop:
         tickets = bits(seed, "judged item", alive.offer)
-        found = [[one] for one in kept]
+        parts_of = [[drawn] for drawn in kept]
         for queries, items in _groups(wanted, latent):
             grades = grade(wanted[queries][:, None, :], latent[items][None, :, :])
             totals[0, queries] += (grades == 3).sum(axis=1)
             totals[1, queries] += (grades >= RELEVANT).sum(axis=1)
             ticket = lots[queries][:, None] ^ tickets[items][None, :]
-            for parts, (low, high), cap in zip(found, _CLASSES, caps, strict=True):
+            for parts, (low, high), cap in zip(parts_of, _CLASSES, caps, strict=True):
                 drawn = np.where((grades >= low) & (grades <= high), ticket, _NEVER)
                 at = _lowest(drawn, cap)
                 pair = queries[at[0]], alive.offer[items[at[1]]], grades[at].astype(np.int64)
                 parts.append(_Drawn(*pair, drawn[at]))
-        kept = [_first(parts, cap) for parts, cap in zip(found, caps, strict=True)]
+        kept = [_first(parts, cap) for parts, cap in zip(parts_of, caps, strict=True)]
     every = _Drawn.joined(kept)
     order = np.lexsort((every.item, every.query))
     return SampledJudgements(every.query[order], every.item[order], every.grade[order], totals[0], totals[1])

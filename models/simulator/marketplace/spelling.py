@@ -1,4 +1,4 @@
-"""How people misspell: dropped diacritics and single-key slips, on whole arrays of text at once."""
+"""Misspellings: dropped diacritics and single-key slips, on whole arrays of text at once."""
 
 import numpy as np
 from numpy.typing import NDArray

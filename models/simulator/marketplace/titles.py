@@ -15,7 +15,7 @@ _ORDERS = (
     ("brand", "model", "type", "feature", "audience", "colour", "theme", "size", "material"),
 )
 _SAID = {"brand": 0.93, "theme": 1.0, "colour": 0.75, "material": 0.5, "size": 0.65, "audience": 0.85, "feature": 0.8}
-_SYNONYM_INSTEAD, _SYNONYM_TOO = (0.08, 0.15)  # below the first: said instead; below the second: said as well
+_SYNONYM_INSTEAD, _SYNONYM_TOO = (0.08, 0.15)  # below the first: instead of the name; below the second: after it
 _LETTERS = np.array([f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"], object)
 _DIGITS = np.array([str(number) for number in range(1000, 10000)], object)
 _ENDINGS = np.array(["", "", "A", "X", " Pro", "E"], object)
@@ -47,7 +47,7 @@ def titles(seed: int, alive: Lives, latent: Ints) -> Words:
 
 
 def _parts(seed: int, revision: Ints, latent: Ints) -> dict[str, Words]:
-    """Return each part's words with a space before them, the empty string where nothing is said."""
+    """Return each part's words with a space before them, the empty string where the title leaves it out."""
     words = vocabulary()
     types = latent[:, 0]
     synonym = COLLOQUIAL + below(seed, "synonym", revision, 6)
@@ -59,10 +59,10 @@ def _parts(seed: int, revision: Ints, latent: Ints) -> dict[str, Words]:
     models = latent[:, COLUMNS.index("model")]
     parts: dict[str, Words] = {"type": name, "model": np.where(models < 0, "", " " + model_names(models))}
     for trait in TRAITS:
-        said = words.traits[trait].titles[latent[:, COLUMNS.index(trait)], gender]
+        texts = words.traits[trait].titles[latent[:, COLUMNS.index(trait)], gender]
         quiet = uniform(seed, f"say {trait}", revision) >= _SAID[trait]
-        said[quiet] = ""
-        parts[trait] = said
+        texts[quiet] = ""
+        parts[trait] = texts
     return parts
 
 

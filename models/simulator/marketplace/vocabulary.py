@@ -20,7 +20,7 @@ _SHARES = {"brand": 0.92, "colour": 1.0, "material": 0.85, "size": 0.9, "feature
 
 @dataclass(frozen=True)
 class Trait:
-    """What one trait can be, and which kinds of item have which of it.
+    """The values of one trait, and the kinds of items that have them.
 
     titles [V+1, 5]: the word in titles by gender, a space before it; the last row, index -1, is "no such trait".
     typed [V+1, W, 5]: the words that people type for it; column 0 is the title's own in lower case.
@@ -137,10 +137,10 @@ def _trait(values: Mapping[str, list[str]], groups: list[list[str]], share: Floa
     titles = np.full((len(names) + 1, len(GENDERS)), "", dtype=object)
     typed = np.full((len(names) + 1, width, len(GENDERS)), "", dtype=object)
     for row, name in enumerate(names):
-        said = [name.lower(), *values[name]]
+        words = [name.lower(), *values[name]]
         for column, gender in enumerate(GENDERS if agrees else "m" * len(GENDERS)):
             titles[row, column] = " " + agree(name, gender)
-            typed[row, :, column] = [" " + agree(said[i % len(said)], gender) for i in range(width)]
+            typed[row, :, column] = [" " + agree(words[i % len(words)], gender) for i in range(width)]
     longest = max(len(group) for group in groups)
     choices = np.full((len(groups), longest), -1, dtype=np.int64)
     for kind, group in enumerate(groups):
@@ -159,10 +159,10 @@ def _types(kinds: list[str]) -> ItemTypes:
         if row[0].startswith("["):
             path, kind = row[0][1:], kinds.index(row[1][:-1])
         elif row[0]:
-            said = [row[0], row[1], row[2] + ":g", *row[3].split(", ")]
-            said += [said[3 + i % (len(said) - 3)] for i in range(_NAMES - len(said))]
-            names.append([word.split(":")[0] for word in said])
-            genders.append([GENDERS.index(word.split(":")[1]) for word in said])
+            forms = [row[0], row[1], row[2] + ":g", *row[3].split(", ")]
+            forms += [forms[3 + i % (len(forms) - 3)] for i in range(_NAMES - len(forms))]
+            names.append([word.split(":")[0] for word in forms])
+            genders.append([GENDERS.index(word.split(":")[1]) for word in forms])
             plural = names[-1][0] if row[0].endswith(":p") else names[-1][1]
             categories.append(f"{path} > {_capital(plural)}")
             kind_of.append(kind)
