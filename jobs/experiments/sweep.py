@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,15 +129,14 @@ class Sweep:
         question = {name: getattr(args, name) for name in QUESTION} | {"contents": self.contents}
         self.study = Study(str(args.sweep), question, self.space, args.sampler, args.trials, args.seed)
 
-    @cached_property
-    def mlflow_run(self) -> str:
-        """The id of the study's mlflow_run, opened by the first process that asks."""
-        if not (run_id := self.study.recall("mlflow_run")):
+    def begin(self) -> None:
+        """Open the study's mlflow_run, or find the one that an earlier process opened."""
+        self.mlflow_run = self.study.recall("mlflow_run")
+        if not self.mlflow_run:
             with mlflow_run("sweep", self.args, self.inputs, name=self.study.name) as tracked:
-                run_id = tracked.id
-            self.study.remember("mlflow_run", run_id)
-        client().update_run(run_id, status="RUNNING")
-        return run_id
+                self.mlflow_run = tracked.id
+            self.study.remember("mlflow_run", self.mlflow_run)
+        client().update_run(self.mlflow_run, status="RUNNING")
 
     def flags(self, setting: Setting) -> dict[str, dict[str, Value]]:
         """The flags of each command of a trial."""
@@ -241,7 +239,7 @@ class Sweep:
 def main(args: Args) -> dict[str, Any]:
     """Plan, work, publish."""
     sweep = Sweep(args)
-    log.debug("mlflow_run %s", sweep.mlflow_run)
+    sweep.begin()
     if args.only == "plan":
         return {"sweep": str(args.sweep), "points": [_words(args, point) for point in sweep.study.points()]}
     error = _work(args, sweep) if args.only in ("", "work") else ""
