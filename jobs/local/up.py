@@ -9,6 +9,7 @@ NIGHTSHELF_HOME/run. Ports: NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PO
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Annotated, Any
-from xmlrpc.client import ServerProxy
+from xmlrpc.client import Fault, ServerProxy
 
 from rich.console import Console
 from rich.table import Table
@@ -155,6 +156,8 @@ def supervisor() -> Any:
     remote = ServerProxy("http://127.0.0.1", transport=transport).supervisor
     try:
         remote.getState()
+    except Fault:  # it shuts down, and answers nothing else until its programs have ended
+        return remote
     except OSError:
         return None
     return remote
@@ -162,7 +165,9 @@ def supervisor() -> Any:
 
 def _processes() -> list[dict[str, Any]]:
     remote = supervisor()
-    return list(remote.getAllProcessInfo()) if remote else []
+    with contextlib.suppress(Fault):
+        return list(remote.getAllProcessInfo()) if remote else []
+    return []
 
 
 def running() -> dict[str, int]:
@@ -179,8 +184,9 @@ def stop() -> list[str]:
     """End the programs and the supervisor; returns the names of those that ran."""
     remote, names = supervisor(), list(running())
     if remote:
-        remote.stopAllProcesses(False)  # all at once, where a shutdown alone asks one after the other
-        remote.shutdown()
+        with contextlib.suppress(Fault):
+            remote.stopAllProcesses(False)  # all at once, where a shutdown alone asks one after the other
+            remote.shutdown()
     while supervisor():
         time.sleep(0.1)
     return names

@@ -44,6 +44,7 @@ ABROAD = (
 BY_MOBILE = {(3, 3, 3), (3, 2, 2, 2), (3, 6)}
 BY_AREA = {(2, 3, 2, 2)}
 BY_TRUNK = {(1, 2, 3, 2, 2), (1, 2, 7), (3, 3, 2, 2), (3, 7)}
+NATIONAL = 9  # digits of a Polish number
 SHORTEST, LONGEST = 9, 15  # digits of an international number, its country's included (E.164)
 
 
@@ -74,7 +75,9 @@ def _taken(sizes: Sizes, wanted: int) -> int:
 
 
 def _kind(digits: str) -> int:
-    """MOBILE, LANDLINE, or another kind of number in the Polish numbering plan."""
+    """MOBILE, LANDLINE, or another kind of number in the Polish numbering plan, where nine digits are a number."""
+    if len(digits) != NATIONAL:
+        return PhoneNumberType.UNKNOWN
     return number_type(PhoneNumber(country_code=48, national_number=int(digits)))
 
 

@@ -128,6 +128,7 @@ KEPT = [
     "pluszowa małpa 30 cm",
     "zestaw (a) m.in",
     "telefon samsung s24+ 256",
+    "0048 600600",  # a country without a number behind it
 ]
 
 
