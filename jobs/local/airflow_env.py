@@ -116,8 +116,8 @@ def prepare(env: Mapping[str, str]) -> None:
         encoding="utf-8",
     )
     for command in (airflow("db", "migrate"), airflow("pools", "import", str(pools))):
-        done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            tail = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
-            raise RuntimeError(f"{' '.join(command[2:])}: exit code {done.returncode}:\n{tail}")
+        process = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
+        if process.returncode:
+            tail = "\n".join((process.stdout + process.stderr).splitlines()[-10:])
+            raise RuntimeError(f"{' '.join(command[2:])}: exit code {process.returncode}:\n{tail}")
     done.write_text(json.dumps(state), encoding="utf-8")
