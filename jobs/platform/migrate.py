@@ -1,4 +1,6 @@
-"""Rename what an older lake wrote under former names: folders of tables and keys, aliases, files under NIGHTSHELF_HOME.
+"""Move an older lake's files from former names to today's.
+
+Renames folders of tables and keys, aliases, and files under NIGHTSHELF_HOME.
 
 python -m jobs migrate --dry_run 1      lists what would be renamed, and renames nothing
 python -m jobs migrate                  once, while nothing else runs; killed half-way, the same command finishes
