@@ -1,1 +1,1 @@
-"""What jobs.quality.expect stands on: figures counted in one pass, rules on them and on their history, verdicts and their pages."""
+"""Data quality: figures counted in one pass, rules on them and on their history, verdicts and their pages."""

@@ -16,8 +16,8 @@ SECONDS_PER_HOUR = 3600
 def manifest_figures(pinned: Pinned, wanted: Iterable[str]) -> dict[str, float]:
     """Name -> figure; those that the manifest cannot answer are left out.
 
-    accounts                     how many row accounts it has (each was found to add up when it was read)
-    dropped_frac log_lines bot   dropped by a reason, or by any, as a share of the rows that came in
+    accounts                     number of its row accounts (each adds up, or it could not be read)
+    dropped_frac log_lines bot   rows dropped for a reason, or for any, as a share of the rows that came in
     fact drift.stop              a number of its facts
     inputs_after_ds, newest_input_days_before, hours_after_inputs   its inputs' days and age
     """
