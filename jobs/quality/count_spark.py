@@ -96,7 +96,7 @@ def _count_file(plan: CountPlan, name: str) -> Batches:
             for hashes in parts:
                 yield from _hashes(plan.metrics.index(metric), hashes)
         total.add(replace(counts, keys={}))
-    yield _shuffled(1, number=[_SUMS], hash=[zlib.crc32(name.encode())], sums=[_line(plan, total)])
+    yield _shuffled({"number": [_SUMS], "hash": [zlib.crc32(name.encode())], "sums": [_line(plan, total)]})
 
 
 def _hashes(number: int, hashes: np.ndarray, theirs: bool = False) -> Batches:
@@ -104,11 +104,13 @@ def _hashes(number: int, hashes: np.ndarray, theirs: bool = False) -> Batches:
     for first in range(0, len(hashes), BATCH_ROWS):
         part = hashes[first : first + BATCH_ROWS].view(np.int64).reshape(-1, hashes.shape[1] if hashes.ndim > 1 else 1)
         columns = dict(zip(("hash", "value", "rows"), part.T, strict=False))
-        yield _shuffled(len(part), number=[number] * len(part), theirs=[theirs] * len(part), **columns)
+        yield _shuffled({"number": [number] * len(part), "theirs": [theirs] * len(part), **columns})
 
 
-def _shuffled(rows: int, **columns: Any) -> pa.RecordBatch:
-    arrays = [pa.array(columns.get(name, [None] * rows), kind) for name, kind in _TYPES.items()]
+def _shuffled(columns: dict[str, Any]) -> pa.RecordBatch:
+    """A batch of these columns; the others are null."""
+    size = len(columns["number"])
+    arrays = [pa.array(columns.get(name, [None] * size), kind) for name, kind in _TYPES.items()]
     return pa.RecordBatch.from_arrays(arrays, list(_TYPES))
 
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from jobs.lake import read as reading
 from jobs.lake.partitions import IMPRESSIONS
 from jobs.lake.publish import publish
-from jobs.quality import expect
-from jobs.quality.count import BATCH_ROWS, CountPlan, figures_here
+from jobs.quality import count_spark, expect
+from jobs.quality.count import BATCH_ROWS, CountPlan, PartialCounts, count_batch, figures_here, named_figures
 from jobs.quality.count_spark import figures_spark
 from jobs.quality.group_columns import fingerprint, norm, repeated
 from jobs.quality.metrics import Metric, metrics_of
+from jobs.quality.references import RELATED
 from jobs.quality.row_columns import PartitionFacts
 from jobs.quality.rules import rules_of
 from jobs.quality.run_suite import count_plan
@@ -146,3 +148,35 @@ def test_spark_counts_keys_of_several_files_and_another_table(lake: Path, spark:
         assert table != "pairs" or (
             here["orphans query_id queries"] and here["compound_columns.unique query_id,item_id"]
         )
+
+
+def by_executors(plan: CountPlan, tasks: int = 3) -> dict[str, float]:
+    """What figures_spark does, with batches handed from task to task by hand: no JVM."""
+    names = [entry.name for entry in plan.pinned.entries() if entry.name.endswith(".parquet")]
+    numbers = [str(number) for number, metric in enumerate(plan.metrics) if metric.kind in RELATED]
+    given = [pa.RecordBatch.from_pydict({"task": [task]}) for task in (*names, *numbers)]
+    shuffled = pa.Table.from_batches(count_spark._count_files(plan, {}, given))
+    place = np.abs(shuffled["hash"].to_numpy()) % tasks
+    total = PartialCounts()
+    for task in range(tasks):
+        mine = shuffled.filter(pa.array(place == task)).to_batches(max_chunksize=2)
+        for batch in count_spark._count_keys(plan, mine):
+            for line in batch.column("sums").to_pylist():
+                total.add(count_spark._parse(plan, line))
+    if whole := plan.whole():
+        rows = reading.read_table(plan.pinned, columns=plan.columns(whole))
+        arms = len(rows["arm"].drop_null().unique())
+        for query in rows["query_id"].unique():
+            is_here = pc.is_null(rows["query_id"]) if query.as_py() is None else pc.equal(rows["query_id"], query)
+            part = rows.filter(is_here)
+            total.add(count_spark._parse(plan, count_spark._line(plan, count_batch(plan, whole, part, arms))))
+    return named_figures(plan, total)
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_executors_count_the_same_as_one_machine(lake: Path, table: str) -> None:
+    put("queries", {})
+    put("items", {})
+    for case in ({}, *[case for case in cases(table) if "row" in case or "again" in case]):
+        plan = count_plan(put(table, case), rules_of(table).rules)
+        assert by_executors(plan) == pytest.approx(figures_here(plan)), case
