@@ -312,9 +312,10 @@ def test_hours_to_publication_are_those_of_nightly_runs(lake: Path) -> None:
 
 
 def test_action_lines_of_a_bulk_file_are_no_log_lines(lake: Path) -> None:
+    rows = read_table(put("impressions", {}))
     with publish(partition("impressions"), Args()) as out:
         out.count("log lines", 200, 90, {"bulk_action": 100, "malformed": 10})
-        out.write_table(read_table(put("impressions", {})))
+        out.write_table(rows)
     expect.main(expect.Args(str(partition("impressions"))))
     found = json.loads(store.read_bytes(f"{pin(partition('impressions')).uri}/{VERDICT}"))
     assert found["accounts"] == [{"unit": "log lines", "rows_in": 100, "rows_out": 90, "dropped": {"malformed": 10}}]
