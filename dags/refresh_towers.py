@@ -23,6 +23,7 @@ from airflow.sdk import DAG
 from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
+from dags.settings import DEV_LABELS
 from dags.steps import SERVING, PinnedTowers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
@@ -55,6 +56,7 @@ with DAG(
         start=before.partition,
         towers=made,
         embeddings=before.embeddings(),
+        qrels=DEV_LABELS,
         on_worse="skip",
         **templates(REFRESH),
     )

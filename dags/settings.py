@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dags.day import date_param
+from dags.day import DAY, date_param
 from dags.forms import form
+from jobs.lake.partitions import QRELS
 
 MODEL = form("towers", "Model", "preset", "dim", "encoders", "fusion", "shared", "query_layers", "matryoshka", "seed")
 BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, prodbert/ds=. Empty: the preset's own")}
@@ -51,3 +52,5 @@ HARD = form(
 )
 # a day, never "the latest": an encoder that changes of itself changes every space id
 BERT = "{{ 'prodbert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"
+# people's labels of dev queries choose the epoch; where clicks judge, training must not see the judged days
+DEV_LABELS = f"{{% if params.labels_ds %}}{QRELS.at(ds=DAY)}{{% endif %}}"

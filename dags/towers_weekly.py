@@ -24,7 +24,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
-from dags.settings import BERT, BERT_DS, HARD, LOSS, MINING, MODEL, TRAINING
+from dags.settings import BERT, BERT_DS, DEV_LABELS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.steps import SERVING, PinnedTowers, embed, judge
 from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
@@ -36,7 +36,7 @@ pairs, queries, items = PAIRS.at(ds=TRAINED_DAY), QUERIES.at(ds=TRAINED_DAY), IT
 first, second = TOWERS.at(ds=DAY, step="in_batch"), TOWERS.at(ds=DAY, step="star")
 in_batch, star = PinnedTowers(pinned_by="pin_in_batch"), PinnedTowers(pinned_by="pin_star")
 negatives = NEGATIVES.at(ds=DAY, space=in_batch.space)
-FLAGS = templates(MODEL | TRAINING | LOSS)
+FLAGS = {"qrels": DEV_LABELS} | templates(MODEL | TRAINING | LOSS)
 
 with DAG(
     "towers_weekly",

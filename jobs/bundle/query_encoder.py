@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from jobs.bundle.files import CONFIG, QUERY_TOWER, TOKENIZER, WEIGHTS
 from jobs.lake.read import Pinned
 from models.text.normalise import normalise_query
-from models.text.tokens import pad_id, settle, token_store
+from models.text.tokens import pad_id, set_length, token_store
 from models.text.trigrams import trigram_ids
 from models.towers.config import TowerConfig
 
@@ -33,7 +33,7 @@ class OnnxEncoder:
     """The query tower under onnxruntime. Threads may share it."""
 
     def __init__(self, session: ort.InferenceSession, tokenizer: Tokenizer, config: TowerConfig) -> None:
-        settle(tokenizer, config.max_tokens)
+        set_length(tokenizer, config.max_tokens)
         self._session, self._tokenizer, self._config = session, tokenizer, config
         self._pad = pad_id(tokenizer)
 

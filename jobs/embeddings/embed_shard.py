@@ -31,7 +31,7 @@ from jobs.platform.arguments import CommandArgs, OneOf, PositiveInt
 from jobs.platform.distributed import device, processes
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
-from models.training.distributed import Team
+from models.training.distributed import ProcessGroup
 
 log = logging.getLogger(__name__)
 TOMBSTONES = "tombstones"
@@ -91,18 +91,18 @@ def embed_shard(
     """
     job = ShardJob(items, embeddings, source, options)
     if options.engine == "spark":
-        return _publish(job, Team(), source.load("cpu"))
+        return _publish(job, ProcessGroup(), source.load("cpu"))
     with processes() as team:
         encoder = source.load(device())
         if team.rank == 0:
             return _publish(job, team, encoder)
-        task: ShardTask | None = team.told(None)
+        task: ShardTask | None = team.broadcast(None)
         assert task is not None, "the first process sends it"
         by_processes(task, team, encoder, unseen)
         return None
 
 
-def _publish(job: ShardJob, team: Team, encoder: Encoder[Any]) -> dict[str, object]:
+def _publish(job: ShardJob, team: ProcessGroup, encoder: Encoder[Any]) -> dict[str, object]:
     _check_space(job, encoder)
     items = pin(job.items)
     previous = pin(job.options.previous) if job.options.previous else None
@@ -158,11 +158,11 @@ def _task(job: ShardJob, items: Pinned, previous: Pinned | None, delta: Delta, o
     )
 
 
-def _run(job: ShardJob, task: ShardTask, team: Team, encoder: Encoder[Any], items: int) -> list[WorkerResult]:
+def _run(job: ShardJob, task: ShardTask, team: ProcessGroup, encoder: Encoder[Any], items: int) -> list[WorkerResult]:
     with progress("embeddings", items, "items") as advance:
         if job.options.engine == "spark":
             return by_spark(task, job.options.tasks, advance)
-        return by_processes(team.told(task), team, encoder, advance)
+        return by_processes(team.broadcast(task), team, encoder, advance)
 
 
 def check_ids(out: Attempt, items: Partition, today: ItemHashes, results: list[WorkerResult]) -> str:

@@ -15,7 +15,7 @@ from jobs.embeddings.shard_task import ShardTask, WorkerResult
 from jobs.embeddings.worker import Worker, run_worker
 from jobs.lake import storage as store
 from jobs.platform.progress import Advance
-from models.training.distributed import Team
+from models.training.distributed import ProcessGroup
 
 ENGINES = ("process", "spark")
 # never read as data: an attempt that Spark gave up may still write here while another one is sealed
@@ -23,7 +23,7 @@ SCRATCH = "_spark"
 _LINES = pa.schema([("line", pa.string())])
 
 
-def by_processes(task: ShardTask, team: Team, encoder: Encoder[Any], advance: Advance) -> list[WorkerResult]:
+def by_processes(task: ShardTask, team: ProcessGroup, encoder: Encoder[Any], advance: Advance) -> list[WorkerResult]:
     """Each process of the team does its part; every process returns the results of all."""
     result = run_worker(task, encoder, Worker(team.rank, team.size), advance)
     result.process, result.loaded = _process_name(), 1

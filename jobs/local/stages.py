@@ -20,7 +20,7 @@ from jobs.lake.read import pin
 
 log = logging.getLogger(__name__)
 # modules whose lines go to the screen too
-MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainer: ", "jobs.local.demo: ")
+MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.training_loop: ", "jobs.local.demo: ")
 
 
 @dataclass(frozen=True)

@@ -15,23 +15,23 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from models.training.distributed import Team
+from models.training.distributed import ProcessGroup
 
 # the others wait while the first one evaluates an epoch on the whole catalogue
 PATIENCE = timedelta(hours=2)
 
 
 @contextmanager
-def processes() -> Iterator[Team]:
+def processes() -> Iterator[ProcessGroup]:
     """Join the other processes: NCCL where each has its own GPU, gloo elsewhere."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Team()
+        yield ProcessGroup()
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
-        yield Team()
+        yield ProcessGroup()
     finally:
         dist.destroy_process_group()
 

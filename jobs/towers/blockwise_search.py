@@ -1,4 +1,4 @@
-"""The search behind mining: catalogue vectors in a file, queries in blocks, each kept until the job is done."""
+"""Search of a catalogue whose vectors are in a file, queries in blocks; a killed job keeps the finished blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.towers.resume import Scratch, VectorFile
 from models.ann.exact import Rows, Vectors, nearest, pieces
 from models.evaluation.recall import overlap
 from models.mining import inverted_lists as lists
-from models.mining.inverted_lists import Lists
+from models.mining.inverted_lists import InvertedLists
 from models.training.batches import Known
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ SAMPLE = 512  # queries at most that are searched exactly too
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some queries with what was found for them: rows and scores [b, depth], best first, and the
-    score of each query's best known positive, NaN where it has none."""
+class SearchedBlock:
+    """Query rows [b] with the rows and scores [b, depth] of their items, best first, and the score of
+    each query's best known positive, NaN where it has none."""
 
     query: Rows
     rows: Rows
@@ -36,9 +36,9 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to search: exact or ivf, the ranks wanted, queries in a block, the agreement with exact
-    search that ivf must hold on a seeded sample."""
+class SearchPlan:
+    """How to search: exact or ivf, the ranks wanted (from 1: r_min < rank <= r_max), queries in a block, the
+    agreement with exact search that ivf must reach on a seeded sample."""
 
     search: str
     r_min: int
@@ -54,53 +54,52 @@ class Plan:
             raise ValueError("agreement must be in (0, 1], block_queries and chunk_items > 0")
 
 
-class Search:
-    """Finds each query's items, block by block. `facts`: how, and how well against exact search."""
+class BlockwiseSearch:
+    """Search block by block. facts: the method, and its agreement with exact search."""
 
     def __init__(
-        self, plan: Plan, scratch: Scratch, vectors: VectorFile, encode: Callable[[Rows], Vectors], device: str
+        self, plan: SearchPlan, scratch: Scratch, vectors: VectorFile, encode: Callable[[Rows], Vectors], device: str
     ) -> None:
         self.plan, self.scratch, self.vectors, self.encode = plan, scratch, vectors, encode
         self.device = device
         self.facts: dict[str, object] = {"search": plan.search}
-        self.lists: Lists | None = None
+        self.lists: InvertedLists | None = None
         self.slack = 0.0
 
-    def blocks(self, query: Rows, known: Known) -> Iterator[Block]:
-        """Search the query rows, block by block; blocks found before a kill are read back.
+    def blocks(self, query: Rows, known: Known) -> Iterator[SearchedBlock]:
+        """Search the query rows, block by block; blocks finished before a kill are read back.
 
         Raises:
-            RuntimeError: the lists find less than the plan's share of what exact search finds.
+            RuntimeError: the lists find a smaller share of the exact results than the plan asks for.
         """
         sample = self._prepare(query) if self.plan.search == "ivf" else None
         with progress("negatives", len(query), "queries") as advance:
             for start in range(0, len(query), self.plan.block_queries):
-                some = query[start : start + self.plan.block_queries]
-                found = self.scratch.arrays(f"block-{start:012d}", partial(self._found, some, known))
+                rows = query[start : start + self.plan.block_queries]
+                arrays = self.scratch.arrays(f"block-{start:012d}", partial(self._search, rows, known))
                 fault_point("negatives.block")
-                block = Block(some, **found)  # type: ignore[arg-type]
+                block = SearchedBlock(rows, **arrays)  # type: ignore[arg-type]
                 if sample is not None and not start:
                     self._check(block, *sample)
                 yield block
-                advance(len(some))
+                advance(len(rows))
 
-    def _found(self, query: Rows, known: Known) -> dict[str, NDArray[np.generic]]:
-        asked = self.encode(query)
+    def _search(self, query: Rows, known: Known) -> dict[str, NDArray[np.generic]]:
+        vectors = self.encode(query)
         if self.lists is None:
-            scores, rows = nearest(asked, pieces(self.vectors), self.plan.r_max, self.device)
+            scores, rows = nearest(vectors, pieces(self.vectors), self.plan.r_max, self.device)
         else:
-            scores, rows = lists.search_lists(self.lists, asked, self.plan.r_max, self.slack)
+            scores, rows = lists.search_lists(self.lists, vectors, self.plan.r_max, self.slack)
         place, item = known.of(query)
-        own = np.einsum("pd,pd->p", asked[place], self.vectors.take(item))
+        own = np.einsum("pd,pd->p", vectors[place], self.vectors.take(item))
         positive = np.full(len(query), -np.inf, np.float32)
         np.maximum.at(positive, place, own)
         positive[np.isneginf(positive)] = np.nan
         return {"rows": rows, "scores": scores, "positive": positive}
 
     def _prepare(self, query: Rows) -> tuple[Rows, Rows]:
-        """Make the lists, and measure how far queries must look on a sample of the first block, in
-        which queries are as good as shuffled: they stand in the order of a hash. Returns the places
-        of the sample there and what exact search finds at the ranks wanted."""
+        """Make the lists, and measure the slack on a sample of the first block; the order of queries is that of
+        a hash, as good as random. Returns the places of the sample and its exact items at the ranks wanted."""
         plan, items = self.plan, self.vectors.shape[0]
         first = query[: plan.block_queries]
         count = lists.n_lists(items, len(query))
@@ -114,12 +113,12 @@ class Search:
             return {"rows": nearest(sample, pieces(self.vectors), plan.r_max, self.device)[1]}
 
         exact = self.scratch.arrays("exact", search)["rows"].astype(np.int64)[:, plan.r_min :]
-        # half a point of room: the sample is not all queries
+        # half a point of margin: the sample is not all queries
         target = plan.agreement + min(0.005, (1 - plan.agreement) / 2)
         self.slack = lists.slack_for(self.lists, sample, exact, plan.r_max, target)
         return places, exact
 
-    def _check(self, block: Block, places: Rows, exact: Rows) -> None:
+    def _check(self, block: SearchedBlock, places: Rows, exact: Rows) -> None:
         plan, count = self.plan, len(places)
         agreement = overlap(block.rows[places], exact)
         n_lists = 0 if self.lists is None else len(self.lists.centroids)
@@ -129,19 +128,19 @@ class Search:
         log.info("ivf: %d lists, agreement %.4f with exact search", n_lists, agreement)
         if agreement < plan.agreement:
             raise RuntimeError(
-                f"search=ivf: finds {agreement:.4f} of what exact search finds at ranks {plan.r_min} to"
+                f"search=ivf: finds {agreement:.4f} of what exact search finds at ranks {plan.r_min + 1} to"
                 f" {plan.r_max} for {count} queries, expected {plan.agreement}; take search=exact, or"
                 " another seed"
             )
 
 
-def _lists(scratch: Scratch, vectors: VectorFile, count: int, seed: int) -> Lists:
-    """Lists over a second file, in which each list's vectors stand together."""
+def _lists(scratch: Scratch, vectors: VectorFile, count: int, seed: int) -> InvertedLists:
+    """Make lists over a second file, which holds the vectors list by list."""
     n_items, dim = vectors.shape
 
     def make() -> dict[str, NDArray[np.generic]]:
-        learnt = vectors.take(lists.sample_rows(n_items, count, seed))
-        centroids = lists.centroids_of(learnt, count, seed)
+        sample = vectors.take(lists.sample_rows(n_items, count, seed))
+        centroids = lists.centroids_of(sample, count, seed)
         labels = np.concatenate([lists.assign(centroids, part) for part in pieces(vectors)])
         return dict(zip(("centroids", "offsets", "order"), lists.layout(labels, centroids), strict=True))
 
@@ -149,4 +148,4 @@ def _lists(scratch: Scratch, vectors: VectorFile, count: int, seed: int) -> List
     by_list = scratch.vectors("by_list", n_items, dim)
     order = made["order"].astype(np.int64)
     by_list.fill(vectors, order)
-    return Lists(made["centroids"].astype(np.float32), made["offsets"].astype(np.int64), order, by_list)
+    return InvertedLists(made["centroids"].astype(np.float32), made["offsets"].astype(np.int64), order, by_list)

@@ -1,4 +1,4 @@
-"""Vectors of a whole catalogue in a file: encoded chunk by chunk, or from the shards of `embeddings`."""
+"""Vectors of a whole catalogue in a file: encoded chunk by chunk, or read from the shards of `embeddings`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 65_536  # vectors in memory at a time
 
 
 def catalogue_vectors(scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK) -> VectorFile:
-    """Vectors of all items, encoded chunk by chunk; those that are on disk already stay."""
+    """Vectors of all items, encoded chunk by chunk; vectors that are already on disk are kept."""
     store = item_store(items, towers)
     file = scratch.vectors("items", len(store), towers.config.width)
     left = store.span(file.done, len(store))

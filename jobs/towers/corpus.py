@@ -23,18 +23,18 @@ from models.text.ragged import Ragged
 from models.text.tokens import token_store
 
 CHUNK = 16_384  # texts held as strings at a time
-DEV_TEXTS = 10_000  # of items, and of queries: what is asked after every epoch
+DEV_TEXTS = 10_000  # of items, and of queries: evaluated after every epoch
 SIDES = ("train", "dev")
 BEYOND = "beyond max_texts, or without a word"
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Texts of items and queries, each on one side for good: train teaches, dev examines.
+    """Texts of items and queries, each always on the same side: train or dev.
 
-    An item's side follows from its text, so that an offer's twin is not asked for what the other has
-    taught; a query's is its split. Queries of split test are never read. max_texts: of items, and of
-    queries, that teach; beyond it a sample by hash. dev_frac: of the items.
+    An item's side follows from its text, so that equal texts are never on both sides; a query's side is its
+    split. Queries of split test are never read. max_texts: of items, and of queries, on side train; beyond it a
+    sample by hash. dev_frac: of the items.
     """
 
     items: Pinned
@@ -51,8 +51,8 @@ class Reader:
         """Item texts of a side."""
         rows = max(1, self.items.manifest.rows)
         dev = min(self.dev_frac, DEV_TEXTS / rows)
-        taught = dev + (1.0 - dev) * min(1.0, self.max_texts / rows)
-        start, stop = (dev, taught) if side == "train" else (0.0, dev)
+        train = dev + (1.0 - dev) * min(1.0, self.max_texts / rows)
+        start, stop = (dev, train) if side == "train" else (0.0, dev)
         yield from _between(_chunks(self._items, "text"), start, stop)
 
     def of_queries(self, side: str) -> Iterator[list[str]]:
@@ -63,7 +63,7 @@ class Reader:
 
     @property
     def total(self) -> int:
-        """About how many texts both sides have."""
+        """Approximate number of texts on both sides."""
         items = min(self.items.manifest.rows, self.max_texts)
         return items + min(self.n_queries["train"], self.max_texts) + self.n_queries["dev"]
 
@@ -83,7 +83,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Corpus:
-    """train, dev: piece ids of texts that hold a word; items, queries: how many of train are which.
+    """train, dev: piece ids of texts that hold a word; items, queries: number of each in train.
 
     counts [V]: of the words' pieces in train.
     """
@@ -96,7 +96,7 @@ class Corpus:
     counts: NDArray[np.int64]
 
     def count(self, out: Attempt, reader: Reader) -> None:
-        """State what became of every item and query."""
+        """Account for every item and query."""
         items, queries = reader.items.manifest.rows, reader.queries.manifest.rows
         n = reader.n_queries
         out.count("items", items, self.items, {"examine": self.dev_items, BEYOND: items - self.items - self.dev_items})
@@ -118,7 +118,7 @@ def read_corpus(reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens
     Raises:
         ValueError: no text of split train holds a word.
     """
-    train, dev = (_Shelf(tokenizer, masker, max_tokens, advance) for _ in SIDES)
+    train, dev = (_TextCollector(tokenizer, masker, max_tokens, advance) for _ in SIDES)
     items, queries = train.add(reader.of_items("train")), train.add(reader.of_queries("train"))
     dev_items, _ = dev.add(reader.of_items("dev")), dev.add(reader.of_queries("dev"))
     if not items + queries:
@@ -130,8 +130,8 @@ def read_corpus(reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens
     return Corpus(train.texts(), dev.texts(), items, queries, dev_items, train.counts)
 
 
-class _Shelf:
-    """Piece ids of texts as they come, without texts that hold no word."""
+class _TextCollector:
+    """Piece ids of texts, collected chunk by chunk, without texts that hold no word."""
 
     def __init__(self, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance) -> None:
         self.tokenizer, self.masker, self.max_tokens = tokenizer, masker, max_tokens
@@ -143,7 +143,7 @@ class _Shelf:
         self.lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
 
     def add(self, chunks: Iterator[list[str]]) -> int:
-        """Take over texts; returns how many hold a word."""
+        """Add texts; returns the number that hold a word."""
         added = 0
         for texts in chunks:
             store = token_store(self.tokenizer, texts, self.max_tokens)
@@ -157,7 +157,7 @@ class _Shelf:
         return added
 
     def texts(self) -> Ragged:
-        """All of them; the shelf is empty afterwards."""
+        """All texts added; the collector is empty afterwards."""
         values = np.concatenate(self.values)
         self.values.clear()
         return Ragged(values, np.cumsum(np.concatenate(self.lengths)))
@@ -170,7 +170,7 @@ def _chunks(table: Dataset, column: str, where: pc.Expression | None = None) -> 
 
 
 def _between(chunks: Iterator[list[str]], start: float, stop: float) -> Iterator[list[str]]:
-    """Texts whose hash, taken as a share of all hashes, lies in [start, stop)."""
+    """Texts whose hash, as a share of all hashes, lies in [start, stop)."""
     for texts in chunks:
         hashes = np.fromiter(map(zlib.crc32, map(str.encode, texts)), np.int64, len(texts))
         kept = (hashes >= start * 2**32) & (hashes < stop * 2**32)

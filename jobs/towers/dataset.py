@@ -1,4 +1,4 @@
-"""What the towers learn from, joined by row number: pairs, queries and items of a day."""
+"""Training data of the towers, joined by row number: pairs, queries, items and people's judgements of a day."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.datasets.judgements import relevance_scale
 from jobs.lake import arrow as columns
 from jobs.lake.read import Pinned, read_table
 from jobs.towers.text_store import Texts, item_store, item_texts
 from models.text.ragged import Ragged
 from models.towers.two_tower import TwoTower
-from models.training.batches import Known, Pairs
+from models.training.batches import JudgedItems, Known, Pairs
 from models.training.examples import Examples
 
 Rows = NDArray[np.int64]
@@ -22,9 +23,9 @@ Strings = pa.StringArray
 
 
 @dataclass(frozen=True)
-class Learning:
+class TowerDataset:
     """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
-    because their query or item is not in the tables given. items: where the rows' features come from."""
+    because their query or item is not in the tables given. items: source of the rows' features."""
 
     query_ids: Strings
     queries: list[str]
@@ -48,10 +49,10 @@ class Learning:
         return np.flatnonzero(self.pair_split == split)
 
     def examples(self, towers: TwoTower, weight_power: float, mined: Ragged | None) -> Examples:
-        """What training reads: pairs of split train, drawn by weight ** weight_power (0: each once).
+        """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once).
 
         Raises:
-            ValueError: there is no such pair.
+            ValueError: no pair is of split train.
         """
         rows = self.of_split("train")
         if not len(rows):
@@ -86,7 +87,7 @@ class Learning:
         if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
             raise ValueError(
                 f"{mined.partition}: of {len(item):,} mined items {known:,} are in {self.items.partition}, expected half or"
-                " more; mine negatives of that catalogue (jobs.towers.mine)"
+                " more; mine negatives of that catalogue (`python -m jobs negatives`)"
             )
         owner = np.repeat(query, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
         kept = (item >= 0) & (owner >= 0)
@@ -95,32 +96,48 @@ class Learning:
         return Ragged(item[kept][order].astype(np.int32), offsets)
 
 
-def read_learning(pairs: Pinned, queries: Pinned, items: Pinned) -> Learning:
+def read_dataset(pairs: Pinned, queries: Pinned, items: Pinned) -> TowerDataset:
     """Read the three tables; queries and items in the order of their ids, whatever the files' order."""
-    asked = read_table(queries, ["query_id", "query", "split"]).sort_by("query_id")
-    sold = read_table(items, ["item_id"]).sort_by("item_id")
-    clicked = read_table(pairs, ["query_id", "item_id", "weight", "split"])
-    clicked = clicked.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
-    query_ids, item_ids = _strings(asked, "query_id"), _strings(sold, "item_id")
-    pair_query, pair_item = (_rows(clicked, "query_id", query_ids), _rows(clicked, "item_id", item_ids))
+    query_table = read_table(queries, ["query_id", "query", "split"]).sort_by("query_id")
+    item_table = read_table(items, ["item_id"]).sort_by("item_id")
+    pair_table = read_table(pairs, ["query_id", "item_id", "weight", "split"])
+    pair_table = pair_table.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
+    query_ids, item_ids = _strings(query_table, "query_id"), _strings(item_table, "item_id")
+    pair_query, pair_item = (_rows(pair_table, "query_id", query_ids), _rows(pair_table, "item_id", item_ids))
     kept = (pair_query >= 0) & (pair_item >= 0)
-    return Learning(
+    return TowerDataset(
         query_ids=query_ids,
-        queries=_texts(asked, "query"),
-        query_split=_array(asked, "split"),
+        queries=_texts(query_table, "query"),
+        query_split=_array(query_table, "split"),
         item_ids=item_ids,
         item_texts=item_texts(items),
         items=items,
         pair_query=pair_query[kept],
         pair_item=pair_item[kept],
-        pair_weight=clicked.column("weight").to_numpy().astype(np.float32)[kept],
-        pair_split=_array(clicked, "split")[kept],
+        pair_weight=pair_table.column("weight").to_numpy().astype(np.float32)[kept],
+        pair_split=_array(pair_table, "split")[kept],
         lost=int((~kept).sum()),
     )
 
 
-def bytes_per_pair(learning: Learning, examples: Examples) -> dict[str, float]:
-    """Bytes that a training pair takes: each pair with its own texts, and joined by row as here.
+def read_judgements(qrels: Pinned, dataset: TowerDataset, min_relevance: float = 0.0, split: str = "") -> JudgedItems:
+    """Judgements by row; relevant from min_relevance on, 0: as the judgements' own scale says.
+
+    split: judgements of its queries alone, by the split of `queries` and that of `qrels`; empty: of all queries.
+    """
+    threshold = relevance_scale(qrels, min_relevance)[0]
+    table = read_table(qrels, ["query_id", "item_id", "relevance", "split"])
+    query, item = _rows(table, "query_id", dataset.query_ids), _rows(table, "item_id", dataset.item_ids)
+    judged = (query >= 0) & (item >= 0)
+    if split:
+        judged &= (_array(table, "split") == split) & (dataset.query_split[query] == split)
+    relevant = judged & (table.column("relevance").to_numpy() >= threshold)
+    count = len(dataset.queries)
+    return JudgedItems(Known(query[judged], item[judged], count), Known(query[relevant], item[relevant], count))
+
+
+def bytes_per_pair(dataset: TowerDataset, examples: Examples) -> dict[str, float]:
+    """Bytes of a training pair: with its own texts in each pair, and joined by row as here.
 
     bytes_per_pair_text: UTF-8 of query and item, again in each pair. bytes_per_pair_padded: their
     token ids and mask, int64, padded to the longest text; without BERT their trigram ids, int32.
@@ -128,24 +145,23 @@ def bytes_per_pair(learning: Learning, examples: Examples) -> dict[str, float]:
     """
     query, item = examples.pairs.query, examples.pairs.item
     stores = examples.queries, examples.items
-    typed = np.array([len(text.encode()) for text in learning.queries], np.int64)
-    text = typed[query].sum() + learning.item_texts.utf8.lengths[item].sum()
+    query_bytes = np.array([len(text.encode()) for text in dataset.queries], np.int64)
+    text = query_bytes[query].sum() + dataset.item_texts.utf8.lengths[item].sum()
     padded = 2 * 8 * sum(int(store.tokens.lengths.max(initial=0)) for store in stores) * len(query)
     if not padded:
         lengths = (store.trigrams.lengths for store in stores)
-        padded = 4 * sum(int(one[rows].sum()) for one, rows in zip(lengths, (query, item), strict=True))
+        padded = 4 * sum(int(counts[rows].sum()) for counts, rows in zip(lengths, (query, item), strict=True))
     parts = [part for store in stores for part in (store.trigrams, store.tokens) if len(part.values)]
     kept = sum(part.values.nbytes + part.offsets.nbytes for part in parts)
     rows = query.nbytes + item.nbytes
-    found = {"text": text, "padded": padded, "": kept + rows}
-    names = {name: f"bytes_per_pair{'_' if name else ''}{name}" for name in found}
-    return {names[name]: float(total) / len(query) for name, total in found.items()}
+    totals = {"bytes_per_pair_text": text, "bytes_per_pair_padded": padded, "bytes_per_pair": kept + rows}
+    return {name: float(total) / len(query) for name, total in totals.items()}
 
 
 def rows_of(names: columns.Strings, ids: Strings) -> Rows:
     """Row of each name in ids, -1 where it is not there."""
-    found = pc.index_in(names, value_set=ids).to_numpy(zero_copy_only=False)
-    return np.nan_to_num(found.astype(np.float64), nan=-1.0).astype(np.int64)
+    rows = pc.index_in(names, value_set=ids).to_numpy(zero_copy_only=False)
+    return np.nan_to_num(rows.astype(np.float64), nan=-1.0).astype(np.int64)
 
 
 def _rows(table: pa.Table, column: str, ids: Strings) -> Rows:
@@ -153,9 +169,9 @@ def _rows(table: pa.Table, column: str, ids: Strings) -> Rows:
 
 
 def _strings(table: pa.Table, column: str) -> Strings:
-    found = table.column(column).combine_chunks()
-    assert isinstance(found, pa.StringArray)
-    return found
+    strings = table.column(column).combine_chunks()
+    assert isinstance(strings, pa.StringArray)
+    return strings
 
 
 def _texts(table: pa.Table, column: str) -> list[str]:

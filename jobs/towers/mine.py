@@ -4,8 +4,8 @@ python -m jobs negatives --towers towers/ds=2026-01-31/step=in_batch --pairs pai
     --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --negatives negatives/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
-The whole catalogue is searched, then come the filters of models.mining.star in their order. Memory does not grow with the
-catalogue. Killed, it goes on from the last chunk of items encoded, or block of queries searched.
+The whole catalogue is searched, then the filters of models.mining.star apply in their order. Memory does not grow with
+the catalogue. A killed job continues from the last chunk of items encoded, or block of queries searched.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.tracking import MlflowRun, mlflow_run
-from jobs.towers.blockwise_search import SEARCHES, Plan, Search
+from jobs.towers.blockwise_search import SEARCHES, BlockwiseSearch, SearchPlan
 from jobs.towers.catalogue_vectors import catalogue_vectors, embedded_vectors
-from jobs.towers.dataset import Learning, read_learning
-from jobs.towers.negatives import Judgements, Miner, log_rates, read_judgements, read_likeness
+from jobs.towers.dataset import TowerDataset, read_dataset, read_judgements
+from jobs.towers.negatives import Miner, log_rates, read_likeness
 from jobs.towers.resume import Scratch
-from models.mining.margin import MARGINS, Margin
-from models.mining.star import Window
+from models.mining.star import MARGINS, PositiveAwareFilter, RankWindow
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 from models.towers.two_tower import TwoTower
@@ -49,8 +48,8 @@ class Args(CommandArgs):
     embeddings     first shard of the catalogue's vectors; empty: the catalogue is encoded here
     qrels          judgements that count false negatives; they filter nothing
     min_relevance  relevance from which a judged item is relevant; 0: as the judgements' own scale says
-    r_min          ranks above this one (from 0) are skipped: unclicked, yet mostly relevant
-    r_max          ranks from this one on are not used
+    r_min          the first ranks, up to this one, are skipped: unclicked, yet mostly relevant
+    r_max          last rank that is used
     per_query      negatives kept per query
     near_duplicate  overlap of words and trigrams from which two titles are duplicates; 0: only equal ones are
     margin         which candidates score too high to be negatives: those above the best known positive less
@@ -88,13 +87,13 @@ class Args(CommandArgs):
     seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        Window(self.r_min, self.r_max, self.per_query)
-        Margin(self.margin, self.margin_size)
+        RankWindow(self.r_min, self.r_max, self.per_query)
+        PositiveAwareFilter(self.margin, self.margin_size)
         self.plan()
 
-    def plan(self) -> Plan:
+    def plan(self) -> SearchPlan:
         """How to search."""
-        return Plan(self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed)
+        return SearchPlan(self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed)
 
 
 def main(args: Args) -> dict[str, object]:
@@ -103,79 +102,86 @@ def main(args: Args) -> dict[str, object]:
     shards = pin_shards(args.embeddings) if args.embeddings else []
     judged = [pin(args.qrels)] if args.qrels else []
     inputs += [*shards, *judged]
-    _plateau(args, inputs[0])
+    _check_plateau(args, inputs[0])
     with mlflow_run("negatives", args, inputs) as tracked, publish(args.negatives, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         towers = _towers(args, inputs[0])
-        learning = read_learning(*inputs[1:4])
+        dataset = read_dataset(*inputs[1:4])
         scratch = Scratch(args.negatives, args, inputs)
         if shards:
-            vectors = embedded_vectors(scratch, shards, learning.item_ids, towers)
+            vectors = embedded_vectors(scratch, shards, dataset.item_ids, towers)
         else:
             vectors = catalogue_vectors(scratch, towers, inputs[3], args.chunk_items)
 
         def encode(query: NDArray[np.int64]) -> NDArray[np.float32]:
-            return encode_queries(towers, [learning.queries[row] for row in query.tolist()])
+            return encode_queries(towers, [dataset.queries[row] for row in query.tolist()])
 
-        search = Search(args.plan(), scratch, vectors, encode, towers.device.type)
-        miner = _miner(args, learning, inputs[3], judged)
-        query = np.unique(learning.pair_query[learning.of_split("train")])
-        for number, block in enumerate(search.blocks(query, learning.known)):
+        search = BlockwiseSearch(args.plan(), scratch, vectors, encode, towers.device.type)
+        miner = _miner(args, dataset, inputs[3], judged)
+        query = np.unique(dataset.pair_query[dataset.of_split("train")])
+        for number, block in enumerate(search.blocks(query, dataset.known)):
             out.write_table(miner.table(block), f"part-{number:05d}.parquet")
-        figures = _account(out, tracked, miner, search, learning, query)
+        figures = _account(out, tracked, miner, search, dataset, query)
         out.facts["space_id"] = space_id(towers)
     scratch.remove()
     return {"negatives": str(args.negatives), **figures}
 
 
-def _plateau(args: Args, towers: Pinned) -> None:
-    """Negatives of towers that still learn are soon too easy: step 1 ends first."""
+def _check_plateau(args: Args, towers: Pinned) -> None:
+    """Refuse, or warn of, towers that still learn: their negatives are soon too easy."""
     plateau = towers.facts.get("plateau")
     if plateau or args.plateau == "off":
         return
-    said = f"{args.towers}: found plateau={plateau} in its facts: dev recall was still rising, or nobody looked;"
-    said += " expected true: train step 1 for more epochs"
+    message = (
+        f"{args.towers}: found plateau={plateau} in its facts: dev recall was still rising, or was not measured;"
+        " expected true: train step 1 for more epochs"
+    )
     if plateau is False and args.plateau == "stop":
-        raise RuntimeError(f"{said}, or give plateau=warn")
-    log.warning("%s", said)
+        raise RuntimeError(f"{message}, or give plateau=warn")
+    log.warning("%s", message)
 
 
 def _towers(args: Args, pinned: Pinned) -> TwoTower:
     towers = load_towers(pinned)
-    if (found := space_id(towers)) != args.negatives.values["space"]:
+    if (space := space_id(towers)) != args.negatives.values["space"]:
         raise ValueError(
-            f"{args.negatives}: {args.towers} has space id {found}; write to {args.negatives.having(space=found)}"
+            f"{args.negatives}: {args.towers} has space id {space}; write to {args.negatives.having(space=space)}"
         )
-    if args.embeddings and args.embeddings.values["space"] not in (found, items_space(towers)):
+    if args.embeddings and args.embeddings.values["space"] not in (space, items_space(towers)):
         raise ValueError(
-            f"{args.embeddings}: of another space than {args.towers}, whose items stand in {items_space(towers)}"
+            f"{args.embeddings}: of another space than {args.towers}, whose items are in space {items_space(towers)}"
         )
     return towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-def _miner(args: Args, learning: Learning, items: Pinned, judged: list[Pinned]) -> Miner:
+def _miner(args: Args, dataset: TowerDataset, items: Pinned, judged: list[Pinned]) -> Miner:
     return Miner(
-        learning,
+        dataset,
         read_likeness(items, args.near_duplicate),
-        Window(args.r_min, args.r_max, args.per_query),
-        Margin(args.margin, args.margin_size),
-        read_judgements(judged[0], learning, args.min_relevance) if judged else Judgements(),
+        RankWindow(args.r_min, args.r_max, args.per_query),
+        PositiveAwareFilter(args.margin, args.margin_size),
+        read_judgements(judged[0], dataset, args.min_relevance) if judged else None,
         args.held_out_frac,
         args.seed,
     )
 
 
 def _account(
-    out: Attempt, tracked: MlflowRun, miner: Miner, search: Search, learning: Learning, query: NDArray[np.int64]
+    out: Attempt,
+    tracked: MlflowRun,
+    miner: Miner,
+    search: BlockwiseSearch,
+    dataset: TowerDataset,
+    query: NDArray[np.int64],
 ) -> dict[str, object]:
     out.count(
         "queries",
-        len(learning.queries),
+        len(dataset.queries),
         len(query),
-        {"not of split train, or without a pair": len(learning.queries) - len(query)},
+        {"not of split train, or without a pair": len(dataset.queries) - len(query)},
     )
     figures = miner.figures()
-    rates = miner.tally.rates(miner.held_out_frac)
+    rates = miner.false_negatives.rates(miner.held_out_frac)
     dropped = {f"dropped {name}": count for name, count in miner.dropped.items()}
     out.facts.update(figures, **dropped, **search.facts, false_negatives=rates)
     numbers = {**figures, **dropped, **miner.rate()}

@@ -3,20 +3,22 @@
 python -m jobs prodbert --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 --prodbert prodbert/ds=2026-01-31
 python -m jobs prodbert ... --start minilm
 
-Queries of split test are never read, neither for the tokenizer nor for training. After each epoch the model is examined
-on held-out texts: a share of the items, and the queries of split dev; the best epoch is kept. Killed, it goes on from
-its checkpoint. `jobs.towers.train --prodbert` starts from what is published.
+Queries of split test are never read, neither for the tokenizer nor for training. After each epoch the model is
+evaluated on held-out texts: a share of the items, and the queries of split dev; the best epoch is kept. A killed
+training continues from its checkpoint. `python -m jobs towers --prodbert` starts from the result.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from annotated_types import Ge, Interval
@@ -31,19 +33,20 @@ from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, P
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import bert_folder, bert_settings, load_bert, minilm_folder, write_bert
-from jobs.towers.checkpoints import Checkpoint
-from jobs.towers.corpus import Reader, read_corpus
-from jobs.towers.pretrainer import Pretrainer
-from models.pretraining.fit import Plan, Training
-from models.pretraining.masking import Masker
-from models.pretraining.mlm import MaskedLM
+from jobs.towers.corpus import Corpus, Reader, read_corpus
+from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop
+from models.pretraining.masking import MaskedBatch, Masker
+from models.pretraining.mlm import MaskedLM, evaluate, mask_dev_texts, unigram_baseline
+from models.pretraining.training import MaskedLMPlan, MaskedLMTraining
 from models.text.tokens import pad_id, train_tokenizer
-from models.towers.encoders import new_bert
 from models.towers.precision import PRECISIONS
 from models.towers.space_id import fingerprint
+from models.towers.tower import new_bert
 
-TOKENIZER_TEXTS = 1_000_000  # of items, and of queries: a tokenizer of more is no other
-MIN_POSITIONS = 128  # of a new BERT: towers may cut later than pre-training did
+log = logging.getLogger(__name__)
+TOKENIZER_TEXTS = 1_000_000  # of items, and of queries; more do not change the tokenizer
+MIN_POSITIONS = 128  # of a new BERT: towers may cut texts later than pre-training did
+CURVES = ("loss", "accuracy", "lr", "padded_frac", "dev_loss", "dev_accuracy")
 
 
 class Args(CommandArgs):
@@ -117,15 +120,60 @@ def main(args: Args) -> dict[str, object]:
         with progress("pretrain: reading", reader.total, "texts") as advance:
             corpus = read_corpus(reader, tokenizer, masker, args.max_tokens, advance)
         model = MaskedLM(bert, corpus.counts).to("cuda" if torch.cuda.is_available() else "cpu")
-        training = Training(model, corpus.train, masker, _plan(args))
-        trainer = Pretrainer(training, corpus, checkpoint, tracked, args.patience, args.checkpoint_s)
-        figures = trainer.run()
+        training = MaskedLMTraining(model, corpus.train, masker, _plan(args))
+        dev = mask_dev_texts(masker, corpus.dev, args.batch_tokens, args.seed)
+
+        def score() -> Evaluation:
+            return _evaluate(model, dev, args.precision)
+
+        loop = TrainingLoop("pretrain", training, score, checkpoint, tracked, args.patience, args.checkpoint_s)
+        loop.run(evaluate_start=True)
+        facts = _facts(loop, training, corpus) | _baseline(loop, training, corpus, dev)
         write_bert(bert, tokenizer, out.folder, args.max_tokens)
-        pq.write_table(trainer.curves(), out.folder / "curves.parquet", write_page_checksum=True)
+        pq.write_table(loop.curves(CURVES), out.folder / "curves.parquet", write_page_checksum=True)
         corpus.count(out, reader)
-        out.facts.update(figures)
+        out.facts.update(facts)
     checkpoint.remove()
-    return {"prodbert": str(args.prodbert), **figures}
+    return {"prodbert": str(args.prodbert), **facts}
+
+
+def _evaluate(model: MaskedLM, dev: list[MaskedBatch], precision: str) -> Evaluation:
+    """Loss and accuracy on the dev texts; the lower loss is the better epoch."""
+    if not dev:
+        return Evaluation({}, np.zeros(0))
+    score = evaluate(model, dev, precision)
+    return Evaluation({"dev_loss": score.loss, "dev_accuracy": score.accuracy}, np.array([-score.loss]))
+
+
+def _facts(loop: TrainingLoop, training: MaskedLMTraining, corpus: Corpus) -> dict[str, float]:
+    """Figures before the first step and of the best epoch, and amounts read."""
+    return {
+        **{f"start_{name}": value for name, value in loop.start.items()},
+        **loop.best,
+        "items": corpus.items,
+        "queries": corpus.queries,
+        "pieces_seen": training.pieces,
+        "padded_frac": training.padded_frac,
+    }
+
+
+def _baseline(
+    loop: TrainingLoop, training: MaskedLMTraining, corpus: Corpus, dev: list[MaskedBatch]
+) -> dict[str, float]:
+    """Score of the unigram frequencies on the dev texts, which the model must better."""
+    if not dev:
+        log.warning("no dev text to evaluate on: the last epoch is kept, whether it is the best or not")
+        return {}
+    baseline = unigram_baseline(corpus.counts, dev)
+    if loop.best["dev_accuracy"] <= baseline.accuracy:
+        log.warning(
+            "accuracy %.4f is no better than that of unigram frequencies, %.4f: train longer, or with another lr",
+            loop.best["dev_accuracy"],
+            baseline.accuracy,
+        )
+    figures = {"unigram_loss": baseline.loss, "unigram_accuracy": baseline.accuracy}
+    loop.tracked.measures(figures, training.done)
+    return figures
 
 
 def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertModel, Tokenizer]:
@@ -149,9 +197,9 @@ def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertMo
     return new_bert(settings, tokenizer.get_vocab_size(), pad_id(tokenizer)), tokenizer
 
 
-def _plan(args: Args) -> Plan:
+def _plan(args: Args) -> MaskedLMPlan:
     lr = args.lr * (args.start_lr_frac if args.start else 1.0)
-    return Plan(
+    return MaskedLMPlan(
         epochs=args.epochs,
         batch_tokens=args.batch_tokens,
         lr=lr,
@@ -162,8 +210,8 @@ def _plan(args: Args) -> Plan:
 
 
 def _key(args: Args, inputs: Sequence[Pinned], bert: BertModel, tokenizer: Tokenizer) -> str:
-    """What is trained how from what: a checkpoint of anything else is not gone on from."""
+    """Hash of settings and inputs: training does not continue from a checkpoint of any other."""
     contents = [source.manifest.content_sha256 for source in inputs]
     begun = fingerprint(bert_settings(bert), tokenizer.to_str(), bert.state_dict())
-    said = [spelled(args), contents, begun, asdict(_plan(args))]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    parts = [spelled(args), contents, begun, asdict(_plan(args))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -3,13 +3,14 @@
 python -m jobs refresh --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --start towers/ds=2026-01-31/step=star --towers towers/ds=2026-01-31/step=adore
 
-The items do not move: `jobs.index.build` takes the embeddings of the towers gone on from. Where dev recall does not surely
-rise, the towers that were given are published again as they were.
+The items do not move: the command `index` takes the embeddings of `start`. Where dev recall does not rise by more than
+its standard error, the towers that were given are published again unchanged.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Annotated
 
 import numpy as np
@@ -21,27 +22,27 @@ from jobs.embeddings.read_shards import pin_shards
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
-from jobs.lake.read import pin
+from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
-from jobs.platform.progress import progress
 from jobs.platform.registry import register_towers
-from jobs.platform.tracking import MlflowRun, mlflow_run
+from jobs.platform.tracking import mlflow_run
 from jobs.towers.catalogue_vectors import CHUNK, catalogue_vectors, embedded_vectors
-from jobs.towers.dataset import Learning, read_learning
+from jobs.towers.dataset import TowerDataset, read_dataset
+from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.resume import Scratch, VectorFile
-from models.ann.exact import nearest, pieces
-from models.evaluation.recall import recall_and_rr, surely_better
-from models.towers.encode import TOKEN_BUDGET, encode_store
+from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop
+from models.ann.exact import Vectors, nearest, pieces
+from models.text.text_store import TextStore
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
-from models.training.adore import Frozen, Refresh, Refreshing, own_query_tower
+from models.training.adore import AdorePlan, AdoreTraining, FrozenItems, own_query_tower
 from models.training.batches import Pairs
-from models.training.crops import crops
+from models.training.examples import synthetic_queries
 
 log = logging.getLogger(__name__)
-CUTOFF, GOLDEN = 60, 16
-NOTHING_TO_DO = 99  # Airflow skips what follows
-Values = NDArray[np.float64]
+CHECKPOINT_S = 120.0
+GOLDEN_TEXTS = 16  # of each side
+NOTHING_TO_DO = 99  # Airflow skips the tasks that follow
 
 
 class Args(CommandArgs):
@@ -60,6 +61,7 @@ class Args(CommandArgs):
     on_worse     where dev recall does not rise significantly: keep publishes the given towers unchanged; skip
                  does so too and exits with 99, so that Airflow skips the tasks that follow
     seed         of the batches
+    qrels        judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks
     """
 
     pairs: Partition
@@ -76,106 +78,104 @@ class Args(CommandArgs):
     temperature: PositiveFloat = 0.05
     on_worse: Annotated[str, OneOf("keep", "skip")] = "keep"
     seed: NonNegativeInt = 0
+    qrels: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         if self.towers.values["step"] != "adore":
             raise ValueError(f"{self.towers}: a refresh makes step=adore")
 
-    def plan(self) -> Refresh:
+    def plan(self) -> AdorePlan:
         """How to train."""
-        return Refresh(self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs, self.seed)
+        return AdorePlan(
+            self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs, self.seed
+        )
 
 
 def main(args: Args) -> dict[str, object]:
-    """Refresh, judge by dev queries, publish."""
-    inputs = [pin(one) for one in (args.pairs, args.queries, args.items, args.start)]
+    """Refresh, evaluate on dev queries, publish."""
+    names = ("pairs", "queries", "items", "start", *(["qrels"] if args.qrels else []))
+    inputs = {name: pin(getattr(args, name)) for name in names}
     shards = pin_shards(args.embeddings) if args.embeddings else []
-    inputs += shards
-    with mlflow_run("refresh", args, inputs) as tracked, publish(args.towers, args, inputs) as out:
+    pinned = [*inputs.values(), *shards]
+    with mlflow_run("refresh", args, pinned) as tracked, publish(args.towers, args, pinned) as out:
         out.mlflow_run_id = tracked.id
-        learning = read_learning(*inputs[:3])
-        start = load_towers(inputs[3]).to("cuda" if torch.cuda.is_available() else "cpu")
-        scratch = Scratch(args.towers, args, inputs)
-        if shards:
-            vectors = embedded_vectors(scratch, shards, learning.item_ids, start)
-        else:
-            vectors = catalogue_vectors(scratch, start, inputs[2], CHUNK)
-        refresher = Refresher(learning, start, vectors, args.plan(), tracked)
-        facts = refresher.run()
-        _write(out, refresher.best, learning, facts)
+        dataset = read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
+        start = load_towers(inputs["start"]).to("cuda" if torch.cuda.is_available() else "cpu")
+        scratch = Scratch(args.towers, args, pinned)
+        vectors = _vectors(scratch, start, inputs["items"], shards, dataset)
+        queries = start.store_queries(dataset.queries)
+        training = _training(args, dataset, start, queries, vectors)
+        evaluator = FrozenItemsEvaluator(dataset, queries, vectors, inputs.get("qrels"))
+
+        def evaluate() -> Evaluation:
+            return evaluator(training.towers)
+
+        checkpoint = Checkpoint(args.towers, scratch.key)
+        loop = TrainingLoop("refresh", training, evaluate, checkpoint, tracked, args.epochs, CHECKPOINT_S)
+        loop.run(keep_start=True)
+        facts = _facts(loop) | evaluator.facts
+        _write(out, training.towers if facts["kept"] else start, dataset, facts)
+    checkpoint.remove()
     scratch.remove()
     if not facts["kept"] and args.on_worse == "skip":
-        log.info("%s: dev recall did not surely rise; nothing follows", args.towers)
+        log.info("%s: dev recall rose by no more than its standard error; nothing follows", args.towers)
         raise SystemExit(NOTHING_TO_DO)
     registered = "" if trial() or not facts["kept"] else register_towers(pin(args.towers))
     return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}
 
 
-class Refresher:
-    """Epochs of a refresh, and which of them is best; before the first that is the towers given."""
+def _vectors(
+    scratch: Scratch, start: TwoTower, items: Pinned, shards: list[Pinned], dataset: TowerDataset
+) -> VectorFile:
+    """Vectors of all items by `start`: of the shards, where there are any, else encoded here."""
+    if shards:
+        return embedded_vectors(scratch, shards, dataset.item_ids, start)
+    return catalogue_vectors(scratch, start, items, CHUNK)
+
+
+def _training(
+    args: Args, dataset: TowerDataset, start: TwoTower, queries: TextStore, vectors: VectorFile
+) -> AdoreTraining:
+    rows = dataset.of_split("train")
+    pairs = Pairs(dataset.pair_query[rows], dataset.pair_item[rows])
+
+    def search(query_vectors: Vectors) -> tuple[Vectors, NDArray[np.int64]]:
+        return nearest(query_vectors, pieces(vectors), args.depth, start.device.type)
+
+    towers = own_query_tower(start).to(start.device)
+    return AdoreTraining(towers, queries, pairs, dataset.known, FrozenItems(search, vectors.take), args.plan())
+
+
+class FrozenItemsEvaluator(DevEvaluator):
+    """Evaluation against the item vectors that stay in service, all of them."""
 
     def __init__(
-        self, learning: Learning, start: TwoTower, vectors: VectorFile, plan: Refresh, tracked: MlflowRun
+        self, dataset: TowerDataset, queries: TextStore, vectors: VectorFile, qrels: Pinned | None = None
     ) -> None:
-        self.learning, self.vectors, self.plan, self.tracked = learning, vectors, plan, tracked
-        self.best = start
-        self.towers = own_query_tower(start).to(start.device)
-        self.store = start.store_queries(learning.queries)
-        self.known = learning.known
-        self.dev = np.unique(learning.pair_query[learning.of_split("dev")])
-        self.device = start.device.type
-
-    def run(self) -> dict[str, object]:
-        """Train; returns dev measures before and after."""
-        train = self.learning.of_split("train")
-        pairs = Pairs(self.learning.pair_query[train], self.learning.pair_item[train])
-
-        def search(asked: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-            return nearest(asked, pieces(self.vectors), self.plan.depth, self.device)
-
-        frozen = Frozen(search, self.vectors.take)
-        refreshing = Refreshing(self.towers, self.store, pairs, self.known, frozen, self.plan)
-        before = best = self._judge(self.best)
-        self._track(before, 0)
-        kept = 0
-        with progress("refresh", self.plan.epochs * refreshing.steps, "steps") as advance:
-            for epoch in range(self.plan.epochs):
-                losses = []
-                for loss in refreshing.epoch(epoch):
-                    losses.append(loss)
-                    advance(1, f"loss {loss:.4f}")
-                now = self._judge(self.towers)
-                self._track(now, epoch + 1, float(np.mean(losses)))
-                if surely_better(now[0], best[0]):
-                    best, kept = now, epoch + 1
-                    self.best = own_query_tower(self.towers)
-        names = (f"R@{CUTOFF}", f"RR@{CUTOFF}")
-        told = {f"{name} before": float(one.mean()) for name, one in zip(names, before, strict=True)}
-        told |= {name: float(one.mean()) for name, one in zip(names, best, strict=True)}
-        return {"kept": bool(kept), "best_epoch": kept, **told}
-
-    def _judge(self, towers: TwoTower) -> tuple[Values, Values]:
-        """R@60 and RR@60 of the dev queries against the vectors that stand."""
-        if not len(self.dev):
+        super().__init__(dataset, queries, None, qrels)
+        if not len(self.queries):
             raise ValueError("pairs: none is of split dev; a refresh is kept only where dev recall rises")
-        asked = encode_store(towers.forward_queries, self.store.take(self.dev), TOKEN_BUDGET, towers)
-        _, found = nearest(asked, pieces(self.vectors), CUTOFF, self.device)
-        return recall_and_rr(found, self.dev, self.known)
+        self.vectors, self.items = vectors, np.arange(len(dataset.item_ids))
 
-    def _track(self, found: tuple[Values, Values], epoch: int, loss: float = 0.0) -> None:
-        recall, rr = (float(one.mean()) for one in found)
-        log.info("epoch %d: loss %.4f, dev R@60 %.4f, RR@60 %.4f", epoch, loss, recall, rr)
-        figures = {f"R@{CUTOFF}": recall, f"RR@{CUTOFF}": rr} | ({"loss": loss} if epoch else {})
-        self.tracked.measures(figures, epoch)
+    def item_vectors(self, towers: TwoTower) -> Iterable[Vectors]:
+        """Vectors of all items, as published."""
+        return pieces(self.vectors)
 
 
-def _write(out: Attempt, towers: TwoTower, learning: Learning, facts: dict[str, object]) -> None:
-    texts = learning.item_texts[:GOLDEN]
-    write_towers(towers, out.folder, crops(texts, np.random.default_rng(0)), texts)
-    taught = len(learning.of_split("train"))
-    others = len(learning.pair_query) - taught
-    left_out = {"dev and test": others, "query or item unknown": learning.lost}
-    out.count("pairs", taught + others + learning.lost, taught, left_out)
+def _facts(loop: TrainingLoop) -> dict[str, object]:
+    """Whether an epoch is kept and which, and the dev measures before and after."""
+    epoch = int(loop.best["best_epoch"])
+    before = {f"{name} before": loop.start[name] for name in NAMES}
+    return {"kept": epoch > 0, "best_epoch": epoch, **before, **{name: loop.best[name] for name in NAMES}}
+
+
+def _write(out: Attempt, towers: TwoTower, dataset: TowerDataset, facts: dict[str, object]) -> None:
+    texts = dataset.item_texts[:GOLDEN_TEXTS]
+    write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
+    trained = len(dataset.of_split("train"))
+    others = len(dataset.pair_query) - trained
+    left_out = {"dev and test": others, "query or item unknown": dataset.lost}
+    out.count("pairs", trained + others + dataset.lost, trained, left_out)
     out.facts.update(
-        **facts, space_id=space_id(towers), items_of=towers.config.items_of, dim=towers.config.width, pairs=taught
+        **facts, space_id=space_id(towers), items_of=towers.config.items_of, dim=towers.config.width, pairs=trained
     )

@@ -1,4 +1,4 @@
-"""Unfinished work that a killed job goes on from: a folder under NIGHTSHELF_HOME, gone once it is published."""
+"""Unfinished work from which a killed job continues: a folder under NIGHTSHELF_HOME, deleted after publishing."""
 
 from __future__ import annotations
 
@@ -30,24 +30,23 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 class Scratch:
-    """The folder of a partition. Work with other arguments, of other inputs or on another device is
-    thrown away."""
+    """The folder of a partition. Work of other arguments, inputs or devices, by `key`, is deleted."""
 
     def __init__(self, partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned]) -> None:
         contents = [source.manifest.content_sha256 for source in inputs]
-        key = json.dumps([spelled(args), contents, torch.cuda.is_available()], sort_keys=True)
+        self.key = json.dumps([spelled(args), contents, torch.cuda.is_available()], sort_keys=True)
         name = str(partition).replace("/", ",")
         self.folder = home() / "scratch" / name
-        said = self.folder / "key"
-        if not said.is_file() or said.read_text("utf-8") != key:
+        key_file = self.folder / "key"
+        if not key_file.is_file() or key_file.read_text("utf-8") != self.key:
             if self.folder.exists():
-                log.warning("%s: of other inputs or settings; begun anew", self.folder)
+                log.warning("%s: of other inputs or settings; the job starts anew", self.folder)
             self.remove()
             self.folder.mkdir(parents=True)
-            said.write_text(key, "utf-8")
+            key_file.write_text(self.key, "utf-8")
 
     def arrays(self, name: str, make: Callable[[], Arrays]) -> Arrays:
-        """Arrays by name, read back when they were made before; written whole or not at all."""
+        """Arrays by name; read back where they were made before, else made and written atomically."""
         path = self.folder / f"{name}.npz"
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
@@ -62,7 +61,7 @@ class Scratch:
         return made
 
     def vectors(self, name: str, rows: int, dim: int) -> VectorFile:
-        """A file for vectors [rows, dim]; what was appended before is in it."""
+        """A file for vectors [rows, dim], with those appended before."""
         return VectorFile(self.folder / f"{name}.f32", rows, dim)
 
     def remove(self) -> None:
@@ -71,7 +70,7 @@ class Scratch:
 
 
 class VectorFile:
-    """Vectors [N, D] in a file, read by slice or by row: in memory is only what is asked for."""
+    """Vectors [N, D] in a file, read by slice or by row; only those rows are in memory."""
 
     def __init__(self, path: Path, rows: int, dim: int) -> None:
         self.path, self.done_path = path, path.with_suffix(".done")
@@ -83,31 +82,31 @@ class VectorFile:
         return int(self.done_path.read_text("utf-8")) if self.done_path.is_file() else 0
 
     def append(self, vectors: Vectors) -> None:
-        """Write the next rows. Killed in the midst, they are written again."""
+        """Write the next rows; rows of a killed write are written again."""
         start = self.done
         with self.path.open("r+b" if start else "wb") as file:
             file.seek(4 * start * self.shape[1])
             np.ascontiguousarray(vectors, np.float32).tofile(file)
             file.flush()
             os.fsync(file.fileno())
-        self._say(start + len(vectors))
+        self._write_done(start + len(vectors))
 
     def __getitem__(self, part: slice) -> Vectors:
         start, stop, _ = part.indices(self.shape[0])
         count, row = max(0, stop - start) * self.shape[1], 4 * self.shape[1]
-        found = np.fromfile(self.path, np.float32, count, offset=start * row)
-        if len(found) != count:
+        values = np.fromfile(self.path, np.float32, count, offset=start * row)
+        if len(values) != count:
             raise RuntimeError(f"{self.path}: ends before row {stop:,}; is the disk sound?")
-        return found.reshape(-1, self.shape[1])
+        return values.reshape(-1, self.shape[1])
 
     def take(self, rows: Rows) -> Vectors:
-        """Rows in the order given, by one pass over the file: mapped pages would count as memory."""
+        """Rows in the order given, by one pass over the file: pages of a memory map would count as memory."""
         order = np.argsort(rows, kind="stable")
         taken = np.empty((len(rows), self.shape[1]), np.float32)
         edges = np.searchsorted(rows[order], np.arange(0, self.shape[0] + CHUNK, CHUNK))
         for number in np.flatnonzero(np.diff(edges)).tolist():
-            some = order[edges[number] : edges[number + 1]]
-            taken[some] = self[number * CHUNK : (number + 1) * CHUNK][rows[some] - number * CHUNK]
+            part = order[edges[number] : edges[number + 1]]
+            taken[part] = self[number * CHUNK : (number + 1) * CHUNK][rows[part] - number * CHUNK]
         return taken
 
     def fill(self, source: VectorFile, order: Rows) -> None:
@@ -121,15 +120,15 @@ class VectorFile:
                 to = place[start : start + CHUNK]
                 sort = np.argsort(to)
                 vectors, to = source[start : start + CHUNK][sort], to[sort]
-                # what stands together there is written at once
+                # neighbouring rows are written at once
                 edges = np.flatnonzero(np.diff(to, prepend=-2, append=-2) != 1).tolist()
                 for first, last in pairwise(edges):
                     file.seek(4 * self.shape[1] * int(to[first]))
                     file.write(vectors[first:last].tobytes())
             os.fsync(file.fileno())
-        self._say(len(order))
+        self._write_done(len(order))
 
-    def _say(self, done: int) -> None:
+    def _write_done(self, done: int) -> None:
         fresh = self.done_path.with_suffix(".new")
         fresh.write_text(str(done), "utf-8")
         fresh.replace(self.done_path)

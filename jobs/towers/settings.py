@@ -22,7 +22,7 @@ from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, Tower
 from models.towers.precision import PRECISIONS
 from models.training.examples import Sampling
 from models.training.losses import KINDS, Objective
-from models.training.plan import Plan
+from models.training.tower_training import TowerPlan
 
 SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "share_hard_negatives")
 
@@ -137,12 +137,12 @@ class TowerSettings(CommandArgs, kw_only=True):
             raise ValueError(f"matryoshka={self.matryoshka!r}: expected numbers below dim={dim}, as 192,96")
         return tuple(found)
 
-    def plan(self, *, first: bool, mined: bool, pretrained: bool = False) -> Plan:
+    def plan(self, *, first: bool, mined: bool, pretrained: bool = False) -> TowerPlan:
         """How to train. first: towers are new; mined: there are hard negatives; pretrained: so is BERT,
         and wants smaller steps than one of random weights, whatever the preset."""
         lr = self.lr * (1.0 if first else self.start_lr_frac)
         preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
-        return Plan(
+        return TowerPlan(
             sampling=Sampling(
                 self.batch_size,
                 self.seed,

@@ -1,8 +1,8 @@
-"""A training on Spark's executors, one process on each: what torchrun is for hosts, Spark's TorchDistributor is here.
+"""Training on Spark's executors, one process on each, started by Spark's TorchDistributor as torchrun does on hosts.
 
     NIGHTSHELF_PROCESSES=8 python -m jobs.towers.spark_launcher towers --pairs pairs/ds=2026-01-31 ...
 
-Everything after the job's name is the job's. NIGHTSHELF_SPARK_MASTER names the master; on a local one the processes
+All flags after the command's name are the command's. NIGHTSHELF_SPARK_MASTER names the master; on a local one the processes
 run beside the driver. With GPUs each process takes the one that Spark's resource scheduling gives it.
 """
 
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
     """Run a training job in NIGHTSHELF_PROCESSES processes (2); the first one prints its result.
 
     Raises:
-        RuntimeError: a process failed; the message ends with what it said.
+        RuntimeError: a process failed; the message ends with its output.
     """
     from pyspark.ml.torch.distributor import TorchDistributor
 

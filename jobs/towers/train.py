@@ -6,8 +6,9 @@ python -m jobs towers ... --start towers/ds=2026-01-31/step=in_batch \\
     --negatives negatives/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
 torchrun --nproc-per-node=8 -m jobs towers ...
 
-Only pairs of split train teach, and of the queries' texts only theirs reach the tokenizer. After each epoch the
-queries of split dev are searched; the best epoch is kept. Killed, it goes on from its checkpoint.
+Only pairs of split train are trained on, and of the queries' texts only theirs reach the tokenizer. After each epoch
+the dev queries are searched, and the best epoch is kept: by people's labels of them where --qrels has enough, else by
+clicks. A killed training continues from its checkpoint.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 
-from jobs.bundle.tower_files import load_towers
-from jobs.lake.attempt import spelled
+from jobs.bundle.tower_files import load_towers, write_towers
+from jobs.lake.attempt import Attempt, spelled
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -28,20 +30,24 @@ from jobs.platform.arguments import OnOff
 from jobs.platform.distributed import device, processes
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
-from jobs.towers.checkpoints import Checkpoint
-from jobs.towers.dataset import Learning, read_learning
-from jobs.towers.dev_evaluation import Judge
-from jobs.towers.finish import costs, shortened, write
-from jobs.towers.pretrained import pretrained
+from jobs.towers.bert_checkpoint import pretrained_towers
+from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset
+from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.settings import TowerSettings
-from jobs.towers.trainer import Trainer, follow
+from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop, follow
 from models.text.tokens import train_tokenizer
+from models.towers.encode import query_latency
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
-from models.training.distributed import Team
-from models.training.fit import Training
+from models.training.distributed import ProcessGroup
+from models.training.examples import synthetic_queries
+from models.training.tower_training import TowerTraining
 
+INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels")
 TOKENIZER_ITEMS = 1_000_000
+GOLDEN_TEXTS = 16  # of each side
+LATENCY_QUERIES = 200
+CURVES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank", *NAMES)
 Inputs = dict[str, Pinned]
 
 
@@ -56,6 +62,7 @@ class Args(TowerSettings, kw_only=True):
                off: the best epoch is published, even a worse one
     negatives  hard negatives mined with `start`; empty: in-batch negatives only
     prodbert   a BERT of the command `prodbert`; empty: the preset's own
+    qrels      judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks
     """
 
     pairs: Partition
@@ -67,6 +74,7 @@ class Args(TowerSettings, kw_only=True):
     fallback: OnOff = "on"
     negatives: Partition = NOWHERE
     prodbert: Partition = NOWHERE
+    qrels: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,104 +82,142 @@ class Args(TowerSettings, kw_only=True):
             raise ValueError("negatives: give `start` too, the towers they were mined with")
 
     @property
-    def goes_on(self) -> bool:
-        """Whether the weights of `start` are gone on from."""
+    def continues(self) -> bool:
+        """Whether training continues with the weights of `start`."""
         return bool(self.start) and self.restart == "off"
 
 
 def main(args: Args) -> dict[str, object] | None:
-    """Train, keep the best epoch, publish; the first process alone answers."""
-    with processes() as team:
-        given = {name: getattr(args, name) for name in ("pairs", "queries", "items", "start", "negatives", "prodbert")}
+    """Train, keep the best epoch, publish; only the first process returns a result."""
+    with processes() as group:
+        partitions = {name: getattr(args, name) for name in INPUTS}
         # pinned once, for all processes
-        inputs = team.told({name: pin(one) for name, one in given.items() if one and not team.rank})
-        if team.rank:
-            follow(_training(args, inputs, _learning(inputs), team))
+        inputs = group.broadcast({name: pin(one) for name, one in partitions.items() if one and not group.rank})
+        if group.rank:
+            follow(_training(args, inputs, _dataset(inputs), group))
             return None
-        return _lead(args, inputs, team)
+        return _lead(args, inputs, group)
 
 
-def _lead(args: Args, inputs: Inputs, team: Team) -> dict[str, object]:
+def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
     pinned = list(inputs.values())
     with mlflow_run("towers", args, pinned) as tracked, publish(args.towers, args, pinned) as out:
         out.mlflow_run_id = tracked.id
-        learning = _learning(inputs)
-        training = _training(args, inputs, learning, team)
+        dataset = _dataset(inputs)
+        training = _training(args, inputs, dataset, group)
         checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
-        judge = Judge(learning, training.examples)
-        trainer = Trainer(training, judge, checkpoint, tracked, args.patience, args.checkpoint_s)
-        best = trainer.run(measure_first=args.goes_on and args.fallback == "on")
-        facts = costs(training, judge, learning)
-        tracked.measures(facts)
-        write(out, shortened(training.towers, args.truncate_dim), trainer, learning)
-        out.facts.update(**facts, plateau=trainer.plateau)
+        examples = training.examples
+        evaluator = DevEvaluator(dataset, examples.queries, examples.items, inputs.get("qrels"))
+
+        def evaluate() -> Evaluation:
+            return evaluator(training.towers)
+
+        loop = TrainingLoop("towers", training, evaluate, checkpoint, tracked, args.patience, args.checkpoint_s)
+        loop.run(keep_start=args.continues and args.fallback == "on")
+        measured = _measure(training, evaluator, dataset)
+        tracked.measures(measured)
+        _write(out, _truncated(training.towers, args.truncate_dim), training, loop, dataset)
+        out.facts.update(**measured, **evaluator.facts, plateau=loop.plateau)
     checkpoint.remove()
-    # what a sweep tries is nobody's candidate
+    # the towers of a sweep's trial are no candidate for serving
     registered = "" if trial() else register_towers(pin(args.towers))
     return {
         "towers": str(args.towers),
         "space_id": out.facts["space_id"],
         "registered": registered,
-        "plateau": trainer.plateau,
-        **best,
+        "plateau": loop.plateau,
+        **evaluator.facts,
+        **loop.best,
     }
 
 
-def _learning(inputs: Inputs) -> Learning:
-    return read_learning(inputs["pairs"], inputs["queries"], inputs["items"])
+def _dataset(inputs: Inputs) -> TowerDataset:
+    return read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
 
 
-def _training(args: Args, inputs: Inputs, learning: Learning, team: Team) -> Training:
-    towers = _towers(args, inputs, learning).to(device())
+def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessGroup) -> TowerTraining:
+    towers = _towers(args, inputs, dataset).to(device())
     mined = None
     if args.negatives:
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
-        mined = learning.negatives(inputs["negatives"])
-    examples = replace(learning.examples(towers, args.weight_power, mined), team=team)
-    plan = args.plan(first=not args.goes_on, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
-    return Training(towers, examples, plan)
+        mined = dataset.negatives(inputs["negatives"])
+    examples = replace(dataset.examples(towers, args.weight_power, mined), group=group)
+    plan = args.plan(first=not args.continues, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
+    return TowerTraining(towers, examples, plan)
 
 
-def _towers(args: Args, inputs: Inputs, learning: Learning) -> TwoTower:
+def _towers(args: Args, inputs: Inputs, dataset: TowerDataset) -> TwoTower:
     """The towers to begin with: given, or new."""
-    if args.goes_on:
+    if args.continues:
         return load_towers(inputs["start"])
     config = args.config(str(inputs["items"].facts.get("text_template", "title")))
     torch.manual_seed(args.seed)
     if args.prodbert:
-        return pretrained(inputs["prodbert"], config)
+        return pretrained_towers(inputs["prodbert"], config)
     if args.preset == "minilm":
-        return pretrained("minilm", config)
-    return TwoTower(config, train_tokenizer(_to_read(learning), config.vocabulary))
+        return pretrained_towers("minilm", config)
+    return TwoTower(config, train_tokenizer(_tokenizer_texts(dataset), config.vocabulary))
 
 
 def _is_pretrained(args: Args, inputs: Inputs) -> bool:
-    """Whether the towers' BERT comes from somewhere: by these flags, or by those that made `start`."""
-    made_with = inputs["start"].manifest.args if args.goes_on else {}
+    """Whether the towers' BERT is pretrained: by these flags, or by those that made `start`."""
+    made_with = inputs["start"].manifest.args if args.continues else {}
     preset, bert = (made_with.get(name, getattr(args, name)) for name in ("preset", "prodbert"))
     return preset == "minilm" or bool(bert)
 
 
 def _check_space(args: Args, start: TwoTower) -> None:
-    """Negatives are the nearest of the very towers that training starts from."""
+    """Refuse negatives that other towers mined than those that training continues from."""
     if args.negatives.values["space"] != space_id(start):
         raise ValueError(
             f"{args.negatives}: mined in another space than that of {args.start}, {space_id(start)};"
-            " run jobs.towers.mine with these towers"
+            " run `python -m jobs negatives` with these towers"
         )
 
 
-def _key(args: Args, inputs: Inputs, training: Training) -> str:
-    """What is trained how from what: a checkpoint of anything else is not gone on from."""
+def _key(args: Args, inputs: Inputs, training: TowerTraining) -> str:
+    """Hash of settings and inputs: training does not continue from a checkpoint of any other."""
     contents = [source.manifest.content_sha256 for source in inputs.values()]
     config, tokenizer_json, _ = training.towers.state()
-    said = [spelled(args), contents, config, tokenizer_json, asdict(training.plan), training.team.size]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    parts = [spelled(args), contents, config, tokenizer_json, asdict(training.plan), training.group.size]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _to_read(learning: Learning) -> list[str]:
-    """Texts that a tokenizer learns from: items, a million at most, and the queries of split train."""
-    every = max(1, len(learning.item_texts) // TOKENIZER_ITEMS)
-    items = learning.item_texts(np.arange(0, len(learning.item_texts), every))
-    ours = np.flatnonzero(learning.query_split == "train")
-    return items + [learning.queries[row] for row in ours]
+def _tokenizer_texts(dataset: TowerDataset) -> list[str]:
+    """Texts that a tokenizer is trained on: a million items at most, and the queries of split train."""
+    every = max(1, len(dataset.item_texts) // TOKENIZER_ITEMS)
+    items = dataset.item_texts(np.arange(0, len(dataset.item_texts), every))
+    return items + [dataset.queries[row] for row in np.flatnonzero(dataset.query_split == "train")]
+
+
+def _truncated(towers: TwoTower, dim: int) -> TwoTower:
+    """The towers, or those of shorter vectors, which Matryoshka training made usable alone."""
+    if not dim:
+        return towers
+    config, tokenizer_json, tensors = towers.state()
+    return TwoTower.from_state({**config, "cut": dim}, tokenizer_json, tensors)
+
+
+def _measure(training: TowerTraining, evaluator: DevEvaluator, dataset: TowerDataset) -> dict[str, float]:
+    """Milliseconds of a query on one core, bytes of a pair, dev R@60 and RR@60 of each prefix."""
+    facts: dict[str, float] = {}
+    if queries := [dataset.queries[row] for row in evaluator.queries[:LATENCY_QUERIES]]:
+        facts |= query_latency(training.towers, queries)
+    for dim in training.plan.matryoshka:
+        recall, rr = evaluator.values(training.towers, dim)
+        if len(recall):
+            facts |= {f"R@60 of {dim}": float(recall.mean()), f"RR@60 of {dim}": float(rr.mean())}
+    return facts | bytes_per_pair(dataset, training.examples)
+
+
+def _write(out: Attempt, towers: TwoTower, training: TowerTraining, loop: TrainingLoop, dataset: TowerDataset) -> None:
+    """Write the towers and their curves; count the pairs."""
+    texts = dataset.item_texts[:GOLDEN_TEXTS]
+    write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
+    pq.write_table(loop.curves(CURVES), out.folder / "curves.parquet", write_page_checksum=True)
+    trained = len(training.examples.pairs)
+    others = len(dataset.pair_query) - trained
+    left_out = {"dev and test": others, "query or item unknown": dataset.lost}
+    out.count("pairs", trained + others + dataset.lost, trained, left_out)
+    out.facts.update(space_id=space_id(towers), dim=towers.config.width, **loop.best)
+    out.facts.update(items=len(dataset.item_ids), queries=len(dataset.queries), pairs=trained)

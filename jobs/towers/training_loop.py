@@ -1,170 +1,262 @@
-"""The loop around training: early stopping, the best epoch, checkpoints, curves, progress."""
+"""The loop around a training: evaluation after every epoch, early stopping, the best epoch, checkpoints, curves.
+
+Towers and prodBERT are trained by the same loop; the training (a generator of steps) and the evaluator are its
+parameters. A killed training continues from its checkpoint: one file per partition under NIGHTSHELF_HOME, deleted once
+the partition is published. Its tensors are safetensors and the rest is JSON in the same file; nothing unpickles.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from jobs.lake.fault import fault_point
+from jobs.lake.partitions import Partition, trial
 from jobs.platform.progress import progress
-from jobs.platform.tracking import MlflowRun
-from jobs.towers.checkpoints import Checkpoint
-from jobs.towers.dev_evaluation import CUTOFF, Judge, Values
+from jobs.platform.tracking import MlflowRun, home
 from models.evaluation.recall import surely_better
 from models.training.fit import Step, Training, fit
 
 log = logging.getLogger(__name__)
 TRACK_EVERY_S = 5.0
-FLAT = 0.01  # an epoch that raises R@60 by a smaller share than this has brought no more
-FIGURES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank")
+MAX_POINTS = 20_000  # of the curves; a longer training keeps every second step, or third, ...
+FLAT_FRAC = 0.01  # an epoch that raises the score by a smaller share than this has reached the plateau
+FORMAT = "2"  # of checkpoints
 
 
-class Trainer:
-    """Runs a Training to its best epoch. After `run`, the towers hold the best epoch's weights."""
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of one epoch. figures: by name, for curves and tracking.
+
+    values: higher is better, one of each dev query, or one in all; empty where there is nothing to evaluate on.
+    """
+
+    figures: dict[str, float]
+    values: NDArray[np.float64]
+
+    @property
+    def score(self) -> float:
+        """The mean of the values; -1 without any."""
+        return float(self.values.mean()) if len(self.values) else -1.0
+
+
+class TrainingLoop:
+    """Runs a training to its best epoch. After `run`, the model holds the weights of the best epoch.
+
+    best: number and figures of the best epoch. start: figures before the first step, where they were evaluated.
+    """
 
     def __init__(
         self,
-        training: Training,
-        judge: Judge,
+        name: str,
+        training: Training[Any],
+        evaluate: Callable[[], Evaluation],
         checkpoint: Checkpoint,
         tracked: MlflowRun,
         patience: int,
         checkpoint_s: float,
     ) -> None:
-        self.training, self.checkpoint, self.tracked = training, checkpoint, tracked
-        self.judge, self.patience, self.checkpoint_s = judge, patience, checkpoint_s
+        """evaluate: scores the model as it is. patience: epochs without a better one before the training ends."""
+        self.name, self.training, self.evaluate = name, training, evaluate
+        self.checkpoint, self.tracked = checkpoint, tracked
+        self.patience, self.checkpoint_s = patience, checkpoint_s
         self.points: list[dict[str, float]] = []
-        self.judged: list[float] = []  # dev R@60 of each epoch
+        self.scores: list[float] = []  # of each epoch evaluated as a candidate
+        self.start: dict[str, float] = {}
         self.best: dict[str, float] = {}
-        self.best_tensors: dict[str, Tensor] = {}
-        self.worse = 0
-        self.standing: Values = np.zeros(0)  # recall of each dev query with the towers gone on from
+        self.best_score = -np.inf
+        self.best_weights: dict[str, Tensor] = {}
+        self.baseline = np.zeros(0)  # values of the weights given, where an epoch must better them
+        self.epochs_without_gain = 0
         self.saved_at = self.tracked_at = time.monotonic()
 
-    def run(self, measure_first: bool) -> dict[str, float]:
-        """Train until the plan's end or until dev recall stops rising; returns the best epoch's measures.
+    def run(self, *, evaluate_start: bool = False, keep_start: bool = False) -> None:
+        """Train until the last epoch, or until the score stops rising.
 
-        measure_first: towers that stand are epoch 0, and stay unless an epoch betters them by more
-        than chance would.
+        evaluate_start: record the figures of the weights given. keep_start: these weights are epoch 0, and stay
+        unless an epoch is better by more than chance explains.
         """
         training = self.training
-        training.team.told(self._resume())
-        if measure_first and not self.best_tensors:
-            self._judge(epoch=0)
-        with progress("towers", training.total, "steps") as advance:
+        if not training.group.broadcast(self._resume()):
+            if keep_start:
+                self._end_epoch(0)
+            elif evaluate_start:
+                self.start = self._evaluate(0).figures
+        with progress(self.name, training.total, "steps") as advance:
             advance(training.done)
             for step in fit(training):
-                note = f"epoch {step.epoch + 1} loss {step.loss:.3f} {step.pairs_per_s:,.0f} pairs/s"
-                advance(1, note)
-                self._keep(step)
+                per_s = f"{step.per_s:,.0f} {training.unit}/s"
+                advance(1, f"epoch {step.epoch + 1} loss {step.loss:.3f} {per_s}")
+                self._record(step)
                 if step.ends_epoch:
-                    self._judge(step.epoch + 1)
-                    if training.team.told(self.worse >= self.patience):
-                        log.info("dev R@60 has not risen for %d epochs: training ends", self.worse)
+                    self._end_epoch(step.epoch + 1)
+                    if training.group.broadcast(self.epochs_without_gain >= self.patience):
+                        log.info("no better epoch among the last %d: training ends", self.epochs_without_gain)
                         break
                 self._save()
-                fault_point("towers.step")
-        training.towers.load_tensors(self.best_tensors)
-        training.towers.eval()
-        return self.best
+                fault_point(f"{self.name}.step")
+        training.load_weights(self.best_weights)
+        training.model.eval()
 
     @property
     def plateau(self) -> bool:
-        """Whether more epochs would have brought no more: the last one judged brought next to nothing."""
-        if len(self.judged) < 2:
+        """Whether the last epoch brought next to nothing, so that more epochs would not either."""
+        if len(self.scores) < 2:
             return False
-        return self.judged[-1] <= max(self.judged[:-1]) * (1 + FLAT)
+        return self.scores[-1] <= max(self.scores[:-1]) * (1 + FLAT_FRAC)
 
-    def curves(self) -> pa.Table:
-        """One row per step; R@60 and RR@60 of dev queries on the last of an epoch."""
-        # without pairs_per_s, which MLflow has: the same training makes the same file
-        names = ("step", "epoch", *FIGURES, f"R@{CUTOFF}", f"RR@{CUTOFF}")
-        columns = {name: [point.get(name) for point in self.points] for name in names}
+    def curves(self, names: Sequence[str]) -> pa.Table:
+        """One row per step with these figures; those of an evaluation on the last of an epoch."""
+        # without per_s, which MLflow has: the same training makes the same file
+        columns = {name: [point.get(name) for point in self.points] for name in ("step", "epoch", *names)}
         return pa.table({name: pa.array(column, pa.float64()) for name, column in columns.items()})
 
-    def _keep(self, step: Step) -> None:
-        point = {
-            "step": step.number,
-            "epoch": step.epoch + 1,
-            "loss": step.loss,
-            "lr": step.lr,
-            "temperature": step.temperature,
-            "padding_frac": step.padding_frac,
-        }
-        if step.spread is not None:
-            point["mean_cosine"] = step.spread.mean_cosine
-            point["effective_rank"] = step.spread.effective_rank
-        self.points.append(point)
+    def _record(self, step: Step) -> None:
+        figures = {"loss": step.loss, "lr": step.lr, **step.figures}
+        if step.ends_epoch or step.number % (1 + self.training.total // MAX_POINTS) == 0:
+            self.points.append({"step": step.number, "epoch": step.epoch + 1, **figures})
         if time.monotonic() - self.tracked_at >= TRACK_EVERY_S or step.ends_epoch:
             self.tracked_at = time.monotonic()
-            shown = {name: point[name] for name in FIGURES if name in point}
-            self.tracked.measures({**shown, "pairs_per_s": step.pairs_per_s}, step.number)
+            self.tracked.measures({**figures, f"{self.training.unit}_per_s": step.per_s}, step.number)
 
-    def _judge(self, epoch: int) -> None:
-        """Measure the epoch; keep its weights if they are the best so far."""
-        with self.training.judged_weights():
-            recall, rr = self.judge(self.training.towers)
-            found = {f"R@{CUTOFF}": float(recall.mean()), f"RR@{CUTOFF}": float(rr.mean())}
-            if not len(recall):
-                found = {}
-            if self._is_best(epoch, recall):
-                self.best = {"best_epoch": float(epoch), **found}
-                tensors = self.training.towers.state()[2]
-                self.best_tensors = {name: one.detach().clone() for name, one in tensors.items()}
-                self.worse = 0
+    def _end_epoch(self, epoch: int) -> None:
+        """Evaluate the epoch; keep its weights if they are the best so far."""
+        with self.training.evaluated_weights():
+            evaluation = self._evaluate(epoch)
+            if self._is_best(epoch, evaluation):
+                self.best = {"best_epoch": float(epoch), **evaluation.figures}
+                self.best_score = evaluation.score
+                self.best_weights = {name: one.detach().clone() for name, one in self.training.weights().items()}
+                self.epochs_without_gain = 0
             else:
-                self.worse += 1
-        self.judged.append(found.get(f"R@{CUTOFF}", -1.0))
-        log.info("epoch %d: dev %s", epoch, ", ".join(f"{n} {v:.4f}" for n, v in found.items()))
-        if self.points:
-            self.points[-1].update(found)
-        self.tracked.measures(found, self.training.done)
-
-    def _is_best(self, epoch: int, recall: Values) -> bool:
+                self.epochs_without_gain += 1
+        self.scores.append(evaluation.score)
         if epoch == 0:
-            self.standing = recall
-        elif len(recall) and len(self.standing) and not surely_better(recall, self.standing):
+            self.start = evaluation.figures
+        if self.points:
+            self.points[-1].update(evaluation.figures)
+
+    def _evaluate(self, epoch: int) -> Evaluation:
+        evaluation = self.evaluate()
+        figures = evaluation.figures.items()
+        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures))
+        self.tracked.measures(evaluation.figures, self.training.done)
+        return evaluation
+
+    def _is_best(self, epoch: int, evaluation: Evaluation) -> bool:
+        values = evaluation.values
+        if epoch == 0:
+            self.baseline = values
+        elif len(values) and len(self.baseline) and not surely_better(values, self.baseline):
             return False
-        return not len(recall) or float(recall.mean()) > self.best.get(f"R@{CUTOFF}", -1.0)
+        return not len(values) or evaluation.score > self.best_score
 
     def _save(self) -> None:
         if time.monotonic() - self.saved_at < self.checkpoint_s:
             return
-        self.checkpoint.write(
-            {
-                "training": self.training.state(),
-                "points": self.points,
-                "best": self.best,
-                "best_tensors": self.best_tensors,
-                "worse": self.worse,
-                "judged": self.judged,
-                "standing": self.standing.tolist(),
-            }
-        )
+        own = {name: getattr(self, name) for name in _SAVED}
+        self.checkpoint.write({**own, "training": self.training.state(), "baseline": self.baseline.tolist()})
         self.saved_at = time.monotonic()
 
-    def _resume(self) -> dict[str, object]:
+    def _resume(self) -> dict[str, Any]:
+        """Continue from the checkpoint; returns the state of the training, empty without one."""
         state = self.checkpoint.read()
         if not state:
             return {}
-        self.training.restore(state["training"])  # type: ignore[arg-type]
-        self.points, self.best = state["points"], state["best"]  # type: ignore[assignment]
-        self.best_tensors = state["best_tensors"]  # type: ignore[assignment]
-        self.worse, self.judged = state["worse"], state["judged"]  # type: ignore[assignment]
-        self.standing = np.array(state["standing"], np.float64)
-        log.info("going on from step %d of %d", self.training.done, self.training.total)
-        return state["training"]  # type: ignore[return-value]
+        self.training.restore(state["training"])
+        for name in _SAVED:
+            setattr(self, name, state[name])
+        self.baseline = np.array(state["baseline"], np.float64)
+        log.info("continuing from step %d of %d", self.training.done, self.training.total)
+        training: dict[str, Any] = state["training"]
+        return training
 
 
-def follow(training: Training) -> None:
-    """What every process but the first does: train along until the first one says it is enough."""
-    nothing: dict[str, object] = {}
-    if state := training.team.told(nothing):
+_SAVED = ("points", "scores", "start", "best", "best_score", "best_weights", "epochs_without_gain")
+
+
+def follow(training: Training[Any]) -> None:
+    """Train along, as every process but the first does, until the first one ends the training."""
+    nothing: dict[str, Any] = {}
+    if state := training.group.broadcast(nothing):
         training.restore(state)
     for step in fit(training):
-        if step.ends_epoch and training.team.told(False):
+        if step.ends_epoch and training.group.broadcast(False):
             break
+
+
+class Checkpoint:
+    """The checkpoint of a partition. key: identifies settings and inputs; a checkpoint of another key is not used."""
+
+    def __init__(self, partition: Partition, key: str) -> None:
+        name = str(partition).replace("/", ",")
+        # trials train partitions of the same name at the same time
+        self.path = home() / "checkpoints" / trial() / f"{name}.safetensors"
+        self.key = key
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint, atomically. state: tensors in dicts and lists, else JSON's types."""
+        tensors: dict[str, Tensor] = {}
+        rest = json.dumps(_split(state, tensors))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        save_file(tensors, fresh, metadata={"format": FORMAT, "key": self.key, "rest": rest})
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+
+    def read(self) -> dict[str, Any]:
+        """Read the state written last; empty without one, or where it cannot be continued from."""
+        if not self.path.is_file():
+            return {}
+        with safe_open(self.path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                log.warning("%s: written by another version of this code; training starts anew", self.path)
+                return {}
+            if metadata.get("key") != self.key:
+                log.warning("%s: of other inputs or settings; training starts anew", self.path)
+                return {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state: dict[str, Any] = _join(json.loads(metadata["rest"]), tensors)
+        return state
+
+    def remove(self) -> None:
+        """Delete it, when the partition is published."""
+        self.path.unlink(missing_ok=True)
+
+
+def _split(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """JSON with a placeholder for each tensor; dicts become lists of pairs, for their int keys."""
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [[key, _split(entry, tensors)] for key, entry in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_split(entry, tensors) for entry in value]
+    return value
+
+
+def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if "tensor" in value:
+            return tensors[value["tensor"]]
+        return {key: _join(entry, tensors) for key, entry in value["dict"]}
+    if isinstance(value, list):
+        return [_join(entry, tensors) for entry in value]
+    return value

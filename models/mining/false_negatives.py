@@ -1,4 +1,4 @@
-"""How many of the mined negatives are right answers: counted where judged, else estimated; by rank."""
+"""False negatives: mined items that are right answers, counted where judged, else estimated, by rank."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ann.exact import Rows
-from models.mining.star import Mined
-from models.training.batches import Known
+from models.mining.star import MinedNegatives
+from models.training.batches import JudgedItems, Known
 
-EDGES = (0, 10, 30, 100, 200, 500)
-BUCKETS = ("random", *(f"{low}-{high}" for low, high in pairwise(EDGES)), "500-")
+FIRST_RANKS = (1, 11, 31, 101, 201, 501)  # of the buckets after the first, which holds the random items
+BUCKETS = ("random", *(f"{low}-{high - 1}" for low, high in pairwise(FIRST_RANKS)), f"{FIRST_RANKS[-1]}-")
 Counts = NDArray[np.int64]
 
 
@@ -22,8 +22,8 @@ def _none() -> Counts:
 
 
 @dataclass
-class Tally:
-    """Counts by bucket of rank (random fill first): mined; of these judged, and relevant; and, with a
+class FalseNegativeCounts:
+    """Counts by bucket of rank (random items first): mined; of these judged, and relevant; and, with a
     share of the known positives held out, mined then and held-out positives among them."""
 
     mined: Counts = field(default_factory=_none)
@@ -32,31 +32,31 @@ class Tally:
     mined_blind: Counts = field(default_factory=_none)
     held_out: Counts = field(default_factory=_none)
 
-    def count(self, mined: Mined, query: Rows, judged: Known, relevant: Known) -> None:
-        """Add what is mined for query rows [Q]; judged, relevant: the judgements."""
+    def count(self, mined: MinedNegatives, query: Rows, judgements: JudgedItems | None) -> None:
+        """Add the negatives mined for query rows [Q]."""
         at = query[:, None]
         self.mined += by_rank(mined, mined.items >= 0)
-        self.judged += by_rank(mined, judged.contains(at, mined.items))
-        self.relevant += by_rank(mined, relevant.contains(at, mined.items))
+        if judgements is not None:
+            self.judged += by_rank(mined, judgements.judged.contains(at, mined.items))
+            self.relevant += by_rank(mined, judgements.relevant.contains(at, mined.items))
 
-    def count_blind(self, mined: Mined, query: Rows, held_out: Known) -> None:
-        """Add what is mined when the held-out positives are not known."""
+    def count_blind(self, mined: MinedNegatives, query: Rows, held_out: Known) -> None:
+        """Add the negatives mined while the held-out positives were not known."""
         self.mined_blind += by_rank(mined, mined.items >= 0)
         self.held_out += by_rank(mined, held_out.contains(query[:, None], mined.items))
 
     def rates(self, held_out_frac: float) -> list[dict[str, object]]:
         """One row per bucket that has any, and one of all mined, named `all`.
 
-        relevant_of_judged: share of false negatives, exact for what is judged. relevant_of_mined: at
-        least so many of all are; exactly so many where every relevant item is judged. estimate: the
-        share of places that held-out positives took, scaled up to all known positives. It is what
-        known positives would take if none were known, hence the false negatives' share if right items
-        that nobody clicked are as many as the clicked ones and rank alike.
+        relevant_of_judged: share of false negatives, exact for the judged items. relevant_of_mined: a lower bound
+        of the share among all mined items; exact where every relevant item is judged. estimate: the share of
+        places that held-out positives took, scaled up to all known positives. It is the share of false
+        negatives if right items without a click are as many as the clicked ones and rank alike.
         """
         rows: list[dict[str, object]] = []
         every: list[tuple[str, Rows]] = [(name, np.array([i])) for i, name in enumerate(BUCKETS)]
         for name, at in [*every, ("all", np.arange(len(BUCKETS)))]:
-            mined, judged, relevant = (int(one[at].sum()) for one in (self.mined, self.judged, self.relevant))
+            mined, judged, relevant = (int(counts[at].sum()) for counts in (self.mined, self.judged, self.relevant))
             blind, held = int(self.mined_blind[at].sum()), int(self.held_out[at].sum())
             if not mined and not blind:
                 continue
@@ -71,14 +71,14 @@ class Tally:
         return rows
 
 
-def by_rank(mined: Mined, wanted: NDArray[np.bool_]) -> Counts:
-    """How many of the wanted places [Q, n] lie in each bucket."""
-    bucket = np.searchsorted(np.array(EDGES), mined.ranks[wanted], side="right")
+def by_rank(mined: MinedNegatives, wanted: NDArray[np.bool_]) -> Counts:
+    """Number of the wanted places [Q, n] in each bucket."""
+    bucket = np.searchsorted(np.array(FIRST_RANKS), mined.ranks[wanted], side="right")
     return np.bincount(bucket, minlength=len(BUCKETS)).astype(np.int64)
 
 
 def hold_out(query: Rows, item: Rows, frac: float, queries: int, seed: int) -> tuple[Known, Known]:
-    """Known positives parted at random, pair by pair: (still known, held out)."""
+    """Known positives split at random, pair by pair: (still known, held out)."""
     out = np.random.default_rng([seed, 1]).random(len(query)) < frac
     return Known(query[~out], item[~out], queries), Known(query[out], item[out], queries)
 

@@ -4,6 +4,11 @@ Lists may lie in a file: memory is that of one list and of the candidates kept, 
 catalogue. A query first visits its nearest lists, which bound its last rank's score from below; then
 every list whose centroid scores at least that bound less a slack. The slack is measured: it is the
 least with which queries that were also searched exactly find the share of their items asked for.
+
+Why not faiss.contrib.big_batch_search: it has no such bound, so the number of lists a query visits must be
+tuned by searching. 100,000 x 128, 5,000 queries, depth 200, agreement .95, one core, CPU seconds: ours 0.5 to
+build, 0.2 for the slack, 1.7 to 2.0 to search; theirs (method pairwise_distances, the fastest of three) 0.4 to
+build, 3.4 to tune nprobe on the same 512 queries, 1.9 to search, with all vectors in memory.
 """
 
 from __future__ import annotations
@@ -23,12 +28,12 @@ _ROWS_AT_ONCE = 512  # of a partition: what one core's cache holds
 
 
 def n_lists(items: int, queries: int) -> int:
-    """About 2.5 * sqrt(N), fewer for few queries: dividing must not cost more than it saves."""
+    """About 2.5 * sqrt(N), fewer for few queries, because building lists must not cost more than it saves."""
     return max(1, min(int(2.5 * np.sqrt(items)), queries // 12, items // 32, 65_536))
 
 
 @dataclass(frozen=True)
-class Lists:
+class InvertedLists:
     """centroids [L, D]; list i holds vectors[offsets[i]:offsets[i + 1]]; order [N]: their rows in the
     catalogue."""
 
@@ -38,7 +43,7 @@ class Lists:
     vectors: Slices
 
     def of(self, rows: Rows) -> Rows:
-        """The list of each row of the catalogue."""
+        """List of each row of the catalogue."""
         place = np.empty_like(self.order)
         place[self.order] = np.arange(len(self.order))
         return np.searchsorted(self.offsets, place[rows], side="right") - 1
@@ -46,11 +51,11 @@ class Lists:
 
 def centroids_of(sample: Vectors, count: int, seed: int) -> Vectors:
     """Centroids [L, D] of unit norm, by a short k-means over a sample of items."""
-    found = faiss.Clustering(sample.shape[1], count)
-    found.niter, found.spherical, found.seed = _ITERATIONS, True, seed + 1
-    found.min_points_per_centroid, found.max_points_per_centroid = 1, _TRAINING_PER_LIST
+    clustering = faiss.Clustering(sample.shape[1], count)
+    clustering.niter, clustering.spherical, clustering.seed = _ITERATIONS, True, seed + 1
+    clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, _TRAINING_PER_LIST
     index = faiss.IndexFlatIP(sample.shape[1])
-    found.train(np.ascontiguousarray(sample, np.float32), index)
+    clustering.train(np.ascontiguousarray(sample, np.float32), index)
     centroids: Vectors = index.reconstruct_n(0, count)
     return centroids
 
@@ -62,15 +67,15 @@ def sample_rows(items: int, count: int, seed: int) -> Rows:
 
 
 def assign(centroids: Vectors, vectors: Vectors) -> NDArray[np.int32]:
-    """The list [N] of each vector: its nearest centroid."""
+    """List [N] of each vector: its nearest centroid."""
     near = faiss.knn(vectors, centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
     lists: NDArray[np.int32] = near[:, 0].astype(np.int32)
     return lists
 
 
 def layout(labels: NDArray[np.int32], centroids: Vectors) -> tuple[Vectors, Rows, Rows]:
-    """Centroids, offsets and order of Lists. A list much longer than the others is cut into several
-    with the same centroid, so that no list costs much memory."""
+    """Centroids, offsets and order of InvertedLists. A list much longer than the others is cut into
+    several with the same centroid, so that no list costs much memory."""
     order = np.argsort(labels, kind="stable")
     longest = max(256, 2 * len(labels) // len(centroids))
     cuts = -(-np.bincount(labels, minlength=len(centroids)) // longest)
@@ -81,7 +86,7 @@ def layout(labels: NDArray[np.int32], centroids: Vectors) -> tuple[Vectors, Rows
     return centroids[which], offsets.astype(np.int64), order
 
 
-def search_lists(lists: Lists, queries: Vectors, depth: int, slack: float) -> Found:
+def search_lists(lists: InvertedLists, queries: Vectors, depth: int, slack: float) -> Found:
     """Scores and rows [Q, depth], best first, of the items in the lists that each query visits.
 
     Every score is exact. Memory is Q * (depth + the longest list) candidates, and Q * L scores of
@@ -98,10 +103,10 @@ def search_lists(lists: Lists, queries: Vectors, depth: int, slack: float) -> Fo
     return scores, rows
 
 
-def slack_for(lists: Lists, queries: Vectors, exact: Rows, depth: int, target: float) -> float:
+def slack_for(lists: InvertedLists, queries: Vectors, exact: Rows, depth: int, target: float) -> float:
     """The least slack with which the target share of the exact items lies in visited lists.
 
-    exact [S, K]: rows that exact search found at the ranks that matter, all less than depth, for these
+    exact [S, K]: rows that exact search found at the ranks wanted, none beyond depth, for these
     queries, a sample of those to be searched.
     """
     near = queries @ lists.centroids.T
@@ -116,7 +121,7 @@ def slack_for(lists: Lists, queries: Vectors, exact: Rows, depth: int, target: f
     return float(max(0.0, np.nextafter(np.float32(last), np.float32(np.inf))))
 
 
-def _first_lists(lists: Lists, near: Vectors, depth: int) -> NDArray[np.bool_]:
+def _first_lists(lists: InvertedLists, near: Vectors, depth: int) -> NDArray[np.bool_]:
     """[Q, L]: each query's nearest lists that together hold some times `depth` items."""
     length = np.diff(lists.offsets)
     few = min(near.shape[1], 8 + int(2 * _SEED_DEPTHS * depth / max(1.0, length.mean())))
@@ -129,20 +134,20 @@ def _first_lists(lists: Lists, near: Vectors, depth: int) -> NDArray[np.bool_]:
     return first
 
 
-def _visit(lists: Lists, queries: Vectors, visits: NDArray[np.bool_], kept: _Candidates) -> None:
-    """Compare each list with the queries that visit it."""
+def _visit(lists: InvertedLists, queries: Vectors, visits: NDArray[np.bool_], kept: _Candidates) -> None:
+    """Compare each list with the queries that visit it, and keep the best candidates."""
     which, query = np.nonzero(visits.T)
     at = np.searchsorted(which, np.arange(len(lists.centroids) + 1))
-    asked = torch.from_numpy(np.ascontiguousarray(queries))
+    query_vectors = torch.from_numpy(np.ascontiguousarray(queries))
     for number in np.flatnonzero(np.diff(at)).tolist():
         start, stop = int(lists.offsets[number]), int(lists.offsets[number + 1])
         rows = query[at[number] : at[number + 1]]
         items = torch.from_numpy(np.ascontiguousarray(lists.vectors[start:stop]))
-        kept.add(rows, (asked[torch.from_numpy(rows)] @ items.T).numpy(), start)
+        kept.add(rows, (query_vectors[torch.from_numpy(rows)] @ items.T).numpy(), start)
 
 
 class _Candidates:
-    """The best candidates so far of each query: a buffer that is cut back to `depth` when it is full."""
+    """Best candidates so far of each query: a buffer that is cut back to `depth` when it is full."""
 
     def __init__(self, queries: int, depth: int, longest: int) -> None:
         self.depth, self.width = depth, (_SEED_DEPTHS + 3) * depth + longest
@@ -152,7 +157,7 @@ class _Candidates:
         self.least = np.full(queries, -np.inf, np.float32)
 
     def add(self, rows: Rows, scores: Vectors, start: int) -> None:
-        """Take what beats the bound of scores [R, n] of the queries `rows` with places start..start+n."""
+        """Take the items that beat the bound, of scores [R, n] of the queries `rows` with places start..start+n."""
         n = scores.shape[1]
         hit = np.flatnonzero(scores > self.least[rows, None])
         row, column = hit // n, hit % n
@@ -179,12 +184,12 @@ class _Candidates:
         self.least[rows] = scores.min(axis=1)
 
     def bound(self) -> Vectors:
-        """[Q]: what an item must score to be among the best `depth` of those seen."""
+        """[Q]: least score of an item among the best `depth` of those seen."""
         last = max(self.depth, int(self.count.max(initial=0))) - self.depth
         for start in range(0, len(self.count), _ROWS_AT_ONCE):
-            some = slice(start, start + _ROWS_AT_ONCE)
-            scores = self.scores[some, : last + self.depth]
-            self.least[some] = np.partition(scores, last, axis=1)[:, last]
+            block = slice(start, start + _ROWS_AT_ONCE)
+            scores = self.scores[block, : last + self.depth]
+            self.least[block] = np.partition(scores, last, axis=1)[:, last]
         return self.least
 
     def best(self) -> Found:

@@ -17,14 +17,14 @@ from models.text.trigrams import trigram_ids
 Rows = NDArray[np.int64]
 _BUCKETS = 1 << 20
 _BANDS, _ROWS = 10, 3  # finds a pair of overlap .8 with probability .999, of .6 with .91
-_BESIDE = 8  # in a crowd of equal bands a title is compared with so many
+_BESIDE = 8  # neighbours that a title is compared with among many equal bands
 _PAIRS_AT_ONCE = 1 << 16
 
 
 def near_duplicates(titles: Sequence[str], threshold: float) -> Ragged:
     """Rows of the titles [N] whose Jaccard overlap with each title is at least the threshold.
 
-    titles must differ: equal ones are a matter of equality. Words and trigrams count as sets.
+    titles must differ: equal titles are found by equality. Words and trigrams count as sets.
 
     Raises:
         ValueError: threshold is not in (0, 1].
@@ -32,8 +32,8 @@ def near_duplicates(titles: Sequence[str], threshold: float) -> Ragged:
     if not 0 < threshold <= 1:
         raise ValueError(f"near_duplicate={threshold}: expected above 0, at most 1")
     sets = _sets(titles)
-    found = [pair[overlap(sets, pair) >= threshold] for pair in _candidates(sets)]
-    pairs = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *found]), axis=0)
+    close = [pair[overlap(sets, pair) >= threshold] for pair in _candidates(sets)]
+    pairs = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *close]), axis=0)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]
     offsets = np.searchsorted(both[:, 0], np.arange(len(titles) + 1))
@@ -44,8 +44,8 @@ def overlap(sets: Ragged, pairs: Rows) -> NDArray[np.float64]:
     """Jaccard overlap of the sets of each pair [P, 2]; two empty sets have none."""
     left, right = sets.take(pairs[:, 0]), sets.take(pairs[:, 1])
     number = np.arange(len(pairs))
-    codes = [np.repeat(number, one.lengths) * _BUCKETS + one.values for one in (left, right)]
-    # each side has a code once: what comes twice is in both
+    codes = [np.repeat(number, side.lengths) * _BUCKETS + side.values for side in (left, right)]
+    # each side has a code once: a code that comes twice is in both
     codes_of_both = np.sort(np.concatenate(codes))
     twice = codes_of_both[1:][codes_of_both[1:] == codes_of_both[:-1]]
     both = np.bincount(twice // _BUCKETS, minlength=len(pairs))
@@ -62,7 +62,7 @@ def _sets(titles: Sequence[str]) -> Ragged:
 
 def _candidates(sets: Ragged) -> Iterator[Rows]:
     """Pairs [P, 2], lower row first, that agree in some band; a pair may come more than once."""
-    rows = np.flatnonzero(sets.lengths > 0)  # of empty sets reduceat would make something
+    rows = np.flatnonzero(sets.lengths > 0)  # reduceat would make up a value for empty sets
     starts = sets.offsets[rows]
     if not len(rows):
         return

@@ -1,15 +1,16 @@
-"""STAR mining: for each query the catalogue's most similar items that are not known to be right.
+"""STAR mining: for each query the catalogue's most similar items that are not known positives.
 
-Ranks count from 0 over the whole catalogue, before anything is removed: known positives take up ranks.
-What is dropped is counted under the first of these filters that it meets:
+Ranks count from 1 over the whole catalogue, before anything is removed: known positives take up ranks.
+A dropped candidate is counted under the first of these filters that removes it:
 1. known positive: of the query, of every split, from all history;
 2. same group: as a known positive; other offers of what was clicked;
 3. same title: normalised, as a known positive or a candidate ranked above;
 4. near-duplicate title: of a known positive or of a candidate ranked above (models.mining.near_duplicate_titles);
-5. rank window [r_min, r_max): the very first are often right, only unclicked, and do harm as negatives;
-6. margin: scores above what the query's best known positive allows (models.mining.margin).
-What is left is cut to the first n. Where fewer are left, random items fill up, with rank -1; these too
-are no known positives, nor of their groups. 3 and 4 come before 5: a candidate like one that is skipped
+5. rank window: ranks up to r_min are often right, only unclicked, and do harm as negatives; ranks beyond r_max are
+   not looked at;
+6. margin: scores above the limit that the query's best known positive sets (PositiveAwareFilter).
+The first n of the remaining candidates are kept. Where fewer remain, random items fill up, with rank 0; they too
+are no known positives, nor of their groups. 3 and 4 come before 5, because a candidate like one that is skipped
 for its high rank is as likely right.
 """
 
@@ -26,12 +27,13 @@ from models.ann.repeats import first_place, repeats
 from models.text.ragged import Ragged
 from models.training.batches import Known
 
+MARGINS = ("off", "absolute", "relative")
 _QUERIES_AT_ONCE, _DRAWS = 1 << 10, 20
 
 
 @dataclass(frozen=True)
-class Window:
-    """Ranks r_min <= rank < r_max are looked at, per_query of them kept."""
+class RankWindow:
+    """Ranks r_min < rank <= r_max, counted from 1, of which per_query are kept."""
 
     r_min: int = 30
     r_max: int = 230
@@ -46,9 +48,31 @@ class Window:
 
 
 @dataclass(frozen=True)
+class PositiveAwareFilter:
+    """Limit of a candidate's score, s being the score of the query's best known positive.
+
+    A candidate that scores like a known positive, or above it, is likely right itself (NV-Retriever, arXiv
+    2407.15831). absolute: s - size. relative: s - size * |s|; s * (1 - size) would lie above a negative s.
+    """
+
+    kind: str = "off"
+    size: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.kind not in MARGINS or not 0 <= self.size <= 2:
+            raise ValueError(f"margin={self.kind!r} of {self.size}: expected one of {', '.join(MARGINS)}, 0 to 2")
+
+    def limits(self, positive: Vectors) -> Vectors:
+        """Highest score allowed [Q], infinity without a limit. positive [Q]: NaN for none."""
+        size = self.size * (np.abs(positive) if self.kind == "relative" else 1.0)
+        limits = np.inf if self.kind == "off" else positive - size
+        return np.where(np.isnan(positive), np.inf, limits).astype(np.float32)
+
+
+@dataclass(frozen=True)
 class Likeness:
-    """Which items are alike. group, title [N]: a number per item, equal where the product, or the
-    normalised title, is. near: titles' near-duplicates, by the numbers of titles; None: not asked."""
+    """Likeness of items. group, title [N]: a number per item, equal where the product, or the
+    normalised title, is. near: near-duplicates of titles, by the numbers of titles; None: not used."""
 
     group: Rows
     title: Rows
@@ -56,9 +80,9 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Mined:
-    """items, ranks, scores [Q, n]: rank from 0, -1 for random fill, whose score is NaN; item -1 where
-    the catalogue has no more. dropped: how many candidates each filter took. filled: random items."""
+class MinedNegatives:
+    """items, ranks, scores [Q, n]: ranks from 1, 0 for a random item, whose score is NaN; item -1 where
+    the catalogue has no more. dropped: candidates that each filter removed. filled: random items."""
 
     items: Rows
     ranks: Rows
@@ -73,21 +97,21 @@ def mine(
     query: Rows,
     known: Known,
     like: Likeness,
-    window: Window,
+    window: RankWindow,
     seed: int,
-    most: Vectors | None = None,
-) -> Mined:
-    """Filter neighbours found [Q, depth >= r_max] of the query rows [Q], best first.
+    limits: Vectors | None = None,
+) -> MinedNegatives:
+    """Filter the neighbours found [Q, depth >= r_max] of the query rows [Q], best first.
 
-    most [Q]: the margin's limit. Random items follow from the seed and the queries mined together.
+    limits [Q]: highest scores allowed. Random items follow from the seed and the queries mined together.
     """
-    limit = np.full(len(query), np.inf, np.float32) if most is None else most
+    limits = np.full(len(query), np.inf, np.float32) if limits is None else limits
     parts = []
     for start in range(0, max(1, len(query)), _QUERIES_AT_ONCE):
-        some = slice(start, start + _QUERIES_AT_ONCE)
-        miner = _Miner(query[some], known, like, window, seed)
-        parts.append(miner.mined(found[some], scores[some], limit[some]))
-    return Mined(
+        block = slice(start, start + _QUERIES_AT_ONCE)
+        miner = _Miner(query[block], known, like, window, seed)
+        parts.append(miner.mined(found[block], scores[block], limits[block]))
+    return MinedNegatives(
         np.concatenate([part.items for part in parts]),
         np.concatenate([part.ranks for part in parts]),
         np.concatenate([part.scores for part in parts]),
@@ -97,18 +121,18 @@ def mine(
 
 
 class _Miner:
-    """Mines for some queries."""
+    """Mining of a block of queries."""
 
-    def __init__(self, query: Rows, known: Known, like: Likeness, window: Window, seed: int) -> None:
+    def __init__(self, query: Rows, known: Known, like: Likeness, window: RankWindow, seed: int) -> None:
         self.query, self.known, self.like, self.window, self.seed = query, known, like, window, seed
         place, items = known.of(query)
         self.groups = Known(place, like.group[items], len(query))
         self.titles = Known(place, like.title[items], len(query))
         self.row = np.arange(len(query))[:, None]
 
-    def mined(self, found: Rows, scores: Vectors, most: Vectors) -> Mined:
+    def mined(self, found: Rows, scores: Vectors, limits: Vectors) -> MinedNegatives:
         found, scores = found[:, : self.window.r_max], scores[:, : self.window.r_max]
-        place, title = np.arange(found.shape[1]), self.like.title[found]
+        rank, title = 1 + np.arange(found.shape[1]), self.like.title[found]
         kept = found >= 0
         dropped = {"not in the catalogue": int((~kept).sum())}
         filters: dict[str, Callable[[], NDArray[np.bool_]]] = {
@@ -116,8 +140,8 @@ class _Miner:
             "same group": lambda: self.groups.contains(self.row, self.like.group[found]),
             "same title": lambda: self.titles.contains(self.row, title) | repeats(title, found >= 0),
             "near-duplicate title": lambda: self._near(title, kept),
-            "rank window": lambda: np.broadcast_to(place < self.window.r_min, found.shape),
-            "margin": lambda: scores > most[:, None],
+            "rank window": lambda: np.broadcast_to(rank <= self.window.r_min, found.shape),
+            "margin": lambda: scores > limits[:, None],
         }
         for name, wrong in filters.items():
             gone = kept & wrong()
@@ -125,21 +149,21 @@ class _Miner:
             kept = kept & ~gone
         return self._cut(found, scores, kept, dropped)
 
-    def _cut(self, found: Rows, scores: Vectors, kept: NDArray[np.bool_], dropped: dict[str, int]) -> Mined:
+    def _cut(self, found: Rows, scores: Vectors, kept: NDArray[np.bool_], dropped: dict[str, int]) -> MinedNegatives:
         order = np.argsort(~kept, axis=1, kind="stable")[:, : self.window.per_query]
         full = np.take_along_axis(kept, order, axis=1)
         dropped["beyond per_query"] = int(kept.sum() - full.sum())
         shape, width = (len(found), self.window.per_query), order.shape[1]
-        items, ranks = np.full(shape, -1), np.full(shape, -1)
+        items, ranks = np.full(shape, -1), np.zeros(shape, np.int64)
         near = np.full(shape, np.nan, np.float32)
         items[:, :width] = np.where(full, np.take_along_axis(found, order, axis=1), -1)
-        ranks[:, :width] = np.where(full, order, -1)
+        ranks[:, :width] = np.where(full, 1 + order, 0)
         near[:, :width] = np.where(full, np.take_along_axis(scores, order, axis=1), np.nan)
         items = self._fill(items)
-        return Mined(items, ranks, near, dropped, int(((ranks < 0) & (items >= 0)).sum()))
+        return MinedNegatives(items, ranks, near, dropped, int(((ranks == 0) & (items >= 0)).sum()))
 
     def _near(self, title: Rows, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """True where a title is nearly that of a known positive, or of a candidate ranked above."""
+        """True where a title is a near-duplicate of a known positive's, or of a candidate's ranked above."""
         wrong = np.zeros(title.shape, np.bool_)
         if self.like.near is None or not len(self.like.near.values):
             return wrong
@@ -152,9 +176,9 @@ class _Miner:
         return wrong
 
     def _fill(self, items: Rows) -> Rows:
-        """Random items in the place of -1, none wrong, none twice in a row.
+        """Random items in the place of -1, no known positive, none twice in a row.
 
-        A few rounds of drawing; in a catalogue so small that they do not suffice, some -1 stay.
+        A few rounds of drawing; where a small catalogue has too few items for them, some -1 stay.
         """
         some = np.flatnonzero((items < 0).any(axis=1))
         rng = np.random.default_rng([self.seed, int(self.query[0]) if len(self.query) else 0])

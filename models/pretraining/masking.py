@@ -1,4 +1,4 @@
-"""Whole-word masking: which pieces of a batch are hidden, and what the model must say of them.
+"""Whole-word masking: choose the pieces of a batch that are hidden and must be predicted.
 
 BERT (Devlin et al. 2019, section 3.1), its words masked whole as in the later release of its authors.
 """
@@ -21,9 +21,9 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Masked:
+class MaskedBatch:
     """ids [B, L] with masks in them, filled [B, L] True on pieces; places [M] of the masked ones in the
-    flattened rectangle, targets [M] what stood there."""
+    flattened rectangle, targets [M] the pieces that were there."""
 
     ids: Ids
     filled: Flags
@@ -32,18 +32,17 @@ class Masked:
 
 
 class Masker:
-    """Masks words by what the vocabulary says of its pieces: special, inner, ending a word."""
+    """Masks whole words; the vocabulary tells special pieces, inner pieces and ends of words."""
 
     def __init__(self, tokenizer: Tokenizer, mask_frac: float = 0.15) -> None:
         """mask_frac: of a text's words.
 
         Raises:
-            ValueError: the tokenizer has no mask, or its pieces do not tell where words begin.
+            ValueError: the tokenizer has no mask, or its pieces do not mark where words begin.
         """
         if not 0.0 < mask_frac < 1.0:
             raise ValueError(f"mask_frac={mask_frac}: expected a share of the words, as 0.15")
-        found = [tokenizer.token_to_id(name) for name in MASK_NAMES]
-        masks = [number for number in found if number is not None]
+        masks = [number for name in MASK_NAMES if (number := tokenizer.token_to_id(name)) is not None]
         if not masks:
             raise ValueError(f"tokenizer: none of {', '.join(MASK_NAMES)} is in its vocabulary")
         self.mask, self.pad, self.mask_frac = masks[0], pad_id(tokenizer), mask_frac
@@ -52,7 +51,7 @@ class Masker:
         for name, number in vocabulary.items():
             names[number] = name
         added = tokenizer.get_added_tokens_decoder()
-        specials = {number for number, one in added.items() if one.special}
+        specials = {number for number, token in added.items() if token.special}
         # a number without a piece, and pieces in brackets ([unused7]), are no words either
         self.word = np.array(
             [
@@ -61,12 +60,12 @@ class Masker:
             ]
         )
         self.inner = np.array([name.startswith("##") for name in names]) & self.word
-        # pieces of other tokenizers (HerBERT's) say where a word ends instead
+        # pieces of other tokenizers (HerBERT's) mark the end of a word instead
         ends = np.array([name.endswith("</w>") for name in names]) & (not self.inner.any())
-        self.goes_on = self.word & ~ends & ends.any()
+        self.continues = self.word & ~ends & ends.any()
         if not self.inner.any() and not ends.any():
             raise ValueError(
-                "tokenizer: no piece begins with ## or ends with </w>, so whole words cannot be told;"
+                "tokenizer: no piece begins with ## or ends with </w>, so whole words cannot be recognised;"
                 " expected WordPiece"
             )
         self.ordinary = np.flatnonzero(self.word)
@@ -76,8 +75,8 @@ class Masker:
         pieces = texts.values
         of_word = self.word[pieces]
         joined = self.inner[pieces]
-        joined[1:] |= self.goes_on[pieces[:-1]]
-        # nothing goes on from a special piece or from another text
+        joined[1:] |= self.continues[pieces[:-1]]
+        # no word continues from a special piece or from another text
         joined[1:] &= of_word[:-1]
         joined[texts.offsets[:-1][texts.lengths > 0]] = False
         return np.cumsum(of_word & ~joined) - 1, of_word
@@ -87,11 +86,11 @@ class Masker:
         before = np.concatenate([[0], np.cumsum(self.word[texts.values])])
         return np.diff(before[texts.offsets]) > 0
 
-    def mask_words(self, texts: Ragged, rng: np.random.Generator) -> Masked:
-        """Mask a share of every text's words, drawn anew; texts of which nothing was drawn are left out.
+    def mask_words(self, texts: Ragged, rng: np.random.Generator) -> MaskedBatch:
+        """Mask a share of every text's words, drawn anew; texts without a masked word are left out.
 
-        A text of n words has n * mask_frac of them masked, rounded up or down by chance: a word is as
-        likely to be learnt in a short text as in a long one. One word at least is masked in all. Every
+        A text of n words has n * mask_frac of them masked, rounded up or down by chance, so a word is
+        masked as often in a short text as in a long one. At least one word of the batch is masked. Every
         text must hold a word.
         """
         word, of_word = self.words(texts)
@@ -102,20 +101,20 @@ class Masker:
         shown = np.where(chosen & (fate[word] < HIDDEN_FRAC + RANDOM_FRAC), random, shown)
         shown[chosen & (fate[word] < HIDDEN_FRAC)] = self.mask
 
-        asked = np.full(len(word), -1, np.int64)
-        asked[chosen] = texts.values[chosen]
-        (ids, filled), (targets, _) = (_rectangle(one, texts, self.pad) for one in (shown, asked))
+        answers = np.full(len(word), -1, np.int64)
+        answers[chosen] = texts.values[chosen]
+        (ids, filled), (targets, _) = (_rectangle(values, texts, self.pad) for values in (shown, answers))
         targets[~filled] = -1
         kept = (targets >= 0).any(axis=1)
         width = int(filled[kept].sum(axis=1).max())
         targets = targets[kept, :width].ravel()
         places = np.flatnonzero(targets >= 0)
-        return Masked(ids[kept, :width], filled[kept, :width], places, targets[places])
+        return MaskedBatch(ids[kept, :width], filled[kept, :width], places, targets[places])
 
     def _draw(
         self, texts: Ragged, word: Ids, of_word: Flags, rng: np.random.Generator
     ) -> tuple[Flags, NDArray[np.float64]]:
-        """Which words are masked [W], and a number in [0, 1) that decides how [W]."""
+        """Masked words [W], and a number in [0, 1) that decides how each is masked [W]."""
         row = np.repeat(np.arange(len(texts)), texts.lengths)[of_word]
         first = np.diff(word[of_word], prepend=-1) > 0
         row = row[first]

@@ -1,32 +1,28 @@
-"""Pre-training by masked words: a generator of steps, which can stop anywhere and go on exactly there.
-
-All that is drawn follows from (seed, epoch, number of the step): order, masks and dropout. A state therefore holds
-no random generator, and any one step can be repeated alone.
-"""
+"""Training of a masked language model: plan, order of the texts, masks, and one step."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.pretraining.masking import Masked, Masker
+from models.pretraining.masking import MaskedBatch, Masker
 from models.pretraining.mlm import MaskedLM, masked_loss
 from models.text.ragged import Ragged
 from models.text.text_store import buckets
-from models.training.plan import share_of_lr
+from models.training.fit import Duration, Training
 
-_ORDER, _MASKS = 1, 2  # what is drawn: different seeds
+_ORDER, _MASKS = 1, 2  # seeds of the two things that are drawn
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Plan:
+class MaskedLMPlan:
     """How to pre-train. batch_tokens: of one step on average, padding included. warmup_frac: of all steps.
 
     clip: greatest norm of the gradient. precision: auto, fp32 or bf16.
@@ -47,63 +43,29 @@ class Plan:
             raise ValueError(f"{self}: epochs, batch_tokens and lr must be > 0")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One optimiser step. loss in nats, accuracy: both of its masked pieces, before the update.
+class MaskedLMTraining(Training[Rows]):
+    """A masked language model in training. pieces, area: read so far, without and with padding."""
 
-    pieces: read, without padding; padded_frac: share of padding in what was computed. ends_epoch: the
-    epoch's last.
-    """
+    unit = "pieces"
 
-    number: int
-    epoch: int
-    loss: float
-    accuracy: float
-    lr: float
-    pieces: int
-    padded_frac: float
-    pieces_per_s: float
-    ends_epoch: bool
-
-
-class Training:
-    """A model in training: optimiser, schedule and position, with state in and out."""
-
-    def __init__(self, model: MaskedLM, texts: Ragged, masker: Masker, plan: Plan) -> None:
+    def __init__(self, model: MaskedLM, texts: Ragged, masker: Masker, plan: MaskedLMPlan) -> None:
         """Every text must hold a word: `masker.has_words`."""
-        self.model, self.texts, self.masker, self.plan = model, texts, masker, plan
-        # what a text costs on average: of a short one nothing is drawn, mostly, and it is left out
+        self.lm, self.texts, self.masker, self.plan = model, texts, masker, plan
+        # mean cost of a text: of a short one mostly nothing is drawn, and it is left out
         words = texts.lengths - 2
         self.costs = np.ceil(texts.lengths * (words * masker.mask_frac).clip(0, 1)).astype(np.int64)
         # texts of like length together; the lengths are the same in every epoch, so are the cuts
-        self.steps_per_epoch = sum(1 for _ in buckets(self.costs, plan.batch_tokens))
-        self.total = plan.epochs * self.steps_per_epoch
-        if plan.max_steps:
-            self.total = min(self.total, plan.max_steps)
-        self.done = 0
-        self.optimiser = _optimiser(model, plan)
-        warmup = max(1, round(plan.warmup_frac * self.total))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: share_of_lr(step, warmup, self.total)
-        )
+        steps_per_epoch = sum(1 for _ in buckets(self.costs, plan.batch_tokens))
+        duration = Duration(plan.epochs, plan.max_steps, plan.warmup_frac)
+        super().__init__(model, _optimiser(model, plan), duration, steps_per_epoch, plan.clip)
+        self.pieces = self.area = 0
 
-    def state(self) -> dict[str, object]:
-        """All that a killed process needs to go on: weights, optimiser, schedule, position."""
-        return {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "done": self.done,
-        }
+    @property
+    def padded_frac(self) -> float:
+        """Share of padding in all that was computed."""
+        return 1.0 - self.pieces / self.area if self.area else 0.0
 
-    def restore(self, state: dict[str, object]) -> None:
-        """Go on where the process that gave this state stood; plan and texts must be its own."""
-        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
-        self.done = int(state["done"])  # type: ignore[call-overload]
-
-    def batches(self, epoch: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Rows]:
         """Rows of each step of an epoch from the `skip`th on: like lengths together, in random order."""
         rng = np.random.default_rng([_ORDER, self.plan.seed, epoch])
         order = rng.permutation(len(self.texts))
@@ -111,61 +73,52 @@ class Training:
         for number in rng.permutation(len(cuts))[skip:]:
             yield order[cuts[number]]
 
-    def masked(self, rows: NDArray[np.int64], epoch: int, number: int) -> Masked:
-        """Mask the texts of a step; dropout's noise is seeded along with the masks."""
+    def mask(self, rows: Rows, epoch: int, number: int) -> MaskedBatch:
+        """Mask the texts of a step; the noise of dropout is seeded along with the masks."""
         rng = np.random.default_rng([_MASKS, self.plan.seed, epoch, number])
         torch.manual_seed(int(rng.integers(2**63)))
         return self.masker.mask_words(self.texts.take(rows), rng)
 
-    def step(self, masked: Masked) -> tuple[float, float]:
-        """One update of the weights; returns loss and accuracy on the masked pieces.
+    def step(self, batch: Rows) -> tuple[float, int, dict[str, float]]:
+        """Update the weights once; returns the loss, the pieces read and the figures of the step.
+
+        figures: accuracy on the masked pieces, before the update; padded_frac, the share of padding in what was
+        computed.
 
         Raises:
-            RuntimeError: the loss is not a number any more.
+            RuntimeError: the loss is no finite number.
         """
-        self.model.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss, right = masked_loss(self.model, masked, self.plan.precision)
-        found = float(loss.detach())
-        if not math.isfinite(found):
-            raise RuntimeError(
-                f"step {self.done + 1}: the loss is {found}; lower the learning rate (lr={self.plan.lr})"
-                " and start again from the last good weights"
-            )
+        masked = self.mask(batch, *divmod(self.done, self.steps_per_epoch))
+        self.begin()
+        loss, right = masked_loss(self.lm, masked, self.plan.precision)
+        value = float(loss.detach())
+        advice = f"lower the learning rate (lr={self.plan.lr}) and start again from the last good weights"
+        self.check_finite(value, advice)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
-        self.optimiser.step()
-        self.schedule.step()
-        self.done += 1
-        return found, float(right) / len(masked.targets)
+        self.update()
+        pieces, area = int(masked.filled.sum()), masked.filled.size
+        self.pieces, self.area = self.pieces + pieces, self.area + area
+        return value, pieces, {"accuracy": float(right) / len(masked.targets), "padded_frac": 1.0 - pieces / area}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Tensors of the model by name."""
+        return self.lm.state_dict()
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the tensors of the model."""
+        self.lm.load_state_dict(tensors)
+
+    def state(self) -> dict[str, Any]:
+        """All that a killed process needs to continue."""
+        return super().state() | {"pieces": self.pieces, "area": self.area}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of a training with the same plan and texts."""
+        super().restore(state)
+        self.pieces, self.area = int(state["pieces"]), int(state["area"])
 
 
-def fit(training: Training) -> Iterator[Step]:
-    """Train from where `training` stands to the plan's end, one Step per update."""
-    while training.done < training.total:
-        epoch, skip = divmod(training.done, training.steps_per_epoch)
-        for number, rows in enumerate(training.batches(epoch, skip), skip):
-            started = time.perf_counter()
-            lr = float(training.optimiser.param_groups[0]["lr"])
-            masked = training.masked(rows, epoch, number)
-            loss, accuracy = training.step(masked)
-            pieces, area = int(masked.filled.sum()), masked.filled.size
-            yield Step(
-                number=training.done,
-                epoch=epoch,
-                loss=loss,
-                accuracy=accuracy,
-                lr=lr,
-                pieces=pieces,
-                padded_frac=1.0 - pieces / area,
-                pieces_per_s=pieces / (time.perf_counter() - started),
-                ends_epoch=number + 1 == training.steps_per_epoch or training.done == training.total,
-            )
-            if training.done == training.total:
-                return
-
-
-def _optimiser(model: MaskedLM, plan: Plan) -> torch.optim.Optimizer:
+def _optimiser(model: MaskedLM, plan: MaskedLMPlan) -> torch.optim.Optimizer:
     """AdamW; no decay for biases and norms."""
     decayed: list[Tensor] = []
     plain: list[Tensor] = []

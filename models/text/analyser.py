@@ -73,10 +73,10 @@ class Analyser:
         """List the distinct terms of one lower-case word, in a fixed order."""
         parts = _PART.findall(word)
         whole = ["".join(parts)] if len(parts) > 1 else []
-        found = [fold(term) for term in whole]
+        terms = [fold(term) for term in whole]
         for part in parts:
-            found.extend(self._terms_of_part(part))
-        return list(dict.fromkeys(found))
+            terms.extend(self._terms_of_part(part))
+        return list(dict.fromkeys(terms))
 
     def _terms_of_part(self, part: str) -> list[str]:
         # a model number is never stemmed: "1000s" and "1000" are two machines

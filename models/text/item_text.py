@@ -1,4 +1,4 @@
-"""The text of an item: what the item tower, the tokenizer and the sparse arm read.
+"""Text of an item, as the item tower, the tokenizer and the sparse arm read it.
 
 `TEXT_TEMPLATE` names the rule and enters the space id. sql/items.sql builds the text of a whole catalogue;
 `item_text` is the same rule for one item.
@@ -13,10 +13,10 @@ SEPARATOR = " | "
 
 
 def item_text(title: str, category: str = "", brand: str = "", attributes: Mapping[str, str] | None = None) -> str:
-    """Title, category path, brand and attribute values, those that are not empty, parted by ` | `.
+    """Title, category path, brand and attribute values, those that are not empty, separated by ` | `.
 
-    The title stands first because encoders cut at the end; the path loses its ` > `, the attributes their keys
-    (people type "red", not "colour: red") and stand in the order of the keys.
+    The title comes first because encoders cut at the end; the path loses its ` > `, the attributes their keys
+    (people type "red", not "colour: red") and come in the order of the keys.
     """
     values = [value for _, value in sorted((attributes or {}).items())]
     parts = [title, category.replace(" > ", " "), brand, " ".join(filter(None, values))]

@@ -1,4 +1,4 @@
-"""One spelling for a query's text: the key that logs, labels, training and search agree on."""
+"""Normal form of a query's text: the key that joins logs, labels, training and search."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ def normalise_query(text: str) -> str:
     that was normalised in one room can be normalised again in the next.
     """
     if not text.isprintable():
-        # white space first: a tab or a line break is a control character, but it parts two words
+        # white space first: a tab or a line break is a control character, but it separates two words
         text = _WHITE_SPACE.sub(" ", text)
         text = "".join(c for c in text if unicodedata.category(c) not in _CONTROL)
     if text.isascii():
@@ -34,7 +34,7 @@ def query_id(normalised: str) -> str:
 
 
 def split_of(query_id: str) -> str:
-    """Side of a query by its id alone: about 80% `train`, 5% `dev`, 15% `test`.
+    """Split of a query by its id alone: about 80% `train`, 5% `dev`, 15% `test`.
 
     Raises:
         ValueError: not a hex id.

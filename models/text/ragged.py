@@ -16,7 +16,7 @@ Values = NDArray[np.integer[Any]]
 class Ragged:
     """values [T]; row r is values[offsets[r]:offsets[r + 1]], offsets [rows + 1].
 
-    Both may be memory-mapped files: `take` and `span` read the rows asked for and no others.
+    Both may be memory-mapped files: `take` and `span` read only the rows given.
     """
 
     values: Values

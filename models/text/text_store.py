@@ -26,7 +26,7 @@ class TextStore:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """What a text costs, in tokens; where there are none, in trigrams."""
+        """Size of each text in tokens; in trigrams where the store has no tokens."""
         tokens = self.tokens.lengths
         return tokens if tokens.any() else self.trigrams.lengths
 
@@ -39,7 +39,7 @@ class TextStore:
         return TextStore(self.trigrams.span(start, stop), self.tokens.span(start, stop))
 
     def thin(self, dropped_frac: float, rng: np.random.Generator) -> TextStore:
-        """Leave out trigrams and words at random: the next epoch reads another misspelling."""
+        """Leave out trigrams and words at random, so that each epoch reads another misspelling."""
         if dropped_frac <= 0.0:
             return self
         kept = rng.random(len(self.trigrams.values), dtype=np.float32) >= dropped_frac
@@ -47,7 +47,7 @@ class TextStore:
 
     def trigram_batch(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Tensors of all rows: trigram ids [T] and their offsets [B]."""
-        # copies where the arrays are read-only files: torch takes none such
+        # copies where the arrays are read-only files, which torch refuses
         values = np.require(self.trigrams.values, np.int32, "W")
         offsets = np.require(self.trigrams.offsets[:-1], np.int64, "W")
         return _moved(values, device, torch.int64), _moved(offsets, device)
@@ -63,7 +63,7 @@ class TextStore:
 
 
 def _moved(array: NDArray[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
-    """The array on the device; to a GPU through pinned memory, so that it travels beside the work before it."""
+    """The array on the device; to a GPU through pinned memory, so that the copy overlaps with earlier work."""
     tensor = torch.from_numpy(array)
     if device.type == "cuda":
         tensor = tensor.pin_memory()
@@ -80,7 +80,7 @@ def padded(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> tup
 
 
 def padding_frac(sizes: NDArray[np.int64], groups: Iterable[NDArray[np.int64]]) -> float:
-    """Share of padding in the rectangles that some groups of rows make; 0 where there is nothing."""
+    """Share of padding in the rectangles that some groups of rows make; 0 without any."""
     used, padding = padded(sizes, groups)
     return padding / max(1, used + padding)
 
@@ -98,9 +98,9 @@ def buckets(sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]
 def even_chunks(sizes: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]:
     """Rows in groups of like size, each of as many tokens as `chunk` texts of mean size.
 
-    About as many groups as of `chunk` texts each, but the longest texts, which differ most, stand in
-    smaller ones: on titles and queries of a shop a quarter to half of the padding goes, and half of
-    the largest rectangle.
+    About as many groups as of `chunk` texts each, but the longest texts, which differ most, are in
+    smaller ones: on titles and queries of a shop this saves a quarter to half of the padding, and half
+    of the largest rectangle.
     """
     if not len(sizes):
         return []

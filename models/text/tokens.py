@@ -22,7 +22,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     """A lower-case WordPiece tokenizer with at most `vocabulary` pieces; diacritics are kept.
 
     The same texts give the same tokenizer, so that a training that starts again in another process
-    speaks the same ids.
+    has the same ids.
     """
     learner = _empty(WordPiece(unk_token=UNKNOWN))
     # the trainer numbers inner letters in the order of a hash table, and settles ties by number:
@@ -49,13 +49,13 @@ def _empty(model: WordPiece) -> Tokenizer:
 
 
 def _inner(letter: str) -> bool:
-    """Whether a letter can stand within a word: marks and digits too, punctuation not."""
+    """Whether a character can be inside a word: letters, marks and digits can, punctuation cannot."""
     return letter.isalnum() or unicodedata.category(letter).startswith("M")
 
 
 def token_store(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Ragged:
     """Token ids of each text, special tokens included, cut to max_tokens; made once, joined by row."""
-    settle(tokenizer, max_tokens)
+    set_length(tokenizer, max_tokens)
     parts = []
     for start in range(0, len(texts), _CHUNK):
         encoded = tokenizer.encode_batch_fast(list(texts[start : start + _CHUNK]))
@@ -63,8 +63,8 @@ def token_store(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> 
     return concatenate(parts)
 
 
-def settle(tokenizer: Tokenizer, max_tokens: int) -> None:
-    """Set length and padding as all texts are read; a tokenizer's JSON says them too."""
+def set_length(tokenizer: Tokenizer, max_tokens: int) -> None:
+    """Set the length and padding with which all texts are read; they are part of a tokenizer's JSON."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
 

@@ -19,7 +19,7 @@ _TEXT_END, _EDGE = "\x00", np.uint64(1)
 _BASE, _INVERSE_BASE = 0x100000001B3, pow(0x100000001B3, -1, 1 << 64)
 _WORD_SEED, _TRIGRAM_SEED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
-_STROKES = {"ł": "l", "đ": "d", "ø": "o", "ħ": "h", "ŧ": "t"}  # what NFD leaves whole
+_STROKES = {"ł": "l", "đ": "d", "ø": "o", "ħ": "h", "ŧ": "t"}  # NFD does not decompose these
 
 
 def trigram_ids(texts: Sequence[str], buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -76,7 +76,7 @@ def _chunk_ids(folded: str, buckets: int) -> tuple[NDArray[np.int32], NDArray[np
     letters = np.where(inside, plain.take(codes), _EDGE)  # 21 bits each, so three fit in 63
     trigrams = letters[:-2] << np.uint64(42) | letters[1:-1] << np.uint64(21) | letters[2:]
 
-    # a word's id stands before those of the trigrams that are centred on its letters
+    # a word's id comes before those of the trigrams centred on its letters
     before = np.cumsum(inside)  # letters up to each place
     first = before[starts] - 1 + np.arange(len(starts))
     features = np.empty(before[-1] + len(starts), np.int32)

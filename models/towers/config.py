@@ -1,4 +1,4 @@
-"""What a pair of towers is made of, and the presets."""
+"""Settings of a pair of towers, and the presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.text.trigrams import TRIGRAMS
 
 FUSIONS = ("gate", "attention", "sum")
 ENCODERS = ("both", "bert", "trigrams")
-# came after the first towers, whose configs lack them: left out at rest, so that those keep their space id
+# later than the first towers, whose configs lack them: left out at their default, so that those keep their space id
 _LATER = ("encoders", "query_layers", "cut", "items_of")
 
 
@@ -22,10 +22,10 @@ class TowerConfig:
     bert: settings of transformers' BertConfig, empty for towers without BERT. max_tokens: texts are
     cut there. vocabulary: pieces of a tokenizer trained here. shared: one set of weights for both
     towers, so that a word that only items have shown is known in queries too. encoders: which a
-    tower has; both is trigrams alone where bert is empty. fusion: how both are joined.
-    query_layers: queries have a BERT of their own, of the first so many layers of the items'; 0: as
-    items. When shared, both still have one table of trigrams and one of word pieces. cut: vectors
-    are the first so many of D dimensions, of unit norm again; 0: all. items_of: space id of the
+    tower has; both is trigrams alone where bert is empty. fusion: how the vectors of both are joined.
+    query_layers: number of the items' first BERT layers that the query tower's own BERT has; 0: as
+    items. When shared, both still have one table of trigrams and one of word pieces. cut: dimensions
+    that vectors keep, at unit norm again; 0: all. items_of: space id of the
     towers whose item tower, and hence whose embeddings, these towers keep.
     """
 
@@ -82,17 +82,17 @@ class TowerConfig:
 
     def to_dict(self) -> dict[str, object]:
         """JSON-able settings."""
-        at_rest = {one.name: one.default for one in fields(self) if one.name in _LATER}
-        return {name: value for name, value in asdict(self).items() if name not in at_rest or value != at_rest[name]}
+        defaults = {field.name: field.default for field in fields(self) if field.name in _LATER}
+        return {name: value for name, value in asdict(self).items() if name not in defaults or value != defaults[name]}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, object]) -> TowerConfig:
         """Settings from JSON.
 
         Raises:
-            ValueError: a setting is unknown or missing, or of another version of the rules.
+            ValueError: a setting is unknown or missing, or of another version of the features.
         """
-        unknown = set(settings) - {one.name for one in fields(cls)}
+        unknown = set(settings) - {field.name for field in fields(cls)}
         if unknown or "dim" not in settings:
             raise ValueError(f"tower config: unknown {sorted(unknown)}, or dim missing")
         return cls(**settings)  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ PRESETS: dict[str, TowerConfig] = {
     # BERT: one of one layer from random weights made training 20 times slower and no better. More
     # dimensions help more than more buckets: 2^15 x 384 has R@60 .734, 2^16 x 256 .717
     "tiny": TowerConfig(dim=384, trigram_buckets=1 << 15),
-    # both encoders at the least size: what the tests take through the whole corridor
+    # both encoders at the smallest size, for the tests of the whole corridor
     "small": TowerConfig(dim=256, trigram_buckets=1 << 15, bert=_bert(64, 1, 2), max_tokens=24, vocabulary=4096),
     # all-MiniLM-L6-v2 or another small pretrained BERT, handed in with its own tokenizer
     "minilm": TowerConfig(dim=384, bert=_bert(384, 6, 12)),

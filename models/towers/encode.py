@@ -1,7 +1,8 @@
-"""Bulk encoding: texts of like length together, results by position, memory bounded."""
+"""Encoding of many texts: those of like length together, results by position, memory bounded; and of one, timed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,25 +21,26 @@ TOKEN_BUDGET = 16_384  # tokens (trigrams, without BERT) of one forward pass, pa
 _GPU_BUDGET = 131_072
 _PACK_FROM = 256  # texts
 _CHUNK = 65_536
+_TIMED_QUERIES, _WARM_UP = 200, 10
 
 
 def encode_items(
     towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET, precision: str = "auto"
 ) -> Vectors:
     """Unit vectors [N, D] of items, in the order of the texts."""
-    found = item_vectors(towers, _chunks(texts), budget, precision)
-    return _gather(towers.config.width, len(texts), found)
+    chunks = item_vectors(towers, _chunks(texts), budget, precision)
+    return _gather(towers.config.width, len(texts), chunks)
 
 
 def encode_queries(
     towers: TwoTower, texts: Sequence[str], budget: int = TOKEN_BUDGET, precision: str = "auto"
 ) -> Vectors:
     """Unit vectors [Q, D] of queries as typed, in the order of the texts."""
-    found = (
+    chunks = (
         encode_store(towers.forward_queries, towers.store_queries(chunk), budget, towers, precision)
         for chunk in _chunks(texts)
     )
-    return _gather(towers.config.width, len(texts), found)
+    return _gather(towers.config.width, len(texts), chunks)
 
 
 def item_vectors(
@@ -55,7 +57,7 @@ def encode_store(
     """Vectors [N, D] of a store's rows, by one of the towers' forward methods, without gradient.
 
     In bf16, where that is fast, a vector's cosine with its fp32 self is above 0.9995 (MiniLM, titles
-    and queries of a shop; test_packed); pooling, fusing and norms are fp32 all the same.
+    and queries of a shop; test_packed_bert); pooling, fusing and norms are fp32 all the same.
     """
     vectors = np.empty((len(store), towers.config.width), np.float32)
     if not len(store):
@@ -64,9 +66,9 @@ def encode_store(
     towers.eval()
     groups = list(buckets(store.sizes, budget))
     with torch.inference_mode(), autocast(towers.device, precision), _packed(towers, len(store), precision):
-        # they stay on the device until all are there: a copy waits for it, and so is made once
-        found = torch.cat([forward(store.take(rows)).float() for rows in groups])
-        vectors[np.concatenate(groups)] = found.cpu().numpy()
+        # vectors stay on the device until all are computed: a copy waits for it, so there is one copy
+        encoded = torch.cat([forward(store.take(rows)).float() for rows in groups])
+        vectors[np.concatenate(groups)] = encoded.cpu().numpy()
     towers.train(was_training)
     return vectors
 
@@ -77,7 +79,7 @@ def _packs(towers: TwoTower, rows: int) -> bool:
 
 @contextmanager
 def _packed(towers: TwoTower, rows: int, precision: str) -> Iterator[None]:
-    """On a CPU BERT reads tokens without padding, from a copy of its weights: worth it for many texts."""
+    """Let BERT on a CPU read tokens without padding, from a copy of its weights, where there are many texts."""
     if not _packs(towers, rows):
         yield
         return
@@ -93,9 +95,9 @@ def _packed(towers: TwoTower, rows: int, precision: str) -> Iterator[None]:
 
 
 def rectangles(towers: TwoTower, sizes: NDArray[np.int64], budget: int) -> tuple[int, int]:
-    """(tokens, padding) of what BERT reads when a store of these sizes is encoded."""
+    """(tokens, padding) that BERT reads when a store of these sizes is encoded."""
     if not towers.config.has_bert:
-        return 0, 0  # trigrams stand one after another
+        return 0, 0  # trigrams need no padding
     if _packs(towers, len(sizes)):
         return int(sizes.sum()), 0
     at_once = min(budget, FORWARD_TOKENS.get(towers.device.type, budget))
@@ -103,7 +105,7 @@ def rectangles(towers: TwoTower, sizes: NDArray[np.int64], budget: int) -> tuple
 
 
 def token_budget(device: torch.device, asked: int = 0) -> int:
-    """Tokens of one forward pass: as asked, or what suits the device."""
+    """Tokens of one forward pass: as given, or the device's default."""
     return asked or (_GPU_BUDGET if device.type == "cuda" else TOKEN_BUDGET)
 
 
@@ -115,7 +117,7 @@ def store_vectors(
     precision: str = "auto",
     chunk: int = _CHUNK,
 ) -> Iterator[Vectors]:
-    """Vectors of `chunk` rows after another: for stores mapped from files, larger than memory."""
+    """Vectors of a store, `chunk` rows at a time: for stores mapped from files, larger than memory."""
     for start in range(0, len(store), chunk):
         part = store.span(start, min(start + chunk, len(store)))
         yield encode_store(forward, part, budget, towers, precision)
@@ -133,3 +135,35 @@ def _gather(dim: int, count: int, parts: Iterable[Vectors]) -> Vectors:
         vectors[start : start + len(part)] = part
         start += len(part)
     return vectors
+
+
+def query_latency(towers: TwoTower, queries: Sequence[str]) -> dict[str, float]:
+    """Milliseconds from text to vector, one query at a time, as a service encodes: query_p50_ms, query_p99_ms.
+
+    Of up to 200 queries, spread over those given, on the CPU with one thread, after ten to warm up;
+    towers of a GPU are copied for it. Empty without queries.
+    """
+    if not queries:
+        return {}
+    if towers.device.type != "cpu":
+        config, tokenizer_json, tensors = towers.state()
+        here = {name: one.cpu() for name, one in tensors.items()}
+        towers = TwoTower.from_state(config, tokenizer_json, here)
+    rows = np.linspace(0, len(queries) - 1, min(_TIMED_QUERIES, len(queries))).astype(int)
+    sample = [queries[row] for row in rows]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for text in sample[:_WARM_UP]:
+            encode_queries(towers, [text])
+        took = [_timed(towers, text) for text in sample]
+    finally:
+        torch.set_num_threads(threads)
+    p50, p99 = np.quantile(took, [0.5, 0.99])
+    return {"query_p50_ms": float(p50), "query_p99_ms": float(p99)}
+
+
+def _timed(towers: TwoTower, text: str) -> float:
+    started = time.perf_counter()
+    encode_queries(towers, [text])
+    return 1000.0 * (time.perf_counter() - started)

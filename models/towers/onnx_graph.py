@@ -23,7 +23,7 @@ Shape = tuple[str, ...]
 class Graph:
     """Nodes and constants, each named by its number or its value: equal towers make equal bytes.
 
-    names: of each parameter, by its id(), in the file `weights`; places: where in it each stands, as
+    names: of each parameter, by its id(), in the file `weights`; places: its place in that file, as
     (offset, bytes).
     """
 
@@ -40,7 +40,7 @@ class Graph:
         return name
 
     def input(self, name: str, whole: bool, shape: Shape) -> str:
-        """What the caller hands in: whole numbers (int64) or float32."""
+        """Add an input of the graph: whole numbers (int64) or float32."""
         kind = TensorProto.INT64 if whole else TensorProto.FLOAT
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
@@ -60,12 +60,12 @@ class Graph:
             raise ValueError(f"{name} is {tensor.dtype}, expected torch.float32")
         if name not in self._constants:
             offset, size = self._places[name]
-            found = TensorProto(name=name, dims=tensor.shape, data_type=TensorProto.FLOAT)
-            found.data_location = TensorProto.EXTERNAL
+            constant = TensorProto(name=name, dims=tensor.shape, data_type=TensorProto.FLOAT)
+            constant.data_location = TensorProto.EXTERNAL
             where = {"location": self._weights, "offset": str(offset), "length": str(size)}
             for key, value in where.items():
-                found.external_data.add(key=key, value=value)
-            self._constants[name] = found
+                constant.external_data.add(key=key, value=value)
+            self._constants[name] = constant
         return name
 
     def linear(self, of: str, weight: Tensor, bias: Tensor | None = None) -> str:

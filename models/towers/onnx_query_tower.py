@@ -1,7 +1,7 @@
 """The query tower as an ONNX graph whose weights stay in the safetensors file that torch reads too.
 
 Node by node and not traced: the same towers make the same bytes, weights are not kept twice, and no table is too large
-for a protobuf. What the graph says is what models.towers.tower and transformers' BertModel compute; whoever writes it must
+for a protobuf. The graph must compute the same as models.towers.tower and transformers' BertModel; its writer must
 compare the two (jobs.bundle.export_onnx does).
 """
 
@@ -30,11 +30,11 @@ def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
 
     trigram_ids, trigram_counts [texts, trigrams]: counts are 0 on padding. token_ids, token_mask
     [texts, tokens]: the mask is 1 on tokens and 0 on padding.
-    weights: name of the file that lies beside the graph and holds state()'s tensors in fp32; places: where in it, as
-    (offset, bytes), each stands.
+    weights: name of the file that lies beside the graph and holds state()'s tensors in fp32; places: the place of
+    each in it, as (offset, bytes).
 
     Raises:
-        ValueError: the tower has a part that the graph cannot say.
+        ValueError: the tower has a part that the graph cannot express.
     """
     names: dict[int, str] = {}  # of towers that share a weight the first name is the file's
     for name, weight in towers.named_parameters(remove_duplicate=False):
@@ -69,7 +69,7 @@ def _trigrams(graph: Graph, tower: Tower) -> str:
 
 
 def _join(graph: Graph, tower: Tower, fusion: str, shallow: str, deep: str) -> str:
-    """Both vectors, each by the weight that models.towers.encoder_fusion gives it."""
+    """Both vectors, each by the weight that models.towers.tower gives it."""
     join: Any = tower.weigh
     if fusion == "gate":
         both = graph.node("Concat", shallow, deep, axis=1)
@@ -77,12 +77,12 @@ def _join(graph: Graph, tower: Tower, fusion: str, shallow: str, deep: str) -> s
     elif fusion == "sum":
         scores = graph.node("Unsqueeze", graph.weight(join.bias), graph.constant(0))
     elif fusion == "attention":
-        pair = [graph.node("Unsqueeze", one, graph.constant(0)) for one in (shallow, deep)]
+        pair = [graph.node("Unsqueeze", vectors, graph.constant(0)) for vectors in (shallow, deep)]
         stacked = graph.node("Concat", *pair, axis=0)
         seen = graph.node("Tanh", graph.node("MatMul", stacked, graph.weight(join.look)))
         context = graph.node("Unsqueeze", graph.weight(join.context), graph.constant(2))
-        found = graph.node("Squeeze", graph.node("MatMul", seen, context), graph.constant(2))
-        turned = graph.node("Transpose", found, perm=[1, 0])
+        scored = graph.node("Squeeze", graph.node("MatMul", seen, context), graph.constant(2))
+        turned = graph.node("Transpose", scored, perm=[1, 0])
         scores = graph.node("Add", turned, graph.weight(join.bias))
     else:
         raise ValueError(f"fusion {fusion!r}: the ONNX graph knows gate, attention and sum")

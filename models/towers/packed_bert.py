@@ -63,7 +63,7 @@ class PackedBert:
         # every token is of the first kind
         self.places = (read.position_embeddings.weight + read.token_type_embeddings.weight[0]).detach()
         self.first_norm = self._norm(read.LayerNorm)
-        self.layers = [self._layer(one) for one in bert.encoder.layer]
+        self.layers = [self._layer(layer) for layer in bert.encoder.layer]
 
     def _layer(self, layer: Any) -> _Layer:
         own, joined = layer.attention.self, layer.attention.output
@@ -87,17 +87,17 @@ class PackedBert:
         return _Linear(linear.weight.detach().to(self.dtype), linear.bias.detach().to(self.dtype))
 
     def _norm(self, norm: Any) -> _Norm:
-        weight, bias = (one.detach().to(self.dtype) for one in (norm.weight, norm.bias))
+        weight, bias = (tensor.detach().to(self.dtype) for tensor in (norm.weight, norm.bias))
         return _Norm(weight, bias, norm.eps)
 
     def __call__(self, tokens: Ragged) -> Tensor:
         """Vectors [rows, hidden] of token ids, fp32, of unit norm."""
         order = np.argsort(-tokens.lengths, kind="stable")
-        found = torch.empty(len(tokens), self.words.shape[1])
+        vectors = torch.empty(len(tokens), self.words.shape[1])
         with torch.autocast("cpu", enabled=False):
             for rows in _passes(tokens.lengths, order):
-                found[torch.from_numpy(rows)] = self._pass(tokens.take(rows))
-        return functional.normalize(found, dim=1)
+                vectors[torch.from_numpy(rows)] = self._pass(tokens.take(rows))
+        return functional.normalize(vectors, dim=1)
 
     def _pass(self, tokens: Ragged) -> Tensor:
         """Means over the tokens of each row; rows come in order of their length."""
@@ -132,9 +132,9 @@ class PackedBert:
             part = qkv[start : start + count * length].view(count, length, 3, self.heads, -1)
             # without a mask, and on strided views, the fused kernel beats plain products
             query, key, value = part.permute(2, 0, 3, 1, 4)
-            found = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+            attended = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
             rows = seen[start : start + count * length].view(count, length, self.heads, -1)
-            rows.copy_(found.transpose(1, 2))
+            rows.copy_(attended.transpose(1, 2))
         states = layer.joined_norm(layer.joined(seen).add_(states))
         wide = layer.act(layer.wide(states))
         return layer.narrow_norm(layer.narrow(wide).add_(states))

@@ -1,4 +1,4 @@
-"""Space id: which vectors may be compared. Two texts' vectors are comparable only within one space."""
+"""Space id: vectors are comparable only within one space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fingerprint(config: Mapping[str, object], tokenizer_json: str, tensors: Mapping[str, Tensor]) -> str:
-    """16 hex digits over everything that decides a vector.
+    """16 hex digits over everything that determines a vector.
 
     config carries dimension, metric, trigram settings, text template and normalisation; the
     tokenizer counts by its content, not its spelling; the tensors by name, type, shape and bytes.
@@ -35,5 +35,5 @@ def space_id(towers: TwoTower) -> str:
 
 
 def items_space(towers: TwoTower) -> str:
-    """Space id under which embeddings of these towers stand: their own, unless they keep others'."""
+    """Space id of the embeddings of these towers: their own, or that of the towers whose items they keep."""
     return towers.config.items_of or space_id(towers)

@@ -1,6 +1,6 @@
 """Two towers: text -> unit vector, one for queries and one for items, joined by cosine similarity.
 
-What one tower is made of stands in models.towers.tower.
+models.towers.tower has the parts of one tower.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from transformers import BertModel
 from models.text.normalise import normalise_query
 from models.text.ragged import Ragged, empty
 from models.text.text_store import TextStore, buckets
-from models.text.tokens import pad_id, settle, token_store
+from models.text.tokens import pad_id, set_length, token_store
 from models.text.trigrams import trigram_ids
 from models.towers.config import PRESETS, TowerConfig
-from models.towers.encoders import new_bert
-from models.towers.tower import Tower, query_tower
+from models.towers.tower import Tower, new_bert, query_tower
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
@@ -38,7 +37,7 @@ class TwoTower(nn.Module):
         self.tokenizer = tokenizer
         self.pad = pad_id(tokenizer)
         if config.has_bert:
-            settle(tokenizer, config.max_tokens)  # before anybody asks for the space id
+            set_length(tokenizer, config.max_tokens)  # before anybody asks for the space id
         if bert is None and config.has_bert:
             bert = new_bert(config.bert, tokenizer.get_vocab_size(), self.pad)
         self.item_tower = Tower(config, bert)

@@ -1,4 +1,4 @@
-"""Which pairs a batch holds, and which of its items are known positives of which of its queries."""
+"""Pairs of an epoch in their order and batches, and look-ups of known positives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pairs:
 
 
 class Known:
-    """All known positives, of every split, in compressed rows."""
+    """Items of each query, such as the known positives of every split, in compressed rows."""
 
     def __init__(self, query: Rows, item: Rows, n_queries: int) -> None:
         order = np.lexsort((item, query))
@@ -53,8 +53,8 @@ class Known:
         wanted = np.where((item >= 0) & (item < self.span), query * self.span + item, -1)
         if not len(self.items):
             return np.zeros(wanted.shape, np.bool_)
-        found = self._codes[np.searchsorted(self._codes, wanted).clip(max=len(self.items) - 1)]
-        is_known: NDArray[np.bool_] = found == wanted
+        nearest = self._codes[np.searchsorted(self._codes, wanted).clip(max=len(self.items) - 1)]
+        is_known: NDArray[np.bool_] = nearest == wanted
         return is_known
 
     def counts(self, query: Rows) -> Rows:
@@ -69,6 +69,14 @@ class Known:
         ends = np.cumsum(counts)
         places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - ends + counts, counts)
         return np.repeat(np.arange(len(query)), counts), self.items[places]
+
+
+@dataclass(frozen=True)
+class JudgedItems:
+    """Items that people judged, and of these the relevant ones, by query row."""
+
+    judged: Known
+    relevant: Known
 
 
 def epoch_order(pairs: Pairs, seed: int, epoch: int) -> Rows:

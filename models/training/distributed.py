@@ -1,6 +1,6 @@
-"""The processes of one training: each encodes its share of a batch, all compare with everything.
+"""Processes of one training: each encodes its slice of a batch and compares it with the whole batch.
 
-torch.distributed does the work (NCCL between GPUs, gloo between CPUs); alone, every call costs nothing.
+torch.distributed does the work (NCCL between GPUs, gloo between CPUs). In a single process every call costs nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-class Team:
+class ProcessGroup:
     """This process among all: `rank` of `size`."""
 
     def __init__(self) -> None:
@@ -23,30 +23,30 @@ class Team:
         self.rank = dist.get_rank() if together else 0
         self.size = dist.get_world_size() if together else 1
 
-    def share(self, count: int) -> slice:
-        """Which of `count` things are this process's; all shares but the last ones are equal."""
+    def local_slice(self, count: int) -> slice:
+        """Slice of `count` things that this process has; all slices but the last ones are of equal length."""
         each = -(-count // self.size)
         return slice(min(count, self.rank * each), min(count, (self.rank + 1) * each))
 
-    def gather(self, mine: Tensor, count: int) -> Tensor:
-        """The rows [count, D] of all processes, each giving those of its share."""
+    def all_gather(self, local: Tensor, count: int) -> Tensor:
+        """The rows [count, D] of all processes; local: those of this process's slice."""
         if self.size == 1:
-            return mine
+            return local
         each = -(-count // self.size)
-        padded = mine.new_zeros(each, *mine.shape[1:])
-        padded[: len(mine)] = mine
-        found = mine.new_empty(each * self.size, *mine.shape[1:])
-        dist.all_gather_into_tensor(found, padded)
-        return found[:count]
+        padded = local.new_zeros(each, *local.shape[1:])
+        padded[: len(local)] = local
+        gathered = local.new_empty(each * self.size, *local.shape[1:])
+        dist.all_gather_into_tensor(gathered, padded)
+        return gathered[:count]
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all processes, in place."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
-    def total_gradients(self, weights: Iterable[Tensor]) -> None:
-        """Sum the weights' gradients over all processes, in one message."""
+    def all_reduce_gradients(self, weights: Iterable[Tensor]) -> None:
+        """Sum the gradients of the weights over all processes, in one message."""
         if self.size == 1:
             return
         trained = [weight for weight in weights if weight.requires_grad]
@@ -54,14 +54,14 @@ class Team:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         grads = [weight.grad for weight in trained if weight.grad is not None]
-        flat = self.total(torch.cat([grad.flatten() for grad in grads]))
+        flat = self.all_reduce(torch.cat([grad.flatten() for grad in grads]))
         for grad, part in zip(grads, torch.split(flat, [grad.numel() for grad in grads]), strict=True):
             grad.copy_(part.view_as(grad))
 
-    def told(self, value: T) -> T:
-        """What the first process says, on every process."""
+    def broadcast(self, value: T) -> T:
+        """The first process's value, on every process."""
         if self.size == 1:
             return value
-        said = [value]
-        dist.broadcast_object_list(said, src=0)
-        return said[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]

@@ -1,4 +1,4 @@
-"""Training examples: stores of queries and items, pairs, known positives and mined negatives."""
+"""Training examples: pairs, made-up queries and negatives, batch by batch, each batch's items once with their counts."""
 
 from __future__ import annotations
 
@@ -11,84 +11,159 @@ from numpy.typing import NDArray
 
 from models.text.ragged import Ragged
 from models.text.text_store import TextStore, concatenate_stores
-from models.training.batch_columns import Mixture, mix
+from models.text.trigrams import fold
 from models.training.batches import Known, Pairs, Rows, batches_of, epoch_order
-from models.training.crops import crops
-from models.training.distributed import Team
+from models.training.distributed import ProcessGroup
+from models.training.losses import Objective, WeightedColumns
 
-Texts = Callable[[Rows], Sequence[str]]
+_MAX_WORDS, _OUT_OF = 4, 12  # people type one to four words; the first dozen words of a title matter
+ReadTexts = Callable[[Rows], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What a batch holds: batch_size B pairs, over all processes; crops_frac made-up queries per real
+    """Content of a batch: batch_size B pairs, over all processes; synthetic_frac made-up queries per real
     pair; trigram_dropout, the share of features left out; hard, the H hard negatives per query; uniform,
     negatives per query drawn from the whole catalogue."""
 
     batch_size: int
     seed: int = 0
-    crops_frac: float = 0.5
+    synthetic_frac: float = 0.5
     trigram_dropout: float = 0.0
     hard: int = 0
     uniform: float = 0.0
 
 
 @dataclass(frozen=True)
+class BatchColumns:
+    """Items of a batch, each once, and how often each was drawn.
+
+    item [C]: rows of the catalogue, ascending. positive [B]: each pair's column.
+    in_batch, uniform, mined [C]: how often a column was drawn as a pair's item, at random from the
+    catalogue, and as somebody's hard negative; hard [B, H]: the columns of those. frequency [C]: how much
+    oftener than at random an item is drawn as a pair's. known: (row, column) of the known positives, by
+    row, the pairs' own among them.
+    """
+
+    item: Rows
+    positive: Rows
+    in_batch: Rows
+    uniform: Rows
+    mined: Rows
+    hard: Rows
+    frequency: NDArray[np.float32]
+    known: tuple[Rows, Rows]
+
+    def weigh(self, objective: Objective, progress: float) -> WeightedColumns:
+        """Weights of the columns under an objective; progress: the share of all steps that is done."""
+        size, per_query = self.hard.shape
+        frequency = self.frequency if objective.logq else np.ones_like(self.frequency)
+        easy = objective.in_batch * self.in_batch / frequency + objective.uniform * self.uniform
+        seen = size * per_query if objective.share_hard else per_query
+        weight = objective.hard_weight(float(easy.sum()), seen, progress)
+        # only softmax has the pair's own item among its terms
+        corrected = objective.logq and objective.kind == "softmax"
+        offset = -np.log(frequency[self.positive]) if corrected else np.zeros(size)
+        own = self.hard if not objective.share_hard else self.hard[:, :0]
+        return WeightedColumns(
+            positive=self.positive,
+            easy=easy.astype(np.float32),
+            hard=(weight * objective.share_hard * self.mined).astype(np.float32),
+            offset=offset.astype(np.float32),
+            known=self.known,
+            own=own,
+            own_weight=(weight * ~self._is_known(own)).astype(np.float32),
+        )
+
+    def _is_known(self, columns: Rows) -> NDArray[np.bool_]:
+        """[B, H]: True where column columns[b, h] is a known positive of row b."""
+        codes = self.known[0] * len(self.item) + self.known[1]
+        wanted = np.arange(len(columns))[:, None] * len(self.item) + columns
+        place = np.searchsorted(codes, wanted).clip(max=len(codes) - 1)
+        is_known: NDArray[np.bool_] = codes[place] == wanted
+        return is_known
+
+
+def batch_columns(
+    query: Rows, item: Rows, uniform: Rows, hard: Rows, known: Known, frequency: NDArray[np.float32]
+) -> BatchColumns:
+    """Join pairs (query, item) [B], uniform negatives [U] and hard ones [B, H] by item.
+
+    frequency [N] is of every item of the catalogue.
+    """
+    drawn = np.concatenate([item, uniform, hard.ravel()])
+    columns, place = np.unique(drawn, return_inverse=True)
+    sides = np.split(place, [len(item), len(item) + len(uniform)])
+    in_batch, at_random, mined = (np.bincount(side, minlength=len(columns)) for side in sides)
+    rows, hits = known.hits(query, columns)
+    # made-up queries are not in the log, but the items they were made of are right
+    codes = np.concatenate([rows, np.arange(len(query))]) * len(columns)
+    codes = np.unique(codes + np.concatenate([hits, sides[0]]))
+    return BatchColumns(
+        columns,
+        sides[0],
+        in_batch,
+        at_random,
+        mined,
+        sides[2].reshape(hard.shape),
+        frequency[columns],
+        (codes // len(columns), codes % len(columns)),
+    )
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Texts of this process's share of the queries, and of its share of the mixture's items."""
+    """Texts of this process's slice of the queries and of the columns' items; columns of the whole batch."""
 
     queries: TextStore
     items: TextStore
-    mixture: Mixture
+    columns: BatchColumns
 
     def __len__(self) -> int:
         """B, over all processes."""
-        return len(self.mixture.positive)
+        return len(self.columns.positive)
 
 
 @dataclass(frozen=True)
 class Examples:
     """queries, items: stores. pairs: of split train. known: of every split. negatives: mined item
     rows of each query row, empty where none. item_texts: texts of item rows, for made-up queries;
-    read_queries: how those become a store."""
+    read_queries: makes a store of them."""
 
     queries: TextStore
     items: TextStore
     pairs: Pairs
     known: Known
-    item_texts: Texts
+    item_texts: ReadTexts
     read_queries: Callable[[Sequence[str]], TextStore]
     negatives: Ragged | None = None
-    team: Team = field(default_factory=Team)
+    group: ProcessGroup = field(default_factory=ProcessGroup)
 
-    def steps_per_epoch(self, plan: Sampling) -> int:
+    def steps_per_epoch(self, sampling: Sampling) -> int:
         """Full batches of an epoch, at least one."""
-        return max(1, (len(self.pairs) + self._crops(plan.crops_frac)) // plan.batch_size)
+        return max(1, (len(self.pairs) + self._n_synthetic(sampling.synthetic_frac)) // sampling.batch_size)
 
-    def batches(self, plan: Sampling, epoch: int, skip: int = 0) -> Iterator[tuple[int, Batch]]:
-        """(number, batch) of one epoch, without the first `skip`."""
-        queries, pairs = self._with_crops(plan, epoch)
-        frequency = self._frequency(self._crops(plan.crops_frac))
-        order = epoch_order(pairs, plan.seed, epoch)
-        for number, rows in enumerate(batches_of(order, plan.batch_size)):
+    def batches(self, sampling: Sampling, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch, without the first `skip`."""
+        queries, pairs = self._with_synthetic(sampling, epoch)
+        frequency = self._frequency(self._n_synthetic(sampling.synthetic_frac))
+        order = epoch_order(pairs, sampling.seed, epoch)
+        for number, rows in enumerate(batches_of(order, sampling.batch_size)):
             if number < skip:
                 continue
-            rng = np.random.default_rng([plan.seed, epoch, number])
+            rng = np.random.default_rng([sampling.seed, epoch, number])
             query, item = pairs.query[rows], pairs.item[rows]
-            uniform = rng.integers(0, len(self.items), round(plan.uniform * len(query)))
-            hard = self._hard(query, plan.hard, rng)
-            mixture = mix(query, item, uniform, hard, self.known, frequency)
+            uniform = rng.integers(0, len(self.items), round(sampling.uniform * len(query)))
+            hard = self._hard(query, sampling.hard, rng)
+            columns = batch_columns(query, item, uniform, hard, self.known, frequency)
             # each process leaves out other features of its own texts
-            thinner = np.random.default_rng([plan.seed, epoch, number, 1 + self.team.rank])
-            mine = query[self.team.share(len(query))]
-            shared = mixture.item[self.team.share(len(mixture.item))]
-            yield (
-                number,
-                Batch(
-                    queries.take(mine).thin(plan.trigram_dropout, thinner),
-                    self.items.take(shared).thin(plan.trigram_dropout, thinner),
-                    mixture,
-                ),
+            thinner = np.random.default_rng([sampling.seed, epoch, number, 1 + self.group.rank])
+            own_queries = query[self.group.local_slice(len(query))]
+            own_items = columns.item[self.group.local_slice(len(columns.item))]
+            yield Batch(
+                queries.take(own_queries).thin(sampling.trigram_dropout, thinner),
+                self.items.take(own_items).thin(sampling.trigram_dropout, thinner),
+                columns,
             )
 
     def _hard(self, query: Rows, count: int, rng: np.random.Generator) -> Rows:
@@ -107,7 +182,7 @@ class Examples:
         rows: Rows = np.where(have > 0, drawn, others)
         return rows
 
-    def _crops(self, frac: float) -> int:
+    def _n_synthetic(self, frac: float) -> int:
         return min(round(frac * len(self.pairs)), len(self.items))
 
     @cached_property
@@ -117,25 +192,55 @@ class Examples:
         drawn *= len(self.pairs) / drawn.sum()
         return drawn
 
-    def _frequency(self, made_up: int) -> NDArray[np.float32]:
+    def _frequency(self, synthetic: int) -> NDArray[np.float32]:
         """[N]: how much oftener than at random an item is drawn as a pair's; made-up ones are uniform."""
         count = len(self.items)
-        drawn = self._drawn + made_up / count
-        floor = 1.0 / (len(self.pairs) + made_up)  # an item that is never drawn is in no batch either
-        return (drawn.clip(min=floor) * (count / (len(self.pairs) + made_up))).astype(np.float32)
+        drawn = self._drawn + synthetic / count
+        floor = 1.0 / (len(self.pairs) + synthetic)  # an item that is never drawn is in no batch either
+        return (drawn.clip(min=floor) * (count / (len(self.pairs) + synthetic))).astype(np.float32)
 
-    def _with_crops(self, plan: Sampling, epoch: int) -> tuple[TextStore, Pairs]:
+    def _with_synthetic(self, sampling: Sampling, epoch: int) -> tuple[TextStore, Pairs]:
         """The queries, and after them this epoch's made-up ones, each paired with its item."""
-        count = self._crops(plan.crops_frac)
+        count = self._n_synthetic(sampling.synthetic_frac)
         if not count:
             return self.queries, self.pairs
-        rng = np.random.default_rng([plan.seed, epoch, 0, 1])
+        rng = np.random.default_rng([sampling.seed, epoch, 0, 1])
         rows = np.sort(rng.choice(len(self.items), count, replace=False))
-        made_up = self.read_queries(crops(self.item_texts(rows), rng))
+        synthetic = self.read_queries(synthetic_queries(self.item_texts(rows), rng))
         query = np.concatenate([self.pairs.query, len(self.queries) + np.arange(count)])
         item = np.concatenate([self.pairs.item, rows])
         weight = self.pairs.weight
         if weight is not None:
-            usual = np.full(count, weight.mean(), np.float32)
-            weight = np.concatenate([weight, usual])
-        return concatenate_stores([self.queries, made_up]), Pairs(query, item, weight)
+            weight = np.concatenate([weight, np.full(count, weight.mean(), np.float32)])
+        return concatenate_stores([self.queries, synthetic]), Pairs(query, item, weight)
+
+
+def synthetic_queries(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """For each text one to four of its first dozen words, in their order; empty for an empty text.
+
+    They teach the towers every word of the catalogue, where real pairs cover a small part of it.
+    """
+    if not texts:
+        return []
+    codes = np.frombuffer(fold(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    space = (codes <= 32) | (codes == 160)
+    before = np.concatenate([[True], space[:-1]])
+    starts = np.flatnonzero(~space & before)
+    text_ends = np.flatnonzero(codes == 0)
+    text = np.searchsorted(text_ends, starts)
+    first = np.searchsorted(text, np.arange(len(texts)))
+    place = np.arange(len(starts)) - first[text]
+
+    # of each text's first words, those with the smallest of random keys
+    wanted = rng.integers(1, _MAX_WORDS + 1, len(texts))
+    key = rng.random(len(starts)) + np.where(place < _OUT_OF, 0, 1)
+    order = np.lexsort((key, text))
+    rank = np.empty(len(starts), np.int64)
+    rank[order] = np.arange(len(starts)) - first[text[order]]
+    kept_word = rank < np.minimum(wanted[text], _OUT_OF)
+
+    # white space goes with the word before it
+    word_of = np.cumsum(~space & before) - 1
+    kept = np.append(kept_word, False)[word_of] | (codes == 0)
+    joined = codes[kept].tobytes().decode("utf-32-le", "surrogatepass").split("\x00")[:-1]
+    return [" ".join(words.split()) for words in joined]

@@ -1,9 +1,8 @@
 """GradCache for towers of two encoders: the gradient of a loss over a whole batch, in little memory.
 
-The trigrams of all texts go in one pass, which costs no more than their vectors. BERT goes in chunks:
-first all of them without graph; then comes the loss's gradient with respect to the vectors; then each
-chunk again, with graph and the same dropout, taking its part of that gradient to the weights. Costs a
-second forward pass of BERT. Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
+The trigrams of all texts are encoded in one pass, which needs no more memory than their vectors. BERT reads chunks:
+first all of them without a graph; then the loss gives the gradient of the vectors; then each chunk again, with a graph
+and the same dropout, to take its part of that gradient to the weights. This costs a second forward pass of BERT. Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ Rows = NDArray[np.int64]
 _TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT when the whole graph is kept
 
 
-class Encoded:
-    """Vectors of one side of a batch, and the way their gradient takes back to the weights."""
+class CachedEncoding:
+    """Vectors of one side of a batch, and the backward pass from their gradient to the weights."""
 
     def __init__(
         self,
@@ -58,19 +57,19 @@ class Encoded:
         if not self.chunk:
             parts = [self._part(number, rows) for number, rows in enumerate(self.groups)]
             return torch.cat(parts)[self._places(np.argsort(np.concatenate(self.groups)))]
-        found: Tensor | None = None
+        vectors: Tensor | None = None
         with torch.no_grad():
             for number, rows in enumerate(self.groups):
                 part = self._part(number, rows)
-                found = part.new_empty(len(self.store), part.shape[1]) if found is None else found
-                found[self._places(rows)] = part
-        assert found is not None
-        return found.requires_grad_()
+                vectors = part.new_empty(len(self.store), part.shape[1]) if vectors is None else vectors
+                vectors[self._places(rows)] = part
+        assert vectors is not None
+        return vectors.requires_grad_()
 
     def _part(self, number: int, rows: Rows) -> Tensor:
         torch.manual_seed(self.noise + number)
         batch = self.store.take(rows).token_batch(self.pad, self.device)
-        # a context for each part: weights that autocast keeps from a pass without graph have none
+        # a context for each part: weights that autocast caches in a pass without a graph have no gradient
         with autocast(self.device, self.precision):
             return self.tower.deep(*batch)
 

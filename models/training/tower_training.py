@@ -1,186 +1,218 @@
-"""Training of two towers: a generator of steps, which can stop anywhere and go on exactly there."""
+"""Training of two towers on pairs: plan, optimiser, and one step of contrastive learning."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.text.text_store import padding_frac
 from models.towers.two_tower import TwoTower
-from models.training.collapse import Spread, spread
-from models.training.distributed_loss import compare
-from models.training.examples import Batch, Examples
-from models.training.gradcache import Encoded
-from models.training.plan import Plan, optimiser_of, share_of_lr
+from models.training.examples import Batch, Examples, Sampling
+from models.training.fit import Duration, Training
+from models.training.gradcache import CachedEncoding
+from models.training.losses import Objective, batch_loss
 
-_LOOK_EVERY, _PATIENCE = 25, 4  # steps between looks at the spread; looks that may fail in a row
-_HOTTEST = math.log(1000.0)  # a learnt temperature stays above 0.001
+_SPREAD_EVERY, _SPREAD_SAMPLE = 25, 1024  # steps between two looks at the spread; items looked at
+_COLLAPSED_LOOKS = 4  # in a row, before a training ends
+_MAX_COSINE, _MIN_RANK = 0.95, 2.0
+_MAX_LOG_SCALE = math.log(1000.0)  # a learnt temperature stays above 0.001
 
 
 @dataclass(frozen=True)
-class Step:
-    """One optimiser step; loss in nats (triplet: cosines), lr of BERT. ends_epoch: the epoch's last.
-    padding_frac: padding among the tokens of this process. spread: of its items, now and then."""
+class TowerPlan:
+    """How to train. lr: of BERT and the fusion; trigram_lr: of the hashed embedding.
 
-    number: int
-    epoch: int
-    loss: float
+    chunk: texts per pass through BERT (GradCache), 0 for all at once. matryoshka: prefixes of the
+    vectors that are trained too. ema: decay of the averaged weights that are evaluated and kept, 0 for
+    none. warmup_frac: of all steps. clip: greatest norm of the gradient. precision: auto, fp32 or bf16.
+    """
+
+    sampling: Sampling
+    epochs: int
     lr: float
-    temperature: float
-    pairs_per_s: float
-    padding_frac: float
-    spread: Spread | None
-    ends_epoch: bool
+    trigram_lr: float
+    objective: Objective = field(default_factory=Objective)
+    matryoshka: tuple[int, ...] = ()
+    max_steps: int = 0
+    warmup_frac: float = 0.05
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    chunk: int = 0
+    ema: float = 0.0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or min(self.lr, self.trigram_lr) <= 0.0:
+            raise ValueError(f"{self}: epochs and learning rates must be > 0")
+        if self.sampling.batch_size < 2:
+            raise ValueError("batch_size=1: in-batch negatives need at least 2")
+        if not 0.0 <= self.ema < 1.0:
+            raise ValueError(f"ema={self.ema}: must be 0 (none) or below 1, e.g. 0.999")
 
 
-class Training:
-    """Towers in training: optimiser, schedule and position, with state in and out."""
+class TowerTraining(Training[Batch]):
+    """Two towers in training, with averaged weights and a temperature that may be learnt."""
 
-    def __init__(self, towers: TwoTower, examples: Examples, plan: Plan) -> None:
+    unit = "pairs"
+
+    def __init__(self, towers: TwoTower, examples: Examples, plan: TowerPlan) -> None:
         self.towers, self.examples, self.plan = towers, examples, plan
-        self.team = examples.team
-        self.steps_per_epoch = examples.steps_per_epoch(plan.sampling)
-        self.total = plan.epochs * self.steps_per_epoch
-        if plan.max_steps:
-            self.total = min(self.total, plan.max_steps)
-        self.done = self.collapsed = 0
-        self.padding = 0.0
         start = torch.tensor(-math.log(plan.objective.temperature), device=towers.device)
         self.log_scale = nn.Parameter(start, plan.objective.learn_temperature)
-        self.optimiser = optimiser_of(towers, self.log_scale, plan)
-        warmup = max(1, round(plan.warmup_frac * self.total))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: share_of_lr(step, warmup, self.total)
-        )
-        weights = towers.state()[2] if plan.ema else {}
-        self.averaged = {name: one.detach().clone() for name, one in weights.items()}
+        duration = Duration(plan.epochs, plan.max_steps, plan.warmup_frac)
+        steps_per_epoch = examples.steps_per_epoch(plan.sampling)
+        optimiser = _optimiser(towers, self.log_scale, plan)
+        super().__init__(towers, optimiser, duration, steps_per_epoch, plan.clip, examples.group)
+        self.collapsed_looks = 0
+        averaged = towers.state()[2] if plan.ema else {}
+        self.averaged = {name: tensor.detach().clone() for name, tensor in averaged.items()}
 
-    def state(self) -> dict[str, object]:
-        """All that a killed process needs to go on. No generator is in it: the noise of a step follows
-        from the seed and the step."""
-        return {
-            "towers": self.towers.state()[2],
-            "averaged": self.averaged,
-            "log_scale": self.log_scale.detach(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "done": self.done,
-            "collapsed": self.collapsed,
-        }
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch; each follows from (seed, epoch, number) alone."""
+        return self.examples.batches(self.plan.sampling, epoch, skip)
 
-    def restore(self, state: dict[str, object]) -> None:
-        """Go on where the process that gave this state stood; plan and examples must be its own."""
-        self.towers.load_tensors(state["towers"])  # type: ignore[arg-type]
-        self.averaged = {n: one.to(self.towers.device) for n, one in state["averaged"].items()}  # type: ignore[attr-defined]
+    def weights(self) -> dict[str, Tensor]:
+        """Tensors of both towers by name, each once."""
+        return self.towers.state()[2]
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the tensors of both towers."""
+        self.towers.load_tensors(tensors)
+
+    def state(self) -> dict[str, Any]:
+        """All that a killed process needs to continue."""
+        own = {"averaged": self.averaged, "log_scale": self.log_scale.detach(), "collapsed_looks": self.collapsed_looks}
+        return super().state() | own
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of a training with the same plan and examples."""
+        super().restore(state)
+        self.averaged = {name: tensor.to(self.towers.device) for name, tensor in state["averaged"].items()}
         with torch.no_grad():
-            self.log_scale.copy_(state["log_scale"])  # type: ignore[arg-type]
-        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self.schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
-        self.done, self.collapsed = int(state["done"]), int(state["collapsed"])  # type: ignore[call-overload]
+            self.log_scale.copy_(state["log_scale"])
+        self.collapsed_looks = int(state["collapsed_looks"])
 
     @contextmanager
-    def judged_weights(self) -> Iterator[None]:
-        """Within it the towers hold the averaged weights, if there are any."""
+    def evaluated_weights(self) -> Iterator[None]:
+        """Context in which the towers hold the averaged weights, if there are any."""
         if not self.averaged:
             yield
             return
-        own = {name: one.detach().clone() for name, one in self.towers.state()[2].items()}
-        self.towers.load_tensors(self.averaged)
+        own = {name: tensor.detach().clone() for name, tensor in self.weights().items()}
+        self.load_weights(self.averaged)
         try:
             yield
         finally:
-            self.towers.load_tensors(own)
+            self.load_weights(own)
 
-    def step(self, batch: Batch) -> tuple[float, Spread | None]:
-        """One update of the weights; returns the loss, and now and then the spread of the items.
+    def step(self, batch: Batch) -> tuple[float, int, dict[str, float]]:
+        """Update the weights once; returns the loss, the pairs read and the figures of the step.
+
+        figures: temperature, padding_frac of the tokens of this process; every 25 steps the spread of its items.
 
         Raises:
-            RuntimeError: the loss is not a number any more, or the space has collapsed.
+            RuntimeError: the loss is no finite number, or the space has collapsed.
         """
-        self.towers.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss, seen = self.gradient(batch)
-        self._check(loss, seen)
-        self.team.total_gradients([*self.towers.parameters(), self.log_scale])
-        nn.utils.clip_grad_norm_(self.towers.parameters(), self.plan.clip)
-        self.optimiser.step()
-        self.schedule.step()
+        self.begin()
+        loss, figures = self.gradient(batch)
+        self._check(loss, figures)
+        self.update()
         with torch.no_grad():
-            self.log_scale.clamp_(0.0, _HOTTEST)
-            for name, one in self.towers.state()[2].items() if self.averaged else ():
-                self.averaged[name].lerp_(one, 1.0 - self.plan.ema)
-        self.done += 1
-        return loss, seen
+            self.log_scale.clamp_(0.0, _MAX_LOG_SCALE)
+            for name, tensor in self.weights().items() if self.averaged else ():
+                self.averaged[name].lerp_(tensor, 1.0 - self.plan.ema)
+        figures["temperature"] = math.exp(-float(self.log_scale.detach()))
+        return loss, len(batch), figures
 
-    def gradient(self, batch: Batch) -> tuple[float, Spread | None]:
-        """Add this process's part of the batch's gradient to the weights; the loss is of the batch."""
+    def gradient(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        """Add this process's part of the batch's gradient to the weights; returns the loss of the whole batch."""
         towers, plan = self.towers, self.plan
-        columns = batch.mixture.columns(plan.objective, self.done / self.total)
-        sides = [
-            Encoded(tower, store, towers.pad, towers.device, self._noise(place), plan.chunk, plan.precision)
-            for place, (tower, store) in enumerate(
+        columns = batch.columns.weigh(plan.objective, self.done / self.total)
+        queries, items = (
+            CachedEncoding(tower, store, towers.pad, towers.device, self._noise_seed(side), plan.chunk, plan.precision)
+            for side, (tower, store) in enumerate(
                 [(towers.query_tower, batch.queries), (towers.item_tower, batch.items)]
             )
-        ]
-        queries, items = sides
-        loss = compare(
-            plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.team, plan.matryoshka
         )
-        for side in sides:
-            side.backward()
-        shift = len(queries.store)
-        sizes = np.concatenate([side.store.sizes for side in sides])
-        groups = [*queries.groups, *(rows + shift for rows in items.groups)]
-        self.padding = padding_frac(sizes, groups) if groups else 0.0
-        look = self.done % _LOOK_EVERY == 0 and len(items.vectors) > 1 and math.isfinite(loss)
-        return loss, spread(items.vectors) if look else None
+        loss = batch_loss(
+            plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.group, plan.matryoshka
+        )
+        for encoding in (queries, items):
+            encoding.backward()
+        figures = {"padding_frac": _padding(queries, items)}
+        if self.done % _SPREAD_EVERY == 0 and len(items.vectors) > 1 and math.isfinite(loss):
+            figures |= spread(items.vectors)
+        return loss, figures
 
-    def _noise(self, place: int) -> int:
-        """A seed for the dropout of one side of this step, in this process."""
-        words = [self.plan.sampling.seed, self.done, self.team.rank, place]
+    def _noise_seed(self, side: int) -> int:
+        """Seed of the dropout of one side of this step, in this process."""
+        words = [self.plan.sampling.seed, self.done, self.group.rank, side]
         # chunks count up from it
         return int(np.random.SeedSequence(words).generate_state(1)[0]) << 20
 
-    def _check(self, loss: float, seen: Spread | None) -> None:
+    def _check(self, loss: float, figures: Mapping[str, float]) -> None:
         plan = self.plan
-        cures = (
+        advice = (
             f"lower the learning rate (lr={plan.lr}, trigram_lr={plan.trigram_lr}) or raise the"
-            f" temperature ({plan.objective.temperature}), and go on from the last good towers"
+            f" temperature ({plan.objective.temperature}), and continue from the last good towers"
         )
-        if not math.isfinite(loss):
-            raise RuntimeError(f"step {self.done + 1}: the loss is {loss}; {cures}")
-        if seen is not None and self.done >= self.total * plan.warmup_frac:
-            self.collapsed = self.collapsed + 1 if seen.collapsed else 0
-        if self.collapsed >= _PATIENCE:
-            assert seen is not None
+        self.check_finite(loss, advice)
+        if "mean_cosine" in figures and self.done >= self.total * plan.warmup_frac:
+            self.collapsed_looks = self.collapsed_looks + 1 if has_collapsed(figures) else 0
+        if self.collapsed_looks >= _COLLAPSED_LOOKS:
             raise RuntimeError(
                 f"step {self.done + 1}: all items have nearly one vector (mean cosine"
-                f" {seen.mean_cosine:.3f}, effective rank {seen.effective_rank:.1f}); {cures}"
+                f" {figures['mean_cosine']:.3f}, effective rank {figures['effective_rank']:.1f}); {advice}"
             )
 
 
-def fit(training: Training) -> Iterator[Step]:
-    """Train from where `training` stands to the plan's end, one Step per update.
+def spread(vectors: Tensor) -> dict[str, float]:
+    """Spread of unit vectors [n >= 2, D], of the first 1,024 of them.
 
-    Each batch follows from (seed, epoch, number) alone, so no data order is kept in a state.
+    A collapsed space has a falling loss and finds nothing. mean_cosine: over all pairs of vectors. effective_rank:
+    directions in use, exp of the entropy of the normalised singular values (Roy and Vetterli 2007).
     """
-    plan = training.plan
-    while training.done < training.total:
-        epoch, skip = divmod(training.done, training.steps_per_epoch)
-        for number, batch in training.examples.batches(plan.sampling, epoch, skip):
-            started = time.perf_counter()
-            lr = float(training.optimiser.param_groups[0]["lr"])
-            loss, seen = training.step(batch)
-            speed = len(batch) / (time.perf_counter() - started)
-            temperature = math.exp(-float(training.log_scale.detach()))
-            last = number + 1 == training.steps_per_epoch or training.done == training.total
-            yield Step(training.done, epoch, loss, lr, temperature, speed, training.padding, seen, last)
-            if training.done == training.total:
-                return
+    sample = vectors.detach()[:_SPREAD_SAMPLE].double()
+    count = len(sample)
+    together = float(sample.sum(dim=0).square().sum())
+    values = torch.linalg.svdvals(sample)
+    share = values / values.sum()
+    entropy = -torch.special.xlogy(share, share).sum()
+    return {"mean_cosine": (together - count) / (count * (count - 1)), "effective_rank": float(entropy.exp())}
+
+
+def has_collapsed(spread_of: Mapping[str, float]) -> bool:
+    """Whether vectors are nearly one point, or nearly one line."""
+    return spread_of["mean_cosine"] > _MAX_COSINE or spread_of["effective_rank"] < _MIN_RANK
+
+
+def _padding(queries: CachedEncoding, items: CachedEncoding) -> float:
+    sizes = np.concatenate([queries.store.sizes, items.store.sizes])
+    groups = [*queries.groups, *(rows + len(queries.store) for rows in items.groups)]
+    return padding_frac(sizes, groups) if groups else 0.0
+
+
+def _optimiser(towers: TwoTower, log_scale: Tensor, plan: TowerPlan) -> torch.optim.Optimizer:
+    """AdamW; no decay for the hashed embedding, whose rare rows it would wear away, nor for biases."""
+    shallow: list[Tensor] = []
+    decayed: list[Tensor] = []
+    plain: list[Tensor] = []
+    for name, weight in towers.named_parameters():
+        if ".trigrams." in name:
+            shallow.append(weight)
+        else:
+            (decayed if weight.ndim > 1 else plain).append(weight)
+    groups = [
+        {"params": decayed, "lr": plan.lr, "weight_decay": plan.weight_decay},
+        {"params": plain, "lr": plan.lr, "weight_decay": 0.0},
+        {"params": shallow, "lr": plan.trigram_lr, "weight_decay": 0.0},
+        {"params": [log_scale] if log_scale.requires_grad else [], "lr": plan.trigram_lr, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)

@@ -29,8 +29,8 @@ from models.towers.encode import encode_items, encode_queries
 from models.towers.two_tower import TwoTower
 from models.training.batches import Known, Pairs
 from models.training.examples import Examples, Sampling
-from models.training.fit import Training, fit
-from models.training.plan import Plan
+from models.training.fit import fit
+from models.training.tower_training import TowerPlan, TowerTraining
 
 log = logging.getLogger(__name__)
 DAY, SEED, DEPTH = date(2026, 1, 31).toordinal(), 7, 100
@@ -125,8 +125,8 @@ def _trained(shop: Shop, dim: int) -> TwoTower:
         item_texts=lambda some: [shop.texts[row] for row in some],
         read_queries=towers.store_queries,
     )
-    plan = Plan(Sampling(BATCH, SEED), EPOCHS, lr=LR, trigram_lr=LR)
-    for step in fit(Training(towers, examples, plan)):
+    plan = TowerPlan(Sampling(BATCH, SEED), EPOCHS, lr=LR, trigram_lr=LR)
+    for step in fit(TowerTraining(towers, examples, plan)):
         if step.ends_epoch:
             log.info("epoch %d: loss %.3f after %d steps", step.epoch, step.loss, step.number)
     return towers.eval()

@@ -8,15 +8,13 @@ from functools import cache
 import numpy as np
 import torch
 
-from jobs.towers.bert_checkpoint import minilm_folder
-from jobs.towers.pretrained import pretrained
+from jobs.towers.bert_checkpoint import minilm_folder, pretrained_towers
 from models.towers.config import PRESETS
 from models.towers.two_tower import TwoTower
 from models.training.batches import Known, Pairs
 from models.training.examples import Examples, Sampling
-from models.training.fit import Training
 from models.training.losses import Objective
-from models.training.plan import Plan
+from models.training.tower_training import TowerPlan, TowerTraining
 
 LETTERS = np.array(list("abcdefghijklmnoprstuwyz0123456789"))
 TEMPERATURE, TOKENS = 0.05, 64
@@ -48,14 +46,14 @@ def bert_towers(encoders: str = "bert") -> TwoTower:
     """MiniLM without dropout: alone, as the peer has it, or beside trigrams."""
     torch.manual_seed(0)
     config = replace(PRESETS["minilm"], encoders=encoders, max_tokens=TOKENS)
-    towers = pretrained("minilm", config)
+    towers = pretrained_towers("minilm", config)
     for part in towers.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0
     return towers
 
 
-def training(towers: TwoTower, batch: int, steps: int, chunk: int, precision: str, seed: int = 0) -> Training:
+def training(towers: TwoTower, batch: int, steps: int, chunk: int, precision: str, seed: int = 0) -> TowerTraining:
     """Ours: in-batch softmax over the pairs in the order of an epoch, AdamW at 2e-5."""
     given = texts(batch * steps, seed)
     rows = np.arange(batch * steps)
@@ -67,11 +65,11 @@ def training(towers: TwoTower, batch: int, steps: int, chunk: int, precision: st
         item_texts=lambda some: [given.titles[row] for row in some],
         read_queries=towers.store_queries,
     )
-    return Training(
+    return TowerTraining(
         towers,
         examples,
-        Plan(
-            sampling=Sampling(batch, crops_frac=0.0),
+        TowerPlan(
+            sampling=Sampling(batch, synthetic_frac=0.0),
             epochs=1,
             lr=2e-5,
             trigram_lr=2e-5,

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 
 from jobs.lake.partitions import NEGATIVES
-from jobs.towers.blockwise_search import Plan, Search
+from jobs.towers.blockwise_search import BlockwiseSearch, SearchPlan
 from jobs.towers.resume import Scratch, VectorFile
 from models.ann.exact import nearest, pieces
 from models.evaluation.recall import overlap
-from models.mining.star import Likeness, Mined, Window, mine
+from models.mining.star import Likeness, MinedNegatives, RankWindow, mine
 from models.training.batches import Known
 from tests.benchmarks._compare import compare
 from tests.jobs.towers.classroom import Args
 
-ITEMS, DIM, WINDOW = 100_000, 128, Window(10, 200, 8)
+ITEMS, DIM, WINDOW = 100_000, 128, RankWindow(10, 200, 8)
 AT = NEGATIVES.at(ds="2026-01-31", space="0" * 16)
 CENTRES, LATENT = 2_000, 48
 
@@ -47,13 +47,13 @@ def vectors(count: int, seed: int) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def ours(file: VectorFile, queries: np.ndarray, right: np.ndarray, search: str) -> tuple[Mined, np.ndarray]:
+def ours(file: VectorFile, queries: np.ndarray, right: np.ndarray, search: str) -> tuple[MinedNegatives, np.ndarray]:
     """Mine as the job does, from a file; returns what was mined, and all that was found."""
     scratch = Scratch(AT, Args(AT), [])
-    plan = Plan(search, WINDOW.r_min, WINDOW.r_max, 8_192, 0.95, 0)
+    plan = SearchPlan(search, WINDOW.r_min, WINDOW.r_max, 8_192, 0.95, 0)
     known = Known(np.arange(len(queries)), right, len(queries))
     like = Likeness(np.arange(file.shape[0]), np.arange(file.shape[0]))
-    find = Search(plan, scratch, file, lambda rows: queries[rows], "cpu")
+    find = BlockwiseSearch(plan, scratch, file, lambda rows: queries[rows], "cpu")
     found, mined = [], []
     for block in find.blocks(np.arange(len(queries)), known):
         mined.append(mine(block.rows, block.scores, block.query, known, like, WINDOW, 0))

@@ -55,13 +55,13 @@ def theirs(losses: list[float]) -> Callable[[], object]:
     loss_of = CachedMultipleNegativesRankingLoss(model, mini_batch_size=MINI, scale=1 / TEMPERATURE)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01)
     begun = training(bert_towers(), BATCH, ROUNDS + 1, MINI, "fp32")
-    batches = begun.examples.batches(begun.plan.sampling, 0)
+    batches = begun.batches(0)
     given = texts(BATCH * (ROUNDS + 1))
     model.train()
 
     def step() -> None:
-        _, batch = next(batches)
-        rows = batch.mixture.item[batch.mixture.positive]
+        batch = next(batches)
+        rows = batch.columns.item[batch.columns.positive]
         sides = [[side[row] for row in rows] for side in (given.queries, given.titles)]
         features = [model.preprocess(side) for side in sides]
         optimiser.zero_grad()

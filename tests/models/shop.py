@@ -10,9 +10,9 @@ from models.text.tokens import train_tokenizer
 from models.towers.config import TowerConfig
 from models.towers.two_tower import TwoTower
 from models.training.batches import Known, Pairs
-from models.training.distributed import Team
+from models.training.distributed import ProcessGroup
 from models.training.examples import Examples, Sampling
-from models.training.plan import Plan
+from models.training.tower_training import TowerPlan
 
 NOUNS = ["buty", "lampa", "wiertarka", "żarówka", "kurtka", "rower", "plecak", "stół"]
 COLOURS = ["czerwony", "biały", "zielony", "czarny"]
@@ -53,7 +53,7 @@ def towers(bert: bool | dict[str, object] = True, seed: int = 0, **settings: obj
     return TwoTower(config, train_tokenizer(ITEMS + QUERIES, 200))
 
 
-def examples(of: TwoTower, negatives: Ragged | None = None, team: Team | None = None) -> Examples:
+def examples(of: TwoTower, negatives: Ragged | None = None, group: ProcessGroup | None = None) -> Examples:
     pairs = positives()
     return Examples(
         queries=of.store_queries(QUERIES),
@@ -63,10 +63,10 @@ def examples(of: TwoTower, negatives: Ragged | None = None, team: Team | None = 
         item_texts=lambda rows: [ITEMS[row] for row in rows],
         read_queries=of.store_queries,
         negatives=negatives,
-        team=team or Team(),
+        group=group or ProcessGroup(),
     )
 
 
-def plan(**settings: object) -> Plan:
-    sampling = Sampling(**{"batch_size": 12, "crops_frac": 0.5} | settings.pop("sampling", {}))  # type: ignore
-    return Plan(**{"sampling": sampling, "epochs": 4, "lr": 1e-3, "trigram_lr": 1e-2, **settings})  # type: ignore
+def plan(**settings: object) -> TowerPlan:
+    sampling = Sampling(**{"batch_size": 12, "synthetic_frac": 0.5} | settings.pop("sampling", {}))  # type: ignore
+    return TowerPlan(**{"sampling": sampling, "epochs": 4, "lr": 1e-3, "trigram_lr": 1e-2, **settings})  # type: ignore

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from jobs.towers.bert_checkpoint import load_bert, write_bert
 from models.text.tokens import train_tokenizer
-from models.towers.encoders import new_bert
+from models.towers.tower import new_bert
 from tests.models.shop import BERT, ITEMS
 
 

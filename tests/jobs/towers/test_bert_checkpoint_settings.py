@@ -17,16 +17,15 @@ from transformers import BertModel
 from jobs.lake.partitions import PRODBERT as BERT_TABLE
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.towers.bert_checkpoint import minilm_folder, write_bert
-from jobs.towers.pretrained import pretrained
+from jobs.towers.bert_checkpoint import minilm_folder, pretrained_towers, write_bert
 from models.text.tokens import train_tokenizer
 from models.towers.config import PRESETS
 from models.towers.encode import encode_items
-from models.towers.encoders import new_bert
 from models.towers.space_id import space_id
+from models.towers.tower import new_bert
 from models.towers.two_tower import TwoTower
 from tests.jobs.towers.classroom import DS, Args
-from tests.models.shop import ITEMS, PRODBERT
+from tests.models.shop import BERT, ITEMS
 
 SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)
 
@@ -34,7 +33,7 @@ SMALL = replace(PRESETS["small"], dim=16, trigram_buckets=1 << 8)
 def fill(folder: Path, max_tokens: int = 12) -> BertModel:
     tokenizer = train_tokenizer(ITEMS, 150)
     torch.manual_seed(3)
-    bert = new_bert(PRODBERT, tokenizer.get_vocab_size(), 0)
+    bert = new_bert(BERT, tokenizer.get_vocab_size(), 0)
     write_bert(bert, tokenizer, folder, max_tokens)
     return bert.eval()
 
@@ -55,14 +54,14 @@ def test_a_folder_and_a_partition_are_the_same_towers(lake: Path, tmp_path: Path
     with publish(target, Args(target)) as out:
         fill(out.folder)
     torch.manual_seed(0)
-    first = pretrained(tmp_path, SMALL)
+    first = pretrained_towers(tmp_path, SMALL)
     torch.manual_seed(0)
-    second = pretrained(pin(target), SMALL)
+    second = pretrained_towers(pin(target), SMALL)
     assert space_id(first) == space_id(second)
     assert first.config.max_tokens == 12  # longer ones it has not seen
     assert first.config.bert["hidden_size"] == 16
     assert "vocab_size" not in first.config.bert
-    alone = pretrained(tmp_path, replace(SMALL, encoders="bert")).eval()
+    alone = pretrained_towers(tmp_path, replace(SMALL, encoders="bert")).eval()
     expected = [by_hand(bert, alone.tokenizer, text, 12) for text in ITEMS]
     assert np.allclose(encode_items(alone, ITEMS, precision="fp32"), expected, atol=1e-5)
 
@@ -77,7 +76,7 @@ def test_a_table_of_more_rows_than_pieces_survives_the_state(tmp_path: Path) -> 
     settings = json.loads((tmp_path / "config.json").read_text())
     settings["vocab_size"] += 5
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    found = pretrained(tmp_path, SMALL).eval()
+    found = pretrained_towers(tmp_path, SMALL).eval()
     assert found.config.bert["vocab_size"] == settings["vocab_size"]
     again = TwoTower.from_state(*found.state())
     assert torch.equal(again.encode_items(ITEMS), found.encode_items(ITEMS))
@@ -88,9 +87,9 @@ def test_an_architecture_of_other_towers_is_refused(tmp_path: Path) -> None:
     settings = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**settings, "model_type": "roberta"}))
     with pytest.raises(ValueError, match="model_type 'roberta', expected 'bert'"):
-        pretrained(tmp_path, SMALL)
+        pretrained_towers(tmp_path, SMALL)
     with pytest.raises(LookupError, match="pretrained encoder 'herbert': expected minilm"):
-        pretrained("herbert", SMALL)
+        pretrained_towers("herbert", SMALL)
 
 
 def test_minilm_is_what_its_own_library_reads() -> None:
@@ -98,7 +97,7 @@ def test_minilm_is_what_its_own_library_reads() -> None:
     folder = minilm_folder()
     theirs = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found = pretrained("minilm", replace(PRESETS["minilm"], encoders="bert")).eval()
+    found = pretrained_towers("minilm", replace(PRESETS["minilm"], encoders="bert")).eval()
     length = found.config.max_tokens
     tokenizer.no_padding()
     expected = np.array([by_hand(theirs, tokenizer, title, length) for title in titles])
@@ -108,7 +107,7 @@ def test_minilm_is_what_its_own_library_reads() -> None:
 
 def test_minilm_with_trigrams_and_a_shallow_query_tower() -> None:
     config = replace(PRESETS["minilm"], query_layers=2, trigram_buckets=1 << 10)
-    found = pretrained("minilm", config).eval()
+    found = pretrained_towers("minilm", config).eval()
     assert len(found.query_tower.bert.bert.encoder.layer) == 2
     again = TwoTower.from_state(*found.state())
     assert torch.equal(again.encode_queries(["bracket"]), found.encode_queries(["bracket"]))

@@ -13,7 +13,6 @@ from jobs.bundle.tower_files import load_towers
 from jobs.lake.partitions import TOWER_METRICS
 from jobs.lake.read import pin, read_table
 from jobs.towers import exact_evaluation as measure
-from jobs.towers import exact_search as exact
 from models.text.tokens import train_tokenizer
 from models.towers.encode import encode_items, encode_queries
 from models.towers.two_tower import TowerConfig, TwoTower
@@ -25,7 +24,7 @@ RELEVANT = 2.0
 @pytest.fixture
 def shop(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     # chunks that do not divide the catalogue: 401 items
-    monkeypatch.setattr(exact, "CHUNK_ITEMS", 70)
+    monkeypatch.setattr(measure, "CHUNK_ITEMS", 70)
     publish_tables()
     # so few dimensions that much goes wrong
     torch.manual_seed(0)
@@ -90,7 +89,7 @@ def test_judged_items_far_below_the_list_are_ranked_among_themselves(
     judge(shop)
     address = TOWER_METRICS.at(ds=DS, space=shop.space)
     deep = pq.read_table(pin(address).path("measures.parquet"))
-    monkeypatch.setattr(exact, "SEARCHED", 5)
+    monkeypatch.setattr(measure, "SEARCHED", 5)
     judge(shop)
     shallow = pq.read_table(pin(address).path("measures.parquet"))
     for name in ("R@60 judged", "RR@60 judged", "nDCG@10 judged"):

@@ -149,7 +149,7 @@ def test_the_plateau_gate(
         with pytest.raises(RuntimeError, match="plateau=False.*train step 1 for more epochs"):
             negatives.main(args(mined_at, plateau=gate))
         return
-    negatives._plateau(args(mined_at, plateau=gate), pin(IN_BATCH))
+    negatives._check_plateau(args(mined_at, plateau=gate), pin(IN_BATCH))
     warned = "for more epochs" in caplog.text
     assert warned == (not facts.get("plateau") and gate != "off")
 

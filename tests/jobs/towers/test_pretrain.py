@@ -185,7 +185,7 @@ def test_with_nothing_to_examine_the_last_epoch_is_kept(classroom: Path, caplog:
     facts = pin(BERT_OF_DAY).facts
     assert facts["best_epoch"] == 3
     assert "dev_loss" not in facts
-    assert "no text to examine with" in caplog.text
+    assert "no dev text to evaluate on" in caplog.text
 
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, mon
         learn(checkpoint_s=0.0)
     learn(seed=1, max_steps=2)
     first = weights(BERT_OF_DAY)
-    learn(seed=1, max_steps=2, bert=ANOTHER)
+    learn(seed=1, max_steps=2, prodbert=ANOTHER)
     assert all(torch.equal(weights(ANOTHER)[name], one) for name, one in first.items())
 
 

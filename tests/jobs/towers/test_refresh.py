@@ -17,7 +17,7 @@ from jobs.index import train as trained_index
 from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, TOWERS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.towers import refresh
+from jobs.towers import dev_evaluation, refresh, training_loop
 from models.towers.encode import encode_items
 from models.towers.space_id import space_id
 from models.training import adore
@@ -49,7 +49,8 @@ def refreshed(before: Partition, **settings: object) -> dict[str, object]:
 
 
 def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "surely_better", lambda new, old: True)
+    monkeypatch.setattr(training_loop, "surely_better", lambda new, old: True)
+    monkeypatch.setattr(dev_evaluation, "CUTOFF", 3)  # of 60 every one of the 32 items is found
     said = refreshed(before)
     found = pin(AFTER)
     after = load_towers(found)
@@ -83,7 +84,7 @@ def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkey
 
 
 def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "surely_better", lambda new, old: False)
+    monkeypatch.setattr(training_loop, "surely_better", lambda new, old: False)
     said = refreshed(before, epochs=1)
     assert (said["kept"], said["space_id"]) == (False, before.values["space"])
     assert said["R@60"] == said["R@60 before"]
@@ -91,6 +92,28 @@ def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit) as skipped:  # Airflow leaves out what follows
         refreshed(before, epochs=1, on_worse="skip")
     assert skipped.value.code == 99
+
+
+def test_killed_and_started_again_it_ends_as_if_nothing_had_been(
+    before: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_loop, "surely_better", lambda new, old: True)
+    monkeypatch.setattr(dev_evaluation, "CUTOFF", 3)
+    monkeypatch.setattr(refresh, "CHECKPOINT_S", 0.0)
+    straight = refreshed(before)
+    steps: list[str] = []
+
+    def kill(name: str) -> None:
+        steps.append(name)
+        if len(steps) == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_loop, "fault_point", kill)
+    with pytest.raises(KeyboardInterrupt):
+        refreshed(before)
+    assert {**refreshed(before), "registered": ""} == {**straight, "registered": ""}
+    assert straight["kept"] is True
+    assert len(steps) == 3 * (41 // 8)  # each step once: the second run continued from the seventh
 
 
 def test_it_encodes_by_itself_and_refuses_nonsense(before: Partition) -> None:
@@ -101,6 +124,6 @@ def test_it_encodes_by_itself_and_refuses_nonsense(before: Partition) -> None:
         ),
     )
     assert ours["space_id"] == theirs["space_id"]
-    assert adore.Refresh().depth == 200
+    assert adore.AdorePlan().depth == 200
     with pytest.raises(ValueError, match="makes step=adore"):
         refresh.Args(**TABLES, start=AFTER, towers=IN_BATCH)  # type: ignore[arg-type]

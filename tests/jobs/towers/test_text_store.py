@@ -16,11 +16,9 @@ import pytest
 from jobs.lake.partitions import ITEMS
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.towers import memmap as mapped
 from jobs.towers import text_store as stores
-from jobs.towers.dataset import bytes_per_pair, read_learning
-from jobs.towers.memmap import kept, spilled
-from jobs.towers.text_store import item_store, item_texts
+from jobs.towers.dataset import bytes_per_pair, read_dataset
+from jobs.towers.text_store import _spilled, item_store, item_texts, open_store
 from models.text.ragged import Ragged, ragged
 from models.text.text_store import TextStore
 from tests.jobs.towers.classroom import DS, TABLES, Args, publish_learning
@@ -101,13 +99,13 @@ def test_the_store_on_disk_is_the_store_in_memory(items: Pinned, settings: dict[
 
 def test_made_once_for_a_version_and_its_readers(items: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    usual = mapped._write
+    usual = stores._write
 
     def counted(folder: Path, parts: Iterator[Ragged]) -> None:
         made.append(folder.name.partition("-")[0])
         usual(folder, parts)
 
-    monkeypatch.setattr(mapped, "_write", counted)
+    monkeypatch.setattr(stores, "_write", counted)
     first = towers()
     item_store(items, first)
     item_store(items, first)
@@ -138,38 +136,38 @@ def folders() -> list[str]:
 
 def test_parts_are_written_one_after_another(lake: Path) -> None:
     parts = list(numbers())
-    for found in (kept("n", {}, numbers), spilled(numbers())):
+    for found in (open_store("n", {}, numbers), _spilled(numbers())):
         assert len(found) == 15
         assert found.values.tolist() == [v for part in parts for v in part.values.tolist()]
         assert found.lengths.tolist() == [n for part in parts for n in part.lengths.tolist()]
         assert not found.values.flags.writeable
-    assert len(kept("none", {}, lambda: iter(()))) == 0
+    assert len(open_store("none", {}, lambda: iter(()))) == 0
     assert [name.partition("-")[0] for name in folders() if name[0] != "."] == ["n", "none"]
 
 
 def test_a_damaged_store_is_made_again(lake: Path, caplog: pytest.LogCaptureFixture) -> None:
-    whole = kept("n", {}, numbers).values.tolist()
+    whole = open_store("n", {}, numbers).values.tolist()
     (folder,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "stores").glob("n-*")
     for damage in ("flip", "cut", "lose"):
-        data = bytearray((folder / "values.npy").read_bytes())
+        data = bytearray((folder / "values.bin").read_bytes())
         data[-1] ^= 1
         if damage == "lose":
-            (folder / "values.npy").unlink()
+            (folder / "values.bin").unlink()
         else:
-            (folder / "values.npy").write_bytes(data if damage == "flip" else data[:-4])
-        assert kept("n", {}, numbers).values.tolist() == whole
+            (folder / "values.bin").write_bytes(data if damage == "flip" else data[:-4])
+        assert open_store("n", {}, numbers).values.tolist() == whole
     # told when found, and again under the lock; a file that is gone is no damage but nothing
     assert caplog.text.count("made again") == 4
 
 
 RACE = """
 import os
-from jobs.towers.memmap import kept
+from jobs.towers.text_store import open_store
 from models.text.ragged import ragged
 def parts():
     print(os.getpid())
     yield ragged([[row] for row in range(1000)])
-assert len(kept("raced", {}, parts)) == 1000
+assert len(open_store("raced", {}, parts)) == 1000
 """
 
 
@@ -182,12 +180,12 @@ def test_processes_that_want_the_same_store_make_it_once(lake: Path) -> None:
 
 KILLED = """
 import os, signal
-from jobs.towers.memmap import kept
+from jobs.towers.text_store import open_store
 from models.text.ragged import ragged
 def parts():
     yield ragged([[1, 2]])
     os.kill(os.getpid(), signal.SIGKILL)
-kept("n", {}, parts)
+open_store("n", {}, parts)
 """
 
 
@@ -196,9 +194,9 @@ def test_a_killed_build_leaves_nothing_to_see(lake: Path) -> None:
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert any(name.endswith(".new") for name in folders())
     assert all(name[0] == "." for name in folders())
-    kept("other", {}, numbers)
+    open_store("other", {}, numbers)
     assert not any(name.endswith(".new") for name in folders())  # swept by whoever builds next
-    assert len(kept("n", {}, numbers)) == 15
+    assert len(open_store("n", {}, numbers)) == 15
 
 
 def test_a_failed_build_leaves_nothing_at_all(lake: Path) -> None:
@@ -207,20 +205,20 @@ def test_a_failed_build_leaves_nothing_at_all(lake: Path) -> None:
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        kept("n", {}, failing)
+        open_store("n", {}, failing)
     assert all(name.endswith(".lock") for name in folders())
 
 
 def test_what_was_used_longest_ago_goes_first(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_STORES", "2")
-    first = kept("a", {}, numbers)
-    kept("b", {}, numbers)
+    first = open_store("a", {}, numbers)
+    open_store("b", {}, numbers)
     home = Path(os.environ["NIGHTSHELF_HOME"]) / "stores"
     for age, name in ((100, "a"), (50, "b")):
         (folder,) = home.glob(f"{name}-*")
         os.utime(folder, (1e9 - age, 1e9 - age))
-    kept("a", {}, numbers)  # used again
-    kept("c", {}, numbers)
+    open_store("a", {}, numbers)  # used again
+    open_store("c", {}, numbers)
     assert [name[0] for name in folders() if name[0] != "."] == ["a", "c"]
     assert first.values.sum() > 0  # open ones can be read on
 
@@ -228,31 +226,31 @@ def test_what_was_used_longest_ago_goes_first(lake: Path, monkeypatch: pytest.Mo
 def test_bytes_of_a_pair_by_hand(lake: Path) -> None:
     publish_learning()
     inputs = [pin(TABLES[name]) for name in ("pairs", "queries", "items")]
-    learning = read_learning(*inputs)
+    dataset = read_dataset(*inputs)
     found = towers(bert=False)
-    taught = learning.examples(found, 0.0, None)
-    said = bytes_per_pair(learning, taught)
+    taught = dataset.examples(found, 0.0, None)
+    said = bytes_per_pair(dataset, taught)
     pairs = list(zip(taught.pairs.query, taught.pairs.item, strict=True))
-    texts = learning.item_texts[:]
-    text = sum(len(learning.queries[q].encode()) + len(texts[i].encode()) for q, i in pairs)
+    texts = dataset.item_texts[:]
+    text = sum(len(dataset.queries[q].encode()) + len(texts[i].encode()) for q, i in pairs)
     assert said["bytes_per_pair_text"] == pytest.approx(text / len(pairs))
-    stored = found.store_queries(learning.queries), found.store(texts)
+    stored = found.store_queries(dataset.queries), found.store(texts)
     again = sum(stored[0].sizes[q] + stored[1].sizes[i] for q, i in pairs)
     assert said["bytes_per_pair_padded"] == pytest.approx(4 * again / len(pairs))
     once = 4 * stored[0].sizes.sum() + 2 * stored[1].sizes.sum()  # int32 in memory, uint16 on disk
-    once += 8 * (len(learning.queries) + 1 + len(texts) + 1) + 16 * len(pairs)
+    once += 8 * (len(dataset.queries) + 1 + len(texts) + 1) + 16 * len(pairs)
     assert said["bytes_per_pair"] == pytest.approx(once / len(pairs))
 
-    deep = learning.examples(towers(), 0.0, None)
+    deep = dataset.examples(towers(), 0.0, None)
     longest = deep.queries.tokens.lengths.max() + deep.items.tokens.lengths.max()
-    assert bytes_per_pair(learning, deep)["bytes_per_pair_padded"] == 16 * longest
+    assert bytes_per_pair(dataset, deep)["bytes_per_pair_padded"] == 16 * longest
 
 
 def test_learning_reads_features_and_texts_by_the_same_rows(lake: Path) -> None:
     publish_learning()
     inputs = [pin(TABLES[name]) for name in ("pairs", "queries", "items")]
-    learning = read_learning(*inputs)
+    dataset = read_dataset(*inputs)
     found = towers()
-    taught = learning.examples(found, 0.0, None)
+    taught = dataset.examples(found, 0.0, None)
     rows = np.array([5, 0, 5])
     assert same(taught.items.take(rows), found.store(taught.item_texts(rows)))

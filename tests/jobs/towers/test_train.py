@@ -21,7 +21,7 @@ from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import client
 from jobs.towers import mine as negatives
 from jobs.towers import train as towers
-from jobs.towers.dataset import read_learning
+from jobs.towers.dataset import read_dataset
 from models.text.normalise import query_id
 from models.towers.encode import encode_items
 from models.towers.space_id import space_id
@@ -86,7 +86,7 @@ def test_the_corridor_of_training(classroom: Path) -> None:
 
 
 def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
-    learning = read_learning(*(pin(TABLES[name]) for name in ("pairs", "queries", "items")))
+    dataset = read_dataset(*(pin(TABLES[name]) for name in ("pairs", "queries", "items")))
     mined = NEGATIVES.at(ds=DS, space="0" * 16)
     for gone in (2, 3):  # of four; half may have left since
         lists = [[*ITEM_IDS[: 4 - gone], *(f"gone {n}" for n in range(gone))]]
@@ -94,9 +94,9 @@ def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
         with publish(mined, towers.Args(**TABLES, towers=IN_BATCH)) as out:
             out.write_table(pa.table(rows, schema=arrow_schema(NEGATIVES)))
         if gone == 2:
-            assert len(learning.negatives(pin(mined)).values) == 2
+            assert len(dataset.negatives(pin(mined)).values) == 2
     with pytest.raises(ValueError, match=r"of 4 mined items 1 are in items/ds=.*expected half"):
-        learning.negatives(pin(mined))
+        dataset.negatives(pin(mined))
 
 
 def check_negatives(found: TwoTower) -> None:
@@ -142,7 +142,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(towers, "write", stop)
+        patched.setattr(towers, "_write", stop)
         train(checkpoint_s=0.0)
     first = train(seed=1)["space_id"]
     assert train(seed=1)["space_id"] == first  # the same arguments, the same weights

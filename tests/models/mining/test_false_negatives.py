@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.mining.false_negatives import Tally, hold_out
-from models.mining.star import Mined
-from models.training.batches import Known
+from models.mining.false_negatives import FalseNegativeCounts, hold_out
+from models.mining.star import MinedNegatives
+from models.training.batches import JudgedItems, Known
 
 
-def mined() -> Mined:
+def mined() -> MinedNegatives:
     items = np.array([[1, 2, 3, 4], [5, 6, 7, -1]])
-    ranks = np.array([[5, 12, 150, -1], [9, 10, 700, -1]])
-    return Mined(items, ranks, np.zeros((2, 4), np.float32), {}, 1)
+    ranks = np.array([[6, 13, 151, 0], [10, 11, 701, 0]])  # from 1; 0 is a random item
+    return MinedNegatives(items, ranks, np.zeros((2, 4), np.float32), {}, 1)
 
 
 def known(pairs: list[tuple[int, int]]) -> Known:
@@ -22,16 +22,16 @@ def known(pairs: list[tuple[int, int]]) -> Known:
 
 
 def test_rates_by_hand() -> None:
-    tally = Tally()
+    counts = FalseNegativeCounts()
     query = np.array([8, 3])
     # judged: (8, 1) right, (8, 2) wrong, (3, 7) right; (3, 1) was not mined for query 3
     judged, right = known([(8, 1), (8, 2), (3, 7), (3, 1)]), known([(8, 1), (3, 7), (3, 1)])
-    tally.count(mined(), query, judged, right)
+    counts.count(mined(), query, JudgedItems(judged, right))
     # of the known positives a quarter was held out; (8, 2) of them came up
-    tally.count_blind(mined(), query, known([(8, 2), (3, 9)]))
-    rows = {str(row.pop("ranks")): row for row in tally.rates(0.25)}
-    assert list(rows) == ["random", "0-10", "10-30", "100-200", "500-", "all"]
-    assert rows["0-10"] == {
+    counts.count_blind(mined(), query, known([(8, 2), (3, 9)]))
+    rows = {str(row.pop("ranks")): row for row in counts.rates(0.25)}
+    assert list(rows) == ["random", "1-10", "11-30", "101-200", "501-", "all"]
+    assert rows["1-10"] == {
         "mined": 2,
         "judged": 1,
         "relevant": 1,
@@ -40,8 +40,8 @@ def test_rates_by_hand() -> None:
         "held_out": 0,
         "estimate": 0.0,
     }
-    assert rows["10-30"]["relevant_of_judged"] == 0.0
-    assert rows["10-30"]["estimate"] == pytest.approx(1 / 0.25 / 2)
+    assert rows["11-30"]["relevant_of_judged"] == 0.0
+    assert rows["11-30"]["estimate"] == pytest.approx(1 / 0.25 / 2)
     assert rows["random"]["relevant_of_judged"] is None  # nothing judged there
     assert rows["all"] == {
         "mined": 7,
@@ -55,11 +55,11 @@ def test_rates_by_hand() -> None:
 
 
 def test_without_judgements_there_is_only_the_estimate() -> None:
-    tally = Tally()
-    tally.count(mined(), np.array([8, 3]), known([]), known([]))
-    assert set(tally.rates(0.5)[-1]) == {"ranks", "mined"}
-    tally.count_blind(mined(), np.array([8, 3]), known([]))
-    assert set(tally.rates(0.5)[-1]) == {"ranks", "mined", "held_out", "estimate"}
+    counts = FalseNegativeCounts()
+    counts.count(mined(), np.array([8, 3]), known([]), known([]))
+    assert set(counts.rates(0.5)[-1]) == {"ranks", "mined"}
+    counts.count_blind(mined(), np.array([8, 3]), known([]))
+    assert set(counts.rates(0.5)[-1]) == {"ranks", "mined", "held_out", "estimate"}
 
 
 def test_held_out_and_known_are_all_and_nothing_twice() -> None:

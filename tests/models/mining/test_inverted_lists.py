@@ -10,7 +10,7 @@ import pytest
 from models.ann.exact import nearest, pieces
 from models.evaluation.recall import overlap
 from models.mining import inverted_lists as lists
-from models.mining.inverted_lists import Lists
+from models.mining.inverted_lists import InvertedLists
 
 
 def clustered(rows: int, seed: int, dim: int = 16) -> np.ndarray:
@@ -22,19 +22,19 @@ def clustered(rows: int, seed: int, dim: int = 16) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def made(vectors: np.ndarray, count: int) -> Lists:
+def made(vectors: np.ndarray, count: int) -> InvertedLists:
     centroids = lists.centroids_of(vectors[lists.sample_rows(len(vectors), count, 0)], count, 0)
     centroids, offsets, order = lists.layout(lists.assign(centroids, vectors), centroids)
-    return Lists(centroids, offsets, order, vectors[order])
+    return InvertedLists(centroids, offsets, order, vectors[order])
 
 
 @pytest.fixture(scope="module")
-def shop() -> tuple[np.ndarray, np.ndarray, Lists]:
+def shop() -> tuple[np.ndarray, np.ndarray, InvertedLists]:
     vectors = clustered(6000, 1)
     return vectors, clustered(300, 2), made(vectors, 60)
 
 
-def test_every_list_visited_is_exact_search(shop: tuple[np.ndarray, np.ndarray, Lists]) -> None:
+def test_every_list_visited_is_exact_search(shop: tuple[np.ndarray, np.ndarray, InvertedLists]) -> None:
     vectors, queries, found = shop
     scores, rows = lists.search_lists(found, queries, 50, slack=9.0)
     exact_scores, exact = nearest(queries, pieces(vectors), 50)
@@ -44,7 +44,7 @@ def test_every_list_visited_is_exact_search(shop: tuple[np.ndarray, np.ndarray, 
 
 @pytest.mark.parametrize("target", [0.8, 0.95, 0.99])
 def test_the_slack_gives_the_agreement_asked_for_at_a_part_of_the_work(
-    shop: tuple[np.ndarray, np.ndarray, Lists], target: float
+    shop: tuple[np.ndarray, np.ndarray, InvertedLists], target: float
 ) -> None:
     vectors, queries, found = shop
     exact = nearest(queries, pieces(vectors), 50)[1]
@@ -58,7 +58,7 @@ def test_the_slack_gives_the_agreement_asked_for_at_a_part_of_the_work(
     assert (scores >= scores.max(axis=1, keepdims=True) - slack).mean() < 0.9
 
 
-def test_scores_are_exact_and_ordered(shop: tuple[np.ndarray, np.ndarray, Lists]) -> None:
+def test_scores_are_exact_and_ordered(shop: tuple[np.ndarray, np.ndarray, InvertedLists]) -> None:
     vectors, queries, found = shop
     scores, rows = lists.search_lists(found, queries, 20, 0.1)
     assert np.allclose(scores, np.einsum("qd,qkd->qk", queries, vectors[rows]), atol=1e-6)
@@ -104,7 +104,7 @@ def test_memory_follows_lists_and_queries_not_the_catalogue() -> None:
     queries, peaks = clustered(200, 8), []
     for size in (8_000, 32_000):
         found = made(clustered(size, 9), size // 100)
-        filed = Lists(found.centroids, found.offsets, found.order, File(found.vectors))
+        filed = InvertedLists(found.centroids, found.offsets, found.order, File(found.vectors))
         tracemalloc.start()
         lists.search_lists(filed, queries, 40, 0.05)
         peaks.append(tracemalloc.get_traced_memory()[1])

@@ -7,25 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.mining.star import Likeness, Mined, Window, mine
+from models.mining.star import Likeness, MinedNegatives, PositiveAwareFilter, RankWindow, mine
 from models.text.ragged import Ragged, ragged
 from models.training.batches import Known
 
 
 def plain(
-    found: list[int], scores: list[float], right: set[int], like: Likeness, window: Window, most: float
+    found: list[int], scores: list[float], right: set[int], like: Likeness, window: RankWindow, most: float
 ) -> list[int]:
     """The stated order of filters, item by item."""
     group, title, near = like.group, like.title, like.near
     groups, titles = {group[i] for i in right}, {title[i] for i in right}
     kept: list[int] = []
     above: set[int] = set()
-    for rank, item in enumerate(found[: window.r_max]):
+    for rank, item in enumerate(found[: window.r_max], 1):
         own = title[item]
         close = set() if near is None else set(near.take(np.array([own])).values.tolist())
         fine = item not in right and group[item] not in groups
         fine &= own not in titles | above and not close & (titles | above)
-        if fine and rank >= window.r_min and scores[rank] <= most:
+        if fine and rank > window.r_min and scores[rank - 1] <= most:
             kept.append(item)
         above.add(own)
     return kept[: window.per_query]
@@ -53,7 +53,7 @@ def test_filters_are_the_plain_loop(
     seed: int, r_min: int, width: int, per_query: int, n_known: int, n_items: int, near: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    window = Window(r_min, r_min + width, per_query)
+    window = RankWindow(r_min, r_min + width, per_query)
     depth = min(window.r_max, n_items)
     found = np.stack([rng.permutation(n_items)[:depth] for _ in range(6)])
     scores = -np.sort(-rng.random((6, depth)).astype(np.float32), axis=1)
@@ -66,13 +66,13 @@ def test_filters_are_the_plain_loop(
 
 
 def check(
-    mined: Mined,
+    mined: MinedNegatives,
     found: np.ndarray,
     scores: np.ndarray,
     query: np.ndarray,
     known: Known,
     like: Likeness,
-    window: Window,
+    window: RankWindow,
     most: np.ndarray,
 ) -> None:
     filled = kept = 0
@@ -89,9 +89,9 @@ def check(
         assert len(set(there)) == len(there)
         filled += len(there) - len(expected)
         for place, item in enumerate(expected):
-            assert found[row, mined.ranks[row, place]] == item
-            assert scores[row, mined.ranks[row, place]] == mined.scores[row, place]
-        assert (mined.ranks[row, len(expected) :] == -1).all()
+            assert found[row, mined.ranks[row, place] - 1] == item
+            assert scores[row, mined.ranks[row, place] - 1] == mined.scores[row, place]
+        assert (mined.ranks[row, len(expected) :] == 0).all()
         assert np.isnan(mined.scores[row, len(expected) :]).all()
     assert mined.filled == filled
     assert sum(mined.dropped.values()) + kept == found[:, : window.r_max].size
@@ -115,12 +115,12 @@ def test_each_drop_is_counted_once_in_the_stated_order() -> None:
         np.array([0]),
         known,
         Likeness(group, title, near),
-        Window(1, 11, 1),
+        RankWindow(1, 11, 1),
         0,
         np.array([0.32], np.float32),
     )
     assert mined.items.tolist() == [[7]]
-    assert mined.ranks.tolist() == [[7]]
+    assert mined.ranks.tolist() == [[8]]  # the eighth, counted from 1
     assert mined.filled == 0
     assert mined.dropped == {
         "not in the catalogue": 1,
@@ -140,7 +140,7 @@ def test_seeded_and_filled_where_too_few_are_left() -> None:
     scores = np.zeros(found.shape, np.float32)
     known = Known(np.arange(40), found[:, 12], 40)
     labels = np.arange(500)
-    window = Window(10, 15, 8)  # four left of five, so four are random
+    window = RankWindow(10, 15, 8)  # four left of five, so four are random
     runs = [mine(found, scores, np.arange(40), known, Likeness(labels, labels), window, seed) for seed in (1, 1, 2)]
     assert runs[0].items.tolist() == runs[1].items.tolist()
     assert runs[0].items[:, :4].tolist() == runs[2].items[:, :4].tolist()
@@ -151,4 +151,28 @@ def test_seeded_and_filled_where_too_few_are_left() -> None:
 def test_windows_that_hold_nothing_are_refused() -> None:
     for wrong in ((5, 5, 1), (-1, 5, 1), (0, 5, 0)):
         with pytest.raises(ValueError, match="r_min"):
-            Window(*wrong)
+            RankWindow(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "positive", "expected"),
+    [
+        ("off", 0.5, np.inf),
+        ("absolute", 0.5, 0.4),
+        ("absolute", -0.5, -0.6),
+        ("relative", 0.5, 0.45),
+        # -.5 * (1 - .1) = -.45 would let through what scores better than the positive
+        ("relative", -0.5, -0.55),
+        ("relative", np.nan, np.inf),  # no known positive: no limit
+    ],
+)
+def test_margins(kind: str, positive: float, expected: float) -> None:
+    found = PositiveAwareFilter(kind, 0.1).limits(np.array([positive], np.float32))
+    assert found == pytest.approx([expected])
+
+
+def test_margins_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of off, absolute, relative"):
+        PositiveAwareFilter("percent")
+    with pytest.raises(ValueError, match="0 to 2"):
+        PositiveAwareFilter("relative", -0.1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordPiece
 
-from models.pretraining.masking import Masked, Masker
+from models.pretraining.masking import MaskedBatch, Masker
 from models.text.ragged import Ragged, ragged
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -30,14 +30,14 @@ def texts_of(rows: list[list[int]]) -> Ragged:
     return ragged([[CLS, *(piece for word in row for piece in WORDS[word]), SEP] for row in rows])
 
 
-def answers(masked: Masked) -> np.ndarray:
+def answers(masked: MaskedBatch) -> np.ndarray:
     """The rectangle with what stood in the masked places; -1 elsewhere."""
     found = np.full(masked.ids.shape, -1)
     found.ravel()[masked.places] = masked.targets
     return found
 
 
-def original(masked: Masked) -> np.ndarray:
+def original(masked: MaskedBatch) -> np.ndarray:
     found = answers(masked)
     return np.where(found >= 0, found, masked.ids)
 

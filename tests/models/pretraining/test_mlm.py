@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.pretraining.masking import Masked, Masker
-from models.pretraining.mlm import MaskedLM, judge, judge_unigrams, make_exam, masked_loss
+from models.pretraining.masking import MaskedBatch, Masker
+from models.pretraining.mlm import MaskedLM, evaluate, mask_dev_texts, masked_loss, unigram_baseline
 from models.text.tokens import token_store, train_tokenizer
-from models.towers.encoders import new_bert
+from models.towers.tower import new_bert
 from tests.models.shop import BERT, ITEMS, QUERIES
 
 TEXTS = ITEMS + QUERIES
@@ -24,7 +24,7 @@ def model(seed: int = 0, counts: np.ndarray | None = None) -> MaskedLM:
     return MaskedLM(bert, counts).eval()
 
 
-def masked(seed: int = 0) -> Masked:
+def masked(seed: int = 0) -> MaskedBatch:
     return Masker(TOKENIZER).mask_words(STORE, np.random.default_rng(seed))
 
 
@@ -55,12 +55,12 @@ def test_a_step_down_the_gradient_lowers_the_loss() -> None:
         for weight in found.parameters():
             if weight.grad is not None:
                 weight -= 0.05 * weight.grad
-    assert judge(found, [given], "fp32").loss < float(loss.detach())
+    assert evaluate(found, [given], "fp32").loss < float(loss.detach())
 
 
 def test_half_precision_is_near() -> None:
     found, given = model(), [masked()]
-    assert judge(found, given, "bf16").loss == pytest.approx(judge(found, given, "fp32").loss, rel=0.01)
+    assert evaluate(found, given, "bf16").loss == pytest.approx(evaluate(found, given, "fp32").loss, rel=0.01)
 
 
 def test_decoder_is_the_table_of_pieces() -> None:
@@ -81,21 +81,21 @@ def test_decoder_is_the_table_of_pieces() -> None:
 
 def test_padding_changes_nothing() -> None:
     found, given = model(), masked()
-    wide = Masked(
+    wide = MaskedBatch(
         np.pad(given.ids, ((0, 0), (0, 3))),
         np.pad(given.filled, ((0, 0), (0, 3))),
         given.places // given.ids.shape[1] * (given.ids.shape[1] + 3) + given.places % given.ids.shape[1],
         given.targets,
     )
-    losses = [judge(found, [one], "fp32").loss for one in (wide, given)]
+    losses = [evaluate(found, [one], "fp32").loss for one in (wide, given)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_the_bar_by_hand() -> None:
     """Three pieces with counts 1, 5, 2: the guess is piece 1; loss from (counts + 1) / 11."""
     none = np.zeros((0, 0), np.int64)
-    exam = [Masked(none, none > 0, none[0:0, 0:0].ravel(), np.array(t)) for t in ([1, 2], [1, 0])]
-    found = judge_unigrams(np.array([1, 5, 2]), exam)
+    exam = [MaskedBatch(none, none > 0, none[0:0, 0:0].ravel(), np.array(t)) for t in ([1, 2], [1, 0])]
+    found = unigram_baseline(np.array([1, 5, 2]), exam)
     assert (found.pieces, found.accuracy) == (4, 0.5)
     assert found.loss == pytest.approx(-np.log([6 / 11, 3 / 11, 6 / 11, 2 / 11]).mean())
 
@@ -103,31 +103,31 @@ def test_the_bar_by_hand() -> None:
 def test_a_model_that_knows_counts_alone_is_at_the_bar() -> None:
     """The head's bias starts from the counts: its loss is near that of a guess."""
     counts = np.bincount(STORE.values, minlength=TOKENIZER.get_vocab_size())
-    exam = make_exam(Masker(TOKENIZER), STORE, 64, 0)
+    exam = mask_dev_texts(Masker(TOKENIZER), STORE, 64, 0)
     assert len(exam) > 1
-    knowing, ignorant = judge(model(counts=counts), exam), judge(model(), exam)
-    bar = judge_unigrams(counts, exam)
+    knowing, ignorant = evaluate(model(counts=counts), exam), evaluate(model(), exam)
+    bar = unigram_baseline(counts, exam)
     assert knowing.pieces == bar.pieces
     assert knowing.loss == pytest.approx(bar.loss, abs=0.15)
     # a table with more rows than there are pieces
     wide = new_bert(BERT, len(counts) + 100, 0)
-    assert judge(MaskedLM(wide, counts).eval(), exam).loss == pytest.approx(knowing.loss, abs=0.5)
+    assert evaluate(MaskedLM(wide, counts).eval(), exam).loss == pytest.approx(knowing.loss, abs=0.5)
     assert ignorant.loss == pytest.approx(np.log(TOKENIZER.get_vocab_size()), abs=0.3)
 
 
 def test_an_exam_is_the_same_every_time_and_leaves_the_model_as_it_was() -> None:
     masker = Masker(TOKENIZER)
-    one, same = (make_exam(masker, STORE, 64, 5) for _ in range(2))
+    one, same = (mask_dev_texts(masker, STORE, 64, 5) for _ in range(2))
     assert all(np.array_equal(a.ids, b.ids) for a, b in zip(one, same, strict=True))
     found = model().train()
-    first, again = judge(found, one), judge(found, one)
+    first, again = evaluate(found, one), evaluate(found, one)
     assert found.training
     assert first == again  # no dropout in an exam
-    assert judge(found, []).pieces == 0
+    assert evaluate(found, []).pieces == 0
 
 
 def test_few_texts_are_asked_several_times_over() -> None:
     masker = Masker(TOKENIZER)
-    few = make_exam(masker, STORE.take(np.arange(3)), 256, 5)
+    few = mask_dev_texts(masker, STORE.take(np.arange(3)), 256, 5)
     assert sum(len(one.targets) for one in few) > 100
-    assert make_exam(masker, STORE.take(np.arange(0)), 64, 5) == []
+    assert mask_dev_texts(masker, STORE.take(np.arange(0)), 64, 5) == []

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from models.pretraining.fit import Plan, Step, Training, fit
 from models.pretraining.masking import Masker
-from models.pretraining.mlm import MaskedLM, judge, judge_unigrams, make_exam
+from models.pretraining.mlm import MaskedLM, evaluate, mask_dev_texts, unigram_baseline
+from models.pretraining.training import MaskedLMPlan, MaskedLMTraining
 from models.text.ragged import Ragged, ragged
+from models.training.fit import Step, fit
 from tests.models.pretraining.test_mlm import STORE, TOKENIZER, model
 
 
-def training(seed: int = 0, texts: Ragged = STORE, **settings: object) -> Training:
-    plan = Plan(**{"epochs": 3, "batch_tokens": 64, "lr": 3e-3, "seed": 4, "precision": "fp32", **settings})  # type: ignore[arg-type]
-    return Training(model(seed), texts, Masker(TOKENIZER), plan)
+def training(seed: int = 0, texts: Ragged = STORE, **settings: object) -> MaskedLMTraining:
+    plan = MaskedLMPlan(**{"epochs": 3, "batch_tokens": 64, "lr": 3e-3, "seed": 4, "precision": "fp32", **settings})  # type: ignore[arg-type]
+    return MaskedLMTraining(model(seed), texts, Masker(TOKENIZER), plan)
 
 
 def weights(of: MaskedLM) -> dict[str, torch.Tensor]:
@@ -29,12 +30,12 @@ def test_it_learns_what_a_guess_cannot_know() -> None:
     found = training(epochs=60, lr=1e-2)
     counts = np.bincount(STORE.values, minlength=TOKENIZER.get_vocab_size())
     counts[:5] = 0
-    exam = make_exam(found.masker, STORE, 640, 1)
-    bar = judge_unigrams(counts, exam)
+    exam = mask_dev_texts(found.masker, STORE, 640, 1)
+    bar = unigram_baseline(counts, exam)
     steps = list(fit(found))
     assert [step.number for step in steps] == list(range(1, found.total + 1))
     assert [step.epoch for step in steps if step.ends_epoch] == list(range(60))
-    after = judge(found.model, exam)
+    after = evaluate(found.model, exam)
     assert after.accuracy > 1.5 * bar.accuracy
     assert after.loss < bar.loss - 1
 
@@ -57,8 +58,8 @@ def test_every_text_once_an_epoch_like_lengths_together() -> None:
 
 def test_padding_is_what_is_reported() -> None:
     for step in fit(training(epochs=1)):
-        assert 0.0 <= step.padded_frac < 0.3
-        assert step.pieces <= 1.5 * 64
+        assert 0.0 <= step.figures["padded_frac"] < 0.3
+        assert step.units <= 1.5 * 64
 
 
 @pytest.mark.parametrize(("stop", "precision"), [(1, "fp32"), (5, "fp32"), (8, "bf16")])
@@ -75,7 +76,7 @@ def test_a_killed_training_goes_on_bit_for_bit(stop: int, precision: str) -> Non
     after = list(fit(fresh))
 
     def seen(steps: list[Step]) -> list[tuple[float, float, int]]:
-        return [(step.loss, step.lr, step.pieces) for step in steps]
+        return [(step.loss, step.lr, step.units) for step in steps]
 
     assert straight.model.bert.config.hidden_dropout_prob > 0
     assert seen(before + after) == seen(whole)
@@ -86,9 +87,9 @@ def test_a_killed_training_goes_on_bit_for_bit(stop: int, precision: str) -> Non
 def test_any_step_can_be_repeated_alone() -> None:
     found = training()
     rows = next(found.batches(1, skip=2))
-    one, same = found.masked(rows, 1, 2), found.masked(rows, 1, 2)
+    one, same = found.mask(rows, 1, 2), found.mask(rows, 1, 2)
     assert np.array_equal(one.ids, same.ids)
-    others = [found.masked(rows, 1, 3), found.masked(rows, 0, 2)]
+    others = [found.mask(rows, 1, 3), found.mask(rows, 0, 2)]
     assert all(o.ids.shape != one.ids.shape or (o.ids != one.ids).any() for o in others)
 
 
@@ -120,7 +121,7 @@ def test_a_text_of_which_nothing_is_drawn_costs_nothing() -> None:
     one_word = STORE.take(np.repeat(np.flatnonzero(STORE.lengths == STORE.lengths.min())[:1], 200))
     found = training(texts=one_word, batch_tokens=10_000, epochs=1)
     (step,) = fit(found)
-    assert step.pieces < 0.3 * len(one_word.values)
+    assert step.units < 0.3 * len(one_word.values)
 
 
 def test_a_loss_that_is_no_number_is_a_clear_error() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.towers import latency
-from models.towers.latency import query_latency
+from models.towers import encode as encoding
+from models.towers.encode import query_latency
 from models.towers.two_tower import TwoTower
 from tests.models.shop import towers
 
@@ -21,11 +21,11 @@ def test_quantiles_of_what_each_query_took(monkeypatch: pytest.MonkeyPatch) -> N
         asked.extend(texts)
         now[0] += float(texts[0]) / 1000.0
 
-    monkeypatch.setattr(latency, "encode_queries", encode)
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(encoding, "encode_queries", encode)
+    monkeypatch.setattr(encoding.time, "perf_counter", lambda: now[0])
     before = torch.get_num_threads()
     found = query_latency(towers(bert=False), [str(ms) for ms in range(1, 1001)])
-    used = [float(text) for text in asked[latency.WARM_UP :]]
+    used = [float(text) for text in asked[encoding._WARM_UP :]]
     assert len(used) == 200
     assert (used[0], used[-1]) == (1.0, 1000.0)
     assert found["query_p50_ms"] == pytest.approx(np.quantile(used, 0.5))
@@ -38,7 +38,7 @@ def test_threads_come_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(latency, "encode_queries", fail)
+    monkeypatch.setattr(encoding, "encode_queries", fail)
     before = torch.get_num_threads()
     with pytest.raises(RuntimeError, match="no"):
         query_latency(towers(bert=False), ["a"])

@@ -12,8 +12,8 @@ from models.text.text_store import buckets
 from models.towers import encode
 from models.towers import packed_bert as packed
 from models.towers.encode import _PACK_FROM, encode_items, encode_queries, encode_store, rectangles
-from models.towers.encoders import BertEncoder, new_bert
 from models.towers.packed_bert import PackedBert
+from models.towers.tower import BertEncoder, new_bert
 from tests.benchmarks._pairs import bert_towers, texts
 from tests.models.shop import towers
 

@@ -56,7 +56,7 @@ def negatives(
     """Every draw that row b is compared with, one by one."""
     easy: Draws = [(i, objective.in_batch / (frequency[i] if objective.logq else 1.0)) for i in item]
     easy += [(i, objective.uniform) for i in uniform]
-    mined = [i for c, row in enumerate(hard) if objective.reuse or c == b for i in row]
+    mined = [i for c, row in enumerate(hard) if objective.share_hard or c == b for i in row]
     weight = objective.hard
     if objective.easy_per_hard and mined:
         weight *= sum(w for _, w in easy) / (objective.easy_per_hard * len(mined))

@@ -13,8 +13,9 @@ from models.evaluation.recall import recall_and_rr
 from models.towers.encode import encode_items, encode_queries
 from models.towers.space_id import items_space, space_id
 from models.towers.two_tower import TwoTower
-from models.training.adore import Frozen, Refresh, Refreshing, adore_loss, own_query_tower, pair_weights
+from models.training.adore import AdorePlan, AdoreTraining, FrozenItems, adore_loss, own_query_tower, pair_weights
 from models.training.batches import Known, Pairs
+from models.training.fit import fit
 from tests.models.shop import ITEMS, QUERIES, positives, towers
 
 
@@ -37,12 +38,12 @@ def test_loss_by_hand() -> None:
     assert float(loss) == pytest.approx((first + second) / 2)
 
 
-def refreshing(of: TwoTower, **settings: object) -> Refreshing:
+def refreshing(of: TwoTower, **settings: object) -> AdoreTraining:
     pairs = positives()
     vectors = encode_items(of, ITEMS)
-    frozen = Frozen(lambda asked: nearest(asked, pieces(vectors), 20), lambda rows: vectors[rows])
-    plan = Refresh(**{"batch_size": 8, "depth": 20, "lr": 1e-3, "trigram_lr": 1e-2, "epochs": 4, **settings})  # type: ignore[arg-type]
-    return Refreshing(
+    frozen = FrozenItems(lambda asked: nearest(asked, pieces(vectors), 20), lambda rows: vectors[rows])
+    plan = AdorePlan(**{"batch_size": 8, "depth": 20, "lr": 1e-3, "trigram_lr": 1e-2, "epochs": 4, **settings})  # type: ignore[arg-type]
+    return AdoreTraining(
         of,
         of.store_queries(QUERIES),
         Pairs(pairs[:, 0], pairs[:, 1]),
@@ -67,7 +68,7 @@ def test_queries_learn_and_items_do_not_move_by_a_bit(settings: dict[str, object
         return float(recall_and_rr(nearest(asked, [before], 10)[1], np.arange(len(QUERIES)), known)[1].mean())
 
     first, training = rr(), refreshing(own)
-    losses = [loss for epoch in range(4) for loss in training.epoch(epoch)]
+    losses = [step.loss for step in fit(training)]
     assert np.mean(losses[-4:]) < np.mean(losses[:4])
     assert rr() > first
     assert (encode_items(own, ITEMS) == before).all()
@@ -82,6 +83,6 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="own_query_tower"):
         refreshing(towers())
     with pytest.raises(ValueError, match="depth"):
-        replace(Refresh(), depth=0)
+        replace(AdorePlan(), depth=0)
     with pytest.raises(ValueError, match="temperature"):
-        replace(Refresh(), temperature=0.0)
+        replace(AdorePlan(), temperature=0.0)

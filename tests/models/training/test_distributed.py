@@ -11,18 +11,18 @@ import torch
 from safetensors.torch import load_file
 
 from models.training import gradcache
-from models.training.distributed import Team
-from models.training.distributed_loss import compare
+from models.training.distributed import ProcessGroup
 from models.training.fit import fit
-from models.training.gradcache import Encoded
+from models.training.gradcache import CachedEncoding
+from models.training.losses import batch_loss
 from tests.models.shop import towers
 from tests.models.training.two_processes import CALM, KINDS, NOISY, gradient, training
 
 pytestmark = pytest.mark.slow
 
 
-class Seat(Team):
-    """A place in a team of two whose other process is not there: it knows its share alone."""
+class Seat(ProcessGroup):
+    """A place in a group of two whose other process is not there: it knows its share alone."""
 
     def __init__(self, rank: int) -> None:
         self.rank, self.size = rank, 2
@@ -46,7 +46,7 @@ def equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_have_the_gradient_of_one(folder: Path, kind: str) -> None:
-    expected = gradient(towers(CALM), kind, Team())
+    expected = gradient(towers(CALM), kind, ProcessGroup())
     for rank in (0, 1):
         equal(load_file(folder / f"{kind}.calm.{rank}"), expected)
 
@@ -60,16 +60,16 @@ def test_two_with_dropout_have_the_plain_gradient_of_what_each_drew(
     grouped = gradcache._chunks
     monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, 3, on))
     of = towers(NOISY).train()
-    sides: list[list[Encoded]] = [[], []]
+    sides: list[list[CachedEncoding]] = [[], []]
     for rank in (0, 1):
         seat = training(of, kind, Seat(rank))
-        _, batch = next(seat.examples.batches(seat.plan.sampling, 0))
+        batch = next(seat.batches(0))
         for place, store in enumerate((batch.queries, batch.items)):
-            noise = seat._noise(place)
-            sides[place].append(Encoded(of.item_tower, store, of.pad, of.device, noise, 0, "fp32"))
-    columns = batch.mixture.columns(seat.plan.objective, 0.0)
+            noise = seat._noise_seed(place)
+            sides[place].append(CachedEncoding(of.item_tower, store, of.pad, of.device, noise, 0, "fp32"))
+    columns = batch.columns.weigh(seat.plan.objective, 0.0)
     leaves = [torch.cat([one.vectors.detach() for one in side]).requires_grad_() for side in sides]
-    loss = compare(seat.plan.objective, *leaves, columns, seat.log_scale, Team())
+    loss = batch_loss(seat.plan.objective, *leaves, columns, seat.log_scale, ProcessGroup())
     for side, leaf in zip(sides, leaves, strict=True):
         assert leaf.grad is not None
         parts = leaf.grad.split([len(one.vectors) for one in side])
@@ -87,7 +87,7 @@ def test_a_training_of_two_ends_where_that_of_one_does(folder: Path) -> None:
     for name, one in found[0].items():
         assert torch.equal(one, found[1][name]), name  # both hold the same towers, bit for bit
     alone = towers(CALM)
-    losses = [step.loss for step in fit(training(alone, "softmax", Team()))]
+    losses = [step.loss for step in fit(training(alone, "softmax", ProcessGroup()))]
     assert found[0]["losses"].tolist() == pytest.approx(losses, rel=1e-4)
     for name, one in alone.state()[2].items():
         assert float((found[0][name] - one).abs().max()) < 2e-3, name
@@ -95,5 +95,5 @@ def test_a_training_of_two_ends_where_that_of_one_does(folder: Path) -> None:
 
 def test_shares_cover_everything_once() -> None:
     for count in (0, 1, 2, 3, 10, 11):
-        shares = [Seat(rank).share(count) for rank in (0, 1)]
+        shares = [Seat(rank).local_slice(count) for rank in (0, 1)]
         assert [*range(count)[shares[0]], *range(count)[shares[1]]] == list(range(count))

@@ -14,12 +14,13 @@ import yaml
 
 from models.ann.exact import nearest
 from models.evaluation.recall import recall_and_rr
-from models.mining.star import Likeness, Window, mine
+from models.mining.star import Likeness, RankWindow, mine
 from models.text.ragged import Ragged
 from models.towers.encode import encode_items, encode_queries
 from models.towers.two_tower import TwoTower
-from models.training.fit import Training, fit
+from models.training.fit import fit
 from models.training.losses import Objective
+from models.training.tower_training import TowerTraining
 from tests.models.shop import ITEMS, QUERIES, examples, plan, towers
 
 GOLDEN = Path(__file__).with_name("golden") / "measures.yaml"
@@ -51,26 +52,26 @@ def figures(of: TwoTower, losses: list[float]) -> dict[str, float]:
 def trained(name: str) -> dict[str, float]:
     """Four steps of 12 pairs."""
     of = towers("encoders" in name)
-    training = Training(of, examples(of), plan(sampling={"trigram_dropout": 0.1}, **GENTLY, **TRAININGS[name]))
+    training = TowerTraining(of, examples(of), plan(sampling={"trigram_dropout": 0.1}, **GENTLY, **TRAININGS[name]))
     losses = [step.loss for step in fit(training)]
-    with training.judged_weights():
+    with training.evaluated_weights():
         return figures(of, losses)
 
 
 def starred() -> dict[str, float]:
     """Step 1, mining, step 3."""
     of = towers(bert=False)
-    for _ in fit(Training(of, examples(of), plan(**GENTLY))):
+    for _ in fit(TowerTraining(of, examples(of), plan(**GENTLY))):
         pass
     data = examples(of)
     query = np.arange(len(QUERIES))
     scores, found = nearest(encode_queries(of, QUERIES), iter([encode_items(of, ITEMS)]), len(ITEMS))
     alone = np.arange(len(ITEMS))
-    mined = mine(found, scores, query, data.known, Likeness(alone, alone), Window(0, 20, 8), seed=0)
+    mined = mine(found, scores, query, data.known, Likeness(alone, alone), RankWindow(0, 20, 8), seed=0)
     kept = mined.items >= 0
     offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     lists = Ragged(mined.items[kept].astype(np.int32), offsets)
-    losses = [step.loss for step in fit(Training(of, examples(of, lists), plan(sampling={"hard": 2}, **GENTLY)))]
+    losses = [step.loss for step in fit(TowerTraining(of, examples(of, lists), plan(sampling={"hard": 2}, **GENTLY)))]
     return figures(of, losses)
 
 

@@ -9,14 +9,14 @@ import torch
 from models.text.ragged import ragged
 from models.towers.two_tower import TwoTower
 from models.training import gradcache
-from models.training.fit import Training
 from models.training.losses import Objective
+from models.training.tower_training import TowerTraining
 from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
 
 KINDS: list[dict[str, object]] = [
     {"kind": "softmax"},
     {"kind": "softmax", "symmetric": True, "logq": True, "learn_temperature": True},
-    {"kind": "softmax", "hardest": 4, "reuse": False},
+    {"kind": "softmax", "hardest": 4, "share_hard": False},
     {"kind": "pairwise", "easy_per_hard": 3.0},
     {"kind": "triplet", "hard_ramp_frac": 0.5},
 ]
@@ -27,13 +27,13 @@ NOISY = {**BERT, "hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3
 def gradient(of: TwoTower, chunk: int, objective: Objective, **more: object) -> dict[str, torch.Tensor]:
     """Of the second step, when hard negatives that ramp up have a weight."""
     lists = ragged([[q % len(ITEMS), (q + 5) % len(ITEMS)] for q in range(len(QUERIES))])
-    training = Training(
+    training = TowerTraining(
         of,
         examples(of, lists),
         plan(chunk=chunk, objective=objective, sampling={"hard": 2, "uniform": 0.5}, precision="fp32", **more),
     )
     training.done = 1
-    _, batch = next(training.examples.batches(training.plan.sampling, 0))
+    batch = next(training.batches(0))
     of.train()
     training.gradient(batch)
     found = {name: p.grad.clone() for name, p in of.named_parameters() if p.grad is not None}
@@ -87,10 +87,10 @@ def test_every_make_of_towers(monkeypatch: pytest.MonkeyPatch, settings: dict[st
 
 def test_dropout_is_another_one_in_the_next_step() -> None:
     found = towers(NOISY)
-    training = Training(found, examples(found), plan())
-    first = [training._noise(place) for place in (0, 1)]
+    training = TowerTraining(found, examples(found), plan())
+    first = [training._noise_seed(place) for place in (0, 1)]
     training.done = 1
-    assert len({*first, *(training._noise(place) for place in (0, 1))}) == 4
+    assert len({*first, *(training._noise_seed(place) for place in (0, 1))}) == 4
 
 
 def test_bf16_loses_no_gradient_between_the_passes() -> None:
@@ -98,8 +98,8 @@ def test_bf16_loses_no_gradient_between_the_passes() -> None:
     cached = {}
     for chunk in (0, 5):
         found = towers(CALM)
-        training = Training(found, examples(found), plan(chunk=chunk, precision="bf16"))
-        _, batch = next(training.examples.batches(training.plan.sampling, 0))
+        training = TowerTraining(found, examples(found), plan(chunk=chunk, precision="bf16"))
+        batch = next(training.batches(0))
         training.gradient(batch)
         cached[chunk] = {n: p.grad for n, p in found.named_parameters() if p.grad is not None}
     assert cached[0].keys() == cached[5].keys()

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from models.training import tiled_loss as contrast
-from models.training.batch_columns import Mixture, mix
+from models.training import losses as tiles
 from models.training.batches import Known
-from models.training.distributed import Team
-from models.training.distributed_loss import compare
-from models.training.losses import Objective
+from models.training.distributed import ProcessGroup
+from models.training.examples import BatchColumns, batch_columns
+from models.training.losses import Objective, batch_loss
 from tests.models.training.naive_loss import naive_loss
 
 N, D = 40, 8
@@ -26,13 +25,13 @@ OPTIONS: list[dict[str, object]] = [
     {"logq": True},
     {"hardest": 3},
     {"hardest": 500},
-    {"reuse": False},
+    {"share_hard": False},
     {"in_batch": 0.3, "uniform": 2.0, "hard": 0.7},
     {"in_batch": 0.0, "uniform": 0.0},
     {"easy_per_hard": 5.0},
-    {"easy_per_hard": 5.0, "reuse": False, "logq": True},
+    {"easy_per_hard": 5.0, "share_hard": False, "logq": True},
     {"hard_ramp_frac": 0.8},
-    {"hard_ramp_frac": 0.8, "hardest": 2, "reuse": False, "symmetric": True, "logq": True},
+    {"hard_ramp_frac": 0.8, "hardest": 2, "share_hard": False, "symmetric": True, "logq": True},
 ]
 
 
@@ -53,7 +52,9 @@ class Drawn:
         asked, right = np.append(asked, self.query), np.append(right, self.item)
         self.frequency = rng.uniform(0.2, 6.0, N).astype(np.float32)
         known = Known(asked, right, size)
-        self.mixture: Mixture = mix(self.query, self.item, self.uniform, self.hard, known, self.frequency)
+        self.columns: BatchColumns = batch_columns(
+            self.query, self.item, self.uniform, self.hard, known, self.frequency
+        )
         pairs = set(zip(asked.tolist(), right.tolist(), strict=True))
         self.known = {(b, i) for b in range(size) for i in range(N) if (self.query[b], i) in pairs}
 
@@ -86,15 +87,15 @@ def test_value_and_gradient_are_those_of_the_double_loop(
     monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, object], per_query: int
 ) -> None:
     """Tiles of two rows, the last one of one: what is on their edges shows."""
-    monkeypatch.setattr(contrast, "CELLS", {"cpu": 2 * N})
+    monkeypatch.setattr(tiles, "TILE_SCORES", {"cpu": 2 * N})
     objective = Objective(kind, 0.2, margin=0.4, **options)  # type: ignore[arg-type]
     drawn = Drawn(13, per_query)
     queries, table = unit(13, D), unit(N, D, seed=1)
     own_q = queries.clone().requires_grad_()
-    items = table[torch.from_numpy(drawn.mixture.item)].clone().requires_grad_()
+    items = table[torch.from_numpy(drawn.columns.item)].clone().requires_grad_()
     scale = torch.tensor(-math.log(0.2), requires_grad=True)
-    columns = drawn.mixture.columns(objective, 0.5)
-    found = compare(objective, own_q, items, columns, scale, Team())
+    columns = drawn.columns.weigh(objective, 0.5)
+    found = batch_loss(objective, own_q, items, columns, scale, ProcessGroup())
 
     q64 = own_q.detach().double().requires_grad_()
     t64 = table.double().requires_grad_()
@@ -106,7 +107,7 @@ def test_value_and_gradient_are_those_of_the_double_loop(
     expected.backward()
     assert found == pytest.approx(float(expected.detach()), rel=1e-5)
     assert close(own_q.grad, q64.grad)
-    assert close(items.grad, t64.grad[torch.from_numpy(drawn.mixture.item)])
+    assert close(items.grad, t64.grad[torch.from_numpy(drawn.columns.item)])
     if kind != "triplet":
         assert float(scale.grad) == pytest.approx(float(s64.grad), rel=1e-4, abs=1e-7)
 
@@ -123,10 +124,10 @@ def in_batch(q: torch.Tensor, pos: torch.Tensor, objective: Objective) -> float:
     rows = np.arange(len(q))
     known = Known(rows, rows, len(q))
     ones = np.ones(len(q), np.float32)
-    mixture = mix(rows, rows, rows[:0], np.zeros((len(q), 0), np.int64), known, ones)
+    joined = batch_columns(rows, rows, rows[:0], np.zeros((len(q), 0), np.int64), known, ones)
     leaves = q.clone().requires_grad_(), pos.clone().requires_grad_()
     scale = torch.tensor(-math.log(objective.temperature))
-    return compare(objective, *leaves, mixture.columns(objective, 1.0), scale, Team())
+    return batch_loss(objective, *leaves, joined.weigh(objective, 1.0), scale, ProcessGroup())
 
 
 def test_in_batch_by_hand() -> None:
@@ -143,11 +144,11 @@ def test_one_hard_negative_by_hand() -> None:
     """One query, its positive at cosine 1, one hard negative at cosine 0: log(1 + e^-1)."""
     one = np.zeros(1, np.int64)
     known = Known(one, one, 1)
-    mixture = mix(one, one, one[:0], np.array([[1]]), known, np.ones(2, np.float32))
+    joined = batch_columns(one, one, one[:0], np.array([[1]]), known, np.ones(2, np.float32))
     q = torch.tensor([[1.0, 0.0]], requires_grad=True)
     items = torch.eye(2, requires_grad=True)
     objective = Objective(temperature=1.0)
-    found = compare(objective, q, items, mixture.columns(objective, 1.0), torch.zeros(()), Team())
+    found = batch_loss(objective, q, items, joined.weigh(objective, 1.0), torch.zeros(()), ProcessGroup())
     assert found == pytest.approx(0.31326, abs=1e-5)
     # the positive is pulled and the negative pushed by its share of the softmax, 1 / (1 + e)
     assert items.grad is not None
@@ -155,15 +156,15 @@ def test_one_hard_negative_by_hand() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), reuse=st.booleans(), kind=st.sampled_from(["softmax", "pairwise"]))
-def test_no_known_positive_is_ever_a_negative(seed: int, reuse: bool, kind: str) -> None:
+@given(seed=st.integers(0, 10_000), share_hard=st.booleans(), kind=st.sampled_from(["softmax", "pairwise"]))
+def test_no_known_positive_is_ever_a_negative(seed: int, share_hard: bool, kind: str) -> None:
     """A query's vector is pushed along an item's only if it does not know the item: whatever its source."""
     drawn = Drawn(6, 2, seed)
-    objective = Objective(kind, 1.0, reuse=reuse)
-    columns = drawn.mixture.columns(objective, 1.0)
+    objective = Objective(kind, 1.0, share_hard=share_hard)
+    columns = drawn.columns.weigh(objective, 1.0)
     q = torch.zeros(6, N).requires_grad_()
-    items = torch.eye(N)[torch.from_numpy(drawn.mixture.item)].requires_grad_()
-    compare(objective, q, items, columns, torch.zeros(()), Team())
+    items = torch.eye(N)[torch.from_numpy(drawn.columns.item)].requires_grad_()
+    batch_loss(objective, q, items, columns, torch.zeros(()), ProcessGroup())
     assert q.grad is not None
     for b, i in drawn.known:
         if i != drawn.item[b]:
@@ -174,10 +175,10 @@ def test_made_up_queries_mask_what_they_were_made_of() -> None:
     """Query 5 is no query of the log; item 0 is its own, and stands in the batch twice."""
     item, hard = np.array([0, 1, 0]), np.array([[2], [0], [1]])
     known = Known(np.array([0, 1]), np.array([0, 1]), 2)
-    mixture = mix(np.array([0, 1, 5]), item, item[:0], hard, known, np.ones(3, np.float32))
-    assert list(zip(*(side.tolist() for side in mixture.known), strict=True)) == [(0, 0), (1, 1), (2, 0)]
-    assert mixture.in_batch.tolist() == [2, 1, 0]
-    assert mixture.mined.tolist() == [1, 1, 1]
+    joined = batch_columns(np.array([0, 1, 5]), item, item[:0], hard, known, np.ones(3, np.float32))
+    assert list(zip(*(side.tolist() for side in joined.known), strict=True)) == [(0, 0), (1, 1), (2, 0)]
+    assert joined.in_batch.tolist() == [2, 1, 0]
+    assert joined.mined.tolist() == [1, 1, 1]
 
 
 def prefix(vectors: torch.Tensor, dim: int) -> torch.Tensor:
@@ -188,11 +189,13 @@ def prefix(vectors: torch.Tensor, dim: int) -> torch.Tensor:
 def test_matryoshka_is_the_mean_over_prefixes() -> None:
     q, pos = unit(6, D), unit(6, D, seed=1)
     rows = np.arange(6)
-    mixture = mix(rows, rows, rows[:0], np.zeros((6, 0), np.int64), Known(rows, rows, 6), np.ones(6, np.float32))
+    joined = batch_columns(
+        rows, rows, rows[:0], np.zeros((6, 0), np.int64), Known(rows, rows, 6), np.ones(6, np.float32)
+    )
     objective = Objective(temperature=0.2)
     leaves = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
-    found = compare(
-        objective, *leaves, mixture.columns(objective, 1.0), torch.tensor(-math.log(0.2)), Team(), prefixes=(4, 2)
+    found = batch_loss(
+        objective, *leaves, joined.weigh(objective, 1.0), torch.tensor(-math.log(0.2)), ProcessGroup(), prefixes=(4, 2)
     )
     own = [q.clone().requires_grad_(), pos.clone().requires_grad_()]
     expected = torch.stack(
@@ -204,22 +207,22 @@ def test_matryoshka_is_the_mean_over_prefixes() -> None:
         assert close(one.grad, other.grad.double() if other.grad is not None else None)
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-def test_threads_do_not_race(reuse: bool) -> None:
+@pytest.mark.parametrize("share_hard", [True, False])
+def test_threads_do_not_race(share_hard: bool) -> None:
     """512 pairs of four items: each item's gradient is a sum of hundreds, always in one order."""
     rng = np.random.default_rng(0)
     rows, item = np.arange(512), rng.integers(0, 4, 512)
     hard = rng.integers(4, 8, (512, 4))
-    mixture = mix(rows, item, rows[:0], hard, Known(rows, item, 512), np.ones(8, np.float32))
-    objective = Objective(reuse=reuse)
+    joined = batch_columns(rows, item, rows[:0], hard, Known(rows, item, 512), np.ones(8, np.float32))
+    objective = Objective(share_hard=share_hard)
     found = set()
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
         for _ in range(20):
             q, items = unit(512, 64).requires_grad_(), unit(8, 64, seed=1).requires_grad_()
-            columns = mixture.columns(objective, 1.0)
-            compare(objective, q, items, columns, torch.tensor(3.0), Team())
+            columns = joined.weigh(objective, 1.0)
+            batch_loss(objective, q, items, columns, torch.tensor(3.0), ProcessGroup())
             assert items.grad is not None
             found.add(items.grad.numpy().tobytes())
     finally:

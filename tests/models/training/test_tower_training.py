@@ -1,4 +1,4 @@
-"""Training: it learns, it stops and goes on bit for bit, it says when it breaks."""
+"""TowerTraining: it learns, it stops and goes on bit for bit, it says when it breaks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from models.text.ragged import ragged
 from models.text.text_store import TextStore
 from models.towers.two_tower import TwoTower
 from models.training.examples import Sampling
-from models.training.fit import Step, Training, fit
+from models.training.fit import Step, fit
 from models.training.losses import Objective
+from models.training.tower_training import TowerTraining
 from tests.models.shop import ITEMS, QUERIES, examples, plan, positives, towers
 
 
 def trained(of: TwoTower, **settings: object) -> list[Step]:
-    return list(fit(Training(of, examples(of), plan(**settings))))
+    return list(fit(TowerTraining(of, examples(of), plan(**settings))))
 
 
 def weights(of: TwoTower) -> dict[str, torch.Tensor]:
@@ -67,15 +68,15 @@ def test_a_killed_training_goes_on_bit_for_bit(stop: int) -> None:
     settings = {"sampling": {"trigram_dropout": 0.2, "hard": 2}, "epochs": 3}
 
     straight = towers()
-    whole = list(fit(Training(straight, examples(straight, lists), plan(**settings))))
+    whole = list(fit(TowerTraining(straight, examples(straight, lists), plan(**settings))))
 
     killed = towers()
-    first = Training(killed, examples(killed, lists), plan(**settings))
+    first = TowerTraining(killed, examples(killed, lists), plan(**settings))
     before = list(itertools.islice(fit(first), stop))
     state = copy.deepcopy(first.state())
     torch.manual_seed(999)  # another process has another past
     fresh = towers(seed=5)
-    second = Training(fresh, examples(fresh, lists), plan(**settings))
+    second = TowerTraining(fresh, examples(fresh, lists), plan(**settings))
     second.restore(state)
     after = list(fit(second))
 
@@ -115,18 +116,19 @@ def test_a_batch_knows_every_known_positive_among_its_items() -> None:
     lists = ragged([[0, 1, 2, 3]] * len(QUERIES))
     data = examples(found, lists)
     right = {tuple(pair) for pair in positives().tolist()}
-    sampling = Sampling(12, crops_frac=0.0, hard=2, uniform=0.5)
-    for number, batch in data.batches(sampling, 0):
-        mixture = batch.mixture
+    sampling = Sampling(12, synthetic_frac=0.0, hard=2, uniform=0.5)
+    batches = list(data.batches(sampling, 0))
+    assert len(batches) == data.steps_per_epoch(sampling)
+    for batch in batches:
+        joined = batch.columns
         assert len(batch) == len(batch.queries) == 12
-        assert len(batch.items) == len(mixture.item) == len(set(mixture.item.tolist()))
-        assert (mixture.in_batch.sum(), mixture.uniform.sum(), mixture.mined.sum()) == (12, 6, 24)
-        assert number < data.steps_per_epoch(sampling)
-        known = set(zip(*(side.tolist() for side in mixture.known), strict=True))
+        assert len(batch.items) == len(joined.item) == len(set(joined.item.tolist()))
+        assert (joined.in_batch.sum(), joined.uniform.sum(), joined.mined.sum()) == (12, 6, 24)
+        known = set(zip(*(side.tolist() for side in joined.known), strict=True))
         for b in range(12):
-            of_row = {int(mixture.item[c]) for row, c in known if row == b}
+            of_row = {int(joined.item[c]) for row, c in known if row == b}
             asked = [q for q in range(len(QUERIES)) if same(batch.queries, b, data.queries, q)]
-            assert of_row == {i for q, i in right if q in asked} & set(mixture.item.tolist())
+            assert of_row == {i for q, i in right if q in asked} & set(joined.item.tolist())
 
 
 def same(stores: TextStore, row: int, others: TextStore, other: int) -> bool:
@@ -138,7 +140,7 @@ def same(stores: TextStore, row: int, others: TextStore, other: int) -> bool:
 def test_the_average_of_the_weights_is_judged_and_the_training_goes_on_from_its_own() -> None:
     found = towers(bert=False)
     start = weights(found)
-    training = Training(found, examples(found), plan(ema=0.5))
+    training = TowerTraining(found, examples(found), plan(ema=0.5))
     steps = fit(training)
     next(steps)
     one = weights(found)
@@ -146,7 +148,7 @@ def test_the_average_of_the_weights_is_judged_and_the_training_goes_on_from_its_
     two = weights(found)
     name = "item_tower.trigrams.bag.weight"
     expected = 0.5 * (0.5 * start[name] + 0.5 * one[name]) + 0.5 * two[name]
-    with training.judged_weights():
+    with training.evaluated_weights():
         assert torch.allclose(weights(found)[name], expected)
     assert torch.equal(weights(found)[name], two[name])
 
@@ -155,15 +157,15 @@ def test_a_learnt_temperature_moves_and_stays_above_its_floor() -> None:
     found = towers(bert=False)
     steps = list(
         fit(
-            Training(
+            TowerTraining(
                 found,
                 examples(found),
                 plan(trigram_lr=0.5, objective=Objective(temperature=0.01, learn_temperature=True)),
             )
         )
     )
-    assert len({step.temperature for step in steps}) > 2
-    assert min(step.temperature for step in steps) >= 0.000999
+    assert len({step.figures["temperature"] for step in steps}) > 2
+    assert min(step.figures["temperature"] for step in steps) >= 0.000999
 
 
 def test_a_collapsed_space_is_a_clear_error() -> None:

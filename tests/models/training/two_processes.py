@@ -13,9 +13,10 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from models.text.ragged import ragged
 from models.towers.two_tower import TwoTower
-from models.training.distributed import Team
-from models.training.fit import Training, fit
+from models.training.distributed import ProcessGroup
+from models.training.fit import fit
 from models.training.losses import Objective
+from models.training.tower_training import TowerTraining
 from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
 
 CALM = {**BERT, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -23,28 +24,30 @@ NOISY = {**BERT, "hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3
 KINDS: dict[str, dict[str, object]] = {
     "softmax": {},
     "both ways, corrected": {"symmetric": True, "logq": True, "learn_temperature": True},
-    "own hardest": {"hardest": 4, "reuse": False},
+    "own hardest": {"hardest": 4, "share_hard": False},
     "pairwise": {"kind": "pairwise", "easy_per_hard": 3.0},
     "triplet": {"kind": "triplet"},
 }
 
 
-def training(of: TwoTower, kind: str, team: Team, **more: object) -> Training:
+def training(of: TwoTower, kind: str, group: ProcessGroup, **more: object) -> TowerTraining:
     """A training of the tests' shop: batches of 11, which two processes cannot share evenly."""
     lists = ragged([[q % len(ITEMS), (q + 5) % len(ITEMS)] for q in range(len(QUERIES))])
-    data = examples(of, lists, team)
+    data = examples(of, lists, group)
     sampling = {"hard": 2, "uniform": 0.5, "batch_size": 11, "trigram_dropout": 0.0}
     objective = Objective(temperature=0.2, **KINDS[kind])  # type: ignore[arg-type]
-    return Training(of, data, plan(chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more))
+    return TowerTraining(
+        of, data, plan(chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more)
+    )
 
 
-def gradient(of: TwoTower, kind: str, team: Team) -> dict[str, torch.Tensor]:
+def gradient(of: TwoTower, kind: str, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Of the first batch, summed over the processes."""
-    begun = training(of, kind, team)
+    begun = training(of, kind, group)
     of.train()
-    _, batch = next(begun.examples.batches(begun.plan.sampling, 0))
+    batch = next(begun.batches(0))
     loss, _ = begun.gradient(batch)
-    team.total_gradients([*of.parameters(), begun.log_scale])
+    group.all_reduce_gradients([*of.parameters(), begun.log_scale])
     found = {name: p.grad for name, p in of.named_parameters() if p.grad is not None}
     if begun.log_scale.requires_grad and begun.log_scale.grad is not None:
         found["log_scale"] = begun.log_scale.grad
@@ -54,14 +57,14 @@ def gradient(of: TwoTower, kind: str, team: Team) -> dict[str, torch.Tensor]:
 def main(folder: Path) -> None:
     """Gradients of every kind without and with dropout, and the weights after a whole training."""
     dist.init_process_group("gloo")
-    team = Team()
+    group = ProcessGroup()
     for kind in KINDS:
-        save_file(gradient(towers(CALM), kind, team), folder / f"{kind}.calm.{team.rank}")
-        save_file(gradient(towers(NOISY), kind, team), folder / f"{kind}.noisy.{team.rank}")
+        save_file(gradient(towers(CALM), kind, group), folder / f"{kind}.calm.{group.rank}")
+        save_file(gradient(towers(NOISY), kind, group), folder / f"{kind}.noisy.{group.rank}")
     found = towers(CALM)
-    steps = [step.loss for step in fit(training(found, "softmax", team))]
+    steps = [step.loss for step in fit(training(found, "softmax", group))]
     weights = {name: one.clone() for name, one in found.state()[2].items()}
-    save_file({**weights, "losses": torch.tensor(steps)}, folder / f"trained.{team.rank}")
+    save_file({**weights, "losses": torch.tensor(steps)}, folder / f"trained.{group.rank}")
     dist.destroy_process_group()
 
 

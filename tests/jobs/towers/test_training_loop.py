@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors.torch import save_file
 
 from jobs.lake.partitions import TOWERS
-from jobs.towers.checkpoints import Checkpoint
+from jobs.towers.training_loop import Checkpoint
 
 PLACE = TOWERS.at(ds="2026-01-31", step="in_batch")
 
@@ -38,3 +40,14 @@ def test_tensors_numbers_lists_and_int_keys_come_back(lake: Path) -> None:
     kept.remove()
     assert kept.read() == {}
     assert not list(kept.path.parent.iterdir())
+
+
+def test_a_checkpoint_of_an_earlier_format_is_refused_with_a_message(
+    lake: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its metadata lack the format; the key alone would let it pass."""
+    kept = Checkpoint(PLACE, "key")
+    kept.path.parent.mkdir(parents=True)
+    save_file({"0": torch.ones(1)}, kept.path, metadata={"key": "key", "rest": '{"dict": [["worse", 1]]}'})
+    assert kept.read() == {}
+    assert "written by another version of this code; training starts anew" in caplog.text
