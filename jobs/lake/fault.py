@@ -21,6 +21,7 @@ POINTS = (
     "towers.step",
     "sweep.command",
     "pretrain.step",
+    "refresh.step",
     "negatives.items",
     "negatives.block",
     "trained_index.tuned",
