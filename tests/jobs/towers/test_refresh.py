@@ -17,7 +17,7 @@ from jobs.index import train as trained_index
 from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, TOWERS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.towers import dev_evaluation, refresh, training_loop
+from jobs.towers import refresh, training_loop
 from models.towers.encode import encode_items
 from models.towers.space_id import space_id
 from models.training import adore
@@ -49,8 +49,7 @@ def refreshed(before: Partition, **settings: object) -> dict[str, object]:
 
 
 def test_embeddings_of_before_serve_the_index_of_after(before: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_loop, "surely_better", lambda new, old: True)
-    monkeypatch.setattr(dev_evaluation, "CUTOFF", 3)  # of 60 every one of the 32 items is found
+    monkeypatch.setattr(training_loop.TrainingLoop, "_is_best", lambda *_: True)
     said = refreshed(before)
     found = pin(AFTER)
     after = load_towers(found)
@@ -97,8 +96,7 @@ def test_not_better_is_not_kept(before: Partition, monkeypatch: pytest.MonkeyPat
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(
     before: Partition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_loop, "surely_better", lambda new, old: True)
-    monkeypatch.setattr(dev_evaluation, "CUTOFF", 3)
+    monkeypatch.setattr(training_loop.TrainingLoop, "_is_best", lambda *_: True)
     monkeypatch.setattr(refresh, "CHECKPOINT_S", 0.0)
     straight = refreshed(before)
     steps: list[str] = []
