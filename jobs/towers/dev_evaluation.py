@@ -1,4 +1,4 @@
-"""Evaluation of towers between the epochs: R@60 and RR@60 of the dev queries, by exact search.
+"""EpochScore of towers between the epochs: R@60 and RR@60 of the dev queries, by exact search.
 
 People's labels of dev queries decide where there are enough of them, clicks elsewhere. The two can disagree: on Home
 Depot's judgements, hard negatives raised dev R@60 on clicks from .750 to .760 and lowered it on labels from .649 to
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jobs.lake.read import Pinned, read_table
 from jobs.towers.dataset import TowerDataset, read_judgements
-from jobs.towers.training_loop import Evaluation
+from jobs.towers.training_loop import EpochScore
 from models.ann.exact import nearest
 from models.evaluation.recall import recall_and_rr
 from models.text.text_store import TextStore
@@ -74,11 +74,11 @@ class DevEvaluator:
         searched = items if len(self.items) == len(items) else items.take(self.items)
         return store_vectors(towers.forward_items, searched, towers)
 
-    def __call__(self, towers: TwoTower) -> Evaluation:
+    def __call__(self, towers: TwoTower) -> EpochScore:
         """Evaluate the towers as they are; R@60 of each query decides."""
         recall, rr = self.values(towers)
         means = (float(recall.mean()), float(rr.mean())) if len(recall) else ()
-        return Evaluation(dict(zip(NAMES, means, strict=False)), recall)
+        return EpochScore(dict(zip(NAMES, means, strict=False)), recall)
 
 
 def prefix(vectors: Vectors, dim: int) -> Vectors:

@@ -34,7 +34,7 @@ from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import bert_folder, bert_settings, load_bert, minilm_folder, write_bert
 from jobs.towers.corpus import Corpus, Reader, read_corpus
-from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop
+from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop
 from models.pretraining.masking import MaskedBatch, Masker
 from models.pretraining.mlm import MaskedLM, evaluate, mask_dev_texts, unigram_baseline
 from models.pretraining.training import MaskedLMPlan, MaskedLMTraining
@@ -123,7 +123,7 @@ def main(args: Args) -> dict[str, object]:
         training = MaskedLMTraining(model, corpus.train, masker, _plan(args))
         dev = mask_dev_texts(masker, corpus.dev, args.batch_tokens, args.seed)
 
-        def score() -> Evaluation:
+        def score() -> EpochScore:
             return _evaluate(model, dev, args.precision)
 
         loop = TrainingLoop("pretrain", training, score, checkpoint, tracked, args.patience, args.checkpoint_s)
@@ -137,12 +137,12 @@ def main(args: Args) -> dict[str, object]:
     return {"prodbert": str(args.prodbert), **facts}
 
 
-def _evaluate(model: MaskedLM, dev: list[MaskedBatch], precision: str) -> Evaluation:
+def _evaluate(model: MaskedLM, dev: list[MaskedBatch], precision: str) -> EpochScore:
     """Loss and accuracy on the dev texts; the lower loss is the better epoch."""
     if not dev:
-        return Evaluation({}, np.zeros(0))
+        return EpochScore({}, np.zeros(0))
     score = evaluate(model, dev, precision)
-    return Evaluation({"dev_loss": score.loss, "dev_accuracy": score.accuracy}, np.array([-score.loss]))
+    return EpochScore({"dev_loss": score.loss, "dev_accuracy": score.accuracy}, np.array([-score.loss]))
 
 
 def _facts(loop: TrainingLoop, training: MaskedLMTraining, corpus: Corpus) -> dict[str, float]:

@@ -30,7 +30,7 @@ from jobs.towers.catalogue_vectors import CHUNK, catalogue_vectors, embedded_vec
 from jobs.towers.dataset import TowerDataset, read_dataset
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.resume import Scratch, VectorFile
-from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop
+from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop
 from models.ann.exact import Vectors, nearest, pieces
 from models.text.text_store import TextStore
 from models.towers.space_id import space_id
@@ -107,7 +107,7 @@ def main(args: Args) -> dict[str, object]:
         training = _training(args, dataset, start, queries, vectors)
         evaluator = FrozenItemsEvaluator(dataset, queries, vectors, inputs.get("qrels"))
 
-        def evaluate() -> Evaluation:
+        def evaluate() -> EpochScore:
             return evaluator(training.towers)
 
         checkpoint = Checkpoint(args.towers, scratch.key)
@@ -147,7 +147,7 @@ def _training(
 
 
 class FrozenItemsEvaluator(DevEvaluator):
-    """Evaluation against the item vectors that stay in service, all of them."""
+    """EpochScore against the item vectors that stay in service, all of them."""
 
     def __init__(
         self, dataset: TowerDataset, queries: TextStore, vectors: VectorFile, qrels: Pinned | None = None

@@ -34,7 +34,7 @@ from jobs.towers.bert_checkpoint import pretrained_towers
 from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.settings import TowerSettings
-from jobs.towers.training_loop import Checkpoint, Evaluation, TrainingLoop, follow
+from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop, follow
 from models.text.tokens import train_tokenizer
 from models.towers.encode import query_latency
 from models.towers.space_id import space_id
@@ -109,7 +109,7 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
         examples = training.examples
         evaluator = DevEvaluator(dataset, examples.queries, examples.items, inputs.get("qrels"))
 
-        def evaluate() -> Evaluation:
+        def evaluate() -> EpochScore:
             return evaluator(training.towers)
 
         loop = TrainingLoop("towers", training, evaluate, checkpoint, tracked, args.patience, args.checkpoint_s)

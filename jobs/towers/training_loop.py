@@ -38,7 +38,7 @@ FORMAT = "2"  # of checkpoints
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EpochScore:
     """Result of one epoch. figures: by name, for curves and tracking.
 
     values: higher is better, one of each dev query, or one in all; empty where there is nothing to evaluate on.
@@ -63,7 +63,7 @@ class TrainingLoop:
         self,
         name: str,
         training: Training[Any],
-        evaluate: Callable[[], Evaluation],
+        evaluate: Callable[[], EpochScore],
         checkpoint: Checkpoint,
         tracked: MlflowRun,
         patience: int,
@@ -149,14 +149,14 @@ class TrainingLoop:
         if self.points:
             self.points[-1].update(evaluation.figures)
 
-    def _evaluate(self, epoch: int) -> Evaluation:
+    def _evaluate(self, epoch: int) -> EpochScore:
         evaluation = self.evaluate()
         figures = evaluation.figures.items()
         log.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures))
         self.tracked.measures(evaluation.figures, self.training.done)
         return evaluation
 
-    def _is_best(self, epoch: int, evaluation: Evaluation) -> bool:
+    def _is_best(self, epoch: int, evaluation: EpochScore) -> bool:
         values = evaluation.values
         if epoch == 0:
             self.baseline = values
