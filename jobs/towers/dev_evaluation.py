@@ -1,4 +1,4 @@
-"""EpochScore of towers between the epochs: R@60 and RR@60 of the dev queries, by exact search.
+"""Evaluation of towers between the epochs: R@60 and RR@60 of the dev queries, by exact search.
 
 People's labels of dev queries decide where there are enough of them, clicks elsewhere. The two can disagree: on Home
 Depot's judgements, hard negatives raised dev R@60 on clicks from .750 to .760 and lowered it on labels from .649 to

@@ -147,7 +147,7 @@ def _training(
 
 
 class FrozenItemsEvaluator(DevEvaluator):
-    """EpochScore against the item vectors that stay in service, all of them."""
+    """Evaluation against the item vectors that stay in service, all of them."""
 
     def __init__(
         self, dataset: TowerDataset, queries: TextStore, vectors: VectorFile, qrels: Pinned | None = None
