@@ -1,1 +1,1 @@
-"""What the index stands on: a sample to learn from, codes of shards in files, and how they become one."""
+"""The index: choose and train one, code the items of each shard, and build the bundle that is served."""

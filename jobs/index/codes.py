@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from jobs.embeddings.read_shards import catalogue
-from jobs.index.shard_codes import Coder, Shard
+from jobs.index.shard_codes import CodedShard, ShardCoder
 from jobs.index.trained_index import TrainedIndex
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
@@ -51,16 +51,15 @@ def main(args: Args) -> dict[str, Any]:
     if source.facts["space_id"] != args.codes.values["space"]:
         raise RuntimeError(
             f"{args.trained_index}: of space {source.facts['space_id']}, {args.codes} is of another;"
-            " what is coded by foreign centroids is not found again"
+            " items coded by centroids of another space are not found again"
         )
-    previous = [pin(args.previous)] if args.previous else []
-    inputs = [embeddings, source, *previous]
+    previous = pin(args.previous) if args.previous else None
+    inputs = [embeddings, source, *([previous] if previous is not None else [])]
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         trained_index = TrainedIndex.open(source)
-        counts = Coder(embeddings, trained_index.trained, out.folder, str(device())).write(
-            _usable(previous, trained_index)
-        )
+        coder = ShardCoder(embeddings, trained_index.trained, out.folder, str(device()))
+        counts = coder.write(_usable(previous, trained_index))
         items = counts["coded"] + counts["taken_over"]
         out.count("items", embeddings.manifest.rows, items, {})
         code_bytes, refine_bytes = widths(trained_index.trained)
@@ -78,10 +77,11 @@ def main(args: Args) -> dict[str, Any]:
     return {"codes": str(args.codes), "items": items, **counts}
 
 
-def _usable(previous: list[Pinned], trained_index: TrainedIndex) -> Shard | None:
-    """Earlier codes, unless they are another trained index's: then every item is coded anew."""
-    for one in previous:  # at most one
-        if one.facts["quantiser_id"] == trained_index.id:
-            return Shard.open(one)
-        log.info("%s: of another trained index; every item is coded anew", one.partition)
-    return None
+def _usable(previous: Pinned | None, trained_index: TrainedIndex) -> CodedShard | None:
+    """Earlier codes, where they are of the same trained index; otherwise every item is coded."""
+    if previous is None:
+        return None
+    if previous.facts["quantiser_id"] != trained_index.id:
+        log.info("%s: of another trained index; every item is coded anew", previous.partition)
+        return None
+    return CodedShard.open(previous)

@@ -1,4 +1,4 @@
-"""What a whole index is worth: search parameters that hold the recall, latency, what is lost against exact search."""
+"""Search parameters of a filled index: the cheapest that reach the recall target, and its figures with them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import exact_rankings
-from jobs.index.assemble import Assembled
-from jobs.index.inputs import Sources
+from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
+from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
 from models.ann.operating_points import Exam, least, least_k_factor, measured
 from models.ann.search import settle
@@ -34,57 +34,69 @@ class RecallSettings(CommandArgs, kw_only=True):
     tuning_queries: PositiveInt = 1000
 
 
-def examine(
-    args: RecallSettings, source: Sources, made: Assembled, ids: Strings, queries: Vectors, relevant: list[Rows]
+def tune_search(
+    settings: RecallSettings,
+    filled: FilledIndex,
+    embeddings: list[Pinned],
+    ids: Strings,
+    queries: Vectors,
+    relevant: Rows | None,
+    earlier: dict[str, float],
 ) -> dict[str, Any]:
-    """Tune search parameters on real queries, settle them in the index, and measure it; facts of the bundle.
+    """Find the cheapest search parameters that reach the recall, set them in the index, measure it; returns facts.
 
-    What held the recall yesterday, of the same trained index, is tried first and kept where it still does.
+    embeddings: all shards, for exact search in the whole catalogue. queries [Q, D]: real ones. relevant: keys
+    query row * len(ids) + item row. earlier: parameters of the previous index, tried first and kept while they hold.
+
+    Raises:
+        RuntimeError: the embeddings hold other items than the index.
     """
-    exam = _exam(args, source, ids, queries, relevant)
-    before = source.before(made.quantiser_id)
-    tried = least(made.index, exam, args.recall_target, before)
-    settings = least_k_factor(made.index, exam, args.recall_target, tried[-1][0])
-    point = measured(made.index, made.factory, exam, settings, 0.0)
-    if point.recall < args.recall_target:
-        log.warning("%s: recall %.4f is all it has; finer codes are needed", made.factory, point.recall)
-    settle(made.index, settings)
-    dial = next((name for name in ("nprobe", "efSearch") if name in settings), "")
+    exam = _exam(settings, embeddings, ids, queries, relevant)
+    tried = least(filled.index, exam, settings.recall_target, earlier)
+    search = least_k_factor(filled.index, exam, settings.recall_target, tried[-1][0])
+    point = measured(filled.index, filled.factory, exam, search, 0.0)
+    if point.recall < settings.recall_target:
+        log.warning("%s: recall %.4f is the most it reaches; finer codes are needed", filled.factory, point.recall)
+    settle(filled.index, search)
+    dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
     return {
         "dim": queries.shape[1],
         "items": len(ids),
-        "factory": made.factory,
-        "quantiser_id": made.quantiser_id,
-        "search": settings,
-        "search_cached": settings == before,
-        "nprobe": int(settings.get("nprobe", 0)),
+        "factory": filled.factory,
+        "quantiser_id": filled.quantiser_id,
+        "search": search,
+        "search_cached": search == earlier,
+        "nprobe": int(search.get("nprobe", 0)),
         "recall": point.recall,
         "recall_depth": exam.exact.shape[1],
-        "recall_target": args.recall_target,
+        "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
-        "curve": sorted((int(found.get(dial, 0)), recall) for found, recall in tried),
+        "curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried),
         "dial": dial,
-        "imbalance": made.imbalance,
+        "imbalance": filled.imbalance,
         "latency_ms": {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms},
         "bytes_per_item": point.bytes_per_item,
         "lost": lost(exam.judged(exam.exact), point.judged),
     }
 
 
-def _exam(args: RecallSettings, source: Sources, ids: Strings, queries: Vectors, relevant: list[Rows]) -> Exam:
+def _exam(
+    settings: RecallSettings, embeddings: list[Pinned], ids: Strings, queries: Vectors, relevant: Rows | None
+) -> Exam:
     """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
-    depth = min(args.recall_depth, len(ids))
-    exact, known_ids = exact_rankings(source.embeddings, queries, depth)
-    if not known_ids.equals(ids):
-        raise RuntimeError(f"{source.embeddings[0].partition}: its ids are not those of the codes")
-    keys = relevant[0] if relevant else np.zeros(0, np.int64)
-    known = Known(keys // len(ids), keys % len(ids), len(queries)) if len(keys) else None
+    depth = min(settings.recall_depth, len(ids))
+    exact, embedded_ids = exact_rankings(embeddings, queries, depth)
+    if not embedded_ids.equals(ids):
+        raise RuntimeError(f"{embeddings[0].partition}: its ids are not those of the codes")
+    known = None
+    if relevant is not None and len(relevant):
+        known = Known(relevant // len(ids), relevant % len(ids), len(queries))
     return Exam(queries, exact.items, known)
 
 
-def lost(exact: dict[str, float], found: dict[str, float]) -> dict[str, dict[str, float]]:
-    """By measure: what exact search has, what the index has, and the share that is lost; empty unjudged."""
+def lost(exact: dict[str, float], approximate: dict[str, float]) -> dict[str, dict[str, float]]:
+    """By measure: the value of exact search, that of the index, and the fraction lost; empty without judgements."""
     return {
-        name: {"exact": value, "index": found[name], "lost_frac": 1 - found[name] / value if value else 0.0}
+        name: {"exact": value, "index": approximate[name], "lost_frac": 1 - approximate[name] / value if value else 0.0}
         for name, value in exact.items()
     }

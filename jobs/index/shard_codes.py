@@ -1,4 +1,4 @@
-"""One shard's codes in files: items by id, their lists and codes sorted by list; yesterday's taken over.
+"""Codes of one shard in files: items by id, their inverted lists and codes sorted by list.
 
     items.parquet   item_id, content_hash: the i-th id, in the order of bytes, is row i
     offsets.npy     [L + 1]   entries of list l are offsets[l] to offsets[l + 1]
@@ -6,7 +6,8 @@
     codes.npy       [n, C]    its code
     refine.npy      [n, R]    finer codes, by row; only where the index has them
 
-In memory are 60 bytes an item of the shard (ids, hashes, lists, order) and one chunk of vectors.
+Codes of unchanged items are copied from an earlier day. Memory: 60 bytes an item of the shard (ids, hashes, lists, order)
+and one chunk of vectors.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Shard:
-    """A published shard of codes, mapped from its files. rows [n] and codes [n, C] stand sorted by list."""
+class CodedShard:
+    """A published shard of codes, mapped from its files. rows [n] and codes [n, C] are sorted by list."""
 
     pinned: Pinned
     ids: Strings
@@ -46,19 +47,14 @@ class Shard:
     refine: Bytes
 
     @classmethod
-    def open(cls, pinned: Pinned) -> Shard:
+    def open(cls, pinned: Pinned) -> CodedShard:
         """Check the files and map them."""
         items = pq.read_table(pinned.path(ITEMS))
-        there = {entry.name for entry in pinned.manifest.files}
-        arrays = {
-            name: np.load(pinned.path(name), mmap_mode="r") for name in (OFFSETS, ROWS, CODES, REFINE) if name in there
-        }
-        n = items.num_rows
+        present = {entry.name for entry in pinned.manifest.files} & {OFFSETS, ROWS, CODES, REFINE}
+        arrays = {name: np.load(pinned.path(name), mmap_mode="r") for name in present}
         ids, hashes = (large(items.column(name).chunks) for name in ("item_id", "content_hash"))
-        nothing = np.zeros((n, 0), np.uint8)
-        return cls(
-            pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES], arrays.get(REFINE, nothing)
-        )
+        refine = arrays.get(REFINE, np.zeros((items.num_rows, 0), np.uint8))
+        return cls(pinned, ids, hashes, np.asarray(arrays[OFFSETS]), arrays[ROWS], arrays[CODES], refine)
 
     @property
     def lists(self) -> NDArray[np.int32]:
@@ -66,8 +62,8 @@ class Shard:
         return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int32), np.diff(self.offsets))
 
 
-class Coder:
-    """Codes of one shard of embeddings."""
+class ShardCoder:
+    """Codes one shard of embeddings and writes the files."""
 
     def __init__(self, embeddings: Pinned, trained: faiss.Index, folder: Path, device: str) -> None:
         self.embeddings, self.trained, self.folder, self.device = (embeddings, trained, folder, device)
@@ -76,16 +72,16 @@ class Coder:
         order = pc.sort_indices(ids)
         self.ids: Strings = ids.take(order)
         self.hashes: Strings = hashes.take(order)
-        self.row = np.empty(len(order), np.int64)  # of the items as the files have them
+        self.row = np.empty(len(order), np.int64)  # row of each item, in the order of the embeddings
         self.row[order.to_numpy()] = np.arange(len(order))
         if len(order) and pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():
-            raise RuntimeError(f"{embeddings.partition}: an item_id stands twice; embed it again")
+            raise RuntimeError(f"{embeddings.partition}: an item_id occurs twice; embed it again")
 
-    def write(self, previous: Shard | None) -> dict[str, int]:
-        """Write the files; what did not change is taken over. Returns how many items were coded, kept, ended."""
+    def write(self, previous: CodedShard | None) -> dict[str, int]:
+        """Write the files; codes of unchanged items are taken over. Returns the numbers coded, taken over and ended."""
         n = len(self.ids)
         nothing = np.zeros(0, np.int64)
-        kept, there = self._kept(previous) if previous is not None else (nothing, nothing)
+        kept, present = self._kept(previous) if previous is not None else (nothing, nothing)
         fresh = np.ones(n, np.bool_)
         fresh[kept[kept >= 0]] = False
         code_bytes, refine_bytes = widths(self.trained)
@@ -102,21 +98,21 @@ class Coder:
         table = table_of({"item_id": self.ids, "content_hash": self.hashes})
         pq.write_table(table, self.folder / ITEMS, compression="zstd", write_page_checksum=True)
         coded = int(fresh.sum())
-        return {"coded": coded, "taken_over": n - coded, "ended": len(kept) - len(there)}
+        return {"coded": coded, "taken_over": n - coded, "ended": len(kept) - len(present)}
 
-    def _kept(self, previous: Shard) -> tuple[Rows, Rows]:
-        """Row today of each of yesterday's rows, -1 where the item changed or ended; and those that are there yet."""
-        found: Any = pc.index_in(previous.ids, self.ids)
-        row: Rows = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        there = np.flatnonzero(row >= 0)
-        same = pc.equal(pick(previous.hashes, there), pick(self.hashes, row[there]))
-        row[there[~same.to_numpy(zero_copy_only=False)]] = -1
-        return row, there
+    def _kept(self, previous: CodedShard) -> tuple[Rows, Rows]:
+        """Today's row [n] of each earlier row, -1 where the item changed or ended; and the rows [m] that are still present."""
+        index: Any = pc.index_in(previous.ids, self.ids)
+        row: Rows = index.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        present = np.flatnonzero(row >= 0)
+        same = pc.equal(pick(previous.hashes, present), pick(self.hashes, row[present]))
+        row[present[~same.to_numpy(zero_copy_only=False)]] = -1
+        return row, present
 
     def _coded(
         self, fresh: NDArray[np.bool_], width: int, refine: Bytes | None
     ) -> tuple[NDArray[np.int32], Rows, Bytes]:
-        """Lists, rows and codes of the fresh items; codes stand in a file that has lost its name."""
+        """Lists, rows and codes of the fresh items; the codes are in an unlinked file, which ends with the process."""
         count = int(fresh.sum())
         codes = self._array("fresh.npy", (count, width))
         (self.folder / "fresh.npy").unlink()
@@ -129,11 +125,11 @@ class Coder:
                 mine = np.flatnonzero(fresh[row])
                 if not len(mine):
                     continue
-                found = encode(self.trained, vectors[mine], self.device)
+                coded = encode(self.trained, vectors[mine], self.device)
                 part = slice(done, done + len(mine))
-                lists[part], rows[part], codes[part] = found.lists, row[mine], found.codes
+                lists[part], rows[part], codes[part] = coded.lists, row[mine], coded.codes
                 if refine is not None:
-                    refine[row[mine]] = found.refine
+                    refine[row[mine]] = coded.refine
                 done += len(mine)
                 advance(len(mine))
                 fault_point("codes.chunk")
@@ -154,14 +150,14 @@ class Coder:
             part[~old] = codes[some[~old] - len(places)]
 
     def _array(self, name: str, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[Any]:
-        if 0 in shape:  # no bytes to map
+        if 0 in shape:  # an empty file cannot be mapped
             np.save(self.folder / name, np.zeros(shape, kind))
             return np.zeros(shape, kind)
         return np.lib.format.open_memmap(self.folder / name, "w+", kind, shape)
 
 
 def _spread(older: Bytes, kept: Rows, refine: Bytes | None) -> None:
-    """Take over finer codes: yesterday's row r goes to kept[r]."""
+    """Take over finer codes: the earlier row r goes to kept[r]."""
     if refine is None:
         return
     for start in range(0, len(kept), CHUNK):

@@ -10,23 +10,22 @@ did not change then stay what they are. Otherwise families are tuned and one is 
 
 from __future__ import annotations
 
-import json
-import logging
-from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.bundle.tower_files import load_towers
+from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import pin_shards
-from jobs.index.settings import IndexSettings
-from jobs.index.trained_index import KEPT_FIGURES, TrainedIndex, learn
-from jobs.index.tuning_sample import Lesson
-from jobs.lake.attempt import Attempt
+from jobs.index.tune import IndexSettings, JudgedItems, TuningSample, keep_or_train
+from jobs.index.tuning_queries import tuning_queries
+from jobs.lake.arrow import find, large, strings
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, pin, read_table
 from jobs.platform.tracking import mlflow_run
-from models.ann.drift import aged, figures
-
-log = logging.getLogger(__name__)
+from models.towers.encode import encode_queries
 
 
 class Args(IndexSettings):
@@ -54,19 +53,15 @@ def main(args: Args) -> dict[str, Any]:
     """Keep the earlier trained index, or tune and train one."""
     shards = pin_shards(args.embeddings)
     towers, queries = pin(args.towers), pin(args.queries)
-    previous = [pin(args.previous)] if args.previous else []
-    qrels = [pin(args.qrels)] if args.qrels else []
-    inputs = [*shards, towers, queries, *previous, *qrels]
+    previous = pin(args.previous) if args.previous else None
+    qrels = pin(args.qrels) if args.qrels else None
+    inputs = [*shards, towers, queries, *(pinned for pinned in (previous, qrels) if pinned is not None)]
     with mlflow_run("trained_index", args, inputs) as tracked, publish(args.trained_index, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        lesson = Lesson.read(args, shards, towers, queries, qrels)
-        reasons = ["no earlier one in this space"]
-        for one in previous:  # at most one
-            reasons = _keep(args, one, lesson, out)
-        if reasons:
-            log.info("%s: training anew: %s", args.trained_index, "; ".join(reasons))
-            learn(args, lesson, out)
-            out.facts.update(decision="trained", reasons=reasons, trained_on=args.trained_index.ds)
+        rows = tuning_queries(queries, args.tuning_queries)
+        judged = judged_items(qrels, rows, args.min_relevance) if qrels is not None else None
+        vectors = encode_queries(load_towers(towers), strings(rows, "query"))
+        keep_or_train(args, TuningSample.draw(args, shards, vectors, judged), previous, out)
         out.facts.update(space_id=args.trained_index.values["space"])
         chosen = out.facts["chosen"]
         tracked.measures({f"now_{name}": value for name, value in out.facts["now"].items()})
@@ -76,19 +71,10 @@ def main(args: Args) -> dict[str, Any]:
     return {"trained_index": str(args.trained_index), **{name: out.facts[name] for name in names}}
 
 
-def _keep(args: Args, previous: Pinned, lesson: Lesson, out: Attempt) -> list[str]:
-    """Take over an earlier trained index if its figures hold; else say why not."""
-    before = TrainedIndex.open(previous)
-    if args.factory not in ("auto", before.factory):
-        return [f"factory {args.factory}, was {before.factory}"]
-    if args.recall_target > before.facts["recall_target"]:
-        return [f"recall_target {args.recall_target}, was {before.facts['recall_target']}"]
-    exam = lesson.exam_of(before.canaries)
-    now, _ = figures(before.trained, before.factory, lesson.vectors, exam, before.canary_settings, lesson.items)
-    reasons = aged(now, before.then, args.limits)
-    if not reasons:
-        before.copy(out.folder)
-        kept = {name: before.facts[name] for name in KEPT_FIGURES}
-        out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
-        log.info("%s: kept that of %s: %s", args.trained_index, kept["trained_on"], json.dumps(asdict(now)))
-    return reasons
+def judged_items(qrels: Pinned, queries: pa.Table, min_relevance: float) -> JudgedItems:
+    """Items that are relevant to the queries."""
+    least = relevance_scale(qrels, min_relevance)[0]
+    rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= least)
+    rows = rows.filter(pc.field("query_id").isin(strings(queries, "query_id")))
+    query_rows = find(strings(rows, "query_id"), strings(queries, "query_id"))
+    return JudgedItems(query_rows, large(rows.column("item_id").chunks))

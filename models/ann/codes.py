@@ -54,6 +54,12 @@ def lists_of(index: faiss.Index) -> int:
     return int(ivf.nlist) if ivf is not None else 1
 
 
+def imbalance(counts: NDArray[np.int64]) -> float:
+    """L * sum(n_i^2) / N^2 of lists with n_i items each: 1 where all are equally long."""
+    n = counts.astype(np.float64)
+    return float(len(n) * (n**2).sum() / max(1.0, n.sum()) ** 2)
+
+
 def encode(index: faiss.Index, vectors: Vectors, device: str = "cpu") -> Coded:
     """Code vectors [n, D] by a trained index; on a GPU torch finds the nearest centroids."""
     found = parts(index)

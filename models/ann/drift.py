@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ann.codes import filled, lists_of
+from models.ann.codes import filled, imbalance, lists_of
 from models.ann.families import parts, rotated
 from models.ann.operating_points import Exam, least
 
@@ -64,12 +64,6 @@ def held_out(count: int) -> NDArray[np.bool_]:
     chosen = min(_DECODED, max(1, count // 10))
     mask[np.random.default_rng(0).choice(count, chosen, replace=False)] = True
     return mask
-
-
-def imbalance(counts: NDArray[np.int64]) -> float:
-    """L * sum(n_i^2) / N^2 of lists with so many items each: 1 where all are equally long."""
-    found = counts.astype(np.float64)
-    return float(len(found) * (found**2).sum() / max(1.0, found.sum()) ** 2)
 
 
 def quantisation_error(trained: faiss.Index, vectors: Vectors) -> float:

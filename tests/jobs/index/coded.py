@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jobs.bundle.files import write_index
 from jobs.index import codes
-from jobs.index.merge_shards import Merged, pin_codes
-from jobs.index.shard_codes import Shard
+from jobs.index.assemble import MergedCodes, pin_codes
+from jobs.index.shard_codes import CodedShard
 from jobs.index.trained_index import CANARIES, TRAINED
 from jobs.lake.partitions import CODES, EMBEDDINGS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
@@ -121,5 +121,5 @@ def code(ds: str, trained_index: Partition, before: str = "", shards: int = SHAR
     return CODES.at(ds=ds, space=SPACE, shard=f"0of{shards}")
 
 
-def merged(first: Partition) -> Merged:
-    return Merged.of([Shard.open(one) for one in pin_codes(first)])
+def merged(first: Partition) -> MergedCodes:
+    return MergedCodes.of([CodedShard.open(pinned) for pinned in pin_codes(first)])

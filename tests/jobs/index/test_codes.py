@@ -10,9 +10,8 @@ import pytest
 
 from jobs.bundle.files import INDEX_FILE, MAPPED, write_index
 from jobs.index import codes
-from jobs.index.merge_shards import Merged
-from jobs.index.ondisk import can_stand_on_disk, fill_on_disk
-from jobs.index.shard_codes import Shard
+from jobs.index.assemble import MergedCodes, fill_on_disk, fits_on_disk
+from jobs.index.shard_codes import CodedShard
 from jobs.index.trained_index import TrainedIndex
 from jobs.lake.partitions import CODES, EMBEDDINGS, Partition
 from jobs.lake.read import pin
@@ -119,9 +118,9 @@ def test_an_item_in_two_shards_is_refused(lake: Path) -> None:
     catalogue = Catalogue.first(300)
     catalogue.embed(DAYS[0])
     first = code(DAYS[0], quantise(DAYS[0], catalogue, "IVF8,SQ8"))
-    opened = Shard.open(pin(first))
+    opened = CodedShard.open(pin(first))
     with pytest.raises(RuntimeError, match="is a shard given twice"):
-        Merged.of([opened, opened])
+        MergedCodes.of([opened, opened])
 
 
 def test_a_quantiser_of_another_space_is_refused(lake: Path) -> None:
@@ -141,7 +140,7 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(lake: Path, 
     learnt = quantise(DAYS[0], catalogue, factory)
     together = merged(code(DAYS[0], learnt))
     trained = TrainedIndex.open(pin(learnt)).trained
-    assert can_stand_on_disk(trained, factory)
+    assert fits_on_disk(trained, factory)
     made = tmp_path / "made"
     made.mkdir()
     index = fill_on_disk(trained, 1000, together.blocks(100), together.refine(), made)
@@ -154,5 +153,5 @@ def test_lists_in_a_file_answer_as_in_memory_from_wherever_they_lie(lake: Path, 
     found = ask(again, ASKED, 20, SETTINGS)
     assert (found.items == expected.items).all()
     assert (found.scores == expected.scores).all()
-    assert not can_stand_on_disk(train(catalogue.vectors, "Flat"), "Flat")
-    assert not can_stand_on_disk(trained, "IVF32,PQ16x4fs")
+    assert not fits_on_disk(train(catalogue.vectors, "Flat"), "Flat")
+    assert not fits_on_disk(trained, "IVF32,PQ16x4fs")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.index.guard import guard_size
+from jobs.index.build import guard_size
 from jobs.lake.partitions import INDEX
 
 HERE = INDEX.at(ds="2026-01-31", space="7f3a7f3a7f3a7f3a")
