@@ -23,7 +23,7 @@ from rich.table import Table
 from jobs.bundle.tower_files import load_towers
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.experiments.category_index_files import CategoryIndex, bytes_of, sizes, write_categories
-from jobs.experiments.category_index_trial import Trial, judge_categories, judge_single, verdict
+from jobs.experiments.category_index_trial import IndexTrial, judge_categories, judge_single, verdict
 from jobs.index.tuning_queries import tuning_queries
 from jobs.lake.arrow import strings
 from jobs.lake.partitions import Partition
@@ -35,7 +35,7 @@ from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
 from models.ann.exact import nearest, pieces
 from models.ann.families import families
-from models.ann.routing import Vectors, centroids, divided
+from models.ann.routing import Vectors, centroids, group_categories
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 
@@ -85,7 +85,7 @@ def main(args: Args) -> dict[str, Any]:
         asked = _queries(args, towers, queries)
         depth = min(args.recall_depth, len(ids))
         exact = nearest(asked, pieces(vectors), depth)[1]
-        made, trials = _compare(args, items, ids, vectors, Halves(asked, exact))
+        made, trials = _compare(args, items, ids, vectors, QueryHalves(asked, exact))
         write_categories(made, out.folder)
         told = verdict(*trials)
         out.count("items", items.manifest.rows, len(ids), {})
@@ -106,7 +106,7 @@ def main(args: Args) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Halves:
+class QueryHalves:
     """Query vectors [Q, D] and their exact rows [Q, K]: even ones to fit on, odd ones to judge."""
 
     queries: Vectors
@@ -132,15 +132,15 @@ def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
 
 
 def _compare(
-    args: Args, items: Pinned, ids: list[str], vectors: Vectors, halves: Halves
-) -> tuple[CategoryIndex, tuple[Trial, Trial]]:
+    args: Args, items: Pinned, ids: list[str], vectors: Vectors, halves: QueryHalves
+) -> tuple[CategoryIndex, tuple[IndexTrial, IndexTrial]]:
     """The single index and the categories, each fitted and judged."""
     rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
     if strings(rows, "item_id") != ids:
         raise RuntimeError(
             f"{args.embeddings}: {len(ids):,} vectors, other items than the {len(rows):,} of {args.items}; embed this catalogue first"
         )
-    names, category = divided([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)
+    names, category = group_categories([path.partition(" > ")[0] for path in strings(rows, "category")], args.min_items)
     whole = families(*vectors.shape)[0] if args.factory == "auto" else args.factory
     log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
     parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
@@ -153,7 +153,7 @@ def _compare(
     return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
 
 
-def _show(args: Args, made: CategoryIndex, trials: tuple[Trial, Trial], told: str) -> None:
+def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial], told: str) -> None:
     """The table that a person reads; standard output keeps the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     table = Table(

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from jobs.bundle.files import write_index, write_json
 from jobs.lake.arrow import Strings, numbers, table_of
 from jobs.lake.read import Pinned
-from models.ann.by_category import Part, search
-from models.ann.routing import Choice, Router, Rows, Vectors, own
+from models.ann.by_category import CategoryPart, search
+from models.ann.routing import CategoryMask, Router, Rows, Vectors, own
 from models.fusion.ranked_lists import Ranked
 
 FORMAT = 1
@@ -25,7 +25,7 @@ ABOUT_FILE, ITEMS_FILE, CENTROIDS_FILE = "categories.json", "items.parquet", "ce
 class CategoryIndex:
     """All parts, in order of their number. item_ids [N]; category [N]: the number of each item's part."""
 
-    parts: list[Part]
+    parts: list[CategoryPart]
     router: Router
     item_ids: Strings
     category: Rows
@@ -37,7 +37,7 @@ class CategoryIndex:
 
     def everywhere(self, queries: Vectors, depth: int) -> Ranked:
         """The same within all categories."""
-        every: Choice = np.ones((len(queries), len(self.parts)), np.bool_)
+        every: CategoryMask = np.ones((len(queries), len(self.parts)), np.bool_)
         return search(self.parts, queries, every, depth)
 
     def alike(self, rows: Rows, vectors: Vectors, depth: int) -> Ranked:
@@ -83,7 +83,7 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
                 f"{pinned.partition}: part {number} holds {index.ntotal:,} items, {ITEMS_FILE} says"
                 f" {len(rows):,}; expected as many, by inner product: run jobs.experiments.category_index again"
             )
-        parts.append(Part(one["name"], one["factory"], index, rows, one["settings"]))
+        parts.append(CategoryPart(one["name"], one["factory"], index, rows, one["settings"]))
     if about["space_id"] != pinned.partition.values["space"]:
         raise RuntimeError(f"{pinned.partition}: made in space {about['space_id']}")
     owner = np.repeat(np.arange(len(parts)), [one["centroids"] for one in about["parts"]])

@@ -1,4 +1,4 @@
-"""The single index and the categories under the same trial: recall, time of a query on one thread, memory, work."""
+"""A single index and one index per category under the same conditions: recall, time on one thread, memory, work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from jobs.experiments.category_index_files import CategoryIndex
 from models.ann.by_category import compared_frac
 from models.ann.families import parts
-from models.ann.operating_points import Exam, least, measured
+from models.ann.operating_points import Exam, cheapest_settings, measure_point
 from models.ann.routing import Rows, Vectors, searched_frac
 from models.ann.search import one_thread
 from models.ann.tuning import build
@@ -23,9 +23,9 @@ Half = tuple[Vectors, Rows]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """How one of them did. searched_frac: of the catalogue in the categories chosen; compared_frac: of the
-    catalogue in the inverted lists visited there. cpu_ms: of a query among many."""
+class IndexTrial:
+    """Figures of one side. searched_frac: fraction of the catalogue in the chosen categories; compared_frac: in their visited
+    inverted lists. cpu_ms: CPU time of a query in a batch."""
 
     name: str
     queries: int
@@ -43,43 +43,43 @@ class Trial:
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
 
-def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int) -> Trial:
-    """One index over everything, its setting fitted on one half of the queries and judged on the other."""
+def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int) -> IndexTrial:
+    """A single index, tuned on one half of the queries and measured on the other."""
     index = build(vectors, factory, seed)[1]
-    settings = least(index, Exam(*to_fit), target)[-1][0]
-    found = measured(index, factory, Exam(*to_judge), settings, 0.0)
+    settings = cheapest_settings(index, Exam(*to_fit), target)[-1][0]
+    point = measure_point(index, factory, Exam(*to_judge), settings, 0.0)
     ivf = parts(index).ivf
     compared = settings.get("nprobe", 1.0) / ivf.nlist if ivf is not None else 1.0
-    return Trial(
+    return IndexTrial(
         "single",
         len(to_judge[0]),
-        found.recall,
-        found.p50_ms,
-        found.p99_ms,
-        found.cpu_ms,
-        round(found.bytes_per_item * len(vectors)),
+        point.recall,
+        point.p50_ms,
+        point.p99_ms,
+        point.cpu_ms,
+        round(point.bytes_per_item * len(vectors)),
         1.0,
         1.0,
         compared,
     )
 
 
-def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> Trial:
-    """The categories on the half that they were not fitted on; routing counts."""
+def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> IndexTrial:
+    """One index per category, measured on the half that it was not fitted on; the time includes routing."""
     queries, exact = to_judge
     depth = exact.shape[1]
     with one_thread():
         made.search(queries[:WARM_UP], depth)
         started = time.process_time()
-        found = made.search(queries, depth)
+        ranked = made.search(queries, depth)
         cpu_ms = 1000 * (time.process_time() - started) / len(queries)
-        p50, p99 = _singles(lambda one: made.search(one, depth), queries)
+        p50, p99 = _singles(lambda query: made.search(query, depth), queries)
     chosen = made.router.choose(queries)
     held = np.array([len(part.rows) for part in made.parts])
-    return Trial(
+    return IndexTrial(
         "by_category",
         len(queries),
-        overlap(found.items, exact),
+        overlap(ranked.items, exact),
         p50,
         p99,
         cpu_ms,
@@ -90,10 +90,10 @@ def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> Trial:
     )
 
 
-def verdict(single: Trial, categories: Trial) -> str:
-    """Which is the better, in a sentence: by time of a query asked alone, then by memory.
+def verdict(single: IndexTrial, categories: IndexTrial) -> str:
+    """A sentence that names the better side: by time of a single query, then by memory.
 
-    Within a tenth they are alike: two timings of one index on a shared machine differ by as much.
+    Within a tenth they count as equal: two timings of one index on a shared machine differ by as much.
     """
     time_ratio = categories.p50_ms / single.p50_ms
     size_ratio = categories.bytes / single.bytes

@@ -24,7 +24,7 @@ from jobs.index.trained_index import TrainedIndex
 from jobs.lake.arrow import Rows, Strings, large
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin
-from models.ann.codes import Block, adopt, fill, imbalance, once, widths
+from models.ann.codes import ListBlock, each_row_once, fill, imbalance, set_items, widths
 from models.ann.families import parts, plain
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class MergedCodes:
         counts: Rows = sum(np.diff(shard.offsets) for shard in self.shards)  # type: ignore[assignment]
         return counts
 
-    def blocks(self, entries: int = ENTRIES) -> Iterator[Block]:
+    def blocks(self, entries: int = ENTRIES) -> Iterator[ListBlock]:
         """Entries of whole lists, in order of (list, row), about `entries` at a time."""
         ends = np.cumsum(self.counts)
         first = 0
@@ -103,7 +103,7 @@ class MergedCodes:
             yield self._block(first, last)
             first = last
 
-    def _block(self, first: int, last: int) -> Block:
+    def _block(self, first: int, last: int) -> ListBlock:
         lists, rows, codes = [], [], []
         for shard, merged_rows in zip(self.shards, self.rows, strict=True):
             start, stop = int(shard.offsets[first]), int(shard.offsets[last])
@@ -113,7 +113,7 @@ class MergedCodes:
             codes.append(shard.codes[start:stop])
         list_of, row_of = np.concatenate(lists), np.concatenate(rows)
         order = np.lexsort((row_of, list_of))
-        return Block(list_of[order], row_of[order], np.concatenate(codes)[order])
+        return ListBlock(list_of[order], row_of[order], np.concatenate(codes)[order])
 
     def refine(self, entries: int = ENTRIES) -> Iterator[Bytes]:
         """Finer codes in order of row, `entries` at a time; empty where the index has none."""
@@ -160,7 +160,7 @@ def fits_on_disk(trained: faiss.Index, factory: str) -> bool:
 
 
 def fill_on_disk(
-    trained: faiss.Index, items: int, blocks: Iterable[Block], refine: Iterable[Bytes], folder: Path
+    trained: faiss.Index, items: int, blocks: Iterable[ListBlock], refine: Iterable[Bytes], folder: Path
 ) -> faiss.Index:
     """An index whose inverted lists are in `index.ivfdata` of the folder; memory holds one block.
 
@@ -174,7 +174,7 @@ def fill_on_disk(
     lists.nlist, lists.code_size, lists.filename = (ivf.nlist, ivf.code_size, str(folder / LISTS_FILE))
     lists.lists.clear()
     with (folder / LISTS_FILE).open("wb") as file:
-        for block in once(blocks, items):
+        for block in each_row_once(blocks, items):
             _append(lists, block, file)
         while lists.lists.size() < ivf.nlist:
             lists.lists.push_back(faiss.OnDiskOneList())
@@ -183,11 +183,11 @@ def fill_on_disk(
     lists.do_mmap()
     ivf.replace_invlists(lists, True)
     lists.this.disown()
-    adopt(index_parts, items, refine)
+    set_items(index_parts, items, refine)
     return index
 
 
-def _append(lists: faiss.OnDiskInvertedLists, block: Block, file: IO[bytes]) -> None:
+def _append(lists: faiss.OnDiskInvertedLists, block: ListBlock, file: IO[bytes]) -> None:
     """Write the lists of a block one after another: codes, then ids, as FAISS maps them."""
     last = int(block.lists[-1]) if len(block.lists) else -1
     edges = np.searchsorted(block.lists, np.arange(lists.lists.size(), last + 2))

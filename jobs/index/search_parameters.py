@@ -14,7 +14,7 @@ from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
-from models.ann.operating_points import Exam, least, least_k_factor, measured
+from models.ann.operating_points import Exam, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
 
@@ -52,9 +52,9 @@ def tune_search(
         RuntimeError: the embeddings hold other items than the index.
     """
     exam = _exam(settings, embeddings, ids, queries, relevant)
-    tried = least(filled.index, exam, settings.recall_target, earlier)
-    search = least_k_factor(filled.index, exam, settings.recall_target, tried[-1][0])
-    point = measured(filled.index, filled.factory, exam, search, 0.0)
+    tried = cheapest_settings(filled.index, exam, settings.recall_target, earlier)
+    search = lowest_k_factor(filled.index, exam, settings.recall_target, tried[-1][0])
+    point = measure_point(filled.index, filled.factory, exam, search, 0.0)
     if point.recall < settings.recall_target:
         log.warning("%s: recall %.4f is the most it reaches; finer codes are needed", filled.factory, point.recall)
     settle(filled.index, search)

@@ -29,12 +29,12 @@ from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNegativeInt, PositiveInt
 from jobs.platform.distributed import device
 from jobs.platform.progress import progress
-from models.ann.drift import Figures, Limits, aged, figures, held_out
+from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out
 from models.ann.exact import nearest, pieces
 from models.ann.families import families, scaled
 from models.ann.operating_points import Exam
 from models.ann.train import sample_size, train
-from models.ann.tuning import Budget, Chosen, as_rows, tune
+from models.ann.tuning import Budget, ChosenIndex, as_rows, tune
 from models.training.batches import Known
 
 log = logging.getLogger(__name__)
@@ -89,9 +89,9 @@ class IndexSettings(CommandArgs, kw_only=True):
         return Budget(self.recall_target, self.p99_ms, GB * self.memory_gb / items)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> AgeLimits:
         """The limits within which the figures of a trained index may move."""
-        return Limits(self.max_growth, self.max_imbalance, self.max_error, self.max_recall_drop)
+        return AgeLimits(self.max_growth, self.max_imbalance, self.max_error, self.max_recall_drop)
 
 
 class JudgedItems(NamedTuple):
@@ -190,7 +190,7 @@ def keep_or_train(settings: IndexSettings, sample: TuningSample, previous: Pinne
 
 def reasons_to_train(
     settings: IndexSettings, sample: TuningSample, before: TrainedIndex
-) -> tuple[list[str], Figures | None]:
+) -> tuple[list[str], IndexFigures | None]:
     """Reasons against keeping an earlier index, and its figures over today's sample where they were taken."""
     if settings.factory not in ("auto", before.factory):
         return [f"factory {settings.factory}, was {before.factory}"], None
@@ -198,7 +198,7 @@ def reasons_to_train(
         return [f"recall_target {settings.recall_target}, was {before.facts['recall_target']}"], None
     exam, watched = sample.canary_exam(before.canaries), dict(before.facts["canary_settings"])
     now, _ = figures(before.trained, before.factory, sample.vectors, exam, watched, sample.items)
-    return aged(now, Figures(**before.facts["then"]), settings.limits), now
+    return aged(now, IndexFigures(**before.facts["then"]), settings.limits), now
 
 
 def tune_and_train(settings: IndexSettings, sample: TuningSample, out: Attempt) -> None:
@@ -233,7 +233,7 @@ def tune_and_train(settings: IndexSettings, sample: TuningSample, out: Attempt) 
     )
 
 
-def _chosen(settings: IndexSettings, sample: TuningSample, exam: Exam) -> Chosen:
+def _chosen(settings: IndexSettings, sample: TuningSample, exam: Exam) -> ChosenIndex:
     count = len(sample.vectors)
     tries = len(families(count, sample.vectors.shape[1])) + 2 if settings.factory == "auto" else 1
     # nprobe stays as it is on the sample; lists of the whole catalogue are sqrt(N / S) times longer
@@ -263,7 +263,7 @@ def _trained(settings: IndexSettings, factory: str, sample: TuningSample) -> fai
     return train(vectors, factory, settings.seed, gpu=device().type == "cuda")
 
 
-def _front(chosen: Chosen, exact: dict[str, float]) -> dict[str, object]:
+def _front(chosen: ChosenIndex, exact: dict[str, float]) -> dict[str, object]:
     """All points, the Pareto front, the choice; exact: R@60 and RR@60 of exact search in the sample."""
     return {
         "points": as_rows(chosen.points),

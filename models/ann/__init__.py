@@ -1,1 +1,1 @@
-"""Approximate nearest neighbours: which FAISS index, how it is trained, filled, tuned, and when it has aged."""
+"""Approximate nearest neighbours with FAISS: index families, training, codes, tuning, search, and ageing."""

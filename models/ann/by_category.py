@@ -1,6 +1,6 @@
-"""One index per category, searched as one: a router says where, rows are those of the whole catalogue.
+"""One index per category, searched as one index; a router chooses categories, results are rows of the whole catalogue.
 
-FAISS's own IndexShards renumbers what it finds; here every part knows which rows it holds.
+FAISS's own IndexShards renumbers its results; here every part knows which rows it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.ann.families import parts as parts_of
 from models.ann.families import scaled
-from models.ann.routing import NO_MARGIN, Choice, Router, Rows, Vectors, fitted, held
+from models.ann.routing import NO_MARGIN, CategoryMask, Router, Rows, Vectors, fitted, held_frac
 from models.ann.search import ask
 from models.ann.tuning import LISTS_TIMES, build
 from models.evaluation.recall import overlap
@@ -24,8 +24,8 @@ from models.fusion.ranked_lists import Ranked, trec_order
 
 
 @dataclass(frozen=True)
-class Part:
-    """A category: its index, and rows [n], ascending: where its items stand in the catalogue."""
+class CategoryPart:
+    """A category: its index, and the rows [n] of its items in the catalogue, ascending."""
 
     name: str
     factory: str
@@ -35,51 +35,49 @@ class Part:
 
 
 def factory_of(whole: str, items: int, flat_below: int) -> str:
-    """The factory string for a category of so many items, as the whole catalogue has `whole`.
+    """The factory string of a category, derived from that of the whole catalogue.
 
-    As many lists as suit its size; below flat_below everything is compared, by scalar codes.
+    The number of lists follows from its number of items; below flat_below it has no lists and scalar codes.
     """
     if items >= flat_below:
         return scaled(whole, items, LISTS_TIMES[0])
-    found = re.search(r"SQ\w+|Flat", whole)
-    return found[0] if found else "SQ8"
+    codes = re.search(r"SQ\w+|Flat", whole)
+    return codes[0] if codes else "SQ8"
 
 
 def divide(
     vectors: Vectors, names: Sequence[str], category: Rows, whole: str, flat_below: int, seed: int = 0
-) -> list[Part]:
-    """Build the index of every category; whole: the factory string that suits the whole catalogue."""
+) -> list[CategoryPart]:
+    """Build the index of every category; whole: the factory string for the whole catalogue."""
     made = []
     for number, name in enumerate(names):
         rows = np.flatnonzero(category == number).astype(np.int32)
         factory = factory_of(whole, len(rows), flat_below)
         index = build(np.ascontiguousarray(vectors[rows], np.float32), factory, seed)[1]
-        made.append(Part(name, factory, index, rows, {}))
+        made.append(CategoryPart(name, factory, index, rows, {}))
     return made
 
 
-def search(divided: Sequence[Part], queries: Vectors, chosen: Choice, depth: int) -> Ranked:
+def search(divided: Sequence[CategoryPart], queries: Vectors, chosen: CategoryMask, depth: int) -> Ranked:
     """Search the chosen categories [Q, C] of each query and merge. Returns catalogue rows [Q, depth].
 
-    With every category chosen, and indexes that compare everything, this is exact search.
+    With every category chosen and flat indexes this is exact search.
     """
     items = np.full((len(queries), depth), -1, np.int64)
     scores = np.full((len(queries), depth), -np.inf, np.float32)
     for number in np.flatnonzero(chosen.any(axis=0)).tolist():
         part, asking = divided[number], np.flatnonzero(chosen[:, number])
-        found, near = ask(part.index, queries[asking], min(depth, len(part.rows)), part.settings)
-        found = np.where(found < 0, -1, part.rows[found])
-        again = items[asking, 0] >= 0
-        if again.any():
-            # beside what other categories gave
-            both = trec_order(np.hstack([items[asking], found]), np.hstack([scores[asking], near]))
-            found, near = both.items[:, :depth], both.scores[:, :depth]
-        items[asking, : found.shape[1]], scores[asking, : found.shape[1]] = found, near
+        local, near = ask(part.index, queries[asking], min(depth, len(part.rows)), part.settings)
+        rows = np.where(local < 0, -1, part.rows[local])
+        if (items[asking, 0] >= 0).any():  # merge with results of earlier categories
+            both = trec_order(np.hstack([items[asking], rows]), np.hstack([scores[asking], near]))
+            rows, near = both.items[:, :depth], both.scores[:, :depth]
+        items[asking, : rows.shape[1]], scores[asking, : rows.shape[1]] = rows, near
     return trec_order(items, scores)
 
 
-def with_lists(divided: Sequence[Part], frac: float) -> list[Part]:
-    """The parts, each visiting this share of its inverted lists, at least one."""
+def with_lists(divided: Sequence[CategoryPart], frac: float) -> list[CategoryPart]:
+    """The parts, each set to visit this fraction of its inverted lists, at least one list."""
     return [
         replace(part, settings={"nprobe": max(1, math.ceil(frac * ivf.nlist))})
         if (ivf := parts_of(part.index).ivf) is not None
@@ -88,37 +86,39 @@ def with_lists(divided: Sequence[Part], frac: float) -> list[Part]:
     ]
 
 
-def compared_frac(divided: Sequence[Part], chosen: Choice) -> float:
-    """Mean share of the catalogue whose codes are compared: of the lists visited, in the chosen categories."""
+def compared_frac(divided: Sequence[CategoryPart], chosen: CategoryMask) -> float:
+    """Mean fraction of the catalogue whose codes are compared: the visited lists of the chosen categories."""
     seen = [len(part.rows) * _visited(part) for part in divided]
     return float((chosen @ np.array(seen)).mean() / sum(len(part.rows) for part in divided))
 
 
-def _visited(part: Part) -> float:
+def _visited(part: CategoryPart) -> float:
     ivf = parts_of(part.index).ivf
     return part.settings.get("nprobe", 1) / ivf.nlist if ivf is not None else 1.0
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Parts and router as they hold the target, and every pair that was tried: (share of the neighbours in
-    the chosen categories, share of lists visited, recall, share of the catalogue compared)."""
+class CategoryFit:
+    """Parts and router with fitted settings. tried: rows of (fraction of the neighbours in the chosen categories, fraction of
+    lists visited, recall, fraction of the catalogue compared)."""
 
-    divided: list[Part]
+    divided: list[CategoryPart]
     router: Router
     recall: float
     tried: list[tuple[float, float, float, float]]
 
 
-def fit(divided: Sequence[Part], router: Router, category: Rows, queries: Vectors, exact: Rows, target: float) -> Fit:
-    """Choose how many categories, and how many of their lists, so that recall against exact [Q, K] holds.
+def fit(
+    divided: Sequence[CategoryPart], router: Router, category: Rows, queries: Vectors, exact: Rows, target: float
+) -> CategoryFit:
+    """Choose the number of categories and of visited lists so that recall against exact [Q, K] reaches the target.
 
-    What is lost is lost by the router or by the lists. Several splits of the loss between them are tried;
-    the one that compares least wins. Where none holds the target, everything is searched.
+    The router and the lists both lose neighbours. Several splits of the loss are tried, and the one that compares the fewest
+    codes wins. Where none reaches the target, everything is searched.
     """
     sizes = np.array([len(part.rows) for part in divided])
     tried: list[tuple[float, float, float, float]] = []
-    best: Fit | None = None
+    best: CategoryFit | None = None
     least = np.inf
     for share in (0.2, 0.4, 0.6, 0.8):
         routed = fitted(router, queries, category[exact], sizes, 1 - share * (1 - target))
@@ -126,21 +126,21 @@ def fit(divided: Sequence[Part], router: Router, category: Rows, queries: Vector
         frac, recall = _least_lists(divided, queries, chosen, exact, target)
         ready = with_lists(divided, frac)
         compared = compared_frac(ready, chosen)
-        tried.append((held(chosen, category[exact]), frac, recall, compared))
+        tried.append((held_frac(chosen, category[exact]), frac, recall, compared))
         if recall >= target and compared < least:
-            best, least = Fit(ready, routed, recall, tried), compared
+            best, least = CategoryFit(ready, routed, recall, tried), compared
     if best is not None:
         return best
     everywhere = replace(router, margin=NO_MARGIN, most=router.categories)
     ready = with_lists(divided, 1.0)
     recall = _recall(ready, queries, everywhere.choose(queries), exact)
-    return Fit(ready, everywhere, recall, tried)
+    return CategoryFit(ready, everywhere, recall, tried)
 
 
 def _least_lists(
-    divided: Sequence[Part], queries: Vectors, chosen: Choice, exact: Rows, target: float
+    divided: Sequence[CategoryPart], queries: Vectors, chosen: CategoryMask, exact: Rows, target: float
 ) -> tuple[float, float]:
-    """(share of lists, recall): the least share that holds the target, to a sixteenth of itself."""
+    """(fraction of lists, recall): the smallest fraction that reaches the target, to a sixteenth of itself."""
     if all(parts_of(part.index).ivf is None for part in divided):
         return 1.0, _recall(divided, queries, chosen, exact)
     recalls: dict[float, float] = {}
@@ -159,5 +159,5 @@ def _least_lists(
     return high, recalls[high]
 
 
-def _recall(divided: Sequence[Part], queries: Vectors, chosen: Choice, exact: Rows) -> float:
+def _recall(divided: Sequence[CategoryPart], queries: Vectors, chosen: CategoryMask, exact: Rows) -> float:
     return overlap(search(divided, queries, chosen, exact.shape[1]).items, exact)

@@ -1,7 +1,7 @@
-"""When a trained index has aged: its figures over a sample of today's vectors, beside those of the day it learnt.
+"""The age of a trained index: its figures on a sample of today's vectors against those of the day it was trained.
 
-An index trained for 5 to 7 million vectors that grew to 52 million has lost a fifth of its recall in
-public reports, without an error. Four figures say so beforehand.
+A public report (faiss issue 3183): an index trained for 5 to 7 million vectors grew to 52 million, and recall fell from 85%
+to 69% without an error. Four figures show it beforehand.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from models.ann.codes import filled, imbalance, lists_of
 from models.ann.families import parts, rotated
-from models.ann.operating_points import Exam, least
+from models.ann.operating_points import Exam, cheapest_settings
 
 Vectors = NDArray[np.float32]
-_DECODED = 4_096  # vectors whose quantisation error is taken, at most
+_DECODED = 4_096  # vectors, at most, on which the quantisation error is measured
 
 
 @dataclass(frozen=True)
-class Figures:
-    """items: of the whole catalogue. imbalance: L * sum(n_i^2) / N^2 over the lists, 1 where all are equally
-    long: how much more is scanned than in even lists. error: mean squared distance of a vector from what its
-    code says. recall: of the canaries, pinned query vectors, in the sample, with pinned settings."""
+class IndexFigures:
+    """items: in the whole catalogue. imbalance: L * sum(n_i^2) / N^2 over the lists: the factor of scanned items against lists
+    of equal length. error: mean squared distance between a vector and its decoded code. recall: of the canaries (pinned query
+    vectors) in the sample, with pinned settings."""
 
     items: int
     imbalance: float
@@ -33,8 +33,8 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How far the figures may move before an index is trained anew. Times, but for recall, a difference."""
+class AgeLimits:
+    """Limits of the figures, beyond which an index is trained anew: factors, and for recall a difference."""
 
     growth: float = 2.0
     imbalance: float = 1.5
@@ -44,22 +44,22 @@ class Limits:
 
 def figures(
     trained: faiss.Index, factory: str, sample: Vectors, exam: Exam, settings: dict[str, float] | float, items: int
-) -> tuple[Figures, dict[str, float]]:
+) -> tuple[IndexFigures, dict[str, float]]:
     """Take the figures over a sample [S, D], of equal size on all days; returns them and the settings used.
 
-    exam: in this very sample. settings: those that the canaries are watched with, or the recall for which the
-    cheapest are to be found, on the day that the index learns.
+    exam: on this sample. settings: the pinned search parameters of the canaries; on the day of training a recall, for which
+    the cheapest parameters are chosen.
     """
     index, lists = filled(trained, factory, sample)
     if isinstance(settings, float):
-        settings = least(index, exam, settings)[-1][0]
+        settings = cheapest_settings(index, exam, settings)[-1][0]
     counts = np.bincount(lists, minlength=lists_of(trained))
     error = quantisation_error(trained, sample[held_out(len(sample))])
-    return Figures(items, imbalance(counts), error, exam.recall(index, settings)), settings
+    return IndexFigures(items, imbalance(counts), error, exam.recall(index, settings)), settings
 
 
 def held_out(count: int) -> NDArray[np.bool_]:
-    """Which [S] of a sample's vectors an index must not learn from: codes fit what they were fitted to."""
+    """Mask [S] of the vectors that training must not see: a code book fits its own training vectors best."""
     mask = np.zeros(count, np.bool_)
     chosen = min(_DECODED, max(1, count // 10))
     mask[np.random.default_rng(0).choice(count, chosen, replace=False)] = True
@@ -67,20 +67,19 @@ def held_out(count: int) -> NDArray[np.bool_]:
 
 
 def quantisation_error(trained: faiss.Index, vectors: Vectors) -> float:
-    """Mean squared distance between vectors [n, D] and what their codes say of them."""
+    """Mean squared distance between vectors [n, D] and their decoded codes."""
     index = faiss.clone_index(trained)
-    found = parts(index)
-    given = rotated(found, np.ascontiguousarray(vectors, np.float32))
-    base = found.base
-    base.add(given)
-    if found.ivf is not None:
-        found.ivf.make_direct_map()
-    again = base.reconstruct_n(0, len(given))
-    return float(((again - given) ** 2).sum(axis=1).mean())
+    index_parts = parts(index)
+    given = rotated(index_parts, np.ascontiguousarray(vectors, np.float32))
+    index_parts.base.add(given)
+    if index_parts.ivf is not None:
+        index_parts.ivf.make_direct_map()
+    decoded = index_parts.base.reconstruct_n(0, len(given))
+    return float(((decoded - given) ** 2).sum(axis=1).mean())
 
 
-def aged(now: Figures, then: Figures, limits: Limits) -> list[str]:
-    """Why the index must be trained anew; empty while everything holds."""
+def aged(now: IndexFigures, then: IndexFigures, limits: AgeLimits) -> list[str]:
+    """Reasons to train the index anew; empty while all figures are within the limits."""
     reasons = []
     grown = max(now.items, 1) / max(then.items, 1)
     if not 1 / limits.growth <= grown <= limits.growth:

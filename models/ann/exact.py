@@ -1,4 +1,4 @@
-"""Exact search by inner product over a catalogue given piece by piece: memory is that of one piece."""
+"""Exact search by inner product over a catalogue that is given piece by piece: one piece is in memory at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Found = tuple[Vectors, Rows]
 _PIECE_BYTES, _QUERIES_AT_ONCE = 1 << 25, 1 << 13
-_FEW = 256  # of so few queries FAISS takes one after another
+_FEW = 256  # FAISS handles fewer queries one by one; a matrix product is then faster
 
 
 class Slices(Protocol):
-    """Vectors [N, D] that are read by slice: an array, or a file that is larger than memory."""
+    """Vectors [N, D] that are read by slice: an array, or a file larger than memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -29,8 +29,7 @@ class Slices(Protocol):
 
 
 def pieces(vectors: Slices, size: int = 0) -> Iterable[Vectors]:
-    """All rows in order, `size` at a time; 0: so many as 32 MB hold, which the allocator hands out again
-    without asking the system for pages."""
+    """All rows in order, `size` at a time; 0: pieces of 32 MB, which the allocator reuses without new pages from the system."""
     size = size or max(1, _PIECE_BYTES // (4 * max(1, vectors.shape[1])))
     return (vectors[start : start + size] for start in range(0, vectors.shape[0], size))
 
@@ -38,8 +37,8 @@ def pieces(vectors: Slices, size: int = 0) -> Iterable[Vectors]:
 def nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str | torch.device = "cpu") -> Found:
     """Scores and rows [Q, depth] of the best items, best first; rows count up across chunks.
 
-    On the CPU FAISS compares, elsewhere, and for few queries, torch. Where the catalogue is smaller than depth the rest is
-    row -1 with score -inf.
+    FAISS searches on the CPU, torch on other devices and for few queries. Where the catalogue is smaller than depth, the rest
+    is row -1 with score -inf.
     """
     if torch.device(device).type != "cpu" or len(queries) < _FEW:
         return _nearest_torch(queries, chunks, depth, torch.device(device))
@@ -55,7 +54,7 @@ def nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str
 
 
 def _nearest_torch(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: torch.device) -> Found:
-    """The same by matrix products, a block of queries and a chunk of items at a time, in fp32."""
+    """`nearest` by matrix products in fp32: a block of queries against a chunk of items at a time."""
     asked = torch.from_numpy(np.ascontiguousarray(queries)).to(device)
     scores = torch.full((len(asked), depth), -torch.inf, device=device)
     rows = torch.full((len(asked), depth), -1, dtype=torch.int64, device=device)

@@ -1,4 +1,4 @@
-"""Where labels repeat in the rows of a matrix, without a look at each pair."""
+"""Repeated labels in the rows of a matrix, found by sorting instead of comparing pairs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def repeats(labels: Rows, first: NDArray[np.bool_]) -> NDArray[np.bool_]:
     width = labels.shape[1]
     if width < 2:
         return np.zeros(labels.shape, np.bool_)
-    # label, then not in `first`, then place, in one number: sorting one array is what is fast
+    # label, `first` and place in one number: sorting a single array is fastest
     codes = (labels * 2 + ~first) * width + np.arange(width)
     codes.sort(axis=1)
     place, label = codes % width, codes // (2 * width)
-    found = np.zeros(labels.shape, np.bool_)
-    again = np.zeros(labels.shape, np.bool_)
-    again[:, 1:] = label[:, 1:] == label[:, :-1]
-    np.put_along_axis(found, place, again, axis=1)
-    return found
+    repeated = np.zeros(labels.shape, np.bool_)
+    in_order = np.zeros(labels.shape, np.bool_)
+    in_order[:, 1:] = label[:, 1:] == label[:, :-1]
+    np.put_along_axis(repeated, place, in_order, axis=1)
+    return repeated
 
 
 def first_place(title: Rows, row: Rows, other: Rows) -> Rows:

@@ -1,7 +1,6 @@
-"""A router: which categories of a catalogue are worth searching for a query, by the centroids of each.
+"""A router that chooses the categories to search for a query by their centroids.
 
-The rule is fitted on real queries, so that the categories chosen hold a stated share of what exact search over
-everything finds.
+Its rule is fitted on real queries, so that the chosen categories hold a given fraction of the exact neighbours.
 """
 
 from __future__ import annotations
@@ -15,32 +14,30 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
-Choice = NDArray[np.bool_]
+CategoryMask = NDArray[np.bool_]
 REST = "rest"
-NO_MARGIN = 2.0  # no two cosines lie farther apart
+NO_MARGIN = 2.0  # the largest difference of two cosines
 _LAST_DIGITS = 1e-6
 _PER_CENTROID, _MOST_PER_CENTROID, _ITERATIONS = 32, 256, 10
 
 
-def divided(tops: Sequence[str], min_items: int) -> tuple[list[str], Rows]:
+def group_categories(tops: Sequence[str], min_items: int) -> tuple[list[str], Rows]:
     """Names of categories, and the category [N] of each item by its top category.
 
-    Those with fewer than min_items, and items of none (empty), together are the last, `rest`; where there
-    are no such items there is no rest.
+    Categories with fewer than min_items, and items without one (empty), form the last category, `rest`, if there are any.
     """
-    names, found, counts = np.unique(np.array(tops, np.str_), return_inverse=True, return_counts=True)
+    names, inverse, counts = np.unique(np.array(tops, np.str_), return_inverse=True, return_counts=True)
     large = (counts >= min_items) & (names != "")
     place = np.where(large, np.cumsum(large) - 1, large.sum())
     rest = [] if large.all() else [REST]
-    return [*names[large].tolist(), *rest], place[found].astype(np.int64)
+    return [*names[large].tolist(), *rest], place[inverse].astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Router:
-    """centroids [M, D] of unit norm; owner [M], ascending: the category of each; of C categories each has one.
+    """centroids [M, D] of unit norm; owner [M], ascending: the category of each. Each of the C categories has a centroid.
 
-    A category is chosen when its best centroid scores at most `margin` below the best of all, and it is
-    among the first `most`.
+    A category is chosen when its best centroid scores at most `margin` below the best of all, and it is among the first `most`.
     """
 
     centroids: Vectors
@@ -50,7 +47,7 @@ class Router:
 
     @property
     def categories(self) -> int:
-        """C."""
+        """Number of categories, C."""
         return int(self.owner[-1]) + 1
 
     def scores(self, vectors: Vectors) -> Vectors:
@@ -59,17 +56,17 @@ class Router:
         best: Vectors = np.maximum.reduceat(vectors @ self.centroids.T, starts, axis=1)
         return best
 
-    def choose(self, queries: Vectors) -> Choice:
-        """[Q, C]: the categories to search; the best one always is."""
+    def choose(self, queries: Vectors) -> CategoryMask:
+        """Mask [Q, C] of the categories to search; the best one is always among them."""
         scores = self.scores(queries)
-        chosen: Choice = below_best(scores) <= self.margin
+        chosen: CategoryMask = below_best(scores) <= self.margin
         if self.most < self.categories:
             chosen &= places(scores) < self.most
         return chosen
 
 
 def below_best(scores: Vectors) -> Vectors:
-    """[Q, C]: by how much each score lies below its row's best."""
+    """Difference [Q, C] of each score from the best of its row."""
     gap: Vectors = scores.max(axis=1, keepdims=True) - scores
     return gap
 
@@ -83,10 +80,10 @@ def places(scores: Vectors) -> Rows:
 
 
 def centroids(vectors: Vectors, category: Rows, count: int, seed: int) -> Router:
-    """At most `count` centroids a category, of 32 items or more each; the rule is still to be fitted."""
-    found: list[Vectors] = []
-    for one in range(int(category.max()) + 1):
-        mine = np.ascontiguousarray(vectors[category == one], np.float32)
+    """A router with at most `count` centroids a category, one per 32 items; its rule is not fitted yet."""
+    parts: list[Vectors] = []
+    for number in range(int(category.max()) + 1):
+        mine = np.ascontiguousarray(vectors[category == number], np.float32)
         wanted = max(1, min(count, len(mine) // _PER_CENTROID))
         learner = faiss.Clustering(mine.shape[1], wanted)
         learner.niter, learner.spherical, learner.seed = _ITERATIONS, True, seed + 1
@@ -94,44 +91,44 @@ def centroids(vectors: Vectors, category: Rows, count: int, seed: int) -> Router
         learner.max_points_per_centroid = _MOST_PER_CENTROID
         index = faiss.IndexFlatIP(mine.shape[1])
         learner.train(mine, index)
-        found.append(index.reconstruct_n(0, wanted))
-    owner = np.repeat(np.arange(len(found)), [len(part) for part in found])
-    return Router(np.concatenate(found), owner)
+        parts.append(index.reconstruct_n(0, wanted))
+    owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return Router(np.concatenate(parts), owner)
 
 
-def own(category: Rows, categories: int) -> Choice:
-    """[Q, C]: an item that is a query goes to its own category alone."""
-    alone: Choice = category[:, None] == np.arange(categories)
+def own(category: Rows, categories: int) -> CategoryMask:
+    """Mask [Q, C] for items as queries: each searches only its own category."""
+    alone: CategoryMask = category[:, None] == np.arange(categories)
     return alone
 
 
-def held(chosen: Choice, wanted: Rows) -> float:
-    """Share of the wanted neighbours, whose categories are given [Q, K], that lies in the chosen ones."""
+def held_frac(chosen: CategoryMask, wanted: Rows) -> float:
+    """Fraction of the exact neighbours, given by category [Q, K], that is in the chosen categories."""
     return float(np.take_along_axis(chosen, wanted, axis=1).mean())
 
 
-def searched_frac(chosen: Choice, sizes: Rows) -> float:
-    """Mean share of the catalogue in the chosen categories, which have so many items [C]."""
+def searched_frac(chosen: CategoryMask, sizes: Rows) -> float:
+    """Mean fraction of the catalogue in the chosen categories; sizes [C]: items of each category."""
     return float((chosen @ sizes).mean() / sizes.sum())
 
 
 def fitted(router: Router, queries: Vectors, wanted: Rows, sizes: Rows, target: float) -> Router:
-    """The router with the least margin, or the least number, that holds the target on these queries.
+    """The router with the smallest margin, or the smallest number of categories, that reaches the target.
 
-    wanted [Q, K]: categories of the exact neighbours. Of the two rules the one that searches less of the
-    catalogue is taken. Both are exact: a margin holds as many neighbours as lie within it.
+    wanted [Q, K]: categories of the exact neighbours. The rule that searches less of the catalogue is taken. Both are exact on
+    these queries: a margin keeps exactly the neighbours within it.
     """
     scores = router.scores(queries)
     gaps = np.take_along_axis(below_best(scores), wanted, axis=1)
     ranks = np.take_along_axis(places(scores), wanted, axis=1)
     all_of_them = router.categories
-    # a query alone has other last digits than among many: the fitted margin must hold for both
+    # a single query has other last digits than a batch: the fitted margin must hold for both
     by_margin = replace(router, margin=_least(gaps, target) + _LAST_DIGITS, most=all_of_them)
     by_number = replace(router, margin=NO_MARGIN, most=int(_least(ranks, target)) + 1)
-    return min(by_margin, by_number, key=lambda one: searched_frac(one.choose(queries), sizes))
+    return min(by_margin, by_number, key=lambda rule: searched_frac(rule.choose(queries), sizes))
 
 
 def _least(needed: NDArray[np.generic], target: float) -> float:
-    """The least bound that at least this share of the values keeps."""
+    """The smallest bound that at least this fraction of the values meets."""
     values = np.sort(needed, axis=None)
     return float(values[max(0, int(np.ceil(target * len(values))) - 1)])

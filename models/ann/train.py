@@ -1,4 +1,4 @@
-"""What an index learns before it is filled: centroids, code books, rotations; from a seeded sample."""
+"""Training of an empty index: centroids, code books and rotations from a seeded sample."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ann.families import Parts, blank, parts
+from models.ann.families import IndexParts, blank, parts
 
 TRAINING_PER_LIST = 64
 Vectors = NDArray[np.float32]
-# of the range seen, on each side: unseen vectors then keep a cosine of .9998 with their codes, not .993
+# fraction added to each side of the training range: unseen vectors then have a cosine of .9998 with their codes, not .993
 _WIDER = 0.2
-# OPQ's own defaults do not end within minutes at 100,000 vectors
+# with OPQ's own defaults training takes more than minutes at 100,000 vectors
 _OPQ = {"niter": 8, "niter_pq": 2, "niter_pq_0": 8, "max_train_points": 1 << 14}
 
 
 def sample_size(factory: str, dim: int) -> int:
-    """Vectors that training wants: 64 a list, and enough for code books and ranges."""
+    """Number of vectors for training: 64 a list, and at least 65,536 for code books and ranges."""
     ivf = parts(blank(factory, dim)).ivf
     return max(1 << 16, TRAINING_PER_LIST * int(ivf.nlist) if ivf is not None else 0)
 
@@ -25,53 +25,55 @@ def sample_size(factory: str, dim: int) -> int:
 def train(
     sample: Vectors, factory: str, seed: int = 0, centroids: Vectors | None = None, gpu: bool = False
 ) -> faiss.Index:
-    """An empty index that has learnt from the sample [S, D].
+    """An empty index, trained on the sample [S, D].
 
-    centroids [L, D]: of an index with as many lists that was trained before; they are taken over.
-    gpu: k-means compares on all GPUs, where the installed FAISS has them.
+    centroids [L, D]: of an index with the same number of lists, used instead of k-means. gpu: run k-means on all GPUs, where
+    the installed FAISS supports it.
 
     Raises:
         ValueError: fewer vectors than lists, or an unknown factory string.
     """
     index = blank(factory, sample.shape[1])
-    found = parts(index)
-    if found.rotation is not None:
-        _bound_rotation(found.rotation)
-    _widen(found)
-    if found.ivf is not None:
-        ivf = found.ivf
+    index_parts = parts(index)
+    ivf, rotation = index_parts.ivf, index_parts.rotation
+    if rotation is not None:
+        _bound_rotation(rotation)
+    _widen(index_parts)
+    if ivf is not None:
         if len(sample) < ivf.nlist:
             raise ValueError(f"factory={factory}: {len(sample):,} vectors for {ivf.nlist:,} lists")
         ivf.cp.seed = seed + 1
-        # centroids of unit vectors that are unit vectors themselves, or short ones attract nobody
+        # centroids of unit norm: a shorter one has smaller inner products and would attract no vector
         ivf.cp.spherical = True
         ivf.cp.max_points_per_centroid = TRAINING_PER_LIST
         ivf.cp.min_points_per_centroid = 1
         if gpu and faiss.get_num_gpus():
             ivf.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
-        if centroids is not None and found.rotation is None:
+        if centroids is not None and rotation is None:
             ivf.quantizer.train(centroids)
-            ivf.quantizer.add(centroids)  # FAISS then leaves them as they are
+            ivf.quantizer.add(centroids)  # FAISS then skips k-means
     index.train(np.ascontiguousarray(sample, np.float32))
-    if found.ivf is not None:
-        found.ivf.clustering_index = None
+    if ivf is not None:
+        ivf.clustering_index = None
     return index
 
 
 def centroids_of(index: faiss.Index) -> Vectors | None:
-    """Centroids [L, D] of an index without rotation; None where it has no lists."""
-    found = parts(index)
-    if found.ivf is None or found.rotation is not None:
+    """Centroids [L, D] of an index with lists and without rotation, else None."""
+    index_parts = parts(index)
+    ivf = index_parts.ivf
+    if ivf is None or index_parts.rotation is not None:
         return None
-    centroids: Vectors = found.ivf.quantizer.reconstruct_n(0, found.ivf.nlist)
+    centroids: Vectors = ivf.quantizer.reconstruct_n(0, ivf.nlist)
     return centroids
 
 
-def _widen(found: Parts) -> None:
-    """Scalar codes reach beyond the sample: what lies outside is clipped, and an item of tomorrow may."""
-    store = found.base.storage if isinstance(found.base, faiss.IndexHNSW) else found.base
-    for one in (store, found.refine):
-        part = faiss.downcast_index(one) if one is not None else None
+def _widen(index_parts: IndexParts) -> None:
+    """Widen the range of scalar codes: values outside are clipped, and a later item may lie outside the sample's range."""
+    base = index_parts.base
+    store = base.storage if isinstance(base, faiss.IndexHNSW) else base
+    for coded in (store, index_parts.refine):
+        part = faiss.downcast_index(coded) if coded is not None else None
         if part is not None and hasattr(part, "sq"):
             part.sq.rangestat = faiss.ScalarQuantizer.RS_minmax
             part.sq.rangestat_arg = _WIDER
@@ -79,7 +81,7 @@ def _widen(found: Parts) -> None:
 
 def _bound_rotation(rotation: faiss.IndexPreTransform) -> None:
     for number in range(rotation.chain.size()):
-        one = faiss.downcast_VectorTransform(rotation.chain.at(number))
-        if isinstance(one, faiss.OPQMatrix):
+        step = faiss.downcast_VectorTransform(rotation.chain.at(number))
+        if isinstance(step, faiss.OPQMatrix):
             for name, value in _OPQ.items():
-                setattr(one, name, value)
+                setattr(step, name, value)

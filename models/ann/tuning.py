@@ -1,4 +1,4 @@
-"""Choosing an index: families are built over a sample and measured; the cheapest that holds the target wins."""
+"""Choice of an index: families are built on a sample and measured; the cheapest that reaches the recall target wins."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 
 from models.ann.codes import filled
 from models.ann.families import families
-from models.ann.operating_points import Exam, Point, least, least_k_factor, measured
+from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.train import centroids_of, train
 
 log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
-LISTS_TIMES = (4.0, 8.0, 2.0)  # lists, in units of sqrt(N); the first is tried with every family
-SHOWN = 6  # points of a family's curve that are timed too
-# within this of the least time, the lighter index wins: timings on a shared machine differ by as much
+LISTS_TIMES = (4.0, 8.0, 2.0)  # numbers of lists to try, in units of sqrt(N)
+SHOWN = 6  # points of a family's curve that are timed
+# within this factor of the shortest time, the smaller index wins: timings on a shared machine differ by as much
 _ALIKE = 1.1
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a choice must hold. p99_ms and bytes_per_item of 0: no bound."""
+    """Limits of a choice. p99_ms and bytes_per_item of 0: no limit."""
 
     recall: float = 0.95
     p99_ms: float = 0.0
     bytes_per_item: float = 0.0
 
-    def holds(self, point: Point, target: float) -> bool:
-        """Whether a point is within it; target: the recall wanted."""
+    def holds(self, point: OperatingPoint, target: float) -> bool:
+        """Whether a point is within the limits; target: the required recall."""
         return (
             point.recall >= target
             and (not self.p99_ms or point.p99_ms <= self.p99_ms)
@@ -42,28 +42,32 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The choice, all points that were measured, and why. lists_times: lists in units of sqrt(N)."""
+class ChosenIndex:
+    """The chosen point, all measured points, and the reason. lists_times: number of lists in units of sqrt(N)."""
 
-    point: Point
-    points: list[Point]
+    point: OperatingPoint
+    points: list[OperatingPoint]
     lists_times: float
     reason: str
 
     @property
-    def front(self) -> list[Point]:
-        """The points that no other one betters in recall, CPU time and memory at once."""
+    def front(self) -> list[OperatingPoint]:
+        """The points that no other point beats in recall, CPU time and memory at once."""
         return pareto(self.points)
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
-    """Points that no other one betters: recall, CPU time of a query, bytes of an item."""
+def pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """The Pareto front by recall, CPU time of a query, and bytes of an item."""
 
-    def betters(one: Point, other: Point) -> bool:
-        pairs = [(one.recall, other.recall), (-one.cpu_ms, -other.cpu_ms), (-one.bytes_per_item, -other.bytes_per_item)]
+    def dominates(point: OperatingPoint, other: OperatingPoint) -> bool:
+        pairs = [
+            (point.recall, other.recall),
+            (-point.cpu_ms, -other.cpu_ms),
+            (-point.bytes_per_item, -other.bytes_per_item),
+        ]
         return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
-    return [one for one in points if not any(betters(other, one) for other in points)]
+    return [point for point in points if not any(dominates(other, point) for other in points)]
 
 
 def tune(
@@ -73,17 +77,17 @@ def tune(
     seed: int = 0,
     factory: str = "auto",
     slowdown: float = 1.0,
-    tell: Callable[[str], None] = log.info,
-) -> Chosen:
-    """Build and measure families over a sample [S, D] and choose.
+    report: Callable[[str], None] = log.info,
+) -> ChosenIndex:
+    """Build and measure families on a sample [S, D] and choose one.
 
-    exam: real queries, and exact search in this very sample. factory: one alone, or auto. slowdown: how
-    much longer a query takes in the whole catalogue; latencies are told times that. tell hears of each family.
+    exam: real queries with exact search in this sample. factory: a single one, or auto. slowdown: factor between a query's time
+    in the whole catalogue and in the sample; times are multiplied by it. report: called with a line for each family.
 
     Raises:
         ValueError: unknown factory string, or fewer vectors than its lists.
     """
-    search = _Search(sample, exam, budget, seed, slowdown, tell)
+    search = _FamilySearch(sample, exam, budget, seed, slowdown, report)
     if factory != "auto":
         search.try_family(factory, 0.0)
         return search.choice()
@@ -94,7 +98,7 @@ def tune(
         return search.choice()
     for times in LISTS_TIMES:
         search.try_family(families(items, dim, times)[0], times)
-    # lists that suit one code suit the others: which vectors are looked at does not follow from the code
+    # the best number of lists is the same for every code: the code does not decide which vectors are visited
     best = search.times[search.best().factory]
     for name in families(items, dim, best)[1:]:
         search.try_family(name, best)
@@ -109,50 +113,50 @@ def build(
     return trained, filled(trained, factory, sample)[0]
 
 
-class _Search:
-    """What was tried so far."""
+class _FamilySearch:
+    """The families that were tried, with their points."""
 
     def __init__(
-        self, sample: Vectors, exam: Exam, budget: Budget, seed: int, slowdown: float, tell: Callable[[str], None]
+        self, sample: Vectors, exam: Exam, budget: Budget, seed: int, slowdown: float, report: Callable[[str], None]
     ) -> None:
         self.sample, self.exam, self.budget, self.seed = sample, exam, budget, seed
-        self.slowdown, self.tell = slowdown, tell
-        self.points: list[Point] = []
-        self.times: dict[str, float] = {}  # of each factory string: its lists, in units of sqrt(N)
-        self.centroids: dict[float, Vectors] = {}  # by the same, learnt once
+        self.slowdown, self.report = slowdown, report
+        self.points: list[OperatingPoint] = []
+        self.times: dict[str, float] = {}  # by factory string: number of lists, in units of sqrt(N)
+        self.centroids: dict[float, Vectors] = {}  # by the same number, trained once
 
     def try_family(self, factory: str, times: float) -> None:
-        """Build it, and measure along its curve up to the cheapest point that holds the target."""
+        """Build a family, and measure points up to the cheapest one that reaches the target."""
         started = time.process_time()
         trained, index = build(self.sample, factory, self.seed, self.centroids.get(times))
         took = time.process_time() - started
         self.times[factory] = times
-        if (found := centroids_of(trained)) is not None:
-            self.centroids[times] = found
+        if (centroids := centroids_of(trained)) is not None:
+            self.centroids[times] = centroids
         target = self.budget.recall
-        tried = least(index, self.exam, target)
+        tried = cheapest_settings(index, self.exam, target)
         curve = [settings for settings, _ in tried[:-1]][-SHOWN + 1 :]
-        curve.append(least_k_factor(index, self.exam, target, tried[-1][0]))
+        curve.append(lowest_k_factor(index, self.exam, target, tried[-1][0]))
         for settings in curve:
-            point = measured(index, factory, self.exam, settings, took)
+            point = measure_point(index, factory, self.exam, settings, took)
             p50, p99 = point.p50_ms * self.slowdown, point.p99_ms * self.slowdown
             self.points.append(replace(point, cpu_ms=point.cpu_ms * self.slowdown, p50_ms=p50, p99_ms=p99))
         last = self.points[-1]
-        self.tell(
+        self.report(
             f"{factory}: recall {last.recall:.4f} at {last.settings}, {last.cpu_ms:.3f} ms of CPU,"
             f" {last.bytes_per_item:.0f} bytes an item, built in {took:.1f} s"
         )
 
-    def best(self) -> Point:
-        """The cheapest point within the budget; failing that the one of the best recall."""
-        holding = [one for one in self.points if self.budget.holds(one, self.budget.recall)]
-        if not holding:
-            return max(self.points, key=lambda one: one.recall)
-        limit = _ALIKE * min(one.cpu_ms for one in holding)
-        alike = [one for one in holding if one.cpu_ms <= limit]
-        return min(alike, key=lambda one: (one.bytes_per_item, one.cpu_ms))
+    def best(self) -> OperatingPoint:
+        """The cheapest point within the budget; if there is none, the one of the best recall."""
+        within = [point for point in self.points if self.budget.holds(point, self.budget.recall)]
+        if not within:
+            return max(self.points, key=lambda point: point.recall)
+        limit = _ALIKE * min(point.cpu_ms for point in within)
+        alike = [point for point in within if point.cpu_ms <= limit]
+        return min(alike, key=lambda point: (point.bytes_per_item, point.cpu_ms))
 
-    def choice(self) -> Chosen:
+    def choice(self) -> ChosenIndex:
         """The best point, and whether it is within the budget."""
         point, budget = self.best(), self.budget
         wanted = f"recall {budget.recall}"
@@ -164,9 +168,9 @@ class _Search:
             reason = f"least CPU time of a query among points that hold {wanted}"
         else:
             reason = f"NOTHING holds {wanted}; this has the best recall"
-        return Chosen(point, self.points, self.times[point.factory], reason)
+        return ChosenIndex(point, self.points, self.times[point.factory], reason)
 
 
-def as_rows(points: Sequence[Point]) -> list[dict[str, object]]:
+def as_rows(points: Sequence[OperatingPoint]) -> list[dict[str, object]]:
     """Points as JSON."""
     return [asdict(point) for point in points]

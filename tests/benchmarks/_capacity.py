@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import matrix
-from models.ann.codes import Block, Bytes, Vectors, assign, fill
-from models.ann.families import Parts, blank, ivf, lists_for, parts
+from models.ann.codes import Bytes, ListBlock, Vectors, assign, fill
+from models.ann.families import IndexParts, blank, ivf, lists_for, parts
 from models.ann.train import TRAINING_PER_LIST, sample_size, train
 from models.simulator.marketplace import offers
 from models.text.tokens import train_tokenizer
@@ -103,7 +103,7 @@ def built(items: int, codes: str) -> Built:
             codes_of, refine = coded(parts(trained), given, near)
         with timed(took, "merge"):
             order = np.argsort(near, kind="stable")
-            block = Block(near[order], order, codes_of[order])
+            block = ListBlock(near[order], order, codes_of[order])
             index = fill(trained, factory, items, [block], refine)
         with timed(took, "write"):
             faiss.write_index(index, str(path))
@@ -112,7 +112,7 @@ def built(items: int, codes: str) -> Built:
         return Built(items, lists, took, path.stat().st_size)
 
 
-def coded(found: Parts, given: Vectors, near: NDArray[np.int64]) -> tuple[Bytes, list[Bytes]]:
+def coded(found: IndexParts, given: Vectors, near: NDArray[np.int64]) -> tuple[Bytes, list[Bytes]]:
     """Codes of vectors whose lists are known, and the finer ones; as models.ann.codes.encode, which finds
     the lists itself."""
     codes = np.zeros((len(given), found.ivf.code_size), np.uint8)

@@ -18,7 +18,7 @@ from jobs.embeddings import embed as embeddings
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.experiments import category_index as categories
 from jobs.experiments.category_index_files import ABOUT_FILE, CategoryIndex, load_categories
-from jobs.experiments.category_index_trial import Trial, verdict
+from jobs.experiments.category_index_trial import IndexTrial, verdict
 from jobs.lake.arrow import strings
 from jobs.lake.partitions import CATEGORIES, Partition
 from jobs.lake.publish import publish
@@ -188,7 +188,7 @@ def test_another_space_and_settings_out_of_range_are_refused(shop: Shop) -> None
 
 
 def test_the_verdict_by_hand() -> None:
-    single = Trial("single", 9, 0.95, 1.0, 2.0, 0.5, 1000, 1.0, 1.0, 0.1)
+    single = IndexTrial("single", 9, 0.95, 1.0, 2.0, 0.5, 1000, 1.0, 1.0, 0.1)
     slow = replace(single, name="by_category", p50_ms=2.0, bytes=900)
     assert verdict(single, slow).startswith(
         "The single index is better: categories take x2.00 of its median time and x0.90"

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
-from models.ann.codes import Block, encode, fill, filled, lists_of, widths
+from models.ann.codes import ListBlock, encode, fill, filled, lists_of, widths
 from models.ann.families import IP, blank, families, parts, plain, scaled
 from models.ann.search import ask, settle
 from models.ann.train import TRAINING_PER_LIST, centroids_of, train
@@ -51,11 +51,11 @@ PACKED = [
 ]
 
 
-def blocks(lists: np.ndarray, codes: np.ndarray, size: int = 700) -> Iterator[Block]:
+def blocks(lists: np.ndarray, codes: np.ndarray, size: int = 700) -> Iterator[ListBlock]:
     order = np.argsort(lists, kind="stable")
     for start in range(0, len(order), size):
         some = order[start : start + size]
-        yield Block(lists[some].astype(np.int64), some, codes[some])
+        yield ListBlock(lists[some].astype(np.int64), some, codes[some])
 
 
 def by_faiss(factory: str) -> faiss.Index:

@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 
 from models.ann.codes import filled
-from models.ann.drift import Figures, Limits, aged, figures, held_out, imbalance, quantisation_error
-from models.ann.operating_points import Exam, least
+from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out, imbalance, quantisation_error
+from models.ann.operating_points import Exam, cheapest_settings
 from models.ann.train import train
 from tests.models.ann.vectors import Vectors, brute, items, queries
 
 SOLD, CANARIES = items(4_000), queries(60)
 FACTORY = "IVF64,SQ8"
-THEN = Figures(1000, 2.0, 0.01, 0.95)
+THEN = IndexFigures(1000, 2.0, 0.01, 0.95)
 
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, float]:
     trained = train(SOLD, FACTORY)
     index = filled(trained, FACTORY, SOLD)[0]
-    return least(index, Exam(CANARIES, brute(CANARIES, SOLD, 20)), 0.95)[-1][0]
+    return cheapest_settings(index, Exam(CANARIES, brute(CANARIES, SOLD, 20)), 0.95)[-1][0]
 
 
-def today(sold: Vectors, settings: dict[str, float], count: int = 4_000) -> Figures:
+def today(sold: Vectors, settings: dict[str, float], count: int = 4_000) -> IndexFigures:
     exam = Exam(CANARIES, brute(CANARIES, sold, 20))
     trained = train(SOLD[~held_out(len(SOLD))], FACTORY)
     return figures(trained, FACTORY, sold, exam, settings, count)[0]
@@ -33,12 +33,12 @@ def today(sold: Vectors, settings: dict[str, float], count: int = 4_000) -> Figu
 
 def test_the_same_catalogue_and_a_new_draw_of_it_hold(settings: dict[str, float]) -> None:
     then = today(SOLD, settings)
-    assert aged(then, then, Limits()) == []
-    assert aged(today(items(4_000, seed=7), settings), then, Limits(recall=0.03)) == []
+    assert aged(then, then, AgeLimits()) == []
+    assert aged(today(items(4_000, seed=7), settings), then, AgeLimits(recall=0.03)) == []
 
 
 def test_a_catalogue_that_moved_does_not(settings: dict[str, float]) -> None:
-    reasons = aged(today(items(4_000, shift=3.0), settings), today(SOLD, settings), Limits())
+    reasons = aged(today(items(4_000, shift=3.0), settings), today(SOLD, settings), AgeLimits())
     assert any("imbalance" in one for one in reasons)
     assert any("canary recall" in one for one in reasons)
 
@@ -54,8 +54,8 @@ def test_a_catalogue_that_moved_does_not(settings: dict[str, float]) -> None:
     ],
 )
 def test_each_figure_alone_ages_it(change: dict[str, float], said: str) -> None:
-    assert aged(THEN, THEN, Limits()) == []
-    (reason,) = aged(replace(THEN, **change), THEN, Limits())  # type: ignore[arg-type]
+    assert aged(THEN, THEN, AgeLimits()) == []
+    (reason,) = aged(replace(THEN, **change), THEN, AgeLimits())  # type: ignore[arg-type]
     assert said in reason
 
 

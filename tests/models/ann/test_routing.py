@@ -6,9 +6,9 @@ import faiss
 import numpy as np
 import pytest
 
-from models.ann.by_category import Part, compared_frac, divide, factory_of, fit, search, with_lists
+from models.ann.by_category import CategoryPart, compared_frac, divide, factory_of, fit, search, with_lists
 from models.ann.operating_points import overlap
-from models.ann.routing import Router, centroids, divided, fitted, held, own, searched_frac
+from models.ann.routing import Router, centroids, fitted, group_categories, held_frac, own, searched_frac
 
 DIM, CATEGORIES = 16, 5
 
@@ -37,12 +37,12 @@ def exact(items: np.ndarray, queries: np.ndarray, depth: int) -> tuple[np.ndarra
 
 def test_small_and_unknown_categories_are_the_rest_by_hand() -> None:
     tops = ["Garden", "", "Toys", "Garden", "Books", "Toys", "Garden"]
-    names, category = divided(tops, min_items=2)
+    names, category = group_categories(tops, min_items=2)
     assert names == ["Garden", "Toys", "rest"]
     # Books has one item, and one item has no category
     assert category.tolist() == [0, 2, 1, 0, 2, 1, 0]
-    assert divided(["Toys", "Toys"], 2)[0] == ["Toys"]  # nothing is left over
-    assert divided(["", ""], 1)[0] == ["rest"]
+    assert group_categories(["Toys", "Toys"], 2)[0] == ["Toys"]  # nothing is left over
+    assert group_categories(["", ""], 1)[0] == ["rest"]
 
 
 def test_a_router_chooses_by_margin_and_by_number_by_hand() -> None:
@@ -57,7 +57,7 @@ def test_a_router_chooses_by_margin_and_by_number_by_hand() -> None:
     assert two.choose(query).tolist() == [[True, True, False], [True, False, True]]
     sizes = np.array([10, 20, 70])
     assert searched_frac(within.choose(query), sizes) == pytest.approx((0.3 + 0.1) / 2)
-    assert held(within.choose(query), np.array([[0, 1, 2, 2], [0, 0, 0, 1]])) == 5 / 8
+    assert held_frac(within.choose(query), np.array([[0, 1, 2, 2], [0, 0, 0, 1]])) == 5 / 8
 
 
 @pytest.mark.parametrize("target", [0.8, 0.95, 0.99, 1.0])
@@ -69,13 +69,13 @@ def test_the_fitted_rule_holds_the_target_and_the_next_smaller_one_does_not(
     sizes = np.bincount(category)
     router = fitted(centroids(items, category, 3, 0), queries, wanted, sizes, target)
     chosen = router.choose(queries)
-    assert held(chosen, wanted) >= target
+    assert held_frac(chosen, wanted) >= target
     if router.margin > 1:  # by number
         less = Router(router.centroids, router.owner, router.margin, router.most - 1)
     else:
         less = Router(router.centroids, router.owner, router.margin - 2e-6, router.most)
     best_alone = router.most == 1 or router.margin < 1e-5
-    assert best_alone or held(less.choose(queries), wanted) < target
+    assert best_alone or held_frac(less.choose(queries), wanted) < target
 
 
 @pytest.mark.parametrize("depth", [1, 50, 400])  # 400: more than the smallest category holds
@@ -141,7 +141,7 @@ def test_rows_beyond_the_first_category_are_not_renumbered_as_index_shards_would
     # two categories that take turns in the catalogue: shard by shard numbering would be wrong here
     items = np.eye(4, dtype=np.float32)
     parts = [
-        Part(name, "Flat", _flat(items[rows]), np.array(rows, np.int32), {})
+        CategoryPart(name, "Flat", _flat(items[rows]), np.array(rows, np.int32), {})
         for name, rows in (("even", [0, 2]), ("odd", [1, 3]))
     ]
     found = search(parts, items, np.ones((4, 2), bool), 1)

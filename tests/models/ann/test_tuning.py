@@ -8,7 +8,14 @@ import pytest
 
 from models.ann.codes import filled
 from models.ann.exact import nearest
-from models.ann.operating_points import Exam, Point, least, least_k_factor, measured, weight
+from models.ann.operating_points import (
+    Exam,
+    OperatingPoint,
+    cheapest_settings,
+    index_bytes,
+    lowest_k_factor,
+    measure_point,
+)
 from models.ann.search import ask
 from models.ann.train import train
 from models.ann.tuning import Budget, as_rows, pareto, tune
@@ -24,8 +31,8 @@ def index(factory: str) -> faiss.Index:
     return filled(train(SOLD, factory), factory, SOLD)[0]
 
 
-def point(recall: float, cpu_ms: float, size: float, p99_ms: float = 1.0) -> Point:
-    return Point("IVF9,SQ8", {"nprobe": 1}, recall, cpu_ms, 1.0, p99_ms, size, 0.0)
+def point(recall: float, cpu_ms: float, size: float, p99_ms: float = 1.0) -> OperatingPoint:
+    return OperatingPoint("IVF9,SQ8", {"nprobe": 1}, recall, cpu_ms, 1.0, p99_ms, size, 0.0)
 
 
 def test_exact_search_for_the_exam_is_that_of_numpy() -> None:
@@ -34,7 +41,7 @@ def test_exact_search_for_the_exam_is_that_of_numpy() -> None:
 
 def test_the_least_nprobe_holds_the_target_and_a_sixteenth_less_does_not() -> None:
     one = index("IVF200,SQ8")
-    tried = least(one, EXAM, 0.95)
+    tried = cheapest_settings(one, EXAM, 0.95)
     (settings, recall), nprobe = tried[-1], int(tried[-1][0]["nprobe"])
     assert recall == overlap(ask(one, ASKED, 20, settings).items, EXAM.exact) >= 0.95
     below = max(1, nprobe - max(2, nprobe // 8))
@@ -44,24 +51,24 @@ def test_the_least_nprobe_holds_the_target_and_a_sixteenth_less_does_not() -> No
 
 def test_what_held_before_is_tried_first_and_kept() -> None:
     one = index("IVF200,SQ8")
-    assert len(least(one, EXAM, 0.5, {"nprobe": 100})) == 1
-    tried = least(one, EXAM, 0.95, {"nprobe": 1})  # no longer enough: it goes up from there
+    assert len(cheapest_settings(one, EXAM, 0.5, {"nprobe": 100})) == 1
+    tried = cheapest_settings(one, EXAM, 0.95, {"nprobe": 1})  # no longer enough: it goes up from there
     assert tried[-1][1] >= 0.95
 
 
 def test_a_target_out_of_reach_ends_with_every_list_visited() -> None:
-    settings, recall = least(index("IVF50,RaBitQ"), EXAM, 0.9999)[-1]
+    settings, recall = cheapest_settings(index("IVF50,RaBitQ"), EXAM, 0.9999)[-1]
     assert settings["nprobe"] == 50
     assert recall < 0.9999
 
 
 def test_the_least_k_factor() -> None:
     one = index("IVF50,SQ4,Refine(SQ8)")
-    settings = least(one, EXAM, 0.9)[-1][0]
-    chosen = least_k_factor(one, EXAM, 0.9, settings)
+    settings = cheapest_settings(one, EXAM, 0.9)[-1][0]
+    chosen = lowest_k_factor(one, EXAM, 0.9, settings)
     assert EXAM.recall(one, chosen) >= 0.9
     assert chosen["k_factor"] <= settings["k_factor"] == 8.0
-    assert least_k_factor(one, EXAM, 0.9, {"nprobe": 3}) == {"nprobe": 3}
+    assert lowest_k_factor(one, EXAM, 0.9, {"nprobe": 3}) == {"nprobe": 3}
 
 
 def test_the_front_is_that_of_a_double_loop() -> None:
@@ -69,7 +76,7 @@ def test_the_front_is_that_of_a_double_loop() -> None:
     points = [point(*row) for row in rng.integers(1, 8, (60, 3)).astype(float).tolist()]
     front = pareto(points)
 
-    def beaten(one: Point) -> bool:
+    def beaten(one: OperatingPoint) -> bool:
         return any(
             other.recall >= one.recall
             and other.cpu_ms <= one.cpu_ms
@@ -98,15 +105,15 @@ def test_a_budget_is_held_or_not(budget: Budget, holds: bool) -> None:
 
 def test_the_cheapest_family_within_the_budget_is_chosen() -> None:
     told: list[str] = []
-    chosen = tune(SOLD, EXAM, Budget(0.95), tell=told.append)
+    chosen = tune(SOLD, EXAM, Budget(0.95), report=told.append)
     assert chosen.point.recall >= 0.95
     holding = [one for one in chosen.points if one.recall >= 0.95]
     assert chosen.point.cpu_ms <= 1.1 * min(one.cpu_ms for one in holding)
     assert len({one.factory for one in chosen.points}) == len(told) >= 8
-    small = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=60), tell=told.append)
+    small = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=60), report=told.append)
     assert small.point.bytes_per_item <= 60
     assert "least CPU time" in small.reason
-    never = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=4), factory="IVF64,SQ4", tell=told.append)
+    never = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=4), factory="IVF64,SQ4", report=told.append)
     assert never.reason.startswith("NOTHING holds")
     assert (never.point.factory, never.lists_times) == ("IVF64,SQ4", 0.0)
     assert {"factory", "recall", "p99_ms"} <= set(as_rows(chosen.front)[0])
@@ -128,7 +135,7 @@ def test_judged_measures_by_hand() -> None:
 
 def test_a_point_is_measured_on_one_thread_and_threads_come_back() -> None:
     before = faiss.omp_get_max_threads()
-    found = measured(index("IVF50,SQ8"), "IVF50,SQ8", EXAM, {"nprobe": 50}, 1.5)
+    found = measure_point(index("IVF50,SQ8"), "IVF50,SQ8", EXAM, {"nprobe": 50}, 1.5)
     assert faiss.omp_get_max_threads() == before
     assert found.recall > 0.95
     assert 0 < found.p50_ms <= found.p99_ms
@@ -141,4 +148,4 @@ def test_a_point_is_measured_on_one_thread_and_threads_come_back() -> None:
 def test_the_weight_is_that_of_the_file(factory: str) -> None:
     """Counted, where FAISS's own bytes would be a second copy of the index."""
     one = index(factory)
-    assert weight(one) == pytest.approx(len(faiss.serialize_index(one)), rel=0.1)  # packed lists are padded
+    assert index_bytes(one) == pytest.approx(len(faiss.serialize_index(one)), rel=0.1)  # packed lists are padded
