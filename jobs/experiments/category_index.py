@@ -4,9 +4,8 @@ python -m jobs categories --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b
     --towers towers/ds=2026-01-31/step=star --items items/ds=2026-01-31 --queries queries/ds=2026-01-31 \\
     --categories categories/ds=2026-01-31/space=7f3a5c1e9b2d4a60
 
-Categories are fitted to a recall target on every other dev query, the single index to the recall that they then
-have there; both are judged on the rest, on one thread. The table says which is better; nothing else in the house
-depends on this one.
+Categories are fitted to a recall target on every other dev query, and the single index to the recall that they reach there.
+Both are measured on the other queries, on one thread. Nothing depends on the result.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def main(args: Args) -> dict[str, Any]:
         exact = nearest(asked, pieces(vectors), depth)[1]
         made, trials = _compare(args, items, ids, vectors, QueryHalves(asked, exact))
         write_categories(made, out.folder)
-        told = verdict(*trials)
+        sentence = verdict(*trials)
         out.count("items", items.manifest.rows, len(ids), {})
         out.facts.update(
             space_id=made.space_id,
@@ -95,25 +94,25 @@ def main(args: Args) -> dict[str, Any]:
             recall_target=args.recall_target,
             recall_depth=depth,
             categories=sizes(made),
-            verdict=told,
+            verdict=sentence,
             **{trial.name: trial.facts() for trial in trials},
         )
         for trial in trials:
-            tracked.measures({f"{trial.name}_{name}": one for name, one in trial.facts().items()})
-    _show(args, made, trials, told)
+            tracked.measures({f"{trial.name}_{name}": value for name, value in trial.facts().items()})
+    _show(args, made, trials, sentence)
     figures = {f"{trial.name}_recall": round(trial.recall, 4) for trial in trials}
-    return {"categories": str(args.categories), "parts": len(made.parts), **figures, "verdict": told}
+    return {"categories": str(args.categories), "parts": len(made.parts), **figures, "verdict": sentence}
 
 
 @dataclass(frozen=True)
 class QueryHalves:
-    """Query vectors [Q, D] and their exact rows [Q, K]: even ones to fit on, odd ones to judge."""
+    """Query vectors [Q, D] and their exact rows [Q, K]: even queries to fit on, odd ones to measure."""
 
     queries: Vectors
     exact: Any
 
     def half(self, odd: int) -> tuple[Vectors, Any]:
-        """One half."""
+        """The even (0) or odd (1) half."""
         return self.queries[odd::2], self.exact[odd::2]
 
 
@@ -134,7 +133,7 @@ def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
 def _compare(
     args: Args, items: Pinned, ids: list[str], vectors: Vectors, halves: QueryHalves
 ) -> tuple[CategoryIndex, tuple[IndexTrial, IndexTrial]]:
-    """The single index and the categories, each fitted and judged."""
+    """Fit and measure the single index and the categories."""
     rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
     if strings(rows, "item_id") != ids:
         raise RuntimeError(
@@ -153,13 +152,13 @@ def _compare(
     return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
 
 
-def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial], told: str) -> None:
-    """The table that a person reads; standard output keeps the JSON line alone."""
+def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial], sentence: str) -> None:
+    """Print a table for people on standard error; standard output has the JSON line only."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
     table = Table(
         title=f"{args.categories}: one thread, judged on {trials[0].queries:,} queries",
         title_justify="left",
-        caption=told,
+        caption=sentence,
         caption_justify="left",
     )
     for name in (
@@ -174,20 +173,20 @@ def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial]
         "codes compared",
     ):
         table.add_column(name, justify="left" if name == "index" else "right")
-    for one in trials:
+    for trial in trials:
         table.add_row(
-            one.name,
-            f"{one.recall:.4f}",
-            f"{one.p50_ms:.2f}",
-            f"{one.p99_ms:.2f}",
-            f"{one.cpu_ms:.3f}",
-            f"{one.bytes / 1e6:,.1f}",
-            f"{one.categories:.1f}",
-            f"{one.searched_frac:.1%}",
-            f"{one.compared_frac:.2%}",
+            trial.name,
+            f"{trial.recall:.4f}",
+            f"{trial.p50_ms:.2f}",
+            f"{trial.p99_ms:.2f}",
+            f"{trial.cpu_ms:.3f}",
+            f"{trial.bytes / 1e6:,.1f}",
+            f"{trial.categories:.1f}",
+            f"{trial.searched_frac:.1%}",
+            f"{trial.compared_frac:.2%}",
         )
     console.print(table)
     largest = sorted(made.parts, key=lambda part: -len(part.rows))
-    said = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])
+    sizes_text = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])
     more = f", and {len(largest) - 8} more" if len(largest) > 8 else ""
-    console.print(f"{len(largest)} categories: {said}{more}", markup=False, highlight=False)
+    console.print(f"{len(largest)} categories: {sizes_text}{more}", markup=False, highlight=False)

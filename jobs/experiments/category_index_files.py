@@ -1,4 +1,4 @@
-"""The files of `categories`: one FAISS index each, which items they hold, and the router; written, read and searched."""
+"""Files of `categories`: a FAISS index per category, the items of each, and the router; write, read and search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ABOUT_FILE, ITEMS_FILE, CENTROIDS_FILE = "categories.json", "items.parquet", "ce
 
 @dataclass(frozen=True)
 class CategoryIndex:
-    """All parts, in order of their number. item_ids [N]; category [N]: the number of each item's part."""
+    """All categories. item_ids [N]; category [N]: number of each item's part in `parts`."""
 
     parts: list[CategoryPart]
     router: Router
@@ -32,21 +32,21 @@ class CategoryIndex:
     space_id: str
 
     def search(self, queries: Vectors, depth: int) -> Ranked:
-        """Rank items for query vectors [Q, D] within the categories that the router chooses."""
+        """Rank items for query vectors [Q, D] in the categories that the router chooses."""
         return search(self.parts, queries, self.router.choose(queries), depth)
 
     def everywhere(self, queries: Vectors, depth: int) -> Ranked:
-        """The same within all categories."""
+        """Rank items for query vectors [Q, D] in all categories."""
         every: CategoryMask = np.ones((len(queries), len(self.parts)), np.bool_)
         return search(self.parts, queries, every, depth)
 
     def alike(self, rows: Rows, vectors: Vectors, depth: int) -> Ranked:
-        """Rank items for items as queries: rows [Q] of the catalogue go to their own categories alone."""
+        """Rank items for items as queries: catalogue rows [Q], each searched in its own category only."""
         return search(self.parts, vectors, own(self.category[rows], len(self.parts)), depth)
 
 
 def write_categories(made: CategoryIndex, folder: Path) -> None:
-    """Write everything; names of categories, which people typed, never become names of files."""
+    """Write all files. Category names, which people typed, never become file names."""
     for number, part in enumerate(made.parts):
         write_index(part.index, folder / _file(number))
     np.save(folder / CENTROIDS_FILE, made.router.centroids, allow_pickle=False)
@@ -61,7 +61,7 @@ def write_categories(made: CategoryIndex, folder: Path) -> None:
 
 
 def load_categories(pinned: Pinned) -> CategoryIndex:
-    """Load a published partition, every file checked before it is opened.
+    """Load a published partition; every file is checked before it is opened.
 
     Raises:
         RuntimeError: a file is damaged, or the parts do not hold each item once in the space of the address.
@@ -75,7 +75,7 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
     items = pq.read_table(pinned.path(ITEMS_FILE))
     category = numbers(items, "category").astype(np.int64)
     parts = []
-    for number, one in enumerate(about["parts"]):
+    for number, part in enumerate(about["parts"]):
         index = faiss.read_index(str(pinned.path(_file(number))))
         rows = np.flatnonzero(category == number).astype(np.int32)
         if index.ntotal != len(rows) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
@@ -83,10 +83,10 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
                 f"{pinned.partition}: part {number} holds {index.ntotal:,} items, {ITEMS_FILE} says"
                 f" {len(rows):,}; expected as many, by inner product: run jobs.experiments.category_index again"
             )
-        parts.append(CategoryPart(one["name"], one["factory"], index, rows, one["settings"]))
+        parts.append(CategoryPart(part["name"], part["factory"], index, rows, part["settings"]))
     if about["space_id"] != pinned.partition.values["space"]:
         raise RuntimeError(f"{pinned.partition}: made in space {about['space_id']}")
-    owner = np.repeat(np.arange(len(parts)), [one["centroids"] for one in about["parts"]])
+    owner = np.repeat(np.arange(len(parts)), [part["centroids"] for part in about["parts"]])
     centroids = np.load(pinned.path(CENTROIDS_FILE), allow_pickle=False)
     router = Router(centroids, owner, **about["router"])
     item_ids = items.column("item_id").combine_chunks()
@@ -94,13 +94,13 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
 
 
 def bytes_of(made: CategoryIndex) -> int:
-    """What a service holds in memory: indexes, rows, router; ids stand beside any index."""
+    """Bytes in a service's memory: indexes, rows and router, without item ids."""
     held = sum(len(faiss.serialize_index(part.index)) + part.rows.nbytes for part in made.parts)
     return held + made.router.centroids.nbytes + made.router.owner.nbytes
 
 
 def sizes(made: CategoryIndex) -> dict[str, dict[str, object]]:
-    """Of each part: items, and how it is searched."""
+    """Number of items, factory string and search parameters of each category."""
     return {
         part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings} for part in made.parts
     }
