@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +49,7 @@ class Pictures(Encoder[list[bytes]]):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Args(ShardOptions):
+class Args(ShardOptions, kw_only=True):
     """folder  of the pictures"""
 
     folder: str
