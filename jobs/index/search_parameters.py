@@ -14,7 +14,7 @@ from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
-from models.ann.operating_points import Exam, cheapest_settings, lowest_k_factor, measure_point
+from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
 
@@ -62,22 +62,23 @@ def tune_search(
     return {
         "dim": queries.shape[1],
         "items": len(ids),
-        "factory": filled.factory,
-        "quantiser_id": filled.quantiser_id,
+        **{name: getattr(filled, name) for name in ("factory", "quantiser_id", "imbalance")},
         "search": search,
         "search_cached": search == earlier,
         "nprobe": int(search.get("nprobe", 0)),
-        "recall": point.recall,
+        **_point_facts(point),
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
         "curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried),
         "dial": dial,
-        "imbalance": filled.imbalance,
-        "latency_ms": {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms},
-        "bytes_per_item": point.bytes_per_item,
         "lost": lost(exam.judged(exam.exact), point.judged),
     }
+
+
+def _point_facts(point: OperatingPoint) -> dict[str, Any]:
+    latency_ms = {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms}
+    return {"recall": point.recall, "latency_ms": latency_ms, "bytes_per_item": point.bytes_per_item}
 
 
 def _exam(
