@@ -147,8 +147,8 @@ class BundleInputs:
         names = ("encoded", "taken_over", "ended")
         embedded = {name: sum(shard.facts.get(name, 0) for shard in self.embeddings) for name in names}
         coded = {name: sum(shard.facts[name] for shard in self.codes) for name in ("coded", "taken_over", "ended")}
-        names = ("decision", "reasons", "trained_on", "then", "now", "quantiser_id")
-        trained_index = {name: self.trained_index.facts[name] for name in names}
+        kept = ("decision", "reasons", "trained_on", "then", "now", "quantiser_id")
+        trained_index = {name: self.trained_index.facts[name] for name in kept}
         return {"embedded": embedded, "coded": coded, "trained_index": trained_index}
 
 
