@@ -116,7 +116,7 @@ def _cast(value: Any, kind: str) -> Any:
 def put(table: str, case: Case) -> Pinned:
     """Publish the good rows with the case's change."""
     rows, schema = spoil(table, case)
-    columns = {field.name: [_value(row[field.name]) for row in rows] for field in schema}
+    columns = {field.name: [_value(row.get(field.name)) for row in rows] for field in schema}
     with publish(partition(table), Args(str(case))) as out:
         out.facts["dim"] = 2
         out.count({"items": "catalogue rows"}.get(table, "log lines"), len(rows), len(rows), {})
