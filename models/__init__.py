@@ -1,1 +1,1 @@
-"""What is computed: tensors and arrays in, tensors and arrays out."""
+"""Pure computation: tensors and arrays in, tensors and arrays out."""

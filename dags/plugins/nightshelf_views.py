@@ -106,7 +106,7 @@ class Pages:
 
 
 def token_of(scope: Message, cookie: str) -> str:
-    """What the request was given by Airflow's login: in a header, as scripts send it, or in its cookie.
+    """The token of Airflow's login in a request: in a header, as scripts send it, or in its cookie.
 
     Raises:
         KeyError: neither.

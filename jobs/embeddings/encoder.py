@@ -73,7 +73,7 @@ class Encoder(ABC, Generic[Features]):
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """How each process of a shard loads the encoder: torchrun's processes and Spark's tasks receive this value.
+    """The way each process of a shard loads the encoder: torchrun's processes and Spark's tasks receive this value.
 
     encoder: a class or a function of a module, called with the pinned inputs, `device` and the options.
     """

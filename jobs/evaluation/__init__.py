@@ -1,1 +1,1 @@
-"""What jobs.evaluation.report stands on: measured arms, segments and cells, comparisons, earlier nights, and the page."""
+"""Rankings, the report and its gate, comparisons of reports, and TREC files alone."""

@@ -1,1 +1,1 @@
-"""What a sweep stands on: the language of its flags, the study, trials as real commands, findings and their page."""
+"""Sweeps: the flags of a study, trials as real commands, results and their page; one index per category."""

@@ -1,4 +1,4 @@
-"""What an index is tuned on: real dev queries, and their judgements for the cut-off."""
+"""Queries that an index is tuned on: real dev queries, and their judgements for the cut-off."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class Partition:
 
     @property
     def uri(self) -> str:
-        """Where the partition lives: below the lake's root, or in a trial that of the trial."""
+        """The partition's folder: below the lake's root, or below the trial's in a trial."""
         if any("{" in value for _, value in self.pairs):
             raise ValueError(f"{self} still holds a template; it was not rendered")
         folders = "/".join(f"{key}={value}" for key, value in self.pairs)

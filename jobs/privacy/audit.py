@@ -97,7 +97,7 @@ def _is_protected(match: re.Match[str], versions: Protected) -> bool:
 
 
 def _not_covered() -> list[str]:
-    """What else is in NIGHTSHELF_HOME: databases, settings, files of others."""
+    """Other contents of NIGHTSHELF_HOME: databases, settings, files of others."""
     covered = {*CHECK_STORES, *PARTITION_STORES, *AGED_STORES, ALERTS}
     trials = Path(trials_folder())
     names = sorted(path.name for path in home().iterdir()) if home().is_dir() else []

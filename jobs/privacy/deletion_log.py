@@ -25,7 +25,7 @@ class DeletionLog:
 
     @property
     def rows(self) -> list[LogRow]:
-        """What every try of the day has begun to delete."""
+        """Partitions that any try of the day has begun to delete."""
         try:
             rows: list[LogRow] = json.loads(store.read_bytes(self.uri))
         except FileNotFoundError:

@@ -26,7 +26,7 @@ Protected = dict[tuple[str, str], str]  # (address, attempt) -> why
 
 @dataclass(frozen=True)
 class Deletion:
-    """What of a partition to delete: all unprotected versions (WHOLE), or the quarantine of rejected lines (ASIDE).
+    """The part of a partition to delete: all unprotected versions (WHOLE), or the quarantine of rejected lines (ASIDE).
 
     held: versions that stay, each with the reason.
     """
@@ -61,7 +61,7 @@ def _towers_of(event: Promotion) -> list[tuple[str, str]]:
 
 
 def plan_deletion(folder: PartitionFolder, limits: AgeLimits, versions: Protected) -> Deletion | None:
-    """What to delete of a partition; None when its days are not over."""
+    """The part of a partition to delete; None when its days are not over."""
     over, raw = limits.expired(folder.table, folder.day), limits.raw_expired(folder.day)
     if not over and not raw:
         return None

@@ -1,4 +1,4 @@
-"""How long a day of a table may stay, by the zone of the table."""
+"""Days that a table's partitions may stay, by its zone."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ HISTORY_DAYS = 28
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """What the rules of a table found on one version of a partition. gx: the result in Great Expectations' own form."""
+    """Results of a table's rules on one version of a partition. gx: the result in Great Expectations' own form."""
 
     pinned: Pinned
     engine: str

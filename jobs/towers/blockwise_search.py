@@ -37,7 +37,7 @@ class SearchedBlock:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How to search: exact or ivf, the ranks wanted (from 1: r_min < rank <= r_max), queries in a block, the
+    """Settings of the search: exact or ivf, the ranks wanted (from 1: r_min < rank <= r_max), queries in a block, the
     agreement with exact search that ivf must reach on a seeded sample."""
 
     search: str

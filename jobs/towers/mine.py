@@ -92,7 +92,7 @@ class Args(CommandArgs):
         self.plan()
 
     def plan(self) -> SearchPlan:
-        """How to search."""
+        """Settings of the search."""
         return SearchPlan(self.search, self.r_min, self.r_max, self.block_queries, self.agreement, self.seed)
 
 

@@ -85,7 +85,7 @@ class Args(CommandArgs):
             raise ValueError(f"{self.towers}: a refresh makes step=adore")
 
     def plan(self) -> AdorePlan:
-        """How to train."""
+        """Settings of the training."""
         return AdorePlan(
             self.batch_size, self.depth, self.temperature, self.lr, self.trigram_lr, self.epochs, self.seed
         )

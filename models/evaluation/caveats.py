@@ -48,7 +48,7 @@ def caveats(
 
 
 def _own_engine(value: Mapping[str, float], answered: Mapping[str, float]) -> list[str]:
-    """How the arms compare with the shop's own rankings."""
+    """Comparison of the arms with the shop's own rankings."""
     sentences = []
     for run, share in answered.items():
         if share < 1:

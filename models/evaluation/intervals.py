@@ -154,6 +154,6 @@ def _drawn_means(rng: np.random.Generator, flat: Array, resamples: int) -> Array
 
 
 def _counts(rng: np.random.Generator, n: int, resamples: int) -> Array:
-    """How often each of n is drawn, in each of so many draws of n: [resamples, n]."""
+    """Counts of each of n queries in each resample: [resamples, n]."""
     drawn = rng.integers(0, n, (resamples, n)) + np.arange(resamples)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(-1, n).astype(np.float64)

@@ -24,7 +24,7 @@ MODEL_NUMBER = "model number"
 
 
 class FusionWeights(NamedTuple):
-    """How two arms are fused: the weight of each, the method, and RRF's k. A small k lets first ranks decide."""
+    """Fusion of two arms: the weight of each, the method, and RRF's k. A small k lets first ranks decide."""
 
     dense: float = 0.5
     sparse: float = 0.5

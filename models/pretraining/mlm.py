@@ -44,7 +44,7 @@ class MaskedLM(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.bias.device
 
     def forward(self, ids: Tensor, filled: Tensor, places: Tensor) -> Tensor:

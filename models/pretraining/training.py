@@ -23,7 +23,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class MaskedLMPlan:
-    """How to pre-train. batch_tokens: of one step on average, padding included. warmup_frac: of all steps.
+    """Settings of pre-training. batch_tokens: of one step on average, padding included. warmup_frac: of all steps.
 
     clip: greatest norm of the gradient. precision: auto, fp32 or bf16.
     """

@@ -45,7 +45,7 @@ class TwoTower(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def store(self, texts: Sequence[str]) -> TextStore:

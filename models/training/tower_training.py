@@ -27,7 +27,7 @@ _MAX_LOG_SCALE = math.log(1000.0)  # a learnt temperature stays above 0.001
 
 @dataclass(frozen=True)
 class TowerPlan:
-    """How to train. lr: of BERT and the fusion; trigram_lr: of the hashed embedding.
+    """Settings of the training. lr: of BERT and the fusion; trigram_lr: of the hashed embedding.
 
     chunk: texts per pass through BERT (GradCache), 0 for all at once. matryoshka: prefixes of the
     vectors that are trained too. ema: decay of the averaged weights that are evaluated and kept, 0 for

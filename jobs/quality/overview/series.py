@@ -24,7 +24,7 @@ Read = Callable[[Record], float | None]
 
 
 class FigureSource(NamedTuple):
-    """Where a figure comes from: its table, how to read it off a record, and its name in the rules, if it has one."""
+    """The source of a figure: its table, the way to read it from a record, and its name in the rules, if it has one."""
 
     name: str
     kind: str
