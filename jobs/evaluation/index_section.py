@@ -17,7 +17,7 @@ CURVES = 4  # families in the plot: more would hide each other
 def tuning(ancestors: list[Ancestor]) -> Row:
     """Measurements of the trained index's tuner (points, front, choice, exact); empty where it is no longer kept."""
     for ancestor in ancestors:
-        if ancestor.room == "trained_index" and ancestor.pinned is not None:
+        if ancestor.table == "trained_index" and ancestor.pinned is not None:
             front: Row = json.loads(ancestor.pinned.path(FRONT).read_text("utf-8"))
             return {**front, "target": ancestor.pinned.facts["recall_target"]}
     return {}
@@ -110,6 +110,6 @@ def night_rows(index: Pinned, ancestors: list[Ancestor]) -> list[tuple[str, str]
 def _saved_s(index: Pinned, ancestors: list[Ancestor]) -> float:
     """Seconds that the day's shards saved by reuse; their own estimates."""
     keys = index.partition.values["ds"], index.partition.values["space"]
-    shards = [one.pinned for one in ancestors if one.room == "embeddings" and one.pinned is not None]
+    shards = [one.pinned for one in ancestors if one.table == "embeddings" and one.pinned is not None]
     same_day = [shard for shard in shards if (shard.partition.ds, shard.partition.values["space"]) == keys]
     return sum(float(shard.facts.get("saved_s", 0.0)) for shard in same_day)

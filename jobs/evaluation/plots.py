@@ -97,7 +97,7 @@ def _tuning(facts: dict[str, Any]) -> Plot | None:
 def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
     """One curve per trained towers, the first step first: (step of training, value) where known."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    towers = [one.pinned for one in back if one.room == "towers" and one.pinned is not None]
+    towers = [one.pinned for one in back if one.table == "towers" and one.pinned is not None]
     for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
         if any(entry.name == CURVES for entry in pinned.manifest.files):
             rows = pq.read_table(pinned.path(CURVES)).to_pylist()

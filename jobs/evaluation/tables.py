@@ -116,7 +116,7 @@ def data_of_the_day(data: ReportData) -> list[tuple[str, str]]:
     """The day's inputs: sizes, judgements, and data-quality verdicts."""
     rows: list[tuple[str, str]] = []
     for ancestor in data.ancestors:
-        if ancestor.pinned is not None and ancestor.room in ("items", "impressions", "pairs", "queries", "qrels"):
+        if ancestor.pinned is not None and ancestor.table in ("items", "impressions", "pairs", "queries", "qrels"):
             verdict = read_verdict(ancestor.pinned).get("verdict", "not checked")
             size = f"{ancestor.pinned.manifest.rows:,} rows"
             rows.append((ancestor.source.partition, f"{size}; quality checks: {verdict}"))

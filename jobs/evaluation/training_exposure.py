@@ -18,8 +18,8 @@ def training_tables(index: Pinned, table: str) -> list[Pinned]:
 
     Not those of the judged day: they hold clicks that the towers have never seen.
     """
-    towers = [ancestor for ancestor in each(ancestry(index)) if ancestor.room == "towers"]
-    inputs = [source for tower in towers for source in tower.made_from if source.room == table]
+    towers = [ancestor for ancestor in each(ancestry(index)) if ancestor.table == "towers"]
+    inputs = [source for tower in towers for source in tower.made_from if source.table == table]
     kept = {str(source.source): source.pinned for source in inputs if source.pinned}
     if towers and not kept:
         log.warning("%s: the %s of its towers are no longer kept", index.partition, table)

@@ -19,7 +19,7 @@ class Ancestor:
     made_from: tuple[Ancestor, ...]
 
     @property
-    def room(self) -> str:
+    def table(self) -> str:
         """The table: `pairs` of pairs/ds=2026-01-31."""
         return self.source.partition.partition("/")[0]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole corridor, top to bottom: a catalogue and a log become an index that was judged and promoted.
+# The whole pipeline, top to bottom: a catalogue and a log become an index that was judged and promoted.
 #
 #     jobs/local/nightly.sh                          a small synthetic shop in ./lake, some minutes on two cores
 #     DS=2026-02-01 ITEMS=20000 jobs/local/nightly.sh
@@ -13,19 +13,25 @@ set -euo pipefail
 DAY=ds=${DS:-2026-01-31}
 SHARDS=${SHARDS:-2}                                    # parts that the catalogue is embedded in
 TRAINING=${TRAINING:---preset tiny --epochs 3}         # flags of both trainings
+SHOP=${SHOP:-synthetic}                                # landed: your catalogue and log of the day are in the lake
+LABELS=${LABELS-labels/$DAY}                           # people's judgements; empty: the day's clicks judge, a first look only
 MIN_SEARCHERS=${MIN_SEARCHERS:-5}                      # people who type a query before it leaves the raw zone
 
 jobs() { "${PYTHON:-python}" -m jobs "$@"; }
 space_of() { jobs pin --towers "$1" | sed -n 's/.*"space": "\([0-9a-f]*\)".*/\1/p'; }
 each_shard() { for ((i = 0; i < SHARDS; i++)); do echo "${1//SHARD/shard=${i}of$SHARDS}"; done; }
 
-jobs batch --commands - <<EOF
-# A synthetic Polish shop, what people ask it, and a day of its log. A real shop delivers its own files in their place:
+if [ "$SHOP" = synthetic ]; then jobs batch --commands - <<EOF
+# A synthetic Polish shop, its queries, and a day of its log. Your own files take their place with SHOP=landed:
+# python -m jobs land --files exports/items.parquet --catalogue catalogue/$DAY
 # python -m jobs land --files exports/log --log log/$DAY
 marketplace --catalogue catalogue/$DAY --labels labels/$DAY --items ${ITEMS:-3000} --queries ${QUERIES:-600}
 simulate --labels labels/$DAY --catalogue catalogue/$DAY --log log/$DAY --simulated_truth simulated_truth/$DAY \
     --searches ${SEARCHES:-6000}
+EOF
+fi
 
+jobs batch --commands - <<EOF
 # The catalogue in one schema: every rejected row is counted by its reason.
 items --catalogue catalogue/$DAY --items items/$DAY
 # The log as rows (search, item, position): sessions, bots, duplicates and late events are dealt with here, and
@@ -37,10 +43,10 @@ click_counts --impressions impressions/$DAY --late_impressions late_impressions/
 # People click what stands first: estimate how often each position is looked at, to weigh clicks by it.
 propensities --click_counts click_counts/$DAY --propensities propensities/$DAY
 # Queries are split before pairs are made, so that no held-out query is trained on.
-queries --query_counts query_counts/$DAY --labels labels/$DAY --queries queries/$DAY
+queries --query_counts query_counts/$DAY ${LABELS:+--labels $LABELS} --queries queries/$DAY
 pairs --click_counts click_counts/$DAY --propensities propensities/$DAY --queries queries/$DAY --items items/$DAY \
     --pairs pairs/$DAY
-qrels --click_counts click_counts/$DAY --queries queries/$DAY --items items/$DAY --labels labels/$DAY --qrels qrels/$DAY
+qrels --click_counts click_counts/$DAY --queries queries/$DAY --items items/$DAY ${LABELS:+--labels $LABELS} --qrels qrels/$DAY
 # The gate on the data: a verdict of stop ends the script before anything is trained on it.
 expect --partitions items/$DAY,impressions/$DAY,queries/$DAY,pairs/$DAY,qrels/$DAY
 
@@ -72,7 +78,7 @@ trained_index --embeddings embeddings/$AT/shard=0of$SHARDS $TOWERS --queries que
 $(each_shard "codes --embeddings embeddings/$AT/SHARD --trained_index trained_index/$AT --codes codes/$AT/SHARD")
 index --codes codes/$AT/shard=0of$SHARDS --trained_index trained_index/$AT --embeddings embeddings/$AT/shard=0of$SHARDS \
     $TOWERS $JUDGED --index index/$AT
-# What each arm shows for the held-out queries, and what people judged or clicked of it.
+# The lists of each arm for the held-out queries, and what people judged or clicked of it.
 rankings --index index/$AT --rankings rankings/$AT $JUDGED
 report --rankings rankings/$AT --index index/$AT --report report/$AT $JUDGED --alt_relevance impressions/$DAY
 expect --partitions embeddings/$AT/shard=0of$SHARDS,rankings/$AT,negatives/$DAY/space=$SPACE

@@ -111,7 +111,7 @@ def test_the_champion_of_before_searches_and_is_rolled_back(old: Path) -> None:
     bundle = open_bundle(pin_alias(CHAMPION))
     assert bundle.id == ids[0]
     assert bundle.hits(bundle.dense(bundle.encode(["red shoes"]), 5))
-    assert {one.room for one in each(ancestry(pin_alias(CHAMPION)))} >= {"trained_index", "codes", "towers", "items"}
+    assert {one.table for one in each(ancestry(pin_alias(CHAMPION)))} >= {"trained_index", "codes", "towers", "items"}
     promote.main(promote.Args(to="previous", registry="skip"))
     assert pin_alias(CHAMPION).bundle_id == ids[1]
     check_sizes(pin_alias(CHAMPION))
