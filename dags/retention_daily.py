@@ -8,7 +8,7 @@ of people.
 
 **If red** nothing is half-readable, and nothing was deleted whose days are not over.
 
-- `retention`: "being written": a job holds a partition whose days are over. It is tried again by itself; else clear it
+- `retention`: "being written": a job holds an expired partition. It is tried again by itself; else clear it
   when that job has ended.
 - `retention`: "files are left": its last lines name them. Files that Nightshelf did not put there are yours to move or
   delete; then clear the task.

@@ -1,4 +1,4 @@
-"""HOW IT IS RUN: a thin shell per noun, and the floor plan they stand on (lake, publish, cli, spark, tracking)."""
+"""How it is run: rooms of commands, one command per table, on the shared rooms `lake` and `platform`."""
 
 import os
 

@@ -31,7 +31,7 @@ def champion_arms(champion: TorchBundle | None, texts: Sequence[str], depth: int
 def latency_facts(bundle: TorchBundle, champion: TorchBundle | None, texts: Sequence[str]) -> dict[str, Any]:
     """Facts of the rankings: latency_ms of the index, and `champion`, the champion's names and latency_ms, or {}.
 
-    Both are timed by one process, in turns: another night's milliseconds are another machine's.
+    One process times both in turns, because latencies of different nights or machines do not compare.
     """
     timed = [bundle.as_served()] if champion is None else [bundle.as_served(), champion.as_served()]
     ours, *theirs = latency_ms(timed, texts)

@@ -1,4 +1,4 @@
-"""A published trained index: a FAISS index without items, the canary queries that watch it, and what was tried."""
+"""A published trained index: a FAISS index without items, canary queries for later checks, and the tried settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving names. An alias such as `search/champion` points at one version of one partition and keeps its history.
+"""Aliases. An alias such as `search/champion` points at one version of one partition and keeps its history.
 
 An alias belongs to a room: the part before `/`. It is one JSON file that is replaced atomically: what it points at, and
 below that every promotion and rollback before, the newest first. So no reader meets an alias whose history disagrees

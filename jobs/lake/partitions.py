@@ -66,7 +66,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
 }
 
 
-# A table's zone says what it holds of people, and so how long a day of it may stay (`jobs.privacy.retention`).
+# A table's zone: the kind of personal data in it. It decides how long a day is kept (`jobs.privacy.retention`).
 RAW = "raw"  # as people typed it, with who and when
 JUDGED = "judged"  # texts that people typed, chosen to be judged; without a client
 DERIVED = "derived"  # made of the log: masked, counted, hashed
@@ -93,7 +93,7 @@ FORMER_KEYS = {"towers": "space"}
 class Table:
     """A table. A breaking change of its columns raises `version`, and with it the path.
 
-    zone: what it holds of people. trained: made by or after training, so a trial keeps it in its own lake.
+    zone: the kind of personal data in it. trained: made by or after training, so a trial keeps it in its own lake.
     typed: texts of people that remain in a table of the zone MODEL.
     """
 

@@ -90,7 +90,7 @@ class Pinned:
 
         Raises:
             RuntimeError: it is missing or differs.
-            LookupError: its days are over.
+            LookupError: it has expired.
         """
         try:
             digest = store.sha256(f"{self.uri}/{entry.name}")
@@ -247,7 +247,7 @@ def refuse_expired(partition: str, uri: str, entry: FileEntry) -> None:
     """Refuse a missing file of an expired quarantine with an error that names the reason.
 
     Raises:
-        LookupError: its quarantine's days are over.
+        LookupError: its quarantine has expired.
     """
     if expired(uri, entry):
         raise LookupError(

@@ -132,7 +132,7 @@ def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
 
 
 def _tidy(rows: pa.Table, other: str) -> bool:
-    """Whether no id is empty or holds the other kind of gap: then each gap was one between fields."""
+    """Whether no id is empty or holds the other separator, so that each separator stood between two fields."""
     ids = [column for column in rows.columns if pa.types.is_string(column.type)]
     return all(pc.min(pc.binary_length(column)).as_py() for column in ids) and not any(
         pc.any(pc.match_substring(column, other)).as_py() for column in ids

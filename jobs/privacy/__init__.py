@@ -1,1 +1,1 @@
-"""Retention: delete what people typed when its days are over, except versions that an alias protects, and audit it."""
+"""Retention: delete what people typed when it expires, except versions that an alias protects, and audit the rest."""

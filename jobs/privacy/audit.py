@@ -24,7 +24,7 @@ _STUDY = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-[^/]+/")
 
 @dataclass
 class Audit:
-    """Files and bytes by place. left: files whose days are over and that nothing protects."""
+    """Files and bytes by place. left: expired files that nothing protects."""
 
     files: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)

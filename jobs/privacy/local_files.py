@@ -62,7 +62,7 @@ def _by_age(name: str, limits: AgeLimits) -> Iterator[Path]:
 
 
 def _shorten(path: Path, limits: AgeLimits) -> None:
-    """Drop the lines whose days are over. Tasks that add a line meanwhile wait for the lock."""
+    """Drop expired lines. Tasks that add a line meanwhile wait for the lock."""
     if not path.is_file():
         return
     with file_lock(path.with_suffix(".lock")):

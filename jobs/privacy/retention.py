@@ -127,7 +127,7 @@ def _refuse(target: Partition, busy: list[PartitionFolder], result: Audit) -> No
 
 
 def _held(limits: AgeLimits, versions: Protected) -> list[dict[str, str]]:
-    """Versions whose days are over and that stay."""
+    """Expired versions that stay."""
     return [
         {"partition": address, "attempt": attempt, "why": why, "typed": TABLES[address.partition("/")[0]].typed}
         for (address, attempt), why in sorted(versions.items())

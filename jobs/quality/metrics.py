@@ -1,4 +1,4 @@
-"""The figures that rules are judged by: one name for each, the same for those who count and those who judge.
+"""The figures that rules are judged by. Counting and judging use the same name for each.
 
     rows                                             null price                 mean clicked
     column_values.between position {"max_value": 10000, "min_value": 1}         distinct content_hash

@@ -138,8 +138,8 @@ class TowerSettings(CommandArgs, kw_only=True):
         return tuple(found)
 
     def plan(self, *, first: bool, mined: bool, pretrained: bool = False) -> TowerPlan:
-        """Settings of the training. first: towers are new; mined: there are hard negatives; pretrained: so is BERT,
-        and wants smaller steps than one of random weights, whatever the preset."""
+        """Settings of the training. first: towers are new; mined: there are hard negatives; pretrained: BERT starts from
+        pre-trained weights, which need a smaller learning rate than random ones."""
         lr = self.lr * (1.0 if first else self.start_lr_frac)
         preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
         return TowerPlan(

@@ -1,4 +1,4 @@
-"""R@K and RR@K of towers in training, against exact search: a dial, not the evaluation."""
+"""R@K and RR@K of towers during training, by exact search. The evaluation proper is `models.evaluation.measures`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def overlap(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
 def surely_better(new: NDArray[np.float64], old: NDArray[np.float64]) -> bool:
     """Whether the mean gain over the same queries exceeds its standard error.
 
-    Recall on a few hundred noisy clicks moves by itself; towers that stand are not given up for that.
+    Recall on a few hundred noisy clicks varies by chance, and chance must not replace trained towers.
     """
     gain = new - old
     return bool(gain.mean() > gain.std() / np.sqrt(max(1, len(gain))))

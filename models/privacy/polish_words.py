@@ -1,4 +1,4 @@
-"""Words that tell personal data from product data: who calls whom, what is measured, where people live.
+"""Context words that separate personal data from product data: words of calls, units of measure, parts of an address.
 
 All lower case and without Polish marks, as models.privacy reads a text.
 """

@@ -1,4 +1,4 @@
-"""The way of a day's events to a log: twice, late, days after, with wrong clocks."""
+"""Delivery faults of a day's events: duplicates, late events, events of other days, wrong clocks."""
 
 from dataclasses import dataclass, fields
 

@@ -1,6 +1,6 @@
-"""An imperfect shop search, as logs come from: lexical, noisy, at times lucky beyond the words.
+"""An imperfect shop search engine, the source of simulated logs: lexical scores plus noise.
 
-Per query a fixed pool is in the running: the best lexical matches, every judged item, and a few strangers. Each
+Each query has a fixed pool: the best lexical matches, every judged item, and a few random items. Each
 search then ranks its pool by lexical score and noise; a judged item that no word leads to takes part only now and
 then. So relevant items without a shared word do get shown, seldom, and that is where a dense model can learn them.
 """
