@@ -68,7 +68,8 @@ def merge(source: str, target: str) -> None:
     system, below = store.filesystem(source)
     _, target_path = store.filesystem(target)
     # a pointer last: no reader finds a version of which files are still to come
-    names = sorted((name for name, _ in store.list_files(source)), key=lambda name: (name.endswith(POINTER), name))
+    listed = () if store.is_file(source) else store.list_files(source)
+    names = sorted((name for name, _ in listed), key=lambda name: (name.endswith(POINTER), name))
     for name in names or [""]:
         suffix = f"/{name}" if name else ""
         if store.is_file(target + suffix):
@@ -165,8 +166,8 @@ def _relink() -> None:
     """Point the links of trials at where their targets are now."""
     if not store.is_local(trials_folder()):
         return
-    for folder, folders, _ in os.walk(store.local_path(trials_folder())):
-        for link in (Path(folder) / name for name in folders if (Path(folder) / name).is_symlink()):
+    for folder, folders, others in os.walk(store.local_path(trials_folder())):  # a broken link is no folder
+        for link in (Path(folder) / name for name in (*folders, *others) if (Path(folder) / name).is_symlink()):
             target = str(link.readlink())
             parts = [_today(part) or part for part in target.split("/")]
             today = re.sub(rf"/towers=(?={_SPACE})", "/space=", "/".join(parts))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
@@ -74,7 +75,7 @@ def check_migrated(lake: Path) -> None:
     assert left == []
 
 
-def test_until_it_is_migrated_readers_name_the_command(old: Path) -> None:
+def test_readers_of_an_older_lake_name_the_command(old: Path) -> None:
     for address in (f"click_counts/{DAY}", f"codes/{DAY}/{SPACE}/shard=0of1"):
         with pytest.raises(LookupError, match="python -m jobs migrate"):
             pin(Partition.parse(address))
@@ -136,7 +137,7 @@ def test_verdicts_and_their_pages_move_together(old: Path) -> None:
     verdict = read_verdict(pin(Partition.parse(f"click_counts/{DAY}")))
     assert verdict["partition"] == f"click_counts/{DAY}"
     assert (data_docs.site() / verdict["data_docs"]).is_file()
-    assert verdict["data_docs"] in index.read_text()
+    assert quote(verdict["data_docs"], safe="/#") in index.read_text()
     assert len(list((old.parent / "var/validations/click_counts").rglob("*.json"))) == 1
 
 
