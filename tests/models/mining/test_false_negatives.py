@@ -56,7 +56,7 @@ def test_rates_by_hand() -> None:
 
 def test_without_judgements_there_is_only_the_estimate() -> None:
     counts = FalseNegativeCounts()
-    counts.count(mined(), np.array([8, 3]), known([]), known([]))
+    counts.count(mined(), np.array([8, 3]), None)
     assert set(counts.rates(0.5)[-1]) == {"ranks", "mined"}
     counts.count_blind(mined(), np.array([8, 3]), known([]))
     assert set(counts.rates(0.5)[-1]) == {"ranks", "mined", "held_out", "estimate"}
