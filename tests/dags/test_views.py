@@ -131,4 +131,4 @@ def test_nothing_but_pages_is_asked_for(pages: Any, path: str) -> None:
 def test_nothing_is_written_and_a_site_that_is_down_is_said(pages: Any) -> None:
     assert get(pages, "/index.html", method="POST")[0] == 404
     status, body, _ = get(plugin().Pages("http://127.0.0.1:9"), "/index.html")
-    assert status == 502 and b"jobs.local.site" in body
+    assert status == 502 and b"python -m jobs site" in body
