@@ -1,1 +1,1 @@
-"""When it is run: Airflow only. What a task does is a command of jobs/."""
+"""Schedules: Airflow only. What a task does is a command of jobs/."""

@@ -1,4 +1,4 @@
-"""How it is run: rooms of commands, one command per table, on the shared rooms `lake` and `platform`."""
+"""Rooms of commands, one command per table, on the shared rooms `lake` and `platform`."""
 
 import os
 

@@ -78,14 +78,6 @@ def parse_fixed(text: str) -> dict[str, Value]:
     return fixed
 
 
-def parse_point(text: str, space: Space) -> dict[str, Value]:
-    """Read a point as `point_name` writes it."""
-    values = _pairs("point", text)
-    if list(values) != list(space):
-        raise ValueError(f"point={text!r}: expected a value of each of {', '.join(space)}")
-    return {name: _typed(name, target_of(name), value) for name, value in values.items()}
-
-
 def point_name(setting: Setting) -> str:
     """The name of a trial everywhere: its setting in the language of the space."""
     return ";".join(f"{name}={value}" for name, value in setting.items())

@@ -73,7 +73,7 @@ def _shorten(path: Path, limits: AgeLimits) -> None:
 
 
 def written_s(line: str) -> float:
-    """When an alert was written, in seconds since 1970; 0 where it does not say."""
+    """Time of an alert in seconds since 1970; 0 where it has none."""
     try:
         return datetime.fromisoformat(json.loads(line)["at"]).astimezone(UTC).timestamp()
     except (ValueError, KeyError, TypeError):

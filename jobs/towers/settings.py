@@ -24,8 +24,6 @@ from models.training.examples import Sampling
 from models.training.losses import KINDS, Objective
 from models.training.tower_training import TowerPlan
 
-SWITCHES = ("shared", "learn_temperature", "symmetric", "logq", "share_hard_negatives")
-
 
 class TowerSettings(CommandArgs, kw_only=True):
     """preset                size of new towers: tiny (CPU, trigrams alone), small (CPU, both encoders), minilm

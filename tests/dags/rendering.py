@@ -46,7 +46,7 @@ def load(dag_id: str) -> DAG:
 
 
 def pulled(task_ids: str) -> dict[str, object]:
-    """What `jobs.serving.pin`, a plan, or a look at the history would have printed in these tasks."""
+    """The JSON that pin, a plan or a look at the history would print in these tasks."""
     if task_ids == "plan":
         return {"points": [TRIAL]}
     if task_ids == "find":

@@ -97,7 +97,7 @@ def _batch(lines: str) -> None:
 
 
 def _commands() -> list[str]:
-    """What the DAG's tasks call, for one process on local[*]."""
+    """The commands of the DAG's tasks, for one process on local[*]."""
     tasks = load("pairs_daily").topological_sort()
     filled = [rendered(task, FORM) for task in tasks]
     words = [one.argv[3:] for one in filled if type(one).__name__ == "JobOperator" and one.task_id not in CHECKS]

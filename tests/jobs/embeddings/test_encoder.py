@@ -75,7 +75,7 @@ def at(ds: str) -> Partition:
 
 
 def embed_pictures(ds: str, folder: str, previous: Partition = NOWHERE) -> dict[str, object]:
-    """What a command of another room does: nothing but this."""
+    """All that a command of another room calls."""
     args = Args(folder=folder, previous=previous, chunk_items=16)
     figures = embed_shard(ITEMS.at(ds=ds), at(ds), EncoderSource.of(Pictures, folder=folder), args)
     assert figures is not None

@@ -1,4 +1,4 @@
-"""What embedding stands on: a stable hash, work beside the encoding, exact ids, results that add up."""
+"""Parts of embedding: a stable hash, work beside the encoding, exact ids, results that add up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is judged is what is served: rankings, gate, clock, verify and the terminal go through Bundle.search."""
+"""Judged lists equal served lists: rankings, gate, latency, verify and the terminal go through Bundle.search."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def embed(ds: str) -> Partition:
 
 
 def train(ds: str, before: str = "") -> Partition:
-    """What a command of another room does; items are its queries, as in a search by picture."""
+    """The calls of a command of another room; items are its queries, as in a search by picture."""
     shards, target = pin_shards(address(EMBEDDINGS, ds, shard="0of2")), address(TRAINED_INDEX, ds)
     settings = IndexSettings(factory="IVF8,SQ8", recall_depth=10)
     sample = TuningSample.draw(settings, shards, read_vectors(shards)[1][:50])

@@ -1,7 +1,7 @@
 """Write old_lake.tar.gz: a lake and a home as the code of commit 6dbda37 left them, before tables and keys were renamed.
 
-    git worktree add /tmp/old 6dbda37
-    cd /tmp/old && PYTHONPATH=. python <this file> old_lake.tar.gz
+    git worktree add <folder> 6dbda37
+    cd <folder> && PYTHONPATH=. python <this file> old_lake.tar.gz
 
 It runs in that checkout and imports its modules, so nothing here is imported by a test. The archive holds two indexes that
 were promoted one after the other (with towers, embeddings, quantiser, codes, report), small partitions of every other

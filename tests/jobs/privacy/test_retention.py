@@ -397,7 +397,7 @@ def test_twice_is_once_and_a_rehearsal_deletes_nothing(lake: Path) -> None:
 
 @pytest.mark.parametrize("name", ["searchers_v1/ds={}", "index_v1/ds={}/towers=" + SPACE])
 def test_a_lake_of_before_is_migrated_first(lake: Path, name: str) -> None:
-    """What an alias protects is found by today's names: nothing is deleted until the folders have them."""
+    """Protected versions are found by today's names, so nothing is deleted until the folders have them."""
     (left := lake / name.format(ds(500)) / "attempts/1").mkdir(parents=True)
     fill(31)
     with pytest.raises(RuntimeError, match="python -m jobs migrate"):

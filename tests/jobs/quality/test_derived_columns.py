@@ -1,4 +1,4 @@
-"""What is counted: by hand, past a batch's end, and the same on Spark as on one machine."""
+"""Counted figures: by hand, past a batch's end, and the same on Spark as on one machine."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_spark_counts_keys_of_several_files_and_another_table(lake: Path, spark:
 
 
 def by_executors(plan: CountPlan, tasks: int = 3) -> dict[str, float]:
-    """What figures_spark does, with batches handed from task to task by hand: no JVM."""
+    """The steps of figures_spark, with batches passed from task to task by hand: no JVM."""
     names = [entry.name for entry in plan.pinned.entries() if entry.name.endswith(".parquet")]
     numbers = [str(number) for number, metric in enumerate(plan.metrics) if metric.kind in RELATED]
     given = [pa.RecordBatch.from_pydict({"task": [task]}) for task in (*names, *numbers)]

@@ -1,4 +1,4 @@
-"""What shoppers and sellers typed, in a real browser: nothing of it runs, nothing is fetched."""
+"""Hostile texts of shoppers and sellers in a real browser: nothing of them runs, nothing is fetched."""
 
 from __future__ import annotations
 
