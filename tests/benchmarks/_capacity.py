@@ -1,4 +1,4 @@
-"""What one item costs in each stage of an index's build: measured on synthetic vectors, one thread, CPU seconds."""
+"""Cost of one item in each stage of an index's build: synthetic vectors, one thread, CPU seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What faults are made of: each a small function, what a job would publish in, the same with a fault out."""
+"""Parts of faults: small functions that take a job's output and return it with a fault."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a job would publish: its rows, what it dropped, what it measured and how old its inputs are.
+    """A job's output: its rows, what it dropped, what it measured and how old its inputs are.
 
     kept  rows that its accounts speak of; a fault that the job does not notice leaves them as they were
     """

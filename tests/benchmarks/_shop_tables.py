@@ -36,7 +36,7 @@ def asked(shown: pd.DataFrame, day: date) -> pd.DataFrame:
 
 
 def late(shown: pd.DataFrame, day: date, rng: np.random.Generator) -> pd.DataFrame:
-    """What the day's log adds to the day before: clicks on rows that were known, one in ten on a row that was not."""
+    """The day before, as the day's log completes it: clicks on known rows, one in ten on a new row."""
     found = shown[~shown["is_click"]].sample(frac=LATE_FRAC, random_state=rng)
     return found.assign(
         is_click=True, day=day - timedelta(days=1), is_new=rng.random(len(found)) < 0.1, is_new_search=False
@@ -85,7 +85,7 @@ def qrels(learnt: pd.DataFrame) -> pd.DataFrame:
 
 
 def propensities(window: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """How often a place is looked at, beside the first, as an estimate would have it: some hundredths beside the truth."""
+    """Shares of looks at each place, beside the first, as an estimate has them: some hundredths off the truth."""
     found = window.groupby("position").agg(impressions=("is_click", "size"), clicks=("is_click", "sum"))
     places = found.index.to_numpy()
     seen = np.minimum(1, places**-0.7 * np.exp(rng.normal(0, 0.03, len(places))))

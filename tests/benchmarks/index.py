@@ -48,7 +48,7 @@ COSTS = {"bytes": ("MB", 1e-6), "build_cpu_s": ("cpu_s", 1.0), "peak_mb": ("MB",
 
 @dataclass
 class Curve:
-    """What a side's index took, and its points, each with the best of its turns."""
+    """Costs of a side's index, and its points, each with the best of its turns."""
 
     side: str
     built: dict[str, Any]

@@ -33,7 +33,7 @@ class Cluster:
     workers: list[subprocess.Popen[bytes]]
 
     def state(self) -> dict[str, Any]:
-        """What the master says of itself."""
+        """The master's own state, as JSON."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/json/", timeout=5) as page:
             found: dict[str, Any] = json.load(page)
             return found

@@ -124,6 +124,6 @@ def _strike(cluster: Cluster, lake: Path, struck: threading.Event) -> None:
 
 
 def _made(table: str) -> tuple[str, object]:
-    """What a partition holds, and how its rows are accounted for."""
+    """A partition's content hash and its account of rows."""
     manifest = pin(Partition.parse(f"{table}/ds={DS}")).manifest
     return manifest.content_sha256, manifest.accounting

@@ -1,4 +1,4 @@
-"""What a stranger may type into a trigger form: it is refused in a clear line, and makes nothing."""
+"""Hostile values in a trigger form: each is refused in a clear line, and makes nothing."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_ending_a_job_ends_all_it_started(tmp_path: Path, stubborn: bool, monkey
 
 
 def runs(pid: str) -> bool:
-    """Whether the process is alive; one that only waits to be reaped is not."""
+    """True for a live process; one that only waits to be reaped is dead."""
     try:
         return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

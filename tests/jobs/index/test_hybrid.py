@@ -238,7 +238,7 @@ def queries_of(shop: Shop, split: str) -> dict[str, str]:
 
 
 def engine(shop: Shop, splits: tuple[str, ...]) -> dict[str, list[str]]:
-    """What a shop's own engine would show: nine in ten of the relevant, some noise, an item of its own."""
+    """Lists of a shop's own engine: nine in ten of the relevant items, some noise, an item of its own."""
     rng = np.random.default_rng(5)
     items = strings(read_table(pin(shop.items)), "item_id")
     relevant: dict[str, list[str]] = {}

@@ -27,7 +27,7 @@ def words() -> list[str]:
 
 @pytest.fixture
 def alone(lake: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """What one process makes of the little shop."""
+    """The little shop's partitions, made by one process."""
     publish_learning()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     towers.main(towers.Args(**FLAGS))  # type: ignore[arg-type]

@@ -253,7 +253,7 @@ def test_the_audit_knows_the_days_of_every_table(lake: Path, table: str) -> None
 
 
 def put_home() -> None:
-    """What the home keeps of the days, and what it keeps of none."""
+    """Files of the home that belong to a day, and files that belong to none."""
     home = Path(os.environ["NIGHTSHELF_HOME"])
     page = "validations/impressions/ds={}/20250101T000000.000000Z/pandas-impressions"
     for back in (0, 401):

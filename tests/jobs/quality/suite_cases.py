@@ -57,7 +57,7 @@ def rules(table: str) -> tuple[Rule, ...]:
 
 
 def of_figures(rule: Rule) -> bool:
-    """Whether it judges a figure by name, and not rows: its case follows from its own limits."""
+    """True for a rule on a named figure instead of rows: its case follows from its own limits."""
     return bool(rule.figures)
 
 

@@ -52,7 +52,7 @@ def delivered(log: Pinned) -> tuple[Counter[Key], dict[str, dict[str, Any]], lis
 
 
 def expected(truth: pd.DataFrame, days: int) -> Counter[Key]:
-    """What the truth of a day says of the log so many days later."""
+    """The truth about a day's events that the log delivers so many days later."""
     then = truth[truth["delayed_days"] == days]
     return Counter(zip(then["search_id"], then["action"], then["item_id"], then["position"], strict=True))
 

@@ -107,7 +107,7 @@ def rows(partition: Partition) -> dict[str, dict[str, list[Any]]]:
 
 
 def near(found: dict[str, dict[str, list[Any]]]) -> dict[str, list[tuple[str, int]]]:
-    """What was found by search; random items follow from the blocks."""
+    """Negatives found by search, without the random items, which follow from the blocks."""
     return {
         name: [(i, r) for i, r in zip(row["item_ids"], row["ranks"], strict=True) if r] for name, row in found.items()
     }

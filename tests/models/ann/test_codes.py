@@ -173,14 +173,14 @@ def test_centroids_of_one_index_serve_another_of_as_many_lists() -> None:
 
 
 def test_graph_cannot_delete() -> None:
-    """Why a graph is built anew each night, whatever changed."""
+    """A graph is built anew each night, whatever changed, for this reason."""
     index = filled(train(SOLD, "HNSW16,SQ8"), "HNSW16,SQ8", SOLD)[0]
     with pytest.raises(RuntimeError):
         index.remove_ids(np.array([3], np.int64))
 
 
 def test_index_shards_renumber_ids() -> None:
-    """Why shards are merged instead of searched side by side: row 0 of the second comes out as 10."""
+    """Shards are merged instead of searched side by side: row 0 of the second comes out as 10."""
     shards = faiss.IndexShards(DIM, True, True)
     held = [faiss.IndexIDMap2(faiss.IndexFlatIP(DIM)) for _ in range(2)]
     for one in held:

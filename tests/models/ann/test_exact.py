@@ -16,12 +16,12 @@ def unit(rows: int, dim: int, seed: int) -> np.ndarray:
 
 
 def by_torch(queries: np.ndarray, chunks: object, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """What a GPU does, on the CPU."""
+    """The GPU's way, on the CPU."""
     return module._nearest_torch(queries, chunks, depth, torch.device("cpu"))  # type: ignore[arg-type]
 
 
 def by_faiss(queries: np.ndarray, chunks: object, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the CPU does with many queries."""
+    """The CPU's way for many queries."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_FEW", 0)
         return nearest(queries, chunks, depth)  # type: ignore[arg-type]

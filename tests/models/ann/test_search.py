@@ -45,7 +45,7 @@ def built(family: str) -> faiss.Index:
 
 
 def set_on(index: Any, nprobe: int, k_factor: int, efSearch: int) -> None:
-    """What `search_with` must equal: the settings written into the index, the ways FAISS has for that."""
+    """Reference for `search_with`: the settings written into the index, in FAISS's own ways."""
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
         set_on(index.index, nprobe, k_factor, efSearch)

@@ -177,7 +177,7 @@ def personal(wording: str, each: int, seed: int = 7) -> Iterator[Case]:
 
 
 def ordinary(count: int, seed: int) -> list[Case]:
-    """What the simulated shop is asked."""
+    """Queries of the simulated shop."""
     made = texts(seed, asked(seed, np.arange(count), 50_000, DAY, pool=count))
     return [Case(str(text), "ordinary") for text in made]
 

@@ -1,4 +1,4 @@
-"""How many cases of each family are masked."""
+"""Masked cases of each family, counted."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ TYPED = st.lists(BITS, max_size=14).map("".join)
 
 
 def suspected(texts: list[str]) -> list[bool]:
-    """What Arrow's RE2 lets through."""
+    """Texts that Arrow's RE2 lets through."""
     found: list[bool] = pc.match_substring_regex(pa.array(texts, pa.string()), SUSPECT).to_pylist()
     return found
 

@@ -1,4 +1,4 @@
-"""How events arrive: twice, late, days after, by wrong clocks, each as often as asked for."""
+"""Arrival of events: twice, late, days after, by wrong clocks, each as often as asked for."""
 
 from collections import Counter
 

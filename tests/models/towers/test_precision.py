@@ -1,4 +1,4 @@
-"""Which products run in bf16."""
+"""Products that run in bf16."""
 
 from __future__ import annotations
 

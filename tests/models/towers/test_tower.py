@@ -150,7 +150,7 @@ def test_a_cut_is_the_prefix_of_the_whole_vector() -> None:
 
 
 def test_parts_in_pieces_are_the_whole() -> None:
-    """What GradCache does: trigrams at once, BERT in chunks, fusing at once."""
+    """The passes of GradCache: trigrams at once, BERT in chunks, fusion at once."""
     found = stir(towers())
     store = found.store([*ITEMS, "", "model"])
     tower = found.item_tower

@@ -132,7 +132,7 @@ def test_a_batch_knows_every_known_positive_among_its_items() -> None:
 
 
 def same(stores: TextStore, row: int, others: TextStore, other: int) -> bool:
-    """Whether two texts have the same features."""
+    """True for two texts of the same features."""
     mine, theirs = stores.take(np.array([row])), others.take(np.array([other]))
     return np.array_equal(mine.trigrams.values, theirs.trigrams.values)
 

@@ -1,4 +1,4 @@
-"""What is typed: the same every time, misspelt as people do, and hard for a lexical search."""
+"""Typed queries: the same every time, misspelt as by people, and hard for a lexical search."""
 
 import numpy as np
 
