@@ -3,6 +3,8 @@ DATA ?=
 PRESET ?= tiny
 ARGS ?=
 ROOM ?=
+# modules are compiled when first imported (pip's own compiling takes a minute for what nobody imports): keep the result
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 # a copy of the lock that .venv was made from: present only when the installation went through
