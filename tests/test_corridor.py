@@ -1,12 +1,16 @@
-"""The corridor once, small, by jobs/local/nightly.sh; then commands are killed and run again."""
+"""The corridor once, small, by jobs/local/nightly.sh; then its tables again by the DAG on a cluster, a worker of which
+dies; then commands are killed and run again.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +19,12 @@ import pytest
 from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin, read_table
+from jobs.local.airflow_env import ROOT, airflow, airflow_env, prepare
 from jobs.platform.tracking import client
+from tests.dags.spark_cluster import Cluster, spark_cluster
 
-ROOT = Path(__file__).resolve().parent.parent
-DAY = "ds=2026-01-31"
+DS = "2026-01-31"
+DAY = f"ds={DS}"
 SMALL = {
     "ITEMS": "600",
     "QUERIES": "300",
@@ -36,9 +42,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
         patch.setenv("NIGHTSHELF_HOME", str(root / "var"))
+        patch.setenv("NIGHTSHELF_SALT", "the same for both")
         patch.setenv("OMP_NUM_THREADS", "2")  # threads may not race either
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.delenv("NIGHTSHELF_WARM_SPARK", raising=False)
+        for name in ("NIGHTSHELF_WARM_SPARK", "NIGHTSHELF_SPARK_MASTER"):
+            patch.delenv(name, raising=False)
         yield root
 
 
@@ -99,6 +107,66 @@ def test_no_held_out_query_is_in_what_is_learnt_from(shop: Path) -> None:
     tested = set(qrels.loc[qrels["split"] == "test", "query_id"])
     assert tested
     assert not tested & set(pairs.loc[pairs["split"] == "train", "query_id"])
+
+
+FORM = {"ds": DS, "labels_ds": DS, "min_searchers": 2}
+ON_SPARK = ("items", "impressions", "click_counts", "propensities", "queries", "pairs", "qrels")
+MADE = (*ON_SPARK, "late_impressions", "query_counts")
+# judged on this machine under every runner, so their time would prove nothing here
+CHECKS = ("expect_tables", "expect_daily", "expect_pairs")
+# lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
+MIDDLE = f"impressions_v1/{DAY}/attempts/*/_tables/searches/*.parquet"
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_days_dag_on_a_cluster_makes_the_same_tables_though_a_worker_dies(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one Airflow connection more than on one machine."""
+    expected = {table: made(table) for table in MADE}
+    lake = tmp_path / "lake"
+    for raw in ("catalogue", "labels", "log"):
+        shutil.copytree(shop / "lake" / f"{raw}_v1", lake / f"{raw}_v1")
+    monkeypatch.setenv("NIGHTSHELF_LAKE", str(lake))
+    (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 900m\n", "utf-8")
+    with spark_cluster(tmp_path / "spark") as cluster:
+        struck = threading.Event()
+        threading.Thread(target=strike, args=(cluster, lake, struck), daemon=True).start()
+        connection = {"conn_type": "spark", "host": "spark://127.0.0.1", "port": cluster.port}
+        env = airflow_env() | {
+            "AIRFLOW_CONN_NIGHTSHELF_SPARK": json.dumps(connection),
+            "SPARK_CONF_DIR": str(tmp_path),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        prepare(env)
+        dag_test = airflow("dags", "test", "pairs_daily", "--conf", json.dumps(FORM))
+        done = run(*dag_test, "--mark-success-pattern", "|".join(CHECKS), **env)
+        output = (done.stdout + done.stderr)[-6000:]
+        assert done.returncode == 0 and "state=success" in output, output
+        state = cluster.state()
+    assert struck.is_set(), "the job was done before its worker died"
+    assert state["aliveworkers"] == 1
+    # each Spark job of the day ran there, and the one that lost a worker did not begin anew
+    ran = [app["name"] for app in state["completedapps"]]
+    assert sorted(set(ran)) == sorted(f"nightshelf {name}" for name in ON_SPARK), ran
+    assert len(list(lake.glob(f"impressions_v1/{DAY}/attempts/*"))) == 1
+    assert {table: made(table) for table in MADE} == expected
+
+
+def strike(cluster: Cluster, lake: Path, struck: threading.Event) -> None:
+    """Kill a worker in the middle of impressions."""
+    while not list(lake.glob(MIDDLE)):
+        if struck.wait(0.05):
+            return
+    cluster.strike()
+    struck.set()
+
+
+def made(table: str) -> tuple[str, object]:
+    """A partition's content hash and its account of rows."""
+    manifest = pin(Partition.parse(f"{table}/{DAY}")).manifest
+    return manifest.content_sha256, manifest.accounting
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from io import BytesIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +18,7 @@ from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS, LOG, QUERY_USERS, Partition
 from jobs.lake.read import dataset, pin
 from models.text.normalise import normalise_query
-from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, random_log, run, search, shown
+from tests.jobs.ingest.ubi_records import DS, Deliver, act, dropped, ndjson, run, search, shown
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
@@ -88,6 +87,9 @@ def test_one_log_in_every_dialect(deliver: Deliver, monkeypatch: pytest.MonkeyPa
     assert by_search["s2"]["client_id"] == hashed("bert")
     assert by_search["s2"]["searched_at"] == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert all("anna" not in str(row) and "bert" not in str(row) for row in rows)
+    # the manifest's fields are plain
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert dataclasses.asdict(manifest)["facts"]["lines_read"]["search"] == 4
 
 
 def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
@@ -151,19 +153,6 @@ def _file(manifest: Manifest, name: str) -> bytes:
     return pin(Partition.parse(manifest.partition)).path(name).read_bytes()
 
 
-def test_a_day_run_twice_is_the_same_bytes(deliver: Deliver) -> None:
-    records = random_log(np.random.default_rng(1), 300)
-    half = len(records) // 2
-    log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records[:half]), "b.ndjson": ndjson(*records[half:])})
-    first = run(log)[1]
-    assert run(log)[1].content_sha256 == first.content_sha256
-    # nor does it matter how the lines were cut into files, or in which order they came
-    again = deliver(f"log/ds={DS}", {"c.ndjson": ndjson(*records[::-1])})
-    assert run(again)[1].content_sha256 == first.content_sha256
-    # a re-run replaces
-    assert pin(IMPRESSIONS.at(ds=DS)).manifest.rows == first.rows
-
-
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -212,10 +201,3 @@ def test_missing_column(deliver: Deliver) -> None:
 def test_settings_out_of_range() -> None:
     with pytest.raises(ValueError, match="session_minutes=0: expected 1 or more"):
         Args(LOG.at(ds=DS), IMPRESSIONS.at(ds=DS), session_minutes=0)
-
-
-def test_manifest_fields_are_plain(deliver: Deliver) -> None:
-    log = deliver(f"log/ds={DS}", {"l.ndjson": ndjson(search("s"), act("impression", "s", "a", 1))})
-    manifest = run(log)[1]
-    assert Manifest.from_json(manifest.to_json()) == manifest
-    assert dataclasses.asdict(manifest)["facts"]["lines_read"]["search"] == 1
