@@ -61,6 +61,7 @@ $(READY): requirements.lock
 	echo "Making $(VENV) with $$python: about 3 GB, some minutes the first time"; \
 	"$$python" -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --no-compile --constraint requirements.lock --editable '.[faiss-cpu,dev]'
+	$(PYTHON) -m jobs.platform.class_archive
 	@cp requirements.lock $@
 
 $(VENV)/minilm: $(READY)

