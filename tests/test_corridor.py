@@ -25,6 +25,7 @@ from jobs.platform.spark import ARCHIVE
 from jobs.platform.tracking import client
 from tests.dags.spark_cluster import Cluster, spark_cluster
 
+SPARK_CONN = "nightshelf_spark"  # as the DAGs name it
 DS = "2026-01-31"
 DAY = f"ds={DS}"
 SMALL = {
@@ -138,7 +139,7 @@ def test_the_days_dag_on_a_cluster_makes_the_same_tables_though_a_worker_dies(
         threading.Thread(target=strike, args=(cluster, lake, struck), daemon=True).start()
         connection = {"conn_type": "spark", "host": "spark://127.0.0.1", "port": cluster.port}
         env = airflow_env() | {
-            "AIRFLOW_CONN_NIGHTSHELF_SPARK": json.dumps(connection),
+            f"AIRFLOW_CONN_{SPARK_CONN.upper()}": json.dumps(connection),
             "NIGHTSHELF_SPARK_ARGS": shlex.join([*flags, "--conf", "spark.executor.memory=900m"]),
             "SPARK_LOCAL_IP": "127.0.0.1",
         }
