@@ -150,4 +150,4 @@ def _write(made: Scene, layout: LogFormat[T], out: Attempt, aside: Attempt, befo
             log.add(part, words)
             truth.add(part, words)
             advance(len(part.numbers))
-        return truth.close(log.counts) | made.shop.facts
+        return truth.finish(log.counts) | made.shop.facts

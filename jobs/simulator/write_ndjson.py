@@ -9,14 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.simulator.scene import Scene
+from models.simulator.arrays import Ints, Words
 from models.simulator.day import AppDelivery, DayPart, lines
 from models.simulator.ubi import DIALECTS, SearchTexts
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
 
 
 class NdjsonFormat:

@@ -12,15 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, texts, worded
 from jobs.simulator.scene import Scene
+from models.simulator.arrays import Flags, Floats, Ints
 from models.simulator.day import AppDelivery, DayPart, as_records, milliseconds
 from models.simulator.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, SearchTexts, iso
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 QUERY, EVENT = 0, 1  # what a record is; from 2 on, the fault that it has
 _TEXT = pa.string()
 _REPEATED = ("application", "action_name", "query_id", "client_id", "session_id", "user_query")
@@ -68,7 +66,7 @@ class _RecordColumns:
     actions: Ints
     items: Ints
     ordinals: Ints
-    seconds: NDArray[np.float64]
+    seconds: Floats
 
 
 class ParquetFormat:

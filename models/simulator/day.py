@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Floats, Ints, Words
 from models.simulator.click_model import ClickModel
 from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
 from models.simulator.events import Searchers, act, events
@@ -23,9 +23,6 @@ from models.simulator.ubi import (
     stamps,
 )
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Words = NDArray[np.object_]
 SEARCHES_AT_ONCE = 4096
 
 
@@ -120,7 +117,7 @@ def lines(
     search, place = done.searches[chosen.events], done.places[chosen.events]
     broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
     hits = np.where(part.items[at] < 0, "", item_ids[part.items[at]])
-    asked = SearchTexts(words.ids[at], words.clients[at], words.sessions[at], words.texts[at])
+    asked = words.take(at)
     texts = [
         query_lines(dialect, asked, hits, _at(dialect, part.seconds[at], midnight_ms)),
         event_lines(
