@@ -31,9 +31,7 @@ class LogFormat(Protocol[T]):
     """A format of records; T is a batch of them."""
 
     suffix: str
-
-    def possible(self, part: DayPart) -> DayPart:
-        """The part without faults that this layout cannot have."""
+    is_text: bool  # only a line of text can have the first TEXT_FAULTS
 
     def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> T:
         """The records of a share, in order of delivery."""

@@ -19,14 +19,10 @@ from models.simulator.ubi import DIALECTS, SearchTexts
 class NdjsonFormat:
     """The layout `ndjson`: a batch is an array of records as text; the web's have two lines, one of the bulk format."""
 
-    suffix = "ndjson.gz"
+    suffix, is_text = "ndjson.gz", True
 
     def __init__(self, made: Scene) -> None:
         self._ids, self._midnight_ms = made.shop.safe_ids, made.midnight_ms
-
-    def possible(self, part: DayPart) -> DayPart:
-        """The part: a line can have any fault."""
-        return part
 
     def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> Words:
         """The records of a share, in order of delivery."""

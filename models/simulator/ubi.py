@@ -81,19 +81,9 @@ def query_lines(dialect: Dialect, searches: SearchTexts, hits: Words, at: Words)
         listed = listed + np.where(item == "", "", ',"' + item + '"')
     listed = np.where(hits[:, 0] == "", "", listed)
     head = f'{_index(dialect, "ubi_queries")}{{"application":"{dialect.application}","query_id":"'
-    lines: Words = (
-        head
-        + searches.ids
-        + '","client_id":"'
-        + searches.clients
-        + '","user_query":"'
-        + searches.texts
-        + '","query_attributes":{},"object_id_field":"item_id","timestamp":'
-        + at
-        + f',"{dialect.hits}":['
-        + listed
-        + "]}"
-    )
+    who = searches.ids + '","client_id":"' + searches.clients + '","user_query":"' + searches.texts
+    answer = '","query_attributes":{},"object_id_field":"item_id","timestamp":' + at + f',"{dialect.hits}":[' + listed
+    lines: Words = head + who + answer + "]}"
     return lines
 
 
