@@ -14,6 +14,7 @@ python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_trut
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 from jobs.lake.attempt import Attempt
@@ -23,13 +24,13 @@ from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
 from jobs.simulator.log import LogFormat, LogWriter, days_after
-from jobs.simulator.scene import DaySettings, Scene, length_s, scene
+from jobs.simulator.scene import Scene, length_s, scene
 from jobs.simulator.shop import read_shop
 from jobs.simulator.truth import TruthWriter
 from jobs.simulator.write_ndjson import NdjsonFormat
 from jobs.simulator.write_parquet import ParquetFormat
 from models.simulator.click_model import ClickModel
-from models.simulator.day import as_records
+from models.simulator.day import DaySettings, as_records
 from models.simulator.delivery import Faults
 from models.simulator.traffic_mix import TrafficMix
 from models.simulator.unusual_queries import UnusualShares
@@ -106,14 +107,7 @@ class Args(CommandArgs):
             self.results,
             ClickModel(eta=self.eta, noise=self.click_noise),
             TrafficMix(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
-            Faults(
-                self.duplicate_frac,
-                self.late_frac,
-                self.malformed_frac,
-                self.delayed_frac,
-                self.redelivered_frac,
-                self.skew_frac,
-            ),
+            Faults(**{field.name: getattr(self, field.name) for field in fields(Faults)}),
             UnusualShares(self.personal_frac, self.rare_frac),
         )
 

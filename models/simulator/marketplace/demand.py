@@ -62,8 +62,10 @@ def _only(judged: SampledJudgements, queries: Ints) -> SampledJudgements:
     place = np.full(len(judged.relevant), -1, dtype=np.int64)
     place[queries] = np.arange(len(queries))
     rows = place[judged.queries]
-    pairs = (column[rows >= 0] for column in (rows, judged.items, judged.grades))
-    return SampledJudgements(*pairs, judged.exact[queries], judged.relevant[queries])
+    keep = rows >= 0
+    return SampledJudgements(
+        rows[keep], judged.items[keep], judged.grades[keep], judged.exact[queries], judged.relevant[queries]
+    )
 
 
 def _with_zeros(

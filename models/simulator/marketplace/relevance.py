@@ -62,7 +62,8 @@ def judge(
     """
     caps = (relevant_cap, partial_cap)
     totals = np.zeros((2, len(wanted)), dtype=np.int64)
-    kept = [_Drawn(*np.zeros((3, 0), np.int64), np.zeros(0, np.uint64))] * len(caps)
+    none = np.zeros(0, np.int64)
+    kept = [_Drawn(none, none, none, none.astype(np.uint64))] * len(caps)
     lots = bits(seed, "judged query", np.arange(len(wanted)))
     for alive, latent in shop:
         tickets = bits(seed, "judged item", alive.offer)
