@@ -49,6 +49,13 @@ DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": Alert(),
 }
+# settings of every DAG
+EVERY_DAG: dict[str, Any] = {
+    "start_date": START,
+    "catchup": False,
+    "default_args": DEFAULTS,
+    "on_failure_callback": DEFAULTS["on_failure_callback"],
+}
 
 
 def date_param(section: str, description: str) -> Param:

@@ -22,18 +22,18 @@ from jobs.platform.arguments import JSON_TYPES, Argument, helps
 LIGHT = ("builtins", "typing", "annotated_types", "jobs.platform.arguments", "jobs.lake.partitions")
 
 
-def form(command: str, section: str, *names: str) -> dict[str, Param]:
-    """Params for the named fields of a command, under one heading of the form.
+def form(command: str, section: str, names: str) -> dict[str, Param]:
+    """Params for fields of a command, whose names are separated by spaces, under one heading of the form.
 
     Raises:
         LookupError: the command has no such field with a default.
     """
     known = fields(command)
-    if strange := set(names) - known.keys():
+    if strange := set(names.split()) - known.keys():
         raise LookupError(f"{command}: Args has no {', '.join(sorted(strange))} with a default")
     return {
         name: Param(known[name].default, description=known[name].help, section=section, **known[name].schema)
-        for name in names
+        for name in names.split()
     }
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 
-from dags.day import DAY, DEFAULTS, PAIRS_READY, START, date_param, day_param
+from dags.day import DAY, EVERY_DAG, PAIRS_READY, date_param, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from dags.steps import SERVING, SHARDS, PinnedTowers, embed, judge
@@ -40,12 +40,9 @@ with DAG(
     "index_nightly",
     # one run for each announced day, never two days in one
     schedule=PartitionedAssetTimetable(assets=PAIRS_READY, default_partition_mapper=IdentityMapper()),
-    start_date=START,
-    catchup=False,
     # the champion moves one day at a time
     max_active_runs=1,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | PINNED | REBUILT | SERVING,
     tags=["serving", "tier-1"],
     doc_md=__doc__,

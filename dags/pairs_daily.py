@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup, cross_downstream
 
-from dags.day import DAY, DEFAULTS, KEY_FORMAT, LABELS, PAIRS_READY, START, TIME_ZONE, day_param, labels_param
+from dags.day import DAY, EVERY_DAG, KEY_FORMAT, LABELS, PAIRS_READY, TIME_ZONE, day_param, labels_param
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import job, listed, of_day, wait_for
@@ -42,21 +42,13 @@ from jobs.lake.partitions import (
     QUERY_USERS,
 )
 
-LOGGED = form(
-    "impressions", "Log", "late_days", "min_searchers", "searcher_days", "max_searches_per_minute", "max_rejected_frac"
-)
-DELIVERY = form("impressions", "Log", "accept_drift", "max_bad_file_frac")
+LOGGED = form("impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac")
+DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac")
 VOTES = form("click_counts", "Log", "max_item_votes")
 WINDOW = form(
     "pairs",
     "Training window",
-    "window_days",
-    "min_clicks",
-    "max_weight",
-    "half_life_days",
-    "min_topic_frac",
-    "cart_weight",
-    "purchase_weight",
+    "window_days min_clicks max_weight half_life_days min_topic_frac cart_weight purchase_weight",
 )
 JUDGED = form("qrels", "Judgements", "judge_days")
 
@@ -64,12 +56,9 @@ with DAG(
     "pairs_daily",
     # at midnight the key is the day that has just ended
     schedule=CronPartitionTimetable("0 0 * * *", timezone=TIME_ZONE, run_offset=-1, key_format=KEY_FORMAT),
-    start_date=START,
-    catchup=False,
     # days go in order: a day adds to those before it, and counts the users of a query over all of them
     max_active_runs=1,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | LOGGED | DELIVERY | VOTES | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
     doc_md=__doc__,

@@ -23,26 +23,23 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
+from dags.day import DAY, DEFAULTS, EVERY_DAG, KEY_FORMAT, day_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from jobs.lake.partitions import ITEMS, PRODBERT, QUERIES
 
-MODEL = form("prodbert", "Model", "start", "hidden", "layers", "heads", "vocabulary", "max_tokens", "seed")
-TRAINING = form("prodbert", "Training", "epochs", "max_steps", "batch_tokens", "lr", "max_texts")
+MODEL = form("prodbert", "Model", "start hidden layers heads vocabulary max_tokens seed")
+TRAINING = form("prodbert", "Training", "epochs max_steps batch_tokens lr max_texts")
 items, queries = ITEMS.at(ds=DAY), QUERIES.at(ds=DAY)
 
 with DAG(
     "pretrain_monthly",
     # opens when the month's first day ends, which is its key, and waits for that day's tables
     schedule=CronPartitionTimetable("59 23 1 * *", timezone="UTC", key_format=KEY_FORMAT),
-    start_date=START,
-    catchup=False,
     # a run that waits must not block one started by hand; the pool shares the GPU
     max_active_runs=2,
     # a big catalogue takes days
-    default_args=DEFAULTS | {"execution_timeout": timedelta(hours=72)},
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG | {"default_args": DEFAULTS | {"execution_timeout": timedelta(hours=72)}},
     params=day_param() | MODEL | TRAINING,
     tags=["training", "tier-3"],
     doc_md=__doc__,

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.day import DAY, DEFAULTS, START, day_param, days_before, labels_param
+from dags.day import DAY, EVERY_DAG, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from dags.settings import DEV_LABELS
 from dags.steps import SERVING, PinnedTowers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
-REFRESH = form("refresh", "Refresh", "epochs", "batch_size", "depth", "lr", "trigram_lr", "temperature", "seed")
+REFRESH = form("refresh", "Refresh", "epochs batch_size depth lr trigram_lr temperature seed")
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
 TRAINED_DAY = days_before("0 if params.labels_ds else params.judge_days")
 pairs, queries, items = PAIRS.at(ds=TRAINED_DAY), QUERIES.at(ds=TRAINED_DAY), ITEMS.at(ds=DAY)
@@ -37,12 +37,9 @@ made = TOWERS.at(ds=DAY, step="adore")
 with DAG(
     "refresh_towers",
     schedule=None,
-    start_date=START,
-    catchup=False,
     # the champion moves one day at a time
     max_active_runs=1,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | REFRESH | JUDGED | SERVING,
     tags=["training", "tier-3"],
     doc_md=__doc__,

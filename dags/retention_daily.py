@@ -22,25 +22,22 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param
+from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param
 from dags.forms import form, templates
 from dags.runner import job
 from jobs.lake.partitions import RETENTION
 
-LIMITS = form("retention", "Limits", "raw_days", "judged_days", "derived_days", "dry_run")
+LIMITS = form("retention", "Limits", "raw_days judged_days derived_days dry_run")
 
 with DAG(
     "retention_daily",
     # in the morning, when the night's readers are done; the key is the day that has just ended
     schedule=CronPartitionTimetable("0 9 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT),
-    start_date=START,
-    catchup=False,
     # two at a time would wait for each other's locks
     max_active_runs=1,
     # the lake of somebody who only looks around must not be emptied
     is_paused_upon_creation=True,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | LIMITS,
     tags=["etl", "tier-2"],
     doc_md=__doc__,

@@ -21,28 +21,19 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from dags.day import DEFAULTS, START, result
+from dags.day import EVERY_DAG, result
 from dags.forms import form
 from dags.runner import job
 
-TO = form("promote", "Rollback", "to", "alias")
+TO = form("promote", "Rollback", "to alias")
 ALIAS = "{{ params.alias }}"
 
 with DAG(
-    "rollback",
-    schedule=None,
-    start_date=START,
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
-    params=TO,
-    tags=["serving", "tier-1"],
-    doc_md=__doc__,
+    "rollback", schedule=None, max_active_runs=1, **EVERY_DAG, params=TO, tags=["serving", "tier-1"], doc_md=__doc__
 ) as dag:
     # `previous` is resolved once: tried again, a task that did move it would go back one more
-    found = job("promote", "find", list=1, to="{{ params.to or 'previous' }}", alias=ALIAS)
+    find = job("promote", "find", list=1, to="{{ params.to or 'previous' }}", alias=ALIAS)
     # its pod may be gone a moment later, so it waits until the registry was told
     moved = job("promote", "rollback", to=result("find", "to"), registry="wait", alias=ALIAS)
     # behind the switch and not before it: reading gigabytes would hold it up
-    found >> moved >> job("verify", alias=ALIAS)
+    find >> moved >> job("verify", alias=ALIAS)

@@ -39,10 +39,15 @@ def runner() -> str:
     Raises:
         ValueError: there is no such runner.
     """
-    name = os.environ.get("NIGHTSHELF_RUNNER", "local")
-    if name not in RUNNERS:
-        raise ValueError(f"NIGHTSHELF_RUNNER={name!r}: expected one of {', '.join(RUNNERS)}")
-    return name
+    return _chosen("NIGHTSHELF_RUNNER", "local", RUNNERS)
+
+
+def _chosen(setting: str, default: str, choices: tuple[str, ...]) -> str:
+    """The value of an environment variable, checked."""
+    value = os.environ.get(setting, default)
+    if value not in choices:
+        raise ValueError(f"{setting}={value!r}: expected one of {', '.join(choices)}")
+    return value
 
 
 def job(name: str, task_id: str = "", /, **flags: Value) -> BaseOperator:
@@ -120,11 +125,7 @@ def engine(name: str) -> str:
     Raises:
         ValueError: its setting has another value.
     """
-    setting = SHARED.get(name, "")
-    value = os.environ.get(setting, "process") if setting else "process"
-    if value not in ENGINES:
-        raise ValueError(f"{setting}={value!r}: expected one of {', '.join(ENGINES)}")
-    return value
+    return _chosen(SHARED[name], "process", ENGINES) if name in SHARED else "process"
 
 
 def on_executors(name: str) -> bool:

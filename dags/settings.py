@@ -6,49 +6,25 @@ from dags.day import DAY, date_param
 from dags.forms import form
 from jobs.lake.partitions import QRELS
 
-MODEL = form("towers", "Model", "preset", "dim", "encoders", "fusion", "shared", "query_layers", "matryoshka", "seed")
+MODEL = form("towers", "Model", "preset dim encoders fusion shared query_layers matryoshka seed")
 BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, prodbert/ds=. Empty: the preset's own")}
 TRAINING = form(
     "towers",
     "Training",
-    "epochs",
-    "patience",
-    "batch_size",
-    "gradcache_chunk_size",
-    "lr",
-    "bert_lr_frac",
-    "synthetic_queries",
-    "trigram_dropout",
-    "weight_power",
-    "ema",
-    "precision",
+    "epochs patience batch_size gradcache_chunk_size lr bert_lr_frac synthetic_queries"
+    " trigram_dropout weight_power ema precision",
 )
 LOSS = form(
     "towers",
     "Loss",
-    "loss",
-    "temperature",
-    "learn_temperature",
-    "margin",
-    "symmetric",
-    "logq",
-    "hardest_k",
-    "uniform_negatives",
-    "in_batch_weight",
-    "uniform_weight",
+    "loss temperature learn_temperature margin symmetric logq hardest_k uniform_negatives"
+    " in_batch_weight uniform_weight",
 )
-MINING = form("negatives", "Hard negatives", "r_min", "r_max", "per_query", "near_duplicate", "search", "plateau")
+MINING = form("negatives", "Hard negatives", "r_min r_max per_query near_duplicate search plateau")
 HARD = form(
     "towers",
     "Hard negatives",
-    "hard_negatives",
-    "share_hard_negatives",
-    "hard_weight",
-    "easy_per_hard",
-    "hard_ramp_frac",
-    "restart",
-    "fallback",
-    "start_lr_frac",
+    "hard_negatives share_hard_negatives hard_weight easy_per_hard hard_ramp_frac restart fallback start_lr_frac",
 )
 # a day, never "the latest": an encoder that changes of itself changes every space id
 BERT = "{{ 'prodbert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"

@@ -28,20 +28,12 @@ from jobs.lake.partitions import (
 # parts in which a catalogue is embedded: a task each; the slots of the `gpu` pool limit how many run at once
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
-TUNING_FORM = form("trained_index", "Index", "factory", "p99_ms", "memory_gb", "tune_items")
-INDEX_FORM = form("index", "Index", "recall_target", "max_shrink_frac", "cutoff", "lookalikes", "language", "sparse")
-EMBEDDING_FORM = form("embeddings", "Embeddings", "precision", "storage")
-MEASURES_FORM = form("report", "Judgements", "min_relevance", "zero_gain", "alt_action")
+TUNING_FORM = form("trained_index", "Index", "factory p99_ms memory_gb tune_items")
+INDEX_FORM = form("index", "Index", "recall_target max_shrink_frac cutoff lookalikes language sparse")
+EMBEDDING_FORM = form("embeddings", "Embeddings", "precision storage")
+MEASURES_FORM = form("report", "Judgements", "min_relevance zero_gain alt_action")
 GATE_FORM = form(
-    "report",
-    "Gate",
-    "max_drop",
-    "max_age_days",
-    "max_loss",
-    "max_segment_loss",
-    "min_support",
-    "seed_noise",
-    "max_cost_ratio",
+    "report", "Gate", "max_drop max_age_days max_loss max_segment_loss min_support seed_noise max_cost_ratio"
 )
 # `external_runs/ds=...` of the day, or nothing where the shop delivers none
 RUNS_FORM = {

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param, TriggerRule
 
-from dags.day import DAY, DEFAULTS, START, day_param
+from dags.day import DAY, EVERY_DAG, day_param
 from dags.forms import form, templates
 from dags.operators import ListOperator
 from dags.runner import Value, job, job_each, wait_for
@@ -38,9 +38,9 @@ STUDY = {
         description="Name of the study: small letters, digits and _",
     )
 }
-STUDY_FORM = form("sweep", "Study", "space", "fixed", "stages", "seeds", "sampler", "trials")
-JUDGED = form("sweep", "Judgements", "objective", "splits", "min_relevance")
-LIMITS = form("sweep", "Limits", "limit_s", "keep")
+STUDY_FORM = form("sweep", "Study", "space fixed stages seeds sampler trials")
+JUDGED = form("sweep", "Judgements", "objective splits min_relevance")
+LIMITS = form("sweep", "Limits", "limit_s keep")
 PLAN_FLAGS = STUDY_FORM | JUDGED | LIMITS
 
 inputs = (PAIRS.at(ds=DAY), QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY))
@@ -53,11 +53,8 @@ flags: dict[str, Value] = {
 with DAG(
     "sweep",
     schedule=None,
-    start_date=START,
-    catchup=False,
     max_active_runs=3,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | STUDY | PLAN_FLAGS,
     tags=["training", "tier-3"],
     doc_md=__doc__,

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
-from dags.day import DAY, DEFAULTS, KEY_FORMAT, START, day_param, days_before, labels_param
+from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param, days_before, labels_param
 from dags.forms import form, templates
 from dags.runner import job, wait_for
 from dags.settings import BERT, BERT_DS, DEV_LABELS, HARD, LOSS, MINING, MODEL, TRAINING
@@ -42,12 +42,9 @@ with DAG(
     "towers_weekly",
     # opens when the Sunday ends that is its key, and waits for that Sunday's pairs
     schedule=CronPartitionTimetable("59 23 * * 0", timezone="UTC", key_format=KEY_FORMAT),
-    start_date=START,
-    catchup=False,
     # a run that waits must not block one started by hand; the pool shares the GPU
     max_active_runs=2,
-    default_args=DEFAULTS,
-    on_failure_callback=DEFAULTS["on_failure_callback"],
+    **EVERY_DAG,
     params=day_param() | MODEL | BERT_DS | TRAINING | LOSS | MINING | HARD | JUDGED | SERVING,
     tags=["training", "tier-2"],
     doc_md=__doc__,

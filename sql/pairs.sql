@@ -45,100 +45,67 @@ offers AS (
   -- an ended offer passes its clicks to the current offer of the same product with the highest value
   SELECT
     c.query_id,
-    c.item_id,
     c.clicks,
     c.carts,
     c.purchases,
     c.impressions,
     c.value_e6,
     c.last_day,
-    t.item_id IS NULL AS is_ended,
+    COALESCE(t.item_id, FIRST_VALUE(t.item_id) OVER best_first, c.item_id) AS item_id,
     COALESCE(t.group_id, c.group_id, c.item_id) AS group_id,
     COALESCE(SUBSTRING_INDEX(t.category, ' > ', :topic_depth), '') AS topic,
-    FIRST_VALUE(t.item_id) OVER (
-      PARTITION BY c.query_id, COALESCE(t.group_id, c.group_id, c.item_id)
-      ORDER BY
-        CASE WHEN t.item_id IS NULL THEN 1 ELSE 0 END ASC, c.value_e6 DESC, c.item_id ASC
-    ) AS replacement_item
+    FIRST_VALUE(t.item_id) OVER best_first IS NULL AS is_lost
   FROM counted AS c
   LEFT JOIN items AS t ON c.item_id = t.item_id
-),
-
-rolled_up AS (
-  SELECT
-    o.query_id,
-    CASE WHEN o.is_ended AND o.replacement_item IS NOT NULL THEN o.replacement_item ELSE o.item_id END AS item_id,
-    o.group_id,
-    o.clicks,
-    o.carts,
-    o.purchases,
-    o.impressions,
-    o.value_e6,
-    o.last_day,
-    o.topic,
-    o.is_ended AND o.replacement_item IS NULL AS is_lost
-  FROM offers AS o
+  WINDOW best_first AS (
+    PARTITION BY c.query_id, COALESCE(t.group_id, c.group_id, c.item_id)
+    ORDER BY
+      CASE WHEN t.item_id IS NULL THEN 1 ELSE 0 END ASC, c.value_e6 DESC, c.item_id ASC
+  )
 ),
 
 merged AS (
   SELECT
-    r.query_id,
-    r.item_id,
-    r.group_id,
-    MAX(r.topic) AS topic,
-    BOOL_OR(r.is_lost) AS is_lost,
-    SUM(r.clicks) AS clicks,
-    SUM(r.carts) AS carts,
-    SUM(r.purchases) AS purchases,
-    SUM(r.impressions) AS impressions,
-    SUM(r.value_e6) AS value_e6,
-    MAX(r.last_day) AS last_day
-  FROM rolled_up AS r
-  GROUP BY r.query_id, r.item_id, r.group_id
-),
-
-totals AS (
-  SELECT
-    m.query_id,
-    m.item_id,
-    m.clicks,
-    m.carts,
-    m.purchases,
-    m.impressions,
-    m.value_e6,
-    m.last_day,
-    m.topic,
-    m.is_lost,
-    SUM(m.clicks) OVER (PARTITION BY m.query_id, m.group_id) AS group_clicks,
-    SUM(m.clicks) OVER (PARTITION BY m.query_id) AS query_clicks,
-    SUM(m.value_e6) OVER (PARTITION BY m.query_id, m.topic) AS topic_e6,
-    SUM(m.value_e6) OVER (PARTITION BY m.query_id) AS query_e6
-  FROM merged AS m
+    o.query_id,
+    o.item_id,
+    o.group_id,
+    MAX(o.topic) AS topic,
+    BOOL_OR(o.is_lost) AS is_lost,
+    SUM(o.clicks) AS clicks,
+    SUM(o.carts) AS carts,
+    SUM(o.purchases) AS purchases,
+    SUM(o.impressions) AS impressions,
+    SUM(o.value_e6) AS value_e6,
+    MAX(o.last_day) AS last_day
+  FROM offers AS o
+  GROUP BY o.query_id, o.item_id, o.group_id
 )
 
 SELECT
-  t.query_id,
-  t.item_id,
-  CAST(t.clicks AS INT) AS clicks,
-  CAST(t.carts AS INT) AS carts,
-  CAST(t.purchases AS INT) AS purchases,
-  CAST(t.impressions AS INT) AS impressions,
+  m.query_id,
+  m.item_id,
+  CAST(m.clicks AS INT) AS clicks,
+  CAST(m.carts AS INT) AS carts,
+  CAST(m.purchases AS INT) AS purchases,
+  CAST(m.impressions AS INT) AS impressions,
   -- never zero: a pair of weight 0 would silently leave the loss
-  CAST(GREATEST(t.value_e6, 1) / 1000000 AS FLOAT) AS weight,
-  t.last_day,
+  CAST(GREATEST(m.value_e6, 1) / 1000000 AS FLOAT) AS weight,
+  m.last_day,
   q.split,
   CASE
     -- count support over all offers of the product
-    WHEN t.group_clicks < :min_clicks THEN 'too_few_clicks'
-    WHEN t.is_lost THEN 'item_ended'
+    WHEN SUM(m.clicks) OVER (PARTITION BY m.query_id, m.group_id) < :min_clicks THEN 'too_few_clicks'
+    WHEN m.is_lost THEN 'item_ended'
     WHEN q.query_id IS NULL THEN 'query_unknown'
     -- a phone case is sometimes clicked after a search for a phone: another need, so not relevant
     WHEN
-      t.query_clicks >= :topic_clicks
-      AND t.topic_e6 < :min_topic_frac * t.query_e6
+      SUM(m.clicks) OVER of_query >= :topic_clicks
+      AND SUM(m.value_e6) OVER (PARTITION BY m.query_id, m.topic)
+      < :min_topic_frac * SUM(m.value_e6) OVER of_query
       -- an item without a category may well be on topic
-      AND t.topic != ''
+      AND m.topic != ''
       THEN 'off_topic'
   END AS reason
-FROM totals AS t
-LEFT JOIN queries AS q ON t.query_id = q.query_id
+FROM merged AS m
+LEFT JOIN queries AS q ON m.query_id = q.query_id
+WINDOW of_query AS (PARTITION BY m.query_id)

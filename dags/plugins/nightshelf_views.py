@@ -29,15 +29,15 @@ Message = dict[str, Any]
 def views(site: str, mlflow: str, base: str = "") -> list[dict[str, str]]:
     """Menu entries: pages inside Airflow's frame, MLflow in a tab of its own. base: the path that Airflow stands under."""
     menu = {"destination": "nav", "category": "browse"}
-    found = []
+    entries = []
     if site:
-        found += [
+        entries += [
             {**menu, "name": "Data quality", "href": f"{base}{PREFIX}/index.html", "url_route": "data-quality"},
             {**menu, "name": "Reports", "href": f"{site}/", "url_route": "reports"},
         ]
     if mlflow:
-        found.append({**menu, "name": "MLflow", "href": mlflow})
-    return found
+        entries.append({**menu, "name": "MLflow", "href": mlflow})
+    return entries
 
 
 class Pages:
@@ -97,8 +97,8 @@ class Pages:
     def fetch(self, path: str) -> tuple[int, bytes]:
         """A page as the site has it; no proxy stands between."""
         try:
-            with build_opener(ProxyHandler({})).open(f"{self.site}/data_docs{quote(path)}", timeout=LIMIT_S) as found:
-                return 200, found.read()
+            with build_opener(ProxyHandler({})).open(f"{self.site}/data_docs{quote(path)}", timeout=LIMIT_S) as answer:
+                return 200, answer.read()
         except HTTPError as error:
             return error.code, b"no such page"
         except OSError:

@@ -131,8 +131,7 @@ def _from_qrels(args: Args) -> dict[str, str | int]:
 def _write(out: Attempt, pairs: DataFrame, unit: str, reasons: tuple[str, ...]) -> RowCounter:
     """Write the pairs that are kept, and account for the clicks (or judgements) of all of them."""
     counts = RowCounter(pairs, reasons, {unit: "clicks"}, {unit: "clicks"})
-    kept = counts.frame.where("reason IS NULL").select(*out.partition.table.columns)
-    out.write_spark(kept, by=KEY, parted=True)
+    counts.write_kept(out, by=KEY)
     out.count(unit, counts[unit], counts.kept(unit), counts.dropped(unit))
     return counts
 

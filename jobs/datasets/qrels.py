@@ -73,8 +73,7 @@ def main(args: Args) -> dict[str, str | int]:
             {"judged": "judgements"},
             {"all": "judgements + unreadable", "unreadable": "unreadable"},
         )
-        kept = counts.frame.where("reason IS NULL").select(*args.qrels.table.columns)
-        out.write_spark(kept, by=KEY, parted=True)
+        counts.write_kept(out, by=KEY)
         _account(args, out, counts, "labels" if days is None else "clicks")
     return published(out)
 

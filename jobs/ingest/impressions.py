@@ -8,7 +8,7 @@ earlier days that this log changes; `query_users`, keyed hashes of who typed whi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from annotated_types import Interval
 
@@ -27,9 +27,6 @@ from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 from jobs.platform.temp_tables import temp_tables
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 KEY = ("search_id", "item_id")
 ITEM_REASONS = ("no_position",)
@@ -146,7 +143,7 @@ def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
     rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
     weights, sums = {"lines": "lines - duplicates"}, {"duplicate": "duplicates", "lines": "lines"}
     counts = RowCounter(rows, ITEM_REASONS, weights, sums)
-    _write_kept(out, counts.frame)
+    counts.write_kept(out, by=KEY)
     return counts
 
 
@@ -185,12 +182,7 @@ def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
     )
     by_day = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in earlier.wanted}
     counts = RowCounter(rows.repartition(1, *KEY), LATE_REASONS, {"lines": "lines"}, by_day)
-    _write_kept(out, counts.frame)
+    counts.write_kept(out, by=KEY)
     dropped = counts.dropped("lines")
     out.count("late events", counts.kept("lines") + sum(dropped.values()), counts.kept("lines"), dropped)
     out.facts["days_changed"] = {day: counts[f"day {day}"] for day in earlier.wanted if counts[f"day {day}"]}
-
-
-def _write_kept(out: Attempt, rows: DataFrame) -> None:
-    kept = rows.where("reason IS NULL").select(*out.partition.table.columns)
-    out.write_spark(kept, by=KEY, parted=True)

@@ -67,7 +67,7 @@ def _write_items(out: Attempt, checked: DataFrame, catalogue: Pinned) -> RowCoun
     files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
     rows = checked.select(*columns, "reason", "price_repaired", "attributes_repaired").repartition(files, "item_id")
     counts = RowCounter(rows, REASONS, {"rows": "1"}, {"rows": "1", **REPAIRS})
-    out.write_spark(counts.frame.where("reason IS NULL").select(*columns), by=["item_id"], parted=True)
+    counts.write_kept(out, by=["item_id"])
     return counts
 
 

@@ -62,9 +62,9 @@ def _profile(records: Iterable[Record], group: Callable[[Record], tuple[str, str
     counts = _RecordCounts()
     for record in records:
         application, kind = group(record)
-        counts.records[application, kind] += 1
+        counts.records[application][kind] += 1
         for path, name in _fields(record, depth=1 if is_log else MAX_DEPTH):
-            counts.fields[application, kind][path][name] += 1
+            counts.fields[application][kind][path][name] += 1
         if is_log:
             counts.count_action(application, record)
     return counts.profile()
@@ -74,8 +74,11 @@ class _RecordCounts:
     """Counts over the records seen so far."""
 
     def __init__(self) -> None:
-        self.records: Counter[tuple[str, str]] = Counter()
-        self.fields: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        # application -> kind of record -> number; then -> path -> JSON type -> number
+        self.records: dict[str, Counter[str]] = defaultdict(Counter)
+        self.fields: dict[str, dict[str, dict[str, Counter[str]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(Counter))
+        )
         self.actions: dict[str, Counter[str]] = defaultdict(Counter)
         self.forms: dict[str, Counter[str]] = defaultdict(Counter)
         self.lowest: dict[str, int] = {}
@@ -92,31 +95,21 @@ class _RecordCounts:
 
     def profile(self) -> Profile:
         """Shares of every group, small ones included: the comparison checks the record counts."""
-        total = sum(self.records.values())
-        by_size = Counter[str]()
-        for (application, _), number in self.records.items():
-            by_size[application] += number
-        common = [name for name, n in by_size.most_common(MAX_APPLICATIONS) if n >= LEAST_FRAC * total]
+        sizes = Counter({name: kinds.total() for name, kinds in self.records.items()})
+        least = LEAST_FRAC * sizes.total()
+        common = sorted(name for name, size in sizes.most_common(MAX_APPLICATIONS) if size >= least)
         return {
-            "records": {
-                name: {kind: n for (application, kind), n in sorted(self.records.items()) if application == name}
-                for name in sorted(common)
-            },
+            "records": {name: dict(sorted(self.records[name].items())) for name in common},
             "fields": {
                 name: {
-                    kind: _shares(fields, self.records[name, kind])
-                    for (application, kind), fields in sorted(self.fields.items())
-                    if application == name
+                    kind: _shares(fields, self.records[name][kind])
+                    for kind, fields in sorted(self.fields[name].items())
                 }
-                for name in sorted(common)
+                for name in common
             },
-            "actions": {
-                name: _common(self.actions[name], by_size[name]) for name in sorted(common) if name in self.actions
-            },
-            "timestamps": {
-                name: _common(self.forms[name], by_size[name]) for name in sorted(common) if name in self.forms
-            },
-            "lowest_ordinal": {name: self.lowest[name] for name in sorted(common) if name in self.lowest},
+            "actions": {name: _common(self.actions[name], sizes[name]) for name in common if name in self.actions},
+            "timestamps": {name: _common(self.forms[name], sizes[name]) for name in common if name in self.forms},
+            "lowest_ordinal": {name: self.lowest[name] for name in common if name in self.lowest},
         }
 
 

@@ -20,24 +20,14 @@ from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import QUARANTINE
-from jobs.lake.partitions import (
-    CLICK_COUNTS,
-    IMPRESSIONS,
-    LATE_IMPRESSIONS,
-    PAIRS,
-    PROPENSITIES,
-    QRELS,
-    QUERIES,
-    QUERY_COUNTS,
-    QUERY_USERS,
-    Partition,
-)
+from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.read import Pinned, expired, pin, published_days
 from jobs.platform.html import printable
 
 BATCH_ROWS = 10_000
 # the tables of a day, in the order in which they are made
-DAILY = (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, CLICK_COUNTS, QUERY_COUNTS, PROPENSITIES, QUERIES, PAIRS, QRELS)
+_COUNTED = ("impressions", "late_impressions", "query_users", "click_counts", "query_counts")
+DAILY = [TABLES[name] for name in (*_COUNTED, "propensities", "queries", "pairs", "qrels")]
 LAST = "9999-12-31"
 
 

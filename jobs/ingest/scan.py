@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -52,15 +53,10 @@ def scan(uri: str) -> Scan:
             elif name.endswith(".gz"):
                 result.lines = _text(unpacked(cast(BinaryIO, stream)), as_json=".csv" not in name)
             else:
-                result.lines = _text(_chunks(cast(BinaryIO, stream)), as_json=".csv" not in name)
+                result.lines = _text(iter(partial(stream.read, CHUNK_BYTES), b""), as_json=".csv" not in name)
     except FlawError as flaw:
         result.flaw = str(flaw)
     return result
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
 
 
 def unpacked(stream: BinaryIO) -> Iterator[bytes]:

@@ -19,6 +19,11 @@ class Ancestor:
     made_from: tuple[Ancestor, ...]
 
     @property
+    def key(self) -> str:
+        """Names the version: its partition and its attempt."""
+        return f"{self.source.partition} {self.source.attempt}"
+
+    @property
     def table(self) -> str:
         """The table: `pairs` of pairs/ds=2026-01-31."""
         return self.source.partition.partition("/")[0]
@@ -46,9 +51,8 @@ def each(root: Ancestor) -> Iterator[Ancestor]:
     waiting = [root]
     while waiting:
         ancestor = waiting.pop(0)
-        key = f"{ancestor.source.partition} {ancestor.source.attempt}"
-        if key not in seen:
-            seen.add(key)
+        if ancestor.key not in seen:
+            seen.add(ancestor.key)
             yield ancestor
             waiting.extend(ancestor.made_from)
 

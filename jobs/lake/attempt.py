@@ -102,7 +102,7 @@ def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) 
         table_version=out.partition.table.version,
         attempt=attempt,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        job=_job_name(args),
+        job=command_of(type(args).__module__),
         args=spelled(args),
         inputs=[pinned.source for pinned in out.inputs],
         files=files,
@@ -128,10 +128,6 @@ def spelled(args: DataclassInstance) -> dict[str, str | int | float]:
     """Args as on a command line, for the manifest and MLflow."""
     values = {field.name: getattr(args, field.name) for field in fields(args)}
     return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
-
-
-def _job_name(args: DataclassInstance) -> str:
-    return command_of(type(args).__module__)
 
 
 def _entry(out: Attempt, name: str, size: int) -> FileEntry:

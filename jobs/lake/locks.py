@@ -5,26 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 
-@contextlib.contextmanager
-def file_lock(path: Path, wait: bool = True) -> Iterator[IO[str]]:
-    """Hold a lock file, which is made where it is missing. Yields it, open for appending.
+def file_lock(path: Path, wait: bool = True) -> IO[str]:
+    """A lock file, made where it is missing and open for appending; the lock is held until the file is closed.
+
+    It is still the one that others find under its name: `jobs.privacy.retention` deletes a partition's lock with its
+    folder, and a lock on a deleted file keeps nobody out.
 
     Raises:
         BlockingIOError: another process holds it, and `wait` is False.
-    """
-    with _locked(path, wait) as file:
-        yield file
-
-
-def _locked(path: Path, wait: bool) -> IO[str]:
-    """The file, locked, and still the one that others find under its name.
-
-    `jobs.privacy.retention` deletes a partition's lock with its folder, and a lock on a deleted file keeps nobody out.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

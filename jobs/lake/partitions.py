@@ -265,6 +265,13 @@ def table_today(name: str) -> str:
     return name if name in TABLES else ""
 
 
+def table_folder(name: str) -> tuple[str, int] | None:
+    """Table, by today's name, and version of a folder such as `pairs_v2`; None where it is no table's."""
+    match = re.fullmatch(r"([a-z_]+)_v([0-9]+)", name)
+    table = table_today(match[1]) if match else ""
+    return (table, int(match[2])) if match and table else None
+
+
 def spelled_today(address: str) -> str:
     """An address with today's names. A text that is no address of the lake stays as it is."""
     try:

@@ -7,7 +7,6 @@ that the next attempt deletes. One writer at a time holds the partition's lock.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -25,9 +24,9 @@ from jobs.lake.alias import all_histories, protected
 from jobs.lake.attempt import Attempt, commit
 from jobs.lake.fault import fault_point
 from jobs.lake.locks import file_lock
-from jobs.lake.manifest import MANIFEST, POINTER
+from jobs.lake.manifest import MANIFEST
 from jobs.lake.partitions import Partition
-from jobs.lake.read import Pinned, attempt_uri
+from jobs.lake.read import Pinned, attempt_uri, pointer
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -62,7 +61,7 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
             yield out
             out.manifest = commit(out, args, attempt, time.monotonic() - started)
         except BaseException:
-            if attempt not in current(partition):  # no reader has resolved it
+            if attempt != pointer(partition.uri).get("attempt"):  # no reader has resolved it
                 store.delete_folder(uri)
             raise
         log.info("%s: %s published", partition, out.manifest.size())
@@ -101,7 +100,7 @@ def prune(partition: Partition) -> list[str]:
     root = f"{partition.uri}/attempts"
     system, path = store.filesystem(root)
     folders = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    kept = current(partition) | held(partition)
+    kept = {pointer(partition.uri).get("attempt"), *held(partition)}
     keep_s = HOUR_S * float(os.environ.get("NIGHTSHELF_KEEP_HOURS", "24"))
     gone = []
     for info in folders:
@@ -114,14 +113,6 @@ def prune(partition: Partition) -> list[str]:
             store.delete_folder(f"{root}/{info.base_name}")
             gone.append(info.base_name)
     return gone
-
-
-def current(partition: Partition) -> set[str]:
-    """The version that readers resolve now; empty before the first."""
-    try:
-        return {json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))["attempt"]}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
 
 
 def held(partition: Partition) -> set[str]:

@@ -16,7 +16,7 @@ from pyarrow import fs
 from jobs.lake import storage as store
 from jobs.lake.commands import is_command
 from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE, VERDICT, FileEntry, Manifest, Source
-from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, KEYS, Partition, Table, lake_root
+from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, KEYS, Partition, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,13 +110,18 @@ def attempt_uri(partition: Partition, attempt: str) -> str:
     return f"{partition.uri}/attempts/{attempt}"
 
 
+def pointer(uri: str) -> dict[str, str]:
+    """The pointer in a partition's folder: attempt and manifest_sha256 of its version; empty before the first."""
+    try:
+        content: dict[str, str] = json.loads(store.read_bytes(f"{uri}/{POINTER}"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return content
+
+
 def exists(partition: Partition) -> bool:
     """Whether the partition has been published."""
-    try:
-        store.read_bytes(f"{partition.uri}/{POINTER}")
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    return bool(pointer(partition.uri))
 
 
 def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> Pinned:
@@ -126,22 +131,19 @@ def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> 
         LookupError: the partition was never published.
         RuntimeError: its manifest is damaged, or its data-quality verdict is `stop`.
     """
-    pointer: dict[str, str] = {}
-    if not attempt:
-        try:
-            pointer = json.loads(store.read_bytes(f"{partition.uri}/{POINTER}"))
-        except (FileNotFoundError, NotADirectoryError):
-            maker = f"python -m jobs {partition.name} --help" if is_command(partition.name) else "python -m jobs"
-            raise LookupError(
-                f"{partition}: not published in the lake at {partition.root}; `{maker}` says how to make it"
-                f"{_migration_hint(partition)}"
-            ) from None
-        attempt = pointer["attempt"]
+    current = {} if attempt else pointer(partition.uri)
+    if not attempt and not current:
+        maker = f"python -m jobs {partition.name} --help" if is_command(partition.name) else "python -m jobs"
+        raise LookupError(
+            f"{partition}: not published in the lake at {partition.root}; `{maker}` says how to make it"
+            f"{_migration_hint(partition)}"
+        )
+    attempt = attempt or current["attempt"]
     data = store.read_bytes(f"{attempt_uri(partition, attempt)}/{MANIFEST}")
     digest = hashlib.sha256(data).hexdigest()
-    if pointer and digest != pointer["manifest_sha256"]:
+    if current and digest != current["manifest_sha256"]:
         raise RuntimeError(
-            f"{partition}: manifest has sha256 {digest}, the pointer says {pointer['manifest_sha256']}; "
+            f"{partition}: manifest has sha256 {digest}, the pointer says {current['manifest_sha256']}; "
             f"the manifest was changed after publishing: run the job again"
         )
     pinned = Pinned(partition, Manifest.from_json(data), digest)
@@ -191,11 +193,7 @@ def dataset(pinned: Pinned) -> pyarrow.dataset.Dataset:
 
 def published_days(table: Table, first: str, last: str) -> list[str]:
     """Days of a daily table that are published, first <= day <= last, in order."""
-    root = f"{lake_root()}/{table.name}_v{table.version}"
-    system, path = store.filesystem(root)
-    folders = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    days = sorted(info.base_name.removeprefix("ds=") for info in folders if info.base_name.startswith("ds="))
-    return [day for day in days if first <= day <= last and exists(table.at(ds=day))]
+    return [day for day in _values(table.uri, "ds") if first <= day <= last and exists(table.at(ds=day))]
 
 
 def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data") -> Iterator[pa.RecordBatch]:
@@ -231,10 +229,8 @@ def published_partitions(table: Table, first: str = "", before: str = "") -> lis
 
 def _values(place: str, key: str) -> list[str]:
     """Valid values of a key among the folders of a place; other folders are ignored."""
-    system, path = store.filesystem(place)
-    entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    names = [info.base_name for info in entries if not info.is_file and info.base_name.startswith(f"{key}=")]
     is_valid, _ = KEYS[key]
+    names = (name for name in store.folders(place) if name.startswith(f"{key}="))
     return sorted(filter(is_valid, (name.removeprefix(f"{key}=") for name in names)))
 
 

@@ -104,9 +104,7 @@ def time_zone() -> str:
     Raises:
         ValueError: no such zone.
     """
-    name = os.environ.get("NIGHTSHELF_TIME_ZONE", "") or "UTC"
-    _zone(name)
-    return name
+    return _zone().key
 
 
 def bounds(ds: str) -> tuple[datetime, datetime]:
@@ -115,7 +113,7 @@ def bounds(ds: str) -> tuple[datetime, datetime]:
     Raises:
         ValueError: not a day (YYYY-MM-DD), or the setting names no zone.
     """
-    zone, day = _zone(time_zone()), date.fromisoformat(ds)
+    zone, day = _zone(), date.fromisoformat(ds)
     first, after = (
         # where clocks skip midnight, the moment they skip it; where they show it twice, the first of the two
         datetime.combine(start, time(), zone).astimezone(UTC)
@@ -124,7 +122,8 @@ def bounds(ds: str) -> tuple[datetime, datetime]:
     return first, after
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone() -> ZoneInfo:
+    name = os.environ.get("NIGHTSHELF_TIME_ZONE", "") or "UTC"
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):

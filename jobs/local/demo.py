@@ -5,24 +5,39 @@ A synthetic Polish marketplace, or real queries and products from a labelled fol
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 from rich.console import Console
+from rich.table import Table
 
-from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, Partition
+from jobs.lake import storage as store
+from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.ancestry import ancestry, each
+from jobs.lake.arrow import strings, where
+from jobs.lake.manifest import code_version
+from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, REPORT, Partition
+from jobs.lake.read import Pinned, pin, read_table
 from jobs.local.airflow_env import airflow, airflow_env, prepare
-from jobs.local.stages import Stage, StageRecord
-from jobs.local.summary import champion, show, write_summary
 from jobs.platform.arguments import CommandArgs
-from jobs.platform.tracking import home
+from jobs.platform.html import printable
+from jobs.platform.tracking import home, tracking_uri
+
+SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
+HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
+# modules whose lines go to the screen too
+MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.training_loop: ", "jobs.local.demo: ")
 
 
 class Args(CommandArgs):
@@ -125,3 +140,189 @@ def _batch(name: str, lines: list[str], outputs: list[Partition]) -> Stage:
 
 def _dag(name: str, conf: dict[str, str | int], outputs: Callable[[], list[Partition]]) -> Stage:
     return Stage(name, tuple(airflow("dags", "test", name, "--conf", json.dumps(conf))), outputs)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command line of the demo. outputs: called after it ran, the partitions that it must have published."""
+
+    name: str
+    command: tuple[str, ...]
+    outputs: Callable[[], Sequence[Partition]]
+    stdin: str = ""
+
+    @property
+    def key(self) -> str:
+        """Changes when the command, its input lines or the code do."""
+        recipe = json.dumps([self.command, self.stdin, code_version()])
+        return hashlib.sha256(recipe.encode()).hexdigest()
+
+
+class StageRecord:
+    """The stages that ran, their seconds, and the versions that they published, in one JSON file."""
+
+    def __init__(self, path: Path, env: Mapping[str, str], console: Console) -> None:
+        self.path = path
+        self.env = dict(env)
+        self.console = console
+        self.entries: dict[str, dict[str, object]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        self.changed = False
+
+    def is_current(self, stage: Stage) -> bool:
+        """Whether the stage ran with the same key and all it published is still what readers see."""
+        entry = self.entries.get(stage.name, {})
+        if self.changed or entry.get("key") != stage.key:
+            return False
+        outputs = entry.get("outputs")
+        return isinstance(outputs, dict) and all(
+            _version(partition) == version for partition, version in outputs.items()
+        )
+
+    def run(self, stage: Stage) -> None:
+        """Run the stage unless it is current; its log goes to a file, news of what it publishes to the screen.
+
+        Raises:
+            RuntimeError: the command failed; names the log file and shows its last lines.
+        """
+        if self.is_current(stage):
+            seconds = self.entries[stage.name]["seconds"]
+            self.console.print(f"[dim]{stage.name:<14} unchanged (took {seconds:.0f} s when it ran)")
+            return
+        self.changed = True  # what follows reads what this stage writes
+        self.console.print(f"[bold]{stage.name:<14}[/] running ...")
+        started = time.monotonic()
+        self._execute(stage)
+        seconds = time.monotonic() - started
+        versions = {str(partition): _version(str(partition)) for partition in stage.outputs()}
+        self.entries[stage.name] = {"key": stage.key, "seconds": round(seconds, 1), "outputs": versions}
+        store.write_bytes(str(self.path), json.dumps(self.entries, indent=1).encode())
+        self.console.print(f"[bold]{stage.name:<14}[/] [green]done[/] in {seconds:.0f} s")
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage when it last ran, in seconds."""
+        return {name: float(str(entry["seconds"])) for name, entry in self.entries.items()}
+
+    def _execute(self, stage: Stage) -> None:
+        logs = self.path.parent / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        path = logs / f"{stage.name}.log"
+        with (
+            path.open("w", encoding="utf-8") as file,
+            subprocess.Popen(
+                stage.command,
+                env=self.env,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(stage.stdin)
+            process.stdin.close()
+            for line in process.stdout:
+                file.write(line)
+                if text := news(line):
+                    self.console.print(f"{'':<15}[dim]{text}", markup=True, highlight=False)
+        if process.returncode:
+            tail = "\n".join(path.read_text("utf-8").splitlines()[-15:])
+            raise RuntimeError(
+                f"{stage.name}: exit code {process.returncode}; its last lines:\n{tail}\nthe whole log: {path}"
+            )
+
+
+def news(line: str) -> str:
+    """The text of a progress line of ours; empty for every other line of a log."""
+    for mark in MARKS:
+        _, is_ours, text = line.partition(mark)
+        if is_ours:
+            # Airflow's test run adds where it was logged
+            return text.partition(" [airflow.")[0].strip().replace("[", r"\[")
+    return ""
+
+
+def _version(partition: str) -> str:
+    try:
+        return pin(Partition.parse(partition), even_stopped=True).manifest_sha256
+    except (LookupError, RuntimeError, FileNotFoundError):
+        return ""
+
+
+def champion() -> tuple[Partition, Partition]:
+    """The promoted index and the report that judged it."""
+    index = pin_alias(CHAMPION).partition
+    return index, REPORT.at(**index.values)
+
+
+def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Write NIGHTSHELF_HOME/summary.json from the champion's report and the manifests behind it."""
+    report = pin(champion()[1])
+    report_summary = json.loads(report.path("summary.json").read_text("utf-8"))
+    rooms: dict[str, float] = {}
+    for manifest in (ancestor.pinned.manifest for ancestor in each(ancestry(report)) if ancestor.pinned):
+        room = manifest.job.removeprefix("jobs.")
+        rooms[room] = rooms.get(room, 0.0) + manifest.seconds
+    summary = {
+        "measures": report_summary["measures"],
+        "verdict": report_summary["verdict"],
+        "example_query": _example_query(report),
+        "simulated": report.manifest.simulated,
+        "seconds": {name: round(value, 1) for name, value in stage_seconds.items()},
+        "job_seconds": {name: round(value, 1) for name, value in sorted(rooms.items())},
+        "paths": {
+            "report": str(report.path("report.html")),
+            "data_docs": str(home() / "data_docs" / "index.html"),
+            "mlflow": tracking_uri(),
+            "summary": str(home() / "summary.json"),
+        },
+    }
+    store.write_bytes(str(home() / "summary.json"), json.dumps(summary, indent=1).encode())
+    return summary
+
+
+def _example_query(report: Pinned) -> str:
+    """The shop's most searched test query, to be proposed at the end."""
+    source = next(source for source in report.manifest.inputs if source.partition.startswith("queries/"))
+    rows = read_table(pin(Partition.parse(source.partition), attempt=source.attempt), ["query", "searches", "split"])
+    tested = where(rows, "split", "test").sort_by([("searches", "descending"), ("query", "ascending")])
+    queries = strings(tested, "query")
+    return printable(queries[0]) if queries else ""
+
+
+def show(summary: Mapping[str, Any], console: Console) -> None:
+    """Print measures, seconds and paths."""
+    console.print(_measures(summary))
+    console.print(_seconds(summary))
+    if summary["simulated"]:
+        console.print("[yellow]The search log is simulated; these figures say nothing of real users.")
+    console.print(f"verdict    {summary['verdict']}")
+    for name, path in summary["paths"].items():
+        console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
+    given = [f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ]
+    command = f".venv/bin/python -m jobs search --query {shlex.quote(summary['example_query'])}"
+    console.print(f"\nNext: {''.join(given)}{command}", highlight=False, soft_wrap=True)
+
+
+def _measures(summary: Mapping[str, Any]) -> Table:
+    table = Table(title="Held-out queries, whole catalogue", title_justify="left")
+    table.add_column("arm")
+    for name in HEADLINE:
+        table.add_column(name, justify="right")
+    for arm, measures in summary["measures"].items():
+        table.add_row(arm, *(f"{measures[name]:.3f}" for name in HEADLINE))
+    return table
+
+
+def _seconds(summary: Mapping[str, Any]) -> Table:
+    table = Table(title="Where the time went", title_justify="left")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    for name, seconds in summary["seconds"].items():
+        table.add_row(name, f"{seconds:.0f}")
+    table.add_section()
+    for name, seconds in sorted(summary["job_seconds"].items(), key=lambda row: -row[1])[:8]:
+        table.add_row(f"  {name}", f"{seconds:.0f}")
+    return table

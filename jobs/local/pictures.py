@@ -14,8 +14,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from jobs.lake.alias import CHAMPION, pin_alias
+from jobs.lake.partitions import REPORT
 from jobs.lake.read import pin
-from jobs.local.summary import champion
 from jobs.platform.arguments import CommandArgs
 from jobs.platform.tracking import home
 
@@ -32,7 +33,8 @@ class Args(CommandArgs):
 
 def main(args: Args) -> dict[str, int]:
     """Write both pictures; returns their sizes in bytes."""
-    pages = {"report": pin(champion()[1]).path("report.html"), "quality": home().resolve() / "data_docs" / "index.html"}
+    report = pin(REPORT.at(**pin_alias(CHAMPION).partition.values))
+    pages = {"report": report.path("report.html"), "quality": home().resolve() / "data_docs" / "index.html"}
     folder = Path(args.folder)
     folder.mkdir(parents=True, exist_ok=True)
     return {name: _picture(page, folder / f"{name}.webp") for name, page in pages.items()}

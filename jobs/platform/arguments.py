@@ -141,8 +141,9 @@ class CommandArgs:
         own = cls.__post_init__
 
         def checked(self: CommandArgs) -> None:
-            for argument in arguments(type(self)).values():
-                argument.check(getattr(self, argument.name))
+            if type(self) is cls:  # not once more for a base class
+                for argument in arguments(cls).values():
+                    argument.check(getattr(self, argument.name))
             own(self)
 
         cls.__post_init__ = checked  # type: ignore[method-assign]

@@ -30,21 +30,17 @@ def main(args: Args) -> None:
     start = pin(args.partition, even_stopped=True) if args.partition else pin_alias(args.alias)
     root = ancestry(start)
     tree = Tree(_label(root), guide_style="dim")
-    _grow(tree, root, {_key(root)})
+    _grow(tree, root, {root.key})
     Console().print(tree)
 
 
 def _grow(tree: Tree, ancestor: Ancestor, drawn: set[str]) -> None:
     for parent in ancestor.made_from:
-        again = _key(parent) in drawn
-        drawn.add(_key(parent))
+        again = parent.key in drawn
+        drawn.add(parent.key)
         branch = tree.add(_label(parent, again))
         if not again:
             _grow(branch, parent, drawn)
-
-
-def _key(ancestor: Ancestor) -> str:
-    return f"{ancestor.source.partition} {ancestor.source.attempt}"
 
 
 def _label(ancestor: Ancestor, again: bool = False) -> Text:

@@ -21,12 +21,11 @@ from jobs.lake import storage as store
 from jobs.lake.alias import FIRST_ROOM, all_histories
 from jobs.lake.fault import fault_point
 from jobs.lake.manifest import POINTER, VERDICT
-from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, TABLES, lake_root, table_today
+from jobs.lake.partitions import FORMER_KEYS, FORMER_TABLES, TABLES, lake_root, table_folder
 from jobs.platform.arguments import CommandArgs, ZeroOrOne
-from jobs.platform.tracking import home, trials_folder
+from jobs.platform.tracking import home, lakes, trials_folder
 
 log = logging.getLogger(__name__)
-_TABLE_FOLDER = re.compile(r"([a-z_]+)(_v[0-9]+)")
 _SPACE = "[0-9a-f]{16}"
 # below NIGHTSHELF_HOME: validations/acts/ds=..., and quantiser,ds=2026-01-31,towers=...
 CHECK_STORES = ("data_docs/validations", "data_docs/verdicts", "validations")
@@ -97,7 +96,7 @@ def _merge_local(source: Path, target: Path) -> None:
 
 def _moves() -> Iterator[tuple[str, str]]:
     """(path of before, path of today) of everything to rename."""
-    for root in _lakes():
+    for root in lakes():
         yield from _lake_moves(root)
     pointers = f"{lake_root()}/pointers"
     for name in sorted(name for name, _ in store.list_files(pointers)):
@@ -111,19 +110,8 @@ def _moves() -> Iterator[tuple[str, str]]:
                 yield f"{home()}/{folder}/{table}", f"{home()}/{folder}/{FORMER_TABLES[table]}"
 
 
-def _lakes() -> list[str]:
-    """The lake, and every folder of trials that holds tables."""
-    roots = [lake_root()]
-    if store.is_local(trials_folder()):
-        for folder, folders, _ in os.walk(store.local_path(trials_folder())):
-            tables = [name for name in folders if _today(name)]
-            roots += [folder] * bool(tables)
-            folders[:] = sorted(set(folders) - set(tables))
-    return roots
-
-
 def _table_folders() -> list[str]:
-    return [f"{root}/{name}" for root in _lakes() for name in store.folders(root) if _today(name)]
+    return [f"{root}/{name}" for root in lakes() for name in store.folders(root) if _today(name)]
 
 
 def _lake_moves(root: str) -> Iterator[tuple[str, str]]:
@@ -144,9 +132,8 @@ def _lake_moves(root: str) -> Iterator[tuple[str, str]]:
 
 def _today(folder: str) -> str:
     """Today's name of a table's folder, such as `click_counts_v1` for `acts_v1`; empty where it is no table's."""
-    match = _TABLE_FOLDER.fullmatch(folder)
-    table = table_today(match[1]) if match else ""
-    return f"{table}{match[2]}" if match and table else ""
+    table = table_folder(folder)
+    return f"{table[0]}_v{table[1]}" if table else ""
 
 
 def _named_moves(root: Path) -> Iterator[tuple[str, str]]:

@@ -50,6 +50,11 @@ class RowCounter:
             *[f.collect_set(f.expr(text)).alias(name) for name, text in (sets or {}).items()],
         )
 
+    def write_kept(self, out: Attempt, by: Sequence[str]) -> None:
+        """Write the rows without a drop reason, each part of the frame as a file sorted by `by`."""
+        kept = self.frame.where("reason IS NULL").select(*out.partition.table.columns)
+        out.write_spark(kept, by=by, parted=True)
+
     def __getitem__(self, name: str) -> int:
         """A sum; blocks until the frame is written."""
         return int(self.observation.get[name])

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from jobs.lake.attempt import spelled
 from jobs.lake.locks import file_lock
 from jobs.lake.manifest import code_version
-from jobs.lake.partitions import trials_root
+from jobs.lake.partitions import lake_root, table_folder, trials_root
 from jobs.lake.read import Pinned, read_verdict
+from jobs.lake.storage import is_local, local_path
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,6 +36,16 @@ def home() -> Path:
 def trials_folder() -> str:
     """The folder that holds the lakes of trials."""
     return trials_root() or str(home() / "trials")
+
+
+def lakes() -> Iterator[str]:
+    """The lake, then every folder of trials that holds tables, in order."""
+    yield lake_root()
+    if is_local(trials_folder()):
+        for folder, folders, _ in os.walk(local_path(trials_folder())):
+            if any(map(table_folder, folders)):
+                yield folder
+            folders[:] = sorted(name for name in folders if not table_folder(name))
 
 
 def tracking_uri() -> str:

@@ -43,32 +43,20 @@ class DeletionLog:
 
 def _lake_rows(due: Sequence[Deletion]) -> list[LogRow]:
     return [
-        {
-            "where": _where(deletion.folder),
-            "name": deletion.folder.address,
-            "version": deletion.folder.version,
-            "what": deletion.what,
-            "files": deletion.files,
-            "bytes": deletion.bytes,
-        }
-        for deletion in due
-        if deletion.files
+        _row(_where(d.folder), d.folder.address, d.folder.version, d.what, d.files, d.bytes) for d in due if d.files
     ]
 
 
 def _home_rows(files: Mapping[str, Sequence[Path]]) -> list[LogRow]:
     return [
-        {
-            "where": "home",
-            "name": name,
-            "version": 0,
-            "what": "files",
-            "files": len(paths),
-            "bytes": sum(path.lstat().st_size for path in paths),
-        }
+        _row("home", name, 0, "files", len(paths), sum(path.lstat().st_size for path in paths))
         for name, paths in files.items()
         if paths
     ]
+
+
+def _row(where: str, name: str, version: int, what: str, files: int, size: int) -> LogRow:
+    return {"where": where, "name": name, "version": version, "what": what, "files": files, "bytes": size}
 
 
 def _where(folder: PartitionFolder) -> str:

@@ -16,7 +16,7 @@ from jobs.lake.fault import fault_point
 from jobs.lake.manifest import EXPIRED, MANIFEST, POINTER, QUARANTINE
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import HOUR_S, LOCK, partition_lock
-from jobs.lake.read import pin
+from jobs.lake.read import pin, pointer
 from jobs.privacy.limits import AgeLimits
 from jobs.privacy.partition_folders import PartitionFolder
 
@@ -67,7 +67,7 @@ def plan_deletion(folder: PartitionFolder, limits: AgeLimits, versions: Protecte
         return None
     if store.is_link(folder.uri):
         return Deletion(folder, WHOLE, 1, 0) if over else None
-    held, current = _held(folder, versions), _current(folder)
+    held, current = _held(folder, versions), pointer(folder.uri).get("attempt", "")
     due = [
         file
         for file in store.walk(folder.uri)
@@ -111,7 +111,7 @@ def _held(folder: PartitionFolder, versions: Protected) -> dict[str, str]:
 
 def _unpublish(folder: PartitionFolder, held: dict[str, str]) -> None:
     """Delete the pointer first, so no reader resolves it; then each version, its manifest before its files."""
-    if _current(folder) not in held:
+    if pointer(folder.uri).get("attempt", "") not in held:
         store.delete_file(f"{folder.uri}/{POINTER}")
     fault_point("retention.pointer")
     for name in store.folders(f"{folder.uri}/attempts"):
@@ -157,13 +157,6 @@ def _refuse_busy(folder: PartitionFolder) -> None:
             continue
         if any(file.changed_s > time.time() - keep_s for file in files):
             raise BlockingIOError(f"{folder.address}: another process may be writing version {name}")
-
-
-def _current(folder: PartitionFolder) -> str:
-    try:
-        return str(json.loads(store.read_bytes(f"{folder.uri}/{POINTER}"))["attempt"])
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
 
 
 def _is_unprotected(name: str, held: dict[str, str], current: str) -> bool:

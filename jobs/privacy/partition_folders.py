@@ -6,16 +6,12 @@ does not overlook them: it asks for `python -m jobs migrate` first.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.lake import storage as store
-from jobs.lake.partitions import FORMER_KEYS, KEYS, lake_root, spelled_today, table_today
-from jobs.platform.tracking import trials_folder
-
-_TABLE_FOLDER = re.compile(r"([a-z_]+)_v([0-9]+)")
+from jobs.lake.partitions import FORMER_KEYS, KEYS, lake_root, spelled_today, table_folder
+from jobs.platform.tracking import lakes
 
 
 @dataclass(frozen=True)
@@ -62,28 +58,11 @@ class PartitionFolder:
 
 def partition_folders() -> Iterator[PartitionFolder]:
     """All of them, in the order of their names."""
-    yield from _folders_of(lake_root())
-    if not store.is_local(trials_folder()):
-        return
-    for folder, folders, _ in os.walk(store.local_path(trials_folder())):
-        folders.sort()
-        if any(map(_table, folders)):
-            yield from _folders_of(folder)
-            folders[:] = [name for name in folders if not _table(name)]
-
-
-def _table(folder: str) -> tuple[str, int] | None:
-    """Table and version of a folder such as `pairs_v2`; None where it is no table's."""
-    match = _TABLE_FOLDER.fullmatch(folder)
-    table = table_today(match[1]) if match else ""
-    return (table, int(match[2])) if match and table else None
-
-
-def _folders_of(root: str) -> Iterator[PartitionFolder]:
-    for name in store.folders(root):
-        if table := _table(name):
-            for ds in _keyed(f"{root}/{name}", "ds"):
-                yield from _below(PartitionFolder(root, name, *table, (ds,)))
+    for root in lakes():
+        for name in store.folders(root):
+            if table := table_folder(name):
+                for ds in _keyed(f"{root}/{name}", "ds"):
+                    yield from _below(PartitionFolder(root, name, *table, (ds,)))
 
 
 def _below(folder: PartitionFolder) -> Iterator[PartitionFolder]:
@@ -93,7 +72,7 @@ def _below(folder: PartitionFolder) -> Iterator[PartitionFolder]:
         yield folder
     for name in more:
         values = (*folder.values, name)
-        yield from _below(PartitionFolder(folder.root, folder.table_folder, folder.table, folder.version, values))
+        yield from _below(replace(folder, values=values))
 
 
 def _keyed(uri: str, key: str) -> list[str]:

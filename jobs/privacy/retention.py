@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def main(args: Args) -> dict[str, object]:
         _refuse(args.retention, busy, result)
         fault_point("retention.audited")
         held = _held(limits, versions)
-        (out.folder / "retention.json").write_bytes(_record(args, deletions.rows, held))
+        (out.folder / "retention.json").write_bytes(_record(limits, deletions.rows, held))
         out.facts.update(_facts(deletions.rows, held, result))
     keys = ("partitions", "quarantines", "files", "bytes", "held", "left")
     return {"retention": str(args.retention), **{key: out.facts[key] for key in keys}}
@@ -150,16 +151,9 @@ def _facts(rows: list[LogRow], held: list[dict[str, str]], result: Audit) -> dic
     }
 
 
-def _record(args: Args, rows: list[LogRow], held: list[dict[str, str]]) -> bytes:
+def _record(limits: AgeLimits, rows: list[LogRow], held: list[dict[str, str]]) -> bytes:
     """Canonical bytes of the record: addresses and counts, nobody's text."""
-    record = {
-        "day": args.retention.ds,
-        "raw_days": args.raw_days,
-        "judged_days": args.judged_days,
-        "derived_days": args.derived_days,
-        "deleted": rows,
-        "held": held,
-    }
+    record = {**asdict(limits), "deleted": rows, "held": held}
     return json.dumps(record, indent=1, sort_keys=True).encode()
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from models.simulator.arrays import Flags, Ints, Words
+
 Column: TypeAlias = "pa.Array[Any]"
 
 
@@ -34,7 +34,7 @@ def coded(values: Column, rows: Ints) -> Column:
     return made
 
 
-def worded(words: NDArray[np.object_], rows: Ints, given: Flags) -> Column:
+def worded(words: Words, rows: Ints, given: Flags) -> Column:
     """Return the word of each row as WORDS; null where none is given."""
     once: Any = pc.dictionary_encode(pa.array(words, pa.string()))
     places = once.indices.to_numpy()[rows]

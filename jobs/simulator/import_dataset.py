@@ -9,7 +9,6 @@ Partial, Irrelevant become 2, 1, 0). A split column is kept: its test queries ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 
@@ -22,8 +21,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import CommandArgs
-from jobs.simulator.dataset_layouts import OPTIONAL, detect
-from jobs.simulator.dataset_rows import DatasetRows
+from jobs.simulator.dataset_layouts import OPTIONAL, DatasetRows, detect
 from models.text.normalise import normalise_query
 
 SPLITS = {"": None, "train": "train", "dev": "dev", "test": "test", "validation": "dev", "val": "dev"}
@@ -142,9 +140,6 @@ def _labels(judged: pd.DataFrame) -> pa.Table:
 def _account(out: Attempt, rows: DatasetRows, unit: str) -> None:
     out.count(unit, rows.rows_in, len(rows.frame), dict(rows.dropped))
     if rows.rejects:
-        _write_lines(out.folder / "quarantine" / f"{unit}.ndjson", rows.rejects)
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+        folder = out.folder / "quarantine"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{unit}.ndjson").write_text("\n".join(rows.rejects) + "\n", "utf-8")

@@ -12,29 +12,26 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.simulator.scene import Scene
+from models.simulator.arrays import Ints
 from models.simulator.day import SEARCHES_AT_ONCE, AppDelivery, DayPart, share
 from models.simulator.delivery import MAX_DAYS
 from models.simulator.ubi import DIALECTS, SearchTexts
 
 T = TypeVar("T")
-Ints = NDArray[np.int64]
 
 
 class LogFormat(Protocol[T]):
     """A format of records; T is a batch of them."""
 
     suffix: str
-
-    def possible(self, part: DayPart) -> DayPart:
-        """The part without faults that this layout cannot have."""
+    is_text: bool  # only a line of text can have the first TEXT_FAULTS
 
     def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> T:
         """The records of a share, in order of delivery."""
@@ -58,23 +55,17 @@ class _Arriving(Generic[T]):
     take: Callable[[int], T]
 
 
-class LogWriter(Generic[T]):
+class LogWriter(ExitStack, Generic[T]):
     """Writes a day's log part by part; `counts` says what came from where."""
 
     def __init__(self, layout: LogFormat[T], log: Path, truth: Path, made: Scene, before: Sequence[Pinned]) -> None:
+        super().__init__()
         self.counts: Counter[str] = Counter()
         self._layout, self._truth, self._written = layout, truth, 0
         self._parts = -(-len(made.traffic.queries) // SEARCHES_AT_ONCE)
-        self._stack = ExitStack()
         self._logs = [self._sink(log, dialect.application) for dialect in DIALECTS]
         self._held: dict[tuple[int, int], Callable[[T], None]] = {}
         self._arriving = [held for pinned in before for held in self._open(pinned, made.plan.ds)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
     def add(self, part: DayPart, words: SearchTexts) -> None:
         """Write what is delivered today of a part, between it what days before held back, and keep back the rest."""
@@ -117,7 +108,7 @@ class LogWriter(Generic[T]):
         self.counts[f"held_events_{name}_{days}"] += len(held.events)
 
     def _sink(self, folder: Path, name: str) -> Callable[[T], None]:
-        return self._stack.enter_context(self._layout.sink(folder / f"{name}.{self._layout.suffix}"))
+        return self.enter_context(self._layout.sink(folder / f"{name}.{self._layout.suffix}"))
 
     def _open(self, before: Pinned, ds: str) -> list[_Arriving[T]]:
         days = days_after(before.partition, ds)
@@ -135,7 +126,7 @@ class LogWriter(Generic[T]):
                     f"both days with one --layout"
                 )
             path = before.path(f"{name}.{self._layout.suffix}")
-            take = self._stack.enter_context(self._layout.source(path, number))
+            take = self.enter_context(self._layout.source(path, number))
             arriving.append(_Arriving(number, sum(counts), take))
             self.counts["arrived_searches"] += counts[0]
             self.counts["arrived_events"] += counts[1]

@@ -21,6 +21,7 @@ from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
 from jobs.platform.progress import progress
+from models.simulator.arrays import as_words
 from models.simulator.marketplace import Demand, Offers, chunks, demand, offers
 from models.simulator.marketplace.relevance import RELEVANT
 
@@ -114,7 +115,7 @@ def _labels(made: Demand) -> pa.Table:
     return pa.Table.from_pydict(
         {
             "query": made.texts[judged.queries],
-            "item_id": judged.items.astype(np.str_).astype(object),
+            "item_id": as_words(judged.items),
             "relevance": judged.grades.astype(np.float64),
             "split": pa.nulls(len(judged.queries), pa.string()),  # left to the query's hash
         },

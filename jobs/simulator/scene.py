@@ -10,29 +10,14 @@ import numpy as np
 
 from jobs.lake.windows import bounds
 from jobs.simulator.shop import Shop
-from models.simulator.click_model import ClickModel
-from models.simulator.day import DayPart, day
-from models.simulator.delivery import Faults
+from models.simulator.day import DayPart, DaySettings, day
 from models.simulator.identities import Identities, ranking
 from models.simulator.lexical import lexical
 from models.simulator.shop_engine import LEXICAL_DEPTH, aims, pool
 from models.simulator.traffic import Traffic
-from models.simulator.traffic_mix import TrafficMix, traffic
-from models.simulator.unusual_queries import UnusualQueries, UnusualShares, unusual_queries
+from models.simulator.traffic_mix import traffic
+from models.simulator.unusual_queries import UnusualQueries, unusual_queries
 from models.sparse.bm25 import build_sparse
-
-
-@dataclass(frozen=True)
-class DaySettings:
-    """The settings of a day; results: items shown per search at most."""
-
-    seed: int
-    ds: str
-    results: int
-    model: ClickModel
-    traffic_mix: TrafficMix
-    faults: Faults
-    unusual: UnusualShares
 
 
 @dataclass(frozen=True)
@@ -70,16 +55,6 @@ def scene(plan: DaySettings, shop: Shop) -> Scene:
     drawn = traffic(ranking(plan.seed, shop.texts), aims(candidates, plan.results), plan.traffic_mix, rng)
     made, asked = unusual_queries(drawn, plan.unusual, rng)
     people = Identities(plan.seed, plan.ds, made, shop.texts, asked, plan.faults.skew_frac)
-    parts = day(
-        made,
-        people.dialects,
-        people.skews,
-        candidates,
-        plan.results,
-        plan.model,
-        plan.faults,
-        plan.traffic_mix.day_s,
-        rng,
-    )
+    parts = day(plan, made, people.dialects, people.skews, candidates, rng)
     midnight_ms = round(bounds(plan.ds)[0].timestamp() * 1000)
     return Scene(plan, shop, made, asked, people, midnight_ms, parts)

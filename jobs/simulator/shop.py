@@ -12,14 +12,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from jobs.lake import storage as store
 from jobs.lake.read import Pinned, read_table
+from models.simulator.arrays import Floats, Ints, Words
 from models.simulator.identities import json_safe
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Shop:
     titles: Words
     item_ids: Words
     safe_ids: Words
-    judged: tuple[Ints, Ints, NDArray[np.float64]]
+    judged: tuple[Ints, Ints, Floats]
     scale: tuple[float, float]
     facts: dict[str, int]
 

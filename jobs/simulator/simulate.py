@@ -5,7 +5,7 @@ python -m jobs simulate --labels labels/ds=2026-01-31 --catalogue catalogue/ds=2
 
 Clicks of people: P = rank ** -eta * (noise + (1 - noise) * gain(relevance)), see models.simulator.click_model. Result lists: lexical with
 noise, see models.simulator.shop_engine. Queries of the labels' split `test` are never typed; where the labels leave the split to
-the query's hash (NULL), all are typed, and and later commands keep the hash's test side out of training. Bots:
+the query's hash (NULL), all are typed, and later commands keep the hash's test side out of training. Bots:
 see models.simulator.bots. The day is that of NIGHTSHELF_TIME_ZONE. Several days, each with the late deliveries of those before:
 
 python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_truth/ds=2026-01-30
@@ -14,7 +14,8 @@ python -m jobs simulate ... --delayed_frac 0.01 --simulated_truth simulated_trut
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from dataclasses import fields
+from typing import Annotated, Any
 
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
@@ -23,17 +24,16 @@ from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
 from jobs.simulator.log import LogFormat, LogWriter, days_after
-from jobs.simulator.scene import DaySettings, Scene, length_s, scene
+from jobs.simulator.scene import Scene, length_s, scene
 from jobs.simulator.shop import read_shop
 from jobs.simulator.truth import TruthWriter
 from jobs.simulator.write_ndjson import NdjsonFormat
 from jobs.simulator.write_parquet import ParquetFormat
 from models.simulator.click_model import ClickModel
+from models.simulator.day import DaySettings, as_records
 from models.simulator.delivery import Faults
 from models.simulator.traffic_mix import TrafficMix
 from models.simulator.unusual_queries import UnusualShares
-
-T = TypeVar("T")
 
 
 class Args(CommandArgs):
@@ -97,7 +97,7 @@ class Args(CommandArgs):
 
     def days_before(self) -> list[Partition]:
         """The partitions of `before`; ValueError for what is no address."""
-        return [Partition.parse(one.strip()) for one in self.before.split(",") if one.strip()]
+        return [Partition.parse(address.strip()) for address in self.before.split(",") if address.strip()]
 
     def plan(self) -> DaySettings:
         """The settings of the day; ValueError when one is out of range."""
@@ -107,14 +107,7 @@ class Args(CommandArgs):
             self.results,
             ClickModel(eta=self.eta, noise=self.click_noise),
             TrafficMix(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
-            Faults(
-                self.duplicate_frac,
-                self.late_frac,
-                self.malformed_frac,
-                self.delayed_frac,
-                self.redelivered_frac,
-                self.skew_frac,
-            ),
+            Faults(**{field.name: getattr(self, field.name) for field in fields(Faults)}),
             UnusualShares(self.personal_frac, self.rare_frac),
         )
 
@@ -122,15 +115,13 @@ class Args(CommandArgs):
 def main(args: Args) -> dict[str, object]:
     """Draw the day, write it as two applications would, and keep the truth beside."""
     catalogue, labels = pin(args.catalogue), pin(args.labels)
-    before = [pin(one) for one in args.days_before()]
+    before = [pin(day) for day in args.days_before()]
     inputs = [catalogue, labels, *before]
     made = scene(args.plan(), read_shop(catalogue, labels, args.engine_items, args.seed))
     with publish(args.log, args, inputs) as out, publish(args.simulated_truth, args, inputs) as aside:
         out.simulated = aside.simulated = True
-        if args.layout == "parquet":
-            facts = _write(made, ParquetFormat(made), out, aside, before)
-        else:
-            facts = _write(made, NdjsonFormat(made), out, aside, before)
+        layout: LogFormat[Any] = ParquetFormat(made) if args.layout == "parquet" else NdjsonFormat(made)
+        facts = _write(made, layout, out, aside, before)
         aside.facts |= facts
         # a real log has no facts about its visitors, so this one has none either
         out.facts |= {"click_model": "position-based", "generator": "jobs.simulator.simulate"}
@@ -138,16 +129,16 @@ def main(args: Args) -> dict[str, object]:
     return {"log": str(args.log), **facts}
 
 
-def _write(made: Scene, layout: LogFormat[T], out: Attempt, aside: Attempt, before: list[Pinned]) -> dict[str, int]:
+def _write(made: Scene, layout: LogFormat[Any], out: Attempt, aside: Attempt, before: list[Pinned]) -> dict[str, int]:
     searches = len(made.traffic.queries)
     with (
         progress("simulate", searches, "searches") as advance,
         TruthWriter(aside.folder, made) as truth,
         LogWriter(layout, out.folder, aside.folder, made, before) as log,
     ):
-        for part in map(layout.possible, made.parts):
+        for part in made.parts if layout.is_text else map(as_records, made.parts):
             words = made.people.words(part.numbers)
             log.add(part, words)
             truth.add(part, words)
             advance(len(part.numbers))
-        return truth.close(log.counts) | made.shop.facts
+        return truth.finish(log.counts) | made.shop.facts

@@ -9,27 +9,20 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.simulator.scene import Scene
+from models.simulator.arrays import Ints, Words
 from models.simulator.day import AppDelivery, DayPart, lines
 from models.simulator.ubi import DIALECTS, SearchTexts
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
 
 
 class NdjsonFormat:
     """The layout `ndjson`: a batch is an array of records as text; the web's have two lines, one of the bulk format."""
 
-    suffix = "ndjson.gz"
+    suffix, is_text = "ndjson.gz", True
 
     def __init__(self, made: Scene) -> None:
         self._ids, self._midnight_ms = made.shop.safe_ids, made.midnight_ms
-
-    def possible(self, part: DayPart) -> DayPart:
-        """The part: a line can have any fault."""
-        return part
 
     def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> Words:
         """The records of a share, in order of delivery."""

@@ -12,15 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from jobs.simulator.arrow_columns import WORDS, Column, coded, taken, texts, worded
 from jobs.simulator.scene import Scene
-from models.simulator.day import AppDelivery, DayPart, as_records, milliseconds
+from models.simulator.arrays import Flags, Floats, Ints
+from models.simulator.day import AppDelivery, DayPart, milliseconds
 from models.simulator.ubi import BAD_TIMESTAMP, DIALECTS, NO_USER_QUERY, Dialect, SearchTexts, iso
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 QUERY, EVENT = 0, 1  # what a record is; from 2 on, the fault that it has
 _TEXT = pa.string()
 _REPEATED = ("application", "action_name", "query_id", "client_id", "session_id", "user_query")
@@ -68,24 +66,20 @@ class _RecordColumns:
     actions: Ints
     items: Ints
     ordinals: Ints
-    seconds: NDArray[np.float64]
+    seconds: Floats
 
 
 class ParquetFormat:
     """The layout `parquet`: a batch is an Arrow table of SCHEMA. Ordinals, action names and the place of the session
     are each application's own, as in its lines; the result list has one name."""
 
-    suffix = "parquet"
+    suffix, is_text = "parquet", False
 
     def __init__(self, made: Scene) -> None:
         self._people, self._midnight_ms = made.people, made.midnight_ms
         self._odd_item = len(made.shop.item_ids)
         self._ids: Column = pa.array([*made.shop.item_ids, "1"], _TEXT)
         self._actions = [list(dict.fromkeys([*d.actions, "click"])) for d in DIALECTS]
-
-    def possible(self, part: DayPart) -> DayPart:
-        """The part without faults that only a line of text can have."""
-        return as_records(part)
 
     def made(self, part: DayPart, chosen: AppDelivery, number: int, words: SearchTexts) -> pa.Table:
         """The records of a share, in order of delivery."""

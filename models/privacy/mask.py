@@ -108,9 +108,9 @@ def _seen(text: str) -> tuple[str, list[int]]:
     chars: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):
-        for one in _as_normalised(char):
-            if not (one == " " and chars[-1:] == [" "]):
-                chars.append(one)
+        for letter in _as_normalised(char):
+            if not (letter == " " and chars[-1:] == [" "]):
+                chars.append(letter)
                 places.append(place)
     return "".join(chars).translate(FOLD), places
 

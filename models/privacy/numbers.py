@@ -90,7 +90,7 @@ def with_country(text: str) -> Iterator[Span]:
 def numbers(text: str) -> Iterator[Span]:
     """Cards, accounts, PESEL, NIP and phone numbers among chains of digits."""
     for chain in _CHAIN.finditer(text):
-        groups = [one.span() for one in _DIGITS.finditer(text, *chain.span())]
+        groups = [digits.span() for digits in _DIGITS.finditer(text, *chain.span())]
         if sum(end - start for start, end in groups) >= 9:
             first = chain.start() + (chain[0][0] == "(" and ")" not in chain[0])
             yield from _read(text, first, groups)

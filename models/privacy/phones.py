@@ -17,29 +17,8 @@ from models.privacy.context import Around
 
 Sizes = tuple[int, ...]
 MOBILE, LANDLINE = PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE
-ABROAD = (
-    "420",
-    "421",
-    "370",
-    "371",
-    "372",
-    "375",
-    "380",
-    "353",
-    "49",
-    "44",
-    "43",
-    "33",
-    "39",
-    "31",
-    "32",
-    "34",
-    "45",
-    "46",
-    "47",
-    "41",
-    "36",
-)
+# countries that people in Poland call
+ABROAD = tuple(map(str, (420, 421, 370, 371, 372, 375, 380, 353, 49, 44, 43, 33, 39, 31, 32, 34, 45, 46, 47, 41, 36)))
 
 BY_MOBILE = {(3, 3, 3), (3, 2, 2, 2), (3, 6)}
 BY_AREA = {(2, 3, 2, 2)}

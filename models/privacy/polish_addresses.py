@@ -60,7 +60,7 @@ def _is_street(text: str, match: re.Match[str]) -> bool:
         return not _BEEHIVE.search(name)
     if word not in {"al", "os", "pl"}:
         return True
-    if any(one in name for one in words.KNOWN):
+    if any(known in name for known in words.KNOWN):
         return True
     if word == "os" and text[: match.start()].rstrip(" -")[-1:].isdigit():  # 4 os. are persons
         return False

@@ -10,6 +10,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 FOLD = str.maketrans("ąćęłńóśźż", "acelnoszz")
 
 # directly before a number they say that it is dialled
@@ -31,47 +35,21 @@ CODE = _words(
     " czesci czesc indeks index id symbol vin part oe upc imei regon krs bdo"
 )
 # stems of a trade that writes nine-digit numbers in threes
-PARTS = (
-    *("filtr", "hamulc", "tarcz", "pompa", "pompy", "uszczel", "lozysk", "czujnik", "wtrysk", "sprzegl", "amortyz"),
-    *("rozrusz", "alternat", "wahacz", "przegub", "turbo", "rozrzad", "reflektor", "chlodnic", "iveco", "bosch"),
+PARTS = _stems(
+    "filtr hamulc tarcz pompa pompy uszczel lozysk czujnik wtrysk sprzegl amortyz rozrusz alternat wahacz przegub"
+    " turbo rozrzad reflektor chlodnic iveco bosch"
 )
 # stems of what is sold by its sizes in millimetres
-SIZED = (
-    *(
-        "zmywar",
-        "lodowk",
-        "zamrazar",
-        "pralk",
-        "suszark",
-        "piekarnik",
-        "okap",
-        "szaf",
-        "zlew",
-        "blat",
-        "lozk",
-        "materac",
-    ),
-    *("regal", "stol", "biurk", "komod", "karton", "drzwi", "okn", "panel", "polk", "lustr", "plyt", "dywan", "witryn"),
-    *("brodzik", "wann", "kabin", "umywal", "grzejnik", "rolet"),
+SIZED = _stems(
+    "zmywar lodowk zamrazar pralk suszark piekarnik okap szaf zlew blat lozk materac regal stol biurk komod karton"
+    " drzwi okn panel polk lustr plyt dywan witryn brodzik wann kabin umywal grzejnik rolet"
 )
 UNITS = _words(
     "mm cm m mb km kg g dag l ml v kw ah mah wh hz mhz ghz szt sztuk sztuki gb tb rpm lm k px dpi cal cali zl pln eur"
     " usd el elementow elementy ark arkuszy kart stron str tom cd dvd ramek ramkowy ramki osob os lat bar psi nm db"
     " kpl op par den kolor kolorow"
 )
-DIMENSIONS = (
-    "wymiar",
-    "rozmiar",
-    "szerok",
-    "wysok",
-    "glebok",
-    "dlugos",
-    "grubos",
-    "srednic",
-    "pojemn",
-    "szer",
-    "zakres",
-)
+DIMENSIONS = _stems("wymiar rozmiar szerok wysok glebok dlugos grubos srednic pojemn szer zakres")
 COMPANY = _words("nip nipu faktura fakture faktury fv vat regon podatnik firma firmy")
 CARD = _words("karta karty karte visa mastercard card platnicza kredytowa debetowa cvv cvc")
 

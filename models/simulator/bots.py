@@ -10,8 +10,8 @@ storm        3 clients that ask for the head query within one hour; no clicks
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Ints
 from models.simulator.shop_engine import Aims
 from models.simulator.traffic import (
     BURST_CLICKS,
@@ -29,7 +29,6 @@ from models.simulator.traffic import (
     within,
 )
 
-Ints = NDArray[np.int64]
 Rng = np.random.Generator
 
 # shares of the bots' searches, without the storm's

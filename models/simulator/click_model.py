@@ -13,10 +13,8 @@ feedback" (WSDM 2017; their eta is 1 and their click noise 0.1).
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from models.simulator.arrays import Flags, Floats
 
 
 @dataclass(frozen=True)

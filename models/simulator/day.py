@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Floats, Ints, Words
 from models.simulator.click_model import ClickModel
 from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
 from models.simulator.events import Searchers, act, events
 from models.simulator.shop_engine import Pool, result_lists
 from models.simulator.traffic import Traffic
+from models.simulator.traffic_mix import TrafficMix
 from models.simulator.ubi import (
     DIALECTS,
     FAULTS,
@@ -22,11 +23,22 @@ from models.simulator.ubi import (
     query_lines,
     stamps,
 )
+from models.simulator.unusual_queries import UnusualShares
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Words = NDArray[np.object_]
 SEARCHES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class DaySettings:
+    """The settings of a day; results: items shown per search at most."""
+
+    seed: int
+    ds: str
+    results: int
+    model: ClickModel
+    traffic_mix: TrafficMix
+    faults: Faults
+    unusual: UnusualShares
 
 
 @dataclass(frozen=True)
@@ -58,25 +70,18 @@ class AppDelivery:
 
 
 def day(
-    traffic: Traffic,
-    dialects: Ints,
-    skews: Floats,
-    pool: Pool,
-    results: int,
-    model: ClickModel,
-    faults: Faults,
-    day_s: float,
-    rng: np.random.Generator,
+    settings: DaySettings, traffic: Traffic, dialects: Ints, skews: Floats, pool: Pool, rng: np.random.Generator
 ) -> Iterator[DayPart]:
     """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk."""
+    faults = settings.faults
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
         rows = np.arange(start, min(start + SEARCHES_AT_ONCE, len(traffic.queries)))
-        items, gains = result_lists(pool, traffic.queries[rows], results, rng)
+        items, gains = result_lists(pool, traffic.queries[rows], settings.results, rng)
         clients = traffic.clients[rows]
         who = Searchers(traffic.kinds[rows], traffic.rates[clients], traffic.targets[clients])
-        made = events(traffic.seconds[rows], items >= 0, act(model, gains, items, who, rng))
+        made = events(traffic.seconds[rows], items >= 0, act(settings.model, gains, items, who, rng))
         waits = delayed_searches(len(rows), faults, rng)
-        done = delivered(made, waits, skews[rows], faults, day_s, rng)
+        done = delivered(made, waits, skews[rows], faults, settings.traffic_mix.day_s, rng)
         lines = len(rows) + len(done.searches)
         searches = rng.integers(0, len(rows), rng.binomial(lines, faults.malformed_frac))
         yield DayPart(
@@ -120,7 +125,7 @@ def lines(
     search, place = done.searches[chosen.events], done.places[chosen.events]
     broken, fault = part.broken[0][chosen.broken], part.broken[1][chosen.broken]
     hits = np.where(part.items[at] < 0, "", item_ids[part.items[at]])
-    asked = SearchTexts(words.ids[at], words.clients[at], words.sessions[at], words.texts[at])
+    asked = words.take(at)
     texts = [
         query_lines(dialect, asked, hits, _at(dialect, part.seconds[at], midnight_ms)),
         event_lines(

@@ -1,15 +1,11 @@
 """Delivery faults of a day's events: duplicates, late events, events of other days, wrong clocks."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Flags, Floats, Ints
 from models.simulator.events import Events
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 LATE_S = (7 * 3600.0, 31 * 3600.0)  # a late event's stamp, after the end of the day
 MAX_DAYS = 3  # how much later a delayed event or search is delivered
@@ -47,15 +43,11 @@ class Faults:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class Delivered(Events):
     """E events as delivered, in order of delivery: Events, and stamps [E], seconds since midnight as the client's
     clock says; duplicates [E]: a second copy; late [E]: stamped on the day after; days [E]: the log it arrives in,
     0 the day's own; again [E]: a copy that came with a later log alone."""
 
-    searches: Ints
-    places: Ints
-    actions: Ints
-    seconds: Floats
     stamps: Floats
     duplicates: Flags
     late: Flags
@@ -86,12 +78,10 @@ def delivered(
     order = np.lexsort((copy, seconds[rows]))
     rows, copy = rows[order], copy[order]
     again = copy & (fate[rows] == _AGAIN)
+    arrived = replace(made, seconds=seconds).take(rows)
     return Delivered(
-        searches=made.searches[rows],
-        places=made.places[rows],
-        actions=made.actions[rows],
-        seconds=seconds[rows],
-        stamps=seconds[rows] + skews[made.searches[rows]],
+        **vars(arrived),
+        stamps=arrived.seconds + skews[arrived.searches],
         duplicates=copy,
         late=late[rows],
         days=np.where(again, 1, days[rows]),

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Columns, Flags, Floats, Ints
 from models.simulator.click_model import Behaviour, ClickModel, behave
 from models.simulator.traffic import QUIET, is_bot
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 IMPRESSION, CLICK, CART, PURCHASE = range(4)
 ACTIONS = ("impression", "click", "add_to_cart", "purchase")
@@ -30,7 +26,7 @@ class Searchers:
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(Columns):
     """E events. searches [E] index the searches; places [E] from 0; actions [E] index ACTIONS; seconds [E] since
     midnight."""
 

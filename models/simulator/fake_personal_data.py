@@ -6,10 +6,9 @@ at the shape gives them away.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
+from models.simulator.arrays import Ints, Words, as_words
+
 Rng = np.random.Generator
 
 KINDS = ("email", "phone", "pesel", "card", "address")
@@ -56,9 +55,7 @@ def luhn(body: Ints) -> Ints:
 
 def _words(rows: Ints) -> Words:
     """Digits [n, D] as words."""
-    joined = np.ascontiguousarray(rows.astype(np.uint8) + ord("0")).view(f"S{rows.shape[1]}")
-    words: Words = joined[:, 0].astype(np.str_).astype(object)
-    return words
+    return as_words(np.ascontiguousarray(rows.astype(np.uint8) + ord("0")).view(f"S{rows.shape[1]}")[:, 0])
 
 
 def _any(choices: tuple[str, ...], count: int, rng: Rng) -> Words:
@@ -114,7 +111,7 @@ def _addresses(count: int, rng: Rng) -> Words:
     house, flat = np.divmod(distinct(count, 200 * 100, rng), 100)
     post, number = np.divmod(distinct(count, 100_000, rng), 1000)
     kind = _any(("ul. ", "ul. ", "ulica ", "al. ", "os. "), count, rng)
-    house_, flat_ = ((part + 1).astype(np.str_).astype(object) for part in (house, flat))
+    house_, flat_ = (as_words(part + 1) for part in (house, flat))
     door = _together(" ", house_, _any(("/", " m. "), count, rng), flat_, ", ")
     code = _together(_words(digits(post, 2)), "-", _words(digits(number, 3)), " ")
     return _together(kind, _any(_STREETS, count, rng), door, code, _any(_TOWNS, count, rng))

@@ -5,15 +5,13 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Ints, Words
 from models.simulator.marketplace.counter_rng import bits, uniform
 from models.simulator.traffic import Traffic, is_bot
 from models.simulator.ubi import SearchTexts, hexed
 from models.simulator.unusual_queries import UnusualQueries
 
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
 _APP_FRAC = 0.35  # of clients; the rest come by the web
 _NO_SESSION_FRAC = 0.05  # sessions whose id is never sent
 MAX_SKEW_S = 900.0  # of a wrong clock, to either side

@@ -8,12 +8,9 @@ then. So relevant items without a shared word do get shown, seldom, and that is 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Flags, Floats, Ints
 from models.simulator.click_model import gain
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 Triples = tuple[Ints, Ints, Floats]
 
@@ -35,7 +32,7 @@ class Pool:
     items: Ints
     scores: Floats
     gains: Floats
-    lexical: NDArray[np.bool_]
+    lexical: Flags
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def pool(
     return _matrix(pairs // n_items, pairs % n_items, queries, score, gains, lexical)
 
 
-def _matrix(query: Ints, item: Ints, queries: int, score: Floats, gains: Floats, by_words: NDArray[np.bool_]) -> Pool:
+def _matrix(query: Ints, item: Ints, queries: int, score: Floats, gains: Floats, by_words: Flags) -> Pool:
     counts = np.bincount(query, minlength=queries)
     column = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (queries, int(counts.max(initial=1)))

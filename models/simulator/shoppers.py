@@ -1,11 +1,11 @@
 """The people of a simulated day: most search twice or so; a few search all day, a few never click."""
 
+from dataclasses import replace
+
 import numpy as np
-from numpy.typing import NDArray
 
-from models.simulator.traffic import GAP_S, KEEN, PERSON, QUIET, Traffic, Visits, last_s, visits, within
-
-Ints = NDArray[np.int64]
+from models.simulator.arrays import Ints
+from models.simulator.traffic import GAP_S, KEEN, PERSON, QUIET, Traffic, Visits, last_s, of_kind, visits, within
 
 _MORE_FRAC = 0.5  # chance that a session goes on after a search: two searches on average
 _SESSIONS_PER_CLIENT = 1.4
@@ -30,18 +30,10 @@ def people(searches: int, day_s: float, rng: np.random.Generator) -> Traffic:
     quiet = _all_day(numbers, QUIET_OF_100, QUIET_SEARCHES, _QUIET_SESSION, last, rng)
     others = _others(searches - len(keen.clients) - len(quiet.clients), last, rng)
     parts = {PERSON: others, KEEN: keen, QUIET: quiet}
-    clients = np.concatenate([part.clients for part in parts.values()])
-    known = int(clients.max(initial=-1)) + 1
     starts = np.cumsum([0, *(int(part.sessions.max(initial=-1)) + 1 for part in parts.values())])
-    return Traffic(
-        queries=np.full(searches, -1),
-        clients=clients,
-        sessions=np.concatenate([start + part.sessions for start, part in zip(starts, parts.values(), strict=False)]),
-        seconds=np.concatenate([part.seconds for part in parts.values()]),
-        kinds=np.repeat(list(parts), [len(part.clients) for part in parts.values()]),
-        rates=np.zeros(known),
-        targets=np.full(known, -1),
-    )
+    apart = [replace(part, sessions=start + part.sessions) for start, part in zip(starts, parts.values(), strict=False)]
+    kinds = np.repeat(list(parts), [len(part.clients) for part in parts.values()])
+    return replace(of_kind(PERSON, Visits.joined(apart)), kinds=kinds)
 
 
 def _all_day(

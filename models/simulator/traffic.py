@@ -1,13 +1,11 @@
 """The kinds of shoppers and bots, and the times of a client's searches within a day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from models.simulator.arrays import Columns, Flags, Floats, Ints
 
 # people first, bots from BURST_CLICKS on
 KINDS = (
@@ -39,8 +37,11 @@ class Traffic:
     targets: Ints
 
 
+PER_SEARCH = ("queries", "clients", "sessions", "seconds", "kinds")  # fields of Traffic
+
+
 @dataclass(frozen=True)
-class Visits:
+class Visits(Columns):
     """The searches of each of K clients: clients, sessions [S] from 0, both ascending; seconds [S]."""
 
     clients: Ints
@@ -53,7 +54,7 @@ def last_s(day_s: float) -> float:
     return day_s - 1_800
 
 
-def is_bot(kinds: Ints) -> NDArray[np.bool_]:
+def is_bot(kinds: Ints) -> Flags:
     """Return True where the kind is a bot's."""
     return kinds >= BURST_CLICKS
 
@@ -78,15 +79,11 @@ def joined(parts: Sequence[Traffic]) -> Traffic:
     """Put parts side by side: no client and no session of one is another's."""
     clients = np.cumsum([0, *(len(part.rates) for part in parts)])
     sessions = np.cumsum([0, *(int(part.sessions.max(initial=-1)) + 1 for part in parts)])
-    return Traffic(
-        queries=np.concatenate([part.queries for part in parts]),
-        clients=np.concatenate([c + part.clients for c, part in zip(clients, parts, strict=False)]),
-        sessions=np.concatenate([s + part.sessions for s, part in zip(sessions, parts, strict=False)]),
-        seconds=np.concatenate([part.seconds for part in parts]),
-        kinds=np.concatenate([part.kinds for part in parts]),
-        rates=np.concatenate([part.rates for part in parts]),
-        targets=np.concatenate([part.targets for part in parts]),
-    )
+    apart = [
+        replace(part, clients=client + part.clients, sessions=session + part.sessions)
+        for part, client, session in zip(parts, clients, sessions, strict=False)
+    ]
+    return Traffic(*(np.concatenate([getattr(part, field.name) for part in apart]) for field in fields(Traffic)))
 
 
 def zipf_shares(size: int, exponent: float) -> Floats:

@@ -1,16 +1,14 @@
 """A day's searches together: shoppers, bots and a storm of them, and what each one asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Ints
 from models.simulator.bots import bots, storm
 from models.simulator.shop_engine import Aims
 from models.simulator.shoppers import people
-from models.simulator.traffic import DAY_S, Traffic, joined, last_s, zipf_shares
-
-Ints = NDArray[np.int64]
+from models.simulator.traffic import DAY_S, PER_SEARCH, Traffic, joined, last_s, zipf_shares
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,5 @@ def traffic(ranking: Ints, aims: Aims, mix: TrafficMix, rng: np.random.Generator
     drawn = rng.choice(len(ranking), len(made.queries), p=zipf_shares(len(ranking), mix.zipf))
     queries = np.where(made.queries < 0, ranking[drawn], made.queries)
     order = np.argsort(made.seconds, kind="stable")
-    return Traffic(
-        queries=queries[order],
-        clients=made.clients[order],
-        sessions=made.sessions[order],
-        seconds=made.seconds[order],
-        kinds=made.kinds[order],
-        rates=made.rates,
-        targets=made.targets,
-    )
+    made = replace(made, queries=queries)
+    return replace(made, **{name: getattr(made, name)[order] for name in PER_SEARCH})

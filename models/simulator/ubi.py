@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.simulator.arrays import Columns, Ints, Words, as_words
 from models.simulator.events import ACTIONS
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,8 @@ class Dialect:
 
 
 WEB = Dialect("shop-web", True, 1, False, ACTIONS, "query_response_hit_ids", False)
-APP = Dialect(
-    "shop-app",
-    False,
-    0,
-    True,
-    ("impression", "click_through", "add_to_cart", "purchase"),
-    "query_response_object_ids",
-    True,
-)
+_APP_ACTIONS = ("impression", "click_through", "add_to_cart", "purchase")
+APP = Dialect("shop-app", False, 0, True, _APP_ACTIONS, "query_response_object_ids", True)
 DIALECTS = (WEB, APP)
 # the first two are faults of a line of text, which no record of columns can have
 FAULTS = ("truncated", "not_object", "no_action", "bad_timestamp", "no_user_query")
@@ -52,7 +43,7 @@ _THOUSANDTHS = np.strings.slice(
 
 
 @dataclass(frozen=True)
-class SearchTexts:
+class SearchTexts(Columns):
     """S searches in words that are safe inside JSON strings; sessions may be empty: it was not sent."""
 
     ids: Words
@@ -64,9 +55,8 @@ class SearchTexts:
 def stamps(dialect: Dialect, milliseconds: Ints) -> Words:
     """Return timestamps [n] as JSON values, from milliseconds since 1970."""
     if dialect.epoch:
-        return milliseconds.astype(np.str_).astype(object)
-    moments = iso(milliseconds).astype(np.str_).astype(object)
-    quoted: Words = np.array('"', dtype=object) + moments + '"'
+        return as_words(milliseconds)
+    quoted: Words = np.array('"', dtype=object) + as_words(iso(milliseconds)) + '"'
     return quoted
 
 
@@ -91,19 +81,9 @@ def query_lines(dialect: Dialect, searches: SearchTexts, hits: Words, at: Words)
         listed = listed + np.where(item == "", "", ',"' + item + '"')
     listed = np.where(hits[:, 0] == "", "", listed)
     head = f'{_index(dialect, "ubi_queries")}{{"application":"{dialect.application}","query_id":"'
-    lines: Words = (
-        head
-        + searches.ids
-        + '","client_id":"'
-        + searches.clients
-        + '","user_query":"'
-        + searches.texts
-        + '","query_attributes":{},"object_id_field":"item_id","timestamp":'
-        + at
-        + f',"{dialect.hits}":['
-        + listed
-        + "]}"
-    )
+    who = searches.ids + '","client_id":"' + searches.clients + '","user_query":"' + searches.texts
+    answer = '","query_attributes":{},"object_id_field":"item_id","timestamp":' + at + f',"{dialect.hits}":[' + listed
+    lines: Words = head + who + answer + "]}"
     return lines
 
 
@@ -121,7 +101,7 @@ def event_lines(
     body = searches.ids + '","client_id":"' + searches.clients + '",' + outside + '"timestamp":'
     object_head = ',"event_attributes":{' + inside + '"object":{"object_id":"'
     ordinals = np.arange(int(place.max(initial=0)) + 1) + dialect.first_ordinal
-    tails = '","object_id_field":"item_id"},"position":{"ordinal":' + _words(ordinals) + "}}}"
+    tails = '","object_id_field":"item_id"},"position":{"ordinal":' + as_words(ordinals) + "}}}"
     middle = object_head[search] if isinstance(object_head, np.ndarray) else object_head
     lines: Words = np.array(heads, dtype=object)[action] + body[search] + at + middle + item + tails[place]
     return lines
@@ -129,7 +109,7 @@ def event_lines(
 
 def broken_lines(dialect: Dialect, fault: Ints, ids: Words, at: Words) -> Words:
     """Return lines that break the standard, each by the fault of FAULTS given."""
-    events = f"{_index(dialect, 'ubi_events')}"
+    events = _index(dialect, "ubi_events")
     start = f'{{"application":"{dialect.application}",'
     body = '","event_attributes":{"object":{"object_id":"1"},"position":{"ordinal":1}}}'
     kinds = [
@@ -144,13 +124,8 @@ def broken_lines(dialect: Dialect, fault: Ints, ids: Words, at: Words) -> Words:
 
 def hexed(numbers: NDArray[np.uint64]) -> Words:
     """Return each number as 16 hexadecimal digits."""
-    digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
-    return digits.astype(np.str_).astype(object)
+    return as_words(np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16"))
 
 
 def _index(dialect: Dialect, name: str) -> str:
     return f'{{"index":{{"_index":"{name}"}}}}\n' if dialect.bulk else ""
-
-
-def _words(numbers: Ints) -> Words:
-    return numbers.astype(np.str_).astype(object)

@@ -3,14 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.simulator.arrays import Flags, Ints, Words
 from models.simulator.fake_personal_data import distinct, fake_personal_data
 from models.simulator.traffic import Traffic, is_bot
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Words = NDArray[np.object_]
 
 RARE_CLIENTS = 4  # who type the same rare query, at most
 _BARE_FRAC = 0.5  # of the personal texts; the others stand behind a query

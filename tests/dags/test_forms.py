@@ -98,7 +98,7 @@ def test_a_job_or_field_that_is_not_there_is_an_error(job: None) -> None:
     with pytest.raises(LookupError, match="jobs.bare: no class Args"):
         forms.fields("bare")
     with pytest.raises(LookupError, match="invented: Args has no log, other with a default"):
-        forms.form("invented", "Window", "lr", "log", "other")
+        forms.form("invented", "Window", "lr log other")
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

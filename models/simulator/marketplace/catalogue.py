@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.simulator.marketplace.counter_rng import Floats, Ints, Words, uniform
+from models.simulator.arrays import Floats, Ints, Words, as_words
+from models.simulator.marketplace.counter_rng import uniform
 from models.simulator.marketplace.products import COLUMNS, Lives, shop
 from models.simulator.marketplace.titles import model_names, titles
 from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
@@ -54,7 +55,7 @@ def offers(seed: int, slots: Ints, day: int) -> Offers:
         categories=words.types.categories[latent[:, 0]],
         brands=brands,
         prices=_prices(seed, alive, latent),
-        group_ids=alive.product.astype(np.str_).astype(object),
+        group_ids=as_words(alive.product),
         offsets=offsets,
         keys=keys,
         values=values,
@@ -64,7 +65,7 @@ def offers(seed: int, slots: Ints, day: int) -> Offers:
 
 def item_ids(alive: Lives) -> Words:
     """Return the items' ids [n]: the slot and the day it was first offered, in digits."""
-    return alive.offer.astype(np.str_).astype(object)
+    return as_words(alive.offer)
 
 
 def _prices(seed: int, alive: Lives, latent: Ints) -> Floats:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.simulator.arrays import Ints, Words
 from models.simulator.marketplace.catalogue import chunks
-from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
+from models.simulator.marketplace.counter_rng import below, uniform
 from models.simulator.marketplace.products import latents as latents_of
 from models.simulator.marketplace.products import lives, shop
 from models.simulator.marketplace.queries import asked, texts
@@ -60,13 +61,10 @@ def _candidates(seed: int, items: int, day: int, queries: int, cap: int) -> tupl
 def _only(judged: SampledJudgements, queries: Ints) -> SampledJudgements:
     place = np.full(len(judged.relevant), -1, dtype=np.int64)
     place[queries] = np.arange(len(queries))
-    keep = place[judged.queries] >= 0
+    rows = place[judged.queries]
+    keep = rows >= 0
     return SampledJudgements(
-        place[judged.queries[keep]],
-        judged.items[keep],
-        judged.grades[keep],
-        judged.exact[queries],
-        judged.relevant[queries],
+        rows[keep], judged.items[keep], judged.grades[keep], judged.exact[queries], judged.relevant[queries]
     )
 
 

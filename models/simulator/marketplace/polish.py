@@ -3,13 +3,9 @@
 import re
 
 GENDERS = "mfnpg"  # masculine, feminine, neuter, plural, genitive plural
+# one word with a masculine adjective's ending ("czarny", "wysoki")
 _ADJECTIVE = re.compile(r"[^\s]+(?:[^aeiouyąęó\s]y|[kg]i)")
 _SOFT = re.compile(r"[kg]i$")
-
-
-def is_adjective(word: str) -> bool:
-    """Tell whether `word` is one word with a masculine adjective's ending ("czarny", "wysoki")."""
-    return _ADJECTIVE.fullmatch(word) is not None
 
 
 def agree(word: str, gender: str) -> str:
@@ -18,7 +14,7 @@ def agree(word: str, gender: str) -> str:
     >>> agree("czarny", "f"), agree("niebieski", "p"), agree("na zimę", "f")
     ('czarna', 'niebieskie', 'na zimę')
     """
-    if not is_adjective(word) or gender == "m":
+    if not _ADJECTIVE.fullmatch(word) or gender == "m":
         return word
     stem, soft = word[:-1], bool(_SOFT.search(word))
     if gender == "f":

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.simulator.marketplace.counter_rng import Ints, below, bits, uniform, zipf_cdf
+from models.simulator.arrays import Floats, Ints
+from models.simulator.marketplace.counter_rng import below, bits, uniform, zipf_cdf
 from models.simulator.marketplace.vocabulary import TRAITS, vocabulary
 
 COLUMNS = ("type", "model", *TRAITS)  # columns of the latent attributes; -1 is "has none"
@@ -83,7 +84,7 @@ def latents(seed: int, alive: Lives) -> Ints:
     return np.stack(columns, axis=1)
 
 
-def _models(seed: int, product: Ints, share: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ints:
+def _models(seed: int, product: Ints, share: Floats) -> Ints:
     has = uniform(seed, "has model", product) < share
     return np.where(has, below(seed, "model", product, MODELS), -1)
 

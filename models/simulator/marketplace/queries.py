@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.simulator.marketplace.counter_rng import Floats, Ints, Words, below, uniform
+from models.simulator.arrays import Floats, Ints, Words
+from models.simulator.marketplace.counter_rng import below, uniform
 from models.simulator.marketplace.products import COLUMNS, latents, lives
 from models.simulator.marketplace.spelling import plain, slipped
-from models.simulator.marketplace.titles import model_names
+from models.simulator.marketplace.titles import in_order, model_names
 from models.simulator.marketplace.vocabulary import CANONICAL, COLLOQUIAL, GENITIVE, OTHER_NUMBER, TRAITS, vocabulary
 
 TYPE, MODEL, BRAND, THEME = (COLUMNS.index(name) for name in ("type", "model", "brand", "theme"))
@@ -75,11 +76,7 @@ def texts(seed: int, query: DrawnQueries) -> Words:
     """Return what is typed [n]: lower case save for 6 %, every third without diacritics, every eighth with a slip."""
     parts = _parts(seed, query)
     order = below(seed, "query order", query.keys, len(_ORDERS))
-    made = np.empty(len(query.keys), dtype=object)
-    for number, names in enumerate(_ORDERS):
-        rows = np.flatnonzero(order == number)
-        made[rows] = np.sum([parts[name][rows] for name in names], axis=0) if len(rows) else ""
-    text = np.strings.lower(np.strings.strip(made.astype(np.str_)))
+    text = np.strings.lower(np.strings.strip(in_order(parts, order, _ORDERS).astype(np.str_)))
     bare = uniform(seed, "bare", query.keys) < 0.33
     text[bare] = plain(text[bare])
     hasty = uniform(seed, "hasty", query.keys) < 0.13

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.marketplace.counter_rng import Ints, bits
+from models.simulator.arrays import Columns, Ints
+from models.simulator.marketplace.counter_rng import bits
 from models.simulator.marketplace.products import COLUMNS, MAJOR, MINOR, Lives
 
 RELEVANT = 2  # the grade from which an item answers the query
@@ -61,7 +62,8 @@ def judge(
     """
     caps = (relevant_cap, partial_cap)
     totals = np.zeros((2, len(wanted)), dtype=np.int64)
-    kept = [_Drawn.none(), _Drawn.none()]
+    none = np.zeros(0, np.int64)
+    kept = [_Drawn(none, none, none, none.astype(np.uint64))] * len(caps)
     lots = bits(seed, "judged query", np.arange(len(wanted)))
     for alive, latent in shop:
         tickets = bits(seed, "judged item", alive.offer)
@@ -78,32 +80,18 @@ def judge(
                 parts.append(_Drawn(*pair, drawn[at]))
         kept = [_first(parts, cap) for parts, cap in zip(parts_of, caps, strict=True)]
     every = _Drawn.joined(kept)
-    order = np.lexsort((every.item, every.query))
-    return SampledJudgements(every.query[order], every.item[order], every.grade[order], totals[0], totals[1])
+    every = every.take(np.lexsort((every.item, every.query)))
+    return SampledJudgements(every.query, every.item, every.grade, *totals)
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Drawn(Columns):
     """Judged pairs and the ticket of each: the lowest tickets stay."""
 
     query: Ints
     item: Ints
     grade: Ints
     ticket: NDArray[np.uint64]
-
-    @classmethod
-    def none(cls) -> "_Drawn":
-        empty = np.zeros(0, np.int64)
-        return cls(empty, empty, empty, np.zeros(0, np.uint64))
-
-    @classmethod
-    def joined(cls, parts: Sequence["_Drawn"]) -> "_Drawn":
-        return cls(
-            np.concatenate([part.query for part in parts]),
-            np.concatenate([part.item for part in parts]),
-            np.concatenate([part.grade for part in parts]),
-            np.concatenate([part.ticket for part in parts]),
-        )
 
 
 def _groups(wanted: Ints, latent: Ints) -> Iterator[tuple[Ints, Ints]]:
@@ -140,5 +128,4 @@ def _first(parts: Sequence[_Drawn], cap: int) -> _Drawn:
     every = _Drawn.joined(parts)
     order = np.lexsort((every.ticket, every.query))
     query = every.query[order]
-    keep = order[np.arange(len(query)) - np.searchsorted(query, query, side="left") < cap]
-    return _Drawn(every.query[keep], every.item[keep], every.grade[keep], every.ticket[keep])
+    return every.take(order[np.arange(len(query)) - np.searchsorted(query, query, side="left") < cap])

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.marketplace.counter_rng import Ints, below
+from models.simulator.arrays import Ints
+from models.simulator.marketplace.counter_rng import below
 
 Text = NDArray[np.str_]
 _MARKED, _PLAIN = "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ", "acelnoszzACELNOSZZ"

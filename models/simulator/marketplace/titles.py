@@ -1,8 +1,11 @@
 """Titles as sellers write them: the type's name, the traits in some order, and noise around it."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from models.simulator.marketplace.counter_rng import Ints, Words, below, uniform
+from models.simulator.arrays import Floats, Ints, Words
+from models.simulator.marketplace.counter_rng import below, uniform
 from models.simulator.marketplace.products import COLUMNS, Lives
 from models.simulator.marketplace.spelling import plain
 from models.simulator.marketplace.traits import SHOUTS, TAILS
@@ -30,16 +33,22 @@ def model_names(models: Ints, joiner: str = "-") -> Words:
     return np.where(models < 0, "", names).astype(object)
 
 
+def in_order(parts: Mapping[str, Words], order: Ints, orders: Sequence[Sequence[str]]) -> Words:
+    """Join the parts [n] of each text in the order that `order` [n] picks among `orders`."""
+    joined = np.empty(len(order), dtype=object)
+    for number, names in enumerate(orders):
+        rows = np.flatnonzero(order == number)
+        joined[rows] = np.sum([parts[name][rows] for name in names], axis=0) if len(rows) else ""
+    return joined
+
+
 def titles(seed: int, alive: Lives, latent: Ints) -> Words:
     """Return one title [n] per offer; sellers of one product word it differently, and reword it at times."""
     revision = alive.title
     spoken = _parts(seed, revision, latent)
     order = below(seed, "order", revision, len(_ORDERS))
     order[(order == len(_ORDERS) - 1) & (spoken["brand"] == "")] = 0  # nothing to begin with
-    made = np.empty(len(revision), dtype=object)
-    for number, names in enumerate(_ORDERS):
-        rows = np.flatnonzero(order == number)
-        made[rows] = np.sum([spoken[name][rows] for name in names], axis=0) if len(rows) else ""
+    made = in_order(spoken, order, _ORDERS)
     shout = _SHOUTS[below(seed, "shout", revision, len(_SHOUTS))]
     tails = [_TAILS[below(seed, f"tail {i}", revision, len(_TAILS))] for i in range(2)]
     made = shout + made + tails[0] + tails[1]
@@ -66,7 +75,7 @@ def _parts(seed: int, revision: Ints, latent: Ints) -> dict[str, Words]:
     return parts
 
 
-def _style(coin: np.ndarray[tuple[int], np.dtype[np.float64]], made: Words) -> Words:
+def _style(coin: Floats, made: Words) -> Words:
     """Shout 4 % of the titles in capitals, drop the diacritics of 3 %, and trim them all."""
     text = np.strings.strip(made.astype(np.str_))
     capitals, bare = coin < 0.04, coin > 0.97

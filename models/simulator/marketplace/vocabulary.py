@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
+from models.simulator.arrays import Floats, Ints, Words
 from models.simulator.marketplace import traits
-from models.simulator.marketplace.counter_rng import Floats, Ints, Words
 from models.simulator.marketplace.item_types import ITEM_TYPES
 from models.simulator.marketplace.polish import GENDERS, agree, masculine
 
