@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Interval
-from numpy.typing import NDArray
 
-from jobs.embeddings.read_shards import exact_rankings
+from jobs.embeddings.read_shards import Vectors, exact_rankings
 from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
-from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
+from models.ann.operating_points import Exam, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
 
 log = logging.getLogger(__name__)
-Vectors = NDArray[np.float32]
 
 
 class RecallSettings(CommandArgs, kw_only=True):
@@ -66,7 +63,9 @@ def tune_search(
         "search": search,
         "search_cached": search == earlier,
         "nprobe": int(search.get("nprobe", 0)),
-        **_point_facts(point),
+        "recall": point.recall,
+        "latency_ms": {name: getattr(point, name) for name in ("p50_ms", "p99_ms", "cpu_ms")},
+        "bytes_per_item": point.bytes_per_item,
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
@@ -74,11 +73,6 @@ def tune_search(
         "dial": dial,
         "lost": lost(exam.judged(exam.exact), point.judged),
     }
-
-
-def _point_facts(point: OperatingPoint) -> dict[str, Any]:
-    latency_ms = {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms}
-    return {"recall": point.recall, "latency_ms": latency_ms, "bytes_per_item": point.bytes_per_item}
 
 
 def _exam(
