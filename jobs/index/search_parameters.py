@@ -12,7 +12,7 @@ from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
-from models.ann.operating_points import Exam, cheapest_settings, lowest_k_factor, measure_point
+from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
 
@@ -63,9 +63,7 @@ def tune_search(
         "search": search,
         "search_cached": search == earlier,
         "nprobe": int(search.get("nprobe", 0)),
-        "recall": point.recall,
-        "latency_ms": {name: getattr(point, name) for name in ("p50_ms", "p99_ms", "cpu_ms")},
-        "bytes_per_item": point.bytes_per_item,
+        **_point_facts(point),
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
@@ -73,6 +71,11 @@ def tune_search(
         "dial": dial,
         "lost": lost(exam.judged(exam.exact), point.judged),
     }
+
+
+def _point_facts(point: OperatingPoint) -> dict[str, Any]:
+    latency_ms = {name: getattr(point, name) for name in ("p50_ms", "p99_ms", "cpu_ms")}
+    return {"recall": point.recall, "latency_ms": latency_ms, "bytes_per_item": point.bytes_per_item}
 
 
 def _exam(
