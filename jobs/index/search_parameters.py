@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from jobs.embeddings.read_shards import Vectors, exact_rankings
+from jobs.embeddings.read_shards import exact_rankings
 from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
+from models.ann.exact import Vectors
 from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
