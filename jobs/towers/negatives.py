@@ -14,7 +14,7 @@ import json
 import logging
 from base64 import b64decode
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
@@ -207,7 +207,8 @@ def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
     near = near_duplicates(texts(titles.dictionary), near_duplicate) if near_duplicate else None
     groups = labels.column("group_id").combine_chunks().dictionary_encode().indices.cast(pa.int64())
     alone = pa.array(np.arange(len(labels)) + len(labels))  # an item without a group equals no other
-    return Likeness(pc.coalesce(groups, alone).to_numpy(), titles.indices.to_numpy().astype(np.int64), near)
+    group: Any = pc.coalesce(groups, alone)
+    return Likeness(group.to_numpy(), titles.indices.to_numpy().astype(np.int64), near)
 
 
 def log_rates(tracked: MlflowRun, rates: list[dict[str, object]]) -> None:
