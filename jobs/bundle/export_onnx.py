@@ -16,29 +16,17 @@ from jobs.bundle.query_encoder import Encoder, OnnxEncoder, session
 from jobs.lake import storage as store
 from models.towers.config import TowerConfig
 from models.towers.encode import encode_queries
-from models.towers.onnx_graph import Places
-from models.towers.onnx_query_tower import query_graph
+from models.towers.onnx_query_tower import Places, query_graph
 from models.towers.two_tower import TwoTower
 
 log = logging.getLogger(__name__)
 MOST_APART = 1e-4
-# typed by people and bots: nothing, marks alone, other scripts, control codes, more than fits
+# typed by people and bots
 HOSTILE = (
-    "",
-    " ",
-    "\x00\x1b[31m",
-    "!!! ???",
-    "\u200b\u00ad",
-    "ŁÓDŹ zażółć",
-    "İstanbul",
-    "运动鞋",
-    "👟👟",
-    "a" * 300,
-    "<script>alert(1)</script>",
-    "{{ 7*7 }}",
-    "red shoes " * 400,
-    "iPhone-15/128GB",
-    "\ud800",
+    *("", " ", "\x00\x1b[31m", "!!! ???", "\u200b\u00ad"),  # nothing, marks alone, control codes
+    *("ŁÓDŹ zażółć", "İstanbul", "运动鞋", "👟👟", "\ud800"),  # other scripts
+    *("a" * 300, "red shoes " * 400),  # more than fits
+    *("<script>alert(1)</script>", "{{ 7*7 }}", "iPhone-15/128GB"),
 )
 
 

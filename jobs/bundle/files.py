@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from jobs.bundle.near_duplicates import prepare
 from jobs.lake.arrow import Strings, large, table_of
@@ -39,6 +39,7 @@ TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
     "weights.safetensors",
     "golden.json",
 )
+LEAST_COSINE = 0.999  # other devices round differently; other weights are far off
 LISTS = ("memory", "disk")
 # lists in a file of their own are looked for beside the index, and never written
 MAPPED = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
@@ -156,9 +157,8 @@ def read_parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:
     with pq.ParquetFile(pinned.path(IDS_FILE)) as file:
         rows = file.read(["item_id", "title"])
     index = read_index(pinned, lists or os.environ.get("NIGHTSHELF_LISTS", "memory"))
-    golden = json.loads(pinned.path(GOLDEN).read_bytes())
     prepare(index, facts)
-    _check_consistency(pinned, index, rows.num_rows, facts, golden["space_id"])
+    _check_consistency(pinned, index, rows.num_rows, facts, read_golden(pinned)["space_id"])
     item_ids, titles = (large(rows.column(name).chunks) for name in ("item_id", "title"))
     return {"index": index, "item_ids": item_ids, "titles": titles, "facts": facts}
 
@@ -174,12 +174,33 @@ def _check_consistency(pinned: Pinned, index: faiss.Index, n_ids: int, facts: Ma
         raise RuntimeError(f"{pinned.partition}: its index does not compare inner products")
 
 
-def copy_towers(towers: Pinned, folder: Path) -> None:
-    """Copy the towers' files, each checked against its manifest on the way."""
-    for name in TOWERS_FILES:
-        shutil.copyfile(towers.path(name), folder / name)
-
-
 def write_json(value: object, path: Path) -> None:
     """Write canonical JSON: equal values make equal bytes."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False), "utf-8")
+
+
+def read_golden(pinned: Pinned) -> dict[str, Any]:
+    """The space id, and for both sides (queries, items) texts with their vectors on the machine that trained the towers."""
+    golden: dict[str, Any] = json.loads(pinned.path(GOLDEN).read_bytes())
+    return golden
+
+
+def check_vectors(pinned: Pinned, side: str, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> float:
+    """Encode the golden texts of a side again; returns the smallest cosine with their vectors, 1 without texts.
+
+    Raises:
+        RuntimeError: a golden text's vector has moved.
+    """
+    golden = read_golden(pinned)[side]
+    if not golden:
+        return 1.0
+    texts = [text for text, _ in golden]
+    expected = np.array([vector for _, vector in golden], np.float32)
+    cosine = (encode(texts) * expected).sum(axis=1)
+    if not (worst := float(cosine.min())) >= LEAST_COSINE:
+        raise RuntimeError(
+            f"{pinned.partition}: {texts[int(cosine.argmin())]!r} has cosine {worst:.4f} with its golden"
+            f" vector, expected {LEAST_COSINE}; are torch, transformers, tokenizers and onnxruntime those"
+            " of requirements.lock?"
+        )
+    return worst

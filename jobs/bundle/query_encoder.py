@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -20,13 +20,7 @@ from models.text.trigrams import trigram_ids
 from models.towers.config import TowerConfig
 
 Vectors = NDArray[np.float32]
-
-
-class Encoder(Protocol):
-    """A function from typed queries to unit vectors [Q, D]."""
-
-    def __call__(self, queries: Sequence[str], /) -> Vectors:
-        """Encode them."""
+Encoder = Callable[[Sequence[str]], Vectors]  # typed queries to unit vectors [Q, D]
 
 
 class OnnxEncoder:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import faiss
 
 from jobs.bundle import files
-from jobs.bundle.golden import check_vectors
 from jobs.bundle.near_duplicates import threshold_in, without_near_duplicates
 from jobs.bundle.query_encoder import Encoder, Vectors, open_encoder
 from jobs.lake.arrow import Strings, pick, texts
@@ -201,5 +200,5 @@ def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:
         )
     encoder = open_encoder(pinned, threads)
     bundle = Bundle(pinned, encoder, **files.read_parts(pinned, lists))
-    check_vectors(pinned, "queries", encoder)
+    files.check_vectors(pinned, "queries", encoder)
     return bundle

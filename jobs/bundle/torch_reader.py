@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 
 from jobs.bundle.files import QUERY_TOWER, read_parts
+from jobs.bundle.near_duplicates import vectors_in
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle
 from jobs.bundle.tower_files import check_golden, load_towers
 from jobs.lake.arrow import find
 from jobs.lake.read import Pinned
-from models.ann.families import parts
 from models.towers.encode import encode_items, encode_queries
 from models.towers.two_tower import TwoTower
 
@@ -61,11 +61,9 @@ def own_vector_frac(bundle: TorchBundle, item_ids: Sequence[str], wanted: Sequen
     for coarse codes, whose vectors are only approximately those that were encoded.
     """
     rows = find(item_ids, bundle.item_ids)
-    if (lists := parts(bundle.index).ivf) is not None:
-        lists.make_direct_map()
     fresh = encode_items(bundle.towers, list(wanted))
     stored = np.zeros_like(fresh)
-    stored[rows >= 0] = bundle.index.reconstruct_batch(rows[rows >= 0])
+    stored[rows >= 0] = vectors_in(bundle.index)(rows[rows >= 0])
     stored /= np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), 1e-12)
     near = stored @ fresh.T
     own = near.diagonal()

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 
-from jobs.bundle.files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS
-from jobs.bundle.golden import check_vectors
+from jobs.bundle.files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS, check_vectors, read_golden
+from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from models.towers.encode import encode_items, encode_queries
 from models.towers.space_id import space_id
@@ -46,13 +47,25 @@ def load_towers(pinned: Pinned) -> TwoTower:
     config = json.loads(pinned.path(CONFIG).read_text("utf-8"))
     tokenizer_json = pinned.path(TOKENIZER).read_text("utf-8")
     towers = TwoTower.from_state(config, tokenizer_json, load_file(pinned.path(WEIGHTS)))
-    expected = json.loads(pinned.path(GOLDEN).read_text("utf-8"))["space_id"]
+    expected = read_golden(pinned)["space_id"]
     if (actual := space_id(towers)) != expected:
         raise RuntimeError(
             f"{pinned.partition}: its weights, tokenizer and config have space id {actual}, golden.json"
             f" has {expected}; its files are not of one version: run {pinned.manifest.job} again"
         )
     return towers
+
+
+def load_towers_of(pinned: Pinned, target: Partition) -> TwoTower:
+    """Load towers for encoding, onto the device, and check that the key of the target is their space id.
+
+    Raises:
+        ValueError: the target is of another space.
+    """
+    towers = load_towers(pinned)
+    if (space := space_id(towers)) != target.values["space"]:
+        raise ValueError(f"{target}: {pinned.partition} has space id {space}; write to {target.having(space=space)}")
+    return towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def check_golden(towers: TwoTower, pinned: Pinned) -> None:

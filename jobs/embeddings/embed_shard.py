@@ -18,7 +18,7 @@ from jobs.embeddings.encoder import Encoder, EncoderSource, name_of, pin_named
 from jobs.embeddings.engines import ENGINES, by_processes, by_spark, unseen
 from jobs.embeddings.id_check import ItemHashes, catalogue_hashes, digest, ids_on_disk, repeated
 from jobs.embeddings.prefetch import StageClock
-from jobs.embeddings.shard_task import PackedMask, ShardTask, WorkerResult, combined
+from jobs.embeddings.worker import PackedMask, ShardTask, WorkerResult, combined
 from jobs.embeddings.writer import STORAGES
 from jobs.lake import storage as store
 from jobs.lake.arrow import Strings, table_of

@@ -11,8 +11,7 @@ import pyarrow as pa
 import torch
 
 from jobs.embeddings.encoder import Encoder, EncoderSource
-from jobs.embeddings.shard_task import ShardTask, WorkerResult
-from jobs.embeddings.worker import Worker, run_worker
+from jobs.embeddings.worker import ShardTask, Worker, WorkerResult, run_worker
 from jobs.lake import storage as store
 from jobs.platform.progress import Advance
 from models.training.distributed import ProcessGroup
@@ -31,9 +30,9 @@ def by_processes(task: ShardTask, team: ProcessGroup, encoder: Encoder[Any], adv
         return [result]
     import torch.distributed as dist
 
-    lines: list[str | None] = [None] * team.size
-    dist.all_gather_object(lines, result.to_json())
-    return [WorkerResult.from_json(line) for line in lines if line is not None]
+    results: list[Any] = [None] * team.size
+    dist.all_gather_object(results, result)
+    return results
 
 
 def by_spark(task: ShardTask, tasks: int, advance: Advance) -> list[WorkerResult]:

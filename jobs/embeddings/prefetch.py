@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from queue import Empty, Full, Queue
-from threading import Event
 from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_POLL_S = 0.1
 
 
 class StageClock:
@@ -37,78 +34,51 @@ def read_ahead(values: Iterable[T], depth: int = 1) -> Iterator[T]:
 
     An error of the thread is raised here. When the caller leaves early, the thread ends after the value in work.
     """
-    ready: Queue[T] = Queue(depth)
-    left = Event()
-
-    def make() -> None:
-        for value in values:
-            while not _offered(ready, value):
-                if left.is_set():
-                    return
-
-    with ThreadPoolExecutor(1, "read-ahead") as pool:
-        making = pool.submit(make)
-        try:
-            while True:
-                over = making.done()  # asked before the queue: values made earlier may still wait there
-                try:
-                    yield ready.get(timeout=0 if over else _POLL_S)
-                except Empty:
-                    if over:
-                        break
-            making.result()
-        finally:
-            left.set()
-
-
-def _offered(waiting: Queue[T], value: T) -> bool:
+    source, end = iter(values), object()
+    pool = ThreadPoolExecutor(1, "read-ahead")
     try:
-        waiting.put(value, timeout=_POLL_S)
-    except Full:
-        return False
-    return True
+        making = deque(pool.submit(next, source, end) for _ in range(1 + depth))
+        while (value := making.popleft().result()) is not end:
+            making.append(pool.submit(next, source, end))
+            yield value  # type: ignore[misc]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class WriteBehind(Generic[T]):
     """Hands values to a thread that works on them in their order; at most `depth` of them wait.
 
-    An error of the thread is raised at the next call, or at the end of the block. When the block itself ends with an
-    error, waiting values are dropped.
+    An error of the thread is raised at the next call, or at the end of the block; later values are then dropped. When
+    the block itself ends with an error, waiting values are dropped too.
     """
 
     def __init__(self, work: Callable[[T], None], depth: int = 2) -> None:
-        self._work = work
-        self._waiting: Queue[T | None] = Queue(depth)
-        self._dropped = Event()
+        self._work, self._depth = work, depth
+        self._working: deque[Future[None]] = deque()
+        self._failed = False
         self._pool = ThreadPoolExecutor(1, "write-behind")
 
     def __enter__(self) -> WriteBehind[T]:
-        self._working = self._pool.submit(self._loop)
         return self
 
     def __call__(self, value: T) -> None:
         """Hand over one value; blocks while `depth` of them are waiting."""
-        self._hand(value)
+        while self._working and (self._working[0].done() or len(self._working) > self._depth):
+            self._working.popleft().result()
+        self._working.append(self._pool.submit(self._unless_failed, value))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._dropped.set()
+        self._pool.shutdown(cancel_futures=error is not None)
+        for work in self._working if error is None else ():
+            work.result()
+
+    def _unless_failed(self, value: T) -> None:
+        if self._failed:
+            return
         try:
-            self._hand(None)
-        finally:
-            self._pool.shutdown()
-        if error is None:
-            self._working.result()
-
-    def _hand(self, value: T | None) -> None:
-        while not self._working.done():
-            if _offered(self._waiting, value):
-                return
-        if not self._dropped.is_set():
-            self._working.result()
-
-    def _loop(self) -> None:
-        while (value := self._waiting.get()) is not None and not self._dropped.is_set():
             self._work(value)
+        except BaseException:
+            self._failed = True
+            raise

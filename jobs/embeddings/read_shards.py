@@ -14,10 +14,9 @@ from jobs.lake.arrow import Strings, large, texts
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin, record_batches
 from jobs.platform.distributed import device
-from models.ann.exact import nearest
+from models.ann.exact import Vectors, nearest
 from models.fusion.ranked_lists import Ranked, trec_order
 
-Vectors = NDArray[np.float32]
 BATCH_ROWS = 16_384  # vectors in memory at a time: 25 MB of 384 dimensions
 COLUMNS = ("item_id", "content_hash", "embedding")
 
@@ -30,18 +29,26 @@ class Embedded(NamedTuple):
     vectors: Vectors
 
 
-def pin_shards(first: Partition) -> list[Pinned]:
+def pin_siblings(first: Partition) -> list[Pinned]:
     """Pin every shard, given the first (`0of4`).
 
     Raises:
         ValueError: the partition given is not the first shard.
         LookupError: a shard is not published.
-        RuntimeError: the shards come from different spaces or different items.
     """
     shard, shards = first.values["shard"].split("of")
     if shard != "0":
         raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
-    pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
+    return [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
+
+
+def pin_shards(first: Partition) -> list[Pinned]:
+    """Pin every shard of embeddings by `pin_siblings`.
+
+    Raises:
+        RuntimeError: the shards come from different spaces or different items.
+    """
+    pinned = pin_siblings(first)
     for sibling in pinned:
         if catalogue(sibling) != catalogue(pinned[0]) or sibling.facts["space_id"] != first.values["space"]:
             raise RuntimeError(

@@ -1,4 +1,6 @@
-"""One worker's part of a shard: items in, unit vectors out; it reads ahead and writes behind.
+"""The task of embedding a shard, as a value that any process can receive; one worker's part of it; and the result.
+
+A worker turns items into unit vectors; it reads ahead and writes behind.
 
 Chunks to encode are dealt to the workers in turn, and so are batches to take over. Memory: the encoder and six chunks of
 features and vectors (one being prepared, one waiting, one being encoded, three on their way to the file).
@@ -6,23 +8,112 @@ features and vectors (one being prepared, one waiting, one being encoded, three 
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from jobs.embeddings.encoder import Encoder, pin_named
+from jobs.embeddings.delta import Mask
+from jobs.embeddings.encoder import Encoder, EncoderSource, PinnedName, pin_named
 from jobs.embeddings.prefetch import StageClock, WriteBehind, read_ahead
 from jobs.embeddings.read_shards import Embedded, shard_batches
-from jobs.embeddings.shard_task import ShardTask, WorkerResult
 from jobs.embeddings.sharding import of_shard
 from jobs.embeddings.writer import ShardWriter
 from jobs.lake.arrow import Strings
 from jobs.lake.fault import fault_point
 from jobs.platform.progress import Advance
+
+
+@dataclass(frozen=True)
+class PackedMask:
+    """A boolean mask as bits: a million items take 125 KB on their way to another process."""
+
+    bits: bytes
+    count: int
+    set_count: int
+
+    @classmethod
+    def of(cls, mask: Mask) -> PackedMask:
+        """Pack a mask."""
+        return cls(np.packbits(mask).tobytes(), len(mask), int(mask.sum()))
+
+    def unpack(self) -> Mask:
+        """Unpack it as booleans [count]."""
+        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.count).astype(np.bool_)
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Items to encode and vectors to take over, from pinned inputs, into the folder `uri`.
+
+    lake, trials: their roots, for a process with another environment. to_encode: a mask over the shard's items;
+    to_keep: a mask over the rows of the previous shard. Both follow the order of the files.
+    """
+
+    items: PinnedName
+    encoder: EncoderSource
+    previous: PinnedName | None
+    uri: str
+    lake: str
+    trials: str
+    shard: int
+    shards: int
+    storage: str
+    chunk_items: int
+    to_encode: PackedMask
+    to_keep: PackedMask
+
+
+@dataclass
+class WorkerResult:
+    """The files that one worker wrote, items that it encoded and took over, seconds by stage.
+
+    tokens, padding: what the encoder computed. wall_s: from the first item read to the last vector written.
+    loaded: how often the encoder was loaded for this task; 0 where the process already had it.
+    """
+
+    rank: int
+    files: list[str] = field(default_factory=list)
+    encoded: int = 0
+    taken_over: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    padding: int = 0
+    wall_s: float = 0.0
+    process: str = ""
+    loaded: int = 0
+
+    def to_json(self) -> str:
+        """Write it as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> WorkerResult:
+        """Read it back."""
+        return cls(**json.loads(line))
+
+
+def combined(results: list[WorkerResult]) -> WorkerResult:
+    """All results as one: counts and stages are added up; the workers run side by side, so the longest wall counts."""
+    seconds: Counter[str] = Counter()
+    for result in results:
+        seconds.update(result.seconds)
+    return WorkerResult(
+        rank=-1,
+        files=[name for result in results for name in result.files],
+        encoded=sum(result.encoded for result in results),
+        taken_over=sum(result.taken_over for result in results),
+        seconds=dict(seconds),
+        tokens=sum(result.tokens for result in results),
+        padding=sum(result.padding for result in results),
+        wall_s=max((result.wall_s for result in results), default=0.0),
+        loaded=sum(result.loaded for result in results),
+    )
 
 
 @dataclass(frozen=True)
@@ -32,13 +123,6 @@ class Worker:
     rank: int = 0
     size: int = 1
     stem: str = ""
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    item_ids: Strings
-    content_hashes: Strings
-    features: Any
 
 
 def run_worker(task: ShardTask, encoder: Encoder[Any], worker: Worker, advance: Advance) -> WorkerResult:
@@ -117,19 +201,21 @@ def _encode(
         advance(len(rows.item_ids))
 
     with WriteBehind(write_rows) as write:
-        for chunk in read_ahead(_prepared(task, encoder, worker, clock)):
+        for item_ids, content_hashes, features in read_ahead(_prepared(task, encoder, worker, clock)):
             with clock("encode"):
-                vectors = encoder.encode(chunk.features)
-            write(Embedded(chunk.item_ids, chunk.content_hashes, vectors))
+                vectors = encoder.encode(features)
+            write(Embedded(item_ids, content_hashes, vectors))
             fault_point("embeddings.encoded")
-            tokens, padding = encoder.padding(chunk.features)
+            tokens, padding = encoder.padding(features)
             result.tokens += tokens
             result.padding += padding
     with clock("write"):
         writer.close()
 
 
-def _prepared(task: ShardTask, encoder: Encoder[Any], worker: Worker, clock: StageClock) -> Iterator[_Chunk]:
+def _prepared(
+    task: ShardTask, encoder: Encoder[Any], worker: Worker, clock: StageClock
+) -> Iterator[tuple[Strings, Strings, Any]]:
     """Ids, content hashes and features of each chunk."""
     columns = tuple(dict.fromkeys(("item_id", *encoder.hash_columns, *encoder.columns)))
     batches = chunks_to_encode(task, columns, worker)
@@ -139,5 +225,5 @@ def _prepared(task: ShardTask, encoder: Encoder[Any], worker: Worker, clock: Sta
         if batch is None:
             return
         with clock("features"):
-            chunk = _Chunk(batch.column("item_id"), encoder.content_hashes(batch), encoder.features(batch))
+            chunk = batch.column("item_id"), encoder.content_hashes(batch), encoder.features(batch)
         yield chunk

@@ -21,10 +21,7 @@ NORM_TOLERANCE = 2e-3
 FILE_ROWS = 262_144  # a file with as many rows is closed, and the next one begun
 # stored byte by byte (all high bytes, then all low bytes) fp16 compresses better. Spark reads neither that nor fp16,
 # so fp32 files stay plain
-_ENCODINGS: dict[str, dict[str, Any]] = {
-    "fp16": {"column_encoding": {"embedding.list.element": "BYTE_STREAM_SPLIT"}},
-    "fp32": {},
-}
+_ENCODINGS: dict[str, Any] = {"fp16": {"embedding.list.element": "BYTE_STREAM_SPLIT"}, "fp32": None}
 
 
 class ShardWriter:
@@ -72,7 +69,7 @@ class ShardWriter:
             compression="zstd",
             use_dictionary=False,
             write_page_checksum=True,
-            **_ENCODINGS[self.storage],
+            column_encoding=_ENCODINGS[self.storage],
         )
 
     def _table(self, rows: Embedded) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobs.index.trained_index import FRONT
+from jobs.index.tune import FRONT
 from jobs.lake.ancestry import Ancestor
 from jobs.lake.read import Pinned
 from models.evaluation.plots import Plot, lines

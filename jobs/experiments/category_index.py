@@ -32,9 +32,9 @@ from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
 from jobs.platform.html import printable
 from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
-from models.ann.exact import nearest, pieces
+from models.ann.exact import Vectors, nearest, pieces
 from models.ann.families import families
-from models.ann.routing import Vectors, centroids, group_categories
+from models.ann.routing import centroids, group_categories
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 

@@ -14,7 +14,8 @@ from jobs.bundle.files import write_index, write_json
 from jobs.lake.arrow import Strings, numbers, table_of
 from jobs.lake.read import Pinned
 from models.ann.by_category import CategoryPart, search
-from models.ann.routing import CategoryMask, Router, Rows, Vectors, own
+from models.ann.exact import Rows, Vectors
+from models.ann.routing import CategoryMask, Router, own
 from models.fusion.ranked_lists import Ranked
 
 FORMAT = 1

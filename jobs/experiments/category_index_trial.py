@@ -10,9 +10,10 @@ import numpy as np
 
 from jobs.experiments.category_index_files import CategoryIndex
 from models.ann.by_category import compared_frac
+from models.ann.exact import Rows, Vectors
 from models.ann.families import parts
 from models.ann.operating_points import Exam, cheapest_settings, measure_point
-from models.ann.routing import Rows, Vectors, searched_frac
+from models.ann.routing import searched_frac
 from models.ann.search import one_thread
 from models.ann.tuning import build
 from models.evaluation.recall import overlap

@@ -16,19 +16,18 @@ from typing import IO
 import faiss
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from jobs.bundle.files import LISTS_FILE
-from jobs.index.shard_codes import CodedShard
-from jobs.index.trained_index import TrainedIndex
-from jobs.lake.arrow import Rows, Strings, large
+from jobs.embeddings.read_shards import in_order, pin_siblings
+from jobs.index.shard_codes import Bytes, CodedShard
+from jobs.index.tune import TrainedIndex
+from jobs.lake.arrow import Rows, Strings
 from jobs.lake.partitions import Partition
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned
 from models.ann.codes import ListBlock, each_row_once, fill, imbalance, set_items, widths
 from models.ann.families import parts, plain
 
 log = logging.getLogger(__name__)
-Bytes = NDArray[np.uint8]
 ENTRIES = 1 << 18  # entries of a block in memory
 ID_BYTES = 8
 GB = 1e9
@@ -36,17 +35,12 @@ _ALIGNED = 8  # entries: the ids behind a list's codes then begin at a multiple 
 
 
 def pin_codes(first: Partition) -> list[Pinned]:
-    """Pin every shard of codes, given the first (`0of4`).
+    """Pin every shard of codes by `pin_siblings`.
 
     Raises:
-        ValueError: the partition given is not the first shard.
-        LookupError: a shard is not published.
         RuntimeError: the shards come from different trained indexes or different days' items.
     """
-    shard, shards = first.values["shard"].split("of")
-    if shard != "0":
-        raise ValueError(f"{first}: give the first shard, 0of{shards}; its siblings are found")
-    pinned = [pin(first.having(shard=f"{number}of{shards}")) for number in range(int(shards))]
+    pinned = pin_siblings(first)
     for sibling in pinned[1:]:
         for name in ("quantiser_id", "space_id", "catalogue"):
             if sibling.facts[name] != pinned[0].facts[name]:
@@ -72,18 +66,15 @@ class MergedCodes:
         Raises:
             RuntimeError: two shards hold the same item.
         """
-        names = large(shard.ids for shard in shards)
-        order = pc.sort_indices(names)
-        ids = names.take(order)
-        if len(ids) > 1:
-            repeats = ids[1:].filter(pc.equal(ids[1:], ids[:-1]))
-            if len(repeats):
-                raise RuntimeError(
-                    f"{shards[0].pinned.partition}: {len(repeats):,} items are in two shards,"
-                    f" {repeats[0].as_py()!r} first; is a shard given twice?"
-                )
-        row = np.empty(len(order), np.int64)
-        row[order.to_numpy()] = np.arange(len(order))
+        ids, order = in_order([shard.ids for shard in shards])
+        repeats = ids[1:].filter(pc.equal(ids[1:], ids[:-1]))
+        if len(repeats):
+            raise RuntimeError(
+                f"{shards[0].pinned.partition}: {len(repeats):,} items are in two shards,"
+                f" {repeats[0].as_py()!r} first; is a shard given twice?"
+            )
+        row = np.empty_like(order)
+        row[order] = np.arange(len(order))
         ends = np.cumsum([len(shard.ids) for shard in shards])
         return cls(shards, ids, np.split(row, ends[:-1]))
 
@@ -171,7 +162,7 @@ def fill_on_disk(
     ivf = index_parts.ivf
     assert ivf is not None
     lists = faiss.OnDiskInvertedLists()
-    lists.nlist, lists.code_size, lists.filename = (ivf.nlist, ivf.code_size, str(folder / LISTS_FILE))
+    lists.nlist, lists.code_size, lists.filename = ivf.nlist, ivf.code_size, str(folder / LISTS_FILE)
     lists.lists.clear()
     with (folder / LISTS_FILE).open("wb") as file:
         for block in each_row_once(blocks, items):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from jobs.index.assemble import MergedCodes, assemble, pin_codes
 from jobs.index.hybrid import ArmSettings, DevQueries, fit_served, write_sparse
 from jobs.index.search_parameters import tune_search
 from jobs.index.shard_codes import CodedShard
-from jobs.index.trained_index import TrainedIndex
+from jobs.index.tune import TrainedIndex
 from jobs.index.tuning_queries import relevant_keys, tuning_queries
 from jobs.lake.arrow import Strings, large, pick, strings, texts
 from jobs.lake.attempt import Attempt
@@ -182,7 +183,8 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     merged = MergedCodes.of([CodedShard.open(shard) for shard in inputs.codes])
     if inputs.previous is not None:
         guard_size(len(merged.ids), int(inputs.previous.facts["items"]), args.max_shrink_frac, args.index)
-    files.copy_towers(inputs.towers, out.folder)
+    for name in files.TOWERS_FILES:
+        shutil.copyfile(inputs.towers.path(name), out.folder / name)  # checked against its manifest on the way
     dev = _dev_queries(args, inputs, towers, merged.ids)
     item_texts, language = write_catalogue(inputs.items, merged.ids, args.language, args.seed, out)
     sparse = write_sparse(args, item_texts, language, dev, args.seed, out)

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.embeddings.read_shards import catalogue
 from jobs.index.shard_codes import CodedShard, ShardCoder
-from jobs.index.trained_index import TrainedIndex
+from jobs.index.tune import TrainedIndex
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -54,7 +54,7 @@ def main(args: Args) -> dict[str, Any]:
             " items coded by centroids of another space are not found again"
         )
     previous = pin(args.previous) if args.previous else None
-    inputs = [embeddings, source, *([previous] if previous is not None else [])]
+    inputs = [embeddings, source, *filter(None, [previous])]
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         trained_index = TrainedIndex.open(source)

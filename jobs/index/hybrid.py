@@ -12,15 +12,15 @@ from jobs.bundle import files
 from jobs.bundle.near_duplicates import AUTO, fit_threshold, threshold_of, without_near_duplicates
 from jobs.bundle.reader import POOL
 from jobs.index.search_parameters import RecallSettings
-from jobs.index.tuning_queries import cutoff_facts, fusion_facts
 from jobs.lake.arrow import Rows, Strings, pick, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, NonNegativeInt, OneOf, OnOff
+from models.ann.cutoff import JudgedLists, compare_cutoffs
 from models.ann.search import ask
 from models.fusion.fit_fusion import FusionFit, fit_fusion
 from models.fusion.fuse import classes_of, fuse_by_class
-from models.fusion.ranked_lists import trec_order
+from models.fusion.ranked_lists import Ranked, trec_order
 from models.sparse.bm25 import K1, B, SparseIndex, build_sparse, count_terms
 from models.sparse.fit_bm25 import fit_bm25
 from models.text.analyser import LANGUAGES
@@ -114,11 +114,31 @@ def fit_served(
             tried = classes if args.class_queries else None
             fit = fit_fusion(ranked, lexical, dev.relevant, len(ids), tried, args.class_queries)
         ranked = fuse_by_class(ranked, lexical, POOL, fit.weights, fit.by_class, classes)
-    facts = fusion_facts(fit)
     threshold = threshold_of(lookalikes)
-    facts["lookalikes"] = {"threshold": threshold, "rule": lookalikes}
+    facts: dict[str, Any] = {
+        "fusion": fit.weights._asdict(),
+        "fusions": fit.methods,
+        "fusion_by_class": {name: weights._asdict() for name, weights in fit.by_class.items()},
+        "fusion_classes": fit.classes,  # those that were tried
+        "lookalikes": {"threshold": threshold, "rule": lookalikes},
+    }
     if lookalikes == AUTO and dev.relevant is not None:
         fitted = fit_threshold(index, ranked.items, ids, items, dev.relevant)
         threshold, facts["lookalikes"] = fitted.threshold, asdict(fitted)
     distinct = without_near_duplicates(index, ranked, threshold)
-    return facts | cutoff_facts(distinct, cutoff, len(ids), dev.relevant)
+    return facts | _cutoff_facts(distinct, cutoff, len(ids), dev.relevant)
+
+
+def _cutoff_facts(ranked: Ranked, cutoff: str, n_items: int, relevant: Rows | None) -> dict[str, Any]:
+    """The facts `cutoff`, which ships, and `cutoffs`, a row for each rule that was compared; without judgements the knee.
+
+    ranked: lists as they are served, but for their end. cutoff: one of models.ann.cutoff's CHOICES.
+    """
+    judged = None
+    if relevant is not None:
+        keys = np.arange(len(ranked.items))[:, None] * n_items + ranked.items
+        hits = np.isin(keys, relevant) & (ranked.items >= 0)
+        counts = np.bincount(relevant // n_items, minlength=len(ranked.items))
+        judged = JudgedLists(ranked.scores, hits, counts)
+    chosen, rows = compare_cutoffs(ranked.scores, judged, cutoff, depth=POOL)
+    return {"cutoff": asdict(chosen), "cutoffs": rows}

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Interval
-from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import exact_rankings
 from jobs.index.assemble import FilledIndex
 from jobs.lake.arrow import Rows, Strings
 from jobs.lake.read import Pinned
 from jobs.platform.arguments import FIRST, CommandArgs, PositiveInt
+from models.ann.exact import Vectors
 from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.search import settle
 from models.training.batches import Known
 
 log = logging.getLogger(__name__)
-Vectors = NDArray[np.float32]
 
 
 class RecallSettings(CommandArgs, kw_only=True):
@@ -77,7 +75,7 @@ def tune_search(
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:
-    latency_ms = {"p50_ms": point.p50_ms, "p99_ms": point.p99_ms, "cpu_ms": point.cpu_ms}
+    latency_ms = {name: getattr(point, name) for name in ("p50_ms", "p99_ms", "cpu_ms")}
     return {"recall": point.recall, "latency_ms": latency_ms, "bytes_per_item": point.bytes_per_item}
 
 

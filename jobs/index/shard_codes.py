@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.embeddings.read_shards import shard_batches
+from jobs.embeddings.read_shards import in_order, shard_batches
 from jobs.lake.arrow import Rows, Strings, large, pick, table_of
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned, read_table
@@ -68,20 +68,19 @@ class ShardCoder:
     def __init__(self, embeddings: Pinned, trained: faiss.Index, folder: Path, device: str) -> None:
         self.embeddings, self.trained, self.folder, self.device = (embeddings, trained, folder, device)
         table = read_table(embeddings, ["item_id", "content_hash"])
-        ids, hashes = (large(table.column(name).chunks) for name in ("item_id", "content_hash"))
-        order = pc.sort_indices(ids)
-        self.ids: Strings = ids.take(order)
-        self.hashes: Strings = hashes.take(order)
-        self.row = np.empty(len(order), np.int64)  # row of each item, in the order of the embeddings
-        self.row[order.to_numpy()] = np.arange(len(order))
+        self.ids, order = in_order(table.column("item_id").chunks)
+        self.hashes = pick(large(table.column("content_hash").chunks), order)
+        self.row = np.empty_like(order)  # row of each item, in the order of the embeddings
+        self.row[order] = np.arange(len(order))
         if len(order) and pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():
             raise RuntimeError(f"{embeddings.partition}: an item_id occurs twice; embed it again")
 
     def write(self, previous: CodedShard | None) -> dict[str, int]:
         """Write the files; codes of unchanged items are taken over. Returns the numbers coded, taken over and ended."""
         n = len(self.ids)
-        nothing = np.zeros(0, np.int64)
-        kept, present = self._kept(previous) if previous is not None else (nothing, nothing)
+        kept = present = places = np.zeros(0, np.int64)
+        if previous is not None:
+            kept, present = self._kept(previous)
         fresh = np.ones(n, np.bool_)
         fresh[kept[kept >= 0]] = False
         code_bytes, refine_bytes = widths(self.trained)
@@ -92,9 +91,8 @@ class ShardCoder:
             lists = np.concatenate([previous.lists[stay >= 0], lists])
             rows = np.concatenate([stay[stay >= 0], rows])
             _spread(previous.refine, kept, refine)
-            self._sorted(lists, rows, codes, previous.codes, np.flatnonzero(stay >= 0))
-        else:
-            self._sorted(lists, rows, codes, codes[:0], np.zeros(0, np.int64))
+            places = np.flatnonzero(stay >= 0)
+        self._sorted(lists, rows, codes, previous.codes if previous is not None else codes, places)
         table = table_of({"item_id": self.ids, "content_hash": self.hashes})
         pq.write_table(table, self.folder / ITEMS, compression="zstd", write_page_checksum=True)
         coded = int(fresh.sum())

@@ -1,52 +1,68 @@
-"""A published trained index: a FAISS index without items, canary queries for later checks, and the tried settings."""
+"""Embeddings -> a chosen and trained index without items.
+
+python -m jobs trained_index --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
+    --towers towers/ds=2026-01-31/step=star --queries queries/ds=2026-01-31 \\
+    --trained_index trained_index/ds=2026-01-31/space=7f3a5c1e9b2d4a60
+
+With --previous, that of an earlier day is kept while its figures hold over today's vectors: codes of items that
+did not change then stay what they are. Otherwise families are tuned and one is trained anew.
+"""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import faiss
-import numpy as np
-from numpy.typing import NDArray
+from jobs.bundle.tower_files import load_towers
+from jobs.datasets.judgements import relevance_scale
+from jobs.embeddings.read_shards import pin_shards
+from jobs.index.tune import IndexSettings, TuningSample, keep_or_train
+from jobs.index.tuning_queries import judged_items, tuning_queries
+from jobs.lake.arrow import strings
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.publish import publish
+from jobs.lake.read import pin
+from jobs.platform.tracking import mlflow_run
+from models.towers.encode import encode_queries
 
-from jobs.lake.read import Pinned
 
-TRAINED, CANARIES, FRONT = "trained.faiss", "canaries.npy", "front.json"
-FILES = (TRAINED, CANARIES, FRONT)
+class Args(IndexSettings):
+    """embeddings     first shard (0ofN); its siblings are read too
+    towers         the towers that made them: they encode the queries
+    queries        real queries for tuning, of split dev where there are some
+    trained_index  output
+    qrels          judgements; R@60 and RR@60 of each candidate are reported with them
+    previous       trained_index of an earlier day in the same space
+    """
+
+    embeddings: Partition
+    towers: Partition
+    queries: Partition
+    trained_index: Partition
+    qrels: Partition = NOWHERE
+    previous: Partition = NOWHERE
+
+    def __post_init__(self) -> None:
+        if self.previous and self.previous.values["space"] != self.trained_index.values["space"]:
+            raise ValueError(f"previous={self.previous}: of another space than {self.trained_index}")
 
 
-@dataclass(frozen=True)
-class TrainedIndex:
-    """trained: the empty index. canaries [Q, D]: query vectors of the day on which it was trained."""
-
-    pinned: Pinned
-    trained: faiss.Index
-    canaries: NDArray[np.float32]
-
-    @classmethod
-    def open(cls, pinned: Pinned) -> TrainedIndex:
-        """Check the files and read them."""
-        trained = faiss.read_index(str(pinned.path(TRAINED)))
-        return cls(pinned, trained, np.load(pinned.path(CANARIES)))
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Facts of its manifest."""
-        return self.pinned.facts
-
-    @property
-    def factory(self) -> str:
-        """FAISS factory string of the index to build."""
-        return str(self.facts["factory"])
-
-    @property
-    def id(self) -> str:
-        """16 hex digits; codes of one id may be merged."""
-        return str(self.facts["quantiser_id"])
-
-    def copy(self, folder: Path) -> None:
-        """Copy its files, each checked against the manifest."""
-        for name in FILES:
-            shutil.copyfile(self.pinned.path(name), folder / name)
+def main(args: Args) -> dict[str, Any]:
+    """Keep the earlier trained index, or tune and train one."""
+    shards = pin_shards(args.embeddings)
+    towers, queries = pin(args.towers), pin(args.queries)
+    previous = pin(args.previous) if args.previous else None
+    qrels = pin(args.qrels) if args.qrels else None
+    inputs = [*shards, towers, queries, *filter(None, (previous, qrels))]
+    with mlflow_run("trained_index", args, inputs) as tracked, publish(args.trained_index, args, inputs) as out:
+        out.mlflow_run_id = tracked.id
+        rows = tuning_queries(queries, args.tuning_queries)
+        judged = judged_items(qrels, relevance_scale(qrels, args.min_relevance)[0], rows) if qrels else None
+        vectors = encode_queries(load_towers(towers), strings(rows, "query"))
+        keep_or_train(args, TuningSample.draw(args, shards, vectors, judged), previous, out)
+        out.facts.update(space_id=args.trained_index.values["space"])
+        chosen = out.facts["chosen"]
+        tracked.measures({f"now_{name}": value for name, value in out.facts["now"].items()})
+        tracked.measures({name: chosen[name] for name in ("recall", "cpu_ms", "bytes_per_item")})
+        tracked.tags({"decision": out.facts["decision"], "factory": out.facts["factory"]})
+    names = ("decision", "factory", "quantiser_id", "reasons")
+    return {"trained_index": str(args.trained_index), **{name: out.facts[name] for name in names}}

@@ -8,21 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+import shutil
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from annotated_types import Ge, Interval
-from numpy.typing import NDArray
 
 from jobs.bundle.files import write_index, write_json
 from jobs.embeddings.read_shards import batches
-from jobs.index.trained_index import CANARIES, FRONT, TRAINED, TrainedIndex
-from jobs.lake.arrow import Rows, Strings, find, large
+from jobs.index.tuning_queries import JudgedItems
+from jobs.lake.arrow import Strings, find, large
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned
@@ -30,27 +29,20 @@ from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNeg
 from jobs.platform.distributed import device
 from jobs.platform.progress import progress
 from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out
-from models.ann.exact import nearest, pieces
+from models.ann.exact import Vectors, nearest, pieces
 from models.ann.families import families, scaled
 from models.ann.operating_points import Exam
 from models.ann.train import sample_size, train
-from models.ann.tuning import Budget, ChosenIndex, as_rows, tune
+from models.ann.tuning import Budget, ChosenIndex, pareto, tune
 from models.training.batches import Known
 
 log = logging.getLogger(__name__)
-Vectors = NDArray[np.float32]
 GB = 1e9
+TRAINED, CANARIES, FRONT = FILES = ("trained.faiss", "canaries.npy", "front.json")
 # facts that a kept index repeats from the day on which it was trained
 KEPT_FIGURES = (
-    "factory",
-    "quantiser_id",
-    "recall_target",
-    "recall_depth",
-    "canary_settings",
-    "then",
-    "chosen",
-    "reason",
-    "trained_on",
+    *("factory", "quantiser_id", "recall_target", "recall_depth", "canary_settings"),
+    *("then", "chosen", "reason", "trained_on"),
 )
 
 
@@ -94,11 +86,35 @@ class IndexSettings(CommandArgs, kw_only=True):
         return AgeLimits(self.max_growth, self.max_imbalance, self.max_error, self.max_recall_drop)
 
 
-class JudgedItems(NamedTuple):
-    """Relevant items of tuning queries: query_rows [n] and item_ids [n]."""
+@dataclass(frozen=True)
+class TrainedIndex:
+    """A published trained index. trained: a FAISS index without items. canaries [Q, D]: query vectors of the day on
+    which it was trained, for later checks."""
 
-    query_rows: Rows
-    item_ids: Strings
+    pinned: Pinned
+    trained: faiss.Index
+    canaries: Vectors
+
+    @classmethod
+    def open(cls, pinned: Pinned) -> TrainedIndex:
+        """Check the files and read them."""
+        trained = faiss.read_index(str(pinned.path(TRAINED)))
+        return cls(pinned, trained, np.load(pinned.path(CANARIES)))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts of its manifest."""
+        return self.pinned.facts
+
+    @property
+    def factory(self) -> str:
+        """FAISS factory string of the index to build."""
+        return str(self.facts["factory"])
+
+    @property
+    def id(self) -> str:
+        """16 hex digits; codes of one id may be merged."""
+        return str(self.facts["quantiser_id"])
 
 
 @dataclass(frozen=True)
@@ -129,23 +145,13 @@ class TuningSample:
             if present.any():
                 relevant = Known(judged.query_rows[present], item_rows[present], len(queries))
         depth = min(settings.recall_depth, len(vectors))
-        return cls(shards, count_items(shards), vectors, queries, depth, relevant)
+        return cls(shards, sum(shard.manifest.rows for shard in shards), vectors, queries, depth, relevant)
 
-    def exam(self) -> Exam:
-        """Today's queries with their exact neighbours in the sample and their judgements."""
-        return Exam(self.queries, self._exact(self.queries), self.relevant)
-
-    def canary_exam(self, canaries: Vectors) -> Exam:
-        """Canary queries of an earlier day with their exact neighbours in today's sample."""
-        return Exam(canaries, self._exact(canaries))
-
-    def _exact(self, queries: Vectors) -> Rows:
-        return nearest(queries, pieces(self.vectors), self.depth, device())[1]
-
-
-def count_items(shards: list[Pinned]) -> int:
-    """Number of items in all shards."""
-    return sum(shard.manifest.rows for shard in shards)
+    def exam(self, canaries: Vectors | None = None) -> Exam:
+        """Today's queries with their exact neighbours in the sample and their judgements; or an earlier day's canaries."""
+        queries = self.queries if canaries is None else canaries
+        exact = nearest(queries, pieces(self.vectors), self.depth, device())[1]
+        return Exam(queries, exact, self.relevant if canaries is None else None)
 
 
 def sample_vectors(
@@ -155,7 +161,7 @@ def sample_vectors(
 
     also: ids that are taken besides, drawn or not. One batch is in memory at a time, and the sample.
     """
-    count = count_items(shards)
+    count = sum(shard.manifest.rows for shard in shards)
     drawn = np.zeros(count, np.bool_)
     drawn[np.random.default_rng(seed).choice(count, min(wanted, count), replace=False)] = True
     ids: list[Strings] = []
@@ -178,7 +184,8 @@ def keep_or_train(settings: IndexSettings, sample: TuningSample, previous: Pinne
         before = TrainedIndex.open(previous)
         reasons, now = reasons_to_train(settings, sample, before)
         if now is not None and not reasons:
-            before.copy(out.folder)
+            for name in FILES:
+                shutil.copyfile(previous.path(name), out.folder / name)  # checked against the manifest
             kept = {name: before.facts[name] for name in KEPT_FIGURES}
             out.facts.update(kept, decision="kept", reasons=[], now=asdict(now))
             log.info("%s: kept that of %s: %s", out.partition, kept["trained_on"], json.dumps(asdict(now)))
@@ -196,7 +203,7 @@ def reasons_to_train(
         return [f"factory {settings.factory}, was {before.factory}"], None
     if settings.recall_target > before.facts["recall_target"]:
         return [f"recall_target {settings.recall_target}, was {before.facts['recall_target']}"], None
-    exam, watched = sample.canary_exam(before.canaries), dict(before.facts["canary_settings"])
+    exam, watched = sample.exam(before.canaries), dict(before.facts["canary_settings"])
     now, _ = figures(before.trained, before.factory, sample.vectors, exam, watched, sample.items)
     return aged(now, IndexFigures(**before.facts["then"]), settings.limits), now
 
@@ -215,7 +222,14 @@ def tune_and_train(settings: IndexSettings, sample: TuningSample, out: Attempt) 
     then, canary_settings = figures(trained, factory, sample.vectors, exam, target, sample.items)
     write_index(trained, out.folder / TRAINED)
     np.save(out.folder / CANARIES, sample.queries, allow_pickle=False)
-    write_json(_front(chosen, exam.judged(exam.exact)), out.folder / FRONT)
+    front = {
+        "points": [asdict(point) for point in chosen.points],
+        "front": [asdict(point) for point in pareto(chosen.points)],
+        "chosen": asdict(chosen.point),
+        "reason": chosen.reason,
+        "exact": exam.judged(exam.exact),  # R@60 and RR@60 of exact search in the sample
+    }
+    write_json(front, out.folder / FRONT)
     with (out.folder / TRAINED).open("rb") as file:
         quantiser_id = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     out.facts.update(
@@ -239,15 +253,13 @@ def _chosen(settings: IndexSettings, sample: TuningSample, exam: Exam) -> Chosen
     # nprobe stays as it is on the sample; lists of the whole catalogue are sqrt(N / S) times longer
     slowdown = float(np.sqrt(max(1.0, sample.items / count)))
     with progress("tuning", tries, "indexes") as advance:
-        return tune(
-            sample.vectors,
-            exam,
-            settings.budget(sample.items),
-            settings.seed,
-            settings.factory,
-            slowdown,
-            _logged(advance),
-        )
+
+        def report(line: str) -> None:
+            log.info("%s", line)
+            advance(1)
+
+        budget = settings.budget(sample.items)
+        return tune(sample.vectors, exam, budget, settings.seed, settings.factory, slowdown, report)
 
 
 def _trained(settings: IndexSettings, factory: str, sample: TuningSample) -> faiss.Index:
@@ -261,22 +273,3 @@ def _trained(settings: IndexSettings, factory: str, sample: TuningSample) -> fai
         rows = np.random.default_rng(settings.seed).choice(len(vectors), wanted, replace=False)
         vectors = vectors[np.sort(rows)]
     return train(vectors, factory, settings.seed, gpu=device().type == "cuda")
-
-
-def _front(chosen: ChosenIndex, exact: dict[str, float]) -> dict[str, object]:
-    """All points, the Pareto front, the choice; exact: R@60 and RR@60 of exact search in the sample."""
-    return {
-        "points": as_rows(chosen.points),
-        "front": as_rows(chosen.front),
-        "chosen": asdict(chosen.point),
-        "reason": chosen.reason,
-        "exact": exact,
-    }
-
-
-def _logged(advance: Callable[[int], None]) -> Callable[[str], None]:
-    def log_family(line: str) -> None:
-        log.info("%s", line)
-        advance(1)
-
-    return log_family

@@ -1,22 +1,22 @@
-"""Queries that an index is tuned on: real dev queries, and their judgements for the cut-off."""
+"""Queries that an index is tuned on: real dev queries, and their judgements."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from jobs.bundle.reader import POOL
 from jobs.datasets.judgements import least
-from jobs.lake.arrow import Strings, find, strings, where
+from jobs.lake.arrow import Rows, Strings, find, large, strings, where
 from jobs.lake.read import Pinned, read_table
-from models.ann.cutoff import JudgedLists, compare_cutoffs
-from models.fusion.fit_fusion import FusionFit
-from models.fusion.ranked_lists import Ranked
+
+
+class JudgedItems(NamedTuple):
+    """Relevant items of tuning queries: query_rows [n] and item_ids [n]."""
+
+    query_rows: Rows
+    item_ids: Strings
 
 
 def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
@@ -27,44 +27,23 @@ def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
     """
     rows = read_table(queries, ["query_id", "query", "split"])
     for split in ("dev", "train"):
-        found = where(rows, "split", split)
-        if found.num_rows:
-            return found.sort_by("query_id").slice(0, wanted)
+        of_split = where(rows, "split", split)
+        if of_split.num_rows:
+            return of_split.sort_by("query_id").slice(0, wanted)
     raise LookupError(f"{queries.partition}: no query of split dev or train to tune nprobe on")
 
 
-def relevant_keys(qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings) -> NDArray[np.int64]:
-    """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
+def judged_items(qrels: Pinned, min_relevance: float, asked: pa.Table) -> JudgedItems:
+    """Items that are relevant to the tuning queries."""
     rows = read_table(qrels, ["query_id", "item_id"], pc.field("relevance") >= least(min_relevance))
     query = find(strings(rows, "query_id"), strings(asked, "query_id"))
-    item = find(strings(rows, "item_id"), ids)
-    keys: NDArray[np.int64] = (query * len(ids) + item)[(query >= 0) & (item >= 0)]
+    items = large(rows.column("item_id").chunks)
+    return JudgedItems(query[query >= 0], items.filter(pa.array(query >= 0)))
+
+
+def relevant_keys(qrels: Pinned, min_relevance: float, asked: pa.Table, ids: Strings) -> Rows:
+    """Every relevant item of the tuning queries, as query row * len(ids) + item row."""
+    query, item_ids = judged_items(qrels, min_relevance, asked)
+    item = find(item_ids, ids)
+    keys: Rows = (query * len(ids) + item)[item >= 0]
     return keys
-
-
-def fusion_facts(fit: FusionFit) -> dict[str, Any]:
-    """Facts `fusion`, `fusions` by method, `fusion_by_class`, and `fusion_classes` that were tried."""
-    return {
-        "fusion": fit.weights._asdict(),
-        "fusions": fit.methods,
-        "fusion_by_class": {name: weights._asdict() for name, weights in fit.by_class.items()},
-        "fusion_classes": fit.classes,
-    }
-
-
-def cutoff_facts(
-    ranked: Ranked, cutoff: str, n_items: int = 0, relevant: NDArray[np.int64] | None = None
-) -> dict[str, Any]:
-    """The facts `cutoff`, which ships, and `cutoffs`, a row for each rule that was compared.
-
-    ranked: lists as they are served, but for their end. cutoff: one of models.ann.cutoff's CHOICES. relevant: keys of
-    `relevant_keys`; without them the rule is the knee.
-    """
-    judged = None
-    if relevant is not None:
-        keys = np.arange(len(ranked.items))[:, None] * n_items + ranked.items
-        hits = np.isin(keys, relevant) & (ranked.items >= 0)
-        counts = np.bincount(relevant // n_items, minlength=len(ranked.items))
-        judged = JudgedLists(ranked.scores, hits, counts)
-    chosen, rows = compare_cutoffs(ranked.scores, judged, cutoff, depth=POOL)
-    return {"cutoff": asdict(chosen), "cutoffs": rows}

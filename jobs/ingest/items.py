@@ -16,7 +16,6 @@ from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, Fraction, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
-from models.text.item_text import TEXT_TEMPLATE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,6 +27,8 @@ REASONS = ("malformed", "no_item_id", "bad_item_id", "no_title", "duplicate")
 # names in the manifest -> what to sum
 REPAIRS = {f"{name} mended": f"if(reason IS NULL AND {name}_repaired, 1, 0)" for name in ("price", "attributes")}
 BYTES_PER_FILE = 256 << 20
+# the rule by which sql/items.sql builds an item's text; it enters the space id
+TEXT_TEMPLATE = "1: title | category | brand | attribute values by key"
 
 
 class Args(CommandArgs):

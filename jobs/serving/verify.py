@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.bundle.files import CANARIES_FILE, QUERY_TOWER
-from jobs.bundle.golden import golden_texts
+from jobs.bundle.files import CANARIES_FILE, QUERY_TOWER, read_golden
 from jobs.bundle.latency import ROUNDS, latency_ms
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle, open_bundle
@@ -116,7 +115,7 @@ def _check_encoders(pinned: Pinned) -> dict[str, Any]:
         )
     if not pinned.has(QUERY_TOWER):
         return {"query_tower": "torch alone"}
-    texts: Sequence[str] = [*golden_texts(pinned, "queries"), *canaries.values(), *HOSTILE]
+    texts: Sequence[str] = [*(text for text, _ in read_golden(pinned)["queries"]), *canaries.values(), *HOSTILE]
     return {"query_tower": "onnx", "onnx_apart": compare(bundle.towers, open_encoder(pinned), texts)}
 
 

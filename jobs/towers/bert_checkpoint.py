@@ -28,17 +28,9 @@ CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetenso
 THEIRS = "model.safetensors"
 # what BertConfig needs to build the same model again
 SETTINGS = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "layer_norm_eps",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "initializer_range",
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
+    *("max_position_embeddings", "type_vocab_size", "layer_norm_eps"),
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"),
 )
 
 
@@ -101,10 +93,16 @@ def bert_settings(bert: BertModel) -> dict[str, Any]:
     return {name: getattr(bert.config, name) for name in SETTINGS}
 
 
-def bert_folder(pinned: Pinned) -> Path:
-    """The local folder of a `prodbert` partition, its files checked, fetched where the lake is remote."""
-    paths = [pinned.path(name) for name in (CONFIG, TOKENIZER, WEIGHTS)]
-    return paths[0].parent
+def bert_folder(source: Pinned | Path | str) -> Path:
+    """The local folder of a BERT: a `prodbert` partition, its files checked and fetched; a folder; or "minilm"."""
+    if isinstance(source, Pinned):
+        paths = [source.path(name) for name in (CONFIG, TOKENIZER, WEIGHTS)]
+        return paths[0].parent
+    if isinstance(source, Path):
+        return source
+    if source != MINILM:
+        raise LookupError(f"pretrained encoder {source!r}: expected {MINILM}, a folder or a prodbert partition")
+    return minilm_folder()
 
 
 def minilm_folder() -> Path:
@@ -133,7 +131,7 @@ def pretrained_towers(source: Pinned | Path | str, config: TowerConfig) -> TwoTo
         LookupError: a file or the package is missing, or the weights are pickled only.
         ValueError: the model is no BERT, or its files do not belong together.
     """
-    folder = _folder(source)
+    folder = bert_folder(source)
     bert, tokenizer = load_bert(folder)
     settings = bert_settings(bert)
     if (rows := int(bert.config.vocab_size)) != tokenizer.get_vocab_size():
@@ -141,16 +139,6 @@ def pretrained_towers(source: Pinned | Path | str, config: TowerConfig) -> TwoTo
     max_tokens = json.loads((folder / CONFIG).read_text("utf-8")).get("max_tokens", bert.config.max_position_embeddings)
     config = replace(config, bert=settings, max_tokens=min(config.max_tokens, int(max_tokens)))
     return TwoTower(config, tokenizer, bert)
-
-
-def _folder(source: Pinned | Path | str) -> Path:
-    if isinstance(source, Pinned):
-        return bert_folder(source)
-    if isinstance(source, Path):
-        return source
-    if source != MINILM:
-        raise LookupError(f"pretrained encoder {source!r}: expected {MINILM}, a folder or a prodbert partition")
-    return minilm_folder()
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -47,12 +47,6 @@ class SearchPlan:
     agreement: float
     seed: int
 
-    def __post_init__(self) -> None:
-        if self.search not in SEARCHES:
-            raise ValueError(f"search={self.search!r}: expected one of {', '.join(SEARCHES)}")
-        if not 0 < self.agreement <= 1 or self.block_queries < 1:
-            raise ValueError("agreement must be in (0, 1], block_queries and chunk_items > 0")
-
 
 class BlockwiseSearch:
     """Search block by block. facts: the method, and its agreement with exact search."""

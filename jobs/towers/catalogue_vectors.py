@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from jobs.embeddings.read_shards import batches
+from jobs.lake.arrow import find
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned
 from jobs.platform.progress import progress
-from jobs.towers.dataset import Strings, rows_of
+from jobs.towers.dataset import TowerDataset
 from jobs.towers.resume import Scratch, VectorFile
 from jobs.towers.text_store import item_store
 from models.towers.encode import store_vectors
@@ -17,10 +18,21 @@ from models.towers.two_tower import TwoTower
 CHUNK = 65_536  # vectors in memory at a time
 
 
-def catalogue_vectors(scratch: Scratch, towers: TwoTower, items: Pinned, chunk: int = CHUNK) -> VectorFile:
-    """Vectors of all items, encoded chunk by chunk; vectors that are already on disk are kept."""
-    store = item_store(items, towers)
-    file = scratch.vectors("items", len(store), towers.config.width)
+def catalogue_vectors(
+    scratch: Scratch, towers: TwoTower, dataset: TowerDataset, shards: list[Pinned], chunk: int = CHUNK
+) -> VectorFile:
+    """Vectors of all items in the order of ids, from the shards where there are any, else encoded here.
+
+    Vectors that are already on disk are kept.
+
+    Raises:
+        RuntimeError: the shards hold other items.
+    """
+    file = scratch.vectors("items", len(dataset.item_ids), towers.config.width)
+    if shards:
+        _read(file, shards, dataset)
+        return file
+    store = item_store(dataset.items, towers)
     left = store.span(file.done, len(store))
     with progress("encoding", len(store), "items") as advance:
         advance(file.done)
@@ -31,19 +43,14 @@ def catalogue_vectors(scratch: Scratch, towers: TwoTower, items: Pinned, chunk: 
     return file
 
 
-def embedded_vectors(scratch: Scratch, shards: list[Pinned], ids: Strings, towers: TwoTower) -> VectorFile:
-    """Vectors of all items from the shards of `embeddings`, in the order of ids.
-
-    Raises:
-        RuntimeError: the shards hold other items.
-    """
-    file = scratch.vectors("items", len(ids), towers.config.width)
+def _read(file: VectorFile, shards: list[Pinned], dataset: TowerDataset) -> None:
+    ids = dataset.item_ids
     if file.done == len(ids):
-        return file
+        return
     mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)
     filled = np.zeros(len(ids), np.int64)
     for names, vectors in batches(shards):
-        rows = rows_of(names, ids)
+        rows = find(names, ids)
         mapped[rows[rows >= 0]] = vectors[rows >= 0]
         np.add.at(filled, rows[rows >= 0], 1)
     if not (filled == 1).all():
@@ -53,4 +60,3 @@ def embedded_vectors(scratch: Scratch, shards: list[Pinned], ids: Strings, tower
         )
     mapped.flush()
     file.done_path.write_text(str(len(ids)), "utf-8")
-    return file

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow.dataset import Dataset
 from tokenizers import Tokenizer
 
 from jobs.lake.arrow import texts as texts_in
@@ -53,13 +52,13 @@ class Reader:
         dev = min(self.dev_frac, DEV_TEXTS / rows)
         train = dev + (1.0 - dev) * min(1.0, self.max_texts / rows)
         start, stop = (dev, train) if side == "train" else (0.0, dev)
-        yield from _between(_chunks(self._items, "text"), start, stop)
+        yield from _between(_chunks(self.items, "text"), start, stop)
 
     def of_queries(self, side: str) -> Iterator[list[str]]:
         """Query texts of a side."""
         most = self.max_texts if side == "train" else DEV_TEXTS
         taken = most / max(1, self.n_queries[side])
-        yield from _between(_chunks(self._queries, "query", pc.field("split") == side), 0.0, taken)
+        yield from _between(_chunks(self.queries, "query", pc.field("split") == side), 0.0, taken)
 
     @property
     def total(self) -> int:
@@ -70,15 +69,7 @@ class Reader:
     @cached_property
     def n_queries(self) -> dict[str, int]:
         """Number of queries of each split that is read."""
-        return {side: int(self._queries.count_rows(filter=pc.field("split") == side)) for side in SIDES}
-
-    @cached_property
-    def _items(self) -> Dataset:
-        return dataset(self.items)
-
-    @cached_property
-    def _queries(self) -> Dataset:
-        return dataset(self.queries)
+        return {side: int(dataset(self.queries).count_rows(filter=pc.field("split") == side)) for side in SIDES}
 
 
 @dataclass(frozen=True)
@@ -100,16 +91,8 @@ class Corpus:
         items, queries = reader.items.manifest.rows, reader.queries.manifest.rows
         n = reader.n_queries
         out.count("items", items, self.items, {"examine": self.dev_items, BEYOND: items - self.items - self.dev_items})
-        out.count(
-            "queries",
-            queries,
-            self.queries,
-            {
-                "of split dev": n["dev"],
-                "of split test": queries - n["train"] - n["dev"],
-                BEYOND: n["train"] - self.queries,
-            },
-        )
+        left_out = {"of split dev": n["dev"], "of split test": queries - n["train"] - n["dev"]}
+        out.count("queries", queries, self.queries, {**left_out, BEYOND: n["train"] - self.queries})
 
 
 def read_corpus(reader: Reader, tokenizer: Tokenizer, masker: Masker, max_tokens: int, advance: Advance) -> Corpus:
@@ -163,8 +146,9 @@ class _TextCollector:
         return Ragged(values, np.cumsum(np.concatenate(self.lengths)))
 
 
-def _chunks(table: Dataset, column: str, where: pc.Expression | None = None) -> Iterator[list[str]]:
-    read = table.to_batches(columns=[column], filter=where, batch_size=CHUNK, batch_readahead=1, fragment_readahead=1)
+def _chunks(table: Pinned, column: str, where: pc.Expression | None = None) -> Iterator[list[str]]:
+    source = dataset(table)
+    read = source.to_batches(columns=[column], filter=where, batch_size=CHUNK, batch_readahead=1, fragment_readahead=1)
     for batch in read:
         yield texts_in(batch.column(column))
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.bundle.tower_files import write_towers
 from jobs.datasets.judgements import relevance_scale
-from jobs.lake import arrow as columns
+from jobs.lake.arrow import Rows, Strings, find, strings
+from jobs.lake.attempt import Attempt
 from jobs.lake.read import Pinned, read_table
 from jobs.towers.text_store import Texts, item_store, item_texts
 from models.text.ragged import Ragged
+from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.batches import JudgedItems, Known, Pairs
-from models.training.examples import Examples
+from models.training.examples import Examples, synthetic_queries
 
-Rows = NDArray[np.int64]
-Strings = pa.StringArray
+GOLDEN_TEXTS = 16  # of each side
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,14 @@ class TowerDataset:
         """
         table = read_table(mined, ["query_id", "item_ids"])
         query = _rows(table, "query_id", self.query_ids)
-        lists = table.column("item_ids").combine_chunks()
-        assert isinstance(lists, pa.ListArray)
-        items = lists.flatten()
-        assert isinstance(items, pa.StringArray)
-        item = rows_of(items, self.item_ids)
+        lists: Any = table.column("item_ids").combine_chunks()
+        item = find(lists.flatten(), self.item_ids)
         if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
             raise ValueError(
                 f"{mined.partition}: of {len(item):,} mined items {known:,} are in {self.items.partition}, expected half or"
                 " more; mine negatives of that catalogue (`python -m jobs negatives`)"
             )
-        owner = np.repeat(query, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
+        owner = np.repeat(query, lists.value_lengths().to_numpy(zero_copy_only=False))
         kept = (item >= 0) & (owner >= 0)
         order = np.argsort(owner[kept], kind="stable")
         offsets = np.searchsorted(owner[kept][order], np.arange(len(self.queries) + 1))
@@ -102,20 +101,20 @@ def read_dataset(pairs: Pinned, queries: Pinned, items: Pinned) -> TowerDataset:
     item_table = read_table(items, ["item_id"]).sort_by("item_id")
     pair_table = read_table(pairs, ["query_id", "item_id", "weight", "split"])
     pair_table = pair_table.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
-    query_ids, item_ids = _strings(query_table, "query_id"), _strings(item_table, "item_id")
-    pair_query, pair_item = (_rows(pair_table, "query_id", query_ids), _rows(pair_table, "item_id", item_ids))
+    query_ids, item_ids = _ids(query_table, "query_id"), _ids(item_table, "item_id")
+    pair_query, pair_item = _rows(pair_table, "query_id", query_ids), _rows(pair_table, "item_id", item_ids)
     kept = (pair_query >= 0) & (pair_item >= 0)
     return TowerDataset(
         query_ids=query_ids,
-        queries=_texts(query_table, "query"),
-        query_split=_array(query_table, "split"),
+        queries=strings(query_table, "query"),
+        query_split=_labels(query_table, "split"),
         item_ids=item_ids,
         item_texts=item_texts(items),
         items=items,
         pair_query=pair_query[kept],
         pair_item=pair_item[kept],
         pair_weight=pair_table.column("weight").to_numpy().astype(np.float32)[kept],
-        pair_split=_array(pair_table, "split")[kept],
+        pair_split=_labels(pair_table, "split")[kept],
         lost=int((~kept).sum()),
     )
 
@@ -130,10 +129,20 @@ def read_judgements(qrels: Pinned, dataset: TowerDataset, min_relevance: float =
     query, item = _rows(table, "query_id", dataset.query_ids), _rows(table, "item_id", dataset.item_ids)
     judged = (query >= 0) & (item >= 0)
     if split:
-        judged &= (_array(table, "split") == split) & (dataset.query_split[query] == split)
+        judged &= (_labels(table, "split") == split) & (dataset.query_split[query] == split)
     relevant = judged & (table.column("relevance").to_numpy() >= threshold)
     count = len(dataset.queries)
     return JudgedItems(Known(query[judged], item[judged], count), Known(query[relevant], item[relevant], count))
+
+
+def write_trained(out: Attempt, towers: TwoTower, dataset: TowerDataset) -> None:
+    """Write trained towers with golden vectors of some items, and count the pairs that they were trained on."""
+    texts = dataset.item_texts[:GOLDEN_TEXTS]
+    write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
+    trained, pairs = len(dataset.of_split("train")), len(dataset.pair_query)
+    left_out = {"dev and test": pairs - trained, "query or item unknown": dataset.lost}
+    out.count("pairs", pairs + dataset.lost, trained, left_out)
+    out.facts.update(space_id=space_id(towers), dim=towers.config.width, pairs=trained)
 
 
 def bytes_per_pair(dataset: TowerDataset, examples: Examples) -> dict[str, float]:
@@ -158,25 +167,13 @@ def bytes_per_pair(dataset: TowerDataset, examples: Examples) -> dict[str, float
     return {name: float(total) / len(query) for name, total in totals.items()}
 
 
-def rows_of(names: columns.Strings, ids: Strings) -> Rows:
-    """Row of each name in ids, -1 where it is not there."""
-    rows = pc.index_in(names, value_set=ids).to_numpy(zero_copy_only=False)
-    return np.nan_to_num(rows.astype(np.float64), nan=-1.0).astype(np.int64)
-
-
 def _rows(table: pa.Table, column: str, ids: Strings) -> Rows:
-    return rows_of(_strings(table, column), ids)
+    return find(_ids(table, column), ids)
 
 
-def _strings(table: pa.Table, column: str) -> Strings:
-    strings = table.column(column).combine_chunks()
-    assert isinstance(strings, pa.StringArray)
-    return strings
+def _ids(table: pa.Table, column: str) -> Strings:
+    return table.column(column).combine_chunks()
 
 
-def _texts(table: pa.Table, column: str) -> list[str]:
-    return [text or "" for text in table.column(column).to_pylist()]
-
-
-def _array(table: pa.Table, column: str) -> NDArray[np.str_]:
-    return np.array(table.column(column).to_pylist(), dtype=np.str_)
+def _labels(table: pa.Table, column: str) -> NDArray[np.str_]:
+    return np.array(strings(table, column), np.str_)

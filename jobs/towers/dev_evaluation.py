@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.lake.arrow import Rows
 from jobs.lake.read import Pinned, read_table
 from jobs.towers.dataset import TowerDataset, read_judgements
 from jobs.towers.training_loop import EpochScore
@@ -28,7 +29,6 @@ CUTOFF = 60
 NAMES = (f"R@{CUTOFF}", f"RR@{CUTOFF}")
 DEV_QUERIES, DEV_ITEMS = 4_000, 500_000  # beyond these a seeded sample is searched
 MIN_LABELLED = 50  # dev queries with a relevant item; the choice of fewer would be mostly chance
-Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 

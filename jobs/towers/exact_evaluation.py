@@ -18,15 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from jobs.bundle.tower_files import load_towers
+from jobs.bundle.tower_files import load_towers_of
 from jobs.datasets.judgements import Judgements, judge_items, relevance_scale
-from jobs.lake.arrow import Strings, find, strings, table_of, texts
+from jobs.lake.arrow import Rows, Strings, find, strings, table_of, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
@@ -34,7 +33,7 @@ from jobs.lake.read import Pinned, pin, read_table
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf
 from jobs.platform.progress import progress
 from jobs.platform.tracking import MlflowRun, mlflow_run
-from models.ann.exact import nearest
+from models.ann.exact import Vectors, nearest
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.measures import CUTOFFS, MEASURES, Measured, measure
 from models.evaluation.qrels import hits_of
@@ -50,8 +49,6 @@ DEPTH = max(CUTOFFS)
 # deeper than needed: equal scores (one title, many offers) are put in order before the list is cut
 SEARCHED = DEPTH + 32
 CHUNK_ITEMS = 65_536
-Rows = NDArray[np.int64]
-Vectors = NDArray[np.float32]
 Slices = dict[str, NDArray[np.bool_]]
 
 
@@ -86,12 +83,7 @@ def main(args: Args) -> dict[str, Any]:
     inputs = [pin(partition) for partition in (args.towers, args.items, args.queries, args.qrels)]
     with mlflow_run("tower_metrics", args, inputs) as tracked, publish(args.tower_metrics, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        towers = load_towers(inputs[0])
-        if (space := space_id(towers)) != args.tower_metrics.values["space"]:
-            raise ValueError(
-                f"{args.tower_metrics}: {args.towers} has space id {space}; write to {args.tower_metrics.having(space=space)}"
-            )
-        towers.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        towers = load_towers_of(inputs[0], args.tower_metrics)
         catalogue = read_catalogue(inputs[1])
         splits = args.split.split(",")
         judged = read_judged_queries(inputs[2], inputs[3], splits, args.min_relevance, args.zero_gain)
@@ -99,7 +91,7 @@ def main(args: Args) -> dict[str, Any]:
         columns = segments_of(judged, catalogue)
         _write(out, judged, measured, columns)
         means = {split: _means(args, measured, judged.splits == split, dict(named(columns))) for split in splits}
-        out.facts.update(space_id=space, items=len(catalogue.ids), splits=means)
+        out.facts.update(space_id=space_id(towers), items=len(catalogue.ids), splits=means)
         _log(tracked, means)
     _show(args, means)
     first = {name: round(means[splits[0]]["all"][name][0], 5) for name in HEADLINE}
@@ -144,13 +136,10 @@ def _show(args: Args, means: dict[str, Any]) -> None:
         for name in HEADLINE:
             table.add_column(name, justify="right")
         for name, figures in slices.items():
-            cells = [_cell(Interval(*figures[measure])) for measure in HEADLINE]
+            spans = [Interval(*figures[measure]) for measure in HEADLINE]
+            cells = [f"{span.value:.3f} ±{(span.high - span.low) / 2:.3f}" for span in spans]
             table.add_row(name, f"{figures['queries']:,}", *cells, end_section=name == "all")
         console.print(table)
-
-
-def _cell(interval: Interval) -> str:
-    return f"{interval.value:.3f} ±{(interval.high - interval.low) / 2:.3f}"
 
 
 @dataclass(frozen=True)
@@ -174,11 +163,6 @@ class JudgedQueries:
     splits: NDArray[np.str_]
     queries: list[str]
     segments: NDArray[np.str_]
-
-    @property
-    def query_ids(self) -> list[str]:
-        """Ids of the queries [Q], ascending."""
-        return self.judgements.query_ids
 
 
 def read_catalogue(items: Pinned) -> Catalogue:
@@ -261,7 +245,7 @@ def evaluate_exactly(towers: TwoTower, judged: JudgedQueries, catalogue: Catalog
     row_of = np.full(len(catalogue.ids), -1, np.int64)
     row_of[at[at >= 0]] = np.flatnonzero(at >= 0)
     hits = hits_of(known, query, row_of[item], rank)
-    return Measured(judged.query_ids, MEASURES, measure(known, hits))
+    return Measured(judged.judgements.query_ids, MEASURES, measure(known, hits))
 
 
 def _ranks(rows: Rows, query: Rows, item: Rows, score: Vectors, n_items: int) -> tuple[Rows, Rows, Rows]:

@@ -10,11 +10,10 @@ training continues from its checkpoint. `python -m jobs towers --prodbert` start
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,15 +24,15 @@ from annotated_types import Ge, Interval
 from tokenizers import Tokenizer
 from transformers import BertModel
 
-from jobs.lake.attempt import spelled
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
-from jobs.towers.bert_checkpoint import bert_folder, bert_settings, load_bert, minilm_folder, write_bert
+from jobs.towers.bert_checkpoint import MINILM, bert_folder, bert_settings, load_bert, write_bert
 from jobs.towers.corpus import Corpus, Reader, read_corpus
+from jobs.towers.resume import resume_key
 from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop
 from models.pretraining.masking import MaskedBatch, Masker
 from models.pretraining.mlm import MaskedLM, evaluate, mask_dev_texts, unigram_baseline
@@ -115,17 +114,15 @@ def main(args: Args) -> dict[str, object]:
         reader = Reader(inputs[0], inputs[1], args.max_texts, args.dev_frac)
         torch.manual_seed(args.seed)
         bert, tokenizer = _start(args, inputs, reader)
-        checkpoint = Checkpoint(args.prodbert, _key(args, inputs, bert, tokenizer))
+        begun = fingerprint(bert_settings(bert), tokenizer.to_str(), bert.state_dict())
+        checkpoint = Checkpoint(args.prodbert, resume_key(args, inputs, begun, asdict(_plan(args))))
         masker = Masker(tokenizer, args.mask_frac)
         with progress("pretrain: reading", reader.total, "texts") as advance:
             corpus = read_corpus(reader, tokenizer, masker, args.max_tokens, advance)
         model = MaskedLM(bert, corpus.counts).to("cuda" if torch.cuda.is_available() else "cpu")
         training = MaskedLMTraining(model, corpus.train, masker, _plan(args))
         dev = mask_dev_texts(masker, corpus.dev, args.batch_tokens, args.seed)
-
-        def score() -> EpochScore:
-            return _evaluate(model, dev, args.precision)
-
+        score = partial(_evaluate, model, dev, args.precision)
         loop = TrainingLoop("pretrain", training, score, checkpoint, tracked, args.patience, args.checkpoint_s)
         loop.run(evaluate_start=True)
         facts = _facts(loop, training, corpus) | _baseline(loop, training, corpus, dev)
@@ -179,8 +176,8 @@ def _baseline(
 def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertModel, Tokenizer]:
     """The BERT to start from and its tokenizer: given, or new."""
     if args.start:
-        folder = minilm_folder() if args.start == "minilm" else Path(args.start)
-        bert, tokenizer = load_bert(bert_folder(inputs[2]) if len(inputs) > 2 else folder)
+        named = MINILM if args.start == MINILM else Path(args.start)
+        bert, tokenizer = load_bert(bert_folder(inputs[2] if len(inputs) > 2 else named))
         if args.max_tokens > (most := int(bert.config.max_position_embeddings)):
             raise ValueError(f"max_tokens={args.max_tokens}: {args.start} reads {most} at most")
         return bert, tokenizer
@@ -199,19 +196,4 @@ def _start(args: Args, inputs: Sequence[Pinned], reader: Reader) -> tuple[BertMo
 
 def _plan(args: Args) -> MaskedLMPlan:
     lr = args.lr * (args.start_lr_frac if args.start else 1.0)
-    return MaskedLMPlan(
-        epochs=args.epochs,
-        batch_tokens=args.batch_tokens,
-        lr=lr,
-        seed=args.seed,
-        max_steps=args.max_steps,
-        precision=args.precision,
-    )
-
-
-def _key(args: Args, inputs: Sequence[Pinned], bert: BertModel, tokenizer: Tokenizer) -> str:
-    """Hash of settings and inputs: training does not continue from a checkpoint of any other."""
-    contents = [source.manifest.content_sha256 for source in inputs]
-    begun = fingerprint(bert_settings(bert), tokenizer.to_str(), bert.state_dict())
-    parts = [spelled(args), contents, begun, asdict(_plan(args))]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return MaskedLMPlan(args.epochs, args.batch_tokens, lr, args.seed, args.max_steps, precision=args.precision)

@@ -11,37 +11,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobs.bundle.tower_files import load_towers, write_towers
+from jobs.bundle.tower_files import load_towers
 from jobs.embeddings.read_shards import pin_shards
-from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
-from jobs.towers.catalogue_vectors import CHUNK, catalogue_vectors, embedded_vectors
-from jobs.towers.dataset import TowerDataset, read_dataset
+from jobs.towers.catalogue_vectors import catalogue_vectors
+from jobs.towers.dataset import TowerDataset, read_dataset, write_trained
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.resume import Scratch, VectorFile
-from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop
+from jobs.towers.training_loop import Checkpoint, TrainingLoop
 from models.ann.exact import Vectors, nearest, pieces
 from models.text.text_store import TextStore
-from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.adore import AdorePlan, AdoreTraining, FrozenItems, own_query_tower
 from models.training.batches import Pairs
-from models.training.examples import synthetic_queries
 
 log = logging.getLogger(__name__)
 CHECKPOINT_S = 120.0
-GOLDEN_TEXTS = 16  # of each side
 NOTHING_TO_DO = 99  # Airflow skips the tasks that follow
 
 
@@ -102,19 +99,18 @@ def main(args: Args) -> dict[str, object]:
         dataset = read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
         start = load_towers(inputs["start"]).to("cuda" if torch.cuda.is_available() else "cpu")
         scratch = Scratch(args.towers, args, pinned)
-        vectors = _vectors(scratch, start, inputs["items"], shards, dataset)
+        vectors = catalogue_vectors(scratch, start, dataset, shards)
         queries = start.store_queries(dataset.queries)
         training = _training(args, dataset, start, queries, vectors)
         evaluator = FrozenItemsEvaluator(dataset, queries, vectors, inputs.get("qrels"))
-
-        def evaluate() -> EpochScore:
-            return evaluator(training.towers)
-
+        evaluate = partial(evaluator, training.towers)
         checkpoint = Checkpoint(args.towers, scratch.key)
         loop = TrainingLoop("refresh", training, evaluate, checkpoint, tracked, args.epochs, CHECKPOINT_S)
         loop.run(keep_start=True)
         facts = _facts(loop) | evaluator.facts
-        _write(out, training.towers if facts["kept"] else start, dataset, facts)
+        towers = training.towers if facts["kept"] else start
+        write_trained(out, towers, dataset)
+        out.facts.update(facts, items_of=towers.config.items_of)
     checkpoint.remove()
     scratch.remove()
     if not facts["kept"] and args.on_worse == "skip":
@@ -122,15 +118,6 @@ def main(args: Args) -> dict[str, object]:
         raise SystemExit(NOTHING_TO_DO)
     registered = "" if trial() or not facts["kept"] else register_towers(pin(args.towers))
     return {"towers": str(args.towers), "space_id": out.facts["space_id"], "registered": registered, **facts}
-
-
-def _vectors(
-    scratch: Scratch, start: TwoTower, items: Pinned, shards: list[Pinned], dataset: TowerDataset
-) -> VectorFile:
-    """Vectors of all items by `start`: of the shards, where there are any, else encoded here."""
-    if shards:
-        return embedded_vectors(scratch, shards, dataset.item_ids, start)
-    return catalogue_vectors(scratch, start, items, CHUNK)
 
 
 def _training(
@@ -167,15 +154,3 @@ def _facts(loop: TrainingLoop) -> dict[str, object]:
     epoch = int(loop.best["best_epoch"])
     before = {f"{name} before": loop.start[name] for name in NAMES}
     return {"kept": epoch > 0, "best_epoch": epoch, **before, **{name: loop.best[name] for name in NAMES}}
-
-
-def _write(out: Attempt, towers: TwoTower, dataset: TowerDataset, facts: dict[str, object]) -> None:
-    texts = dataset.item_texts[:GOLDEN_TEXTS]
-    write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
-    trained = len(dataset.of_split("train"))
-    others = len(dataset.pair_query) - trained
-    left_out = {"dev and test": others, "query or item unknown": dataset.lost}
-    out.count("pairs", trained + others + dataset.lost, trained, left_out)
-    out.facts.update(
-        **facts, space_id=space_id(towers), items_of=towers.config.items_of, dim=towers.config.width, pairs=trained
-    )

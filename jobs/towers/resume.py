@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,12 +30,17 @@ CHUNK = 16_384  # vectors in memory at a time
 Arrays = dict[str, NDArray[np.generic]]
 
 
+def resume_key(args: DataclassInstance, inputs: Iterable[Pinned], *more: object) -> str:
+    """Hash of settings, inputs and whatever else decides the result: work of another key is not continued."""
+    contents = [source.manifest.content_sha256 for source in inputs]
+    return hashlib.sha256(json.dumps([spelled(args), contents, *more], sort_keys=True).encode()).hexdigest()
+
+
 class Scratch:
     """The folder of a partition. Work of other arguments, inputs or devices, by `key`, is deleted."""
 
-    def __init__(self, partition: Partition, args: DataclassInstance, inputs: Sequence[Pinned]) -> None:
-        contents = [source.manifest.content_sha256 for source in inputs]
-        self.key = json.dumps([spelled(args), contents, torch.cuda.is_available()], sort_keys=True)
+    def __init__(self, partition: Partition, args: DataclassInstance, inputs: Iterable[Pinned]) -> None:
+        self.key = resume_key(args, inputs, torch.cuda.is_available())
         name = str(partition).replace("/", ",")
         self.folder = home() / "scratch" / name
         key_file = self.folder / "key"

@@ -12,14 +12,13 @@ of 2,048 random rows out of 1,000,000 took 6.3 ms from 62 chunks and 0.45 ms fro
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,7 +29,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from jobs.lake import arrow as columns
+from jobs.embeddings.sharding import utf8
+from jobs.lake.arrow import Rows
+from jobs.lake.arrow import texts as texts_in
+from jobs.lake.locks import file_lock
 from jobs.lake.read import Pinned, dataset
 from jobs.platform.tracking import home
 from models.text.ragged import Ragged, empty
@@ -44,7 +46,6 @@ CHUNK = 16_384  # texts in memory at a time
 SEAL, VALUES, OFFSETS = "seal.json", "values.bin", "offsets.bin"
 FRESH = ".new"
 KEPT_STORES = 16  # of one machine, unless NIGHTSHELF_STORES sets another number
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def item_store(items: Pinned, towers: TwoTower) -> TextStore:
             return _narrowed(Ragged(*trigram_ids(chunk, buckets)), buckets - 1)
 
         key = {**version, "trigrams": TRIGRAMS, "buckets": buckets}
-        trigrams = open_store("trigrams", key, lambda: _each(texts, hashed))
+        trigrams = open_store("trigrams", key, lambda: map(hashed, texts.chunks()))
     if config.has_bert:
         tokenizer, last = towers.tokenizer, towers.tokenizer.get_vocab_size() - 1
 
@@ -103,13 +104,8 @@ def item_store(items: Pinned, towers: TwoTower) -> TextStore:
 
         content = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
         key = {**version, "tokenizer": content, "max_tokens": config.max_tokens}
-        tokens = open_store("tokens", key, lambda: _each(texts, split))
+        tokens = open_store("tokens", key, lambda: map(split, texts.chunks()))
     return TextStore(trigrams, tokens)
-
-
-def _each(texts: Texts, features: Callable[[list[str]], Ragged]) -> Iterator[Ragged]:
-    for chunk in texts.chunks():
-        yield features(chunk)
 
 
 def _sorted(items: Pinned) -> Iterator[Ragged]:
@@ -122,7 +118,7 @@ def _sorted(items: Pinned) -> Iterator[Ragged]:
         )
         for batch in batches:
             ids.append(batch.column("item_id"))
-            yield _utf8(batch.column("text"))
+            yield Ragged(*utf8(batch.column("text").fill_null("")))
 
     unsorted = _spilled(as_filed())
     order = pc.sort_indices(pa.chunked_array(ids, pa.string())).to_numpy().astype(np.int64)
@@ -130,19 +126,10 @@ def _sorted(items: Pinned) -> Iterator[Ragged]:
         yield unsorted.take(order[start : start + CHUNK])
 
 
-def _utf8(column: pa.Array[Any]) -> Ragged:
-    """The bytes of Arrow strings; a null is an empty text."""
-    full: Any = pc.fill_null(column.cast(pa.large_string()), "")  # type: ignore[type-var]
-    _, offsets, values = full.buffers()
-    places = np.frombuffer(offsets, np.int64)[full.offset : full.offset + len(full) + 1]
-    utf8 = np.frombuffer(values or b"", np.uint8)
-    return Ragged(utf8[places[0] : places[-1]], places - places[0])
-
-
 def _strings(utf8: Ragged) -> list[str]:
     arrays: list[Any] = [np.ascontiguousarray(array) for array in (utf8.offsets, utf8.values)]
     offsets, values = map(pa.py_buffer, arrays)
-    return columns.texts(pa.LargeStringArray.from_buffers(len(utf8), offsets, values))
+    return texts_in(pa.LargeStringArray.from_buffers(len(utf8), offsets, values))
 
 
 def open_store(name: str, key: Mapping[str, object], parts: Callable[[], Iterable[Ragged]]) -> Ragged:
@@ -156,7 +143,7 @@ def open_store(name: str, key: Mapping[str, object], parts: Callable[[], Iterabl
     folder.parent.mkdir(parents=True, exist_ok=True)
     if (store := _opened(folder)) is not None:
         return store
-    with _locked(folder):
+    with file_lock(_lock_of(folder)):
         store = _opened(folder)  # another process may just have made it
         if store is None:
             _write(folder, parts())
@@ -167,16 +154,8 @@ def open_store(name: str, key: Mapping[str, object], parts: Callable[[], Iterabl
     return store
 
 
-@contextmanager
-def _locked(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a store; False where another process holds it and `wait` is off."""
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+def _lock_of(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
 
 
 def _opened(folder: Path) -> Ragged | None:
@@ -249,9 +228,9 @@ def _prune(newest: Path) -> None:
     """Delete the stores used longest ago; a process that has one open can still read it to the end."""
     most = int(os.environ.get("NIGHTSHELF_STORES", KEPT_STORES))
     for left in newest.parent.glob(f".*{FRESH}"):  # of processes that were killed
-        with _locked(left.with_name(left.name[1 : -len(FRESH)]), wait=False) as alone:
-            if alone:
-                shutil.rmtree(left, ignore_errors=True)
+        lock = _lock_of(left.with_name(left.name[1 : -len(FRESH)]))
+        with suppress(BlockingIOError), file_lock(lock, wait=False):
+            shutil.rmtree(left, ignore_errors=True)
     stores = [path for path in newest.parent.iterdir() if (path / SEAL).is_file()]
     for old in sorted(stores, key=_last_used, reverse=True)[max(most, 1) :]:
         if old != newest:

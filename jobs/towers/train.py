@@ -13,16 +13,14 @@ clicks. A killed training continues from its checkpoint.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from jobs.bundle.tower_files import load_towers, write_towers
-from jobs.lake.attempt import Attempt, spelled
+from jobs.bundle.tower_files import load_towers
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -31,21 +29,20 @@ from jobs.platform.distributed import device, processes
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import pretrained_towers
-from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset
+from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset, write_trained
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
+from jobs.towers.resume import resume_key
 from jobs.towers.settings import TowerSettings
-from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop, follow
+from jobs.towers.training_loop import Checkpoint, TrainingLoop, follow
 from models.text.tokens import train_tokenizer
 from models.towers.encode import query_latency
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.distributed import ProcessGroup
-from models.training.examples import synthetic_queries
 from models.training.tower_training import TowerTraining
 
 INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels")
 TOKENIZER_ITEMS = 1_000_000
-GOLDEN_TEXTS = 16  # of each side
 LATENCY_QUERIES = 200
 CURVES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank", *NAMES)
 Inputs = dict[str, Pinned]
@@ -92,7 +89,9 @@ def main(args: Args) -> dict[str, object] | None:
     with processes() as group:
         partitions = {name: getattr(args, name) for name in INPUTS}
         # pinned once, for all processes
-        inputs = group.broadcast({name: pin(one) for name, one in partitions.items() if one and not group.rank})
+        inputs = group.broadcast(
+            {name: pin(source) for name, source in partitions.items() if source and not group.rank}
+        )
         if group.rank:
             follow(_training(args, inputs, _dataset(inputs), group))
             return None
@@ -105,18 +104,19 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
         out.mlflow_run_id = tracked.id
         dataset = _dataset(inputs)
         training = _training(args, inputs, dataset, group)
-        checkpoint = Checkpoint(args.towers, _key(args, inputs, training))
+        config, tokenizer_json, _ = training.towers.state()
+        key = resume_key(args, pinned, config, tokenizer_json, asdict(training.plan), group.size)
+        checkpoint = Checkpoint(args.towers, key)
         examples = training.examples
         evaluator = DevEvaluator(dataset, examples.queries, examples.items, inputs.get("qrels"))
-
-        def evaluate() -> EpochScore:
-            return evaluator(training.towers)
-
+        evaluate = partial(evaluator, training.towers)
         loop = TrainingLoop("towers", training, evaluate, checkpoint, tracked, args.patience, args.checkpoint_s)
         loop.run(keep_start=args.continues and args.fallback == "on")
         measured = _measure(training, evaluator, dataset)
         tracked.measures(measured)
-        _write(out, _truncated(training.towers, args.truncate_dim), training, loop, dataset)
+        write_trained(out, _truncated(training.towers, args.truncate_dim), dataset)
+        pq.write_table(loop.curves(CURVES), out.folder / "curves.parquet", write_page_checksum=True)
+        out.facts.update(loop.best, items=len(dataset.item_ids), queries=len(dataset.queries))
         out.facts.update(**measured, **evaluator.facts, plateau=loop.plateau)
     checkpoint.remove()
     # the towers of a sweep's trial are no candidate for serving
@@ -175,14 +175,6 @@ def _check_space(args: Args, start: TwoTower) -> None:
         )
 
 
-def _key(args: Args, inputs: Inputs, training: TowerTraining) -> str:
-    """Hash of settings and inputs: training does not continue from a checkpoint of any other."""
-    contents = [source.manifest.content_sha256 for source in inputs.values()]
-    config, tokenizer_json, _ = training.towers.state()
-    parts = [spelled(args), contents, config, tokenizer_json, asdict(training.plan), training.group.size]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def _tokenizer_texts(dataset: TowerDataset) -> list[str]:
     """Texts that a tokenizer is trained on: a million items at most, and the queries of split train."""
     every = max(1, len(dataset.item_texts) // TOKENIZER_ITEMS)
@@ -208,16 +200,3 @@ def _measure(training: TowerTraining, evaluator: DevEvaluator, dataset: TowerDat
         if len(recall):
             facts |= {f"R@60 of {dim}": float(recall.mean()), f"RR@60 of {dim}": float(rr.mean())}
     return facts | bytes_per_pair(dataset, training.examples)
-
-
-def _write(out: Attempt, towers: TwoTower, training: TowerTraining, loop: TrainingLoop, dataset: TowerDataset) -> None:
-    """Write the towers and their curves; count the pairs."""
-    texts = dataset.item_texts[:GOLDEN_TEXTS]
-    write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
-    pq.write_table(loop.curves(CURVES), out.folder / "curves.parquet", write_page_checksum=True)
-    trained = len(training.examples.pairs)
-    others = len(dataset.pair_query) - trained
-    left_out = {"dev and test": others, "query or item unknown": dataset.lost}
-    out.count("pairs", trained + others + dataset.lost, trained, left_out)
-    out.facts.update(space_id=space_id(towers), dim=towers.config.width, **loop.best)
-    out.facts.update(items=len(dataset.item_ids), queries=len(dataset.queries), pairs=trained)

@@ -14,9 +14,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ann.exact import Rows, Vectors
 from models.ann.families import parts as parts_of
 from models.ann.families import scaled
-from models.ann.routing import NO_MARGIN, CategoryMask, Router, Rows, Vectors, fitted, held_frac
+from models.ann.routing import NO_MARGIN, CategoryMask, Router, fitted, held_frac
 from models.ann.search import ask
 from models.ann.tuning import LISTS_TIMES, build
 from models.evaluation.recall import overlap

@@ -13,12 +13,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ann.exact import nearest
+from models.ann.exact import Rows, Vectors, nearest
 from models.ann.families import IndexParts, packed, parts, rotated
 
 Bytes = NDArray[np.uint8]
-Rows = NDArray[np.int64]
-Vectors = NDArray[np.float32]
 COARSE_EF = 64  # 99.98% of vectors then get the same list as by comparison with all centroids
 _BLOCK = 65_536
 

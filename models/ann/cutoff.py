@@ -11,7 +11,8 @@ Fused scores have no unit, so a threshold is a share of the list's best score. O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,25 +144,20 @@ class JudgedLists:
 def fit_threshold(lists: JudgedLists, keep_frac: float = KEEP_FRAC, min_items: int = 10) -> Cutoff:
     """Find the highest threshold that keeps this share; with no relevant item nothing is cut."""
     candidates = np.unique(shares(lists.scores)[lists.hits & np.isfinite(lists.scores)])[::-1]
-    rules = [Cutoff("threshold", float(share), min_items, reads=SERVED) for share in candidates]
-    return _tightest(rules, lambda rule: lists.kept_frac(rule) >= keep_frac)
+    return _tightest("threshold", candidates.tolist(), lists, keep_frac, min_items)
 
 
 def fit_fixed(lists: JudgedLists, keep_frac: float = KEEP_FRAC, min_items: int = 10) -> Cutoff:
     """Find the least K that keeps this share; with no relevant item nothing is cut."""
-    if not lists.hits.any():
-        return Cutoff(reads=SERVED)
-    rules = [Cutoff("fixed", k, min_items, reads=SERVED) for k in range(1, lists.hits.shape[1] + 1)]
-    return _tightest(rules, lambda rule: lists.kept_frac(rule) >= keep_frac)
+    most = lists.hits.shape[1] if lists.hits.any() else 0
+    return _tightest("fixed", range(1, most + 1), lists, keep_frac, min_items)
 
 
-def _tightest(rules: Sequence[Cutoff], keeps: Callable[[Cutoff], bool]) -> Cutoff:
-    """The first of rules, each laxer than the one before, that keeps enough; nothing is cut where none does."""
-    low, high = 0, len(rules)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if keeps(rules[middle]) else (middle + 1, high)
-    return rules[low] if low < len(rules) else Cutoff(reads=SERVED)
+def _tightest(kind: str, values: Sequence[float], lists: JudgedLists, keep_frac: float, min_items: int) -> Cutoff:
+    """The rule of the first value, each laxer than the one before, that keeps enough; nothing is cut where none does."""
+    rules = [Cutoff(kind, value, min_items, reads=SERVED) for value in values]
+    at = bisect_left(rules, True, key=lambda rule: lists.kept_frac(rule) >= keep_frac)
+    return rules[at] if at < len(rules) else Cutoff(reads=SERVED)
 
 
 def compare_cutoffs(

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ann.codes import filled, imbalance, lists_of
+from models.ann.exact import Vectors
 from models.ann.families import parts, rotated
 from models.ann.operating_points import Exam, cheapest_settings
 
-Vectors = NDArray[np.float32]
 _DECODED = 4_096  # vectors, at most, on which the quantisation error is measured
 
 

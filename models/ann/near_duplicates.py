@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ann.repeats import repeats
 from models.fusion.ranked_lists import Ranked
-from models.training.batches import Known
+from models.training.batches import Known, Rows
 
-Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Kept = NDArray[np.bool_]
 VectorsOf = Callable[[Rows], Vectors]
@@ -120,7 +120,7 @@ def fit_near_duplicates(
     relevant groups; of equals the highest. A dropped offer is no loss while the list has another offer
     of its product; items_lost counts offers.
     """
-    judged = _judged(items, relevant)
+    judged = partial(relevant.contains, np.arange(len(items))[:, None])
     tried = sorted({*thresholds, KEEP_ALL}, reverse=True)
     shown = {threshold: np.full((len(items), depth), -1, np.int64) for threshold in tried}
     lengths = dict.fromkeys(tried, 0)
@@ -149,11 +149,6 @@ class _Count:
     duplicates: int
     relevant_groups: int
     relevant_items: int
-
-
-def _judged(items: Rows, relevant: Known) -> Callable[[Rows], Kept]:
-    query = np.arange(len(items))[:, None]
-    return lambda rows: relevant.contains(query, rows)
 
 
 def _count(shown: Rows, group: Rows, judged: Callable[[Rows], Kept]) -> _Count:

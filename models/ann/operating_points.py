@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from models.ann.codes import widths
+from models.ann.exact import Rows, Vectors
 from models.ann.families import parts
 from models.ann.search import Settings, ask, one_thread
 from models.evaluation.recall import overlap, recall_and_rr
 from models.training.batches import Known
 
-Rows = NDArray[np.int64]
-Vectors = NDArray[np.float32]
 SINGLES = 200  # queries timed one by one
 JUDGED = 60  # depth of R@60 and RR@60
 K_FACTORS = (1.0, 2.0, 4.0, 8.0)  # candidates, as a multiple of the depth, that finer codes re-rank
@@ -77,7 +75,8 @@ def measure_point(
         started = time.process_time()
         rows = ask(index, exam.queries, depth, settings).items
         cpu_ms = 1000 * (time.process_time() - started) / len(exam.queries)
-        took = [_timed(index, query, depth, settings) for query in _singles(exam.queries)]
+        singles = np.linspace(0, len(exam.queries) - 1, min(SINGLES, len(exam.queries))).astype(int)
+        took = [_timed(index, query, depth, settings) for query in exam.queries[singles]]
     p50, p99 = np.percentile(took, [50, 99])
     size = index_bytes(index) / max(1, index.ntotal)
     recall, judged = overlap(rows, exam.exact), exam.judged(rows)
@@ -157,12 +156,6 @@ def _dial(index: faiss.Index) -> tuple[str, int]:
     if isinstance(index_parts.base, faiss.IndexHNSW):
         return "efSearch", max(1, min(4096, int(index.ntotal)))
     return "", 0
-
-
-def _singles(queries: Vectors) -> Vectors:
-    rows = np.linspace(0, len(queries) - 1, min(SINGLES, len(queries))).astype(int)
-    chosen: Vectors = queries[rows]
-    return chosen
 
 
 def _timed(index: faiss.Index, query: Vectors, depth: int, settings: Settings) -> float:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
-Vectors = NDArray[np.float32]
+from models.ann.exact import Rows, Vectors
+from models.ann.train import spherical_kmeans
+
 CategoryMask = NDArray[np.bool_]
 REST = "rest"
 NO_MARGIN = 2.0  # the largest difference of two cosines
@@ -83,15 +83,9 @@ def centroids(vectors: Vectors, category: Rows, count: int, seed: int) -> Router
     """A router with at most `count` centroids a category, one per 32 items; its rule is not fitted yet."""
     parts: list[Vectors] = []
     for number in range(int(category.max()) + 1):
-        mine = np.ascontiguousarray(vectors[category == number], np.float32)
+        mine = vectors[category == number]
         wanted = max(1, min(count, len(mine) // _PER_CENTROID))
-        learner = faiss.Clustering(mine.shape[1], wanted)
-        learner.niter, learner.spherical, learner.seed = _ITERATIONS, True, seed + 1
-        learner.min_points_per_centroid = 1
-        learner.max_points_per_centroid = _MOST_PER_CENTROID
-        index = faiss.IndexFlatIP(mine.shape[1])
-        learner.train(mine, index)
-        parts.append(index.reconstruct_n(0, wanted))
+        parts.append(spherical_kmeans(mine, wanted, seed, _ITERATIONS, _MOST_PER_CENTROID))
     owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     return Router(np.concatenate(parts), owner)
 

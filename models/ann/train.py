@@ -58,6 +58,17 @@ def train(
     return index
 
 
+def spherical_kmeans(sample: Vectors, count: int, seed: int, iterations: int, most_per_centroid: int) -> Vectors:
+    """Centroids [count, D] of unit norm, from at most some vectors for each."""
+    learner = faiss.Clustering(sample.shape[1], count)
+    learner.niter, learner.spherical, learner.seed = iterations, True, seed + 1
+    learner.min_points_per_centroid, learner.max_points_per_centroid = 1, most_per_centroid
+    index = faiss.IndexFlatIP(sample.shape[1])
+    learner.train(np.ascontiguousarray(sample, np.float32), index)
+    centroids: Vectors = index.reconstruct_n(0, count)
+    return centroids
+
+
 def centroids_of(index: faiss.Index) -> Vectors | None:
     """Centroids [L, D] of an index with lists and without rotation, else None."""
     index_parts = parts(index)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from operator import ge
 
 import faiss
-import numpy as np
-from numpy.typing import NDArray
 
 from models.ann.codes import filled
+from models.ann.exact import Vectors
 from models.ann.families import families
 from models.ann.operating_points import Exam, OperatingPoint, cheapest_settings, lowest_k_factor, measure_point
 from models.ann.train import centroids_of, train
 
 log = logging.getLogger(__name__)
-Vectors = NDArray[np.float32]
 LISTS_TIMES = (4.0, 8.0, 2.0)  # numbers of lists to try, in units of sqrt(N)
 SHOWN = 6  # points of a family's curve that are timed
 # within this factor of the shortest time, the smaller index wins: timings on a shared machine differ by as much
@@ -32,10 +31,10 @@ class Budget:
     p99_ms: float = 0.0
     bytes_per_item: float = 0.0
 
-    def holds(self, point: OperatingPoint, target: float) -> bool:
-        """Whether a point is within the limits; target: the required recall."""
+    def holds(self, point: OperatingPoint) -> bool:
+        """Whether a point is within the limits."""
         return (
-            point.recall >= target
+            point.recall >= self.recall
             and (not self.p99_ms or point.p99_ms <= self.p99_ms)
             and (not self.bytes_per_item or point.bytes_per_item <= self.bytes_per_item)
         )
@@ -50,22 +49,15 @@ class ChosenIndex:
     lists_times: float
     reason: str
 
-    @property
-    def front(self) -> list[OperatingPoint]:
-        """The points that no other point beats in recall, CPU time and memory at once."""
-        return pareto(self.points)
-
 
 def pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
     """The Pareto front by recall, CPU time of a query, and bytes of an item."""
 
+    def gains(point: OperatingPoint) -> tuple[float, float, float]:
+        return point.recall, -point.cpu_ms, -point.bytes_per_item
+
     def dominates(point: OperatingPoint, other: OperatingPoint) -> bool:
-        pairs = [
-            (point.recall, other.recall),
-            (-point.cpu_ms, -other.cpu_ms),
-            (-point.bytes_per_item, -other.bytes_per_item),
-        ]
-        return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+        return gains(point) != gains(other) and all(map(ge, gains(point), gains(other)))
 
     return [point for point in points if not any(dominates(other, point) for other in points)]
 
@@ -149,7 +141,7 @@ class _FamilySearch:
 
     def best(self) -> OperatingPoint:
         """The cheapest point within the budget; if there is none, the one of the best recall."""
-        within = [point for point in self.points if self.budget.holds(point, self.budget.recall)]
+        within = [point for point in self.points if self.budget.holds(point)]
         if not within:
             return max(self.points, key=lambda point: point.recall)
         limit = _ALIKE * min(point.cpu_ms for point in within)
@@ -164,13 +156,8 @@ class _FamilySearch:
             wanted += f", p99 {budget.p99_ms} ms"
         if budget.bytes_per_item:
             wanted += f", {budget.bytes_per_item:.0f} bytes an item"
-        if budget.holds(point, budget.recall):
+        if budget.holds(point):
             reason = f"least CPU time of a query among points that hold {wanted}"
         else:
             reason = f"NOTHING holds {wanted}; this has the best recall"
         return ChosenIndex(point, self.points, self.times[point.factory], reason)
-
-
-def as_rows(points: Sequence[OperatingPoint]) -> list[dict[str, object]]:
-    """Points as JSON."""
-    return [asdict(point) for point in points]

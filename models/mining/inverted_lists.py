@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.ann.exact import Found, Rows, Slices, Vectors
+from models.ann.train import spherical_kmeans
 
 _TRAINING_PER_LIST, _ITERATIONS = 20, 3
 _SEED_DEPTHS = 4  # items looked at for the bound, in units of depth
@@ -51,13 +52,7 @@ class InvertedLists:
 
 def centroids_of(sample: Vectors, count: int, seed: int) -> Vectors:
     """Centroids [L, D] of unit norm, by a short k-means over a sample of items."""
-    clustering = faiss.Clustering(sample.shape[1], count)
-    clustering.niter, clustering.spherical, clustering.seed = _ITERATIONS, True, seed + 1
-    clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, _TRAINING_PER_LIST
-    index = faiss.IndexFlatIP(sample.shape[1])
-    clustering.train(np.ascontiguousarray(sample, np.float32), index)
-    centroids: Vectors = index.reconstruct_n(0, count)
-    return centroids
+    return spherical_kmeans(sample, count, seed, _ITERATIONS, _TRAINING_PER_LIST)
 
 
 def sample_rows(items: int, count: int, seed: int) -> Rows:

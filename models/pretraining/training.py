@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.pretraining.masking import MaskedBatch, Masker
 from models.pretraining.mlm import MaskedLM, masked_loss
 from models.text.ragged import Ragged
 from models.text.text_store import buckets
-from models.training.fit import Duration, Training
+from models.training.fit import Training
 
 _ORDER, _MASKS = 1, 2  # seeds of the two things that are drawn
 Rows = NDArray[np.int64]
@@ -56,8 +55,8 @@ class MaskedLMTraining(Training[Rows]):
         self.costs = np.ceil(texts.lengths * (words * masker.mask_frac).clip(0, 1)).astype(np.int64)
         # texts of like length together; the lengths are the same in every epoch, so are the cuts
         steps_per_epoch = sum(1 for _ in buckets(self.costs, plan.batch_tokens))
-        duration = Duration(plan.epochs, plan.max_steps, plan.warmup_frac)
-        super().__init__(model, _optimiser(model, plan), duration, steps_per_epoch, plan.clip)
+        length = plan.epochs, plan.warmup_frac, plan.clip, plan.max_steps
+        super().__init__(model, _optimiser(model, plan), steps_per_epoch, *length)
         self.pieces = self.area = 0
 
     @property
@@ -100,14 +99,6 @@ class MaskedLMTraining(Training[Rows]):
         self.pieces, self.area = self.pieces + pieces, self.area + area
         return value, pieces, {"accuracy": float(right) / len(masked.targets), "padded_frac": 1.0 - pieces / area}
 
-    def weights(self) -> dict[str, Tensor]:
-        """Tensors of the model by name."""
-        return self.lm.state_dict()
-
-    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace the tensors of the model."""
-        self.lm.load_state_dict(tensors)
-
     def state(self) -> dict[str, Any]:
         """All that a killed process needs to continue."""
         return super().state() | {"pieces": self.pieces, "area": self.area}
@@ -120,9 +111,7 @@ class MaskedLMTraining(Training[Rows]):
 
 def _optimiser(model: MaskedLM, plan: MaskedLMPlan) -> torch.optim.Optimizer:
     """AdamW; no decay for biases and norms."""
-    decayed: list[Tensor] = []
-    plain: list[Tensor] = []
-    for weight in model.parameters():
-        (decayed if weight.ndim > 1 else plain).append(weight)
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=plan.lr, fused=True)

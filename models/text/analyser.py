@@ -11,6 +11,8 @@ import numpy as np
 import Stemmer
 from numpy.typing import NDArray
 
+from models.text.ragged import ragged
+
 LANGUAGES = {"none": "", "en": "english", "pl": "polish"}
 
 GUESSED_TEXTS = 5000
@@ -94,20 +96,8 @@ class Analyser:
         per_word = [self.terms_of(word) for word in lexicon]
         vocabulary = list(dict.fromkeys(term for terms in per_word for term in terms))
         number = {term: row for row, term in enumerate(vocabulary)}
-        flat = np.array([number[term] for terms in per_word for term in terms], dtype=np.int64)
-        sizes = np.array([len(terms) for terms in per_word], dtype=np.int64)
-        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        ids, ends = _gather(flat, starts, sizes, rows)
-        breaks = ends[rows == lexicon.get("\n", -1)]
-        last = np.array([len(ids)] if len(texts) else [], dtype=np.int64)
-        return Terms(ids, np.concatenate([[0], breaks, last]).astype(np.int64), vocabulary)
-
-
-def _gather(
-    flat: NDArray[np.int64], starts: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Concatenate flat[starts[r]:starts[r] + sizes[r]] for every r of rows; also each one's end."""
-    counts = sizes[rows]
-    ends = np.cumsum(counts)
-    within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(ends - counts, counts)
-    return flat[np.repeat(starts[rows], counts) + within], ends
+        terms = ragged([[number[term] for term in terms] for terms in per_word]).take(rows)
+        breaks = terms.offsets[1:][rows == lexicon.get("\n", -1)]
+        last = [len(terms.values)] if len(texts) else []
+        offsets = np.concatenate([[0], breaks, last]).astype(np.int64)
+        return Terms(terms.values.astype(np.int64), offsets, vocabulary)

@@ -57,10 +57,6 @@ class TextStore:
         padded, filled = self.tokens.pad(pad)
         return _moved(padded, device), _moved(filled, device)
 
-    def batch(self, pad: int, device: torch.device) -> TextBatch:
-        """Tensors of all rows."""
-        return TextBatch(*self.trigram_batch(device), *self.token_batch(pad, device))
-
 
 def _moved(array: NDArray[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
     """The array on the device; to a GPU through pinned memory, so that the copy overlaps with earlier work."""
@@ -105,16 +101,6 @@ def even_chunks(sizes: NDArray[np.int64], chunk: int) -> list[NDArray[np.int64]]
     if not len(sizes):
         return []
     return list(buckets(sizes, max(int(sizes.max()), int(sizes.mean() * chunk))))
-
-
-@dataclass(frozen=True)
-class TextBatch:
-    """trigram_ids [T] and their offsets [B]; token_ids [B, L], token_mask [B, L] True on tokens."""
-
-    trigram_ids: Tensor
-    trigram_offsets: Tensor
-    token_ids: Tensor
-    token_mask: Tensor
 
 
 def concatenate_stores(parts: Sequence[TextStore]) -> TextStore:

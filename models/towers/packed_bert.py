@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,34 +19,18 @@ _TOKENS = 2048  # of one pass: its activations stay near the core
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _Linear:
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, states: Tensor) -> Tensor:
-        return functional.linear(states, self.weight, self.bias)
-
-
-@dataclass(frozen=True)
-class _Norm:
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-    def __call__(self, states: Tensor) -> Tensor:
-        return functional.layer_norm(states, (states.shape[1],), self.weight, self.bias, self.eps)
+Step = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    qkv: _Linear  # the three products of attention as one; queries scaled already
-    joined: _Linear
-    joined_norm: _Norm
-    wide: _Linear
-    act: Callable[[Tensor], Tensor]
-    narrow: _Linear
-    narrow_norm: _Norm
+    qkv: Step  # the three products of attention as one; queries scaled already
+    joined: Step
+    joined_norm: Step
+    wide: Step
+    act: Step
+    narrow: Step
+    narrow_norm: Step
 
 
 class PackedBert:
@@ -69,12 +54,12 @@ class PackedBert:
         own, joined = layer.attention.self, layer.attention.output
         scale = (own.query.out_features // self.heads) ** -0.5
         parts = [(own.query, scale), (own.key, 1.0), (own.value, 1.0)]
-        qkv = _Linear(
-            torch.cat([part.weight.detach() * by for part, by in parts]).to(self.dtype),
-            torch.cat([part.bias.detach() * by for part, by in parts]).to(self.dtype),
+        weight, bias = (
+            torch.cat([getattr(part, name).detach() * by for part, by in parts]).to(self.dtype)
+            for name in ("weight", "bias")
         )
         return _Layer(
-            qkv,
+            partial(functional.linear, weight=weight, bias=bias),
             self._linear(joined.dense),
             self._norm(joined.LayerNorm),
             self._linear(layer.intermediate.dense),
@@ -83,12 +68,16 @@ class PackedBert:
             self._norm(layer.output.LayerNorm),
         )
 
-    def _linear(self, linear: Any) -> _Linear:
-        return _Linear(linear.weight.detach().to(self.dtype), linear.bias.detach().to(self.dtype))
+    def _linear(self, linear: Any) -> Step:
+        return partial(functional.linear, **self._weights(linear))
 
-    def _norm(self, norm: Any) -> _Norm:
-        weight, bias = (tensor.detach().to(self.dtype) for tensor in (norm.weight, norm.bias))
-        return _Norm(weight, bias, norm.eps)
+    def _norm(self, norm: Any) -> Step:
+        return partial(
+            functional.layer_norm, normalized_shape=norm.normalized_shape, eps=norm.eps, **self._weights(norm)
+        )
+
+    def _weights(self, part: Any) -> dict[str, Tensor]:
+        return {name: getattr(part, name).detach().to(self.dtype) for name in ("weight", "bias")}
 
     def __call__(self, tokens: Ragged) -> Tensor:
         """Vectors [rows, hidden] of token ids, fp32, of unit norm."""

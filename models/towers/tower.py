@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
-from models.text.text_store import TextBatch
 from models.towers.config import TowerConfig
 from models.towers.packed_bert import PackedBert
 
@@ -139,12 +138,6 @@ class Tower(nn.Module):
                 nn.init.eye_(self.project.weight)  # a pretrained space stays unchanged
         if self.has_trigrams and self.has_bert:
             self.weigh = FUSION_LAYERS[config.fusion](config.dim)
-
-    def forward(self, batch: TextBatch) -> Tensor:
-        """Unit vectors [B, D] of texts."""
-        shallow = self.shallow(batch.trigram_ids, batch.trigram_offsets)
-        deep = self.deep(batch.token_ids, batch.token_mask) if self.has_bert else None
-        return self.fuse(shallow, deep)
 
     def shallow(self, trigram_ids: Tensor, trigram_offsets: Tensor) -> Tensor | None:
         """Ids [T], offsets [B] -> [B, D], fp32, without any dropout; None without this encoder."""

@@ -20,7 +20,7 @@ from models.text.text_store import TextStore
 from models.towers.space_id import items_space
 from models.towers.two_tower import TwoTower
 from models.training.batches import Known, Pairs, batches_of, epoch_order
-from models.training.fit import Duration, Training
+from models.training.fit import Training
 
 _WARMUP_FRAC = 0.05
 
@@ -98,7 +98,7 @@ class AdoreTraining(Training[Rows]):
         towers.item_tower.requires_grad_(False)
         steps_per_epoch = len(batches_of(epoch_order(pairs, plan.seed, 0), plan.batch_size))
         optimiser = _optimiser(towers, plan)
-        super().__init__(towers, optimiser, Duration(plan.epochs, 0, _WARMUP_FRAC), steps_per_epoch, plan.clip)
+        super().__init__(towers, optimiser, steps_per_epoch, plan.epochs, _WARMUP_FRAC, plan.clip)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Rows]:
         """Rows of the pairs of each batch of an epoch."""

@@ -64,7 +64,10 @@ class BatchColumns:
         # only softmax has the pair's own item among its terms
         corrected = objective.logq and objective.kind == "softmax"
         offset = -np.log(frequency[self.positive]) if corrected else np.zeros(size)
-        own = self.hard if not objective.share_hard else self.hard[:, :0]
+        own, own_weight = self.hard[:, :0], np.zeros((size, 0), np.float32)
+        if not objective.share_hard:
+            own, known = self.hard, Known(*self.known, size)
+            own_weight = (weight * ~known.contains(np.arange(size)[:, None], own)).astype(np.float32)
         return WeightedColumns(
             positive=self.positive,
             easy=easy.astype(np.float32),
@@ -72,16 +75,8 @@ class BatchColumns:
             offset=offset.astype(np.float32),
             known=self.known,
             own=own,
-            own_weight=(weight * ~self._is_known(own)).astype(np.float32),
+            own_weight=own_weight,
         )
-
-    def _is_known(self, columns: Rows) -> NDArray[np.bool_]:
-        """[B, H]: True where column columns[b, h] is a known positive of row b."""
-        codes = self.known[0] * len(self.item) + self.known[1]
-        wanted = np.arange(len(columns))[:, None] * len(self.item) + columns
-        place = np.searchsorted(codes, wanted).clip(max=len(codes) - 1)
-        is_known: NDArray[np.bool_] = codes[place] == wanted
-        return is_known
 
 
 def batch_columns(

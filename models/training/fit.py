@@ -40,19 +40,6 @@ class Step:
     ends_epoch: bool
 
 
-@dataclass(frozen=True)
-class Duration:
-    """Length of a training. max_steps: 0 for no limit. warmup_frac: share of all steps."""
-
-    epochs: int
-    max_steps: int
-    warmup_frac: float
-
-    def steps(self, per_epoch: int) -> int:
-        """All steps of the training."""
-        return min(self.epochs * per_epoch, self.max_steps or self.epochs * per_epoch)
-
-
 class Training(ABC, Generic[Batch]):
     """A model in training: optimiser, schedule and position, with state in and out."""
 
@@ -62,17 +49,21 @@ class Training(ABC, Generic[Batch]):
         self,
         model: nn.Module,
         optimiser: torch.optim.Optimizer,
-        duration: Duration,
         steps_per_epoch: int,
+        epochs: int,
+        warmup_frac: float,
         clip: float,
+        max_steps: int = 0,
         group: ProcessGroup | None = None,
     ) -> None:
-        """clip: greatest norm of the gradient. group: the processes that train together; None: this one alone."""
+        """warmup_frac: of all steps. clip: greatest norm of the gradient. max_steps: 0 for no limit. group: the
+        processes that train together; None: this one alone."""
         self.model, self.optimiser, self.clip = model, optimiser, clip
-        self.steps_per_epoch, self.total = steps_per_epoch, duration.steps(steps_per_epoch)
+        self.steps_per_epoch, all_steps = steps_per_epoch, epochs * steps_per_epoch
+        self.total = min(all_steps, max_steps or all_steps)
         self.group = group or ProcessGroup()
         self.done = 0
-        warmup = max(1, round(duration.warmup_frac * self.total))
+        warmup = max(1, round(warmup_frac * self.total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: lr_frac(step, warmup, self.total))
 
     @abstractmethod
@@ -83,13 +74,13 @@ class Training(ABC, Generic[Batch]):
     def step(self, batch: Batch) -> tuple[float, int, dict[str, float]]:
         """Update the weights once; returns the loss, the units read and the figures of the step."""
 
-    @abstractmethod
     def weights(self) -> dict[str, Tensor]:
-        """Tensors of the model by name, each once."""
+        """Tensors of the model by name."""
+        return self.model.state_dict()
 
-    @abstractmethod
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace the tensors of the model."""
+        self.model.load_state_dict(tensors)
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:

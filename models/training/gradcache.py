@@ -15,8 +15,8 @@ from torch import Tensor
 from models.text.text_store import TextStore, buckets, even_chunks
 from models.towers.precision import autocast
 from models.towers.two_tower import Tower
+from models.training.batches import Rows
 
-Rows = NDArray[np.int64]
 _TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT when the whole graph is kept
 
 

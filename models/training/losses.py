@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from models.training.batches import Rows
 from models.training.distributed import ProcessGroup
 
 TILE_SCORES = {"cpu": 1 << 22, "cuda": 1 << 26}  # 16 MiB, 256 MiB
-Rows = NDArray[np.int64]
 Weights = NDArray[np.float32]
 KINDS = ("softmax", "pairwise", "triplet")
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.text.text_store import padding_frac
 from models.towers.two_tower import TwoTower
 from models.training.examples import Batch, Examples, Sampling
-from models.training.fit import Duration, Training
+from models.training.fit import Training
 from models.training.gradcache import CachedEncoding
 from models.training.losses import Objective, batch_loss
 
@@ -66,10 +66,9 @@ class TowerTraining(Training[Batch]):
         self.towers, self.examples, self.plan = towers, examples, plan
         start = torch.tensor(-math.log(plan.objective.temperature), device=towers.device)
         self.log_scale = nn.Parameter(start, plan.objective.learn_temperature)
-        duration = Duration(plan.epochs, plan.max_steps, plan.warmup_frac)
-        steps_per_epoch = examples.steps_per_epoch(plan.sampling)
         optimiser = _optimiser(towers, self.log_scale, plan)
-        super().__init__(towers, optimiser, duration, steps_per_epoch, plan.clip, examples.group)
+        steps, length = examples.steps_per_epoch(plan.sampling), (plan.epochs, plan.warmup_frac, plan.clip)
+        super().__init__(towers, optimiser, steps, *length, plan.max_steps, examples.group)
         self.collapsed_looks = 0
         averaged = towers.state()[2] if plan.ema else {}
         self.averaged = {name: tensor.detach().clone() for name, tensor in averaged.items()}
@@ -201,17 +200,12 @@ def _padding(queries: CachedEncoding, items: CachedEncoding) -> float:
 
 def _optimiser(towers: TwoTower, log_scale: Tensor, plan: TowerPlan) -> torch.optim.Optimizer:
     """AdamW; no decay for the hashed embedding, whose rare rows it would wear away, nor for biases."""
-    shallow: list[Tensor] = []
-    decayed: list[Tensor] = []
-    plain: list[Tensor] = []
-    for name, weight in towers.named_parameters():
-        if ".trigrams." in name:
-            shallow.append(weight)
-        else:
-            (decayed if weight.ndim > 1 else plain).append(weight)
+    named = list(towers.named_parameters())
+    shallow = [weight for name, weight in named if ".trigrams." in name]
+    deep = [weight for name, weight in named if ".trigrams." not in name]
     groups = [
-        {"params": decayed, "lr": plan.lr, "weight_decay": plan.weight_decay},
-        {"params": plain, "lr": plan.lr, "weight_decay": 0.0},
+        {"params": [part for part in deep if part.ndim > 1], "lr": plan.lr, "weight_decay": plan.weight_decay},
+        {"params": [part for part in deep if part.ndim <= 1], "lr": plan.lr, "weight_decay": 0.0},
         {"params": shallow, "lr": plan.trigram_lr, "weight_decay": 0.0},
         {"params": [log_scale] if log_scale.requires_grad else [], "lr": plan.trigram_lr, "weight_decay": 0.0},
     ]

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from models.ann.exact import nearest, pieces
 from models.simulator.marketplace import chunks, demand, offers
 from models.simulator.marketplace.relevance import RELEVANT
-from models.text.item_text import item_text
 from models.text.normalise import normalise_query, query_id, split_of
 from models.text.tokens import train_tokenizer
 from models.towers.config import TowerConfig
@@ -31,6 +30,7 @@ from models.training.batches import Known, Pairs
 from models.training.examples import Examples, Sampling
 from models.training.fit import fit
 from models.training.tower_training import TowerPlan, TowerTraining
+from tests.models.text.item_text import item_text
 
 log = logging.getLogger(__name__)
 DAY, SEED, DEPTH = date(2026, 1, 31).toordinal(), 7, 100

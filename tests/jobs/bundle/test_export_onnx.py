@@ -18,8 +18,7 @@ from jobs.bundle.query_encoder import OnnxEncoder, session
 from jobs.bundle.tower_files import write_towers
 from models.text.tokens import train_tokenizer
 from models.towers.encode import encode_queries
-from models.towers.onnx_graph import Graph
-from models.towers.onnx_query_tower import query_graph
+from models.towers.onnx_query_tower import Graph, query_graph
 from models.towers.two_tower import PRESETS, TowerConfig, TwoTower
 from tests.jobs.shop import titles
 

@@ -15,8 +15,7 @@ from jobs.embeddings.embed_shard import ShardOptions, embed_shard
 from jobs.embeddings.encoder import Encoder, EncoderSource, Vectors
 from jobs.embeddings.engines import on_executor, unseen
 from jobs.embeddings.read_shards import Embedded
-from jobs.embeddings.shard_task import PackedMask, ShardTask
-from jobs.embeddings.worker import Worker, run_worker
+from jobs.embeddings.worker import PackedMask, ShardTask, Worker, run_worker
 from jobs.embeddings.writer import ShardWriter
 from jobs.lake.arrow import Strings
 from jobs.lake.partitions import EMBEDDINGS, ITEMS, NOWHERE, Partition

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jobs.embeddings.delta import compare
 from jobs.embeddings.id_check import ItemHashes, digest, repeated
 from jobs.embeddings.prefetch import WriteBehind, read_ahead
-from jobs.embeddings.shard_task import PackedMask, WorkerResult, combined
 from jobs.embeddings.sharding import hash64, shard_of
+from jobs.embeddings.worker import PackedMask, WorkerResult, combined
 
 MASK = (1 << 64) - 1
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from jobs.embeddings import embed as embeddings
 from jobs.index import build as index
-from jobs.index import codes
-from jobs.index import train as trained_index
+from jobs.index import codes, trained_index
 from tests.jobs.shop import Shop
 
 

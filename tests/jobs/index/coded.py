@@ -12,7 +12,7 @@ from jobs.bundle.files import write_index
 from jobs.index import codes
 from jobs.index.assemble import MergedCodes, pin_codes
 from jobs.index.shard_codes import CodedShard
-from jobs.index.trained_index import CANARIES, TRAINED
+from jobs.index.tune import CANARIES, TRAINED
 from jobs.lake.partitions import CODES, EMBEDDINGS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin

@@ -12,7 +12,7 @@ from jobs.bundle.files import INDEX_FILE, MAPPED, write_index
 from jobs.index import codes
 from jobs.index.assemble import MergedCodes, fill_on_disk, fits_on_disk
 from jobs.index.shard_codes import CodedShard
-from jobs.index.trained_index import TrainedIndex
+from jobs.index.tune import TrainedIndex
 from jobs.lake.partitions import CODES, EMBEDDINGS, Partition
 from jobs.lake.read import pin
 from models.ann.codes import fill

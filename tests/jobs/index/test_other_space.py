@@ -17,8 +17,7 @@ from jobs.index import codes
 from jobs.index.assemble import MergedCodes, assemble, pin_codes
 from jobs.index.search_parameters import RecallSettings, tune_search
 from jobs.index.shard_codes import CodedShard
-from jobs.index.trained_index import TrainedIndex
-from jobs.index.tune import IndexSettings, TuningSample, keep_or_train
+from jobs.index.tune import IndexSettings, TrainedIndex, TuningSample, keep_or_train
 from jobs.lake.arrow import Strings
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, TRAINED_INDEX, Partition, Table
 from jobs.lake.publish import publish

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from jobs.embeddings import embed as embeddings
-from jobs.index import train as trained_index
-from jobs.index.trained_index import FRONT, TrainedIndex
+from jobs.index import trained_index
+from jobs.index.tune import FRONT, TrainedIndex
 from jobs.lake.partitions import ITEMS, TRAINED_INDEX, Partition
 from jobs.lake.read import Pinned, pin
 from models.ann.families import parts

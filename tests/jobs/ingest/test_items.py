@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.ingest.items import Args, main
+from jobs.ingest.items import TEXT_TEMPLATE, Args, main
 from jobs.lake.manifest import Manifest
 from jobs.lake.partitions import ITEMS, Partition
 from jobs.lake.read import pin, read_table
-from models.text.item_text import TEXT_TEMPLATE, item_text
+from tests.models.text.item_text import item_text
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 DS = "2026-01-31"

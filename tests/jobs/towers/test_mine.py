@@ -20,7 +20,7 @@ from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import client
 from jobs.towers import blockwise_search as search
-from jobs.towers import mine as negatives
+from jobs.towers import negatives
 from models.mining import inverted_lists as lists
 from models.towers.space_id import space_id
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning

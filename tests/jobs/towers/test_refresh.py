@@ -12,8 +12,7 @@ from jobs.bundle.torch_reader import load_bundle, own_vector_frac
 from jobs.bundle.tower_files import check_golden, load_towers, write_towers
 from jobs.embeddings import embed as embeddings
 from jobs.index import build as index
-from jobs.index import codes
-from jobs.index import train as trained_index
+from jobs.index import codes, trained_index
 from jobs.lake.partitions import CODES, EMBEDDINGS, INDEX, TOWERS, TRAINED_INDEX, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin

@@ -19,7 +19,7 @@ from jobs.lake.partitions import NEGATIVES
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import client
-from jobs.towers import mine as negatives
+from jobs.towers import negatives
 from jobs.towers import train as towers
 from jobs.towers.dataset import read_dataset
 from models.text.normalise import query_id

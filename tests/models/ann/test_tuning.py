@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import faiss
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from models.ann.operating_points import (
 )
 from models.ann.search import ask
 from models.ann.train import train
-from models.ann.tuning import Budget, as_rows, pareto, tune
+from models.ann.tuning import Budget, pareto, tune
 from models.evaluation.recall import overlap
 from models.training.batches import Known
 from tests.models.ann.vectors import DIM, brute, items, queries
@@ -100,7 +102,7 @@ def test_the_front_is_that_of_a_double_loop() -> None:
     ],
 )
 def test_a_budget_is_held_or_not(budget: Budget, holds: bool) -> None:
-    assert budget.holds(point(0.95, 1.0, 100), budget.recall) is holds
+    assert budget.holds(point(0.95, 1.0, 100)) is holds
 
 
 def test_the_cheapest_family_within_the_budget_is_chosen() -> None:
@@ -116,7 +118,7 @@ def test_the_cheapest_family_within_the_budget_is_chosen() -> None:
     never = tune(SOLD, EXAM, Budget(0.9, bytes_per_item=4), factory="IVF64,SQ4", report=told.append)
     assert never.reason.startswith("NOTHING holds")
     assert (never.point.factory, never.lists_times) == ("IVF64,SQ4", 0.0)
-    assert {"factory", "recall", "p99_ms"} <= set(as_rows(chosen.front)[0])
+    assert {"factory", "recall", "p99_ms"} <= set(asdict(pareto(chosen.points)[0]))
 
 
 def test_a_small_catalogue_is_compared_whole() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.text.item_text import SEPARATOR, TEXT_TEMPLATE, item_text
+from jobs.ingest.items import TEXT_TEMPLATE
+from tests.models.text.item_text import SEPARATOR, item_text
 
 
 @pytest.mark.parametrize(

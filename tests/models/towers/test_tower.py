@@ -57,10 +57,10 @@ def test_unit_vectors_that_survive_the_state(settings: dict[str, object]) -> Non
 def fused_by_hand(found: TwoTower, text: str) -> np.ndarray:
     """The vector of one text, in plain numpy from what the encoders say."""
     tower = found.item_tower
-    batch = found.store([text]).batch(found.pad, found.device)
+    store = found.store([text])
     with torch.inference_mode():
-        shallow = tower.shallow(batch.trigram_ids, batch.trigram_offsets)
-        deep = tower.deep(batch.token_ids, batch.token_mask)
+        shallow = tower.shallow(*store.trigram_batch(found.device))
+        deep = tower.deep(*store.token_batch(found.pad, found.device))
     assert shallow is not None
     both = [shallow.numpy()[0], tower.project.weight.detach().numpy() @ deep.numpy()[0]]
     w = {name: weight.detach().numpy() for name, weight in tower.weigh.named_parameters()}
@@ -159,7 +159,8 @@ def test_parts_in_pieces_are_the_whole() -> None:
         chunks = np.array_split(np.arange(len(store)), 5)
         deep = [tower.deep(*store.take(rows).token_batch(found.pad, found.device)) for rows in chunks]
         pieces = tower.fuse(shallow, torch.cat(deep))
-        assert torch.allclose(pieces, tower(store.batch(found.pad, found.device)), atol=1e-6)
+        whole = tower.deep(*store.token_batch(found.pad, found.device))
+        assert torch.allclose(pieces, tower.fuse(shallow, whole), atol=1e-6)
         assert torch.allclose(pieces, found.forward_items(store), atol=1e-6)
 
 

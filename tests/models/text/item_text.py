@@ -1,14 +1,9 @@
-"""Text of an item, as the item tower, the tokenizer and the sparse arm read it.
-
-`TEXT_TEMPLATE` names the rule and enters the space id. sql/items.sql builds the text of a whole catalogue;
-`item_text` is the same rule for one item.
-"""
+"""The text of an item in plain Python: what sql/items.sql must build for every row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-TEXT_TEMPLATE = "1: title | category | brand | attribute values by key"
 SEPARATOR = " | "
 
 
