@@ -35,7 +35,7 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
             [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
             f"difference of {MEASURE}, 95% interval",
         )
-    if tuning := _tuning(data.index.facts):
+    if tuning := _tuning(data.inputs.index.facts):
         made["tuning"] = tuning
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
         if trained := training_curves(data.ancestors, name):

@@ -19,9 +19,8 @@ from jobs.bundle.torch_reader import load_bundle
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import judged_in, judged_queries, relevance_scale, seen_queries, without_leaks
 from jobs.embeddings.read_shards import exact_rankings, pin_shards
-from jobs.evaluation.arms import Arm, DenseLists, bundle_arms, external_arms
-from jobs.evaluation.champion import champion_arms, in_service, latency_facts
-from jobs.evaluation.index_health import catalogue_health, recall
+from jobs.evaluation.arms import Arm, DenseLists, bundle_arms, champion_arms, external_arms
+from jobs.evaluation.index_health import catalogue_health, in_service, latency_facts, recall
 from jobs.evaluation.training_exposure import trained_queries
 from jobs.ingest.external_runs import read_runs
 from jobs.lake.alias import CHAMPION

@@ -46,6 +46,7 @@ SEARCH = ReportRoom(
     input_tables=(
         "items",
         "impressions",
+        "late_impressions",
         "click_counts",
         "query_counts",
         "propensities",
