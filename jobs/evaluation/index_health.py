@@ -55,9 +55,9 @@ def recall(bundle: TorchBundle, texts: Sequence[str], shards: list[Pinned]) -> d
     else:
         whole = int(lists.nlist) if lists is not None else 0
         exact = bundle.dense(wanted, depth, nprobe=whole).items
-    found = overlap(bundle.dense(wanted, depth).items, exact)
+    share = overlap(bundle.dense(wanted, depth).items, exact)
     against = "its vectors" if shards else "an exhaustive search of itself"
-    return {"index_recall": found, "recall_depth": depth, "recall_against": against}
+    return {"index_recall": share, "recall_depth": depth, "recall_against": against}
 
 
 def latency_facts(bundle: TorchBundle, champion: TorchBundle | None, texts: Sequence[str]) -> dict[str, Any]:

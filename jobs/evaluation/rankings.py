@@ -88,7 +88,7 @@ def main(args: Args) -> dict[str, Any]:
     runs = pin(args.external_runs) if args.external_runs else None
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
-    optional = [one for one in (served, runs) if one is not None]
+    optional = [pinned for pinned in (served, runs) if pinned is not None]
     inputs = [index, queries, qrels, items, *shards, *baseline, *optional]
     with mlflow_run("rankings", args, inputs) as tracked, publish(args.rankings, args, inputs) as out:
         out.mlflow_run_id = tracked.id

@@ -123,7 +123,9 @@ def main(args: Args) -> dict[str, Any]:
 def _inputs(args: Args) -> ReportInputs:
     required = (args.rankings, args.index, args.queries, args.qrels, args.items)
     rankings, index, queries, qrels, items = map(pin, required)
-    pairs, alternative, sweep = (pin(one) if one else None for one in (args.pairs, args.alt_relevance, args.sweep))
+    pairs, alternative, sweep = (
+        pin(partition) if partition else None for partition in (args.pairs, args.alt_relevance, args.sweep)
+    )
     return ReportInputs(rankings, index, queries, qrels, items, pairs, alternative, sweep)
 
 

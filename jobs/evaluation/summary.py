@@ -31,25 +31,25 @@ def _figures(data: ReportData) -> dict[str, Any]:
     evaluation, verdict, rankings = data.evaluation, data.verdict, data.inputs.rankings
     simulated = rankings.manifest.simulated
     arms = evaluation.arms
-    hits = {arm: one for arm, one in evaluation.hits.items() if arm in ("dense", "sparse")}
+    hits = {arm: shown for arm, shown in evaluation.hits.items() if arm in ("dense", "sparse")}
     return {
         "measures": evaluation.means,
         "intervals": {
             arm: {name: tuple(span) for name, span in evaluation.intervals(arm).items()} for arm in data.arms
         },
-        "comparisons": [{**vars(one), "difference": tuple(one.difference), "said": one.said} for one in data.compared],
+        "comparisons": [{**vars(row), "difference": tuple(row.difference), "said": row.said} for row in data.compared],
         "segments": evaluation.by_segment(lambda queries: {arm: values.means(queries) for arm, values in arms.items()}),
         "support": evaluation.by_segment(lambda queries: int(queries.sum())),
         "segments_worst_first": [_plain(row) for row in data.segments],
         "dense_triggers": [f"{row['group']}: {row['name']}" for row in data.dense_helps if row["triggers"]],
         "found_only_by": found_only_by(evaluation.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
-        "variety": [vars(one) for one in data.variety],
+        "variety": [vars(row) for row in data.variety],
         "seen_unseen": [
             {
-                **vars(one),
-                "means": {arm: {name: tuple(span) for name, span in means.items()} for arm, means in one.means.items()},
+                **vars(row),
+                "means": {arm: {name: tuple(span) for name, span in means.items()} for arm, means in row.means.items()},
             }
-            for one in data.seen_unseen
+            for row in data.seen_unseen
         ],
         "second_view": _second(data),
         "queries": len(evaluation.judgements),
@@ -98,13 +98,13 @@ def _coverage(data: ReportData) -> dict[str, float]:
     """Share of the queries that each of the shop's own rankings answers."""
     facts = data.inputs.rankings.facts
     return {
-        f"run_{stem}": one["judged_queries"] / max(1, facts["queries"]) for stem, one in facts.get("runs", {}).items()
+        f"run_{stem}": run["judged_queries"] / max(1, facts["queries"]) for stem, run in facts.get("runs", {}).items()
     }
 
 
 def said_of(data: ReportData) -> dict[tuple[str, str], str]:
     """(arm, against) -> better, worse or alike, by R@60."""
-    return {(one.arm, one.against): one.said for one in data.compared if one.measure == HEADLINE}
+    return {(row.arm, row.against): row.said for row in data.compared if row.measure == HEADLINE}
 
 
 def _second(data: ReportData) -> dict[str, Any]:
@@ -116,9 +116,9 @@ def _second(data: ReportData) -> dict[str, Any]:
     pairs = list(combinations(arms, 2))
     views = [compare(view, pairs, ("R@60",)) for view in (data.evaluation, second)]
     turned = [
-        (one.arm, one.against)
-        for one, other in zip(*views, strict=True)
-        if {one.said, other.said} == {"better", "worse"}
+        (row.arm, row.against)
+        for row, other in zip(*views, strict=True)
+        if {row.said, other.said} == {"better", "worse"}
     ]
     order = sorted(arms, key=lambda arm: -data.evaluation.means[arm]["R@60"])
     return {
