@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -107,7 +106,14 @@ def without(column: str, other: str) -> DerivedColumn:
 
 def none_of(*columns: str) -> DerivedColumn:
     """1 where none of some flags is set, else 0."""
-    return _flags(columns, lambda rows: pc.invert(reduce(pc.or_kleene, (rows[column] for column in columns))))
+
+    def mask(rows: pa.Table) -> Any:
+        some = rows[columns[0]]
+        for column in columns[1:]:
+            some = pc.or_kleene(some, rows[column])
+        return pc.invert(some)
+
+    return _flags(columns, mask)
 
 
 def hour(column: str) -> DerivedColumn:
