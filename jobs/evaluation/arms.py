@@ -1,4 +1,4 @@
-"""The arms of a ranking: those of a bundle, with one hybrid per fusion method, and those of other engines."""
+"""The arms of a ranking: a bundle's, with one hybrid per fusion method, the champion's, and those of other engines."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def bundle_arms(bundle: TorchBundle, queries: Sequence[str], pool: int) -> dict[
             weights = FusionWeights(*(row[name] for name in FusionWeights._fields))
             arms[f"hybrid_{weights.method}"] = fuse(arms["dense"], arms["sparse"], pool, weights)
     return arms
+
+
+def champion_arms(champion: TorchBundle | None, texts: Sequence[str], depth: int, pool: int) -> dict[str, Arm]:
+    """Arms champion_served, champion_dense, ... of the index in service; none without one."""
+    if champion is None:
+        return {}
+    ranked = {"served": champion.as_served().served(texts), **champion.rank(texts, depth, pool)}
+    return {f"champion_{name}": (lists, champion.item_ids) for name, lists in ranked.items()}
 
 
 def external_arms(

@@ -29,7 +29,7 @@ from jobs.platform.arguments import CommandArgs, NonNegativeInt
 from jobs.platform.html import printable
 from jobs.platform.trec import read_qrels, read_run
 from models.evaluation.intervals import Interval, mean_intervals
-from models.evaluation.measures import Measured, check, measure
+from models.evaluation.measures import Measured, measure, parsed
 from models.evaluation.significance import least_resamples
 
 SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
@@ -63,7 +63,7 @@ class Args(CommandArgs):
             raise ValueError(f"rankings={self.rankings}: two files of one name; an arm is named by its file")
         if not self.names or len(set(self.names)) != len(self.names):
             raise ValueError(f"measures={self.measures!r}: expected names such as {SHOWN}, each once")
-        check(self.names)
+        parsed(self.names)
         if not self.zero_gain < self.min_relevance:
             raise ValueError(
                 f"zero_gain={self.zero_gain}, min_relevance={self.min_relevance}:"
@@ -79,7 +79,7 @@ class Args(CommandArgs):
     @property
     def paths(self) -> list[Path]:
         """The run files."""
-        return [Path(one.strip()) for one in self.rankings.split(",")]
+        return [Path(name.strip()) for name in self.rankings.split(",")]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,15 +101,22 @@ def main(args: Args) -> dict[str, Any]:
         hits[arm] = judgements.hits(rows)
         values = measure(judgements.judged, hits[arm], args.names)
         arms[arm] = Measured(judgements.query_ids, args.names, values)
-    found = Evaluation(judgements, arms, hits, depth)
+    evaluation = Evaluation(judgements, arms, hits, depth)
     first, *others = arms
     pairs = [(arm, first) for arm in others]
-    compared = compare(found, pairs, args.names, args.resamples, args.seed)
-    spans = {arm: mean_intervals(one.values, args.seed, args.resamples) for arm, one in arms.items()}
-    summary = {**_summary(found, spans, compared), "answered": answered}
-    _show(found, spans, compared, answered)
+    compared = compare(evaluation, pairs, args.names, args.resamples, args.seed)
+    spans = {arm: mean_intervals(measured.values, args.seed, args.resamples) for arm, measured in arms.items()}
+    summary = {
+        "queries": len(judgements),
+        "queries_without_relevant": judgements.queries_without_relevant,
+        "measures": evaluation.means,
+        "intervals": {arm: dict(zip(args.names, some, strict=True)) for arm, some in spans.items()},
+        "comparisons": [{**vars(comparison), "said": comparison.said} for comparison in compared],
+        "answered": answered,
+    }
+    _show(evaluation, spans, compared, answered)
     if args.out:
-        pq.write_table(found.table(), folder / "measures.parquet", compression="zstd")
+        pq.write_table(evaluation.table(), folder / "measures.parquet", compression="zstd")
         write_json(summary, folder / "summary.json")
     return {"queries": len(judgements), "answered": answered, "arms": summary["measures"]}
 
@@ -130,30 +137,20 @@ def _answered(rows: pa.Table, judgements: Judgements, path: Path, qrels: str) ->
     return count
 
 
-def _summary(found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison]) -> dict[str, Any]:
-    return {
-        "queries": len(found.judgements),
-        "queries_without_relevant": found.judgements.queries_without_relevant,
-        "measures": found.means,
-        "intervals": {arm: dict(zip(found.names, some, strict=True)) for arm, some in spans.items()},
-        "comparisons": [{**vars(one), "said": one.said} for one in compared],
-    }
-
-
 def _show(
-    found: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison], answered: dict[str, int]
+    evaluation: Evaluation, spans: dict[str, list[Interval]], compared: list[Comparison], answered: dict[str, int]
 ) -> None:
     """Print the tables for people on standard error; standard output has the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 130)
-    missing = found.judgements.queries_without_relevant
-    title = f"{len(found.judgements):,} queries ({missing:,} without a relevant item left out), 95% intervals"
+    missing = evaluation.judgements.queries_without_relevant
+    title = f"{len(evaluation.judgements):,} queries ({missing:,} without a relevant item left out), 95% intervals"
     table = Table(title=title, title_justify="left")
     table.add_column("arm")
-    for name in ("answered", *found.names):
+    for name in ("answered", *evaluation.names):
         table.add_column(name, justify="right")
     for arm, some in spans.items():
         table.add_row(
-            _plain(arm), f"{answered[arm]:,}", *(f"{one.value:.4f} ±{(one.high - one.low) / 2:.4f}" for one in some)
+            _plain(arm), f"{answered[arm]:,}", *(f"{span.value:.4f} ±{(span.high - span.low) / 2:.4f}" for span in some)
         )
     console.print(table)
     if not compared:
@@ -163,17 +160,17 @@ def _show(
     )
     for name in ("arm", "measure", "difference", "95% interval", "p", "p corrected", ""):
         table.add_column(name, justify="left" if name in ("arm", "measure", "") else "right")
-    for one in compared:
-        low, high = one.difference.low, one.difference.high
-        hue = {"better": "green", "worse": "red", "alike": "dim"}[one.said]
+    for row in compared:
+        low, high = row.difference.low, row.difference.high
+        hue = {"better": "green", "worse": "red", "alike": "dim"}[row.said]
         table.add_row(
-            _plain(one.arm),
-            one.measure,
-            f"{one.difference.value:+.4f}",
+            _plain(row.arm),
+            row.measure,
+            f"{row.difference.value:+.4f}",
             escape(f"[{low:+.4f}, {high:+.4f}]"),
-            f"{one.p:.4f}",
-            f"{one.p_holm:.4f}",
-            f"[{hue}]{one.said}[/]",
+            f"{row.p:.4f}",
+            f"{row.p_holm:.4f}",
+            f"[{hue}]{row.said}[/]",
         )
     console.print(table)
 

@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.evaluation.measures import Evaluation
-from jobs.evaluation.room import ReportRoom
+from jobs.evaluation.tables import ReportData
 from jobs.lake.arrow import find, numbers, strings
 from jobs.platform.html import printable
 
 SHOWN_ITEMS = 5
+PER_KIND = 2  # queries with the same reason
 NEAR = 60  # "only here": in the first 60 of no other arm that is shown
 
 
@@ -42,23 +43,22 @@ class Example:
     lists: dict[str, list[Shown]]
 
 
-def choose_examples(
-    room: ReportRoom, evaluation: Evaluation, rankings: pa.Table, queries: pa.Table, items: pa.Table, per_kind: int = 2
-) -> list[Example]:
+def choose_examples(data: ReportData) -> list[Example]:
     """Choose queries where the arms differ most, where nothing is found, and the most searched."""
-    headline = room.headline(evaluation.arms)
+    evaluation, queries = data.evaluation, data.rows.queries
+    headline = data.room.headline(evaluation.arms)
     arms = _arms(headline, evaluation)
-    chosen = _chosen(headline, evaluation, queries, per_kind)
+    chosen = _chosen(headline, evaluation, queries)
     ids = [evaluation.judgements.query_ids[row] for row in chosen]
     judged = {evaluation.judgements.query_ids[row]: evaluation.judgements.of_query(row) for row in chosen}
-    rows = rankings.filter(
+    rows = data.rows.ranked.filter(
         pc.field("query_id").isin(ids) & (pc.field("rank") <= NEAR) & pc.field("arm").isin(arms)
     ).sort_by([("arm", "ascending"), ("query_id", "ascending"), ("rank", "ascending")])
     has: dict[tuple[str, str], set[str]] = {}
     for row in rows.select(["arm", "query_id", "item_id"]).to_pylist():
         has.setdefault((row["query_id"], row["item_id"]), set()).add(row["arm"])
     rows = rows.filter(pc.field("rank") <= SHOWN_ITEMS)
-    titles = _titles(strings(rows, "item_id"), items)
+    titles = _titles(strings(rows, "item_id"), data.rows.items)
     lists: dict[tuple[str, str], list[Shown]] = {}
     columns = (strings(rows, name) for name in ("arm", "query_id", "item_id"))
     for arm, query_id, item_id in zip(*columns, strict=True):
@@ -87,7 +87,7 @@ def _arms(headline: str, evaluation: Evaluation) -> list[str]:
     return [arm for arm in dict.fromkeys(wanted) if arm in evaluation.arms]
 
 
-def _chosen(headline: str, evaluation: Evaluation, queries: pa.Table, per_kind: int) -> dict[int, str]:
+def _chosen(headline: str, evaluation: Evaluation, queries: pa.Table) -> dict[int, str]:
     """Row of the evaluation -> reason for its choice, in the order of display."""
     # by the first ten: a shopper, and the reader of the page, sees that difference
     leads = (
@@ -110,7 +110,7 @@ def _chosen(headline: str, evaluation: Evaluation, queries: pa.Table, per_kind: 
         # among equals, the query with more relevant items
         order = np.lexsort((-sizes, -worth))
         fresh = [int(row) for row in order if int(row) not in chosen and worth[row] > 0]
-        chosen.update(dict.fromkeys(fresh[:per_kind], why))
+        chosen.update(dict.fromkeys(fresh[:PER_KIND], why))
     return chosen
 
 

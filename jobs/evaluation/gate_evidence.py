@@ -65,7 +65,7 @@ def _p99_ms(latency_ms: Mapping[str, float]) -> float:
 
 def verdicts(tables: Sequence[str], ancestors: list[Ancestor], ds: str) -> dict[str, str]:
     """Input partition of the day -> its data-quality verdict: pass, warn, stop or not checked."""
-    inputs = [one.pinned for one in ancestors if one.table in tables and one.pinned is not None]
+    inputs = [ancestor.pinned for ancestor in ancestors if ancestor.table in tables and ancestor.pinned is not None]
     return {
         str(pinned.partition): str(read_verdict(pinned).get("verdict", "not checked"))
         for pinned in inputs

@@ -42,23 +42,23 @@ class Night:
         return self.served / self.now if self.now else 0.0
 
 
-def earlier_nights(room: ReportRoom, report: Partition, days: int = DAYS) -> list[Night]:
+def earlier_nights(room: ReportRoom, report: Partition) -> list[Night]:
     """One report of each earlier day, oldest first. Later days are left out, so that a backfill repeats itself.
 
     Of several of one day, that of tonight's space counts, else the last that was written. A report that cannot be
     read is left out, with a warning: an old one must not keep tonight's from being written.
     """
-    first = (date.fromisoformat(report.ds) - timedelta(days=days)).isoformat()
+    first = (date.fromisoformat(report.ds) - timedelta(days=DAYS)).isoformat()
     best: dict[str, tuple[bool, str, Night]] = {}
-    for one in published_partitions(REPORT, first, before=report.ds):
+    for partition in published_partitions(REPORT, first, before=report.ds):
         try:
-            written_at, night = _read(room, one)
+            written_at, night = _read(room, partition)
         # for any reason: damaged, of older code, half deleted
         except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-            log.warning("%s: left out of the trend: %s: %s", one, type(error).__name__, error)
+            log.warning("%s: left out of the trend: %s: %s", partition, type(error).__name__, error)
             continue
         candidate = (night.towers == report.values["space"], written_at, night)
-        best[one.ds] = max(best.get(one.ds, candidate), candidate, key=lambda row: row[:2])
+        best[partition.ds] = max(best.get(partition.ds, candidate), candidate, key=lambda row: row[:2])
     return [night for _, _, night in best.values()]
 
 
@@ -96,7 +96,7 @@ def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_
     Other nights had other queries: a fall is a reason to look, not to stop.
     """
     alerts = []
-    last = [one.now for one in nights[-LAST:]]
+    last = [night.now for night in nights[-LAST:]]
     if len(last) >= FEWEST and (usual := float(np.median(last))) - tonight.now > max_drop:
         alerts.append(
             f"{MEASURE} fell to {tonight.now:.3f}; the median of the last {len(last)} nights is {usual:.3f}"
@@ -117,7 +117,7 @@ def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
     """Alert of a loss too slow for the last nights to show: their median against that of the best week before."""
     if len(nights) < 2 * LAST:
         return []
-    values = np.array([one.now for one in nights])
+    values = np.array([night.now for night in nights])
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, LAST), axis=1)
     now, earlier = float(medians[-1]), medians[:-LAST]  # weeks that share no night with the last
     best = int(np.flatnonzero(earlier == earlier.max())[-1])
@@ -132,4 +132,4 @@ def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
 
 def as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
     """Nights as JSON."""
-    return [{**asdict(one), "kept": one.kept} for one in nights]
+    return [{**asdict(night), "kept": night.kept} for night in nights]

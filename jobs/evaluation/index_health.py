@@ -1,4 +1,4 @@
-"""Health of an index, measured while it is judged: lost items, wrong vectors, recall."""
+"""Health of an index, measured while it is judged: lost items, wrong vectors, recall, latency beside the champion's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from jobs.bundle.latency import latency_ms
 from jobs.bundle.torch_reader import TorchBundle, own_vector_frac
 from jobs.embeddings.read_shards import exact_rankings
+from jobs.lake.alias import has_alias, pin_alias
 from jobs.lake.arrow import find, strings
 from jobs.lake.arrow import texts as texts_of
-from jobs.lake.read import Pinned, read_table
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned, pin, read_table
 from models.ann.families import parts
 from models.evaluation.recall import overlap
 
 CANARIES = 256
+
+
+def in_service(alias: str, index: Partition) -> Pinned:
+    """Pin the version that the alias names: its address may hold a newer one by now, the challenger."""
+    if has_alias(alias) and (serving := pin_alias(alias)).partition == index:
+        return serving
+    return pin(index)
 
 
 def catalogue_health(bundle: TorchBundle, items: Pinned) -> dict[str, Any]:
@@ -45,6 +55,25 @@ def recall(bundle: TorchBundle, texts: Sequence[str], shards: list[Pinned]) -> d
     else:
         whole = int(lists.nlist) if lists is not None else 0
         exact = bundle.dense(wanted, depth, nprobe=whole).items
-    found = overlap(bundle.dense(wanted, depth).items, exact)
+    share = overlap(bundle.dense(wanted, depth).items, exact)
     against = "its vectors" if shards else "an exhaustive search of itself"
-    return {"index_recall": found, "recall_depth": depth, "recall_against": against}
+    return {"index_recall": share, "recall_depth": depth, "recall_against": against}
+
+
+def latency_facts(bundle: TorchBundle, champion: TorchBundle | None, texts: Sequence[str]) -> dict[str, Any]:
+    """Facts of the rankings: latency_ms of the index, and `champion`, the champion's names and latency_ms, or {}.
+
+    One process times both in turns, because latencies of different nights or machines do not compare.
+    """
+    ours, *theirs = latency_ms([each.as_served() for each in (bundle, champion) if each is not None], texts)
+    if champion is None:
+        return {"latency_ms": ours, "champion": {}}
+    pinned, facts = champion.pinned, champion.pinned.facts
+    compared = {
+        "index": str(pinned.partition),
+        "manifest_sha256": pinned.manifest_sha256,
+        "items": facts["items"],
+        "space_id": facts["space_id"],
+        "bytes_per_item": facts.get("bytes_per_item", 0.0),
+    }
+    return {"latency_ms": ours, "champion": {**compared, "latency_ms": theirs[0]}}

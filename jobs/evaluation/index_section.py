@@ -93,23 +93,21 @@ def night_rows(index: Pinned, ancestors: list[Ancestor]) -> list[tuple[str, str]
     trained_index = changed["trained_index"]
     why = "; ".join(trained_index["reasons"]) or "its figures hold"
     rows.append(("trained_index", f"{trained_index['decision']}: {why}; trained on {trained_index['trained_on']}"))
-    for name in ("imbalance", "error", "recall"):
+    labels = {"imbalance": "imbalance of lists", "error": "quantisation error", "recall": "canary recall"}
+    for name, label in labels.items():
         then, now = trained_index["then"][name], trained_index["now"][name]
-        label = {"imbalance": "imbalance of lists", "error": "quantisation error", "recall": "canary recall"}[name]
         rows.append((label, f"{now:.4g} today, {then:.4g} when it was trained"))
     for name, value in facts.get("lost", {}).items():
-        rows.append(
-            (
-                f"{name} lost against exact search",
-                f"{value['lost_frac']:.2%} ({value['index']:.4f} of {value['exact']:.4f})",
-            )
-        )
+        said = f"{value['lost_frac']:.2%} ({value['index']:.4f} of {value['exact']:.4f})"
+        rows.append((f"{name} lost against exact search", said))
     return rows
 
 
 def _saved_s(index: Pinned, ancestors: list[Ancestor]) -> float:
     """Seconds that the day's shards saved by reuse; their own estimates."""
     keys = index.partition.values["ds"], index.partition.values["space"]
-    shards = [one.pinned for one in ancestors if one.table == "embeddings" and one.pinned is not None]
+    shards = [
+        ancestor.pinned for ancestor in ancestors if ancestor.table == "embeddings" and ancestor.pinned is not None
+    ]
     same_day = [shard for shard in shards if (shard.partition.ds, shard.partition.values["space"]) == keys]
     return sum(float(shard.facts.get("saved_s", 0.0)) for shard in same_day)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from models.evaluation.qrels import Hits
 
 Mask = NDArray[np.bool_]
 Groups = Mapping[str, Mapping[str, Mask]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Evaluation:
     hits: dict[str, Hits]
     depth: int
     groups: Groups = field(default_factory=dict)
+    _spans: dict[str, dict[str, Interval]] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,7 +42,7 @@ class Evaluation:
     @property
     def means(self) -> dict[str, dict[str, float]]:
         """Arm -> measure -> mean."""
-        return {arm: found.means() for arm, found in self.arms.items()}
+        return {arm: measured.means() for arm, measured in self.arms.items()}
 
     def means_of(self, arm: str, name: str, queries: Mask) -> float:
         """Mean of one measure over the queries of a mask."""
@@ -52,40 +54,28 @@ class Evaluation:
             self._spans[arm] = dict(zip(self.names, mean_intervals(self.arms[arm].values), strict=True))
         return self._spans[arm]
 
-    @cached_property
-    def _spans(self) -> dict[str, dict[str, Interval]]:
-        return {}
-
     def segments(self) -> Iterator[tuple[str, str, Mask]]:
         """(group, segment, queries [Q]) of every segment with any query."""
-        for group, found in self.groups.items():
-            yield from ((group, name, queries) for name, queries in found.items() if queries.any())
+        for group, segments in self.groups.items():
+            yield from ((group, name, queries) for name, queries in segments.items() if queries.any())
 
-    def segment_means(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-        """Group -> segment -> arm -> measure -> mean."""
-        found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    def by_segment(self, figure: Callable[[Mask], T]) -> dict[str, dict[str, T]]:
+        """Group -> segment -> a figure of its queries."""
+        figures: dict[str, dict[str, T]] = {}
         for group, name, queries in self.segments():
-            means = {arm: one.means(queries) for arm, one in self.arms.items()}
-            found.setdefault(group, {})[name] = means
-        return found
-
-    def support(self) -> dict[str, dict[str, int]]:
-        """Group -> segment -> queries."""
-        found: dict[str, dict[str, int]] = {}
-        for group, name, queries in self.segments():
-            found.setdefault(group, {})[name] = int(queries.sum())
-        return found
+            figures.setdefault(group, {})[name] = figure(queries)
+        return figures
 
     def table(self) -> pa.Table:
         """Per-query values as rows: arm, query_id, measure, value. Later outcomes may be joined to them."""
         parts = []
-        for arm, found in self.arms.items():
-            n_queries, n_names = found.values.shape
+        for arm, measured in self.arms.items():
+            n_queries, n_names = measured.values.shape
             columns = {
                 "arm": pa.repeat(arm, n_queries * n_names),
-                "query_id": np.repeat(np.array(found.query_ids), n_names),
-                "measure": np.tile(np.array(found.names), n_queries),
-                "value": found.values.reshape(-1),
+                "query_id": np.repeat(np.array(measured.query_ids), n_names),
+                "measure": np.tile(np.array(measured.names), n_queries),
+                "value": measured.values.reshape(-1),
             }
             parts.append(table_of(columns))
         return pa.concat_tables(parts)

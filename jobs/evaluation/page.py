@@ -25,44 +25,35 @@ CHECKS = {
 def render(data: ReportData, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
     pages = environment()
-    facts, choice = data.index.facts, tuning(data.ancestors)
+    facts, choice = data.inputs.index.facts, tuning(data.ancestors)
     page = pages.get_template("evaluation/report.html.j2").render(
-        report=data.report,
+        **vars(data),
         summary=summary,
-        verdict=data.verdict,
         checks=_checks(data),
         plain=arm_rows(data, PLAIN),
         plain_names=PLAIN,
         condensed=arm_rows(data, list(CONDENSED)),
         condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
-        compared=data.compared,
         main=data.main,
         segment_arms=compared_arms(data.room, data.evaluation),
-        segments=data.segments,
-        dense_helps=data.dense_helps,
-        limits=data.limits,
         plots=plots(data, choice, summary["nights"]),
-        examples=choose_examples(data.room, data.evaluation, data.rankings_rows, data.queries_rows, data.items_rows),
-        facts={**facts, **data.rankings.facts},
+        examples=choose_examples(data),
+        facts={**facts, **data.inputs.rankings.facts},
         tried=choice,
         families=family_rows(choice),
-        night=night_rows(data.index, data.ancestors),
-        bundle_id=data.index.bundle_id,
+        night=night_rows(data.inputs.index, data.ancestors),
+        bundle_id=data.inputs.index.bundle_id,
         cutoffs=cutoff_rows(facts),
         keep_frac=KEEP_FRAC,
         data=data_of_the_day(data),
         lineage=lineage_rows(data.ancestors),
         stages=stage_rows(data.ancestors),
-        min_relevance=data.min_relevance,
     )
     return page + "\n"
 
 
 def _checks(data: ReportData) -> list[tuple[str, list[Any]]]:
     """The gate's checks by question, those that stopped first."""
-    grouped = []
-    for about, question in CHECKS.items():
-        mine = [check for check in data.verdict.checks if check.about == about]
-        if mine:
-            grouped.append((question, sorted(mine, key=lambda check: check.passed)))
-    return grouped
+    checks = sorted(data.verdict.checks, key=lambda check: check.passed)
+    grouped = ((question, [check for check in checks if check.about == about]) for about, question in CHECKS.items())
+    return [(question, mine) for question, mine in grouped if mine]

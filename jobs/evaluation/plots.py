@@ -22,20 +22,21 @@ FEWEST = 5  # queries of a segment that is drawn
 
 def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]) -> dict[str, Plot]:
     """All plots that there is something to show in, by name."""
-    found = data.evaluation
-    places = np.arange(1.0, found.depth + 1).tolist()
+    evaluation = data.evaluation
+    places = np.arange(1.0, evaluation.depth + 1).tolist()
     curves = {
-        arm: (places, recall_curve(found.judgements.judged, found.hits[arm], found.depth).tolist()) for arm in data.main
+        arm: (places, recall_curve(evaluation.judgements.judged, evaluation.hits[arm], evaluation.depth).tolist())
+        for arm in data.main
     }
-    made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=found.depth > 200)}
+    made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=evaluation.depth > 200)}
     made |= _segments(data) | _nights(nights)
-    compared = [one for one in data.compared if one.measure == MEASURE]
+    compared = [row for row in data.compared if row.measure == MEASURE]
     if compared:
         made["compared"] = forest(
-            [(f"{one.arm} − {one.against}".replace("_", " "), one.difference) for one in compared],
+            [(f"{row.arm} − {row.against}".replace("_", " "), row.difference) for row in compared],
             f"difference of {MEASURE}, 95% interval",
         )
-    if tuning := _tuning(data.index.facts):
+    if tuning := _tuning(data.inputs.index.facts):
         made["tuning"] = tuning
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
         if trained := training_curves(data.ancestors, name):
@@ -46,13 +47,13 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
 
 def _segments(data: ReportData) -> dict[str, Plot]:
     """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
-    found, made = data.evaluation, {}
+    evaluation, made = data.evaluation, {}
     for group in GROUPS:
-        some = {name: rows for name, rows in found.groups.get(group, {}).items() if rows.sum() >= FEWEST}
+        some = {name: rows for name, rows in evaluation.groups.get(group, {}).items() if rows.sum() >= FEWEST}
         if len(some) > 1:
             made[f"segments {group}"] = spread(
                 [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
-                {arm: [found.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in data.main},
+                {arm: [evaluation.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in data.main},
                 MEASURE,
             )
     return made
@@ -63,16 +64,16 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
     made: dict[str, Plot] = {}
     if len(nights) > 1:
         last = date.fromisoformat(nights[-1]["ds"])
-        days = [float((date.fromisoformat(one["ds"]) - last).days) for one in nights]
-        curves = {"judged that night": (days, [one["now"] for one in nights])}
-        served = [(day, one["served"]) for day, one in zip(days, nights, strict=True) if one["served"]]
+        days = [float((date.fromisoformat(night["ds"]) - last).days) for night in nights]
+        curves = {"judged that night": (days, [night["now"] for night in nights])}
+        served = [(day, night["served"]) for day, night in zip(days, nights, strict=True) if night["served"]]
         if served:
             curves["in service"] = ([day for day, _ in served], [value for _, value in served])
         made["nights"] = lines(curves, "days before tonight", MEASURE)
     aged: dict[float, list[float]] = {}
-    for one in nights:
-        if one["served"]:
-            aged.setdefault(float(one["age_days"]), []).append(one["kept"])
+    for night in nights:
+        if night["served"]:
+            aged.setdefault(float(night["age_days"]), []).append(night["kept"])
     if len(aged) > 1:
         ages = sorted(aged)
         made["age"] = lines(
@@ -97,8 +98,8 @@ def _tuning(facts: dict[str, Any]) -> Plot | None:
 def training_curves(back: list[Ancestor], name: str) -> dict[str, tuple[list[float], list[float]]]:
     """One curve per trained towers, the first step first: (step of training, value) where known."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    towers = [one.pinned for one in back if one.table == "towers" and one.pinned is not None]
-    for pinned in sorted(towers, key=lambda one: one.manifest.created_at):
+    towers = [ancestor.pinned for ancestor in back if ancestor.table == "towers" and ancestor.pinned is not None]
+    for pinned in sorted(towers, key=lambda towers: towers.manifest.created_at):
         if any(entry.name == CURVES for entry in pinned.manifest.files):
             rows = pq.read_table(pinned.path(CURVES)).to_pylist()
             points = [(row["step"], row[name]) for row in rows if row[name] is not None]

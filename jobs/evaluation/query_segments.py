@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 from jobs.datasets.judgements import Judgements
 from jobs.lake.arrow import Rows, Strings, find, large, pick, strings, texts
 from jobs.platform.html import printable
-from models.evaluation.query_slices import (
-    brand_named,
-    exact_matches,
-    lengths,
-    likely_typos,
-    marks_left_out,
-    model_numbers,
-    words_of,
-)
+from models.evaluation import query_slices as slices
 
 Mask = NDArray[np.bool_]
 Groups = dict[str, dict[str, Mask]]
@@ -46,7 +38,7 @@ def segments_of(
     groups: Groups = {
         "searched": {name: often == name for name in SEARCHED},
         "wording": _wording(judgements, asked, items, row_of),
-        "length": _each(lengths(asked)),
+        "length": _each(slices.lengths(asked)),
         **_categories(judgements, items, row_of),
     }
     if known_items is not None:
@@ -62,14 +54,14 @@ def segments_of(
 
 def _wording(judgements: Judgements, asked: list[str], items: pa.Table, row_of: Rows) -> dict[str, Mask]:
     titles = strings(items.slice(0, TITLES), "title")
-    matched = exact_matches(asked, _titles(judgements, items, row_of))
+    matched = slices.exact_matches(asked, _titles(judgements, items, row_of))
     return {
         "every word in a title": matched,
         "no title has every word": ~matched,
-        "model number": model_numbers(asked),
-        "likely typo": likely_typos(asked, words_of(titles)),
-        "diacritics left out": marks_left_out(asked, titles),
-        "brand named": brand_named(asked, texts(items.column("brand").unique())),
+        "model number": slices.model_numbers(asked),
+        "likely typo": slices.likely_typos(asked, slices.words_of(titles)),
+        "diacritics left out": slices.marks_left_out(asked, titles),
+        "brand named": slices.brand_named(asked, texts(items.column("brand").unique())),
     }
 
 
@@ -81,10 +73,10 @@ def _titles(judgements: Judgements, items: pa.Table, row_of: Rows) -> list[list[
     place = np.arange(len(query)) - np.searchsorted(query, query)
     kept = (row >= 0) & (place < SHOWN_TITLES)
     names = texts(pick(large(items.column("title").chunks), row[kept]))
-    found: list[list[str]] = [[] for _ in range(judged.n_queries)]
+    titles: list[list[str]] = [[] for _ in range(judged.n_queries)]
     for owner, name in zip(query[kept].tolist(), names, strict=True):
-        found[owner].append(name)
-    return found
+        titles[owner].append(name)
+    return titles
 
 
 def _categories(judgements: Judgements, items: pa.Table, row_of: Rows) -> Groups:

@@ -19,9 +19,8 @@ from jobs.bundle.torch_reader import load_bundle
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import judged_in, judged_queries, relevance_scale, seen_queries, without_leaks
 from jobs.embeddings.read_shards import exact_rankings, pin_shards
-from jobs.evaluation.arms import Arm, DenseLists, bundle_arms, external_arms
-from jobs.evaluation.champion import champion_arms, in_service, latency_facts
-from jobs.evaluation.index_health import catalogue_health, recall
+from jobs.evaluation.arms import Arm, DenseLists, bundle_arms, champion_arms, external_arms
+from jobs.evaluation.index_health import catalogue_health, in_service, latency_facts, recall
 from jobs.evaluation.training_exposure import trained_queries
 from jobs.ingest.external_runs import read_runs
 from jobs.lake.alias import CHAMPION
@@ -89,7 +88,7 @@ def main(args: Args) -> dict[str, Any]:
     runs = pin(args.external_runs) if args.external_runs else None
     shards = pin_shards(args.embeddings) if args.embeddings else []
     baseline = pin_shards(args.baseline) if args.baseline else []
-    optional = [one for one in (served, runs) if one is not None]
+    optional = [pinned for pinned in (served, runs) if pinned is not None]
     inputs = [index, queries, qrels, items, *shards, *baseline, *optional]
     with mlflow_run("rankings", args, inputs) as tracked, publish(args.rankings, args, inputs) as out:
         out.mlflow_run_id = tracked.id

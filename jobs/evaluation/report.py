@@ -15,12 +15,12 @@ from annotated_types import Ge, Interval
 
 from jobs.bundle.files import write_json
 from jobs.evaluation.gate_evidence import seed_noise
-from jobs.evaluation.gather import ReportInputs, gather
+from jobs.evaluation.gather import gather
 from jobs.evaluation.page import render
 from jobs.evaluation.room import ReportRoom, room_of
 from jobs.evaluation.second_relevance import ACTIONS, AUTO
 from jobs.evaluation.summary import markdown, summarise
-from jobs.evaluation.tables import ReportData
+from jobs.evaluation.tables import ReportData, ReportInputs
 from jobs.lake.alias import CHAMPION
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
@@ -123,7 +123,9 @@ def main(args: Args) -> dict[str, Any]:
 def _inputs(args: Args) -> ReportInputs:
     required = (args.rankings, args.index, args.queries, args.qrels, args.items)
     rankings, index, queries, qrels, items = map(pin, required)
-    pairs, alternative, sweep = (pin(one) if one else None for one in (args.pairs, args.alt_relevance, args.sweep))
+    pairs, alternative, sweep = (
+        pin(partition) if partition else None for partition in (args.pairs, args.alt_relevance, args.sweep)
+    )
     return ReportInputs(rankings, index, queries, qrels, items, pairs, alternative, sweep)
 
 
@@ -140,7 +142,7 @@ def _write(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
 
 def _set_facts(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
     """Facts of the manifest: verdict, headline, the champion that was compared with, and queries left out."""
-    evaluation, facts = data.evaluation, data.rankings.facts
+    evaluation, facts = data.evaluation, data.inputs.rankings.facts
     out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
     out.facts["headline"] = {arm: round(evaluation.means[arm]["R@60"], 4) for arm in data.main}
     out.facts.update(compared=data.verdict.compared, champion=facts["champion"])

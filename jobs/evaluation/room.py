@@ -36,6 +36,7 @@ class ReportRoom:
         return tuple(dict.fromkeys((self.headline(ranked), *self.gate_arms)))
 
 
+DAILY_TABLES = ("items", "impressions", "late_impressions", "click_counts", "query_counts", "propensities")
 SEARCH = ReportRoom(
     name="search",
     # served: what Bundle.search returns; an index without it was ranked by older code
@@ -43,18 +44,7 @@ SEARCH = ReportRoom(
     gate_arms=("dense",),
     gate_measures=("R@60", "RR@60"),
     main_arms=("served", "hybrid", "dense", "sparse"),
-    input_tables=(
-        "items",
-        "impressions",
-        "click_counts",
-        "query_counts",
-        "propensities",
-        "pairs",
-        "queries",
-        "qrels",
-        "embeddings",
-        "rankings",
-    ),
+    input_tables=(*DAILY_TABLES, "pairs", "queries", "qrels", "embeddings", "rankings"),
 )
 
 ROOMS = {room.name: room for room in (SEARCH,)}

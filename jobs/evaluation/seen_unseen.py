@@ -30,12 +30,15 @@ class SeenUnseen:
 
 
 def seen_unseen(
-    rankings: pa.Table, qrels: pa.Table, known_items: Strings, min_relevance: float, zero_gain: float
+    rankings: pa.Table, qrels: pa.Table, known_items: Strings | None, min_relevance: float, zero_gain: float
 ) -> list[SeenUnseen]:
     """Measure each group by its own relevant items; those of the other group are removed from the lists first.
 
-    qrels: query_id, item_id, relevance, split of all splits. Training saw the queries of split train.
+    qrels: query_id, item_id, relevance, split of all splits. Training saw the queries of split train; where its items
+    are not known there are no groups.
     """
+    if known_items is None:
+        return []
     known = qrels.filter(pc.field("query_id").isin(rankings.column("query_id").unique()))
     relevant = pc.field("relevance") >= least(min_relevance)
     trained = pc.field("split") == "train"

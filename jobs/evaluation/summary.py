@@ -22,45 +22,48 @@ WORST = 5
 def summarise(data: ReportData, max_drop: float, max_age_days: int) -> dict[str, Any]:
     """Everything that the page shows as figures, as JSON; max_drop, max_age_days: when to alert."""
     figures = _figures(data)
-    tonight = night_of(data.report, figures, data.rankings.facts["champion"], data.room)
+    tonight = night_of(data.report, figures, data.inputs.rankings.facts["champion"], data.room)
     alerts = alerts_of(data.nights, tonight, max_drop, max_age_days)
     return {**figures, "nights": as_rows([*data.nights, tonight]), "alerts": alerts}
 
 
 def _figures(data: ReportData) -> dict[str, Any]:
-    found, verdict, rankings = data.evaluation, data.verdict, data.rankings
+    evaluation, verdict, rankings = data.evaluation, data.verdict, data.inputs.rankings
     simulated = rankings.manifest.simulated
-    hits = {arm: one for arm, one in found.hits.items() if arm in ("dense", "sparse")}
+    arms = evaluation.arms
+    hits = {arm: shown for arm, shown in evaluation.hits.items() if arm in ("dense", "sparse")}
     return {
-        "measures": found.means,
-        "intervals": {arm: {name: tuple(span) for name, span in found.intervals(arm).items()} for arm in data.arms},
-        "comparisons": [{**vars(one), "difference": tuple(one.difference), "said": one.said} for one in data.compared],
-        "segments": found.segment_means(),
-        "support": found.support(),
+        "measures": evaluation.means,
+        "intervals": {
+            arm: {name: tuple(span) for name, span in evaluation.intervals(arm).items()} for arm in data.arms
+        },
+        "comparisons": [{**vars(row), "difference": tuple(row.difference), "said": row.said} for row in data.compared],
+        "segments": evaluation.by_segment(lambda queries: {arm: values.means(queries) for arm, values in arms.items()}),
+        "support": evaluation.by_segment(lambda queries: int(queries.sum())),
         "segments_worst_first": [_plain(row) for row in data.segments],
         "dense_triggers": [f"{row['group']}: {row['name']}" for row in data.dense_helps if row["triggers"]],
-        "found_only_by": found_only_by(found.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
-        "variety": [vars(one) for one in data.variety],
+        "found_only_by": found_only_by(evaluation.judgements.judged, hits, DEPTH) if len(hits) > 1 else {},
+        "variety": [vars(row) for row in data.variety],
         "seen_unseen": [
             {
-                **vars(one),
-                "means": {arm: {name: tuple(span) for name, span in means.items()} for arm, means in one.means.items()},
+                **vars(row),
+                "means": {arm: {name: tuple(span) for name, span in means.items()} for arm, means in row.means.items()},
             }
-            for one in data.seen_unseen
+            for row in data.seen_unseen
         ],
         "second_view": _second(data),
-        "queries": len(found.judgements),
+        "queries": len(evaluation.judgements),
         "min_relevance": data.min_relevance,
-        "zero_gain": found.judgements.zero_gain,
-        "depth": found.depth,
-        "qrels_digest": digest(data.judgements, ["query_id", "item_id", "relevance"]),
-        "queries_without_relevant": found.judgements.queries_without_relevant,
+        "zero_gain": evaluation.judgements.zero_gain,
+        "depth": evaluation.depth,
+        "qrels_digest": digest(data.rows.judgements, ["query_id", "item_id", "relevance"]),
+        "queries_without_relevant": evaluation.judgements.queries_without_relevant,
         "split": rankings.facts["split"],
         "verdict": "pass" if verdict.passed else "stop",
         "reasons": verdict.reasons,
-        "remarks": caveats(found.means, said_of(data), simulated, _coverage(data)),
+        "remarks": caveats(evaluation.means, said_of(data), simulated, _coverage(data)),
         "simulated": simulated,
-        "index": {name: data.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
+        "index": {name: data.inputs.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
         "index_recall": rankings.facts["index_recall"],
         "latency_ms": rankings.facts["latency_ms"],
     }
@@ -93,15 +96,15 @@ def markdown(data: ReportData, summary: dict[str, Any]) -> str:
 
 def _coverage(data: ReportData) -> dict[str, float]:
     """Share of the queries that each of the shop's own rankings answers."""
-    facts = data.rankings.facts
+    facts = data.inputs.rankings.facts
     return {
-        f"run_{stem}": one["judged_queries"] / max(1, facts["queries"]) for stem, one in facts.get("runs", {}).items()
+        f"run_{stem}": run["judged_queries"] / max(1, facts["queries"]) for stem, run in facts.get("runs", {}).items()
     }
 
 
 def said_of(data: ReportData) -> dict[tuple[str, str], str]:
     """(arm, against) -> better, worse or alike, by R@60."""
-    return {(one.arm, one.against): one.said for one in data.compared if one.measure == HEADLINE}
+    return {(row.arm, row.against): row.said for row in data.compared if row.measure == HEADLINE}
 
 
 def _second(data: ReportData) -> dict[str, Any]:
@@ -113,9 +116,9 @@ def _second(data: ReportData) -> dict[str, Any]:
     pairs = list(combinations(arms, 2))
     views = [compare(view, pairs, ("R@60",)) for view in (data.evaluation, second)]
     turned = [
-        (one.arm, one.against)
-        for one, other in zip(*views, strict=True)
-        if {one.said, other.said} == {"better", "worse"}
+        (row.arm, row.against)
+        for row, other in zip(*views, strict=True)
+        if {row.said, other.said} == {"better", "worse"}
     ]
     order = sorted(arms, key=lambda arm: -data.evaluation.means[arm]["R@60"])
     return {

@@ -1,11 +1,11 @@
-"""The tables of the report, as rows that its template prints."""
+"""The data of a report, and its tables as rows that the template prints."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -39,7 +39,51 @@ ARMS = {
 }
 # R@100 and RR@100 are in summary.json: at a depth of 100 they are the end of the curve
 PLAIN = [name for name in MEASURES if name not in (*CONDENSED, "RR@100")]
-SEGMENT_MEASURES = ("R@60", "RR@60")
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Pinned inputs of a report."""
+
+    rankings: Pinned
+    index: Pinned
+    queries: Pinned
+    qrels: Pinned
+    items: Pinned
+    pairs: Pinned | None
+    alt_relevance: Pinned | None
+    sweep: Pinned | None
+
+    @property
+    def all(self) -> list[Pinned]:
+        """Every input, as the manifest names them."""
+        optional = (self.pairs, self.alt_relevance, self.sweep)
+        required = [self.rankings, self.index, self.queries, self.qrels, self.items]
+        return [*required, *(pinned for pinned in optional if pinned is not None)]
+
+    def check(self) -> None:
+        """Refuse to judge rankings by other inputs than those that they were made from.
+
+        Raises:
+            RuntimeError: an input has another version now.
+        """
+        ranked = {(source.partition, source.manifest_sha256) for source in self.rankings.manifest.inputs}
+        for pinned in (self.index, self.queries, self.qrels):
+            if (str(pinned.partition), pinned.manifest_sha256) not in ranked:
+                raise RuntimeError(
+                    f"{self.rankings.partition}: not made from the present version of {pinned.partition}"
+                    f" (manifest {pinned.manifest_sha256[:12]}); rank again"
+                )
+
+
+class ReportRows(NamedTuple):
+    """Rows of the inputs: rankings to their depth, judgements of all splits and of the ranked queries, queries, items."""
+
+    ranked: pa.Table
+    every_split: pa.Table
+    judgements: pa.Table
+    queries: pa.Table
+    items: pa.Table
 
 
 @dataclass(frozen=True)
@@ -48,15 +92,11 @@ class ReportData:
 
     room: ReportRoom
     report: Partition
+    inputs: ReportInputs
+    rows: ReportRows
     evaluation: Evaluation
     verdict: Verdict
     compared: list[Comparison]
-    rankings_rows: pa.Table
-    judgements: pa.Table
-    queries_rows: pa.Table
-    items_rows: pa.Table
-    rankings: Pinned
-    index: Pinned
     ancestors: list[Ancestor]
     limits: GateLimits
     min_relevance: float
@@ -121,11 +161,11 @@ def data_of_the_day(data: ReportData) -> list[tuple[str, str]]:
             size = f"{ancestor.pinned.manifest.rows:,} rows"
             rows.append((ancestor.source.partition, f"{size}; quality checks: {verdict}"))
     judgements = data.evaluation.judgements
-    per_query = data.judgements.num_rows / max(len(judgements), 1)
-    rows.append(("judgements used", f"{data.judgements.num_rows:,}, {per_query:.1f} a query"))
-    sources = Counter(strings(data.judgements, "source"))
+    per_query = data.rows.judgements.num_rows / max(len(judgements), 1)
+    rows.append(("judgements used", f"{data.rows.judgements.num_rows:,}, {per_query:.1f} a query"))
+    sources = Counter(strings(data.rows.judgements, "source"))
     rows.append(("sources of the judgements", ", ".join(f"{name} {count:,}" for name, count in sources.items())))
-    facts = data.rankings.facts
+    facts = data.inputs.rankings.facts
     if leaked := facts.get("leaked_queries"):
         rows.append(("queries that training saw under another spelling", f"{leaked:,}, not ranked"))
     for stem, run in facts.get("runs", {}).items():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
@@ -21,8 +21,8 @@ from rich.table import Table
 
 from jobs.bundle.tower_files import load_towers
 from jobs.embeddings.read_shards import pin_shards, read_vectors
-from jobs.experiments.category_index_files import CategoryIndex, bytes_of, sizes, write_categories
-from jobs.experiments.category_index_trial import IndexTrial, judge_categories, judge_single, verdict
+from jobs.experiments.category_index_files import CategoryIndex, write_categories
+from jobs.experiments.category_index_trial import Half, IndexTrial, judge_categories, judge_single, verdict
 from jobs.index.tuning_queries import tuning_queries
 from jobs.lake.arrow import strings
 from jobs.lake.partitions import Partition
@@ -39,6 +39,16 @@ from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 
 log = logging.getLogger(__name__)
+SHOWN: dict[str, Callable[[IndexTrial], str]] = {
+    "recall": lambda trial: f"{trial.recall:.4f}",
+    "p50 ms": lambda trial: f"{trial.p50_ms:.2f}",
+    "p99 ms": lambda trial: f"{trial.p99_ms:.2f}",
+    "cpu ms": lambda trial: f"{trial.cpu_ms:.3f}",
+    "MB": lambda trial: f"{trial.bytes / 1e6:,.1f}",
+    "categories": lambda trial: f"{trial.categories:.1f}",
+    "catalogue in them": lambda trial: f"{trial.searched_frac:.1%}",
+    "codes compared": lambda trial: f"{trial.compared_frac:.2%}",
+}
 
 
 class Args(CommandArgs):
@@ -84,16 +94,20 @@ def main(args: Args) -> dict[str, Any]:
         asked = _queries(args, towers, queries)
         depth = min(args.recall_depth, len(ids))
         exact = nearest(asked, pieces(vectors), depth)[1]
-        made, trials = _compare(args, items, ids, vectors, QueryHalves(asked, exact))
+        made, trials = _compare(args, items, ids, vectors, *((asked[odd::2], exact[odd::2]) for odd in (0, 1)))
         write_categories(made, out.folder)
         sentence = verdict(*trials)
         out.count("items", items.manifest.rows, len(ids), {})
+        categories = {
+            part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings}
+            for part in made.parts
+        }
         out.facts.update(
             space_id=made.space_id,
             items=len(ids),
             recall_target=args.recall_target,
             recall_depth=depth,
-            categories=sizes(made),
+            categories=categories,
             verdict=sentence,
             **{trial.name: trial.facts() for trial in trials},
         )
@@ -102,18 +116,6 @@ def main(args: Args) -> dict[str, Any]:
     _show(args, made, trials, sentence)
     figures = {f"{trial.name}_recall": round(trial.recall, 4) for trial in trials}
     return {"categories": str(args.categories), "parts": len(made.parts), **figures, "verdict": sentence}
-
-
-@dataclass(frozen=True)
-class QueryHalves:
-    """Query vectors [Q, D] and their exact rows [Q, K]: even queries to fit on, odd ones to measure."""
-
-    queries: Vectors
-    exact: Any
-
-    def half(self, odd: int) -> tuple[Vectors, Any]:
-        """The even (0) or odd (1) half."""
-        return self.queries[odd::2], self.exact[odd::2]
 
 
 def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
@@ -131,9 +133,9 @@ def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
 
 
 def _compare(
-    args: Args, items: Pinned, ids: list[str], vectors: Vectors, halves: QueryHalves
+    args: Args, items: Pinned, ids: list[str], vectors: Vectors, to_fit: Half, to_judge: Half
 ) -> tuple[CategoryIndex, tuple[IndexTrial, IndexTrial]]:
-    """Fit and measure the single index and the categories."""
+    """Fit the single index and the categories on one half of the queries, and measure them on the other."""
     rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
     if strings(rows, "item_id") != ids:
         raise RuntimeError(
@@ -144,12 +146,12 @@ def _compare(
     log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
     parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
     router = centroids(vectors, category, args.centroids, args.seed)
-    found = fit(parts, router, category, *halves.half(0), args.recall_target)
+    fitted = fit(parts, router, category, *to_fit, args.recall_target)
     # at equal recall: the single index is fitted to what the categories hold on the same queries
-    single = judge_single(vectors, whole, halves.half(0), halves.half(1), found.recall, args.seed)
+    single = judge_single(vectors, whole, to_fit, to_judge, fitted.recall, args.seed)
     space = args.categories.values["space"]
-    made = CategoryIndex(found.divided, found.router, rows.column("item_id").combine_chunks(), category, space)
-    return made, (single, judge_categories(made, bytes_of(made), halves.half(1)))
+    made = CategoryIndex(fitted.divided, fitted.router, rows.column("item_id").combine_chunks(), category, space)
+    return made, (single, judge_categories(made, to_judge))
 
 
 def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial], sentence: str) -> None:
@@ -161,30 +163,11 @@ def _show(args: Args, made: CategoryIndex, trials: tuple[IndexTrial, IndexTrial]
         caption=sentence,
         caption_justify="left",
     )
-    for name in (
-        "index",
-        "recall",
-        "p50 ms",
-        "p99 ms",
-        "cpu ms",
-        "MB",
-        "categories",
-        "catalogue in them",
-        "codes compared",
-    ):
-        table.add_column(name, justify="left" if name == "index" else "right")
+    table.add_column("index")
+    for name in SHOWN:
+        table.add_column(name, justify="right")
     for trial in trials:
-        table.add_row(
-            trial.name,
-            f"{trial.recall:.4f}",
-            f"{trial.p50_ms:.2f}",
-            f"{trial.p99_ms:.2f}",
-            f"{trial.cpu_ms:.3f}",
-            f"{trial.bytes / 1e6:,.1f}",
-            f"{trial.categories:.1f}",
-            f"{trial.searched_frac:.1%}",
-            f"{trial.compared_frac:.2%}",
-        )
+        table.add_row(trial.name, *(show(trial) for show in SHOWN.values()))
     console.print(table)
     largest = sorted(made.parts, key=lambda part: -len(part.rows))
     sizes_text = ", ".join(f"{printable(part.name, 40)} {len(part.rows):,}" for part in largest[:8])

@@ -15,7 +15,7 @@ from jobs.lake.arrow import Strings, numbers, table_of
 from jobs.lake.read import Pinned
 from models.ann.by_category import CategoryPart, search
 from models.ann.exact import Rows, Vectors
-from models.ann.routing import CategoryMask, Router, own
+from models.ann.routing import Router, own
 from models.fusion.ranked_lists import Ranked
 
 FORMAT = 1
@@ -35,11 +35,6 @@ class CategoryIndex:
     def search(self, queries: Vectors, depth: int) -> Ranked:
         """Rank items for query vectors [Q, D] in the categories that the router chooses."""
         return search(self.parts, queries, self.router.choose(queries), depth)
-
-    def everywhere(self, queries: Vectors, depth: int) -> Ranked:
-        """Rank items for query vectors [Q, D] in all categories."""
-        every: CategoryMask = np.ones((len(queries), len(self.parts)), np.bool_)
-        return search(self.parts, queries, every, depth)
 
     def alike(self, rows: Rows, vectors: Vectors, depth: int) -> Ranked:
         """Rank items for items as queries: catalogue rows [Q], each searched in its own category only."""
@@ -92,19 +87,6 @@ def load_categories(pinned: Pinned) -> CategoryIndex:
     router = Router(centroids, owner, **about["router"])
     item_ids = items.column("item_id").combine_chunks()
     return CategoryIndex(parts, router, item_ids, category, about["space_id"])
-
-
-def bytes_of(made: CategoryIndex) -> int:
-    """Bytes in a service's memory: indexes, rows and router, without item ids."""
-    held = sum(len(faiss.serialize_index(part.index)) + part.rows.nbytes for part in made.parts)
-    return held + made.router.centroids.nbytes + made.router.owner.nbytes
-
-
-def sizes(made: CategoryIndex) -> dict[str, dict[str, object]]:
-    """Number of items, factory string and search parameters of each category."""
-    return {
-        part.name: {"items": len(part.rows), "factory": part.factory, "settings": part.settings} for part in made.parts
-    }
 
 
 def _file(number: int) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import faiss
 import numpy as np
 
 from jobs.experiments.category_index_files import CategoryIndex
@@ -65,7 +66,7 @@ def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, t
     )
 
 
-def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> IndexTrial:
+def judge_categories(made: CategoryIndex, to_judge: Half) -> IndexTrial:
     """One index per category, measured on the half that it was not fitted on; the time includes routing."""
     queries, exact = to_judge
     depth = exact.shape[1]
@@ -76,7 +77,10 @@ def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> IndexTri
         cpu_ms = 1000 * (time.process_time() - started) / len(queries)
         p50, p99 = _singles(lambda query: made.search(query, depth), queries)
     chosen = made.router.choose(queries)
-    held = np.array([len(part.rows) for part in made.parts])
+    sizes = np.array([len(part.rows) for part in made.parts])
+    # what a service holds: indexes, rows and router, without item ids
+    held = sum(len(faiss.serialize_index(part.index)) + part.rows.nbytes for part in made.parts)
+    held += made.router.centroids.nbytes + made.router.owner.nbytes
     return IndexTrial(
         "by_category",
         len(queries),
@@ -84,9 +88,9 @@ def judge_categories(made: CategoryIndex, size: int, to_judge: Half) -> IndexTri
         p50,
         p99,
         cpu_ms,
-        size,
+        held,
         float(chosen.sum(axis=1).mean()),
-        searched_frac(chosen, held),
+        searched_frac(chosen, sizes),
         compared_frac(made.parts, chosen),
     )
 

@@ -141,7 +141,10 @@ def plots(report: StudyReport) -> Iterator[tuple[str, Plot]]:
             shares = [(trial.params, trial.user_attrs["shares"].get("false_frac")) for trial in report.ranked]
             known = [(params, share) for params, share in shares if share is not None]
             if known:
-                by_name = {name: _columns(some) for name, some in _curves(known, flag, "negatives").items()}
+                by_name = {
+                    name: ([x for x, _ in some], [y for _, y in some])
+                    for name, some in _curves(known, flag, "negatives").items()
+                }
                 yield f"false negatives by {flag}", lines(by_name, flag, "estimated share")
 
 
@@ -155,10 +158,6 @@ def _curves(points: Sequence[tuple[Setting, Any]], flag: str, stage: str) -> dic
         if title in curves or len(curves) < CURVES:
             curves.setdefault(title, {})[float(setting[flag])] = value
     return {title: sorted(some.items()) for title, some in sorted(curves.items())}
-
-
-def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def _cell(row: Figure | None) -> str:

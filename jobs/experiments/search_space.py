@@ -25,18 +25,10 @@ from jobs.lake.partitions import NOWHERE, Partition
 COMMANDS = ("towers", "negatives")
 STEPS = ("in_batch", "star")
 # flags without an effect where there are no hard negatives: step 1 is the same for all their values
-STAR_ONLY = frozenset(
-    [
-        "hard_negatives",
-        "share_hard_negatives",
-        "hard_weight",
-        "easy_per_hard",
-        "hard_ramp_frac",
-        "start_lr_frac",
-        "restart",
-        "fallback",
-    ]
-)
+STAR_ONLY = {
+    *("hard_negatives", "share_hard_negatives", "hard_weight", "easy_per_hard", "hard_ramp_frac"),
+    *("start_lr_frac", "restart", "fallback"),
+}
 RESTART = {"continue": "off", "restart": "on"}
 Value = str | int | float
 Setting = Mapping[str, Value]

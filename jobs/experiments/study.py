@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from jobs.experiments.search_space import Space, Value, grid, point_name
 from jobs.experiments.trial_commands import held
+from jobs.lake.locks import file_lock
 from jobs.platform.tracking import home
 
 SAMPLERS = ("grid", "random", "tpe")
@@ -29,24 +30,18 @@ BUSY_S = 60  # SQLite has one writer at a time
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process works on; the open file holds its lock until the study has the result."""
+    """A trial that this process works on; its lock is held until the study has the result."""
 
     point: str
     setting: dict[str, Value]
-    lock: IO[str]
+    lock: ExitStack
 
 
 class Study:
     """One study. question: a study of this name with another question is refused, for its trials do not compare."""
 
     def __init__(
-        self,
-        name: str,
-        question: Mapping[str, Any],
-        space: Space,
-        sampler: str = "grid",
-        trials: int = 20,
-        seed: int = 0,
+        self, name: str, question: Mapping[str, Any], space: Space, sampler: str, trials: int, seed: int = 0
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.name, self.space, self.sampler, self.seed = name, space, sampler, seed
@@ -80,14 +75,16 @@ class Study:
         again: points to repeat although they failed. A point that is given by name is repeated too.
         """
         for slot in self._slots:
-            lock = self._lock_file(slot).open("a")
-            if _try_lock(lock):
-                setting = self._setting(slot) or self._draw(slot, lock)
+            with ExitStack() as lock:
+                try:
+                    file = lock.enter_context(file_lock(self._lock_file(slot), wait=False))
+                except BlockingIOError:
+                    continue
+                setting = self._setting(slot) or self._draw(slot, file)
                 name, ended = point_name(setting), self.ended()  # read under the lock: its worker may just have ended
                 failed = name in ended and ended[name].state == TrialState.FAIL
                 if point in (NEXT, name) and (name not in ended or (failed and (name == point or name in again))):
-                    return Claim(name, setting, lock)
-            lock.close()
+                    return Claim(name, setting, lock.pop_all())
         return None
 
     def record(self, claim: Claim, value: float | None, facts: Mapping[str, Any]) -> None:
@@ -121,15 +118,15 @@ class Study:
         setting: dict[str, Value] = json.loads((path.read_text("utf-8") if path.is_file() else "") or "{}")
         return setting
 
-    def _draw(self, slot: int, lock: IO[str]) -> dict[str, Value]:
+    def _draw(self, slot: int, file: IO[str]) -> dict[str, Value]:
         """Let the sampler choose, and keep the choice in the lock's file for the worker after a killed one."""
         # in memory, and with a seed of its own: workers side by side must not draw the same
         samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
         drawing = optuna.create_study(sampler=samplers[self.sampler](seed=self.seed + slot), direction="maximize")
         drawing.add_trials([trial for trial in self.ended().values() if trial.state == TrialState.COMPLETE])
         setting: dict[str, Value] = drawing.ask(dict(self.space)).params
-        json.dump(setting, lock)
-        lock.flush()
+        json.dump(setting, file)
+        file.flush()
         return setting
 
     def _check_question(self, question: Mapping[str, Any]) -> None:
@@ -144,11 +141,3 @@ class Study:
             )
         if not known:
             self.remember("question", asked)
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        flock(file, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

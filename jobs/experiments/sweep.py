@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import pyarrow.parquet as pq
@@ -166,8 +167,12 @@ class Sweep:
             except (RuntimeError, ValueError, LookupError) as failure:
                 error = printable(str(failure), 1_000)
                 log.error("trial %s: %s", claim.point, error)
+        places = {
+            stage: [(output.root.name, str(output.pinned.partition)) for output in outputs]
+            for stage, outputs in made.items()
+        }
         facts = {
-            "made": json.dumps({} if error else {stage: _places(outputs) for stage, outputs in made.items()}),
+            "made": json.dumps({} if error else places),
             "roots": sorted({output.root.name for output in commands.outputs}),
             # a command shared with another trial counts in both: the cost of this trial alone
             "seconds": sum(output.pinned.manifest.seconds for output in commands.outputs),
@@ -191,11 +196,8 @@ class Sweep:
 
     def _objective(self, made: Mapping[str, Sequence[Output]]) -> float:
         """Mean over seeds of the objective of the last stage's towers, on the first split."""
-        split = self.args.splits.split(",")[0]
-        metrics = [
-            output.pinned.facts["splits"][split]["all"] for output in made["star" if "star" in made else "in_batch"]
-        ]
-        return sum(float(metric[self.args.objective][0]) for metric in metrics) / len(metrics)
+        split, last = self.args.splits.split(",")[0], made["star" if "star" in made else "in_batch"]
+        return fmean(output.pinned.facts["splits"][split]["all"][self.args.objective][0] for output in last)
 
     def clear(self, kept: Iterable[str]) -> int:
         """Delete towers and negatives of the study but those named; returns the bytes. Measures stay."""
@@ -333,7 +335,3 @@ def _trials_folder(sweep: Partition) -> Path:
     if not store.is_local(root):
         raise ValueError(f"NIGHTSHELF_TRIALS={root}: a sweep wants a folder of this machine, for its locks")
     return store.local_path(root) / "-".join(sweep.values.values())
-
-
-def _places(outputs: Sequence[Output]) -> list[tuple[str, str]]:
-    return [(output.root.name, str(output.pinned.partition)) for output in outputs]

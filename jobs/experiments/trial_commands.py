@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from jobs.experiments.search_space import Setting
 from jobs.lake import storage as store
@@ -77,18 +78,17 @@ class TrialCommands:
     def shares(self) -> dict[str, float]:
         """Means over seeds: mined negatives that are random fill (filled_frac) or false by estimate (false_frac), and
         trainings of step 3 that ended without a better epoch on dev, with the towers of step 1 (unmoved_frac)."""
-        facts = {name: [one.pinned.facts for one in self.outputs if _is(one, name)] for name in ("negatives", "star")}
+        made = [(output.pinned.partition, output.pinned.facts) for output in self.outputs]
+        stars = [facts for partition, facts in made if partition.values.get("step") == "star"]
+        mined = [facts for partition, facts in made if partition.name == "negatives"]
+        rows = [row for facts in mined for row in facts.get("false_negatives", []) if row["ranks"] == "all"]
         values = {
-            "unmoved_frac": [one["best_epoch"] == 0 for one in facts["star"] if "best_epoch" in one],
-            "filled_frac": [one["filled_frac"] for one in facts["negatives"] if one.get("filled_frac") is not None],
-            "false_frac": [
-                row["estimate"]
-                for one in facts["negatives"]
-                for row in one.get("false_negatives", [])
-                if row["ranks"] == "all" and row["estimate"] is not None
-            ],
+            "unmoved_frac": [facts["best_epoch"] == 0 for facts in stars if "best_epoch" in facts],
+            "filled_frac": [facts.get("filled_frac") for facts in mined],
+            "false_frac": [row["estimate"] for row in rows],
         }
-        return {name: sum(given) / len(given) for name, given in values.items() if given}
+        known = {name: [value for value in given if value is not None] for name, given in values.items()}
+        return {name: fmean(given) for name, given in known.items() if given}
 
     def _make(self, command: str, output: Partition, flags: Setting, needs: Mapping[str, Output]) -> Output:
         recipe = [command, dict(flags), {name: need.root.name for name, need in needs.items()}, self.contents]
@@ -102,15 +102,10 @@ class TrialCommands:
                 if isinstance(bert := flags.get("prodbert"), str):
                     link(Partition.parse(bert), "", root)
                 tables = ("items", "queries", "qrels" if command == "tower_metrics" else "pairs")
-                words = {
-                    **{name: self.inputs[name] for name in tables},
-                    **{name: need.pinned.partition for name, need in needs.items()},
-                    output.name: output,
-                    **flags,
-                }
-                self._run(
-                    command, [word for flag in words.items() for word in ("--" + flag[0], str(flag[1]))], root, lock
-                )
+                given = {name: self.inputs[name] for name in tables} | {output.name: output}
+                given |= {name: need.pinned.partition for name, need in needs.items()}
+                words = [word for flag, value in {**given, **flags}.items() for word in (f"--{flag}", str(value))]
+                self._run(command, words, root, lock)
                 fault_point("sweep.command")
             self.outputs.append(Output(root, pin(output, even_stopped=True)))
         return self.outputs[-1]
@@ -184,11 +179,6 @@ def held(path: Path) -> Iterator[int]:
             log.info("%s: another process has it; waiting", path)
             file = stack.enter_context(file_lock(path))
         yield file.fileno()
-
-
-def _is(output: Output, name: str) -> bool:
-    partition = output.pinned.partition
-    return name in (partition.name, partition.values.get("step"))
 
 
 def _last_line(path: Path) -> str:

@@ -95,8 +95,8 @@ def tally(metric: Metric, view: BatchView) -> Any:
     if metric.kind == "rows":
         return view.rows.num_rows
     if metric.kind == "column_pair_values.a_greater_than_b":
-        a, b = (view.whole(name) for name in metric.columns)
-        return _weigh(_not(_pair(metric, a, b)), None)
+        greater = pc.greater_equal if metric.kwargs.get("or_equal") else pc.greater
+        return _weigh(_not(greater(*(view.whole(name) for name in metric.columns))), None)
     values, runs = view.column(metric.columns[0])
     if metric.kind == "null":
         return _weigh(pc.is_null(values), runs) if values.null_count else 0
@@ -138,10 +138,6 @@ def bins(values: Any, runs: np.ndarray | None, metric: Metric) -> np.ndarray:
         place = np.array([*of, 0])[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     weights = given if runs is None else runs * given
     return np.bincount(place, weights=weights, minlength=size).astype(np.int64)
-
-
-def _pair(metric: Metric, a: Any, b: Any) -> Any:
-    return (pc.greater_equal if metric.kwargs.get("or_equal") else pc.greater)(a, b)
 
 
 def _not(mask: Any) -> Any:

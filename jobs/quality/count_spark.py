@@ -171,7 +171,11 @@ def _line(plan: CountPlan, counts: PartialCounts) -> str:
 
 def _parse(plan: CountPlan, line: str) -> PartialCounts:
     written = json.loads(line)
-    metrics = plan.metrics
-    sums = {metrics[int(n)]: np.array(v) if isinstance(v, list) else v for n, v in written["sums"].items()}
-    vectors = {metrics[int(n)]: VectorSums.from_lists(fields) for n, fields in written["vectors"].items()}
+    sums = {plan.metrics[int(n)]: value for n, value in _arrays(written["sums"]).items()}
+    vectors = {plan.metrics[int(n)]: VectorSums(**_arrays(fields)) for n, fields in written["vectors"].items()}
     return PartialCounts(sums, {}, vectors)
+
+
+def _arrays(values: dict[str, Any]) -> dict[str, Any]:
+    """Lists as arrays; numbers as they are."""
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,35 +48,22 @@ class VectorSums:
             other_dim=int((~same).sum()),
         )
 
-    @classmethod
-    def from_lists(cls, fields: dict[str, Any]) -> VectorSums:
-        """The sums whose fields were written as numbers and lists."""
-        arrays: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in fields.items()}
-        return cls(**arrays)
-
     def joined(self, other: VectorSums | None) -> VectorSums:
         """Both together; of two dimensions, keep the one with more vectors."""
         if other is None:
             return self
-        if len(self.total) != len(other.total) or not self.rows or not other.rows:
-            more, less = (self, other) if self.rows >= other.rows else (other, self)
-            return VectorSums(
-                more.rows,
-                more.total,
-                more.squares,
-                more.low,
-                more.high,
-                more.not_finite + less.not_finite,
-                more.other_dim + less.other_dim + less.rows,
-            )
+        more, less = (self, other) if self.rows >= other.rows else (other, self)
+        not_finite, other_dim = more.not_finite + less.not_finite, more.other_dim + less.other_dim
+        if len(more.total) != len(less.total) or not less.rows:
+            return replace(more, not_finite=not_finite, other_dim=other_dim + less.rows)
         return VectorSums(
             self.rows + other.rows,
             self.total + other.total,
             self.squares + other.squares,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
-            self.not_finite + other.not_finite,
-            self.other_dim + other.other_dim,
+            not_finite,
+            other_dim,
         )
 
     def figures(self) -> dict[str, float]:

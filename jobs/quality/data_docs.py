@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
+from jinja2 import Environment
 from markupsafe import Markup
 
 from jobs.lake.locks import file_lock
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
+from jobs.platform.html import TEMPLATES, environment
 from jobs.platform.tracking import home
 from jobs.quality.overview.alerts import alerts_file, read_alerts
 from jobs.quality.overview.page import overview
@@ -31,7 +32,6 @@ from jobs.quality.overview.record import WORST_FIRST, Record, as_today
 from jobs.quality.rules import Rule, Rules, rules_of
 from jobs.quality.run_suite import SuiteResult
 
-TEMPLATES = Path(__file__).resolve().parents[1]
 STYLE = ("quality/data_docs.css", "quality/overview/quality_page.css")
 
 
@@ -162,21 +162,15 @@ def _remove_empty(folder: Path, root: Path) -> None:
 
 def html(template: str, values: Mapping[str, Any]) -> str:
     """Render a page of the site, everything escaped."""
-    return _environment().get_template(template).render(values)
+    return _pages().get_template(template).render(values)
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["path"] = lambda address: quote(address, safe="/#")
+def _pages() -> Environment:
+    pages = environment()
+    pages.filters["path"] = lambda address: quote(address, safe="/#")
     css = "".join((TEMPLATES / name).read_text("utf-8") for name in STYLE)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment.globals["css"] = Markup(css)
-    environment.globals["csp"] = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return environment
+    pages.globals["css"] = Markup(css)
+    pages.globals["csp"] = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return pages

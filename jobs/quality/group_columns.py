@@ -28,7 +28,7 @@ def rank_gap() -> DerivedColumn:
     """Highest rank of a ranking less its number of rows: 0 when unique ranks leave no hole."""
 
     def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
-        ranks = _pandas(rows, "rank").groupby(_codes(rows, RANKING))
+        ranks = rows["rank"].to_pandas().groupby(_codes(rows, RANKING))
         gap: pd.Series = ranks.transform("max") - ranks.transform("size")
         return gap.to_numpy()
 
@@ -40,7 +40,7 @@ def score_rise() -> DerivedColumn:
 
     def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
         frame = pd.DataFrame(
-            {"ranking": _codes(rows, RANKING), "rank": _pandas(rows, "rank"), "score": _pandas(rows, "score")}
+            {"ranking": _codes(rows, RANKING), "rank": rows["rank"].to_pandas(), "score": rows["score"].to_pandas()}
         )
         ordered = frame.sort_values(["ranking", "rank"])
         return ordered.groupby("ranking")["score"].diff().fillna(0.0).sort_index().to_numpy()
@@ -84,14 +84,15 @@ def repeated(column: str) -> DerivedColumn:
     return DerivedColumn((column,), make)
 
 
-def lowest(column: str) -> DerivedColumn:
-    """The least number of a list; null when it is empty."""
-    return DerivedColumn((column,), lambda rows, _: _extreme(rows, column, "min"))
+def extreme(column: str, which: str) -> DerivedColumn:
+    """The least (min) or greatest (max) number of a list, not-a-number counting as infinite; null when it is empty."""
 
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        floats = np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64), nan=np.inf)
+        return pd.Series(floats).groupby(owner).agg(which).reindex(np.arange(rows.num_rows)).to_numpy()
 
-def highest(column: str) -> DerivedColumn:
-    """The greatest number of a list, not-a-number counting as infinite; null when it is empty."""
-    return DerivedColumn((column,), lambda rows, _: _extreme(rows, column, "max"))
+    return DerivedColumn((column,), make)
 
 
 def norm(column: str) -> DerivedColumn:
@@ -137,10 +138,6 @@ def _sums(rows: pa.Table, column: str, term: Callable[[np.ndarray, np.ndarray], 
     return np.concatenate(sums)
 
 
-def _pandas(rows: pa.Table, column: str) -> pd.Series:
-    return rows[column].to_pandas()
-
-
 def _codes(rows: pa.Table, columns: Sequence[str]) -> np.ndarray:
     """One number for each different combination of values: grouping by numbers is far cheaper than by texts."""
     codes = np.zeros(rows.num_rows, np.int64)
@@ -155,10 +152,3 @@ def _flat(rows: pa.Table, column: str) -> tuple[np.ndarray, Any]:
     """Values of all lists in one array, and the row that each belongs to."""
     lists = rows[column].combine_chunks()
     return pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
-
-
-def _extreme(rows: pa.Table, column: str, which: str) -> np.ndarray:
-    owner, values = _flat(rows, column)
-    floats = np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64), nan=np.inf)
-    extremes = pd.Series(floats).groupby(owner).agg(which)
-    return extremes.reindex(np.arange(rows.num_rows)).to_numpy()

@@ -17,14 +17,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jobs.quality.metrics import ROWS, UNIQUE, metric_of
-from jobs.quality.rules import BINS, HISTORY, SCHEMA, SEVERITY, Rule
+from jobs.quality.rules import BINS, HISTORY, SCHEMA, SEVERITY, Rule, looks_back
 from models.quality.robust_bands import expected_band, stability_index
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
 
-WEEK = 7
 SCHEMA_FIGURE = "schema_differences"
 NOT_COUNTED = "no figure: no rows, or a column that is not there"
 Figures = Mapping[str, float]
@@ -138,8 +137,7 @@ def _like_earlier_bins(rule: Rule, figures: Figures, history: History) -> Expect
 
 def _days(rule: Rule, history: History) -> list[Figures]:
     """The earlier days that the rule looks at, newest first."""
-    days, weekday = rule.kwargs.get("days", 28), rule.kwargs.get("weekday", False)
-    return [figures for ago, figures in history if ago <= days and not (weekday and ago % WEEK)]
+    return [figures for ago, figures in history if looks_back(rule.kwargs, ago)]
 
 
 def judge(table: str, ranges: Sequence[ExpectedRange]) -> tuple[ExpectationSuiteValidationResult, list[bool]]:
@@ -168,7 +166,7 @@ def judge(table: str, ranges: Sequence[ExpectedRange]) -> tuple[ExpectationSuite
     )
     frame = pd.DataFrame({expected.figure: [_number(expected.value)] for expected in judged})
     result = _batch(table).get_batch({"dataframe": frame}).validate(suite, result_format="BASIC")
-    configs = [(one.expectation_config, bool(one.success)) for one in result.results]
+    configs = [(outcome.expectation_config, bool(outcome.success)) for outcome in result.results]
     met = {config.description: success for config, success in configs if config is not None}
     return result, [met[expected.rule.text] if expected.applies else True for expected in ranges]
 

@@ -50,34 +50,34 @@ def chars(column: str) -> DerivedColumn:
     return DerivedColumn((column,), lambda rows, _: pc.utf8_length(rows[column]))
 
 
+def _flags(columns: tuple[str, ...], mask: Callable[[pa.Table], Any]) -> DerivedColumn:
+    """A mask as 1 or 0, so that its mean is a share."""
+    return DerivedColumn(columns, lambda rows, _: pc.cast(mask(rows), pa.int32()))
+
+
 def given(column: str) -> DerivedColumn:
     """1 where a text is there and not blank, else 0."""
-
-    def make(rows: pa.Table, _: PartitionFacts) -> Any:
-        some = pc.match_substring_regex(rows[column], r"\S")
-        return pc.cast(pc.coalesce(some, pa.scalar(False)), pa.int32())
-
-    return DerivedColumn((column,), make)
+    return _flags((column,), lambda rows: pc.coalesce(pc.match_substring_regex(rows[column], r"\S"), pa.scalar(False)))
 
 
 def clean(column: str) -> DerivedColumn:
     """1 where a text is lower case with single spaces inside and none around, as normalising leaves it."""
 
-    def make(rows: pa.Table, _: PartitionFacts) -> Any:
+    def mask(rows: pa.Table) -> Any:
         lower = pc.equal(pc.utf8_lower(rows[column]), rows[column])
-        return pc.cast(pc.and_(lower, pc.match_substring_regex(rows[column], r"^\S+( \S+)*$")), pa.int32())
+        return pc.and_(lower, pc.match_substring_regex(rows[column], r"^\S+( \S+)*$"))
 
-    return DerivedColumn((column,), make)
+    return _flags((column,), mask)
 
 
 def flag(column: str) -> DerivedColumn:
-    """A boolean as 1 or 0, so that its mean is a share."""
-    return DerivedColumn((column,), lambda rows, _: pc.cast(rows[column], pa.int32()))
+    """A boolean as 1 or 0."""
+    return _flags((column,), lambda rows: rows[column])
 
 
 def equals(column: str, value: str | int) -> DerivedColumn:
     """1 where a column has this value, else 0."""
-    return DerivedColumn((column,), lambda rows, _: pc.cast(pc.equal(rows[column], pa.scalar(value)), pa.int32()))
+    return _flags((column,), lambda rows: pc.equal(rows[column], pa.scalar(value)))
 
 
 def only_where(column: str, other: str, value: str | int) -> DerivedColumn:
@@ -101,21 +101,19 @@ def days_before_ds(column: str) -> DerivedColumn:
 
 def without(column: str, other: str) -> DerivedColumn:
     """1 where one flag is set and another is not, else 0."""
-    return DerivedColumn(
-        (column, other), lambda rows, _: pc.cast(pc.and_not_kleene(rows[column], rows[other]), pa.int32())
-    )
+    return _flags((column, other), lambda rows: pc.and_not_kleene(rows[column], rows[other]))
 
 
 def none_of(*columns: str) -> DerivedColumn:
     """1 where none of some flags is set, else 0."""
 
-    def make(rows: pa.Table, _: PartitionFacts) -> Any:
+    def mask(rows: pa.Table) -> Any:
         some = rows[columns[0]]
         for column in columns[1:]:
             some = pc.or_kleene(some, rows[column])
-        return pc.cast(pc.invert(some), pa.int32())
+        return pc.invert(some)
 
-    return DerivedColumn(columns, make)
+    return _flags(columns, mask)
 
 
 def hour(column: str) -> DerivedColumn:
@@ -137,4 +135,4 @@ def garbled(column: str) -> DerivedColumn:
     """1 where a text shows that its bytes were read in another encoding: U+FFFD, or UTF-8 taken for Latin."""
     lost = "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122"
     form = f"\ufffd|[\u00c3-\u00c5][{lost}]"
-    return DerivedColumn((column,), lambda rows, _: pc.cast(pc.match_substring_regex(rows[column], form), pa.int32()))
+    return _flags((column,), lambda rows: pc.match_substring_regex(rows[column], form))

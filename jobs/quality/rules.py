@@ -58,6 +58,11 @@ class Rules:
     rules: tuple[Rule, ...]
 
 
+def looks_back(limits: Mapping[str, Any], ago: int) -> bool:
+    """Whether a rule on history takes the day so many days ago: within its `days`; with `weekday`, whole weeks alone."""
+    return 1 <= ago <= limits.get("days", 28) and not (limits.get("weekday", False) and ago % 7)
+
+
 def has_rules(table: str) -> bool:
     """Whether somebody wrote rules for the table."""
     return _file(table).is_file()

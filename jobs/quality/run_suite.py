@@ -125,7 +125,7 @@ def _not_of_rows(pinned: Pinned, named: Sequence[str]) -> Figures:
     return figures
 
 
-def history(partition: Partition, days: int = HISTORY_DAYS) -> History:
+def history(partition: Partition) -> History:
     """(days ago, figures) of earlier days of the same table and keys, newest first.
 
     Never of a later day, so that a backfill judges as on that day. Days that stopped, or whose current version was not
@@ -133,9 +133,8 @@ def history(partition: Partition, days: int = HISTORY_DAYS) -> History:
     """
     day = date.fromisoformat(partition.ds)
     earlier = []
-    for ago in range(1, days + 1):
-        figures = _judged_figures(partition.having(ds=(day - timedelta(days=ago)).isoformat()))
-        if figures:
+    for ago in range(1, HISTORY_DAYS + 1):
+        if figures := _judged_figures(partition.having(ds=(day - timedelta(days=ago)).isoformat())):
             earlier.append((ago, figures))
     return earlier
 

@@ -15,9 +15,9 @@ Rows = NDArray[np.int64]
 def found_only_by(judged: Judged, hits: Mapping[str, Hits], k: int) -> dict[str, float]:
     """Share of the relevant items in the first K of any arm that this arm alone has there."""
     shown = {}
-    for arm, one in hits.items():
+    for arm, listed in hits.items():
         mask = np.zeros(len(judged.keys), np.bool_)
-        mask[one.judgement[(one.rank <= k) & judged.relevant[one.judgement]]] = True
+        mask[listed.judgement[(listed.rank <= k) & judged.relevant[listed.judgement]]] = True
         shown[arm] = mask
     count = sum(mask.astype(np.int64) for mask in shown.values())
     anywhere = max(1, int((np.asarray(count) > 0).sum()))

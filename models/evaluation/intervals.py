@@ -1,4 +1,4 @@
-"""Intervals by the percentile bootstrap: of means over queries, of paired differences, ratios and slopes.
+"""Intervals by the percentile bootstrap: of means over queries, of ratios and slopes.
 
 Values are [Q], one per query, or [S, Q] where the same queries were asked of S trainings that differ
 in their seed alone. Queries are drawn with replacement, and so are seeds where there are several:
@@ -50,25 +50,6 @@ def mean_interval(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> I
     return mean_intervals(values[..., None], seed, resamples)[0]
 
 
-def difference_interval(after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """Interval of mean(after - before) over the same queries (and seeds), [Q] or [S, Q] each."""
-    return mean_interval(after - before, seed, resamples)
-
-
-def ratio_interval(after: Array, before: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """Interval of mean(after) / mean(before) over the same queries (and seeds), [Q] or [S, Q] each.
-
-    Raises:
-        ValueError: the shapes differ, or the mean of `before` is 0.
-    """
-    if after.shape != before.shape:
-        raise ValueError(f"after has shape {after.shape}, before {before.shape}: must be paired")
-    if not before.mean():
-        raise ValueError("a ratio to a mean of 0 says nothing")
-    drawn = resampled(np.stack([after, before], axis=-1), seed, resamples)
-    return ratio_span(after.mean(), before.mean(), drawn[:, 0], drawn[:, 1])
-
-
 def slope_interval(
     x: ArrayLike, values: Array, groups: Sequence[object] = (), seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:
@@ -82,7 +63,7 @@ def slope_interval(
     """
     xs = np.asarray(x, np.float64)
     names = list(dict.fromkeys(groups)) or [None]
-    group = np.array([names.index(one) for one in groups or [None] * len(xs)])
+    group = np.array([names.index(name) for name in groups or [None] * len(xs)])
     centred = xs - (np.bincount(group, xs) / np.bincount(group).clip(1))[group]
     if not centred.any():
         raise ValueError("a slope wants two values of x at least within a group")
@@ -93,13 +74,12 @@ def slope_interval(
 
 def over_seeds(values: ArrayLike) -> Interval:
     """Mean of S figures, one per seed, with Student's interval; of one figure the interval is endless."""
-    found = np.asarray(values, np.float64)
-    mean = float(found.mean())
-    if len(found) < 2:
+    figures = np.asarray(values, np.float64)
+    mean = float(figures.mean())
+    if len(figures) < 2:
         return Interval(mean, -np.inf, np.inf)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(found) - 1)) * found.std(ddof=1)
-    half /= np.sqrt(len(found))
-    return Interval(mean, mean - float(half), mean + float(half))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(figures) - 1) * stats.sem(figures))
+    return Interval(mean, mean - half, mean + half)
 
 
 def span(value: float, drawn: Array) -> Interval:
@@ -149,8 +129,8 @@ def _drawn_means(rng: np.random.Generator, flat: Array, resamples: int) -> Array
     dice = np.frombuffer(rng.bytes(2 * n * resamples), np.uint16)
     counts = _POISSON[dice].reshape(resamples, n).astype(np.float32)
     sums = (counts @ flat.astype(np.float32)).astype(np.float64)
-    found: Array = sums / counts.sum(axis=1, dtype=np.float64)[:, None]
-    return found
+    means: Array = sums / counts.sum(axis=1, dtype=np.float64)[:, None]
+    return means
 
 
 def _counts(rng: np.random.Generator, n: int, resamples: int) -> Array:

@@ -54,8 +54,8 @@ class Measured:
 
     def column(self, name: str) -> Floats:
         """Values of one measure, per query [Q]."""
-        found: Floats = self.values[:, self.names.index(name)]
-        return found
+        values: Floats = self.values[:, self.names.index(name)]
+        return values
 
     def means(self, rows: NDArray[np.bool_] | None = None) -> dict[str, float]:
         """Average over all queries, or over those where rows is True."""
@@ -64,32 +64,24 @@ class Measured:
 
 
 def measure(judged: Judged, hits: Hits, names: Sequence[str] = MEASURES) -> Floats:
-    """Values [Q, len(names)] of one ranking.
+    """Values [Q, len(names)] of one ranking; see `parsed` for the names."""
+    columns = [
+        _KINDS[kind](judged, hits, hits.among_judged if condensed else hits.rank, int(k))
+        for kind, k, condensed in parsed(names)
+    ]
+    return np.column_stack(columns) if columns else np.zeros((judged.n_queries, 0))
+
+
+def parsed(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Kind, K and ` judged` or nothing of each name.
 
     Raises:
         ValueError: a name is none of a measure.
     """
-    found = _parsed(names)
-    columns = [_KINDS[one[1]](judged, hits, hits.among_judged if one[3] else hits.rank, int(one[2])) for one in found]
-    return np.column_stack(columns) if columns else np.zeros((judged.n_queries, 0))
-
-
-def check(names: Sequence[str]) -> None:
-    """Refuse a name that is none of a measure.
-
-    Raises:
-        ValueError: there is one.
-    """
-    _parsed(names)
-
-
-def _parsed(names: Sequence[str]) -> list[re.Match[str]]:
-    found = []
     for name in names:
-        if (one := _NAME.fullmatch(name)) is None:
+        if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no measure: expected R, RR, nDCG, AP or Success@K")
-        found.append(one)
-    return found
+    return [parts for name in names for parts in _NAME.findall(name)]
 
 
 def recall_curve(judged: Judged, hits: Hits, depth: int) -> Floats:
@@ -108,10 +100,10 @@ def _recall(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
 
 def _reciprocal_rank(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
     right = judged.relevant[hits.judgement] & (rank <= k)
-    found = np.zeros(judged.n_queries)
+    reciprocal = np.zeros(judged.n_queries)
     # written from the last to the first: what stays is the first
-    found[hits.query[right][::-1]] = 1 / rank[right][::-1]
-    return found
+    reciprocal[hits.query[right][::-1]] = 1 / rank[right][::-1]
+    return reciprocal
 
 
 def _success(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
@@ -134,8 +126,8 @@ def _ndcg(judged: Judged, hits: Hits, rank: Rows, k: int) -> Floats:
     place = np.arange(len(query)) - np.searchsorted(query, query)
     ideal = np.where(place < k, judged.gains[best_first] / np.log2(place + 2), 0.0)
     best = np.bincount(query, ideal, judged.n_queries)
-    found = np.bincount(hits.query[shown], gain, judged.n_queries)
-    return np.divide(found, best, out=np.zeros_like(best), where=best > 0)
+    gained = np.bincount(hits.query[shown], gain, judged.n_queries)
+    return np.divide(gained, best, out=np.zeros_like(best), where=best > 0)
 
 
 _KINDS = {"R": _recall, "RR": _reciprocal_rank, "Success": _success, "AP": _average_precision, "nDCG": _ndcg}

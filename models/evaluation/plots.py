@@ -164,8 +164,8 @@ def spread(groups: Sequence[str], series: Mapping[str, Sequence[float]], x: str)
         figure, axes, places = _sideways(scheme, groups)
         values = np.array(list(series.values()))
         axes.hlines(places, values.min(axis=0), values.max(axis=0), color=scheme.grid, linewidth=3)
-        for (name, found), hue in zip(series.items(), scheme.hues, strict=False):
-            axes.plot(found, places, "o", color=hue, label=name, markersize=6.5)
+        for (name, row), hue in zip(series.items(), scheme.hues, strict=False):
+            axes.plot(row, places, "o", color=hue, label=name, markersize=6.5)
         _label(axes, scheme, x, "")
         return _data_uri(figure)
 

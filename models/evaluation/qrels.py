@@ -52,10 +52,6 @@ class Judged:
         """Relevant items [Q] of each query."""
         return np.bincount(self.query[self.relevant], minlength=self.n_queries)
 
-    def some(self, queries: Mask) -> Mask:
-        """Judgements [J] of the queries where the mask [Q] is True."""
-        return queries[self.query]
-
 
 @dataclass(frozen=True)
 class Hits:
@@ -80,8 +76,8 @@ def hits_of(judged: Judged, query: Rows, item: Rows, rank: Rows) -> Hits:
     keys = query[known] * judged.n_items + item[known]
     place = np.searchsorted(judged.keys, keys)
     place[place == len(judged.keys)] = 0
-    found = judged.keys[place] == keys if len(judged.keys) else np.zeros(len(keys), np.bool_)
-    known, place = known[found], place[found]
+    is_judged = judged.keys[place] == keys if len(judged.keys) else np.zeros(len(keys), np.bool_)
+    known, place = known[is_judged], place[is_judged]
     order = np.lexsort((rank[known], query[known]))
     query, rank, place = query[known][order], rank[known][order], place[order]
     first = np.searchsorted(query, query)

@@ -163,25 +163,24 @@ def _powers() -> Codes:
 
 def _whole(codes: Codes) -> Codes:
     """Hash of each word [W]: the sum of letter x base^place, modulo 2^64."""
-    found: Codes = (codes * _powers()).sum(axis=1, dtype=np.uint64)
-    return found
+    hashes: Codes = (codes * _powers()).sum(axis=1, dtype=np.uint64)
+    return hashes
 
 
 def _deletions(codes: Codes, size: NDArray[np.int64]) -> Codes:
     """Hash of each word without its letter at each place [W, L]; 0 behind the last letter."""
     before = np.cumsum(codes * _powers(), axis=1, dtype=np.uint64)
     after = (before[:, -1:] - before) * _INVERSE_BASE
-    hashes = before - codes * _powers() + after
     inside = np.arange(codes.shape[1]) < size[:, None]
-    found: Codes = np.where(inside, hashes, np.uint64(0))
-    return found
+    hashes: Codes = np.where(inside, before - codes * _powers() + after, np.uint64(0))
+    return hashes
 
 
 def _placed(shorter: Codes) -> Codes:
     """The same, told apart by the place too; 0 stays 0."""
     place = np.arange(1, shorter.shape[1] + 1, dtype=np.uint64) * _PLACE
-    found: Codes = np.where(shorter > 0, shorter ^ place, np.uint64(0))
-    return found
+    hashes: Codes = np.where(shorter > 0, shorter ^ place, np.uint64(0))
+    return hashes
 
 
 def _swaps(codes: Codes, size: NDArray[np.int64], whole: Codes) -> Codes:
@@ -189,8 +188,8 @@ def _swaps(codes: Codes, size: NDArray[np.int64], whole: Codes) -> Codes:
     left, right, power = codes[:, :-1], codes[:, 1:], _powers()
     moved = (right - left) * power[:-1] + (left - right) * power[1:]
     inside = np.arange(1, codes.shape[1]) < size[:, None]
-    found: Codes = np.where(inside, whole[:, None] + moved, np.uint64(0))
-    return found
+    hashes: Codes = np.where(inside, whole[:, None] + moved, np.uint64(0))
+    return hashes
 
 
 def named(columns: dict[str, NDArray[np.str_] | NDArray[np.bool_]]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -75,9 +75,9 @@ def holm(p: Floats) -> Floats:
     """P values [n] made larger so that the chance of any false alarm among them is bounded (Holm 1979)."""
     order = np.argsort(p)
     steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    found = np.empty(len(p))
-    found[order] = steps.clip(max=1.0)
-    return found
+    corrected = np.empty(len(p))
+    corrected[order] = steps.clip(max=1.0)
+    return corrected
 
 
 def least_resamples(comparisons: int, alpha: float) -> int:

@@ -52,12 +52,9 @@ def fit_fusion(
     without a relevant item the default is kept.
     classes [Q] of queries: one with `min_queries` judged or more may get weights of its own.
     """
-    rows = np.unique(relevant // max(n_items, 1))
-    if not len(rows):
+    if not len(relevant):
         return FusionFit()
-    query = np.searchsorted(rows, relevant // n_items)
-    every = np.ones(len(relevant))
-    judged = Judged.of(len(rows), n_items, query, relevant % n_items, every, every > 0)
+    rows, judged = judged_of(relevant, n_items)
     arms = take(dense, rows), take(sparse, rows)
     worth = np.stack([worths(judged, fuse(*arms, FIT_DEPTH, weights)) for weights in TRIED])
     best = _best(worth)
@@ -65,6 +62,13 @@ def fit_fusion(
     if classes is None:
         return FusionFit(TRIED[best], methods)
     return FusionFit(TRIED[best], methods, *_fit_classes(worth, best, classes[rows], min_queries))
+
+
+def judged_of(relevant: Rows, n_items: int) -> tuple[Rows, Judged]:
+    """Rows of the queries with a relevant item, and the judgements of these queries. relevant: as in fit_fusion."""
+    rows, query = np.unique(relevant // n_items, return_inverse=True)
+    gains = np.ones(len(relevant))
+    return rows, Judged.of(len(rows), n_items, query, relevant % n_items, gains, gains > 0)
 
 
 def worths(judged: Judged, ranked: Ranked) -> Floats:

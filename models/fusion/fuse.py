@@ -79,15 +79,19 @@ def reciprocal_rank_fusion(
         ValueError: arms and weights differ in number, or arms in their number of queries.
     """
     shares = [1.0] * len(arms) if weights is None else list(weights)
-    if len(shares) != len(arms) or len({len(arm) for arm in arms}) != 1:
-        raise ValueError(
-            f"{len(arms)} arms of {[len(arm) for arm in arms]} queries and {len(shares)} weights:"
-            " give one weight per arm, and the same queries to each"
-        )
+    _check_arms(arms, shares)
     places = [np.nonzero(arm >= 0) for arm in arms]
     gains = [share / (k + 1.0 + at[1]) for share, at in zip(shares, places, strict=True)]
     shown = [(at[0], arm[at], gain) for arm, at, gain in zip(arms, places, gains, strict=True)]
     return best_sums(shown, np.zeros(len(arms[0])), depth)
+
+
+def _check_arms(arms: Sequence[NDArray[np.int64]], weights: Sequence[float]) -> None:
+    if len(weights) != len(arms) or len({len(arm) for arm in arms}) != 1:
+        raise ValueError(
+            f"{len(arms)} arms of {[len(arm) for arm in arms]} queries and {len(weights)} weights:"
+            " give one weight per arm, and the same queries to each"
+        )
 
 
 def best_sums(
@@ -128,11 +132,7 @@ def convex_combination(arms: Sequence[Ranked], weights: Sequence[float], depth: 
     Raises:
         ValueError: arms and weights differ in number, arms in their number of queries, or no such norm.
     """
-    if len(weights) != len(arms) or len({len(arm.items) for arm in arms}) != 1:
-        raise ValueError(
-            f"{len(arms)} arms of {[len(arm.items) for arm in arms]} queries and {len(weights)} weights:"
-            " give one weight per arm, and the same queries to each"
-        )
+    _check_arms([arm.items for arm in arms], weights)
     floor = np.zeros(len(arms[0].items))
     shown = []
     for arm, weight in zip(arms, weights, strict=True):

@@ -79,11 +79,11 @@ class SparseIndex:
         width = min(items.shape[1], self.n_items)
         for start in range(0, len(items), Q_CHUNK):
             wanted = _lists(analysed, known, start, min(start + Q_CHUNK, len(items)))
-            found = engine.retrieve(wanted, k=width, show_progress=False)
-            matched = found.scores > 0
+            best = engine.retrieve(wanted, k=width, show_progress=False)
+            matched = best.scores > 0
             block = slice(start, start + len(wanted))
-            items[block, :width] = np.where(matched, found.documents, -1)
-            scores[block, :width] = np.where(matched, found.scores, -np.inf)
+            items[block, :width] = np.where(matched, best.documents, -1)
+            scores[block, :width] = np.where(matched, best.scores, -np.inf)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Give the arrays to persist, by name; `terms`, `n_items`, `language` go beside them."""

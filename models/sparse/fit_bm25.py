@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.qrels import Judged
-from models.fusion.fit_fusion import FIT_DEPTH, worths
+from models.fusion.fit_fusion import FIT_DEPTH, judged_of, worths
 from models.sparse.bm25 import K1, B, Counts
 
 # titles are short and repeat no word: less of both than the usual is often better for them
@@ -25,19 +24,17 @@ def fit_bm25(counts: Counts, queries: Sequence[str], relevant: NDArray[np.int64]
     with a relevant item), and tried: k1, b, worth, chosen.
     """
     n_items = len(counts.lengths)
-    rows = np.unique(relevant // n_items)
-    found = {"k1": K1, "b": B, "items": n_items, "queries": len(rows), "tried": []}
+    rows, judged = judged_of(relevant, n_items)
+    chosen = {"k1": K1, "b": B, "items": n_items, "queries": len(rows), "tried": []}
     if not len(rows):
-        return found
-    query, every = np.searchsorted(rows, relevant // n_items), np.ones(len(relevant))
-    judged = Judged.of(len(rows), n_items, query, relevant % n_items, every, every > 0)
+        return chosen
     asked = [queries[row] for row in rows.tolist()]
     worth = np.stack([worths(judged, counts.weighed(k1, b).search(asked, FIT_DEPTH)) for k1, b in GRID])
     best = _best(worth)
     tried = [
         {"k1": k1, "b": b, "worth": float(worth[row].mean()), "chosen": row == best} for row, (k1, b) in enumerate(GRID)
     ]
-    return found | {"k1": GRID[best][0], "b": GRID[best][1], "tried": tried}
+    return chosen | {"k1": GRID[best][0], "b": GRID[best][1], "tried": tried}
 
 
 def _best(worth: NDArray[np.float64]) -> int:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from jobs.quality.rules import HISTORY, has_rules, rules_of
+from jobs.quality.rules import HISTORY, has_rules, looks_back, rules_of
 from models.quality.robust_bands import expected_band
 
-WEEK = 7
 INFINITE = float("inf")
 Limits = Mapping[str, Any]
 Band = tuple[float, float]
@@ -70,10 +69,6 @@ def _band(
 
 
 def _before(day: str, values: Mapping[str, float], limits: Limits, stopped: frozenset[str]) -> list[float]:
-    today, days = date.fromisoformat(day), limits.get("days", 28)
-    back = {earlier: (today - date.fromisoformat(earlier)).days for earlier in values}
-    return [
-        values[earlier]
-        for earlier, ago in back.items()
-        if 1 <= ago <= days and earlier not in stopped and not (limits.get("weekday", False) and ago % WEEK)
-    ]
+    today = date.fromisoformat(day)
+    back = {earlier: (today - date.fromisoformat(earlier)).days for earlier in values if earlier not in stopped}
+    return [values[earlier] for earlier, ago in back.items() if looks_back(limits, ago)]

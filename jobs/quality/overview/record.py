@@ -71,15 +71,8 @@ class Record(TypedDict):
 def accounts_of(manifest: Manifest) -> list[Account]:
     """The manifest's row accounts, without lines that hold no event."""
     return [
-        _of_events(
-            {
-                "unit": account.unit,
-                "rows_in": account.rows_in,
-                "rows_out": account.rows_out,
-                "dropped": dict(account.dropped),
-            }
-        )
-        for account in manifest.accounting
+        _of_events(Account(unit=rows.unit, rows_in=rows.rows_in, rows_out=rows.rows_out, dropped=rows.dropped))
+        for rows in manifest.accounting
     ]
 
 

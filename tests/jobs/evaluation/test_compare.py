@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.evaluation import compare
+from jobs.evaluation import compare, comparisons
 from jobs.evaluation.compare import MEASURES
 from jobs.evaluation.history import Night, alerts_of, earlier_nights, night_of
 from jobs.evaluation.room import SEARCH
@@ -182,7 +182,7 @@ def test_one_throw_of_the_coins_serves_all_measures_of_an_arm(lake: Path, monkey
         shapes.append(differences.shape)
         return permutation_p(differences, *rest)
 
-    monkeypatch.setattr(compare, "permutation_p", watched)
+    monkeypatch.setattr(comparisons, "permutation_p", watched)
     report = published("2026-01-31")
     compare.main(compare.Args(report, report, resamples=1000))
     assert shapes == [(Q, len(MEASURES))] * 2 + [(Q // 2, 1)] * 2, "two arms, then two segments"

@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.evaluation.diversity import variety
-from jobs.evaluation.gate_evidence import seed_noise
+from jobs.evaluation.gate_evidence import seed_noise, verdicts
+from jobs.evaluation.room import SEARCH
 from jobs.evaluation.second_relevance import second_view
 from jobs.evaluation.seen_unseen import seen_unseen, without
-from jobs.lake.partitions import IMPRESSIONS, SWEEP, Partition
+from jobs.lake.ancestry import ancestry, each
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS, RANKINGS, SWEEP, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 
@@ -151,3 +154,16 @@ def test_the_noise_of_seeds_by_hand(lake: Path) -> None:
         pq.write_table(pa.table({**rows, "seeds": [1, 1, 1]}), out.folder / "measures.parquet")
     with pytest.raises(LookupError, match="no trial of several seeds"):
         seed_noise(pin(lone), "R@60")
+
+
+def test_the_gate_reads_the_verdict_on_late_events_of_the_day_alone(lake: Path) -> None:
+    today, before = (LATE_IMPRESSIONS.at(ds=ds) for ds in ("2026-01-31", "2026-01-30"))
+    for late in (today, before):
+        with publish(late, Args(late)) as out:
+            pq.write_table(pa.table({"query_id": ["q"]}), out.folder / "late.parquet")
+        (Path(pin(late).uri) / VERDICT).write_text('{"verdict": "stop"}')
+    at = RANKINGS.at(ds="2026-01-31", space="1" * 16)
+    with publish(at, Args(at), [pin(late, even_stopped=True) for late in (today, before)]) as out:
+        pq.write_table(pa.table({"query_id": ["q"]}), out.folder / "rankings.parquet")
+    ancestors = list(each(ancestry(pin(at))))
+    assert verdicts(SEARCH.input_tables, ancestors, "2026-01-31") == {str(at): "not checked", str(today): "stop"}

@@ -23,7 +23,7 @@ from jobs.lake.arrow import strings
 from jobs.lake.partitions import CATEGORIES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
-from models.ann.by_category import with_lists
+from models.ann.by_category import search, with_lists
 from models.towers.encode import encode_queries
 from tests.jobs.shop import DS, NOUNS, Args, Shop, opened
 
@@ -103,7 +103,7 @@ def test_all_categories_searched_are_the_flat_index_over_the_catalogue(shop: Sho
     flat.add(vectors)
     wanted = asked(shop)
     scores, rows = flat.search(wanted, 30)
-    everywhere = found.everywhere(wanted, 30)
+    everywhere = search(found.parts, wanted, np.ones((len(wanted), len(found.parts)), np.bool_), 30)
     np.testing.assert_allclose(everywhere.scores, scores, rtol=1e-5)
     apart = np.abs(np.diff(scores, axis=1)).min(axis=1) > 1e-6  # of equal scores any may be cut
     assert apart.sum() > 20

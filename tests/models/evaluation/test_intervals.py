@@ -8,11 +8,11 @@ from scipy import stats
 
 from models.evaluation.intervals import (
     Interval,
-    difference_interval,
     mean_interval,
     mean_intervals,
     over_seeds,
-    ratio_interval,
+    ratio_span,
+    resampled,
     slope_interval,
 )
 
@@ -46,7 +46,7 @@ def test_a_mean_as_scipy_has_it() -> None:
 
 
 def test_a_paired_difference_as_scipy_has_it() -> None:
-    found = difference_interval(AFTER, BEFORE, resamples=MANY)
+    found = mean_interval(AFTER - BEFORE, resamples=MANY)
     close(found, *peer(lambda a, b, axis: a.mean(axis) - b.mean(axis), AFTER, BEFORE))
     # unpaired it would be wider: the same queries were asked
     alone = mean_interval(AFTER)
@@ -54,7 +54,8 @@ def test_a_paired_difference_as_scipy_has_it() -> None:
 
 
 def test_a_ratio_of_means_as_scipy_has_it() -> None:
-    found = ratio_interval(AFTER, BEFORE, resamples=MANY)
+    drawn = resampled(np.stack([AFTER, BEFORE], axis=-1), resamples=MANY)
+    found = ratio_span(AFTER.mean(), BEFORE.mean(), *drawn.T)
     assert found.value == pytest.approx(AFTER.mean() / BEFORE.mean())
     close(found, *peer(lambda a, b, axis: a.mean(axis) / b.mean(axis), AFTER, BEFORE))
 
@@ -109,10 +110,6 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
 def test_what_has_no_answer_is_refused() -> None:
     with pytest.raises(ValueError, match="no query"):
         mean_interval(np.zeros(0))
-    with pytest.raises(ValueError, match="mean of 0"):
-        ratio_interval(BEFORE, np.zeros(400))
-    with pytest.raises(ValueError, match="must be paired"):
-        ratio_interval(BEFORE, np.zeros(3))
     with pytest.raises(ValueError, match="two values of x"):
         slope_interval([1, 1], np.zeros((2, 5)))
 
