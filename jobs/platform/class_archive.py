@@ -35,7 +35,7 @@ def main() -> None:
     """Run a small query on Spark, and let its JVM write the archive when it ends.
 
     Raises:
-        RuntimeError: the JVM did not end in two minutes.
+        subprocess.TimeoutExpired: the JVM did not end in two minutes.
     """
     from pyspark.sql import SparkSession
 

@@ -27,15 +27,8 @@ COUNT = 300
 FIRST: Catalogue = {f"i{(37 * row) % 1009:04d}": text for row, text in enumerate(texts(COUNT))}
 
 
-@pytest.fixture(scope="module")
-def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests here: a new one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def shop(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+def shop(lake: Path) -> Shop:
     made = publish_towers()
     publish_items(day(1), FIRST)
     return made

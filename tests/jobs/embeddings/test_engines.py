@@ -27,15 +27,9 @@ FIRST = {f"i{row:03d}": text for row, text in enumerate(texts(200))}
 SECOND = FIRST | {f"i{row:03d}": f"nowy {row}" for row in range(0, 200, 3)}
 
 
-@pytest.fixture(scope="module")
-def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def shop(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(lake: Path) -> Shop:
     """Two days, of which the first is embedded."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     made = publish_towers()
     publish_items(day(1), FIRST)
     publish_items(day(2), SECOND)

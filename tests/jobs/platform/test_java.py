@@ -154,4 +154,4 @@ def test_a_session_reads_sparks_classes_from_the_archive(spark: SparkSession) ->
     """The archive is mapped into the JVM's memory; one that did not fit would be closed again."""
     assert spark.sparkContext._jvm
     pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
-    assert str(ARCHIVE) in Path(f"/proc/{pid}/maps").read_text()
+    assert str(ARCHIVE.resolve()) in Path(f"/proc/{pid}/maps").read_text()

@@ -52,17 +52,10 @@ def learn(**settings: object) -> dict[str, object]:
     return pretrain.main(pretrain.Args(**given))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for the whole file: making its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def classroom(lake: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def classroom(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     publish_learning()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     return lake
 
 

@@ -142,7 +142,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(towers, "_write", stop)
+        patched.setattr(towers, "write_trained", stop)
         train(checkpoint_s=0.0)
     first = train(seed=1)["space_id"]
     assert train(seed=1)["space_id"] == first  # the same arguments, the same weights
