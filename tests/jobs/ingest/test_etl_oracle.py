@@ -67,7 +67,7 @@ HOSTILE = {
 def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Iterator[None]:
     """Three days of a shop, as pairs_daily makes them; Spark generates code, as it does at night."""
     generated = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
-    before = {name: str(spark.conf.get(name)) for name in generated}
+    usual = {name: str(spark.conf.get(name)) for name in generated}
     for name, value in generated.items():
         spark.conf.set(name, value)
     root = tmp_path_factory.mktemp("etl")
@@ -90,7 +90,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Itera
             a_day(ds)
         windows()
         yield
-    for name, value in before.items():
+    for name, value in usual.items():
         spark.conf.set(name, value)
 
 
