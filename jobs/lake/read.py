@@ -120,8 +120,12 @@ def pointer(uri: str) -> dict[str, str]:
 
 
 def exists(partition: Partition) -> bool:
-    """Whether the partition has been published."""
-    return bool(pointer(partition.uri))
+    """Whether the partition has been published; a pointer that is damaged counts, for `pin` to name."""
+    try:
+        store.read_bytes(f"{partition.uri}/{POINTER}")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def pin(partition: Partition, attempt: str = "", even_stopped: bool = False) -> Pinned:
