@@ -30,9 +30,10 @@ LONG = ("test_serving.py", "test_hybrid.py", "test_embed.py", "test_codes.py", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first: with several workers none of them is then left alone with the last one."""
+    """Long files first, the corridor before all: no worker is then left alone with the last one."""
     long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("spark")}
     items.sort(key=lambda item: item.path not in long and item.path.name not in LONG)
+    items.sort(key=lambda item: item.path.name != "test_corridor.py")
 
 
 @pytest.fixture(scope="session")
