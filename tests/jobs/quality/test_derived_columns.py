@@ -25,8 +25,6 @@ from jobs.quality.run_suite import count_plan
 from tests.jobs.quality.suite_cases import NAMES, Args, cases, partition, put, spoil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
 FACTS = PartitionFacts("2026-01-31", 2)
@@ -82,17 +80,6 @@ def test_keys_are_counted_across_batches_and_files(lake: Path) -> None:
     assert found[key.name] == 6  # rows 3 (same file, other batch), 0 and 1 (other file), each twice
     assert found[one.name] == 4  # searches 0 and 1 have two queries
     assert found["distinct search_id"] == n
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    from jobs.platform.spark import spark_session
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_HOME", str(tmp_path_factory.mktemp("home")))
-        with spark_session("test") as session:
-            session.conf.set("spark.sql.shuffle.partitions", "2")
-            yield session
 
 
 @pytest.mark.spark
