@@ -3,7 +3,7 @@ DATA ?=
 PRESET ?= tiny
 ARGS ?=
 ROOM ?=
-# modules are compiled when first imported (pip's own compiling takes a minute for what nobody imports): keep the result
+# modules are compiled when first imported (pip would take two minutes of CPU for what nobody imports): keep the result
 export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 PYTHON := $(VENV)/bin/python

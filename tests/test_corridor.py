@@ -21,7 +21,7 @@ from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import Partition
 from jobs.lake.read import pin, read_table
 from jobs.local.airflow_env import ROOT, airflow, airflow_env, prepare
-from jobs.platform.spark import ARCHIVE
+from jobs.platform.spark import archive_options
 from jobs.platform.tracking import client
 from tests.dags.spark_cluster import Cluster, spark_cluster
 
@@ -132,7 +132,7 @@ def test_the_days_dag_on_a_cluster_makes_the_same_tables_though_a_worker_dies(
     for raw in ("catalogue", "labels", "log"):
         shutil.copytree(shop / "lake" / f"{raw}_v1", lake / f"{raw}_v1")
     monkeypatch.setenv("NIGHTSHELF_LAKE", str(lake))
-    archive = f"-XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off,cds+dynamic=off"
+    archive = archive_options()
     flags = ["--driver-java-options", archive, "--conf", f"spark.executor.extraJavaOptions={archive}"]
     with spark_cluster(tmp_path / "spark") as cluster:
         struck = threading.Event()

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.evaluation.measures import Evaluation
-from jobs.evaluation.tables import ReportData
+from jobs.evaluation.report_data import ReportData
 from jobs.lake.arrow import find, numbers, strings
 from jobs.platform.html import printable
 

@@ -14,11 +14,11 @@ from jobs.evaluation.gate_evidence import gate_evidence
 from jobs.evaluation.history import earlier_nights
 from jobs.evaluation.measures import evaluate
 from jobs.evaluation.query_segments import segments_of
+from jobs.evaluation.report_data import ReportData, ReportInputs, ReportRows
 from jobs.evaluation.room import ReportRoom
 from jobs.evaluation.second_relevance import second_view
 from jobs.evaluation.seen_unseen import seen_unseen
 from jobs.evaluation.segment_tables import segment_rows, where_dense_helps
-from jobs.evaluation.tables import ReportData, ReportInputs, ReportRows
 from jobs.evaluation.training_exposure import trained_items
 from jobs.lake.ancestry import ancestry, each
 from jobs.lake.partitions import Partition

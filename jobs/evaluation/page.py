@@ -7,8 +7,9 @@ from typing import Any
 from jobs.evaluation.examples import choose_examples
 from jobs.evaluation.index_section import family_rows, night_rows, tuning
 from jobs.evaluation.plots import plots
+from jobs.evaluation.report_data import ReportData
 from jobs.evaluation.segment_tables import compared_arms
-from jobs.evaluation.tables import PLAIN, ReportData, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
+from jobs.evaluation.tables import PLAIN, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
 from models.evaluation.measures import CONDENSED

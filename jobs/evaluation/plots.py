@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jobs.evaluation.index_section import front_plot
-from jobs.evaluation.tables import ReportData
+from jobs.evaluation.report_data import ReportData
 from jobs.lake.ancestry import Ancestor
 from models.evaluation.measures import recall_curve
 from models.evaluation.plots import Plot, forest, lines, spread

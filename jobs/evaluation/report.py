@@ -17,10 +17,10 @@ from jobs.bundle.files import write_json
 from jobs.evaluation.gate_evidence import seed_noise
 from jobs.evaluation.gather import gather
 from jobs.evaluation.page import render
+from jobs.evaluation.report_data import ReportData, ReportInputs
 from jobs.evaluation.room import ReportRoom, room_of
 from jobs.evaluation.second_relevance import ACTIONS, AUTO
 from jobs.evaluation.summary import markdown, summarise
-from jobs.evaluation.tables import ReportData, ReportInputs
 from jobs.lake.alias import CHAMPION
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.evaluation.comparisons import compare
 from jobs.evaluation.history import alerts_of, as_rows, night_of
 from jobs.evaluation.measures import digest
-from jobs.evaluation.tables import ReportData
+from jobs.evaluation.report_data import ReportData
 from jobs.platform.html import printable
 from models.evaluation.arm_overlap import found_only_by
 from models.evaluation.caveats import HEADLINE, caveats

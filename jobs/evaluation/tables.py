@@ -1,129 +1,20 @@
-"""The data of a report, and its tables as rows that the template prints."""
+"""The tables of a report as rows that the template prints."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import pyarrow as pa
-
-from jobs.evaluation.comparisons import Comparison
-from jobs.evaluation.diversity import Variety
-from jobs.evaluation.history import Night
-from jobs.evaluation.measures import Evaluation
-from jobs.evaluation.room import ReportRoom
-from jobs.evaluation.seen_unseen import SeenUnseen
+from jobs.evaluation.report_data import ARMS, ReportData
 from jobs.lake.ancestry import Ancestor
 from jobs.lake.arrow import strings
-from jobs.lake.partitions import Partition
-from jobs.lake.read import Pinned, read_verdict
+from jobs.lake.read import read_verdict
 from models.ann.cutoff import SERVED
-from models.evaluation.gate import GateLimits, Verdict
 from models.evaluation.measures import CONDENSED, MEASURES
 
-ARMS = {
-    "served": "what a search returns: hybrid without near-duplicates, cut off",
-    "hybrid": "dense and sparse, fused",
-    "dense": "two towers, after hard negatives",
-    "sparse": "BM25",
-    "dense_in_batch": "two towers, before hard negatives",
-    "hybrid_rrf": "fused by rank",
-    "hybrid_minmax": "fused by score, min-max",
-    "hybrid_zscore": "fused by score, z",
-    "champion_served": "in service now",
-    "champion_hybrid": "in service now",
-    "champion_dense": "in service now",
-    "champion_sparse": "in service now",
-}
 # R@100 and RR@100 are in summary.json: at a depth of 100 they are the end of the curve
 PLAIN = [name for name in MEASURES if name not in (*CONDENSED, "RR@100")]
-
-
-@dataclass(frozen=True)
-class ReportInputs:
-    """Pinned inputs of a report."""
-
-    rankings: Pinned
-    index: Pinned
-    queries: Pinned
-    qrels: Pinned
-    items: Pinned
-    pairs: Pinned | None
-    alt_relevance: Pinned | None
-    sweep: Pinned | None
-
-    @property
-    def all(self) -> list[Pinned]:
-        """Every input, as the manifest names them."""
-        optional = (self.pairs, self.alt_relevance, self.sweep)
-        required = [self.rankings, self.index, self.queries, self.qrels, self.items]
-        return [*required, *(pinned for pinned in optional if pinned is not None)]
-
-    def check(self) -> None:
-        """Refuse to judge rankings by other inputs than those that they were made from.
-
-        Raises:
-            RuntimeError: an input has another version now.
-        """
-        ranked = {(source.partition, source.manifest_sha256) for source in self.rankings.manifest.inputs}
-        for pinned in (self.index, self.queries, self.qrels):
-            if (str(pinned.partition), pinned.manifest_sha256) not in ranked:
-                raise RuntimeError(
-                    f"{self.rankings.partition}: not made from the present version of {pinned.partition}"
-                    f" (manifest {pinned.manifest_sha256[:12]}); rank again"
-                )
-
-
-class ReportRows(NamedTuple):
-    """Rows of the inputs: rankings to their depth, judgements of all splits and of the ranked queries, queries, items."""
-
-    ranked: pa.Table
-    every_split: pa.Table
-    judgements: pa.Table
-    queries: pa.Table
-    items: pa.Table
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """All data of a report."""
-
-    room: ReportRoom
-    report: Partition
-    inputs: ReportInputs
-    rows: ReportRows
-    evaluation: Evaluation
-    verdict: Verdict
-    compared: list[Comparison]
-    ancestors: list[Ancestor]
-    limits: GateLimits
-    min_relevance: float
-    segments: list[dict[str, Any]]
-    dense_helps: list[dict[str, Any]]
-    seen_unseen: list[SeenUnseen]
-    variety: list[Variety]
-    second: Evaluation | None = None
-    nights: list[Night] = field(default_factory=list)
-
-    @property
-    def arms(self) -> list[str]:
-        """Arms in the order of display; a shop's own runs before the champion."""
-        known = [arm for arm in ARMS if arm in self.evaluation.arms]
-        runs = sorted(arm for arm in self.evaluation.arms if arm not in ARMS)
-        champion = [arm for arm in known if arm.startswith("champion_")]
-        return [*(arm for arm in known if arm not in champion), *runs, *champion]
-
-    @property
-    def own(self) -> list[str]:
-        """Arms without the champion's."""
-        return [arm for arm in self.arms if not arm.startswith("champion_")]
-
-    @property
-    def main(self) -> list[str]:
-        """Arms that plots and segments show."""
-        return [arm for arm in self.room.main_arms if arm in self.evaluation.arms]
 
 
 def about(arm: str) -> str:

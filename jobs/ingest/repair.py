@@ -26,8 +26,9 @@ from jobs.platform.html import printable
 
 BATCH_ROWS = 10_000
 # the tables of a day, in the order in which they are made
-_COUNTED = ("impressions", "late_impressions", "query_users", "click_counts", "query_counts")
-DAILY = [TABLES[name] for name in (*_COUNTED, "propensities", "queries", "pairs", "qrels")]
+_OF_A_DAY = ("impressions", "late_impressions", "query_users", "click_counts", "query_counts")
+_OF_A_WINDOW = ("propensities", "queries", "pairs", "qrels")
+DAILY = [TABLES[name] for name in (*_OF_A_DAY, *_OF_A_WINDOW)]
 LAST = "9999-12-31"
 
 

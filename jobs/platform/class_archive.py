@@ -2,8 +2,8 @@
 
     python -m jobs.platform.class_archive
 
-`make` makes it once, beside the packages whose classes it holds. A JVM that it does not fit (another Java, other jars)
-loads its classes as ever, and so does every JVM where there is no archive.
+`make` makes it once, beside the packages whose classes it holds, and sessions on a local master read it. A JVM that it
+does not fit (another Java, other jars) loads its classes as ever. The packaged Java can write none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     os.environ["JAVA_HOME"] = java_home()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     part = ARCHIVE.with_suffix(".part")
-    java_options = f"-XX:+UseParallelGC -XX:ArchiveClassesAtExit={part} -Xlog:cds=off -Dlog4j2.level=error"
+    java_options = f'-XX:+UseParallelGC "-XX:ArchiveClassesAtExit={part}" -Xlog:cds=off -Dlog4j2.level=error'
     conf = {**CONF, **LOCAL_CONF, "spark.driver.extraJavaOptions": java_options}
     session = SparkSession.builder.master("local[2]").config(map=conf).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")

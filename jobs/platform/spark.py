@@ -75,8 +75,7 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
         # the second compiler tier does not pay in a JVM of one short job; in a warm one it halves the time
         long = "NIGHTSHELF_WARM_SPARK" in os.environ or size > LONG_BYTES
         tier = "" if long else " -XX:TieredStopAtLevel=1"
-        archive = f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off,cds+dynamic=off" if ARCHIVE.is_file() else ""
-        conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier}{archive}"
+        conf["spark.driver.extraJavaOptions"] = f"-XX:+UseParallelGC -Dlog4j2.level=error{tier} {archive_options()}"
         conf["spark.driver.memory"] = os.environ.get("NIGHTSHELF_SPARK_MEMORY", "2g")
     builder = SparkSession.builder.appName(f"nightshelf {app}").config(map=conf)
     session = (builder.master(master) if master else builder).getOrCreate()
@@ -87,6 +86,11 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
     finally:
         if "NIGHTSHELF_WARM_SPARK" not in os.environ:
             session.stop()
+
+
+def archive_options() -> str:
+    """JVM options that read the archive of Spark's classes, in silence where it does not fit; none without an archive."""
+    return f'"-XX:SharedArchiveFile={ARCHIVE}" -Xlog:cds=off,cds+dynamic=off' if ARCHIVE.is_file() else ""
 
 
 def _unpacked_bytes(reads: Iterable[Pinned]) -> int:

@@ -59,7 +59,7 @@ class Rules:
 
 
 def looks_back(limits: Mapping[str, Any], ago: int) -> bool:
-    """Whether a rule on history takes the day so many days ago: within its `days`; with `weekday`, whole weeks alone."""
+    """True for a day so many days ago that a rule on history takes: within its `days`; with `weekday`, whole weeks alone."""
     return 1 <= ago <= limits.get("days", 28) and not (limits.get("weekday", False) and ago % 7)
 
 

@@ -32,7 +32,7 @@ class Budget:
     bytes_per_item: float = 0.0
 
     def holds(self, point: OperatingPoint) -> bool:
-        """Whether a point is within the limits."""
+        """True for a point within the limits."""
         return (
             point.recall >= self.recall
             and (not self.p99_ms or point.p99_ms <= self.p99_ms)

@@ -17,7 +17,7 @@ from tests.benchmarks._compare import tell
 CHILD = """
 import pathlib, sys
 from jobs.platform import spark
-spark.ARCHIVE = pathlib.Path(sys.argv[1])
+spark.ARCHIVE = pathlib.Path(sys.argv[1])  # none at this place: the session does not ask for it
 with spark.spark_session("start") as session:
     ids = session.range(1000).selectExpr("id", "id % 7 AS k")
     assert len(ids.groupBy("k").count().join(ids.groupBy("k").sum("id"), "k").orderBy("k").collect()) == 7
