@@ -5,6 +5,7 @@ SELECT
   b.day,
   b.lines,
   b.records,
+  b.pages,
   b.searched_at,
   b.query,
   b.query_id,

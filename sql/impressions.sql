@@ -9,6 +9,7 @@ SELECT
   -- each search column: f.?,
   i.item_id,
   i.position,
+  i.is_shown,
   i.is_click,
   i.is_cart,
   i.is_purchase,

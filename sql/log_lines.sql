@@ -1,4 +1,5 @@
 -- Grain: one row per line of a day's log, with the reason of a line that is not used. Input: raw_lines.
+-- counted: 1, or 0 for the further items of a record, which is counted once.
 WITH parsed AS (
   SELECT
     r.file,
@@ -6,27 +7,53 @@ WITH parsed AS (
     r.malformed,
     r.is_blank,
     r.is_bulk_action,
+    r.counted,
+    r.action_name,
     COALESCE(r.application, '') AS application,
     -- shops name the same four actions differently; a record without an action is a search
     CASE
       WHEN r.action_name IS NULL THEN 'search'
-      WHEN LOWER(r.action_name) = 'impression' THEN 'impression'
-      WHEN LOWER(r.action_name) IN ('click', 'click_through', 'item_click') THEN 'click'
-      WHEN LOWER(r.action_name) IN ('add_to_cart', 'cart') THEN 'cart'
-      WHEN LOWER(r.action_name) = 'purchase' THEN 'purchase'
+      ELSE
+        TRY_ELEMENT_AT(
+          :actions, CAST(NULLIF(ARRAY_POSITION(:action_names, LOWER(r.action_name)), 0) AS INT)
+        )
     END AS action,
     NULLIF(r.search_id, '') AS search_id,
     CASE WHEN r.action_name IS NOT NULL THEN NULLIF(r.item_id, '') END AS item_id,
-    r.client_id,
-    r.session_id,
+    -- what a tracker writes for people without consent is no id
+    CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.client_id))) THEN r.client_id END AS client_id,
+    CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.session_id))) THEN r.session_id END AS session_id,
     -- each search column: r.?,
-    r.user_query,
+    -- a page without a query, such as a category, is a search for nothing
+    COALESCE(r.user_query, '') AS user_query,
     r.hit_ids,
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- require a date: Spark casts a bare time of day to today
-      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
-      WHEN LENGTH(r.timestamp) = 13 THEN TIMESTAMP_MILLIS(TRY_CAST(r.timestamp AS BIGINT))
+      WHEN
+        SUBSTRING(r.timestamp, 5, 1) = '-'
+        AND (
+          r.timestamp LIKE '%Z'
+          OR REGEXP_LIKE(SUBSTRING(r.timestamp, 11, 40), '[+-][0-9]{2}(:?[0-9]{2})?$| [A-Za-z/_]+$')
+        )
+        THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
+      -- without a zone it is the shop's own clock
+      WHEN
+        SUBSTRING(r.timestamp, 5, 1) = '-'
+        THEN TO_UTC_TIMESTAMP(TRY_CAST(r.timestamp AS TIMESTAMP_LTZ), :time_zone)
+      -- milliseconds, seconds, microseconds or nanoseconds since 1970
+      WHEN
+        TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e12 AND 1e13
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(r.timestamp AS DOUBLE) AS BIGINT))
+      WHEN
+        TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e9 AND 1e10
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(r.timestamp AS DOUBLE) * 1000 AS BIGINT))
+      WHEN
+        TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e15 AND 1e16
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(r.timestamp AS DOUBLE) / 1000 AS BIGINT))
+      WHEN
+        TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e18 AND 9e18
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(r.timestamp AS DOUBLE) / 1000000 AS BIGINT))
     END AS occurred_at,
     -- some exports write integers as floats: 3.0 is 3
     TRY_CAST(
@@ -41,7 +68,9 @@ checked AS (
   SELECT
     p.file,
     p.raw,
+    p.counted,
     p.application,
+    p.action_name,
     p.action,
     p.search_id,
     p.item_id,
@@ -55,11 +84,13 @@ checked AS (
     CASE
       WHEN p.is_blank THEN 'blank'
       WHEN p.malformed AND OCTET_LENGTH(p.raw) > :max_line_bytes THEN 'line_too_long'
+      WHEN p.malformed AND NOT IS_VALID_UTF8(p.raw) THEN 'not_utf8'
       WHEN p.malformed THEN 'malformed'
       WHEN p.is_bulk_action THEN 'bulk_action'
       WHEN p.action IS NULL THEN 'other_action'
+      -- a click on a page that no search made
+      WHEN p.search_id IS NULL AND p.action != 'search' THEN 'no_query_id'
       WHEN p.search_id IS NULL OR NOT p.has_timestamp THEN 'missing_field'
-      WHEN p.action = 'search' AND p.user_query IS NULL THEN 'missing_field'
       WHEN p.action != 'search' AND p.item_id IS NULL THEN 'missing_field'
       WHEN p.occurred_at IS NULL THEN 'bad_timestamp'
       -- late events may change earlier days, but only late_days back
@@ -75,6 +106,9 @@ checked AS (
 )
 
 SELECT
+  c.counted,
+  -- separate_searches numbers the pages of a search
+  1 AS page,
   c.application,
   c.action,
   c.search_id,
@@ -87,11 +121,14 @@ SELECT
   c.occurred_at,
   c.ordinal,
   c.reason,
+  CASE WHEN c.reason = 'other_action' THEN c.action_name END AS other_action,
   CASE WHEN c.reason IS NOT NULL THEN c.file END AS file,
   -- typed text stays in the raw zone; a rejected line keeps the start of it, for repair
   CASE
+    -- it may be a record of another form, and is read again
+    WHEN c.reason = 'malformed' THEN c.raw
     WHEN
-      c.reason IN ('line_too_long', 'malformed', 'missing_field', 'bad_timestamp', 'bad_position')
+      c.reason IN ('line_too_long', 'not_utf8', 'missing_field', 'bad_timestamp', 'bad_position')
       THEN SUBSTRING(MAKE_VALID_UTF8(c.raw), 1, 500)
   END AS raw
 FROM checked AS c

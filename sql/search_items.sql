@@ -15,7 +15,7 @@ events AS (
     -- UBI does not define the first ordinal: an application that ever sends 0 counts from 0
     l.ordinal + CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 1 ELSE 0 END AS ordinal,
     l.action,
-    1 AS is_event
+    l.counted
   FROM log_lines AS l
   WHERE l.reason IS NULL AND l.action != 'search'
   UNION ALL
@@ -24,7 +24,7 @@ events AS (
     h.item_id,
     CAST(NULL AS INT) AS ordinal,
     'hit' AS action,
-    0 AS is_event
+    0 AS counted
   FROM hits AS h
 ),
 
@@ -35,7 +35,7 @@ repartitioned AS (
     e.item_id,
     e.ordinal,
     e.action,
-    e.is_event
+    e.counted
   FROM events AS e
 ),
 
@@ -49,7 +49,7 @@ items AS (
     MAX(CASE WHEN r.action = 'click' THEN 1 ELSE 0 END) AS is_click,
     MAX(CASE WHEN r.action = 'cart' THEN 1 ELSE 0 END) AS is_cart,
     MAX(CASE WHEN r.action = 'purchase' THEN 1 ELSE 0 END) AS is_purchase,
-    CAST(SUM(r.is_event) AS BIGINT) AS lines
+    CAST(SUM(r.counted) AS BIGINT) AS lines
   FROM repartitioned AS r
   WHERE r.item_id != ''
   GROUP BY r.search_id, r.item_id
@@ -63,12 +63,16 @@ SELECT
     CAST(NULLIF(ARRAY_POSITION(s.hit_ids, i.item_id), 0) AS INT),
     i.acted_at
   ) AS position,
+  -- by an impression or among the engine's hits; where neither is logged, what was clicked was shown
+  i.shown_at IS NOT NULL
+  OR COALESCE(ARRAY_CONTAINS(s.hit_ids, i.item_id), FALSE)
+  OR (COALESCE(s.shown_items, 0) = 0 AND COALESCE(SIZE(s.hit_ids), 0) = 0) AS is_shown,
   i.is_click = 1 AS is_click,
   i.is_cart = 1 AS is_cart,
   i.is_purchase = 1 AS is_purchase,
   i.lines,
-  -- lines that repeat another line
-  i.lines - (i.is_impression + i.is_click + i.is_cart + i.is_purchase) AS duplicates
+  -- lines that repeat another line; a further item of a record is a row without a line
+  GREATEST(i.lines - (i.is_impression + i.is_click + i.is_cart + i.is_purchase), 0) AS duplicates
 FROM items AS i
 -- the engine's hits give the position where the impression has none
 LEFT JOIN searches AS s ON i.search_id = s.search_id AND i.shown_at IS NULL

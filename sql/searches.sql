@@ -22,7 +22,9 @@ events AS (
   SELECT /*+ REPARTITION(search_id) */
     l.search_id,
     l.item_id,
-    l.action
+    l.action,
+    l.counted,
+    l.page
   FROM log_lines AS l
   WHERE l.reason IS NULL
 ),
@@ -31,8 +33,10 @@ items AS (
   SELECT
     e.search_id,
     e.item_id,
-    COUNT(*) AS lines,
+    SUM(e.counted) AS lines,
+    MAX(e.page) AS pages,
     COUNT_IF(e.action = 'search') AS records,
+    COUNT_IF(e.action != 'search') AS events,
     COUNT_IF(e.action = 'impression') AS impressions,
     COUNT_IF(e.action NOT IN ('search', 'impression')) AS acted_items
   FROM events AS e
@@ -44,7 +48,8 @@ lines AS (
     i.search_id,
     CAST(SUM(i.lines) AS BIGINT) AS lines,
     CAST(SUM(i.records) AS BIGINT) AS records,
-    CAST(SUM(i.lines - i.records) AS BIGINT) AS events,
+    CAST(MAX(i.pages) AS BIGINT) AS pages,
+    CAST(SUM(i.events) AS BIGINT) AS events,
     -- count items, not lines: repeated or redelivered clicks on one item count once
     COUNT_IF(i.impressions > 0) AS shown_items,
     COUNT_IF(i.acted_items > 0) AS acted_items
@@ -57,7 +62,8 @@ ids AS (
     l.search_id,
     -- each search column: l.?,
     l.client_id,
-    l.session_id
+    l.session_id,
+    l.action != 'search' AS is_event
   FROM log_lines AS l
   WHERE l.reason IS NULL
 ),
@@ -67,8 +73,9 @@ first_ids AS (
   SELECT
     i.search_id,
     -- each search column: MIN(i.?) AS ?,
-    MIN(i.client_id) AS client_id,
-    MIN(i.session_id) AS session_id
+    -- a search engine may log itself as the client: who acted on the page is who searched
+    COALESCE(MIN(CASE WHEN i.is_event THEN i.client_id END), MIN(i.client_id)) AS client_id,
+    COALESCE(MIN(CASE WHEN i.is_event THEN i.session_id END), MIN(i.session_id)) AS session_id
   FROM ids AS i
   GROUP BY i.search_id
 ),
@@ -78,6 +85,7 @@ cleaned AS (
     l.search_id,
     l.lines,
     l.records,
+    l.pages,
     l.shown_items,
     l.events,
     l.acted_items,
@@ -97,6 +105,7 @@ SELECT
   c.search_id,
   c.lines,
   c.records,
+  c.pages,
   c.shown_items,
   c.events,
   c.acted_items,

@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from jobs.ingest.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
-from jobs.ingest.profile import ACTS, OTHER, Profile
+from jobs.ingest.profile import OTHER, Profile
+from jobs.ingest.ubi import ACTION_NAMES, OFTEN_CALLED
 
 DAYS = 3  # earlier days to compare with
 MIN_RECORDS = 20  # records behind a share before its absence means anything
@@ -81,6 +82,17 @@ def _first_day(today: Profile, shape: Shape) -> Iterator[SchemaChange]:
                 expected = f"{share:.1%} of the records, expected one of {', '.join(READ_FORMS)}"
                 text = f"{_named(application)}: timestamps as {form} in {expected}"
                 yield SchemaChange("timestamp_form", "needed", text)
+        yield from _unused_actions(today["actions"].get(application, {}), _named(application))
+
+
+def _unused_actions(actions: dict[str, float], who: str) -> Iterator[SchemaChange]:
+    """Names of actions that are not used, and what to type if they mean one of the four."""
+    for name, share in sorted(actions.items()):
+        if share >= NEW_ACTION_FRAC and name != OTHER and name.lower() not in ACTION_NAMES:
+            meant = OFTEN_CALLED.get(name.lower())
+            advice = f"if it means {meant}, add" if meant else "if it means one of the four actions, add the like of"
+            text = f"{who}: action {name} is not used ({share:.1%} of the records); {advice} --actions {name}={meant or 'click'}"
+            yield SchemaChange("new_action", "unread", text)
 
 
 def _unreadable_fields(fields: dict[str, Types], kind: str, shape: Shape, who: str) -> Iterator[SchemaChange]:
@@ -218,20 +230,22 @@ def _actions(today: Profile, earlier: Sequence[Profile], application: str) -> It
         if name := _most_alike(old, alike):
             new.discard(name)
             text = f"{who}: action {old} is now {name} ({low:.1%} of the records, {now[name]:.1%} now)"
+            if old.lower() in ACTION_NAMES and name.lower() not in ACTION_NAMES:
+                text += f"; if it means the same, add --actions {name}={ACTION_NAMES[old.lower()]}"
             yield SchemaChange("renamed_action", _action_case(old, name), text)
         elif share < GONE * low:
             text = f"{who}: action {old} is gone ({low:.1%} of the records before, {share:.1%} now)"
             yield SchemaChange("missing_action", _action_case(old, ""), text)
     for name in sorted(new):
-        case = "read" if name.lower() in ACTS else "unread"
+        case = "read" if name.lower() in ACTION_NAMES else "unread"
         yield SchemaChange("new_action", case, f"{who}: action {name} is new ({now[name]:.1%} of the records)")
 
 
 def _action_case(old: str, new: str) -> str:
-    action = ACTS.get(old.lower())
+    action = ACTION_NAMES.get(old.lower())
     if action is None:
         return "unread"
-    return "read" if action == ACTS.get(new.lower()) else "needed"
+    return "read" if action == ACTION_NAMES.get(new.lower()) else "needed"
 
 
 def _forms(today: Profile, earlier: Sequence[Profile]) -> Iterator[SchemaChange]:

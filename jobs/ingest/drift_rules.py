@@ -43,7 +43,10 @@ RULES: dict[tuple[str, str], str] = {
     ("missing_application", "needed"): STOP,
     ("missing_application", "unread"): WARN,
 }
-READ_FORMS = ("iso_utc", "iso_with_offset", "iso_without_zone", "epoch_ms", "timestamp")
+READ_FORMS = (
+    *("iso_utc", "iso_with_offset", "iso_without_zone", "timestamp"),
+    *("epoch_s", "epoch_ms", "epoch_us", "epoch_ns"),
+)
 LARGE_APPLICATION_FRAC = 0.1
 
 _TEXT = ("string", "number", "boolean", "timestamp")

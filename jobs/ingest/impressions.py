@@ -15,21 +15,24 @@ from annotated_types import Interval
 from jobs.ingest import search_log
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
-from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
-from jobs.ingest.ubi import read_log
+from jobs.ingest.search_log import MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
+from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, parse_actions, read_log
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
-from jobs.platform.row_counts import RowCounter, published
+from jobs.platform.row_counts import Counts, RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 from jobs.platform.temp_tables import temp_tables
 
 KEY = ("search_id", "item_id")
 ITEM_REASONS = ("no_position",)
+ACTIONS_KEPT_DAYS = 14
+# above these shares of events and of clicks the command says so; great_expectations/rules/impressions.yaml warns too
+MAX_WITHOUT_SEARCH_FRAC, MAX_NOT_SHOWN_FRAC = 0.2, 0.2
 LATE_REASONS = (*SEARCH_REASONS, *ITEM_REASONS, "said_before")
 
 
@@ -46,6 +49,8 @@ class Args(CommandArgs):
     searcher_days            days over which searchers are counted, the log's own included
     max_bad_file_frac        share of the log's bytes in damaged files above which the command stops
     max_rejected_frac        share of unreadable lines above which the command stops
+    actions                  what the log calls its actions, if not by our names: view=impression,select_item=click; empty:
+                             as on the day before
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
     """
 
@@ -61,18 +66,24 @@ class Args(CommandArgs):
     searcher_days: Annotated[int, Interval(ge=1, le=90)] = 28
     max_bad_file_frac: Fraction = 0.05
     max_rejected_frac: Fraction = 0.05
+    actions: str = ""
     accept_drift: ZeroOrOne = 0
+
+    def __post_init__(self) -> None:
+        parse_actions(self.actions)
 
 
 def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
     ds = args.log.ds
-    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
+    actions = args.actions or _actions_before(args.impressions)
+    names = ACTION_NAMES | parse_actions(actions)
+    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift, names)
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
     rules = LogRules(
-        ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
+        ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers, names
     )
     with (
         spark_session("impressions", [log]) as spark,
@@ -85,6 +96,11 @@ def main(args: Args) -> dict[str, object]:
         lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
+        out.facts["actions"] = actions
+        if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
+            rejected = lines.where("raw IS NOT NULL").selectExpr("reason", "file", "left(raw, 500) AS raw")
+            out.quarantine(rejected, by=["reason", "file", "raw"])
+        lines = search_log.separate_searches(lines, line_counts, keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
@@ -92,16 +108,21 @@ def main(args: Args) -> dict[str, object]:
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
         day = SearchLog(lines, searches, filtered, line_counts, search_counts)
-        _account(out, day, _write_impressions(out, day))
-        if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
-            rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
-            out.quarantine(rejected, by=["reason", "file", "raw"])
+        items = _write_impressions(out, day)
+        _account(out, day, items)
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    return {**published(out), "alerts": delivery.alerts}
+        doubts = _doubts(out, day, items)
+    return {**published(out), "alerts": [*delivery.alerts, *(f"{args.log}: {text}" for text in doubts)]}
 
 
-def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
+def _actions_before(impressions: Partition) -> str:
+    """The names of actions that the newest earlier day was made with."""
+    days = before_day(impressions.table, impressions.ds, ACTIONS_KEPT_DAYS).days
+    return str(days[-1].facts.get("actions", "")) if days else ""
+
+
+def check_lines(log: Partition, lines: Counts, max_rejected_frac: float) -> None:
     """Check that the log has searches and that enough of its lines can be read.
 
     Raises:
@@ -141,21 +162,27 @@ def check_kept(impressions: Partition, searches: RowCounter) -> None:
 def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
     items = search_log.search_items(day.lines, day.searches, day.line_counts)
     rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
-    weights, sums = {"lines": "lines - duplicates"}, {"duplicate": "duplicates", "lines": "lines"}
+    weights = {"lines": "lines - duplicates"}
+    sums = {
+        "duplicate": "duplicates",
+        "lines": "lines",
+        "clicks": "if(is_click, 1, 0)",
+        "clicks not shown": "if(is_click AND NOT is_shown, 1, 0)",
+    }
     counts = RowCounter(rows, ITEM_REASONS, weights, sums)
     counts.write_kept(out, by=KEY)
     return counts
 
 
 def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
-    """Account for every line: used lines are one record per kept search and its distinct events."""
+    """Account for every line: used lines are one record per page of a kept search, and its distinct events."""
     lines, searches = day.line_counts, day.search_counts
     kept = searches.kept("searches")
-    used = kept + items.kept("lines")
+    used = searches["pages"] + items.kept("lines")
     dropped = lines.dropped("lines")
     for reason, number in (searches.dropped("lines") | items.dropped("lines")).items():
         dropped[reason] = dropped.get(reason, 0) + number
-    if duplicates := items["duplicate"] + searches["records"] - kept:
+    if duplicates := items["duplicate"] + searches["records"] - searches["pages"]:
         dropped["duplicate"] = duplicates
     total = lines.kept("lines") + sum(lines.dropped("lines").values())
     out.count("log lines", total, used, dropped)
@@ -165,6 +192,32 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     out.facts["zero_based_applications"] = lines.values("zero_based")
     out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
+
+
+def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
+    """Record figures by which a person sees that a log does not fit together; sentences for those above their limit."""
+    lines, searches = day.line_counts, day.search_counts
+    clicks, events = items["clicks"], sum(lines[action] for action in ACTIONS[1:])
+    lost = searches["lines no_search"] + lines["lines no_query_id"]
+    frac = {
+        "events_without_search_frac": lost / max(1, events + lines["lines no_query_id"]),
+        "clicks_not_shown_frac": items["clicks not shown"] / max(1, clicks),
+    }
+    out.facts |= {name: round(share, 4) for name, share in frac.items()}
+    doubts = []
+    if not clicks:
+        doubts.append("no click on any search; are the names of actions right (--actions), and is the feed of events complete?")
+    if frac["events_without_search_frac"] > MAX_WITHOUT_SEARCH_FRAC:
+        doubts.append(
+            f"{lost:,} events, {frac['events_without_search_frac']:.1%} of all, have no search in the log: their query_id is"
+            " missing, or no query record has it; are query records and events of the same day and shop?"
+        )
+    if frac["clicks_not_shown_frac"] > MAX_NOT_SHOWN_FRAC:
+        doubts.append(
+            f"{items['clicks not shown']:,} clicks, {frac['clicks_not_shown_frac']:.1%} of all, are on items that their search"
+            " did not show; do clicks and impressions name items by the same id?"
+        )
+    return doubts
 
 
 def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:

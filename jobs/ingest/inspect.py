@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from jobs.ingest.drift_rules import CATALOGUE, LOG
 from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
 from jobs.ingest.sample import HEAD
 from jobs.ingest.scan import Scan, scan
+from jobs.ingest.ubi import ACTION_NAMES
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import FileEntry
 from jobs.lake.partitions import Partition
@@ -59,8 +60,16 @@ class Inspection:
         out.facts |= {"files_set_aside": list(self.rejected), "profile": self.profile, "drift": self.drift}
 
 
-def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_drift: int) -> Inspection:
+def inspect(
+    pinned: Pinned,
+    output: Partition,
+    max_bad_file_frac: float,
+    accept_drift: int,
+    action_names: Mapping[str, str] = ACTION_NAMES,
+) -> Inspection:
     """Scan every file once, several in parallel. The days of the table `output` hold the earlier profiles.
+
+    action_names: what the log calls the actions; the profile has the actions' own names.
 
     Raises:
         RuntimeError: a file differs from its manifest.
@@ -80,6 +89,8 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
         if not scanned.flaw
         for record in _records(entry, scanned)
     )
+    if is_log:
+        records = (_with_own_name(record, action_names) for record in records)
     profile = log_profile(records) if is_log else items_profile(records)
     days = _earlier_profiles(output)
     changes = schema_changes(profile, [earlier for _, earlier in days], LOG if is_log else CATALOGUE)
@@ -87,6 +98,13 @@ def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_
     for text in result.alerts:
         log.warning("%s", text)
     return result
+
+
+def _with_own_name(record: Record, action_names: Mapping[str, str]) -> Record:
+    name = str(record.get("action_name")).lower()
+    if name in ACTION_NAMES or name not in action_names:
+        return record
+    return {**record, "action_name": action_names[name]}
 
 
 def damaged(pinned: Pinned) -> list[dict[str, Any]]:

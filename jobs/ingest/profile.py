@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from jobs.ingest.record_forms import is_usual, read_records
+from jobs.ingest.ubi import ACTION_NAMES
+
 Record = Mapping[str, Any]
 Profile = dict[str, Any]
 
@@ -20,18 +23,8 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}", re.ASCII)
 LEAST_FRAC = 0.001
 MAX_FIELDS, MAX_APPLICATIONS, MAX_DEPTH = 80, 12, 4
 OTHER = "other"
-# the action names that sql/log_lines.sql reads
-ACTS = {
-    "impression": "impression",
-    "click": "click",
-    "click_through": "click",
-    "item_click": "click",
-    "add_to_cart": "cart",
-    "cart": "cart",
-    "purchase": "purchase",
-}
-ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
-DIGITS = {13: "epoch_ms", 10: "epoch_s"}
+ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?(\d\d)?| [A-Za-z/_]+)?")
+DIGITS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
 
 
 def parsed(lines: Iterable[bytes]) -> Iterator[Record]:
@@ -41,15 +34,19 @@ def parsed(lines: Iterable[bytes]) -> Iterator[Record]:
         if start < 0:
             continue
         try:
-            record = json.loads(line[start:])
+            records = [json.loads(line[start:])]
         except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and not (len(record) == 1 and ("index" in record or "create" in record)):
-            yield record
+            records = []
+        if not records or not is_usual(records[0]):
+            records = read_records(line.decode("utf-8", "replace"))
+        yield from (record for record in records if not (len(record) == 1 and record.keys() & {"index", "create"}))
 
 
 def log_profile(records: Iterable[Record]) -> Profile:
-    """Profile UBI records by application and kind: search, impression, act, other."""
+    """Profile UBI records by application and kind: search, listing, impression, act, no_query, other.
+
+    A listing is a page without a query text; no_query is an event of no search. Both are common, and not damage.
+    """
     return _profile(records, _kind_of_record, is_log=True)
 
 
@@ -132,15 +129,23 @@ def _common(names: Counter[str], records: int) -> dict[str, float]:
 
 
 def _kind_of_record(record: Record) -> tuple[str, str]:
+    return _name(record.get("application") or ""), _kind(record)
+
+
+def _kind(record: Record) -> str:
     if record.get("action_name") is None:
-        return _name(record.get("application") or ""), "search"
+        is_listing = record.get("user_query") is None and record.get("query_id") is not None
+        return "listing" if is_listing else "search"
     action = _action(record)
-    kind = OTHER if action is None else action if action == "impression" else "act"
-    return _name(record.get("application") or ""), kind
+    if action is None:
+        return OTHER
+    if not record.get("query_id"):
+        return "no_query"
+    return action if action == "impression" else "act"
 
 
 def _action(record: Record) -> str | None:
-    return ACTS.get(str(record.get("action_name")).lower())
+    return ACTION_NAMES.get(str(record.get("action_name")).lower())
 
 
 def _name(value: Any) -> str:
@@ -194,8 +199,8 @@ def timestamp_form(value: Any) -> str:
     if isinstance(value, date):
         return "timestamp"
     text = str(value)
-    if re.fullmatch(r"\d+", text, re.ASCII):
-        return DIGITS.get(len(text), OTHER)
+    if whole := re.fullmatch(r"(\d+)(\.\d+)?", text, re.ASCII):
+        return DIGITS.get(len(whole[1]), OTHER)
     iso = ISO.fullmatch(text)
     if iso is None:
         return OTHER

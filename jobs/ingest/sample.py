@@ -7,10 +7,11 @@ evenly spread.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+
+from jobs.ingest.record_forms import read_records
 
 HEAD = TAIL = 2_000  # lines
 RUN = 50  # lines sampled per block
@@ -117,14 +118,12 @@ def _dicts(rows: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def cut_off(line: bytes) -> bool:
-    """Whether the unterminated last line of a file is the beginning of a JSON record."""
+    """Whether the unterminated last line of a file ends in the middle of a JSON record."""
     start = line.find(b"{")
     if start < 0 or not line.strip():
         return False
     try:
-        json.loads(line[start:].rstrip())
+        text = line[start:].decode().rstrip()
     except UnicodeDecodeError:
         return False
-    except (ValueError, RecursionError):
-        return True
-    return False
+    return not read_records(text)

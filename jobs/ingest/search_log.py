@@ -1,7 +1,7 @@
 """Steps from a day's log lines to its searches and the items they showed. jobs.ingest.impressions runs them in order.
 
-    raw lines -> log_lines -> searches -> bot_flags -> filtered_searches
-                     +----------+-> search_items
+    raw lines -> log_lines -> separate_searches -> searches -> bot_flags -> filtered_searches
+                                  +-------------------+-> search_items
 
 Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on
 disk (jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
@@ -10,14 +10,16 @@ shuffles only search, item, position and action of each event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.ingest.hashing_secret import hashing_secret
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
-from jobs.lake.windows import bounds
-from jobs.platform.row_counts import RowCounter
+from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, read_again
+from jobs.lake.windows import bounds, time_zone
+from jobs.platform.row_counts import Counts, ReplacedCounts, RowCounter
 from jobs.platform.spark import run_sql
 from jobs.platform.temp_tables import Keep
 
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
 
 MAX_ORDINAL = 9_999
 MAX_QUERY_CHARS = 500
+# seconds within which a longer text continues the one before it
+TYPING_S = 10
+MAX_CLIENT_SESSIONS = 100
+# what trackers write for a client or a session that they do not know
+NOBODY = (
+    *("", "undefined", "null", "none", "nil", "nan", "na", "n/a", "unknown", "anonymous", "anon", "guest"),
+    *("(not set)", "not set", "(none)", "-", "0", "-1", "false", "00000000-0000-0000-0000-000000000000"),
+)
 # limits of the bot rules; README.md of this room has the recall of each rule on simulated bots
 BOT_LIMITS: dict[str, float] = {
     "bot_min_searches": 40,
@@ -37,15 +47,15 @@ BOT_LIMITS: dict[str, float] = {
     "bot_silent_searches": 40,
 }
 
-ACTIONS = ("search", "impression", "click", "cart", "purchase")
 MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 # reasons to drop a line that a repaired delivery can cure: `replay` shows these lines
-REPAIRABLE_REASONS = ("line_too_long", "malformed", "missing_field", "bad_timestamp", "bad_position")
-LINE_REASONS = ("blank", "bulk_action", "other_action", "outside_day", *REPAIRABLE_REASONS)
+REPAIRABLE_REASONS = ("line_too_long", "not_utf8", "malformed", "missing_field", "bad_timestamp", "bad_position")
+LINE_REASONS = ("blank", "bulk_action", "other_action", "no_query_id", "outside_day", *REPAIRABLE_REASONS)
 SEARCH_REASONS = (
     "no_search",
     "outside_day",
     "earlier_day",
+    "typed_on",
     "bot_rate",
     "bot_regular",
     "bot_breadth",
@@ -72,6 +82,7 @@ class LogRules:
     late_hours: int
     late_days: int
     min_searchers: int
+    action_names: Mapping[str, str] = field(default_factory=lambda: ACTION_NAMES)
 
     def days(self) -> list[tuple[date, datetime, datetime]]:
         """(day, start, end) of the log's own day and of the earlier days that it may change."""
@@ -86,6 +97,10 @@ class LogRules:
         return {
             "max_ordinal": MAX_ORDINAL,
             "max_line_bytes": MAX_LINE_BYTES,
+            "action_names": list(self.action_names),
+            "actions": list(self.action_names.values()),
+            "nobody": list(NOBODY),
+            "time_zone": time_zone(),
             "earliest": _utc(days[0][1]),
             "day_to": _utc(days[-1][2]),
             "latest": _utc(days[-1][2] + timedelta(hours=self.late_hours)),
@@ -98,6 +113,8 @@ class LogRules:
             "session_minutes": self.session_minutes,
             "max_searches_per_minute": self.max_searches_per_minute,
             "max_query_chars": MAX_QUERY_CHARS,
+            "typing_s": TYPING_S,
+            "max_client_sessions": MAX_CLIENT_SESSIONS,
             **BOT_LIMITS,
         }
 
@@ -111,7 +128,7 @@ class LogRules:
 class SearchLog:
     """The day's log in frames that several steps read, and its row counts.
 
-    lines     used lines, and rejected ones with their text
+    lines     used lines
     searches  one row per search_id
     filtered  one row per search_id, with the reason of a search that is dropped
     """
@@ -119,15 +136,46 @@ class SearchLog:
     lines: DataFrame
     searches: DataFrame
     filtered: DataFrame
-    line_counts: RowCounter
+    line_counts: Counts
     search_counts: RowCounter
 
 
-def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, RowCounter]:
-    """Check every raw line. Return the used and the repairable lines, and the counts of all lines."""
+def log_lines(
+    raw_lines: DataFrame, rules: LogRules, keep: Keep, others: Sequence[str] = ()
+) -> tuple[DataFrame, Counts]:
+    """Check every raw line. Return the used and the repairable lines, and the counts of all lines.
+
+    others: names of actions that are not used, each to be counted.
+    """
+    checked, counts = _checked(raw_lines, rules, keep, "log_lines", others)
+    if not counts["lines malformed"]:
+        return checked, counts
+    # records of another form, such as several on one line: a line may become more than one row
+    malformed = checked.where("reason = 'malformed'").select("file", "raw")
+    again, counts_again = _checked(read_again(malformed), rules, keep, "log_lines_again", others)
+    others_stay = checked.where("reason IS NULL OR reason != 'malformed'")
+    return others_stay.unionByName(again), ReplacedCounts(counts, "malformed", counts_again)
+
+
+def _checked(
+    raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str, others: Sequence[str]
+) -> tuple[DataFrame, RowCounter]:
     checked = run_sql("log_lines", rules.for_lines, raw_lines=raw_lines)
-    counts = RowCounter(checked, LINE_REASONS, {"lines": "1"}, ACTION_SUMS, ZERO_BASED)
-    return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), "log_lines"), counts
+    sums = ACTION_SUMS | {f"action {other}": f"if(other_action = '{other}', 1, 0)" for other in others}
+    counts = RowCounter(checked, LINE_REASONS, {"lines": "counted"}, sums, ZERO_BASED)
+    used = counts.frame.where("reason IS NULL OR raw IS NOT NULL").drop("other_action")
+    return keep(used, name), counts
+
+
+def separate_searches(lines: DataFrame, line_counts: Counts, keep: Keep) -> DataFrame:
+    """Give each search an id of its own, and its pages places that go on, where the shop's ids do not."""
+    zero_based = {"zero_based": line_counts.values("zero_based")}
+    shared = keep(run_sql("shared_search_ids", zero_based, log_lines=lines), "shared_search_ids")
+    if shared.isEmpty():
+        return lines
+    separate = run_sql("separate_searches", zero_based, log_lines=lines, shared_search_ids=shared)
+    others = lines.join(shared, "search_id", "left_anti")
+    return others.unionByName(keep(separate, "separate_searches"), allowMissingColumns=True)
 
 
 def searches(lines: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
@@ -153,12 +201,12 @@ def filtered_searches(
     common = run_sql("common_queries", rules.for_people, query_users=users)
     filtered = run_sql("filtered_searches", {"ds": rules.ds}, bot_flags=flagged, common_queries=common)
     weights = {"searches": "if(searched_at IS NULL, 0, 1)", "lines": "lines"}
-    sums = {"records": "if(reason IS NULL, records, 0)"} | MASK_SUMS
+    sums = {name: f"if(reason IS NULL, {name}, 0)" for name in ("records", "pages")} | MASK_SUMS
     counts = RowCounter(filtered, SEARCH_REASONS, weights, sums)
     return keep(counts.frame, "filtered_searches"), counts
 
 
-def search_items(lines: DataFrame, searches: DataFrame, line_counts: RowCounter) -> DataFrame:
+def search_items(lines: DataFrame, searches: DataFrame, line_counts: Counts) -> DataFrame:
     """Items that each search showed or that were acted on, with their position."""
     applications = {"zero_based": line_counts.values("zero_based")}
     return run_sql("search_items", applications, log_lines=lines, searches=searches)

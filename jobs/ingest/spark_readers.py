@@ -27,6 +27,12 @@ HEADER_BYTES = 1 << 20
 # no record is this long: such a line is rejected without parsing
 MAX_LINE_BYTES = 1 << 20
 LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
+# more than one record on a line: the parser reads the first and ignores the rest. The marks may stand in a text too
+SEVERAL = (
+    r"CASE WHEN rlike(raw, '\\}[\\s,]*\\{')"
+    r" THEN coalesce(size(from_json(concat('[', raw, ']'), 'ARRAY<STRING>')), 0) != 1"
+    r" ELSE NOT (endswith(raw, '}') OR rlike(raw, '\\}\\s*$')) END"
+)
 # order of a row: later files, blocks and lines were delivered later
 PLACE = ("_metadata.file_name AS file", "_metadata.file_block_start AS block", "monotonically_increasing_id() AS line")
 KINDS: dict[str, tuple[str, ...]] = {"lines": LINES, "csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
@@ -65,19 +71,20 @@ def json_lines(spark: SparkSession, uris: Sequence[str], fields: str, skipped: s
         f"CASE WHEN startswith(value, '{{') OR octet_length(value) > {MAX_LINE_BYTES} THEN value"
         r" ELSE regexp_replace(value, '^\\x{FEFF}?\\s*(?:[\\w.-]+\\t\\s*)?', '') END AS raw",
     )
-    return (
-        _spread(spark, lines, uris)
-        .selectExpr(
-            *("file", "block", "line", "raw"),
-            f"CASE WHEN NOT ({LONG} OR {skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
-            f" map('columnNameOfCorruptRecord', '{CORRUPT}')) END AS record",
-        )
-        .selectExpr(  # `}{`: two records on one line, of which the parser would read only the first
-            *("file", "block", "line", "raw"),
-            f"raw != '' AND (record.{CORRUPT} IS NOT NULL OR NOT startswith(raw, '{{')"
-            f" OR contains(raw, '}}{{') OR {LONG} OR NOT is_valid_utf8(raw)) AS malformed",
-            "record",
-        )
+    return parsed(_spread(spark, lines, uris), fields, skipped)
+
+
+def parsed(lines: DataFrame, fields: str, skipped: str = "false") -> DataFrame:
+    """The columns of lines, `malformed` and `record`, read from the JSON in the column raw."""
+    return lines.selectExpr(
+        "*",
+        f"CASE WHEN NOT ({LONG} OR {skipped}) THEN from_json(raw, '{fields}, {CORRUPT} STRING',"
+        f" map('columnNameOfCorruptRecord', '{CORRUPT}')) END AS record",
+    ).selectExpr(
+        *lines.columns,
+        f"raw != '' AND (record.{CORRUPT} IS NOT NULL OR NOT startswith(raw, '{{')"
+        f" OR {LONG} OR {SEVERAL} OR NOT is_valid_utf8(raw)) AS malformed",
+        "record",
     )
 
 
@@ -114,16 +121,12 @@ def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> Da
     raw = "to_json(struct(*)) AS raw"  # Spark evaluates it for the rejected rows only
     if shaped:
         return columns.selectExpr(*PLACE, raw, "false AS malformed", f"{shaped} AS record")
-    return columns.selectExpr(*PLACE, raw).selectExpr(
-        *("file", "block", "line", "raw"),
-        "false AS malformed",
-        f"from_json(raw, '{fields}, {CORRUPT} STRING') AS record",
-    )
+    return parsed(columns.selectExpr(*PLACE, raw), fields)
 
 
 def _shaped(wanted: StructType, schema: StructType, at: str = "") -> str:
     """Expression of the wanted struct from the columns that exist; empty if a column has another structure."""
-    from pyspark.sql.types import ArrayType, AtomicType, StructType
+    from pyspark.sql.types import ArrayType, AtomicType, StringType, StructType, TimestampType
 
     there = {field.name.lower(): field for field in schema.fields}
     parts = []
@@ -134,9 +137,15 @@ def _shaped(wanted: StructType, schema: StructType, at: str = "") -> str:
             part = f"CAST(NULL AS {kind.simpleString()})"
         elif isinstance(kind, StructType) and isinstance(have, StructType):
             part = _shaped(kind, have, f"{name}.")
+        elif isinstance(kind, StructType) and isinstance(have, StringType):
+            # a warehouse's UNLOAD keeps nested columns as JSON text
+            part = f"from_json({name}, '{kind.simpleString()}')"
         elif isinstance(kind, ArrayType):
             plain = isinstance(have, ArrayType) and isinstance(have.elementType, AtomicType)
             part = f"CAST({name} AS ARRAY<STRING>)" if plain else ""
+        elif isinstance(have, TimestampType):
+            # an instant, unlike a text without a zone
+            part = f"CAST({name} AS STRING) || 'Z'"
         else:
             part = f"CAST({name} AS STRING)" if isinstance(have, AtomicType) else ""
         if not part:

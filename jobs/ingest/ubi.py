@@ -1,8 +1,9 @@
 """UBI files of a day -> one Spark frame of raw lines.
 
 Supports the variants that real files have: OpenSearch bulk action lines, `index<TAB>json`, plain NDJSON, Parquet; ISO
-or epoch-millisecond timestamps; `query_response_object_ids` for `query_response_hit_ids`; session_id and client_id inside
-`event_attributes`; object_id as a string or an integer. sql/log_lines.sql interprets the lines.
+or epoch timestamps; `query_response_object_ids` for `query_response_hit_ids`; session_id and client_id inside
+`event_attributes`; object_id as a string or a number. Lines of another form are read again by jobs.ingest.record_forms.
+sql/log_lines.sql interprets the lines.
 """
 
 from __future__ import annotations
@@ -32,8 +33,43 @@ TEXT_FIELDS = (
     *(field for column in SEARCH_COLUMNS for field in column.fields),
 )
 LIST_FIELDS = ("query_response_hit_ids", "query_response_object_ids")
+ACTIONS = ("search", "impression", "click", "cart", "purchase")
+# the names that shops give to the four actions; `impressions --actions` adds a shop's own
+ACTION_NAMES = {
+    "impression": "impression",
+    "click": "click",
+    "click_through": "click",
+    "item_click": "click",
+    "add_to_cart": "cart",
+    "cart": "cart",
+    "purchase": "purchase",
+}
+# what other tools call them: proposed, never assumed, since `view` may also be a look at an offer's page
+OFTEN_CALLED = {
+    **dict.fromkeys(("view", "impressions", "view_item_list", "view_search_results", "product_impression"), "impression"),
+    **dict.fromkeys(("select_item", "item_select", "product_click", "result_click", "select"), "click"),
+    **dict.fromkeys(("addtocart", "add_item_to_cart", "add_to_basket", "basket_add", "atc"), "cart"),
+    **dict.fromkeys(("order", "buy", "bought", "transaction", "conversion", "checkout_complete"), "purchase"),
+}
+# set by jobs.ingest.record_forms: a further item of a record that is counted already
+FURTHER_ITEM = "_further_item"
 # an action line of the bulk format is not parsed: the next line holds the whole record
 BULK_ACTION = r"""rlike(left(raw, 20), '^\\{\\s*"(index|create)"\\s*:\\s*\\{')"""
+
+
+def parse_actions(text: str) -> dict[str, str]:
+    """A shop's names of actions, `view=impression,select_item=click` -> name in lower case: action.
+
+    Raises:
+        ValueError: a part is not name=action, or the action is none of the four.
+    """
+    found = {}
+    for part in filter(None, text.split(",")):
+        name, _, action = (word.strip() for word in part.partition("="))
+        if not name or action not in ACTIONS[1:]:
+            raise ValueError(f"actions: found {part!r}, expected name=action with one of {', '.join(ACTIONS[1:])}")
+        found[name.lower()] = action
+    return found
 
 
 def search_column(column: Column) -> str:
@@ -42,12 +78,25 @@ def search_column(column: Column) -> str:
     return f"TRY_CAST(coalesce({texts}, NULL) AS {column.type}) AS {column.name}"
 
 
+# whole numbers that an export wrote as floats, 10000000001.0 or 1.0E10: an id is compared as text
+FLOAT = "^-?[0-9]+[.][0-9]+(E[0-9]+)?$"
+
+
+def item_id(text: str) -> str:
+    """Spark expression of an id: trimmed, and a whole number without its decimals."""
+    number = f"TRY_CAST({text} AS DECIMAL(38, 10))"
+    is_whole = f"contains({text}, '.') AND rlike({text}, '{FLOAT}') AND {number} = floor({number})"
+    return f"CASE WHEN {is_whole} THEN CAST(CAST({number} AS DECIMAL(28, 0)) AS STRING) ELSE trim({text}) END"
+
+
+HITS = "coalesce(record.query_response_hit_ids, record.query_response_object_ids)"
 LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
     "is_blank",
     "is_bulk_action",
+    f"if(record.{FURTHER_ITEM} IS NULL, 1, 0) AS counted",
     "record.application",
     "record.action_name",
     "trim(record.query_id) AS search_id",
@@ -55,17 +104,21 @@ LINE_COLUMNS = (
     "coalesce(nullif(record.session_id, ''), nullif(record.event_attributes.session_id, '')) AS session_id",
     "record.user_query",
     "record.timestamp",
-    "coalesce(record.query_response_hit_ids, record.query_response_object_ids) AS hit_ids",
-    "trim(record.event_attributes.object.object_id) AS item_id",
+    f"transform({HITS}, id -> {item_id('id')}) AS hit_ids",
+    f"{item_id('record.event_attributes.object.object_id')} AS item_id",
     "record.event_attributes.position.ordinal",
     *(search_column(column) for column in SEARCH_COLUMNS),
 )
 NEEDED = ("query_id", "timestamp")
 ONE_OF = ("user_query", "action_name")
+# a record in another form: jobs.ingest.record_forms rewrites it
+WRAPPED = """record.query_id IS NULL AND record.timestamp IS NULL AND contains(raw, '"_source"')"""
+LISTED = "coalesce(left(record.event_attributes.object.object_id, 1) IN ('[', '{'), false)"
+OTHER_FORM = f"malformed OR ({WRAPPED}) OR {LISTED} AS malformed"
 
 
 def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
-    """One row per line of a day's log, readable or not, with LINE_COLUMNS; values are text.
+    """One row per line of a day's log, with LINE_COLUMNS; values are text. `read_again` reads the malformed ones.
 
     Raises:
         ValueError: there is no file, a file of another kind, or a Parquet file without the columns of UBI.
@@ -74,21 +127,39 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
     fields = record_ddl()
     frames = []
     if files["lines"]:
-        read = rawfiles.json_lines(spark, files["lines"], fields, BULK_ACTION)
-        bulk = "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action"
-        frames.append(read.selectExpr("*", "raw = '' AS is_blank", bulk))
+        frames.append(_of_lines(rawfiles.json_lines(spark, files["lines"], fields, BULK_ACTION), OTHER_FORM))
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(log, uris, columns)
         rows = rawfiles.parquet_records(spark, uris, fields)
-        frames.append(rows.selectExpr("*", "false AS is_blank", "false AS is_bulk_action"))
+        frames.append(rows.selectExpr("file", "raw", OTHER_FORM, "record", "false AS is_blank", "false AS is_bulk_action"))
     # select columns before the union: the record structs of the readers have different fields
     return rawfiles.union([frame.selectExpr(*LINE_COLUMNS) for frame in frames])
+
+
+def read_again(malformed: DataFrame) -> DataFrame:
+    """The records of malformed lines (file, raw) in the form of `read_log`; a line that holds none is one row."""
+    from pyspark import cloudpickle
+    from pyspark.sql import functions as f
+    from pyspark.sql.pandas.functions import arrow_udf
+
+    from jobs.ingest import record_forms
+
+    # pickle by value: the workers of a cluster need no copy of this code
+    cloudpickle.register_pickle_by_value(record_forms)  # type: ignore[no-untyped-call]
+    usual = arrow_udf(record_forms.usual_lines, "array<string>")  # type: ignore[call-overload]
+    lines = malformed.select("file", f.explode(usual("raw")).alias("raw"))
+    return _of_lines(rawfiles.parsed(lines, record_ddl(), BULK_ACTION), "malformed").selectExpr(*LINE_COLUMNS)
+
+
+def _of_lines(read: DataFrame, malformed: str) -> DataFrame:
+    bulk = "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action"
+    return read.selectExpr("file", "raw", malformed, "record", "raw = '' AS is_blank", bulk)
 
 
 def record_ddl() -> str:
     """TEXT_FIELDS and LIST_FIELDS as Spark DDL, nested fields as STRUCTs."""
     tree: dict[str, Any] = {}
-    for field in TEXT_FIELDS:
+    for field in (*TEXT_FIELDS, FURTHER_ITEM):
         *objects, name = field.split(".")
         node = tree
         for key in objects:

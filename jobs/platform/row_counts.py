@@ -14,7 +14,30 @@ KEPT = "kept"
 EMPTY_RULE = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-class RowCounter:
+class Counts:
+    """Sums by name. Prefix `lines`: the sums `lines kept`, and `lines <reason>` for each reason of `reasons`."""
+
+    reasons: Sequence[str]
+
+    def __getitem__(self, name: str) -> int:
+        """A sum."""
+        raise NotImplementedError
+
+    def values(self, name: str) -> list[str]:
+        """The distinct values of a set, sorted."""
+        raise NotImplementedError
+
+    def kept(self, prefix: str) -> int:
+        """Weight of the rows without a drop reason."""
+        return self[f"{prefix} {KEPT}"]
+
+    def dropped(self, prefix: str) -> dict[str, int]:
+        """Reason -> weight, for the reasons that occurred."""
+        weights = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
+        return {reason: weight for reason, weight in weights.items() if weight}
+
+
+class RowCounter(Counts):
     """Sums over a frame with a column `reason`, computed in the pass that writes it.
 
     frame    the frame to continue with; the sums are known once it is written. There must be no shuffle between it
@@ -63,14 +86,21 @@ class RowCounter:
         """The distinct values of a set, sorted."""
         return sorted(self.observation.get[name])
 
-    def kept(self, prefix: str) -> int:
-        """Weight of the rows without a drop reason."""
-        return self[f"{prefix} {KEPT}"]
 
-    def dropped(self, prefix: str) -> dict[str, int]:
-        """Reason -> weight, for the reasons that occurred."""
-        weights = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
-        return {reason: weight for reason, weight in weights.items() if weight}
+class ReplacedCounts(Counts):
+    """Counts of a frame of which the rows of one reason were replaced by the rows of another frame."""
+
+    def __init__(self, first: RowCounter, reason: str, second: RowCounter) -> None:
+        self.reasons = first.reasons
+        self._first, self._reason, self._second = first, reason, second
+
+    def __getitem__(self, name: str) -> int:
+        """A sum."""
+        return self._second[name] + (0 if name.endswith(f" {self._reason}") else self._first[name])
+
+    def values(self, name: str) -> list[str]:
+        """The distinct values of a set, sorted."""
+        return sorted({*self._first.values(name), *self._second.values(name)})
 
 
 def published(out: Attempt) -> dict[str, str | int]:

@@ -30,6 +30,8 @@ CONF: dict[str, bool | float | int | str | None] = {
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
+    # pandas writes nanoseconds: read as a number
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
     # otherwise Spark parses a JSON line once for every field taken of it

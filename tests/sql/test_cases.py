@@ -46,32 +46,33 @@ VIEWS = {
         " category STRING, brand STRING, attributes STRING, price STRING, group_id STRING"
     ),
     "raw_lines": (
-        f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN,"
+        f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN, counted INT,"
         " application STRING, action_name STRING, search_id STRING, client_id STRING, session_id STRING,"
         " user_query STRING, timestamp STRING, hit_ids ARRAY<STRING>, item_id STRING, ordinal STRING"
     ),
     "log_lines": (
-        f"{SEARCH}application STRING, action STRING, search_id STRING, item_id STRING, client_id STRING,"
+        f"{SEARCH}counted INT, page INT, application STRING, action STRING, search_id STRING, item_id STRING, client_id STRING,"
         " session_id STRING, user_query STRING, hit_ids ARRAY<STRING>, occurred_at TIMESTAMP,"
         " ordinal INT, reason STRING"
     ),
+    "shared_search_ids": "search_id STRING",
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
     "searches": (
-        f"{SEARCH}search_id STRING, lines BIGINT, records BIGINT, shown_items BIGINT, events BIGINT,"
+        f"{SEARCH}search_id STRING, lines BIGINT, records BIGINT, pages BIGINT, shown_items BIGINT, events BIGINT,"
         " acted_items BIGINT, searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),
     "bot_flags": (
-        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "common_queries": "query_key STRING",
     "filtered_searches": (
-        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "search_items": (
-        "search_id STRING, item_id STRING, position INT, is_click BOOLEAN, is_cart BOOLEAN,"
+        "search_id STRING, item_id STRING, position INT, is_shown BOOLEAN, is_click BOOLEAN, is_cart BOOLEAN,"
         " is_purchase BOOLEAN, lines BIGINT, duplicates BIGINT"
     ),
     "earlier_impressions": f"{IMPRESSIONS}, day DATE",
@@ -79,7 +80,7 @@ VIEWS = {
     "signed_impressions": f"{IMPRESSIONS}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
-FLAGS = ("is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
+FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
 
 
 def load(path: Path) -> Any:
@@ -107,7 +108,7 @@ def assert_rows(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> 
 
 
 def views(case: Path) -> dict[str, pa.Table]:
-    """The input views of a case; a flag that a row leaves out is false."""
+    """The input views of a case; a flag that a row leaves out is false, and a row is one record."""
     found = {}
     for path in sorted(case.glob("*.yaml")):
         if path.stem in ("expected", "settings"):
@@ -118,7 +119,8 @@ def views(case: Path) -> dict[str, pa.Table]:
         unknown = {name for row in rows for name in row} - set(schema.names)
         assert not unknown, f"{path.parent.name}/{path.name}: no column {', '.join(unknown)}"
         flags = {name: False for name in FLAGS if name in schema.names}
-        found[path.stem] = pa.Table.from_pylist([flags | row for row in rows], schema=schema)
+        counted = {name: 1 for name in ("counted", "page", "pages") if name in schema.names}
+        found[path.stem] = pa.Table.from_pylist([flags | counted | row for row in rows], schema=schema)
     return found
 
 

@@ -16,7 +16,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.ingest.search_log import BOT_LIMITS
+from jobs.ingest.search_log import BOT_LIMITS, MAX_CLIENT_SESSIONS, NOBODY, TYPING_S
+from jobs.ingest.ubi import ACTION_NAMES
 from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import TABLES
 from tests import duck
@@ -29,7 +30,7 @@ WITH parsed AS (
 SELECT
   file, raw, raw = '' AS is_blank, raw != '' AND r IS NULL AS malformed,
   r IS NOT NULL AND (r->'$.index') IS NOT NULL AS is_bulk_action,
-  r->>'$.application' AS application, r->>'$.action_name' AS action_name,
+  1 AS counted, r->>'$.application' AS application, r->>'$.action_name' AS action_name,
   trim(r->>'$.query_id') AS search_id,
   coalesce(nullif(r->>'$.client_id', ''), nullif(r->>'$.event_attributes.client_id', '')) AS client_id,
   coalesce(nullif(r->>'$.session_id', ''), nullif(r->>'$.event_attributes.session_id', '')) AS session_id,
@@ -88,13 +89,18 @@ class Days:
             {
                 "max_ordinal": 9_999,
                 "max_line_bytes": 1 << 20,
+                "action_names": list(ACTION_NAMES),
+                "actions": list(ACTION_NAMES.values()),
+                "nobody": list(NOBODY),
+                "time_zone": "UTC",
                 "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
                 "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),
                 "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
             },
         )
         self._keep(engine, "searches", {"salt": self.salt})
-        rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, **BOT_LIMITS}
+        rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, "typing_s": TYPING_S}
+        rules |= {"max_client_sessions": MAX_CLIENT_SESSIONS, **BOT_LIMITS}
         self._keep(engine, "bot_flags", rules)
         people = {"min_searchers": self.min_searchers}
         self.found["query_users", ds] = duck.rows_of(engine, "query_users", people)

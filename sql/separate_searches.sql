@@ -1,0 +1,158 @@
+-- Grain: one row per used line of shared search ids, in the form of log_lines. Input: log_lines, shared_search_ids.
+-- Each searcher and text of an id gets a search_id of its own; pages of one search continue each other's places.
+WITH lines AS (
+  SELECT
+    l.counted,
+    l.application,
+    l.action,
+    l.search_id,
+    l.item_id,
+    l.client_id,
+    l.session_id,
+    -- each search column: l.?,
+    l.user_query,
+    l.hit_ids,
+    l.occurred_at,
+    l.ordinal,
+    l.action = 'search' AS is_record,
+    l.action = 'impression' AS is_impression,
+    LOWER(TRIM(l.user_query)) AS typed,
+    ARRAY_JOIN(l.hit_ids, ' ') AS answered,
+    CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 0 ELSE 1 END AS first_ordinal
+  FROM log_lines AS l
+  INNER JOIN shared_search_ids AS s ON l.search_id = s.search_id
+  WHERE l.reason IS NULL
+),
+
+dated AS (
+  SELECT
+    l.*,
+    MIN(l.occurred_at) OVER (PARTITION BY l.search_id, l.is_record, l.client_id, l.typed) AS first_at
+  FROM lines AS l
+),
+
+numbered AS (
+  -- searches of an id: its searchers and texts, in order of time
+  SELECT
+    d.*,
+    CASE
+      WHEN d.is_record THEN DENSE_RANK() OVER (
+        PARTITION BY d.search_id, d.is_record ORDER BY d.first_at ASC, d.client_id ASC, d.typed ASC
+      )
+    END AS rank_in_id
+  FROM dated AS d
+),
+
+stamped AS (
+  -- time and number in one value, so that a maximum finds the number of the latest record
+  SELECT
+    n.*,
+    CASE
+      WHEN n.is_record THEN UNIX_MILLIS(n.occurred_at) * 100000 + LEAST(n.rank_in_id, 99999)
+    END AS stamp
+  FROM numbered AS n
+),
+
+attached AS (
+  -- an event belongs to its own client's latest record before it, else to anybody's
+  SELECT
+    s.*,
+    COALESCE(
+      s.stamp,
+      MAX(s.stamp) OVER (PARTITION BY s.search_id, s.client_id ORDER BY s.occurred_at ASC),
+      MIN(s.stamp) OVER (PARTITION BY s.search_id, s.client_id),
+      MAX(s.stamp) OVER (PARTITION BY s.search_id ORDER BY s.occurred_at ASC),
+      MIN(s.stamp) OVER (PARTITION BY s.search_id)
+    ) % 100000 AS search_number
+  FROM stamped AS s
+),
+
+separate AS (
+  SELECT
+    a.*,
+    CASE
+      WHEN a.search_number > 1 THEN CONCAT(a.search_id, '/', CAST(a.search_number AS STRING)) ELSE a.search_id
+    END AS own_id
+  FROM attached AS a
+),
+
+shown AS (
+  SELECT
+    s.*,
+    MIN(s.occurred_at) OVER (PARTITION BY s.own_id, s.is_impression, s.item_id) AS shown_first,
+    MIN(s.ordinal) OVER (PARTITION BY s.own_id, s.is_impression, s.item_id) AS lowest_ordinal,
+    MIN(s.occurred_at) OVER (PARTITION BY s.own_id, s.is_record, s.answered) AS answered_first,
+    MIN(CASE WHEN s.is_impression AND s.ordinal = s.first_ordinal THEN s.item_id END) OVER (PARTITION BY s.own_id)
+    != MAX(CASE WHEN s.is_impression AND s.ordinal = s.first_ordinal THEN s.item_id END) OVER (PARTITION BY s.own_id)
+      AS has_pages
+  FROM separate AS s
+),
+
+hits AS (
+  SELECT
+    s.own_id,
+    s.hit_ids,
+    s.occurred_at,
+    EXPLODE(SEQUENCE(1, SIZE(s.hit_ids))) AS place
+  FROM separate AS s
+  WHERE s.is_record AND SIZE(s.hit_ids) > 0
+),
+
+first_hits AS (
+  SELECT
+    h.own_id,
+    h.occurred_at,
+    h.place,
+    ELEMENT_AT(h.hit_ids, h.place) AS item_id,
+    ROW_NUMBER() OVER (
+      PARTITION BY h.own_id, ELEMENT_AT(h.hit_ids, h.place) ORDER BY h.occurred_at ASC, h.place ASC
+    ) AS repetition
+  FROM hits AS h
+),
+
+pages AS (
+  -- the answers of all records, the first page first
+  SELECT
+    f.own_id,
+    ARRAY_AGG(f.item_id) OVER (
+      PARTITION BY f.own_id ORDER BY f.occurred_at ASC, f.place ASC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    ) AS hit_ids,
+    ROW_NUMBER() OVER (PARTITION BY f.own_id ORDER BY f.occurred_at ASC, f.place ASC) AS place
+  FROM first_hits AS f
+  WHERE f.repetition = 1
+)
+
+SELECT
+  s.counted,
+  s.application,
+  s.action,
+  s.own_id AS search_id,
+  s.item_id,
+  s.client_id,
+  s.session_id,
+  -- each search column: s.?,
+  s.user_query,
+  s.occurred_at,
+  CASE WHEN s.is_record THEN COALESCE(p.hit_ids, s.hit_ids) END AS hit_ids,
+  CASE
+    WHEN s.is_record
+      THEN
+        DENSE_RANK()
+          OVER (
+            PARTITION BY s.own_id, s.is_record ORDER BY s.answered_first ASC, s.answered ASC
+          )
+    ELSE 1
+  END AS page,
+  CASE
+    WHEN s.has_pages AND s.is_impression
+      THEN
+        s.first_ordinal - 1 + DENSE_RANK() OVER (
+          PARTITION BY s.own_id, s.is_impression
+          ORDER BY s.shown_first ASC, s.lowest_ordinal ASC, s.item_id ASC
+        )
+    ELSE s.ordinal
+  END AS ordinal,
+  CAST(NULL AS STRING) AS reason
+FROM shown AS s
+LEFT JOIN pages AS p ON s.own_id = p.own_id AND p.place = 1
