@@ -27,6 +27,7 @@ WITH parsed AS (
     -- a page without a query, such as a category, is a search for nothing
     COALESCE(r.user_query, '') AS user_query,
     r.hit_ids,
+    r.action_name IS NULL AND r.user_query IS NULL AND r.item_id IS NOT NULL AS is_nameless_event,
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- require a date: Spark casts a bare time of day to today
@@ -90,7 +91,7 @@ checked AS (
       WHEN p.action IS NULL THEN 'other_action'
       -- a click on a page that no search made
       WHEN p.search_id IS NULL AND p.action != 'search' THEN 'no_query_id'
-      WHEN p.search_id IS NULL OR NOT p.has_timestamp THEN 'missing_field'
+      WHEN p.search_id IS NULL OR NOT p.has_timestamp OR p.is_nameless_event THEN 'missing_field'
       WHEN p.action != 'search' AND p.item_id IS NULL THEN 'missing_field'
       WHEN p.occurred_at IS NULL THEN 'bad_timestamp'
       -- late events may change earlier days, but only late_days back

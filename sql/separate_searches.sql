@@ -17,7 +17,7 @@ WITH lines AS (
     l.action = 'search' AS is_record,
     l.action = 'impression' AS is_impression,
     LOWER(TRIM(l.user_query)) AS typed,
-    ARRAY_JOIN(l.hit_ids, ' ') AS answered,
+    COALESCE(ARRAY_JOIN(l.hit_ids, ' '), '') AS answered,
     CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 0 ELSE 1 END AS first_ordinal
   FROM log_lines AS l
   INNER JOIN shared_search_ids AS s ON l.search_id = s.search_id
@@ -136,11 +136,12 @@ SELECT
   s.occurred_at,
   CASE WHEN s.is_record THEN COALESCE(p.hit_ids, s.hit_ids) END AS hit_ids,
   CASE
-    WHEN s.is_record
+    -- an engine may record a search once more, without its answer
+    WHEN s.is_record AND s.answered != ''
       THEN
         DENSE_RANK()
           OVER (
-            PARTITION BY s.own_id, s.is_record ORDER BY s.answered_first ASC, s.answered ASC
+            PARTITION BY s.own_id, s.is_record, s.answered != '' ORDER BY s.answered_first ASC, s.answered ASC
           )
     ELSE 1
   END AS page,

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from jobs.ingest.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
-from jobs.ingest.profile import OTHER, Profile
+from jobs.ingest.profile import INCOMPLETE, OTHER, Profile
 from jobs.ingest.ubi import ACTION_NAMES, OFTEN_CALLED
 
 DAYS = 3  # earlier days to compare with
@@ -44,6 +44,8 @@ class SchemaChange:
 
 def schema_changes(today: Profile, earlier: Sequence[Profile], shape: Shape) -> list[SchemaChange]:
     """Changes since the earlier days; without an earlier day, only what the reader needs is checked."""
+    earlier = [_usual_kinds(day, []) for day in earlier]
+    today = _usual_kinds(today, earlier)
     if not earlier:
         return list(_first_day(today, shape))
     return [
@@ -68,6 +70,35 @@ def drift_facts(changes: Sequence[SchemaChange], days: Sequence[str], accepted: 
         ][:MAX_SENTENCES],
         "compared_with": list(days),
     }
+
+
+def _usual_kinds(today: Profile, earlier: Sequence[Profile]) -> Profile:
+    """The profile with kinds of INCOMPLETE under the kind that they are part of, where the shop did not log them before.
+
+    A shop that logs pages without a query has done so for days; a field that many records lost today is damage.
+    """
+    records = {application: dict(kinds) for application, kinds in today["records"].items()}
+    fields = {application: dict(kinds) for application, kinds in today["fields"].items()}
+    for application, kinds in records.items():
+        known = {kind for day in earlier for kind in day["records"].get(application, {})} if earlier else set(kinds)
+        for part, whole in INCOMPLETE.items():
+            if part in kinds and (part not in known or whole not in kinds):
+                number, others = kinds.pop(part), kinds.get(whole, 0)
+                parts = [(number, fields[application].pop(part, {})), (others, fields[application].get(whole, {}))]
+                kinds[whole], fields[application][whole] = number + others, _weighted(parts)
+    return {**today, "records": records, "fields": fields}
+
+
+def _weighted(parts: Sequence[tuple[int, dict[str, Types]]]) -> dict[str, Types]:
+    """Shares of types over all records of some profiles: (records, path -> type -> share)."""
+    total = sum(number for number, _ in parts)
+    found: dict[str, Types] = {}
+    for number, fields in parts:
+        for path, types in fields.items():
+            kept = found.setdefault(path, {})
+            for name, share in types.items():
+                kept[name] = kept.get(name, 0.0) + share * number / total
+    return found
 
 
 def _first_day(today: Profile, shape: Shape) -> Iterator[SchemaChange]:

@@ -83,7 +83,13 @@ def main(args: Args) -> dict[str, object]:
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
     rules = LogRules(
-        ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers, names
+        ds,
+        args.session_minutes,
+        args.max_searches_per_minute,
+        args.late_hours,
+        args.late_days,
+        args.min_searchers,
+        names,
     )
     with (
         spark_session("impressions", [log]) as spark,
@@ -206,7 +212,9 @@ def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
     out.facts |= {name: round(share, 4) for name, share in frac.items()}
     doubts = []
     if not clicks:
-        doubts.append("no click on any search; are the names of actions right (--actions), and is the feed of events complete?")
+        doubts.append(
+            "no click on any search; are the names of actions right (--actions), and is the feed of events complete?"
+        )
     if frac["events_without_search_frac"] > MAX_WITHOUT_SEARCH_FRAC:
         doubts.append(
             f"{lost:,} events, {frac['events_without_search_frac']:.1%} of all, have no search in the log: their query_id is"

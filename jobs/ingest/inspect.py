@@ -14,6 +14,7 @@ from typing import Any
 from jobs.ingest.drift import DAYS, drift_facts, schema_changes
 from jobs.ingest.drift_rules import CATALOGUE, LOG
 from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
+from jobs.ingest.record_forms import is_usual, usual_form
 from jobs.ingest.sample import HEAD
 from jobs.ingest.scan import Scan, scan
 from jobs.ingest.ubi import ACTION_NAMES
@@ -90,7 +91,8 @@ def inspect(
         for record in _records(entry, scanned)
     )
     if is_log:
-        records = (_with_own_name(record, action_names) for record in records)
+        usual = (one for record in records for one in ([record] if is_usual(record) else usual_form(dict(record))))
+        records = (_with_own_name(record, action_names) for record in usual)
     profile = log_profile(records) if is_log else items_profile(records)
     days = _earlier_profiles(output)
     changes = schema_changes(profile, [earlier for _, earlier in days], LOG if is_log else CATALOGUE)

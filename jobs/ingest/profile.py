@@ -23,6 +23,8 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}", re.ASCII)
 LEAST_FRAC = 0.001
 MAX_FIELDS, MAX_APPLICATIONS, MAX_DEPTH = 80, 12, 4
 OTHER = "other"
+# kind of a record without its query text or its query_id -> kind that it would be of
+INCOMPLETE = {"listing": "search", "impression of no search": "impression", "act of no search": "act"}
 ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?(\d\d)?| [A-Za-z/_]+)?")
 DIGITS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
 
@@ -43,9 +45,9 @@ def parsed(lines: Iterable[bytes]) -> Iterator[Record]:
 
 
 def log_profile(records: Iterable[Record]) -> Profile:
-    """Profile UBI records by application and kind: search, listing, impression, act, no_query, other.
+    """Profile UBI records by application and kind: search, impression, act, other, and the kinds of INCOMPLETE.
 
-    A listing is a page without a query text; no_query is an event of no search. Both are common, and not damage.
+    A listing is a page without a query text. Listings and events of no search are common, and no damage by themselves.
     """
     return _profile(records, _kind_of_record, is_log=True)
 
@@ -134,14 +136,13 @@ def _kind_of_record(record: Record) -> tuple[str, str]:
 
 def _kind(record: Record) -> str:
     if record.get("action_name") is None:
-        is_listing = record.get("user_query") is None and record.get("query_id") is not None
-        return "listing" if is_listing else "search"
+        is_listing = record.get("user_query") is None and record.get("event_attributes") is None
+        return "listing" if is_listing and record.get("query_id") is not None else "search"
     action = _action(record)
     if action is None:
         return OTHER
-    if not record.get("query_id"):
-        return "no_query"
-    return action if action == "impression" else "act"
+    kind = action if action == "impression" else "act"
+    return kind if record.get("query_id") else f"{kind} of no search"
 
 
 def _action(record: Record) -> str | None:

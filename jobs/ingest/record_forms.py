@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -36,9 +36,10 @@ def is_usual(record: Any) -> bool:
     )
 
 
-def usual_lines(lines: pa.Array) -> pa.Array:
+def usual_lines(lines: pa.StringArray) -> pa.ListArray[Any]:
     """For each line, its records as JSON texts in the usual form; the line itself where it holds none."""
-    texts = [[json.dumps(record) for record in read_records(line)] or [line] for line in lines.to_pylist()]
+    given = cast(list[str], lines.to_pylist())
+    texts = [[json.dumps(record) for record in read_records(line)] or [line] for line in given]
     return pa.array(texts, pa.list_(pa.string()))
 
 
@@ -52,7 +53,7 @@ def read_records(line: str) -> list[Record]:
     A record of several items becomes one record an item; all but the first have FURTHER_ITEM. Empty if the line holds
     anything but whole JSON objects.
     """
-    return [usual for record in _objects(line) for usual in _usual_form(record)]
+    return [usual for record in _objects(line) for usual in usual_form(record)]
 
 
 def _objects(line: str) -> list[Record]:
@@ -78,7 +79,8 @@ def _after_separator(line: str, at: int) -> int:
     return separator.end() if separator else at
 
 
-def _usual_form(record: Record) -> Iterator[Record]:
+def usual_form(record: Record) -> Iterator[Record]:
+    """The records of one parsed record, one item each."""
     record = {**record, **{name: _ids(record[name]) for name in LIST_FIELDS if record.get(name) is not None}}
     attributes = _object(record.get("event_attributes"))
     if attributes is None:

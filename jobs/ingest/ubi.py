@@ -46,7 +46,9 @@ ACTION_NAMES = {
 }
 # what other tools call them: proposed, never assumed, since `view` may also be a look at an offer's page
 OFTEN_CALLED = {
-    **dict.fromkeys(("view", "impressions", "view_item_list", "view_search_results", "product_impression"), "impression"),
+    **dict.fromkeys(
+        ("view", "impressions", "view_item_list", "view_search_results", "product_impression"), "impression"
+    ),
     **dict.fromkeys(("select_item", "item_select", "product_click", "result_click", "select"), "click"),
     **dict.fromkeys(("addtocart", "add_item_to_cart", "add_to_basket", "basket_add", "atc"), "cart"),
     **dict.fromkeys(("order", "buy", "bought", "transaction", "conversion", "checkout_complete"), "purchase"),
@@ -131,7 +133,9 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(log, uris, columns)
         rows = rawfiles.parquet_records(spark, uris, fields)
-        frames.append(rows.selectExpr("file", "raw", OTHER_FORM, "record", "false AS is_blank", "false AS is_bulk_action"))
+        frames.append(
+            rows.selectExpr("file", "raw", OTHER_FORM, "record", "false AS is_blank", "false AS is_bulk_action")
+        )
     # select columns before the union: the record structs of the readers have different fields
     return rawfiles.union([frame.selectExpr(*LINE_COLUMNS) for frame in frames])
 

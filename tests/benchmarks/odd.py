@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import PySparkException
+
 from jobs.ingest import impressions, land
 from jobs.lake.partitions import IMPRESSIONS, LOG
 from jobs.lake.read import pin, read_table
@@ -64,7 +66,7 @@ def read_case(cases: Path, case: str, scratch: Path, catalogue: set[str]) -> dic
         told = impressions.main(impressions.Args(log, out, min_searchers=1, **MORE.get(case, {})))
     except (ValueError, RuntimeError, LookupError, OSError) as error:
         return {"refused": f"{type(error).__name__}: {error}"[:300]}
-    except Exception as error:  # a crash is a result too
+    except PySparkException as error:  # a crash is a result too
         return {"crashed": f"{type(error).__name__}: {error}"[:300]}
     rows = read_table(pin(out)).to_pandas()
     manifest = pin(out).manifest

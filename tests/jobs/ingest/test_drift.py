@@ -134,7 +134,7 @@ CHANGES: dict[str, tuple[Change, set[tuple[str, str]]]] = {
     ),
     "seconds": (
         lambda rs: each(rs, lambda r: r.update(timestamp=1769853600)),
-        {("timestamp_form", "stop"), ("changed_type", "warn")},
+        {("timestamp_form", "warn"), ("changed_type", "warn")},
     ),
     "milliseconds": (
         lambda rs: each(rs, lambda r: r.update(timestamp=1769853600000)),
@@ -220,13 +220,18 @@ def test_what_was_accepted_once_is_not_said_again() -> None:
 
 
 def test_without_an_earlier_day_only_what_is_needed_is_looked_for() -> None:
-    assert schema_changes(log_profile(day(1)), [], LOG) == []
+    def found_in(records: list[Record]) -> list[SchemaChange]:
+        return [
+            one for one in schema_changes(log_profile(records), [], LOG) if "action view is not used" not in one.text
+        ]
+
+    assert found_in(day(1)) == []
     records = day(1)
     each(records, lambda r: r.update(device="x"))
-    assert schema_changes(log_profile(records), [], LOG) == []
+    assert found_in(records) == []
     each(records, rename("query_id", "search"))
     each(records, lambda r: r.update(timestamp="noon"))
-    found = schema_changes(log_profile(records), [], LOG)
+    found = found_in(records)
     assert kinds(found) == {("missing_field", "stop"), ("timestamp_form", "stop")}
     assert len([one for one in found if "query_id is in 0.0%" in one.text]) == 6
 
@@ -244,14 +249,15 @@ def test_a_profile_by_hand() -> None:
         {"action_name": "jan kowalski"},
     ]
     found = log_profile(records)
-    assert found["records"] == {"": {"other": 1}, "web": {"impression": 1, "search": 2}}
+    assert found["records"] == {"": {"other": 1}, "web": {"impression of no search": 1, "listing": 1, "search": 1}}
     assert found["fields"]["web"]["search"] == {
         "application": {"string": 1.0},
-        "query_id": {"number": 0.5, "string": 0.5},
+        "query_id": {"string": 1.0},
         "timestamp": {"string": 1.0},
-        "user_query": {"string": 0.5},
+        "user_query": {"string": 1.0},
     }
-    assert found["fields"]["web"]["impression"]["event_attributes.other"] == {"boolean": 1.0}
+    assert found["fields"]["web"]["listing"]["query_id"] == {"number": 1.0}
+    assert found["fields"]["web"]["impression of no search"]["event_attributes.other"] == {"boolean": 1.0}
     assert found["actions"] == {"": {"other": 1.0}, "web": {"Impression": 0.3333}}
     assert found["timestamps"] == {"web": {"epoch_ms": 0.3333, "iso_utc": 0.6667}}
     assert found["lowest_ordinal"] == {"web": 4}
@@ -302,7 +308,7 @@ def test_lines_that_are_no_records_are_passed_over() -> None:
         (1769853600000, "epoch_ms"),
         ("1769853600000", "epoch_ms"),
         (1769853600, "epoch_s"),
-        (1769853600.5, "other"),
+        (1769853600.5, "epoch_s"),
         ("2026-01-31", "other"),
         ("10:00", "other"),
         (datetime(2026, 1, 31, tzinfo=UTC), "timestamp"),

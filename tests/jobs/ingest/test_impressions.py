@@ -128,8 +128,8 @@ def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
         "bad_position": 2,
         "bad_timestamp": 1,
         "empty_query": 1,
-        "malformed": 4,
-        "missing_field": 1,
+        "malformed": 3,
+        "missing_field": 3,  # two of them on one line
         "no_search": 1,
         "nothing_shown": 1,
         "other_action": 1,
@@ -139,8 +139,8 @@ def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
     assert Counter(row["reason"] for row in aside) == {
         "bad_position": 2,
         "bad_timestamp": 1,
-        "malformed": 4,
-        "missing_field": 1,
+        "malformed": 3,
+        "missing_field": 3,
     }
     assert {row["file"] for row in aside} == {"log.ndjson"}
     assert any(row["raw"] == '{"query_id": "torn", "user_query": "bu' for row in aside)
