@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
+from dags.runner import RUNNERS
 from jobs.lake.commands import module_of
 from jobs.platform import cli
 from tests.dags import rendering
-from tests.dags.conftest import Golden
+from tests.dags.conftest import GOLDEN, Golden
 from tests.dags.rendering import DAGS, load, pulled, rendered
 
 
@@ -73,7 +74,7 @@ def with_pods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
-@pytest.mark.parametrize("runner", ["local", "spark_submit", "kubernetes"])
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_commands_are_the_recorded_ones(
     runner: str, dag_id: str, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,12 @@ def test_commands_are_the_recorded_ones(
     if runner == "kubernetes":
         with_pods(monkeypatch)
     golden(f"{runner}/{dag_id}.txt", as_text(commands(load(dag_id))))
+
+
+def test_what_is_recorded_is_of_a_dag() -> None:
+    """A DAG that was lost or renamed leaves its files."""
+    recorded = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.*")}
+    assert recorded == {f"{runner}/{dag_id}.txt" for runner in RUNNERS for dag_id in DAGS}
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
