@@ -13,6 +13,7 @@ from typing import Annotated
 from annotated_types import Interval
 
 from jobs.ingest import search_log
+from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
@@ -47,6 +48,7 @@ class Args(CommandArgs):
     max_bad_file_frac        share of the log's bytes in damaged files above which the command stops
     max_rejected_frac        share of unreadable lines above which the command stops
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
+    accept_salt              1: the secret that hashed the people of earlier days is lost; count them anew
     """
 
     log: Partition
@@ -62,6 +64,7 @@ class Args(CommandArgs):
     max_bad_file_frac: Fraction = 0.05
     max_rejected_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
+    accept_salt: ZeroOrOne = 0
 
 
 def main(args: Args) -> dict[str, object]:
@@ -71,6 +74,9 @@ def main(args: Args) -> dict[str, object]:
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
+    # without a least number of searchers nothing is dropped for a person who is not found again
+    is_accepted = args.accept_salt == 1 or args.min_searchers == 1
+    changed = changed_secret(earlier_users.days[-1] if earlier_users.days else None, is_accepted)
     rules = LogRules(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
@@ -85,6 +91,9 @@ def main(args: Args) -> dict[str, object]:
         lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
+        for written in (out, late, users_out):
+            written.facts[FACT] = fingerprint()
+        out.facts["salt_changed"] = int(bool(changed))
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
@@ -98,7 +107,7 @@ def main(args: Args) -> dict[str, object]:
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    return {**published(out), "alerts": delivery.alerts}
+    return {**published(out), "alerts": [*delivery.alerts, *filter(None, [changed])]}
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
