@@ -16,6 +16,7 @@ from jobs.ingest import search_log
 from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.ordinal_bases import findings, ordinal_bases, zero_based
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
@@ -100,14 +101,17 @@ def main(args: Args) -> dict[str, object]:
         users_out.write_spark(users, by=["query_key", "searcher_key"])
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
-        day = SearchLog(lines, searches, filtered, line_counts, search_counts)
+        day = SearchLog(lines, searches, filtered, line_counts, search_counts, ordinal_bases(lines))
+        bases = findings(day.bases, ds)
         _account(out, day, _write_impressions(out, day))
         if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
             rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    return {**published(out), "alerts": [*delivery.alerts, *filter(None, [changed])]}
+        out.facts["ordinal_bases"] = bases
+    sentences = [changed, *(f"{args.log}: {text}" for text in bases["findings"])]
+    return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
@@ -148,7 +152,7 @@ def check_kept(impressions: Partition, searches: RowCounter) -> None:
 
 
 def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
-    items = search_log.search_items(day.lines, day.searches, day.line_counts)
+    items = day.items(day.lines, day.searches)
     rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
     weights, sums = {"lines": "lines - duplicates"}, {"duplicate": "duplicates", "lines": "lines"}
     counts = RowCounter(rows, ITEM_REASONS, weights, sums)
@@ -171,7 +175,7 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     dropped_searches = searches.dropped("searches")
     out.count("searches", kept + sum(dropped_searches.values()), kept, dropped_searches)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
-    out.facts["zero_based_applications"] = lines.values("zero_based")
+    out.facts["zero_based_applications"] = zero_based(day.bases)
     out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
@@ -186,7 +190,7 @@ def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
         "late_impressions",
         {"ds": ds},
         filtered_searches=day.filtered,
-        search_items=search_log.search_items(lines, searches, day.line_counts),
+        search_items=day.items(lines, searches),
         earlier_impressions=current_impressions(versions),
     )
     by_day = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in earlier.wanted}

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from jobs.lake.read import Pinned
+from jobs.lake.storage import open_as_usual
 from models.towers.config import TowerConfig
 from models.towers.two_tower import TwoTower
 
@@ -47,7 +48,7 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
             f"{folder}: {CONFIG} says model_type {settings.get('model_type')!r}, expected 'bert';"
             " RoBERTa and others have another architecture and are not read"
         )
-    weights = folder / WEIGHTS if (folder / WEIGHTS).is_file() else _file(folder, THEIRS)
+    weights = _file(folder, WEIGHTS if (folder / WEIGHTS).is_file() else THEIRS)
     tokenizer = Tokenizer.from_file(str(_file(folder, TOKENIZER)))
     bert = BertModel(BertConfig.from_dict(settings), add_pooling_layer=False)
     known = bert.state_dict()
@@ -85,7 +86,7 @@ def write_bert(bert: BertModel, tokenizer: Tokenizer, folder: Path, max_tokens: 
     tensors: Mapping[str, Tensor] = bert.state_dict()
     ours = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(ours, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # the library lets only the owner read it
+    open_as_usual(folder / WEIGHTS)
 
 
 def bert_settings(bert: BertModel) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def pretrained_towers(source: Pinned | Path | str, config: TowerConfig) -> TwoTo
 
 def _file(folder: Path, name: str) -> Path:
     if (folder / name).is_file():
-        return folder / name
+        return _not_led_out(folder, name)
     pickled = [path.name for path in sorted(folder.glob("*.bin"))]
     hint = (
         f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as safetensors"
@@ -151,6 +152,16 @@ def _file(folder: Path, name: str) -> Path:
         else f"; expected a folder with {CONFIG}, {TOKENIZER} and {THEIRS}"
     )
     raise LookupError(f"{folder}: no file {name}{hint}")
+
+
+def _not_led_out(folder: Path, name: str) -> Path:
+    """A file of the folder. In Hugging Face's cache it is a link to the `blobs` of the same model; no other is followed."""
+    file, here = (folder / name).resolve(), folder.resolve()
+    if not any(file.is_relative_to(place) for place in (here, *(up / "blobs" for up in here.parents[1:2]))):
+        raise ValueError(
+            f"{folder}: {name} is a link that leaves the model's folder; expected the file itself: copy it there"
+        )
+    return folder / name
 
 
 def _name(name: str) -> str:

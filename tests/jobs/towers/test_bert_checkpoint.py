@@ -80,3 +80,24 @@ def test_files_that_do_not_belong_together_are_refused(folder: Path) -> None:
     edit(folder, vocab_size=150, num_hidden_layers=2)
     with pytest.raises(ValueError, match="of .* tensors are not there, encoder.layer.1"):
         load_bert(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "weights.safetensors"])
+def test_a_link_that_leaves_the_folder_is_not_followed(folder: Path, name: str) -> None:
+    elsewhere = folder.parent / f"{folder.name}-elsewhere"
+    elsewhere.mkdir()
+    (folder / name).rename(elsewhere / name)
+    (folder / name).symlink_to(elsewhere / name)
+    with pytest.raises(ValueError, match=f"{name} is a link that leaves the model's folder"):
+        load_bert(folder)
+
+
+def test_the_links_of_hugging_faces_cache_are_read(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    model = tmp_path_factory.mktemp("models--shop--bert")
+    snapshot = model / "snapshots" / "0f3a"
+    for place in (snapshot, model / "blobs"):
+        place.mkdir(parents=True)
+    for number, name in enumerate(("config.json", "tokenizer.json", "weights.safetensors")):
+        (folder / name).rename(model / "blobs" / f"{number}")
+        (snapshot / name).symlink_to(f"../../blobs/{number}")
+    assert load_bert(snapshot)[0].config.model_type == "bert"
