@@ -23,7 +23,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.lake.windows import before_day, time_zone
+from jobs.lake.windows import Window, before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
@@ -75,9 +75,7 @@ def main(args: Args) -> dict[str, object]:
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
-    # without a least number of searchers nothing is dropped for a person who is not found again
-    is_accepted = args.accept_salt == 1 or args.min_searchers == 1
-    changed = changed_secret(earlier_users.days[-1] if earlier_users.days else None, is_accepted)
+    changed = _changed_secret(args, earlier_users)
     rules = LogRules(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
@@ -102,16 +100,21 @@ def main(args: Args) -> dict[str, object]:
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
         day = SearchLog(lines, searches, filtered, line_counts, search_counts, ordinal_bases(lines))
-        bases = findings(day.bases, ds)
         _account(out, day, _write_impressions(out, day))
         if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
             rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-        out.facts["ordinal_bases"] = bases
+        out.facts["ordinal_bases"] = bases = findings(day.bases, ds)
     sentences = [changed, *(f"{args.log}: {text}" for text in bases["findings"])]
     return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
+
+
+def _changed_secret(args: Args, earlier: Window) -> str:
+    """A sentence on a secret that changed. Where no query needs several searchers, nothing is lost by it."""
+    newest = earlier.days[-1] if earlier.days else None
+    return changed_secret(newest, accepted=args.accept_salt == 1 or args.min_searchers == 1)
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:

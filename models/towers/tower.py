@@ -130,7 +130,7 @@ def bert_config(settings: Mapping[str, object]) -> BertConfig:
     if odd:
         values = ", ".join(f"{name}={str(settings[name])[:40]!r}" for name in odd[:5])
         raise ValueError(f"the BERT's settings have {values}; expected numbers, a known activation and a plain encoder")
-    return BertConfig(**taken)
+    return BertConfig.from_dict(taken)
 
 
 def new_bert(settings: Mapping[str, int | float | str], vocabulary: int, pad: int) -> BertModel:
