@@ -106,8 +106,7 @@ def main(args: Args) -> dict[str, object]:
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-        out.facts["ordinal_bases"] = bases = findings(day.bases, ds)
-    sentences = [changed, *(f"{args.log}: {text}" for text in bases["findings"])]
+    sentences = [changed, *(f"{args.log}: {text}" for text in out.facts["ordinal_bases"]["findings"])]
     return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
 
 
@@ -179,6 +178,7 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     out.count("searches", kept + sum(dropped_searches.values()), kept, dropped_searches)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
     out.facts["zero_based_applications"] = zero_based(day.bases)
+    out.facts["ordinal_bases"] = findings(day.bases, out.partition.ds)
     out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 

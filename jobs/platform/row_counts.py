@@ -21,10 +21,16 @@ class RowCounter:
              and the files: Spark repeats the stages before a shuffle after a lost executor, and would count twice
     weights  prefix -> SQL expression to sum per reason, such as rows or log lines
     sums     name -> SQL expression to sum over all rows
+    sets     name -> SQL expression whose distinct values to collect; for few values only
     """
 
     def __init__(
-        self, frame: DataFrame, reasons: Sequence[str], weights: Mapping[str, str], sums: Mapping[str, str]
+        self,
+        frame: DataFrame,
+        reasons: Sequence[str],
+        weights: Mapping[str, str],
+        sums: Mapping[str, str],
+        sets: Mapping[str, str] | None = None,
     ) -> None:
         from pyspark.sql import Observation
         from pyspark.sql import functions as f
@@ -41,6 +47,7 @@ class RowCounter:
         self.frame = frame.observe(
             self.observation,
             *[f.coalesce(f.sum(f.expr(text)), f.lit(0)).alias(name) for name, text in expressions.items()],
+            *[f.collect_set(f.expr(text)).alias(name) for name, text in (sets or {}).items()],
         )
 
     def write_kept(self, out: Attempt, by: Sequence[str]) -> None:
@@ -51,6 +58,10 @@ class RowCounter:
     def __getitem__(self, name: str) -> int:
         """A sum; blocks until the frame is written."""
         return int(self.observation.get[name])
+
+    def values(self, name: str) -> list[str]:
+        """The distinct values of a set, sorted."""
+        return sorted(self.observation.get[name])
 
     def kept(self, prefix: str) -> int:
         """Weight of the rows without a drop reason."""

@@ -135,6 +135,8 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     env = airflow_env.airflow_env()
     assert env["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert env["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+    assert env["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
+    assert not any("ALL_ADMINS" in name for name in env)  # everybody would be an administrator without a login
     assert env["NIGHTSHELF_LAKE"] == str(lake)
     mlflow = up.programs()["mlflow"]
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"

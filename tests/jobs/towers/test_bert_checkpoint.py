@@ -104,6 +104,25 @@ def test_the_links_of_hugging_faces_cache_are_read(folder: Path, tmp_path_factor
     assert load_bert(snapshot)[0].config.model_type == "bert"
 
 
+class Evil:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "weights.safetensors", "model.safetensors"])
+def test_a_pickle_under_a_trusted_name_runs_nothing(folder: Path, name: str) -> None:
+    marker = folder.parent / f"{folder.name}-ran"
+    if name == "model.safetensors":
+        (folder / "weights.safetensors").unlink()
+    torch.save(Evil(marker), folder / name)
+    with pytest.raises(Exception):  # noqa: B017 - of whichever reader
+        load_bert(folder)
+    assert not marker.exists()
+
+
 HOSTILE = [
     {"_attn_implementation": "somebody/kernel"},  # a kernel from a hub: code that is fetched and run
     {"_attn_implementation_internal": "somebody/kernel"},
