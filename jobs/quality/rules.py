@@ -20,6 +20,7 @@ HISTORY = "expect_figure_to_be_near_its_history"
 BINS = "expect_bins_to_be_as_in_their_history"
 # stands for the figures of all reasons for which a row account says that rows were dropped
 EACH_REASON = "dropped_frac *"
+LEAST_DROPPED = 20  # rows; a share of a few late events says nothing
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,18 @@ def looks_back(limits: Mapping[str, Any], ago: int) -> bool:
 def spread(rules: Sequence[Rule], figures: Mapping[str, float]) -> list[Rule]:
     """The rules, with one in place of REASONS for each reason that dropped a row and that no other rule names."""
     named = {figure for rule in rules for figure in rule.figures}
-    kind, _ = EACH_REASON.split()
-    reasons = sorted(name for name in figures.keys() - named if name.startswith(f"{kind} ") and name.count(" ") > 1)
+    reasons = sorted(name for name in figures.keys() - named if _dropped_rows(name, figures) >= LEAST_DROPPED)
     of_each = [
         replace(REASONS, text=f"{REASONS.text}: {name.partition(' ')[2]}", kwargs={**REASONS.kwargs, "figure": name})
         for name in reasons
     ]
     return [each for rule in rules for each in (of_each or [rule] if rule == REASONS else [rule])]
+
+
+def _dropped_rows(name: str, figures: Mapping[str, float]) -> float:
+    """Rows behind a figure of a reason, as in `dropped_frac log_lines malformed`; 0 of any other figure."""
+    kind, unit, reason = [*name.split(" ", 2), "", ""][:3]
+    return figures[name] * figures.get(f"rows_in {unit}", 0) if kind == "dropped_frac" and reason else 0
 
 
 def has_rules(table: str) -> bool:
