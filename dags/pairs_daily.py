@@ -12,6 +12,7 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 - `expect_tables`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
   input, clear the task that wrote the table. Nothing downstream has read it.
 - `items`, `impressions` name files or fields: `python -m jobs replay` lands repaired files; `accept_drift` accepts a change.
+- `impressions` names another secret: bring the salt back from the backup; `accept_salt` counts people anew if it is lost.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
 **By hand** fill in `ds`; for past days, one after another,
@@ -42,7 +43,9 @@ from jobs.lake.partitions import (
     QUERY_USERS,
 )
 
-LOGGED = form("impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac")
+LOGGED = form(
+    "impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac accept_salt"
+)
 DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac")
 VOTES = form("click_counts", "Log", "max_item_votes")
 WINDOW = form(

@@ -13,15 +13,17 @@ from typing import Annotated
 from annotated_types import Interval
 
 from jobs.ingest import search_log
+from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.ordinal_bases import findings, ordinal_bases, zero_based
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.lake.windows import before_day, time_zone
+from jobs.lake.windows import Window, before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
@@ -47,6 +49,7 @@ class Args(CommandArgs):
     max_bad_file_frac        share of the log's bytes in damaged files above which the command stops
     max_rejected_frac        share of unreadable lines above which the command stops
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
+    accept_salt              1: the secret that hashed the people of earlier days is lost; count them anew
     """
 
     log: Partition
@@ -62,6 +65,7 @@ class Args(CommandArgs):
     max_bad_file_frac: Fraction = 0.05
     max_rejected_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
+    accept_salt: ZeroOrOne = 0
 
 
 def main(args: Args) -> dict[str, object]:
@@ -71,6 +75,7 @@ def main(args: Args) -> dict[str, object]:
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
+    changed = _changed_secret(args, earlier_users)
     rules = LogRules(
         ds, args.session_minutes, args.max_searches_per_minute, args.late_hours, args.late_days, args.min_searchers
     )
@@ -85,20 +90,30 @@ def main(args: Args) -> dict[str, object]:
         lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
+        for written in (out, late, users_out):
+            written.facts[FACT] = fingerprint()
+        out.facts["salt_changed"] = int(bool(changed))
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
         users_out.write_spark(users, by=["query_key", "searcher_key"])
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
-        day = SearchLog(lines, searches, filtered, line_counts, search_counts)
+        day = SearchLog(lines, searches, filtered, line_counts, search_counts, ordinal_bases(lines))
         _account(out, day, _write_impressions(out, day))
         if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
             rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    return {**published(out), "alerts": delivery.alerts}
+    sentences = [changed, *(f"{args.log}: {text}" for text in out.facts["ordinal_bases"]["findings"])]
+    return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
+
+
+def _changed_secret(args: Args, earlier: Window) -> str:
+    """A sentence on a secret that changed. Where no query needs several searchers, nothing is lost by it."""
+    newest = earlier.days[-1] if earlier.days else None
+    return changed_secret(newest, accepted=args.accept_salt == 1 or args.min_searchers == 1)
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
@@ -139,7 +154,7 @@ def check_kept(impressions: Partition, searches: RowCounter) -> None:
 
 
 def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
-    items = search_log.search_items(day.lines, day.searches, day.line_counts)
+    items = day.items(day.lines, day.searches)
     rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
     weights, sums = {"lines": "lines - duplicates"}, {"duplicate": "duplicates", "lines": "lines"}
     counts = RowCounter(rows, ITEM_REASONS, weights, sums)
@@ -162,7 +177,8 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     dropped_searches = searches.dropped("searches")
     out.count("searches", kept + sum(dropped_searches.values()), kept, dropped_searches)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
-    out.facts["zero_based_applications"] = lines.values("zero_based")
+    out.facts["zero_based_applications"] = zero_based(day.bases)
+    out.facts["ordinal_bases"] = findings(day.bases, out.partition.ds)
     out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
@@ -177,7 +193,7 @@ def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
         "late_impressions",
         {"ds": ds},
         filtered_searches=day.filtered,
-        search_items=search_log.search_items(lines, searches, day.line_counts),
+        search_items=day.items(lines, searches),
         earlier_impressions=current_impressions(versions),
     )
     by_day = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in earlier.wanted}

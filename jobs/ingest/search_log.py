@@ -1,7 +1,8 @@
 """Steps from a day's log lines to its searches and the items they showed. jobs.ingest.impressions runs them in order.
 
     raw lines -> log_lines -> searches -> bot_flags -> filtered_searches
-                     +----------+-> search_items
+         |           +----------+-> search_items
+         +-> ordinal_bases ---------+
 
 Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on
 disk (jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
@@ -10,11 +11,13 @@ shuffles only search, item, position and action of each event.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.ingest.hashing_secret import hashing_secret
+from jobs.ingest.ordinal_bases import OrdinalBase, zero_based
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
 from jobs.lake.windows import bounds
 from jobs.platform.row_counts import RowCounter
@@ -58,7 +61,6 @@ SEARCH_REASONS = (
     "rare_query",
 )
 ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS}
-ZERO_BASED = {"zero_based": "if(reason IS NULL AND ordinal = 0, application, NULL)"}
 MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}
 
 
@@ -114,6 +116,7 @@ class SearchLog:
     lines     used lines, and rejected ones with their text
     searches  one row per search_id
     filtered  one row per search_id, with the reason of a search that is dropped
+    bases     whether the positions of each application begin at 0
     """
 
     lines: DataFrame
@@ -121,12 +124,17 @@ class SearchLog:
     filtered: DataFrame
     line_counts: RowCounter
     search_counts: RowCounter
+    bases: Sequence[OrdinalBase]
+
+    def items(self, lines: DataFrame, searches: DataFrame) -> DataFrame:
+        """Items of some searches, with their position."""
+        return run_sql("search_items", {"zero_based": zero_based(self.bases)}, log_lines=lines, searches=searches)
 
 
 def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, RowCounter]:
     """Check every raw line. Return the used and the repairable lines, and the counts of all lines."""
     checked = run_sql("log_lines", rules.for_lines, raw_lines=raw_lines)
-    counts = RowCounter(checked, LINE_REASONS, {"lines": "1"}, ACTION_SUMS, ZERO_BASED)
+    counts = RowCounter(checked, LINE_REASONS, {"lines": "1"}, ACTION_SUMS)
     return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), "log_lines"), counts
 
 
@@ -156,12 +164,6 @@ def filtered_searches(
     sums = {"records": "if(reason IS NULL, records, 0)"} | MASK_SUMS
     counts = RowCounter(filtered, SEARCH_REASONS, weights, sums)
     return keep(counts.frame, "filtered_searches"), counts
-
-
-def search_items(lines: DataFrame, searches: DataFrame, line_counts: RowCounter) -> DataFrame:
-    """Items that each search showed or that were acted on, with their position."""
-    applications = {"zero_based": line_counts.values("zero_based")}
-    return run_sql("search_items", applications, log_lines=lines, searches=searches)
 
 
 def _utc(instant: datetime) -> str:

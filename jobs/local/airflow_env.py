@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jobs.lake.partitions import lake_root
+from jobs.lake.storage import umask
 from jobs.platform.tracking import home
 
 ROOT = Path(__file__).absolute().parents[2]
@@ -74,6 +75,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": f"0o{0o777 & ~umask():o}",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": f"0o{0o666 & ~umask():o}",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "NIGHTSHELF_HOME": str(home()),

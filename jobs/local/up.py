@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from supervisor.xmlrpc import SupervisorTransport
 
+from jobs.lake.storage import umask
 from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
 from jobs.platform import tracking
 from jobs.platform.arguments import CommandArgs, OneOf
@@ -124,7 +125,11 @@ def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
 def _settings(commands: Mapping[str, list[str]]) -> ConfigParser:
     at = str(folder()).replace("%", "%%")  # supervisord replaces %(name)s
     sections: dict[str, dict[str, Any]] = {
-        "supervisord": {"logfile": f"{at}/supervisord.log", "pidfile": f"{at}/supervisord.pid"},
+        "supervisord": {
+            "logfile": f"{at}/supervisord.log",
+            "pidfile": f"{at}/supervisord.pid",
+            "umask": f"{umask():03o}",
+        },
         "unix_http_server": {"file": f"{at}/sock", "chmod": "0700"},
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"

@@ -1,7 +1,7 @@
 """Command lines from dataclasses: param, flag, field and MLflow param keep one spelling.
 
 The flags of a command are the fields of its `Args`, see `jobs.platform.arguments`. `run` is the only function that
-configures logging and writes to standard output.
+configures logging, writes to standard output and sets the umask.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.text import Text
 
 from jobs.lake.commands import COMMANDS, command_of
 from jobs.lake.partitions import NOWHERE, TABLES, Partition
+from jobs.lake.storage import restrict_umask
 from jobs.platform.arguments import Argument, CommandArgs, arguments
 
 T = TypeVar("T", bound=CommandArgs)
@@ -102,6 +103,7 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
     quiet_logging()
     started = time.monotonic()
     try:
+        restrict_umask()
         result = main(args)
     except (ValueError, LookupError, RuntimeError, OSError) as error:
         logging.getLogger(_command(args_type)).error("%s", error, exc_info=_is_defect(error))

@@ -58,8 +58,9 @@ def register_towers(towers: Pinned, room: str = FIRST_ROOM) -> str:
                 python_model=str(CODE),
                 artifacts={"pointer": str(pointer)},
                 signature=signature,
-                # stated, since MLflow would take ten seconds to guess them
-                pip_requirements=[f"torch=={version('torch').partition('+')[0]}", "nightshelf"],
+                # stated, since MLflow would take ten seconds to guess them. This package is on no public index, and
+                # whoever took its name there would have his code run: the model is served where it is installed
+                pip_requirements=[f"torch=={version('torch').partition('+')[0]}"],
                 registered_model_name=room,
             )
     number = str(logged.registered_model_version)

@@ -17,7 +17,8 @@ def manifest_figures(pinned: Pinned, wanted: Iterable[str]) -> dict[str, float]:
     """Name -> figure; those that the manifest cannot answer are left out.
 
     accounts                     number of its row accounts (each adds up, or it could not be read)
-    dropped_frac log_lines bot   rows dropped for a reason, or for any, as a share of the rows that came in
+    rows_in log_lines            rows that came in
+    dropped_frac log_lines bot   rows dropped for a reason, or for any, as a share of them
     fact drift.stop              a number of its facts
     inputs_after_ds, newest_input_days_before, hours_after_inputs   its inputs' days and age
     """
@@ -36,6 +37,7 @@ def _dropped(accounts: Sequence[Account]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for account in accounts:
         name, rows_in = f"dropped_frac {account['unit'].replace(' ', '_')}", max(account["rows_in"], 1)
+        shares[f"rows_in {name.partition(' ')[2]}"] = account["rows_in"]
         shares[name] = sum(account["dropped"].values()) / rows_in
         for reason, rows in account["dropped"].items():
             # bot_rate, bot_silent, ...: each by itself, and together

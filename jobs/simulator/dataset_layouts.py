@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jobs.lake.storage import refuse_links
+
 KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all are counted
 OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
 # Exact, Substitute, Complement, Irrelevant (Reddy et al. 2022, "Shopping Queries Dataset")
@@ -209,6 +211,7 @@ def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
 
     Raises:
         FileNotFoundError: no such folder. LookupError: no layout is complete; names the files found and expected.
+        ValueError: a file is a symbolic link.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of labelled data")
@@ -216,6 +219,7 @@ def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
         either = ((name, folder / packed) for name in layout.files for packed in (f"{name}.gz", name))
         paths = {name: path for name, path in either if path.is_file()}  # the plain file comes last and stays
         if len(paths) == len(layout.files):
+            refuse_links(map(str, paths.values()))
             return layout, paths
     names = sorted(path.name for path in folder.iterdir())
     expected = "; or ".join(f"{layout.name}: {' + '.join(layout.files)}" for layout in LAYOUTS)

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.ingest import delivered_files as sources
 from jobs.ingest import land
+from jobs.ingest.repair import repaired_files
 from jobs.lake import storage as store
 from jobs.lake.partitions import CATALOGUE, LABELS, LOG
 from jobs.lake.read import exists, pin, read_table
@@ -58,6 +59,39 @@ def test_nothing_found_and_unknown_kinds_are_clear_errors(exports: Path) -> None
         land.main(land.Args(f"{exports}/items.csv", log=DAY))
     assert not exists(DAY)
     land.main(land.Args(f"{exports}/items.csv", catalogue=CATALOGUE.at(ds="2026-01-31")))
+
+
+@pytest.mark.parametrize(
+    ("link", "to", "pattern"),
+    [
+        ("a/more.ndjson", "secret.json", "a"),  # of a file that the worker may read and the shop may not
+        ("a/more.ndjson", "secret.json", "*/*.ndjson"),
+        ("a/more.ndjson", "secret.json", "a/more.ndjson"),  # named
+        ("a/more.ndjson", "nowhere", "a"),  # broken today, perhaps not tomorrow
+        ("a/more.ndjson", "exports/a/events.ndjson", "a"),  # harmless, but so is a copy
+        ("c", "elsewhere", "*/*.json"),  # of a folder
+        ("c", "elsewhere", "c"),
+        ("c", "elsewhere", "c/"),
+        ("c", "elsewhere", "c/*.json"),
+    ],
+)
+def test_a_link_in_a_delivery_is_refused(exports: Path, link: str, to: str, pattern: str) -> None:
+    (exports.parent / "elsewhere").mkdir()
+    for secret in (exports.parent / "secret.json", exports.parent / "elsewhere" / "passwords.json"):
+        secret.write_text('{"admin": "hunter2"}\n')
+    (exports / link).symlink_to(exports.parent / to)
+    for read in (lambda files: land.main(land.Args(files, log=DAY)), repaired_files):
+        with pytest.raises(ValueError, match=f"{link}: found 1 symbolic links, expected files and folders alone"):
+            read(f"{exports}/{pattern}")
+    assert not exists(DAY)
+
+
+def test_a_link_that_takes_a_files_place_after_it_was_found_is_refused(exports: Path, tmp_path: Path) -> None:
+    (found,) = sources.find(f"{exports}/a/events.ndjson")
+    Path(found).unlink()
+    Path(found).symlink_to(exports / "items.csv")
+    with pytest.raises(ValueError, match="found 1 symbolic links"):
+        sources.copy_checked(found, str(tmp_path / "copy"))
 
 
 def test_exactly_one_target_and_no_credentials() -> None:

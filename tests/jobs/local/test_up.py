@@ -97,6 +97,21 @@ def test_the_supervisor_is_this_users_alone_and_on_no_port(run: Path) -> None:
     assert "inet_http_server" not in (run / "supervisord.conf").read_text()
 
 
+def test_logs_are_not_everybodys(run: Path) -> None:
+    """A supervisor that is not told its umask sets 022."""
+    before = os.umask(0o027)
+    try:
+        up.launch({"sleeper": [*SLEEPER[:2], f"open('{run}/made', 'w'); {SLEEPER[2]}"]}, os.environ)
+        until(lambda: "sleeper" in up.running() and up.tail("sleeper") == "hello")
+        env = airflow_env.airflow_env()
+    finally:
+        os.umask(before)
+    for name in ("made", "sleeper.log", "supervisord.log"):
+        assert stat.S_IMODE((run / name).stat().st_mode) == 0o640
+    assert env["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS"] == "0o750"
+    assert env["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o640"
+
+
 def test_a_port_that_is_taken_or_none_is_named(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -120,6 +135,8 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     env = airflow_env.airflow_env()
     assert env["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert env["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+    assert env["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
+    assert not any("ALL_ADMINS" in name for name in env)  # everybody would be an administrator without a login
     assert env["NIGHTSHELF_LAKE"] == str(lake)
     mlflow = up.programs()["mlflow"]
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"

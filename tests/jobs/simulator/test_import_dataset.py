@@ -158,6 +158,15 @@ def test_a_folder_of_no_layout_says_what_was_found_and_expected(folder: Path) ->
         taken(folder / "nowhere")
 
 
+def test_a_link_among_its_files_is_refused(folder: Path) -> None:
+    (folder.parent / "secret.csv").write_text("item_id,title\n1,password\n")
+    (folder / "items.csv").unlink(missing_ok=True)
+    (folder / "items.csv").symlink_to(folder.parent / "secret.csv")
+    (folder / "relevance.csv").write_text("query,item_id,relevance\na,1,1\n")
+    with pytest.raises(ValueError, match="items.csv: found 1 symbolic links"):
+        taken(folder)
+
+
 def test_a_missing_column_is_named(folder: Path) -> None:
     (folder / "items.csv").write_text("item_id,name\n1,a\n")
     (folder / "relevance.csv").write_text("query,item_id,relevance\nq,1,1\n")
