@@ -24,6 +24,7 @@ from rich.text import Text
 from jobs.lake.commands import COMMANDS, command_of
 from jobs.lake.partitions import NOWHERE, TABLES, Partition
 from jobs.platform.arguments import Argument, CommandArgs, arguments
+from jobs.platform.tracking_journal import alert_once
 
 T = TypeVar("T", bound=CommandArgs)
 
@@ -106,6 +107,8 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
     except (ValueError, LookupError, RuntimeError, OSError) as error:
         logging.getLogger(_command(args_type)).error("%s", error, exc_info=_is_defect(error))
         raise SystemExit(1) from None
+    if alerts := alert_once():
+        result = {**(result or {}), "alerts": [*(result or {}).get("alerts", []), *alerts]}
     if result is not None:
         line = {**result, "seconds": round(time.monotonic() - started, 2)}
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
