@@ -15,6 +15,7 @@ from annotated_types import Interval
 from jobs.ingest import search_log
 from jobs.ingest.inspect import inspect
 from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
@@ -22,7 +23,7 @@ from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partiti
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import before_day, time_zone
-from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
@@ -47,6 +48,7 @@ class Args(CommandArgs):
     max_bad_file_frac        share of the log's bytes in damaged files above which the command stops
     max_rejected_frac        share of unreadable lines above which the command stops
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
+    max_unpacked_gb          size of the unpacked log above which the command stops; a file beyond it is set aside
     """
 
     log: Partition
@@ -62,12 +64,13 @@ class Args(CommandArgs):
     max_bad_file_frac: Fraction = 0.05
     max_rejected_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
+    max_unpacked_gb: PositiveFloat = MAX_UNPACKED_GB
 
 
 def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
     ds = args.log.ds
-    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
+    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift, args.max_unpacked_gb)
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)

@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.lake.commands import COMMANDS, command_of
+from jobs.lake.disk import naming_full_disk
 from jobs.lake.partitions import NOWHERE, TABLES, Partition
 from jobs.platform.arguments import Argument, CommandArgs, arguments
 from jobs.platform.tracking_journal import alert_once
@@ -103,7 +105,9 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
     quiet_logging()
     started = time.monotonic()
     try:
-        result = main(args)
+        # what a job writes beside its partition: checkpoints, caches, pages
+        with naming_full_disk(Path(os.environ.get("NIGHTSHELF_HOME", "var"))):
+            result = main(args)
     except (ValueError, LookupError, RuntimeError, OSError) as error:
         logging.getLogger(_command(args_type)).error("%s", error, exc_info=_is_defect(error))
         raise SystemExit(1) from None
