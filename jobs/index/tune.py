@@ -21,6 +21,7 @@ from annotated_types import Ge, Interval
 from jobs.bundle.files import write_index, write_json
 from jobs.embeddings.read_shards import batches
 from jobs.index.tuning_queries import JudgedItems
+from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, find, large
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
@@ -221,7 +222,7 @@ def tune_and_train(settings: IndexSettings, sample: TuningSample, out: Attempt) 
     target = min(settings.recall_target, chosen.point.recall)
     then, canary_settings = figures(trained, factory, sample.vectors, exam, target, sample.items)
     write_index(trained, out.folder / TRAINED)
-    np.save(out.folder / CANARIES, sample.queries, allow_pickle=False)
+    save_array(out.folder / CANARIES, sample.queries)
     front = {
         "points": [asdict(point) for point in chosen.points],
         "front": [asdict(point) for point in pareto(chosen.points)],

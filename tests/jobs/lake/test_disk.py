@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 
 from jobs.bundle.files import write_index
 from jobs.lake import storage as store
+from jobs.lake.arrays import mapped_array, save_array, write_all
 from jobs.lake.disk import DiskFullError
-from jobs.lake.partitions import LABELS, Partition
+from jobs.lake.partitions import LABELS, Partition, lake_root
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform import cli
@@ -54,10 +55,10 @@ def full(limit: int = LIMIT) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def to_file(path: Path) -> None:
-    with path.open("wb") as file:
-        VALUES.tofile(file)
-        VALUES.tofile(file)
+def unbuffered(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        file.write(b"begin")
+        write_all(file, VALUES)
 
 
 def flat() -> faiss.Index:
@@ -69,12 +70,13 @@ def flat() -> faiss.Index:
 WRITERS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("x" * 200_000),
     "bytes": lambda path: store.write_bytes(str(path), bytes(200_000)),
-    "copy": lambda path: store.copy(str(path.parents[4] / "source"), str(path)),
+    "copy": lambda path: store.copy(f"{lake_root()}/source", str(path)),
     "arrow": lambda path: pq.write_table(pa.table({"x": np.tile(VALUES, 2)}), path, compression="none"),
     "faiss": lambda path: write_index(flat(), path),
     "safetensors": lambda path: save_file({"x": torch.from_numpy(VALUES)}, path),
-    "numpy": lambda path: np.save(path, VALUES),
-    "tofile": to_file,
+    "numpy": lambda path: save_array(path, VALUES),
+    "memory map": lambda path: mapped_array(path, (30_000,), np.float32),
+    "unbuffered": unbuffered,
 }
 
 
