@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,8 +114,11 @@ def alert_of(context: Context) -> AlertLine:
 
 
 def _day(context: Context) -> str | None:
-    """The day of the run's partitions, by the rule of dags/day.py."""
-    dag_run = context.get("dag_run")
-    given = (context.get("params") or {}).get("ds") or getattr(dag_run, "partition_key", None)
+    return day_of(context.get("dag_run"), context.get("params"))
+
+
+def day_of(dag_run: object, params: Mapping[str, object] | None) -> str | None:
+    """The day of the run's partitions, by the rule of dags/day.py. params: of its form, or its conf."""
+    given = (params or {}).get("ds") or getattr(dag_run, "partition_key", None)
     date = getattr(dag_run, "logical_date", None) or getattr(dag_run, "run_after", None)
     return str(given) if given else date.strftime("%Y-%m-%d") if date else None

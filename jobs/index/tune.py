@@ -31,7 +31,7 @@ from jobs.platform.distributed import device
 from jobs.platform.progress import progress
 from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out
 from models.ann.exact import Vectors, nearest, pieces
-from models.ann.families import families, scaled
+from models.ann.families import check_factory, families, scaled
 from models.ann.operating_points import Exam
 from models.ann.train import sample_size, train
 from models.ann.tuning import Budget, ChosenIndex, pareto, tune
@@ -76,6 +76,9 @@ class IndexSettings(CommandArgs, kw_only=True):
     max_error: Annotated[float, Ge(1)] = 1.15
     max_recall_drop: NonNegativeFloat = 0.01
     seed: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        check_factory(self.factory)
 
     def budget(self, items: int) -> Budget:
         """The limits of a choice for this number of items."""

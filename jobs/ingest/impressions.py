@@ -14,7 +14,7 @@ from annotated_types import Interval
 
 from jobs.ingest import search_log
 from jobs.ingest.inspect import inspect
-from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days, made_without
 from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
@@ -101,7 +101,19 @@ def main(args: Args) -> dict[str, object]:
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    return {**published(out), "alerts": delivery.alerts}
+    return {**published(out), "alerts": [*delivery.alerts, *_to_make_again(args)]}
+
+
+def _to_make_again(args: Args) -> list[str]:
+    """The alert of a day that came after later ones."""
+    if not (later := made_without(args.impressions, args.late_days)):
+        return []
+    text = (
+        f"{args.impressions}: {', '.join(later)} were made before it, without its late events and people; make them again:"
+        f" airflow backfill create --dag-id pairs_daily --from-date {later[0]} --to-date {later[-1]}"
+        " --reprocess-behavior completed"
+    )
+    return [text]
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:

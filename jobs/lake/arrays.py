@@ -25,7 +25,7 @@ class _Writer(NamedTuple):
 def save_array(path: Path, values: NDArray[Any]) -> None:
     """Write a .npy file."""
     with path.open("wb") as file:
-        np.lib.format.write_array(_Writer(file.write), values, allow_pickle=False)  # type: ignore[arg-type]
+        np.lib.format.write_array(_Writer(file.write), values, allow_pickle=False)
 
 
 def write_all(file: IO[bytes], values: NDArray[Any]) -> None:
