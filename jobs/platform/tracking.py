@@ -279,7 +279,7 @@ def _journaled(head: Entry) -> Iterator[MlflowRun]:
     """The mlflow_run of a journal's head; where MLflow is down its id is the journal's key, until it is sent."""
     journal = Journal(journal_folder(), head)
     try:
-        api, run_id = None, head.get("run_id", head["key"])
+        api, run_id = None, str(head.get("run_id", head["key"]))
         try:
             api = client()
             _end_killed(api)
