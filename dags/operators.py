@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
@@ -117,6 +117,8 @@ class TurnSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Look at the other runs once."""
         task = context["ti"]
+        if type(_supervisor()).__name__ == "InProcessSupervisorComms":
+            return True  # `airflow dags test` runs alone, and one that was killed would hold the next for ever
         runs = task.get_task_states(dag_id=task.dag_id, task_ids=[self.waited, self.task_id, self.last])
         first = [
             run_id
@@ -132,11 +134,16 @@ class TurnSensor(BaseSensorOperator):
             return False
         if states.get(self.task_id) == "success":
             return True
-        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS  # there while a task runs
-
-        run = SUPERVISOR_COMMS.send(GetDagRun(dag_id=task.dag_id, run_id=run_id))
+        run = _supervisor().send(GetDagRun(dag_id=task.dag_id, run_id=run_id))
         # a queued run may itself wait for one of these to end
         return run.state == "running" and (str(day_of(run, run.conf)), run_id) < (self.day, task.run_id)
+
+
+def _supervisor() -> Any:
+    """The channel to Airflow, which is there while a task runs."""
+    from airflow.sdk.execution_time import task_runner
+
+    return task_runner.SUPERVISOR_COMMS
 
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FORMER_MODELS = {"search": "two_tower"}
 # the version that served before, the version that was judged last
 PREVIOUS, CHALLENGER = "previous", "challenger"
+NOT_UPDATED = "not updated"
 CODE = Path(__file__).resolve().parents[1] / "bundle" / "mlflow_model.py"
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def _told(event: Entry) -> str:
     journal = Journal(journal_folder(), {"key": "registry"})
     journal.keep(event)
     journal.close()
-    return "not updated"
+    return NOT_UPDATED
 
 
 def deliver_event(api: MlflowClient, path: Path) -> bool:
@@ -168,7 +169,7 @@ def register_history(alias: str, history: Sequence[Promotion]) -> list[str]:
             towers = [pinned for pinned in _towers_behind(index) if pinned.manifest.mlflow_run_id]
             known = {version.name for version in (_versions_behind(client(), room, index) if towers else ())}
             if known and room not in known:
-                made += [register_towers(pinned, room) for pinned in towers]
+                made += [told for pinned in towers if (told := register_towers(pinned, room)) != NOT_UPDATED]
                 set_champion(alias, index, event.why)
     except (MlflowException, LookupError, OSError, RuntimeError) as error:
         log.warning("%s: not registered anew: %s", alias, error)
