@@ -256,11 +256,11 @@ def mlflow_run(
         tags["dag_run"] = dag_run
     head = {"key": uuid4().hex, "room": room, "parent": os.environ.get("NIGHTSHELF_PARENT_RUN", ""), "at": now_ms()}
     with _journaled(head | {"tags": tags}) as tracked:
-        tracked.params(spelled(args))
-        tracked.tags({"room": room, **quality_pages(inputs)})
-        tracked.inputs(inputs)
         status = "FAILED"
         try:
+            tracked.params(spelled(args))
+            tracked.tags({"room": room, **quality_pages(inputs)})
+            tracked.inputs(inputs)
             yield tracked
             status = "FINISHED"
         finally:
