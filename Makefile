@@ -19,7 +19,7 @@ LINES = sed -n $(if $(IS_HASHED),,-e 's/ --hash.*//') -e
 ROOMS = $(or $(ROOM),$(patsubst tests/benchmarks/%.py,%,$(wildcard tests/benchmarks/[a-z]*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench up down lock audit clean
+.PHONY: help demo test faults lint types bench up down lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged 
 
 test: $(VENV)/minilm ## Run the tests, two files at a time; ARGS="tests/jobs -k lake" for some, WORKERS=0 one by one
 	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)
+
+faults: $(VENV)/minilm ## Run the tests of the fault matrix, tests/FAULTS.md
+	@$(PYTHON) -m pytest $(ARGS) $$(grep -oh 'tests/[a-z_/]*[.]py::test_[a-z0-9_]*' tests/FAULTS.md | sort -u)
 
 lint: $(READY) ## Check format, code, SQL and types
 	@$(VENV)/bin/ruff format --check .

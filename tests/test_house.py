@@ -219,6 +219,14 @@ def test_nothing_unpickles(path: Path) -> None:
 
 
 @each_file
+def test_no_array_is_written_by_c(path: Path) -> None:
+    """`np.save` and `tofile` report success with the tail missing on a full disk: `jobs.lake.arrays` writes."""
+    called = {node.func.attr for node in nodes(path) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
+    text = path.read_text("utf-8")
+    assert "tofile" not in called and "np.save(" not in text
+
+
+@each_file
 def test_sql_is_never_put_together_from_strings(path: Path) -> None:
     for node in nodes(path):
         parts: list[ast.expr] = []

@@ -22,7 +22,7 @@ COMMANDS = sorted(
     }
 )
 # for tests and for one process's own use
-INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_WARM_SPARK"}
+INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_RUN", "NIGHTSHELF_WARM_SPARK"}
 # names that jobs.local.airflow_env puts together
 PORTS = {f"NIGHTSHELF_{service}_PORT" for service in ("AIRFLOW", "MLFLOW", "SITE")}
 # folders and files of the repository; a path in backticks that begins with one of these must exist

@@ -15,8 +15,9 @@ from annotated_types import Interval
 from jobs.ingest import search_log
 from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
 from jobs.ingest.inspect import inspect
-from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days, made_without
 from jobs.ingest.ordinal_bases import findings, ordinal_bases, zero_based
+from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.ingest.search_log import ACTIONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import read_log
 from jobs.lake.attempt import Attempt
@@ -24,7 +25,7 @@ from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partiti
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import Window, before_day, time_zone
-from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
@@ -50,6 +51,7 @@ class Args(CommandArgs):
     max_rejected_frac        share of unreadable lines above which the command stops
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
     accept_salt              1: the secret that hashed the people of earlier days is lost; count them anew
+    max_unpacked_gb          size of the unpacked log above which the command stops; a file beyond it is set aside
     """
 
     log: Partition
@@ -66,12 +68,13 @@ class Args(CommandArgs):
     max_rejected_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
     accept_salt: ZeroOrOne = 0
+    max_unpacked_gb: PositiveFloat = MAX_UNPACKED_GB
 
 
 def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
     ds = args.log.ds
-    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift)
+    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift, args.max_unpacked_gb)
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
@@ -106,7 +109,11 @@ def main(args: Args) -> dict[str, object]:
             out.quarantine(rejected, by=["reason", "file", "raw"])
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-    sentences = [changed, *(f"{args.log}: {text}" for text in out.facts["ordinal_bases"]["findings"])]
+    sentences = [
+        changed,
+        *(f"{args.log}: {text}" for text in out.facts["ordinal_bases"]["findings"]),
+        *_to_make_again(args),
+    ]
     return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
 
 
@@ -114,6 +121,18 @@ def _changed_secret(args: Args, earlier: Window) -> str:
     """A sentence on a secret that changed. Where no query needs several searchers, nothing is lost by it."""
     newest = earlier.days[-1] if earlier.days else None
     return changed_secret(newest, accepted=args.accept_salt == 1 or args.min_searchers == 1)
+
+
+def _to_make_again(args: Args) -> list[str]:
+    """The alert of a day that came after later ones."""
+    if not (later := made_without(args.impressions, args.late_days)):
+        return []
+    text = (
+        f"{args.impressions}: {', '.join(later)} were made before it, without its late events and people; make them again:"
+        f" airflow backfill create --dag-id pairs_daily --from-date {later[0]} --to-date {later[-1]}"
+        " --reprocess-behavior completed"
+    )
+    return [text]
 
 
 def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:

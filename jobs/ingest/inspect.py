@@ -15,7 +15,7 @@ from jobs.ingest.drift import DAYS, drift_facts, schema_changes
 from jobs.ingest.drift_rules import CATALOGUE, LOG
 from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
 from jobs.ingest.sample import HEAD
-from jobs.ingest.scan import Scan, scan
+from jobs.ingest.scan import GB, MAX_UNPACKED_GB, Scan, scan
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import FileEntry
 from jobs.lake.partitions import Partition
@@ -59,15 +59,22 @@ class Inspection:
         out.facts |= {"files_set_aside": list(self.rejected), "profile": self.profile, "drift": self.drift}
 
 
-def inspect(pinned: Pinned, output: Partition, max_bad_file_frac: float, accept_drift: int) -> Inspection:
+def inspect(
+    pinned: Pinned,
+    output: Partition,
+    max_bad_file_frac: float,
+    accept_drift: int,
+    max_unpacked_gb: float = MAX_UNPACKED_GB,
+) -> Inspection:
     """Scan every file once, several in parallel. The days of the table `output` hold the earlier profiles.
 
     Raises:
         RuntimeError: a file differs from its manifest.
-        ValueError: the share of damaged bytes is above max_bad_file_frac.
+        ValueError: the share of damaged bytes is above max_bad_file_frac, or the files unpack to too much.
     """
     entries = pinned.entries()
-    scans = _scans(pinned)
+    scans = _scans(pinned, max_unpacked_gb)
+    _check_size(pinned, scans, max_unpacked_gb)
     rejected = _damaged(entries, scans)
     _check(pinned, rejected, max_bad_file_frac)
     names = {file["name"] for file in rejected}
@@ -94,9 +101,19 @@ def damaged(pinned: Pinned) -> list[dict[str, Any]]:
     return _damaged(pinned.entries(), _scans(pinned))
 
 
-def _scans(pinned: Pinned) -> list[Scan]:
+def _scans(pinned: Pinned, max_unpacked_gb: float = MAX_UNPACKED_GB) -> list[Scan]:
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda entry: scan(pinned.check(entry)), pinned.entries()))
+        return list(pool.map(lambda entry: scan(pinned.check(entry), max_unpacked_gb), pinned.entries()))
+
+
+def _check_size(pinned: Pinned, scans: Sequence[Scan], max_unpacked_gb: float) -> None:
+    """Refuse a delivery whose files are each small enough, and are too much together."""
+    total = sum(scanned.unpacked_bytes for scanned in scans if not scanned.flaw)
+    if total > max_unpacked_gb * GB:
+        raise ValueError(
+            f"{pinned.partition}: its files unpack to {total:,} bytes, expected at most {max_unpacked_gb:g} GB"
+            " (max_unpacked_gb); deliver the day again, or raise the limit"
+        )
 
 
 def _damaged(entries: Sequence[FileEntry], scans: Sequence[Scan]) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from jobs.ingest import spark_readers as rawfiles
 from jobs.ingest.inspect import inspect
+from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.platform.arguments import CommandArgs, Fraction, ZeroOrOne
+from jobs.platform.arguments import CommandArgs, Fraction, PositiveFloat, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 
@@ -37,17 +38,19 @@ class Args(CommandArgs):
     items              output; replaced
     max_bad_file_frac  share of the catalogue's bytes in damaged files above which the command stops
     accept_drift       1: somebody looked at the changed columns and accepts them, so no change stops the day
+    max_unpacked_gb    size of the unpacked catalogue above which the command stops; a file beyond it is set aside
     """
 
     catalogue: Partition
     items: Partition
     max_bad_file_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
+    max_unpacked_gb: PositiveFloat = MAX_UNPACKED_GB
 
 
 def main(args: Args) -> dict[str, object]:
     """Read every row, keep the last of each item_id, and put rejected rows into quarantine."""
-    delivery = inspect(pin(args.catalogue), args.items, args.max_bad_file_frac, args.accept_drift)
+    delivery = inspect(pin(args.catalogue), args.items, args.max_bad_file_frac, args.accept_drift, args.max_unpacked_gb)
     catalogue = delivery.undamaged
     with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
         checked = run_sql("items", {}, catalogue_rows=catalogue_rows(spark, catalogue))

@@ -23,12 +23,13 @@ import pyarrow.parquet as pq
 
 from jobs.ingest.delivered_files import LINES, LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
 from jobs.ingest.external_runs import RUN_ENDINGS, stems
+from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.arrow_schema import arrow_schema
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LABELS, NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.platform.arguments import CommandArgs
+from jobs.platform.arguments import CommandArgs, PositiveFloat
 from jobs.platform.progress import progress
 
 ENDINGS = {
@@ -40,11 +41,12 @@ ENDINGS = {
 
 
 class Args(CommandArgs):
-    """files          a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
-    log            output: UBI records of the day; replaced
-    catalogue      output: the items of the day; replaced
-    labels         output: judged queries; replaced
-    external_runs  output: rankings of other engines; replaced
+    """files            a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
+    log              output: UBI records of the day; replaced
+    catalogue        output: the items of the day; replaced
+    labels           output: judged queries; replaced
+    external_runs    output: rankings of other engines; replaced
+    max_unpacked_gb  size of an unpacked file of labels, which is read into memory, above which the command stops
     """
 
     files: str
@@ -52,6 +54,7 @@ class Args(CommandArgs):
     catalogue: Partition = NOWHERE
     labels: Partition = NOWHERE
     external_runs: Partition = NOWHERE
+    max_unpacked_gb: PositiveFloat = 4.0
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.log, self.catalogue, self.labels, self.external_runs))) != 1:
@@ -74,7 +77,7 @@ def main(args: Args) -> dict[str, object]:
         stems([source.rsplit("/", 1)[-1] for source in sources])
     with publish(target, args) as out:
         if target.name == "labels":
-            out.write_table(pa.concat_tables([_labels(source) for source in sources]))
+            out.write_table(pa.concat_tables([_labels(source, args.max_unpacked_gb) for source in sources]))
         else:
             _copy(out, sources)
         out.facts["sources"] = sources
@@ -92,7 +95,10 @@ def _copy(out: Attempt, sources: Sequence[str]) -> None:
             advance(1)
 
 
-def _labels(source: str) -> pa.Table:
+def _labels(source: str, max_unpacked_gb: float) -> pa.Table:
+    # a few megabytes may unpack to more than the machine's memory
+    if flaw := scan(source, max_unpacked_gb).flaw:
+        raise ValueError(f"{source}: {flaw}; nothing was landed")
     try:
         labels = _read(source)
         missing = {"query", "item_id", "relevance"} - set(labels.column_names)

@@ -128,3 +128,14 @@ def test_labels_become_the_tables_columns(exports: Path) -> None:
     path.write_text("query,item_id,relevance\nbut,007,high\n")
     with pytest.raises(ValueError, match="not readable as labels"):
         land.main(land.Args(str(path), labels=labels))
+
+
+def test_labels_that_unpack_to_too_much_are_refused(tmp_path: Path, lake: Path) -> None:
+    packed = tmp_path / "labels.csv.gz"
+    packed.write_bytes(gzip.compress(b"query,item_id,relevance\n" + b"but,1,3\n" * 200_000))
+    to = LABELS.at(ds="2026-01-31")
+    with pytest.raises(ValueError, match=r"labels.csv.gz: unpacks to more than 0.001 GB .*nothing was landed"):
+        land.main(land.Args(str(packed), labels=to, max_unpacked_gb=0.001))
+    assert not exists(to)
+    land.main(land.Args(str(packed), labels=to))
+    assert pin(to).manifest.rows == 200_000

@@ -66,6 +66,43 @@ def test_programs_are_started_once_restarted_when_they_die_and_ended(run: Path, 
     assert (run / "sleeper.log").is_file()
 
 
+def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start_and_by_down(run: Path) -> None:
+    """Its programs go on without it, and would keep their ports and Airflow's database."""
+    parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)"]
+    for end in (up.end_leftovers, up.stop):
+        up.launch({"sleeper": parent}, os.environ)
+        until(lambda: len(up.leftovers()) == 3)  # the supervisor, its program, and a child of that
+        os.kill(int((run / "supervisord.pid").read_text()), signal.SIGKILL)
+        until(lambda: up.supervisor() is None)
+        assert len(up.leftovers()) == 2
+        assert len(end()) > 0
+        assert up.leftovers() == []
+
+
+def test_a_child_of_a_killed_service_ends_with_down(run: Path) -> None:
+    parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)"]
+    up.launch({"scheduler": parent}, os.environ)
+    until(lambda: len(up.leftovers()) == 3)
+    os.kill(up.running()["scheduler"], signal.SIGKILL)
+    until(lambda: len(up.leftovers()) == 4)  # the successor with its child, and that of the dead
+    assert up.stop() == ["scheduler"]
+    assert up.leftovers() == []
+
+
+def test_up_is_judged_by_health_and_says_what_to_do(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run, and nothing answers; one has ended again and again, and is started once more."""
+    for name in up.PORTS:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            monkeypatch.setenv(f"NIGHTSHELF_{name.upper()}_PORT", str(free.getsockname()[1]))
+    up.launch({"scheduler": SLEEPER, "site": [sys.executable, "-c", "raise SystemExit('no disk')"]}, os.environ)
+    until(lambda: [info["statename"] for info in up._processes()] == ["RUNNING", "FATAL"])
+    tries = (run / "site.log").read_text().count("no disk")
+    monkeypatch.setattr(up, "HEALTHY_S", 0.0)
+    with pytest.raises(RuntimeError, match="not healthy: mlflow, site, airflow; look into the logs in .*make down"):
+        up.main(up.Args("start"))
+    until(lambda: (run / "site.log").read_text().count("no disk") > tries)
+
+
 def test_logs_are_rotated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up, "LOG_BYTES", 50_000)
     up.launch({"chatty": CHATTY}, os.environ)
