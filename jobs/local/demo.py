@@ -41,7 +41,7 @@ MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainin
 
 
 class Args(CommandArgs):
-    """data      labelled folder (items and relevance files); empty: the synthetic marketplace
+    """data      labelled folder, as the command labelled reads it (CSV pair, ESCI, WANDS, BEIR); empty: the synthetic marketplace
     preset    size of the towers: tiny, small, minilm or base
     ds        last day of the log
     days      days of log
