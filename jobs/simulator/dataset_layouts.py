@@ -258,8 +258,8 @@ def _beir(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
             ],
         }
     )
-    texts = queries.frame.rename(columns={"_id": "query_id", "text": "query"})
-    judged.frame = judged.frame.assign(query=_texts_of(judged, texts))
+    texts = _texts_of(judged, queries.frame.rename(columns={"_id": "query_id", "text": "query"}))
+    judged.frame = judged.frame.assign(query=texts)
     return items, judged
 
 
