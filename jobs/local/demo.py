@@ -116,7 +116,7 @@ def _shop(args: Args, ds: str) -> list[str]:
     if not args.data:
         lines = [f"marketplace {made} --items {args.items} --queries {args.queries}"]
     elif ds == _days(args)[0]:
-        lines = [f"labelled --folder {shlex.quote(args.data)} {made}"]
+        lines = [f"labelled --folder {shlex.quote(args.data)} --splits auto {made}"]
     return [
         *lines,
         f"simulate {made} --log log/ds={ds} --simulated_truth simulated_truth/ds={ds} --searches {args.searches}",

@@ -24,7 +24,7 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat
+from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, OneOf
 from jobs.simulator.dataset_layouts import OPTIONAL, DatasetRows, detect
 from models.text.normalise import normalise_query
 
@@ -38,6 +38,8 @@ class Args(CommandArgs):
     catalogue      output: the items; replaced
     labels         output: the judgements; replaced
     locale         locale of a data set that holds several (ESCI: us, jp, es)
+    splits         keep: those of the data set; auto: by a hash of the query's text where all of it is test, as in most
+                   sets of BEIR, of which nothing could be trained
     min_relevance  relevance from which an item counts; 0: the upper third of the grades, BEIR: 1
     zero_gain      relevance that gains nothing in nDCG; -1: the lowest grade, or 0 where that is lower, BEIR: 0
     """
@@ -46,6 +48,7 @@ class Args(CommandArgs):
     catalogue: Partition
     labels: Partition
     locale: str = "us"
+    splits: Annotated[str, OneOf("keep", "auto")] = "keep"
     min_relevance: Annotated[NonNegativeFloat, FIRST] = 0.0
     zero_gain: Annotated[float, Ge(-1), FIRST] = -1.0
 
@@ -137,6 +140,9 @@ def _check_judged(judged: DatasetRows, items: DatasetRows, args: Args, from_one:
     if judged.frame.empty:
         raise ValueError(f"{args.folder}: of {judged.rows_in:,} judgements none is usable: {dict(judged.dropped)}")
     moved = _one_side(judged)
+    hashed = args.splits == "auto" and bool((judged.frame["side"] == "test").all())
+    if hashed:
+        judged.frame = judged.frame.assign(side=None)
     low, high = float(judged.frame["value"].min()), float(judged.frame["value"].max())
     min_relevance, zero_gain = args.scale(low, high, from_one)
     return {
@@ -150,6 +156,7 @@ def _check_judged(judged: DatasetRows, items: DatasetRows, args: Args, from_one:
         "assumed": (
             f"grades from {low:g} to {high:g}: from {min_relevance:g} on an item counts as relevant, {zero_gain:g} and"
             " below gain nothing in nDCG; other grades: --min_relevance, --zero_gain"
+            f"{'; all of it was test: the split is a hash of the text' if hashed else ''}"
         ),
         "splits": {str(k): int(n) for k, n in judged.frame["side"].value_counts().items()},
     }

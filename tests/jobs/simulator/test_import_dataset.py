@@ -287,6 +287,22 @@ def test_beir_keeps_its_splits_and_counts_from_1(folder: Path, packed: bool) -> 
     assert labels.facts["layout"] == "beir"
 
 
+@pytest.mark.parametrize(
+    ("gone", "splits"), [(["train", "dev"], {None}), (["train"], {"dev", "test"}), ([], {"train", "dev", "test"})]
+)
+def test_a_set_of_test_queries_alone_is_split_by_hash_where_asked(
+    folder: Path, gone: list[str], splits: set[str | None]
+) -> None:
+    beir(folder)
+    for split in gone:
+        (folder / "qrels" / f"{split}.tsv").unlink()
+    args = labelled.Args(str(folder), CATALOGUE.at(ds=DS), LABELS.at(ds=DS), splits="auto")
+    told = str(labelled.main(args)["assumed"])
+    assert {row["split"] for row in rows(pin(args.labels))} == splits
+    assert ("the split is a hash" in told) == (splits == {None})
+    assert {row["split"] for row in rows(taken(folder)[1])} == splits - {None} | {"test"}
+
+
 def test_faults_of_beirs_files_are_counted_or_named(folder: Path) -> None:
     beir(folder)
     with (folder / "corpus.jsonl").open("ab") as file:
