@@ -53,7 +53,8 @@ def vectors_in(index: faiss.Index) -> VectorsOf:
     def decoded(rows: Rows) -> NDArray[np.float32]:
         vectors = np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
         # a code of few bits is shorter or longer than its vector: two equal items would have a cosine below 1
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
 
     return decoded
 

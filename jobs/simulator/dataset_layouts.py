@@ -287,7 +287,7 @@ def read_json_lines(path: Path, columns: Sequence[str]) -> DatasetRows:
     rows: list[list[str]] = []
     bad: dict[str, list[dict[str, object]]] = {"malformed": [], "not_utf8": []}
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
                     record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
@@ -307,10 +307,11 @@ def read_json_lines(path: Path, columns: Sequence[str]) -> DatasetRows:
 
 
 def _plain(value: object) -> str:
-    """A JSON value as text: 7 and 7.0 are one id; null, lists and objects are no text."""
+    """A JSON value as text: 7 and 7.0 are one id; null, lists and objects are no text, half a character is `?`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _features(text: str) -> str:

@@ -306,13 +306,16 @@ def test_a_set_of_test_queries_alone_is_split_by_hash_where_asked(
 def test_faults_of_beirs_files_are_counted_or_named(folder: Path) -> None:
     beir(folder)
     with (folder / "corpus.jsonl").open("ab") as file:
-        file.write(b'{"_id": "d4", "title": "lam\n[1]\n"text"\n{"_id": "d5", "title": "\xff"}\n\n{"title": "no id"}\n')
+        file.write(
+            b'{"_id": "d4", "title": "lam\n[1]\n"text"\n{"_id": "d5", "title": "\xff"}\n\n{"title": "no id"}\n{"_id": "d6", "title": "lamp \\ud83d"}\n'
+        )
     with (folder / "queries.jsonl").open("a") as file:
         file.write('{"_id": "q1", "text": "another"}\n')
     catalogue, labels = taken(folder)
     of_items = catalogue.manifest.accounting[0]
     assert of_items.dropped == {"malformed": 3, "not_utf8": 1, "no_item_id": 1}
-    assert of_items.rows_in == 8
+    assert of_items.rows_in == 9
+    assert rows(catalogue)[-1]["title"] == "lamp ?"
     assert labels.manifest.accounting[0].dropped["query_id_of_several_texts"] == 1
     (folder / "qrels" / "dev.tsv").write_text("q2\td2\t1\n")
     with pytest.raises(
