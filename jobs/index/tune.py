@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import faiss
@@ -30,7 +31,7 @@ from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNeg
 from jobs.platform.distributed import device
 from jobs.platform.progress import progress
 from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out
-from models.ann.exact import Vectors, nearest, pieces
+from models.ann.exact import Rows, Vectors, equal_numbers, nearest, pieces, vector_hashes
 from models.ann.families import check_factory, families, scaled
 from models.ann.operating_points import Exam
 from models.ann.train import sample_size, train
@@ -155,7 +156,12 @@ class TuningSample:
         """Today's queries with their exact neighbours in the sample and their judgements; or an earlier day's canaries."""
         queries = self.queries if canaries is None else canaries
         exact = nearest(queries, pieces(self.vectors), self.depth, device())[1]
-        return Exam(queries, exact, self.relevant if canaries is None else None)
+        return Exam(queries, exact, self.relevant if canaries is None else None, self.equal)
+
+    @cached_property
+    def equal(self) -> Rows:
+        """A number for each vector of the sample, one for equal ones."""
+        return equal_numbers(map(vector_hashes, pieces(self.vectors)))
 
 
 def sample_vectors(

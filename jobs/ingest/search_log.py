@@ -23,12 +23,12 @@ from jobs.lake.windows import bounds
 from jobs.platform.row_counts import RowCounter
 from jobs.platform.spark import run_sql
 from jobs.platform.temp_tables import Keep
+from models.text.normalise import QUERY_CHARS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_ORDINAL = 9_999
-MAX_QUERY_CHARS = 500
 # limits of the bot rules; README.md of this room has the recall of each rule on simulated bots
 BOT_LIMITS: dict[str, float] = {
     "bot_min_searches": 40,
@@ -99,7 +99,7 @@ class LogRules:
         return {
             "session_minutes": self.session_minutes,
             "max_searches_per_minute": self.max_searches_per_minute,
-            "max_query_chars": MAX_QUERY_CHARS,
+            "max_query_chars": QUERY_CHARS,
             **BOT_LIMITS,
         }
 

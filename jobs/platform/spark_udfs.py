@@ -34,13 +34,16 @@ def register_functions(spark: SparkSession) -> None:
 
 
 def clean_queries(texts: pa.StringArray) -> pa.StringArray:
-    """Mask personal data and normalise the spelling; NOTHING_ELSE if only masks are left."""
+    """Mask personal data and normalise the spelling; NOTHING_ELSE if only masks are left.
+
+    A text stays whole, so that sql/bot_flags.sql can tell one that is too long (QUERY_CHARS).
+    """
     coded = texts.dictionary_encode()
     # a cheap test first: few texts can hold personal data
     suspect = pc.match_substring_regex(coded.dictionary, personal.SUSPECT).to_pylist()
     typed = cast(list[str], coded.dictionary.to_pylist())
     cleaned = [
-        _cleaned(text) if is_suspect else normalise.normalise_query(text)
+        _cleaned(text) if is_suspect else normalise.normalise_text(text)
         for text, is_suspect in zip(typed, suspect, strict=True)
     ]
     return _decoded(coded, cleaned)
@@ -48,7 +51,7 @@ def clean_queries(texts: pa.StringArray) -> pa.StringArray:
 
 def _cleaned(text: str) -> str:
     masked = personal.mask_personal(text)
-    return NOTHING_ELSE if masked != text and personal.is_only_personal(masked) else normalise.normalise_query(masked)
+    return NOTHING_ELSE if masked != text and personal.is_only_personal(masked) else normalise.normalise_text(masked)
 
 
 def _over_distinct(function: Callable[[str], str]) -> TextFunction:

@@ -18,13 +18,13 @@ from models.towers.two_tower import TwoTower
 from models.training.examples import Batch, Examples, Sampling
 from models.training.fit import Training
 from models.training.gradcache import CachedEncoding
-from models.training.losses import Objective, batch_loss
+from models.training.losses import MIN_TEMPERATURE, Objective, batch_loss
 
 log = logging.getLogger(__name__)
 _SPREAD_EVERY, _SPREAD_SAMPLE = 25, 1024  # steps between two looks at the spread; items looked at
 _COLLAPSED_LOOKS = 4  # in a row, before a training ends
 _MAX_COSINE, _MIN_RANK = 0.95, 2.0
-_MAX_LOG_SCALE = math.log(1000.0)  # a learnt temperature stays above 0.001
+_MAX_LOG_SCALE = -math.log(MIN_TEMPERATURE)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ import collections
 import sys
 import unicodedata
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text.normalise import normalise_query, query_id, split_of
+from jobs.ingest import search_log
+from jobs.platform.spark_udfs import FUNCTIONS
+from models.text.normalise import QUERY_CHARS, normalise_query, normalise_text, query_id, split_of
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,22 @@ from models.text.normalise import normalise_query, query_id, split_of
 )
 def test_cases(typed: str, expected: str) -> None:
     assert normalise_query(typed) == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["x" * 100_000, "ab " * 1_000, "ẛ̣" * 900, "é" * 700, "ﬃ" * 400, "Σ" * 600, "1½ " * 400, "👟" * 501]
+)
+def test_a_text_is_cut_at_the_length_at_which_the_log_sets_its_search_aside(typed: str) -> None:
+    once = normalise_query(typed)
+    assert QUERY_CHARS == 500
+    assert QUERY_CHARS - 1 <= len(once) <= QUERY_CHARS
+    assert normalise_text(typed).startswith(once)
+    assert normalise_query(once) == normalise_text(once) == once
+    in_sql = FUNCTIONS["normalise_query"](pa.array([typed, once]))
+    assert in_sql.to_pylist() == [once, once]
+    # the log reads the whole text, or its rule could not see that it is too long
+    assert FUNCTIONS["clean_query"](pa.array([typed])).to_pylist() == [normalise_text(typed)]
+    assert search_log.QUERY_CHARS == QUERY_CHARS
 
 
 @given(st.text(st.characters(exclude_categories=[])))
