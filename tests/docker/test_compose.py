@@ -53,6 +53,19 @@ def test_every_mlflow_option_exists_in_the_pinned_version() -> None:
     assert given <= known
 
 
+def test_mlflows_tables_are_brought_up_to_date_before_it_starts() -> None:
+    """It refuses tables of an older version, unless newer ones are missing altogether."""
+    script = SERVICES["mlflow"]["command"][2]
+    assert re.search(r'mlflow db upgrade "\$\$BACKEND" && .*exec "\$\$@"$', script)
+
+
+def test_only_one_service_builds_the_image_and_nobody_pulls_it() -> None:
+    """A public registry may have an image of that name."""
+    ours = {name: service for name, service in SERVICES.items() if name != "postgres"}
+    assert [name for name, service in ours.items() if "build" in service] == ["init"]
+    assert {service["pull_policy"] for service in ours.values()} == {"never"}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_a_service_names_is_there(name: str) -> None:
     service = SERVICES[name]
@@ -102,7 +115,8 @@ def test_the_gpu_file_gives_the_scheduler_a_gpu() -> None:
     for name in ("scheduler", "trainer"):
         (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
         assert device["capabilities"] == ["gpu"]
-        assert services[name]["build"]["target"] == "trainer"
+        assert services[name]["image"].startswith("${NIGHTSHELF_TRAINER_IMAGE:")
+    assert services["scheduler"]["build"]["target"] == "trainer"
 
 
 def test_the_image_is_made_from_the_lock() -> None:
