@@ -15,15 +15,17 @@ from jobs.local.airflow_env import USER, migrate
 def main() -> None:
     """Write the files, migrate the database."""
     os.umask(0o077)
-    airflow, spark = Path(os.environ["AIRFLOW_HOME"]), Path(os.environ["SPARK_CONF_DIR"])
-    for folder in (airflow, spark):
-        folder.mkdir(parents=True, exist_ok=True)
+    airflow = Path(os.environ["AIRFLOW_HOME"])
+    airflow.mkdir(parents=True, exist_ok=True)
     # made here, for Airflow writes a password of its own making into its log
     passwords = {USER: os.environ["AIRFLOW_ADMIN_PASSWORD"]}
     _write(Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]), json.dumps(passwords))
     (airflow / "simple_auth_manager_passwords.json.generated").unlink(missing_ok=True)  # of older versions, mode 0644
-    settings = Path(__file__).with_name("spark-defaults.conf").read_text("utf-8")
-    _write(spark / "spark-defaults.conf", f"{settings}spark.authenticate.secret {os.environ['SPARK_SECRET']}\n")
+    settings = Path(__file__).with_name("spark.conf").read_text("utf-8")
+    _write(
+        Path(os.environ["NIGHTSHELF_HOME"]) / "spark.conf",
+        f"{settings}spark.authenticate.secret {os.environ['SPARK_SECRET']}\n",
+    )
     migrate(os.environ)
 
 

@@ -152,8 +152,8 @@ def test_a_spark_worker_writes_nothing_among_the_libraries(tmp_path: Path) -> No
         (home / part.name).symlink_to(part)
     (home / "work").write_text("")
     given = {name: value.replace("/tmp/", f"{tmp_path}/") for name, value in service["environment"].items()}
-    env = os.environ | given | {"SPARK_HOME": str(home), "JAVA_HOME": java_home(), "SPARK_CONF_DIR": str(tmp_path)}
-    program, kind, _ = service["command"]
+    env = os.environ | given | {"SPARK_HOME": str(home), "JAVA_HOME": java_home()}
+    program, kind, *_ = service["command"]
     command = [home / "bin" / program, kind, "--host", "127.0.0.1", "--webui-port", "0", "spark://127.0.0.1:9"]
     folder, until = Path(given["SPARK_WORKER_DIR"]), time.monotonic() + 120
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as worker:
@@ -203,12 +203,14 @@ def test_what_forms_offer_is_in_the_image() -> None:
 
 
 def test_spark_and_mlflow_ask_who_is_there() -> None:
-    lines = (DOCKER / "spark-defaults.conf").read_text().splitlines()
+    lines = (DOCKER / "spark.conf").read_text().splitlines()
     settings = dict(line.split(None, 1) for line in lines if line[0] != "#")
     assert settings["spark.authenticate"] == settings["spark.network.crypto.enabled"] == "true"
     assert settings["spark.master.rest.enabled"] == settings["spark.ui.killEnabled"] == "false"
-    for name in ("scheduler", "spark-master", "spark-worker"):
-        assert SERVICES[name]["environment"]["SPARK_CONF_DIR"] == "/state/spark"
+    for name in ("spark-master", "spark-worker"):
+        words = SERVICES[name]["command"]
+        assert words[words.index("--properties-file") + 1] == "/state/spark.conf"
+    assert "--properties-file /state/spark.conf" in SERVICES["scheduler"]["environment"]["PYSPARK_SUBMIT_ARGS"]
     assert "--app-name=basic-auth" in SERVICES["mlflow"]["command"]
     assert "MLFLOW_TRACKING_PASSWORD" in SERVICES["scheduler"]["environment"]
 
