@@ -268,7 +268,7 @@ def _split_files(folder: Path) -> list[Path]:
     """The file of each split, plain or gzip.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or one is a symbolic link.
     """
     named = [folder / f"{split}.tsv{packed}" for split in BEIR_SPLITS for packed in ("", ".gz")]
     if not (files := [path for path in named if path.is_file()]):
@@ -276,6 +276,7 @@ def _split_files(folder: Path) -> list[Path]:
         raise ValueError(
             f"{folder}: found {names}, expected some of {', '.join(f'{name}.tsv' for name in BEIR_SPLITS)}"
         )
+    refuse_links(map(str, files))
     return files
 
 
