@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jobs.platform import csv_text
+
 KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all are counted
-OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
+OPTIONAL = ("category", "brand", "attributes", "price", "currency", "group_id")
 # Exact, Substitute, Complement, Irrelevant (Reddy et al. 2022, "Shopping Queries Dataset")
 ESCI_RELEVANCE = {"E": "3", "S": "2", "C": "1", "I": "0"}
 # Chen et al. 2022, "WANDS: Dataset for Product Search Relevance Assessment"
@@ -57,7 +59,7 @@ class DatasetRows:
             self.reject(text.isna() | (text.str.strip() == ""), f"no_{column}")
 
 
-def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> DatasetRows:
+def read_csv(path: Path, required: Sequence[str]) -> DatasetRows:
     """Read a CSV file, plain or gzip, with every column as text; lines of another width are rejected.
 
     Raises:
@@ -69,19 +71,14 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Datas
         bad.append({"line": row.number, "columns": row.actual_columns, "text": row.text})
         return "skip"
 
-    names = _header(path, delimiter)
-    _require_columns(path, names, required)
-    table = pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False),  # or line numbers are not known
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_width
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
-        ),
-    )
-    rows = DatasetRows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
+    try:
+        header = csv_text.check_csv(str(path))
+        header.require(required, (*OPTIONAL, "split"))
+        table = csv_text.read_csv(str(path), header, dict.fromkeys(header.names, pa.binary()), wrong_width)
+    except (csv_text.CsvError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: not readable as CSV ({error})") from error
+    columns = {name: _decoded(table, name) for name in table.column_names}
+    rows = DatasetRows(pd.DataFrame(columns), table.num_rows + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
@@ -103,17 +100,6 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
 def _require_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
     if missing := [name for name in required if name not in names]:
         raise ValueError(f"{path}: found columns {names}, expected also {missing}")
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    options = pyarrow.csv.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-    )
-    try:
-        with pyarrow.csv.open_csv(path, parse_options=options) as reader:
-            return list(reader.schema.names)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not readable as CSV ({error})") from error
 
 
 def _decoded(table: pa.Table, name: str) -> pd.Series[str]:
@@ -163,9 +149,9 @@ def _esci(paths: dict[str, Path], locale: str) -> tuple[DatasetRows, DatasetRows
 
 
 def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
-    items = read_csv(paths["product.csv"], ["product_id", "product_name"], delimiter="\t")
-    queries = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
-    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"], delimiter="\t")
+    items = read_csv(paths["product.csv"], ["product_id", "product_name"])
+    queries = read_csv(paths["query.csv"], ["query_id", "query"])
+    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"])
     frame = items.frame
     features = frame.get("product_features", pd.Series("", index=frame.index))
     path = frame.get("category hierarchy", pd.Series("", index=frame.index))

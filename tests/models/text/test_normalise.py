@@ -4,11 +4,13 @@ import collections
 import sys
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text.normalise import normalise_query, query_id, split_of
+from models.text.normalise import UNCLEAN, clean_text, normalise_query, query_id, split_of
 
 
 @pytest.mark.parametrize(
@@ -25,10 +27,50 @@ from models.text.normalise import normalise_query, query_id, split_of
         ("\ud800x", "x"),  # a lone surrogate from broken JSON
         ("İstanbul", "i\u0307stanbul"),
         (" \u2003 ", ""),
+        ("H&amp;M spodnie", "h&m spodnie"),
+        ("kabel 1,5&quot; &#39;czarny&#39;", "kabel 1,5\" 'czarny'"),
+        ("a &amp;amp;amp;lt; b &AMP; c", "a < b & c"),  # encoded several times
+        ("＆amp; &ａmp;", "& &"),  # an entity only after NFKC
+        ("h&m at&t; q&lt &foo; c++", "h&m at&t; q&lt &foo; c++"),  # typed by people
+        ("d\u034fi\u115fs\ufe0fh\U000e0101\u2800brush", "dish brush"),  # blanks that are no format characters
     ],
 )
 def test_cases(typed: str, expected: str) -> None:
     assert normalise_query(typed) == expected
+
+
+@pytest.mark.parametrize(
+    ("delivered", "expected"),
+    [
+        ("Salt &amp; pepper mill &quot;Nora&quot;", 'Salt & pepper mill "Nora"'),
+        ("Micro\u200bfibre  cloth\ufeff", "Microfibre cloth"),
+        ("\u200b\u00a0", ""),
+        ("2 m² ½ ™", "2 m² ½ ™"),  # a title keeps its letters
+        ("a" + "&am#112;" * 3 + "&#38;" * 50_000 + "lt;", "a" + "&am#112;" * 3 + "&" * 50_000 + "lt;"),
+    ],
+)
+def test_titles(delivered: str, expected: str) -> None:
+    cleaned = clean_text(delivered)
+    assert cleaned == expected or cleaned == expected.replace("&lt;", "<")
+    assert clean_text(cleaned) == cleaned
+
+
+def test_an_endless_entity_comes_to_an_end() -> None:
+    hidden = "&a" + "&#1&#48;9;p;" * 20_000
+    assert clean_text(clean_text(hidden)) == clean_text(hidden)
+    assert normalise_query("＆#xFF06;" * 9 + "amp;") == normalise_query(normalise_query("＆#xFF06;" * 9 + "amp;"))
+
+
+def test_the_pattern_finds_every_text_that_is_not_clean() -> None:
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    found = pc.match_substring_regex(pa.array([f"a{letter}b" for letter in letters]), UNCLEAN).to_pylist()
+    missed = [
+        hex(ord(letter))
+        for letter, is_found in zip(letters, found, strict=True)
+        if not is_found and clean_text(f"a{letter}b") != f"a{letter}b"
+    ]
+    assert not missed
+    assert pc.match_substring_regex(pa.array([" a", "a ", "a  b", "a b"]), UNCLEAN).to_pylist() == [True] * 3 + [False]
 
 
 @given(st.text(st.characters(exclude_categories=[])))
