@@ -34,7 +34,7 @@ split AS (
     c.attributes,
     CASE
       -- a JSON array: of levels, or of paths
-      WHEN RLIKE(c.category, '^\\[ ?(?:["{\\[].*["}\\]]|[0-9., ]*) ?\\]$')
+      WHEN RLIKE(c.category, '^\\[ ?(?:["{\\[].{0,}["}\\]]|[0-9., ]*) ?\\]$')
         THEN TRANSFORM(
           FROM_JSON(c.category, 'ARRAY<STRING>'),
           e -> CASE
@@ -51,7 +51,7 @@ split AS (
           SPLIT(c.category, '[,|](?=Default Category(?:/|$))'),
           p -> REPLACE(REGEXP_REPLACE(p, '^Default Category/?', ''), '/', ' > ')
         )
-      WHEN NOT RLIKE(c.category, '>.*[,;|]|[,;|].*>') THEN ARRAY(c.category)
+      WHEN NOT RLIKE(c.category, '>.{0,}[,;|]|[,;|].{0,}>') THEN ARRAY(c.category)
       -- WooCommerce: "A > B, C > D" are two paths, "\," is a comma. A comma stays in a name that goes on with "and":
       -- "Care > Perfume, Cologne & Fragrance > Unisex" is one path, unless its first level comes again
       ELSE TRANSFORM(
@@ -83,36 +83,36 @@ split AS (
           TRANSFORM(FROM_JSON(c.attributes, 'ARRAY<MAP<STRING,STRING>>'), e -> MAP_ENTRIES(e)),
           fields -> CASE
             WHEN
-              EXISTS(fields, f -> LOWER(f.key) IN ('name', 'key', 'code', 'label', 'attribute', 'attribute_name', 'attribute_code'))
-              AND EXISTS(fields, f -> LOWER(f.key) IN ('value', 'values', 'option', 'options', 'attribute_value', 'data'))
-              THEN ARRAY(STRUCT(
-                GET(FILTER(
+              EXISTS(fields, f -> RLIKE(f.key, '^(?i:name|key|code|label|attribute(?:_name|_code)?)$'))
+              AND EXISTS(fields, f -> RLIKE(f.key, '^(?i:values?|options?|attribute_value|data)$'))
+              THEN ARRAY(NAMED_STRUCT(
+                'key', GET(FILTER(
                   fields,
-                  f -> LOWER(f.key) IN ('name', 'key', 'code', 'label', 'attribute', 'attribute_name', 'attribute_code')
-                ), 0).value AS key,
-                GET(FILTER(
-                  fields, f -> LOWER(f.key) IN ('value', 'values', 'option', 'options', 'attribute_value', 'data')
-                ), 0).value AS value
+                  f -> RLIKE(f.key, '^(?i:name|key|code|label|attribute(?:_name|_code)?)$')
+                ), 0).value,
+                'value', GET(FILTER(
+                  fields, f -> RLIKE(f.key, '^(?i:values?|options?|attribute_value|data)$')
+                ), 0).value
               ))
             ELSE fields
           END
         ))
       WHEN STARTSWITH(c.attributes, '[')
         THEN TRANSFORM(
-          FROM_JSON(c.attributes, 'ARRAY<STRING>'), (e, place) -> STRUCT(STRING(place + 1) AS key, e AS value)
+          FROM_JSON(c.attributes, 'ARRAY<STRING>'), (e, place) -> NAMED_STRUCT('key', STRING(place + 1), 'value', e)
         )
       -- Magento: name=value,name=value
       WHEN RLIKE(c.attributes, '^[^,|;:=]{1,60}[:=]')
         THEN TRANSFORM(
           SPLIT(c.attributes, ' ?[,|;] ?(?=[^,|;:=]{1,60}[:=])'),
-          p -> STRUCT(GET(SPLIT(p, ' ?[:=] ?', 2), 0) AS key, GET(SPLIT(p, ' ?[:=] ?', 2), 1) AS value)
+          p -> NAMED_STRUCT('key', GET(SPLIT(p, ' ?[:=] ?', 2), 0), 'value', GET(SPLIT(p, ' ?[:=] ?', 2), 1))
         )
     END AS attribute_entries,
     REGEXP_EXTRACT(c.price, :money, 1) AS currency_before,
     REGEXP_EXTRACT(c.price, :money, 3) AS currency_after,
     -- an amount without what groups its digits but points and commas
     REGEXP_REPLACE(
-      REGEXP_EXTRACT(c.price, :money, 2), '(?<=[0-9])[ \'’](?=[0-9]{3}(?![0-9]))|[., ]+$', ''
+      REGEXP_EXTRACT(c.price, :money, 2), '(?<=[0-9])[ \\x27’](?=[0-9]{3}(?![0-9]))|[., ]+$', ''
     ) AS amount
   FROM cleaned AS c
 ),
@@ -147,11 +147,11 @@ signed AS (
     FILTER(
       TRANSFORM(
         s.attribute_entries,
-        e -> STRUCT(
-          TRIM(e.key) AS key,
-          CASE
+        e -> NAMED_STRUCT(
+          'key', TRIM(e.key),
+          'value', CASE
             -- of a nested value only the leaves stay
-            WHEN RLIKE(e.value, '^ ?[\\[{].*[\\]}] ?$')
+            WHEN RLIKE(e.value, '^ ?[\\[{].{0,}[\\]}] ?$')
               THEN REGEXP_REPLACE(
                 TRIM(REGEXP_REPLACE(
                   REGEXP_REPLACE(
@@ -165,7 +165,7 @@ signed AS (
                 )), '\\\\(["\\\\/])', '$1'
               )
             ELSE TRIM(e.value)
-          END AS value
+          END
         )
       ),
       e -> e.key IS NOT NULL AND e.value != ''
@@ -207,7 +207,9 @@ checked AS (
       -- a name given several times keeps all its values
       ELSE MAP_FROM_ENTRIES(TRANSFORM(
         ARRAY_DISTINCT(g.entries.key),
-        k -> STRUCT(k AS key, ARRAY_JOIN(ARRAY_DISTINCT(FILTER(g.entries, e -> e.key = k).value), ' ') AS value)
+        k -> NAMED_STRUCT(
+          'key', k, 'value', ARRAY_JOIN(ARRAY_DISTINCT(FILTER(g.entries, e -> e.key = k).value), ' ')
+        )
       ))
     END AS attributes,
     CASE

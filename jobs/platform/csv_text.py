@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
 import pyarrow.csv
@@ -21,7 +21,7 @@ MAX_FIELD_CHARS = 1 << 20  # a longer field is many records that a quote swallow
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LINE_BREAK = re.compile(r"(?:\r\n|\r|\n)+")
 _END = "\x1e"  # a record of its own behind the last line, unless a quote swallows it
-OnInvalid = Callable[[pyarrow.csv.InvalidRow], str]
+OnInvalid = Callable[[pyarrow.csv.InvalidRow], Literal["skip", "error"]]
 
 
 class CsvError(ValueError):
