@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -100,7 +101,7 @@ def _labels(source: str) -> pa.Table:
         labels = labels.select(list(LABELS.columns)).cast(arrow_schema(LABELS))
     except (pa.ArrowException, CsvError) as error:
         raise ValueError(f"{source}: not readable as labels ({error})") from error
-    ids = clean_ids(labels["item_id"].combine_chunks())
+    ids = clean_ids(cast(pa.StringArray, labels["item_id"].combine_chunks()))
     return labels.set_column(labels.column_names.index("item_id"), "item_id", ids)
 
 

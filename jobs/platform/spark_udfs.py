@@ -49,7 +49,7 @@ def clean_queries(texts: pa.StringArray) -> pa.StringArray:
     """Mask personal data and normalise the spelling; NOTHING_ELSE if only masks are left."""
     coded = texts.dictionary_encode()
     # clean first: an address behind `&#64;` or a joiner is an address
-    distinct = clean_texts(coded.dictionary)
+    distinct = clean_texts(cast(pa.StringArray, coded.dictionary))
     # a cheap test first: few texts can hold personal data
     suspect = pc.match_substring_regex(distinct, personal.SUSPECT).to_pylist()
     typed = cast(list[str], distinct.to_pylist())
@@ -75,8 +75,8 @@ def clean_ids(texts: pa.StringArray) -> pa.StringArray:
     bare = pc.replace_substring_regex(texts, ID_EDGES, "")
     bare = pc.replace_substring_regex(bare, LIST_OF_ONE, r"\1")
     bare = pc.replace_substring_regex(bare, FLOAT_ID, r"\1")
-    large = pc.fill_null(pc.match_substring_regex(bare, EXPONENT_ID), False)
-    if not pc.any(large).as_py():
+    large = _matching(bare, EXPONENT_ID)
+    if not large.true_count:
         return bare
     numbers = bare.filter(large).cast(pa.float64())
     whole = pc.equal(numbers, pc.floor(numbers))
@@ -84,10 +84,15 @@ def clean_ids(texts: pa.StringArray) -> pa.StringArray:
     return cast(pa.StringArray, pc.replace_with_mask(bare, large, written))
 
 
+def _matching(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
+    found = pc.match_substring_regex(texts, pattern)
+    return cast(pa.BooleanArray, pc.if_else(pc.is_null(found), pa.scalar(False), found))
+
+
 def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str]) -> pa.StringArray:
     """Apply a function to the texts that match the pattern."""
-    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
-    if not pc.any(matched).as_py():
+    matched = _matching(texts, pattern)
+    if not matched.true_count:
         return texts
     found = [function(text) for text in cast(list[str], texts.filter(matched).to_pylist())]
     return cast(pa.StringArray, pc.replace_with_mask(texts, matched, pa.array(found, pa.string())))
