@@ -21,6 +21,7 @@ from jobs.lake.manifest import FileEntry
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.lake.windows import before_day
+from jobs.platform.csv_text import delimiter_of
 
 log = logging.getLogger(__name__)
 LOOK_BACK_DAYS = 14
@@ -153,7 +154,7 @@ def _records(entry: FileEntry, scanned: Scan) -> Sequence[Record]:
     # use the head only: a CSV record may span lines, so a later line may begin inside quotes
     text = b"\n".join(scanned.lines[:HEAD]).decode("utf-8-sig", "replace")
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.partition("\n")[0])))
     except csv.Error:
         return []
     return [{k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str) and v} for row in rows]

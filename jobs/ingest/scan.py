@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from jobs.ingest.sample import LineSample, RowSample, cut_off
 from jobs.lake import storage as store
+from jobs.platform.csv_text import CsvError, check_csv
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -61,7 +62,10 @@ def scan(uri: str, max_unpacked_gb: float = MAX_UNPACKED_GB) -> Scan:
                 result.lines = _text(pieces, as_json=".csv" not in name)
             else:
                 result.lines = _text(iter(partial(stream.read, CHUNK_BYTES), b""), as_json=".csv" not in name)
-    except FlawError as flaw:
+        if name.endswith((".csv", ".csv.gz")):
+            check_csv(uri)
+    except (FlawError, CsvError) as flaw:
+        result.lines = []
         result.flaw = str(flaw)
     return result
 

@@ -21,10 +21,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from jobs.lake.storage import refuse_links
+from jobs.platform import csv_text
 from models.text.normalise import normalise_query
 
 KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all are counted
-OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
+OPTIONAL = ("category", "brand", "attributes", "price", "currency", "group_id")
 # Reddy et al. 2022, "Shopping Queries Dataset"; its first release (KDD Cup 2022) has the words
 ESCI_RELEVANCE = {"e": "3", "s": "2", "c": "1", "i": "0"}
 ESCI_RELEVANCE |= {"exact": "3", "substitute": "2", "complement": "1", "irrelevant": "0"}
@@ -64,7 +65,7 @@ class DatasetRows:
             self.reject(text.isna() | (text.str.strip() == ""), f"no_{column}")
 
 
-def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> DatasetRows:
+def read_csv(path: Path, required: Sequence[str]) -> DatasetRows:
     """Read a CSV file, plain or gzip, with every column as text; lines of another width are rejected.
 
     Raises:
@@ -76,19 +77,14 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Datas
         bad.append({"line": row.number, "columns": row.actual_columns, "text": row.text})
         return "skip"
 
-    names = _header(path, delimiter)
-    _require_columns(path, names, required)
-    table = pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False),  # or line numbers are not known
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_width
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
-        ),
-    )
-    rows = DatasetRows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
+    try:
+        header = csv_text.check_csv(str(path))
+        header.require(required, (*OPTIONAL, "split"))
+        table = csv_text.read_csv(str(path), header, dict.fromkeys(header.names, pa.binary()), wrong_width)
+    except (csv_text.CsvError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: not readable as CSV ({error})") from error
+    columns = {name: _decoded(table, name) for name in table.column_names}
+    rows = DatasetRows(pd.DataFrame(columns), table.num_rows + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
@@ -118,17 +114,6 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
 def _require_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
     if missing := [name for name in required if name not in names]:
         raise ValueError(f"{path}: found columns {names}, expected also {missing}")
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    options = pyarrow.csv.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-    )
-    try:
-        with pyarrow.csv.open_csv(path, parse_options=options) as reader:
-            return list(reader.schema.names)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not readable as CSV ({error})") from error
 
 
 def _decoded(table: pa.Table, name: str) -> pd.Series[str]:
@@ -209,9 +194,9 @@ def _texts_of(judged: DatasetRows, queries: pd.DataFrame) -> pd.Series[str]:
 
 
 def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
-    items = read_csv(paths["product.csv"], ["product_id", "product_name"], delimiter="\t")
-    queries = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
-    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"], delimiter="\t")
+    items = read_csv(paths["product.csv"], ["product_id", "product_name"])
+    queries = read_csv(paths["query.csv"], ["query_id", "query"])
+    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"])
     frame = items.frame
     features = frame.get("product_features", pd.Series("", index=frame.index))
     path = frame.get("category hierarchy", pd.Series("", index=frame.index))
@@ -241,7 +226,7 @@ def _beir(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
     queries = read_json_lines(paths["queries.jsonl"], ["_id", "text"])
     judged = DatasetRows(pd.DataFrame(columns=["query_id", "item_id", "relevance", "split"], dtype=str), 0)
     for path in _split_files(paths["qrels"]):
-        rows = read_csv(path, ["query-id", "corpus-id", "score"], delimiter="\t")
+        rows = read_csv(path, ["query-id", "corpus-id", "score"])
         columns = {"query-id": "query_id", "corpus-id": "item_id", "score": "relevance"}
         frame = rows.frame.rename(columns=columns).assign(split=path.name.partition(".")[0])
         judged.frame = pd.concat([judged.frame, frame[[*columns.values(), "split"]]], ignore_index=True)

@@ -11,7 +11,6 @@ A split is kept: its test queries are used for the final judgement alone.
 from __future__ import annotations
 
 import logging
-from html import unescape
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, OneOf
+from jobs.platform.spark_udfs import TextFunction, clean_ids, clean_texts
 from jobs.simulator.dataset_layouts import OPTIONAL, DatasetRows, detect
 from models.text.normalise import normalise_query
 
@@ -104,27 +104,27 @@ def main(args: Args) -> dict[str, object]:
 
 
 def _check_items(items: DatasetRows, folder: str) -> None:
-    items.require(["item_id", "title"])
+    # as `items` will clean them, so that the judgements meet the items
     items.frame = items.frame.assign(
-        item_id=items.frame["item_id"].str.strip(),
-        # scraped titles carry `&amp;`, which nobody types
-        title=[unescape(title) for title in items.frame["title"]],
+        item_id=_cleaned(items.frame["item_id"], clean_ids), title=_cleaned(items.frame["title"], clean_texts)
     )
+    items.require(["item_id", "title"])
     items.reject(items.frame["item_id"].duplicated(), "duplicate_item")
     columns = ["item_id", "title", *(name for name in OPTIONAL if name in items.frame)]
     items.frame = items.frame[columns]
     if items.frame.empty:
         raise ValueError(f"{folder}: of {items.rows_in:,} items none is usable: {dict(items.dropped)}")
-    if "price" in items.frame:
-        price = pd.to_numeric(items.frame["price"], errors="coerce")
-        items.frame = items.frame.assign(price=price)
+
+
+def _cleaned(texts: pd.Series[str], clean: TextFunction) -> pd.Series[str]:
+    return pd.Series(clean(pa.array(texts, pa.string())).to_numpy(zero_copy_only=False), index=texts.index)
 
 
 def _check_judged(judged: DatasetRows, items: DatasetRows, args: Args, from_one: bool) -> dict[str, object]:
     """Reject what cannot be used; return the facts of the labels."""
     judged.require(["query", "item_id", "relevance"])
     judged.frame = judged.frame.assign(
-        item_id=judged.frame["item_id"].str.strip(),
+        item_id=_cleaned(judged.frame["item_id"], clean_ids),
         value=pd.to_numeric(judged.frame["relevance"], errors="coerce"),
         side=judged.frame["split"].str.strip().str.lower().map(SPLITS),
     )

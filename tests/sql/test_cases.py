@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from jobs.ingest.prices import MONEY
 from jobs.lake.arrow_schema import ARROW
 from jobs.lake.columns import COLUMNS, SEARCH_COLUMNS
 from jobs.platform.spark import run_sql
@@ -43,7 +44,7 @@ VIEWS = TABLES | {
     "label_queries": "query_id STRING, query STRING, split STRING",
     "catalogue_rows": (
         "file STRING, block BIGINT, line BIGINT, raw STRING, malformed BOOLEAN, item_id STRING, title STRING,"
-        " category STRING, brand STRING, attributes STRING, price STRING, group_id STRING"
+        " category STRING, brand STRING, attributes STRING, price STRING, currency STRING, group_id STRING"
     ),
     "raw_lines": (
         f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN,"
@@ -79,6 +80,8 @@ VIEWS = TABLES | {
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
+# parameters that a case may leave out
+SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 FLAGS = ("is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
 
 
@@ -124,7 +127,7 @@ def views(case: Path) -> dict[str, pa.Table]:
 
 def settings(case: Path) -> dict[str, Any]:
     path = case / "settings.yaml"
-    return load(path) if path.exists() else {}
+    return SETTINGS.get(case.parent.name, {}) | (load(path) if path.exists() else {})
 
 
 @pytest.mark.spark

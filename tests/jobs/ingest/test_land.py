@@ -139,3 +139,27 @@ def test_labels_that_unpack_to_too_much_are_refused(tmp_path: Path, lake: Path) 
     assert not exists(to)
     land.main(land.Args(str(packed), labels=to))
     assert pin(to).manifest.rows == 200_000
+
+
+def test_ids_of_labels_are_those_of_the_items(exports: Path) -> None:
+    labels = LABELS.at(ds="2026-01-31")
+    path = exports / "labels.csv"
+    path.write_text('query;item_id;relevance\n"but;\n zimowy"; 007 ;3\nbut;1.0;2\n')
+    land.main(land.Args(str(path), labels=labels))
+    assert [row["item_id"] for row in read_table(pin(labels)).to_pylist()] == ["007", "1"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'query,item_id,relevance\nbut,1,3\n"lampa,2,1\nkubek,3,2\n', r"line 3 \(data line 2\): a quoted field"),
+        ("query,item_id,relevance,język\nbut,1,3,pl\n".encode("cp1250"), "header is not UTF-8"),
+        (b"query,item_id,item_id,relevance\nbut,1,2,3\n", "column 'item_id' 2 times"),
+        (b"", "empty"),
+        ("query,item_id,relevance\nbut,1,3\n".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_labels_that_would_be_misread_are_refused(exports: Path, data: bytes, expected: str) -> None:
+    (exports / "labels.csv").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"labels\.csv: .*{expected}"):
+        land.main(land.Args(f"{exports}/labels.csv", labels=LABELS.at(ds="2026-01-31")))

@@ -43,7 +43,7 @@ WHOLE = {
     "odd_lines.ndjson": LINES + b"\xff\xfe\x00\n" + b'{"torn": \n' + b'{"n": 1}\n',
     "empty.ndjson": b"",
     "tabbed.json": b'index\t{"n": 1}\nindex\t{"n": 2}',
-    "items.csv": b'item_id,title\n1,"a {\n',
+    "items.csv": b'item_id,title\n1,"a {"\n',
 }
 # name -> bytes, what is said of them
 DAMAGED = {

@@ -42,11 +42,12 @@ def test_a_csv_pair_with_every_fault_is_counted_row_by_row(folder: Path) -> None
         b",Bez numeru,,,\n"  # no item_id
         b"4,  ,,,\n"  # no title
         b"5,Zl\xff\xfey,,,\n"  # not UTF-8
-        b"1,Lampa znowu,,,\n"  # an id for the second time
+        b" 1.0 ,Lampa znowu,,,\n"  # an id for the second time
+        b"6,\xe2\x80\x8b&nbsp;,,,\n"  # a title of nothing visible
     )
     (folder / "relevance.csv").write_text(
         "query,item_id,relevance,split\n"
-        "lampa,1,3,train\n"
+        "lampa, 1.0,3,train\n"
         "lampa,2,0,test\n"  # the same query on two sides: all of it is test
         " LAMPA ,2,1,\n"  # another spelling of it: kept for qrels, and test as well
         "kubek,2,2.5,val\n"  # dev by another name
@@ -62,7 +63,7 @@ def test_a_csv_pair_with_every_fault_is_counted_row_by_row(folder: Path) -> None
     catalogue, labels = taken(folder)
     items = rows(catalogue)
     assert [item["title"] for item in items] == ["Lampa, wisząca", "Kubek"]
-    assert items[0]["price"] == 19.5
+    assert [item["price"] for item in items] == ["19.5", "abc"]  # `items` reads prices and counts what is none
     assert set(items[0]) == {"item_id", "title", "brand", "price"}
     assert [tuple(row.values()) for row in rows(labels)] == [
         ("lampa", "1", 3.0, "test"),
@@ -71,8 +72,8 @@ def test_a_csv_pair_with_every_fault_is_counted_row_by_row(folder: Path) -> None
         ("kubek", "2", 2.5, "dev"),
     ]
     (of_items,), (of_labels,) = catalogue.manifest.accounting, labels.manifest.accounting
-    assert of_items.rows_in == 7
-    assert of_items.dropped == {"wrong_width": 1, "not_utf8": 1, "no_item_id": 1, "no_title": 1, "duplicate_item": 1}
+    assert of_items.rows_in == 8
+    assert of_items.dropped == {"wrong_width": 1, "not_utf8": 1, "no_item_id": 1, "no_title": 2, "duplicate_item": 1}
     assert of_labels.rows_in == 11
     assert of_labels.dropped == {
         "no_query": 2,
@@ -319,7 +320,7 @@ def test_faults_of_beirs_files_are_counted_or_named(folder: Path) -> None:
     assert labels.manifest.accounting[0].dropped["query_id_of_several_texts"] == 1
     (folder / "qrels" / "dev.tsv").write_text("q2\td2\t1\n")
     with pytest.raises(
-        ValueError, match=r"dev.tsv: found columns .*expected also \['query-id', 'corpus-id', 'score'\]"
+        ValueError, match=r"dev.tsv: .*found columns .*expected also \['query-id', 'corpus-id', 'score'\]"
     ):
         taken(folder)
     (folder / "corpus.jsonl").unlink()
@@ -358,7 +359,27 @@ def test_a_link_among_its_files_is_refused(folder: Path) -> None:
 def test_a_missing_column_is_named(folder: Path) -> None:
     (folder / "items.csv").write_text("item_id,name\n1,a\n")
     (folder / "relevance.csv").write_text("query,item_id,relevance\nq,1,1\n")
-    with pytest.raises(ValueError, match=r"items.csv: found columns .*expected also \['title'\]"):
+    with pytest.raises(ValueError, match=r"items.csv: .*found columns .*expected also \['title'\]"):
+        taken(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("items.csv", b'item_id,title\n1,oak\n2,"12in pan\n3,lamp\n4,"14in pan\n5,rug\n', r"line 3 \(data line 2\)"),
+        ("items.csv", "item_id,title,größe\n1,a,3\n".encode("cp1252"), "not UTF-8 .*Windows-1252"),
+        ("items.csv", "item_id,title\n1,a\n".encode("utf-16"), "UTF-16"),
+        ("items.csv", b"item_id,title,title\n1,a,b\n", "'title' 2 times"),
+        ("items.csv", b"", "empty"),
+        ("relevance.csv", b'query,item_id,relevance\n"a,1,1\nb,1,2\n', r"line 2 \(data line 1\)"),
+        ("relevance.csv", b"query,item_id,relevance,split,split\na,1,1,train,test\n", "'split' 2 times"),
+    ],
+)
+def test_a_file_that_would_be_misread_is_refused_by_name(folder: Path, name: str, data: bytes, expected: str) -> None:
+    (folder / "items.csv").write_text("item_id,title\n1,a\n")
+    (folder / "relevance.csv").write_text("query,item_id,relevance\nq,1,1\n")
+    (folder / name).write_bytes(data)
+    with pytest.raises(ValueError, match=rf"{name}: not readable as CSV \(.*{expected}"):
         taken(folder)
 
 
