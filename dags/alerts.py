@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from dags.channels import public, send
+from dags.process import json_object
 from jobs.lake.locks import file_lock
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 2_000
 AlertLine = dict[str, str | int | bool | None]
+# by which Airflow tells a DAG's callback that the run failed because a task did
+TASK_FAILED = "task_failure"
+ONE_TRY = ("dag", "dag_run", "task", "try_number")
 # their messages are written in this repository; any other error may quote a value of the data
 OWN_ERRORS = (AirflowFailException, AirflowSensorTimeout)
 
@@ -28,11 +32,13 @@ class Alert(BaseNotifier):
     """Appends to $NIGHTSHELF_HOME/alerts.jsonl: time, task, reason, URL of the log; then mail and Slack.
 
     `reason` may quote the data; `public` does not, and is the only text that the data-quality page shows. Airflow calls
-    the notifier after a task's last try, and when a run has failed.
+    the notifier after a task's last try, and when a run has failed: each failure is one alert.
     """
 
     def notify(self, context: Context) -> None:
-        """Write one line, send one message."""
+        """Write one line, send one message; none for a run whose failed task has alerted itself."""
+        if context.get("reason") == TASK_FAILED and _has_alerted(alert_of(context)):
+            return
         error = context.get("exception")
         text = str(error or context.get("reason") or "")
         if isinstance(error, BaseException) and not isinstance(error, OWN_ERRORS):
@@ -70,9 +76,23 @@ def _send(alert: AlertLine) -> None:
 
 def _append(line: AlertLine) -> None:
     """O_APPEND keeps lines of concurrent tasks whole; the lock excludes `retention`, which shortens the file."""
-    path = Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
+    path = alerts_file()
     with file_lock(path.with_suffix(".lock")), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def alerts_file() -> Path:
+    """The file of all alerts."""
+    return Path(os.environ.get("NIGHTSHELF_HOME", "var")) / "alerts.jsonl"
+
+
+def _has_alerted(line: AlertLine) -> bool:
+    """Whether the try that failed has a line: its worker wrote it, unless a person or the scheduler failed the task."""
+    if line["task"] is None or not alerts_file().is_file():
+        return False
+    with alerts_file().open(encoding="utf-8") as file:
+        lines = map(json_object, file)
+        return any(all(old.get(name) == line[name] for name in ONE_TRY) and old.get("failed", True) for old in lines)
 
 
 def alert_of(context: Context) -> AlertLine:
@@ -94,8 +114,11 @@ def alert_of(context: Context) -> AlertLine:
 
 
 def _day(context: Context) -> str | None:
-    """The day of the run's partitions, by the rule of dags/day.py."""
-    dag_run = context.get("dag_run")
-    given = (context.get("params") or {}).get("ds") or getattr(dag_run, "partition_key", None)
+    return day_of(context.get("dag_run"), context.get("params"))
+
+
+def day_of(dag_run: object, params: Mapping[str, object] | None) -> str | None:
+    """The day of the run's partitions, by the rule of dags/day.py. params: of its form, or its conf."""
+    given = (params or {}).get("ds") or getattr(dag_run, "partition_key", None)
     date = getattr(dag_run, "logical_date", None) or getattr(dag_run, "run_after", None)
     return str(given) if given else date.strftime("%Y-%m-%d") if date else None

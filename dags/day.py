@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import Asset, Param
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags.alerts import Alert
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
 
 # where a shop's day begins and ends
 TIME_ZONE = os.environ.get("NIGHTSHELF_TIME_ZONE", "") or "UTC"
@@ -39,6 +43,20 @@ def result(task_id: str, name: str) -> str:
     return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['{name}'] }}}}"
 
 
+def refuse_unknown(context: Context) -> None:
+    """Refuse a run whose conf has a key that its form lacks: Airflow passes over it, and the run would do something else.
+
+    Raises:
+        AirflowFailException: names the keys.
+    """
+    dag_run, dag = context["dag_run"], context["dag"]
+    if strange := sorted(set(dag_run.conf or {}) - set(dag.params)):
+        raise AirflowFailException(
+            f"conf has {', '.join(strange)}, expected keys of the form: {', '.join(sorted(dag.params))};"
+            " trigger a new run"
+        )
+
+
 DEFAULTS: dict[str, Any] = {
     "owner": "search",
     # an outage may pass, bad data will not: dags/process.py fails the latter without a retry
@@ -48,6 +66,8 @@ DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=30),
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": Alert(),
+    # before every task, for a cleared one may be the first that runs
+    "pre_execute": refuse_unknown,
 }
 # settings of every DAG
 EVERY_DAG: dict[str, Any] = {

@@ -11,6 +11,7 @@ the report's gate lets it pass.
 
 **If red** the index in service stays in service.
 
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `pin`: the champion's towers were trained anew. Run `towers_weekly`, whose report can promote the new ones.
 - `embeddings_*`: "the file is damaged" names an earlier day's: start the day by hand with `rebuild`. Otherwise clear it;
@@ -29,7 +30,7 @@ from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 
 from dags.day import DAY, EVERY_DAG, PAIRS_READY, date_param, day_param
 from dags.forms import form, templates
-from dags.runner import job, wait_for
+from dags.runner import check_settings, job, take_turn, wait_for
 from dags.steps import SERVING, SHARDS, PinnedTowers, embed, judge
 from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
@@ -40,8 +41,8 @@ with DAG(
     "index_nightly",
     # one run for each announced day, never two days in one
     schedule=PartitionedAssetTimetable(assets=PAIRS_READY, default_partition_mapper=IdentityMapper()),
-    # the champion moves one day at a time
-    max_active_runs=1,
+    # a run by hand that waits for its day must not block the night; `turn` moves the champion one day at a time
+    max_active_runs=16,
     **EVERY_DAG,
     params=day_param() | PINNED | REBUILT | SERVING,
     tags=["serving", "tier-1"],
@@ -53,4 +54,6 @@ with DAG(
     index = judge(towers, reuse=True)
     # a day typed by hand may be one that pairs_daily has not finished
     wait = wait_for(ITEMS.at(ds=DAY), QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
-    wait >> pin >> embed(towers, "embeddings", reuse=True) >> index
+    pin >> embed(towers, "embeddings", reuse=True) >> index
+    checked = check_settings(dag)
+    checked >> wait >> take_turn(last="promote") >> pin

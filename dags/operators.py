@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
+from airflow.sdk.execution_time.comms import GetDagRun
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
-from dags.alerts import send_alerts
+from dags.alerts import day_of, send_alerts
 from dags.process import JobProcess
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 # an Airflow connection names the cluster: host spark://name, and its port
+# states of a task that has not begun, or looks for the first time
+UNSEEN = (None, "scheduled", "queued", "running")
+ENDED = ("success", "failed", "upstream_failed", "skipped", "removed")
+# longer than a day takes: by then a run that does not end is a fault
+TURN_HOURS = 24
 SPARK_CONN = "nightshelf_spark"
 MASTER = "NIGHTSHELF_SPARK_MASTER"
 
@@ -83,6 +90,60 @@ class ReadySensor(BaseSensorOperator):
                 f"{self._missing}: still missing after {self.hours} h; "
                 f"publish them and clear this task, the run goes on from here"
             ) from error
+
+
+class TurnSensor(BaseSensorOperator):
+    """Waits for runs of the DAG that go first: one between this task and the task `last`, or one of an earlier day.
+
+    A run counts that works, that is ready, or that has yet to look whether it is; not one that was found to be late.
+    `max_active_tis_per_dag` lets one run look at a time, so two never go together.
+    """
+
+    template_fields: Sequence[str] = ("day",)
+    ui_color = "#f2ead9"
+
+    def __init__(self, *, day: str, last: str, waited: str, **kwargs: object) -> None:
+        super().__init__(
+            mode="reschedule",
+            poke_interval=timedelta(minutes=1),
+            timeout=timedelta(hours=TURN_HOURS),
+            max_active_tis_per_dag=1,
+            **kwargs,  # type: ignore[arg-type]
+        )
+        self.day = day
+        self.last = last
+        self.waited = waited
+
+    def poke(self, context: Context) -> bool:
+        """Look at the other runs once."""
+        task = context["ti"]
+        if type(_supervisor()).__name__ == "InProcessSupervisorComms":
+            return True  # `airflow dags test` runs alone, and one that was killed would hold the next for ever
+        runs = task.get_task_states(dag_id=task.dag_id, task_ids=[self.waited, self.task_id, self.last])
+        first = [
+            run_id
+            for run_id, states in runs.items()
+            if run_id != task.run_id and self._goes_first(task, run_id, states)
+        ]
+        if first:
+            self.log.info("%s: first go %s", self.day, ", ".join(first))
+        return not first
+
+    def _goes_first(self, task: RuntimeTaskInstanceProtocol, run_id: str, states: Mapping[str, str | None]) -> bool:
+        if states.get(self.last, "removed") in ENDED or states.get(self.waited) not in (*UNSEEN, "success"):
+            return False
+        if states.get(self.task_id) == "success":
+            return True
+        run = _supervisor().send(GetDagRun(dag_id=task.dag_id, run_id=run_id))
+        # a queued run may itself wait for one of these to end
+        return run.state == "running" and (str(day_of(run, run.conf)), run_id) < (self.day, task.run_id)
+
+
+def _supervisor() -> Any:
+    """The channel to Airflow, which is there while a task runs."""
+    from airflow.sdk.execution_time import task_runner
+
+    return task_runner.SUPERVISOR_COMMS
 
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:

@@ -8,15 +8,19 @@ zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the
 
 **If red**
 
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: the shop has not delivered. Publish log and catalogue, clear the task.
+- `turn` waits: its log names the run that goes first, one that works or one of an earlier day.
 - `expect_tables`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
   input, clear the task that wrote the table. Nothing downstream has read it.
 - `items`, `impressions` name files or fields: `python -m jobs replay` lands repaired files; `accept_drift` accepts a change.
+- `impressions` names another secret: bring the salt back from the backup; `accept_salt` counts people anew if it is lost.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
 
-**By hand** fill in `ds`; for past days, one after another,
-`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31 --max-active-runs 1`.
-Days go one at a time: a run that `wait`s for its log delays yours. Mark it failed, and clear it when the log is there.
+**By hand** fill in `ds`; for past days,
+`airflow backfill create --dag-id pairs_daily --from-date 2026-01-29 --to-date 2026-01-31`.
+Days whose log is there go one at a time, the earliest first; a run that `wait`s for its log delays none. When it comes after
+later days, an alert of `impressions` names those to make again.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup, cross_downstream
 from dags.day import DAY, EVERY_DAG, KEY_FORMAT, LABELS, PAIRS_READY, TIME_ZONE, day_param, labels_param
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
-from dags.runner import job, listed, of_day, wait_for
+from dags.runner import check_settings, job, listed, of_day, take_turn, wait_for
 from jobs.lake.partitions import (
     CATALOGUE,
     CLICK_COUNTS,
@@ -42,8 +46,10 @@ from jobs.lake.partitions import (
     QUERY_USERS,
 )
 
-LOGGED = form("impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac")
-DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac")
+LOGGED = form(
+    "impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac accept_salt"
+)
+DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac max_unpacked_gb")
 VOTES = form("click_counts", "Log", "max_item_votes")
 WINDOW = form(
     "pairs",
@@ -56,8 +62,8 @@ with DAG(
     "pairs_daily",
     # at midnight the key is the day that has just ended
     schedule=CronPartitionTimetable("0 0 * * *", timezone=TIME_ZONE, run_offset=-1, key_format=KEY_FORMAT),
-    # days go in order: a day adds to those before it, and counts the users of a query over all of them
-    max_active_runs=1,
+    # a run that waits for its log must not block the others; `turn` keeps the days in order
+    max_active_runs=16,
     **EVERY_DAG,
     params=day_param() | LOGGED | DELIVERY | VOTES | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
@@ -94,5 +100,9 @@ with DAG(
         cross_downstream(first, second)
         second >> gate
 
+    checked = check_settings(dag)
+    # days go in order: a day adds to those before it, and counts the users of a query over all of them
+    turn = take_turn(last="announce")
     # behind the gate alone: a day that was not checked must not start an index
-    (wait >> tables >> daily >> learning >> AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY))
+    announce = AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
+    checked >> wait >> turn >> tables >> daily >> learning >> announce

@@ -1,6 +1,6 @@
 """A command as a Kubernetes pod: the same arguments, a GPU where the command needs one.
 
-Needs apache-airflow-providers-cncf-kubernetes (`pip install nightshelf[cluster]`). Volumes, secrets,
+Needs apache-airflow-providers-cncf-kubernetes (`pip install '.[cluster]'` here). Volumes, secrets,
 tolerations and the service account of a site belong in the pod template that NIGHTSHELF_POD_TEMPLATE names.
 """
 
@@ -62,7 +62,7 @@ def _operator(name: str, words: Sequence[str], gpu: bool) -> tuple[Any, dict[str
     except ImportError as error:
         raise RuntimeError(
             "NIGHTSHELF_RUNNER=kubernetes needs apache-airflow-providers-cncf-kubernetes: "
-            "pip install 'nightshelf[cluster]'"
+            "`pip install '.[cluster]'` in Nightshelf's folder"
         ) from error
     settings: dict[str, Any] = pod_spec(name, words, gpu)
     limits = settings.pop("limits")

@@ -8,6 +8,7 @@ the report, and only then keep it. A new encoder changes every space id.
 
 **If red** the towers stay as they are; nothing waits for this.
 
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `prodbert`: clear the task; training continues from its last checkpoint. "the loss is nan": a lower `lr`; out of memory:
   a lower `batch_tokens`.
@@ -25,7 +26,7 @@ from airflow.sdk import DAG, CronPartitionTimetable
 
 from dags.day import DAY, DEFAULTS, EVERY_DAG, KEY_FORMAT, day_param
 from dags.forms import form, templates
-from dags.runner import job, wait_for
+from dags.runner import check_settings, job, wait_for
 from jobs.lake.partitions import ITEMS, PRODBERT, QUERIES
 
 MODEL = form("prodbert", "Model", "start hidden layers heads vocabulary max_tokens seed")
@@ -48,4 +49,4 @@ with DAG(
     pretrained = job(
         "prodbert", items=items, queries=queries, prodbert=PRODBERT.at(ds=DAY), **templates(MODEL | TRAINING)
     )
-    wait >> pretrained
+    check_settings(dag) >> wait >> pretrained

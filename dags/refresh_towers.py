@@ -8,6 +8,7 @@ gate lets it pass. Nothing is embedded: a refresh keeps the item vectors.
 
 **If red** the index in service stays in service.
 
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `refresh`: "have no vector" or "not published": run `index_nightly` for that day first. Otherwise clear the task.
 - all after `refresh` skipped: dev recall did not rise significantly, so there is nothing to judge.
@@ -22,7 +23,7 @@ from airflow.sdk import DAG
 
 from dags.day import DAY, EVERY_DAG, day_param, days_before, labels_param
 from dags.forms import form, templates
-from dags.runner import job, wait_for
+from dags.runner import check_settings, job, take_turn, wait_for
 from dags.settings import DEV_LABELS
 from dags.steps import SERVING, PinnedTowers, judge
 from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
@@ -37,8 +38,8 @@ made = TOWERS.at(ds=DAY, step="adore")
 with DAG(
     "refresh_towers",
     schedule=None,
-    # the champion moves one day at a time
-    max_active_runs=1,
+    # a run that waits for its day must not block another; `turn` moves the champion one day at a time
+    max_active_runs=16,
     **EVERY_DAG,
     params=day_param() | REFRESH | JUDGED | SERVING,
     tags=["training", "tier-3"],
@@ -58,4 +59,6 @@ with DAG(
         **templates(REFRESH),
     )
     # judged before it is promoted, as any other towers
-    (wait >> job("pin") >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after, coded=True))
+    pin = job("pin")
+    pin >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after, coded=True)
+    check_settings(dag) >> wait >> take_turn(last="promote") >> pin

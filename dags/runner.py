@@ -9,14 +9,16 @@ A DAG only names the command: `job("pairs", click_counts=..., pairs=...)`. A key
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 
-from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk import DAG, BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags.day import DAY
-from dags.operators import JobOperator, ReadySensor
+from dags.operators import JobOperator, ReadySensor, TurnSensor
 from dags.pods import pod, pods
 from jobs.lake.commands import is_command
 from jobs.lake.partitions import Partition, Table
@@ -75,9 +77,42 @@ def job_each(name: str, task_id: str, arguments_of: XComArg, label_flag: str) ->
     return head.expand(more=arguments_of)
 
 
+def check_settings(dag: DAG) -> BaseOperator:
+    """A task that asks the commands of all tasks so far whether they take their settings, before anything dear starts.
+
+    What an earlier task's result or a condition decides is left out.
+    """
+    listed = ", ".join(f"[{', '.join(map(_expression, spoken(task)))}]" for task in dag.tasks if spoken(task))
+    return job("check", commands=f"{{{{ [{listed}] | tojson }}}}")
+
+
+def spoken(task: object) -> list[str]:
+    """The command of a task and its flags, under every runner; empty for other tasks, and for mapped ones."""
+    words = list(getattr(task, "arguments", ()))  # of a pod
+    argv = list(getattr(task, "argv", ()))
+    starts = [at + 1 for at, word in enumerate(argv) if word in ("jobs", "jobs.towers.spark_launcher", LAUNCHER)]
+    return words or (argv[starts[0] :] if starts else [])
+
+
+def _expression(word: str) -> str:
+    """A word of a command line, which may hold templates, as one Jinja expression."""
+    if "xcom_pull" in word or "{%" in word:
+        return "none"
+    texts = re.split(r"\{\{(.*?)\}\}", word)
+    return " ~ ".join(f"({text})" if at % 2 else json.dumps(text) for at, text in enumerate(texts))
+
+
 def value_of(arguments: str, flag: str) -> str:
     """The value of a flag among a task's arguments, as a template."""
     return f"{{{{ {arguments}[{arguments}.index('--{flag}') + 1] }}}}"
+
+
+def take_turn(last: str, waited: str = "wait") -> TurnSensor:
+    """A sensor behind the task `waited`: runs of one DAG go on one at a time, the earliest day first, up to the task `last`.
+
+    A run that still waits for its partitions holds nobody back, which `max_active_runs=1` would.
+    """
+    return TurnSensor(task_id="turn", day=DAY, last=last, waited=waited)
 
 
 def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:

@@ -8,6 +8,7 @@ run's day; the `prodbert` that the form names. All must have passed their data-q
 
 **If red**
 
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
 - `towers_in_batch`, `towers_star`: clear the task; training continues from its last checkpoint.
 - `promote` green but nothing moved: the gate stopped it. The report gives the reasons; the old index stays in service.
@@ -23,7 +24,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
 from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param, days_before, labels_param
 from dags.forms import form, templates
-from dags.runner import job, wait_for
+from dags.runner import check_settings, job, wait_for
 from dags.settings import BERT, BERT_DS, DEV_LABELS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.steps import SERVING, PinnedTowers, embed, judge
 from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
@@ -77,4 +78,5 @@ with DAG(
     index = judge(star, baseline=in_batch)
     # step in_batch is embedded too: the report shows what the hard negatives add. One after the other: where step
     # star is no better, both are the same towers and would write the same partitions
-    wait >> training >> embed(in_batch, "baseline") >> embed(star, "embeddings") >> index
+    training >> embed(in_batch, "baseline") >> embed(star, "embeddings") >> index
+    check_settings(dag) >> wait >> training

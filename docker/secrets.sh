@@ -1,15 +1,11 @@
 #!/bin/sh
-# Writes docker/.env with fresh secrets; a file that stands is kept, for Postgres was made with it.
+# Writes docker/.env with fresh secrets. One that stands is kept, for the databases were made with it; missing ones are added.
 set -eu
 file=$(dirname "$0")/.env
-[ ! -e "$file" ] || { echo "$file stands; nothing to do"; exit 0; }
 umask 077
-secret() { head -c 32 /dev/urandom | base64 | tr '+/' '-_'; }
-cat > "$file" <<END
-POSTGRES_PASSWORD=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
-AIRFLOW_FERNET_KEY=$(secret)
-AIRFLOW_JWT_SECRET=$(secret)
-AIRFLOW_SECRET_KEY=$(secret)
-NIGHTSHELF_SALT=$(secret)
-END
-echo "$file written"
+touch "$file"
+for name in POSTGRES_PASSWORD AIRFLOW_ADMIN_PASSWORD AIRFLOW_FERNET_KEY AIRFLOW_JWT_SECRET AIRFLOW_SECRET_KEY \
+  MLFLOW_ADMIN_PASSWORD MLFLOW_SECRET_KEY SPARK_SECRET NIGHTSHELF_SALT; do
+  grep -q "^$name=" "$file" || echo "$name=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')" >> "$file"
+done
+echo "$file holds all secrets"

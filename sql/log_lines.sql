@@ -8,7 +8,6 @@ WITH parsed AS (
     r.is_blank,
     r.is_bulk_action,
     r.counted,
-    r.action_name,
     COALESCE(r.application, '') AS application,
     -- shops name the same four actions differently; a record without an action is a search
     CASE
@@ -71,7 +70,6 @@ checked AS (
     p.raw,
     p.counted,
     p.application,
-    p.action_name,
     p.action,
     p.search_id,
     p.item_id,
@@ -122,7 +120,6 @@ SELECT
   c.occurred_at,
   c.ordinal,
   c.reason,
-  CASE WHEN c.reason = 'other_action' THEN c.action_name END AS other_action,
   CASE WHEN c.reason IS NOT NULL THEN c.file END AS file,
   -- typed text stays in the raw zone; a rejected line keeps the start of it, for repair
   CASE

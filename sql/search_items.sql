@@ -12,8 +12,10 @@ events AS (
   SELECT
     l.search_id,
     l.item_id,
-    -- UBI does not define the first ordinal: an application that ever sends 0 counts from 0
-    l.ordinal + CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 1 ELSE 0 END AS ordinal,
+    -- ordinal_bases tells the applications that count from 0; elsewhere a 0 is no place
+    CASE
+      WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN l.ordinal + 1 ELSE NULLIF(l.ordinal, 0)
+    END AS ordinal,
     l.action,
     l.counted
   FROM log_lines AS l

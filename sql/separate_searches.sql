@@ -26,7 +26,23 @@ WITH lines AS (
 
 dated AS (
   SELECT
-    l.*,
+    l.counted,
+    l.application,
+    l.action,
+    l.search_id,
+    l.item_id,
+    l.client_id,
+    l.session_id,
+    -- each search column: l.?,
+    l.user_query,
+    l.hit_ids,
+    l.occurred_at,
+    l.ordinal,
+    l.is_record,
+    l.is_impression,
+    l.typed,
+    l.answered,
+    l.first_ordinal,
     MIN(l.occurred_at) OVER (PARTITION BY l.search_id, l.is_record, l.client_id, l.typed) AS first_at
   FROM lines AS l
 ),
@@ -34,7 +50,24 @@ dated AS (
 numbered AS (
   -- searches of an id: its searchers and texts, in order of time
   SELECT
-    d.*,
+    d.counted,
+    d.application,
+    d.action,
+    d.search_id,
+    d.item_id,
+    d.client_id,
+    d.session_id,
+    -- each search column: d.?,
+    d.user_query,
+    d.hit_ids,
+    d.occurred_at,
+    d.ordinal,
+    d.is_record,
+    d.is_impression,
+    d.typed,
+    d.answered,
+    d.first_ordinal,
+    d.first_at,
     CASE
       WHEN d.is_record THEN DENSE_RANK() OVER (
         PARTITION BY d.search_id, d.is_record ORDER BY d.first_at ASC, d.client_id ASC, d.typed ASC
@@ -46,7 +79,24 @@ numbered AS (
 stamped AS (
   -- time and number in one value, so that a maximum finds the number of the latest record
   SELECT
-    n.*,
+    n.counted,
+    n.application,
+    n.action,
+    n.search_id,
+    n.item_id,
+    n.client_id,
+    n.session_id,
+    -- each search column: n.?,
+    n.user_query,
+    n.hit_ids,
+    n.occurred_at,
+    n.ordinal,
+    n.is_record,
+    n.is_impression,
+    n.typed,
+    n.answered,
+    n.first_ordinal,
+    n.rank_in_id,
     CASE
       WHEN n.is_record THEN UNIX_MILLIS(n.occurred_at) * 100000 + LEAST(n.rank_in_id, 99999)
     END AS stamp
@@ -56,7 +106,23 @@ stamped AS (
 attached AS (
   -- an event belongs to its own client's latest record before it, else to anybody's
   SELECT
-    s.*,
+    s.counted,
+    s.application,
+    s.action,
+    s.search_id,
+    s.item_id,
+    s.client_id,
+    s.session_id,
+    -- each search column: s.?,
+    s.user_query,
+    s.hit_ids,
+    s.occurred_at,
+    s.ordinal,
+    s.is_record,
+    s.is_impression,
+    s.typed,
+    s.answered,
+    s.first_ordinal,
     COALESCE(
       s.stamp,
       MAX(s.stamp) OVER (PARTITION BY s.search_id, s.client_id ORDER BY s.occurred_at ASC),
@@ -69,7 +135,24 @@ attached AS (
 
 separate AS (
   SELECT
-    a.*,
+    a.counted,
+    a.application,
+    a.action,
+    a.search_id,
+    a.item_id,
+    a.client_id,
+    a.session_id,
+    -- each search column: a.?,
+    a.user_query,
+    a.hit_ids,
+    a.occurred_at,
+    a.ordinal,
+    a.is_record,
+    a.is_impression,
+    a.typed,
+    a.answered,
+    a.first_ordinal,
+    a.search_number,
     CASE
       WHEN a.search_number > 1 THEN CONCAT(a.search_id, '/', CAST(a.search_number AS STRING)) ELSE a.search_id
     END AS own_id
@@ -78,7 +161,24 @@ separate AS (
 
 shown AS (
   SELECT
-    s.*,
+    s.counted,
+    s.application,
+    s.action,
+    s.search_id,
+    s.item_id,
+    s.client_id,
+    s.session_id,
+    -- each search column: s.?,
+    s.user_query,
+    s.hit_ids,
+    s.occurred_at,
+    s.ordinal,
+    s.is_record,
+    s.is_impression,
+    s.typed,
+    s.answered,
+    s.first_ordinal,
+    s.own_id,
     MIN(s.occurred_at) OVER (PARTITION BY s.own_id, s.is_impression, s.item_id) AS shown_first,
     MIN(s.ordinal) OVER (PARTITION BY s.own_id, s.is_impression, s.item_id) AS lowest_ordinal,
     MIN(s.occurred_at) OVER (PARTITION BY s.own_id, s.is_record, s.answered) AS answered_first,

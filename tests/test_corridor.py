@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -96,6 +97,18 @@ def test_a_log_becomes_a_served_index(shop: Path) -> None:
     assert {arm: found["R@60"] > 0.3 for arm, found in summary["measures"].items()} == {
         arm: True for arm in ("served", "dense", "sparse", "hybrid", "hybrid_rrf", "hybrid_minmax", "hybrid_zscore")
     }
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_nothing_of_a_lake_or_its_home_is_everybodys(shop: Path) -> None:
+    """Files 0640, folders 0750, whoever wrote them: Arrow, Spark, safetensors, MLflow's database and artefacts, Data Docs."""
+    made = [path for place in ("lake", "var") for path in (shop / place).rglob("*")]
+    names = {path.name for path in made}
+    assert {"mlflow.db", "index.html", "weights.safetensors", "_manifest.json"} <= names
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in made if not path.is_symlink()}
+    others = {str(path.relative_to(shop)): oct(mode) for path, mode in modes.items() if mode & 0o027}
+    assert len(modes) > 200 and others == {}
 
 
 @pytest.mark.slow

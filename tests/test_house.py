@@ -1,6 +1,7 @@
 """The house rules that a tool cannot know: who imports whom, what is never written, what is pinned."""
 
 import ast
+import platform
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from jobs.lake.commands import COMMANDS
 
@@ -217,6 +219,14 @@ def test_nothing_unpickles(path: Path) -> None:
 
 
 @each_file
+def test_no_array_is_written_by_c(path: Path) -> None:
+    """`np.save` and `tofile` report success with the tail missing on a full disk: `jobs.lake.arrays` writes."""
+    called = {node.func.attr for node in nodes(path) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
+    text = path.read_text("utf-8")
+    assert "tofile" not in called and "np.save(" not in text
+
+
+@each_file
 def test_sql_is_never_put_together_from_strings(path: Path) -> None:
     for node in nodes(path):
         parts: list[ast.expr] = []
@@ -279,6 +289,59 @@ def test_every_library_that_is_imported_is_asked_for(rooms: tuple[str, ...]) -> 
     assert {PACKAGE.get(top, top.replace("_", "-").lower()) for top in imported} <= asked
 
 
+def hashed(text: str) -> dict[str, str]:
+    """name -> version of lines of requirements.hashes; a line without the sha256 of one file is an error."""
+    lines = [line for line in text.splitlines() if line[0] != "#"]
+    found = [re.fullmatch(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
+    assert all(found), "every line is name==version --hash=sha256:..."
+    return {pin[1]: pin[2] for pin in found if pin}
+
+
+def test_every_pin_but_torchs_has_a_hash() -> None:
+    text = (ROOT / "requirements.hashes").read_text()
+    assert hashed(text) == {name: version for name, version in pins().items() if name != "torch"}
+    made, beyond = map(hashed, text.split("# beyond `make`: the other extras\n"))
+    assert names([*required()[""], *required()["faiss-cpu"], *required()["dev"]]) - {"torch"} <= set(made)
+    assert not {"scann", "apache-airflow-providers-cncf-kubernetes"} & set(made) and beyond
+
+
+def test_make_installs_nothing_unchecked_but_torch() -> None:
+    """And what pip would ask an index for by itself: neither dependencies, nor what a package is built with."""
+    said = subprocess.run(
+        ["make", "--dry-run", "--always-make", ".venv/minilm"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    installs = [line.partition("pip install ")[2] for line in said.splitlines() if "pip install" in line]
+    unchecked = [line for line in installs if "--require-hashes" not in line]
+    assert len(installs) == 5
+    assert all("--no-deps --no-build-isolation" in line for line in installs if not line.endswith(" torch"))
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        assert [line.rpartition(" ")[2] for line in unchecked] == ["torch", "."]
+
+
+def test_the_lock_is_what_setup_cfg_allows() -> None:
+    """A bound that was changed without `make lock`."""
+    wanted = [Requirement(line) for lines in required().values() for line in lines]
+    assert len(wanted) > 60
+    drifted = [
+        str(each) for each in wanted if each.name.lower() in pins() and pins()[each.name.lower()] not in each.specifier
+    ]
+    assert drifted == []
+
+
+def test_no_pin_is_below_a_known_advisory() -> None:
+    lines = (ROOT / ".ci" / "advisories.txt").read_text().splitlines()
+    least = [Requirement(line.partition("#")[0].strip()) for line in lines if line[0] != "#"]
+    assert {each.name for each in least} >= {
+        "torch",
+        "transformers",
+        "mlflow",
+        "apache-airflow",
+        "pyspark",
+        "faiss-cpu",
+    }
+    assert [str(each) for each in least if pins()[each.name] not in each.specifier] == []
+
+
 def test_both_flavours_of_faiss_are_one_version() -> None:
     assert required()["faiss-gpu"] == [f"faiss-gpu=={pins()['faiss-cpu']}"]
 
@@ -293,7 +356,7 @@ def test_this_environment_is_the_locks() -> None:
         assert "pyspark-client" not in pins()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "Makefile", "setup.cfg", ".ci/run"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements.hashes", "Makefile", "setup.cfg", ".ci/run"])
 def test_no_package_index_is_named(name: str) -> None:
     assert not re.search(r"index-url|find-links|://", (ROOT / name).read_text())
 

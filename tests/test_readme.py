@@ -22,7 +22,7 @@ COMMANDS = sorted(
     }
 )
 # for tests and for one process's own use
-INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_WARM_SPARK"}
+INTERNAL = {"NIGHTSHELF_FAULT", "NIGHTSHELF_RUN", "NIGHTSHELF_WARM_SPARK"}
 # names that jobs.local.airflow_env puts together
 PORTS = {f"NIGHTSHELF_{service}_PORT" for service in ("AIRFLOW", "MLFLOW", "SITE")}
 # folders and files of the repository; a path in backticks that begins with one of these must exist
@@ -45,7 +45,7 @@ def test_a_command_exists_and_uses_flags_that_it_has(page: str, command: str) ->
 
 def test_every_setting_is_in_one_table_and_every_row_is_a_setting() -> None:
     """The root README keeps its table until it is rewritten; elsewhere a setting has one row in one page."""
-    sources = [ROOT / name for name in TRACKED if re.match(r"(jobs|dags|tests)/.*\.py$", name)]
+    sources = [ROOT / name for name in TRACKED if re.match(r"(jobs|dags|tests)/.*\.py$|docker/.*\.yaml$", name)]
     read = {
         name
         for path in sources

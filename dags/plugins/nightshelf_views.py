@@ -1,7 +1,8 @@
 """The overview of data quality, the reports and MLflow in Airflow's menu, which stands behind its login.
 
 Where they are, NIGHTSHELF_SITE_URL and NIGHTSHELF_MLFLOW_URL say; without them the menu stays as it is. The pages on data
-quality are handed on by Airflow itself, and only to somebody who has logged in; they hold no script, and none would run.
+quality are handed on by Airflow itself, from NIGHTSHELF_SITE_INSIDE_URL where it reaches the site by another address than
+people do, and only to somebody who has logged in; they hold no script, and none would run.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ def token_of(scope: Message, cookie: str) -> str:
 
 
 SITE = os.environ.get("NIGHTSHELF_SITE_URL", "")
+INSIDE = os.environ.get("NIGHTSHELF_SITE_INSIDE_URL", "") or SITE
 
 
 class NightshelfViews(AirflowPlugin):
@@ -131,4 +133,4 @@ class NightshelfViews(AirflowPlugin):
         os.environ.get("NIGHTSHELF_MLFLOW_URL", ""),
         urlsplit(os.environ.get("AIRFLOW__API__BASE_URL", "")).path.rstrip("/"),
     )
-    fastapi_apps = [{"app": Pages(SITE), "url_prefix": PREFIX, "name": "data quality"}] if SITE else []
+    fastapi_apps = [{"app": Pages(INSIDE), "url_prefix": PREFIX, "name": "data quality"}] if SITE else []

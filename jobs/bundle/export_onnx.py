@@ -25,7 +25,7 @@ MOST_APART = 1e-4
 HOSTILE = (
     *("", " ", "\x00\x1b[31m", "!!! ???", "\u200b\u00ad"),  # nothing, marks alone, control codes
     *("ŁÓDŹ zażółć", "İstanbul", "运动鞋", "👟👟", "\ud800"),  # other scripts
-    *("a" * 300, "red shoes " * 400),  # more than fits
+    *("a" * 300, "a" * 200_000, "red shoes " * 400, "ab" * 50_000),  # more than fits
     *("<script>alert(1)</script>", "{{ 7*7 }}", "iPhone-15/128GB"),
 )
 

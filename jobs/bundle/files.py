@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.bundle.near_duplicates import prepare
+from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, large, table_of
 from jobs.lake.read import Pinned
 from models.ann.families import parts
@@ -124,7 +125,7 @@ def write_ids(item_ids: Strings, titles: Strings, folder: Path) -> None:
 def write_sparse(sparse: SparseIndex, folder: Path) -> None:
     """Write the sparse arm: three arrays and the terms."""
     for name, values in sparse.arrays().items():
-        np.save(folder / f"sparse.{name}.npy", values, allow_pickle=False)
+        save_array(folder / f"sparse.{name}.npy", values)
     about = {"terms": sparse.terms, "n_items": sparse.n_items, "language": sparse.language}
     (folder / SPARSE_FILE).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """The query tower as an MLflow model, as code: a pointer into the lake and no pickle.
 
-`mlflow models serve --model-uri models:/search@champion` answers {"inputs": {"query": ["tenisówki pikachu"]}}
-with one vector per query.
+`mlflow models serve --env-manager local --model-uri models:/search@champion`, where Nightshelf is installed, answers
+{"inputs": {"query": ["tenisówki pikachu"]}} with one vector per query.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from jobs.lake.arrow import Rows, Strings, pick, strings, texts
 from jobs.lake.read import Pinned, read_table
@@ -21,7 +22,7 @@ from models.ann.near_duplicates import (
     groups_of,
 )
 from models.fusion.ranked_lists import Ranked
-from models.text.normalise import normalise_query
+from models.text.normalise import normalise_text
 from models.training.batches import Known
 
 OFF, AUTO = "off", "auto"
@@ -45,10 +46,17 @@ def threshold_of(setting: str) -> float:
 
 
 def vectors_in(index: faiss.Index) -> VectorsOf:
-    """A function that decodes vectors [n, D] of rows from the index. An IVF index needs 8 bytes an item for it."""
+    """A function that decodes unit vectors [n, D] of rows from the index. An IVF index needs 8 bytes an item for it."""
     if (lists := parts(index).ivf) is not None:
         lists.make_direct_map()
-    return lambda rows: np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
+
+    def decoded(rows: Rows) -> NDArray[np.float32]:
+        vectors = np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
+        # a code of few bits is shorter or longer than its vector: two equal items would have a cosine below 1
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+    return decoded
 
 
 def fit_threshold(index: faiss.Index, lists: Rows, ids: Strings, items: Pinned, relevant: Rows) -> NearDuplicateFit:
@@ -62,7 +70,7 @@ def fit_threshold(index: faiss.Index, lists: Rows, ids: Strings, items: Pinned, 
     columns = ["item_id", "group_id", "title"]
     # ids are in the order of their bytes, and so are rows
     rows = read_table(items, columns, pc.field("item_id").isin(names)).sort_by("item_id")
-    titles = [normalise_query(title) for title in strings(rows, "title")]
+    titles = [normalise_text(title) for title in strings(rows, "title")]
     group = groups_of(strings(rows, "group_id"), strings(rows, "item_id"), titles)
     query, item = relevant // len(ids), relevant % len(ids)
     at = np.searchsorted(shown, item).clip(max=max(0, len(shown) - 1))

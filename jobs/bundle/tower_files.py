@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from jobs.bundle.files import CONFIG, GOLDEN, TOKENIZER, WEIGHTS, check_vectors, read_golden
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
+from jobs.lake.storage import open_as_usual
 from models.towers.encode import encode_items, encode_queries
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
@@ -34,7 +35,7 @@ def write_towers(towers: TwoTower, folder: Path, queries: Sequence[str] = (), it
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
     (folder / TOKENIZER).write_text(tokenizer_json, "utf-8")
     save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # the library makes it readable by its owner alone
+    open_as_usual(folder / WEIGHTS)
     (folder / GOLDEN).write_text(json.dumps(golden, ensure_ascii=False), "utf-8")
 
 

@@ -68,6 +68,7 @@ def on_executor(task: ShardTask, rank: int, tasks: int) -> WorkerResult:
     """One part of a shard in a Python worker of Spark; its encoder stays loaded for its next task."""
     from pyspark import TaskContext
 
+    store.restrict_umask()
     os.environ["NIGHTSHELF_LAKE"] = task.lake
     os.environ["NIGHTSHELF_TRIALS"] = task.trials
     context = TaskContext.get()

@@ -14,7 +14,7 @@ from jobs.lake.arrow import Strings, large, texts
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin, record_batches
 from jobs.platform.distributed import device
-from models.ann.exact import Vectors, nearest
+from models.ann.exact import Vectors, equal_numbers, nearest, vector_hashes
 from models.fusion.ranked_lists import Ranked, trec_order
 
 BATCH_ROWS = 16_384  # vectors in memory at a time: 25 MB of 384 dimensions
@@ -102,16 +102,23 @@ def matrix(column: Any) -> Vectors:
     return flat.astype(np.float32, copy=False).reshape(len(column), column.type.list_size)
 
 
-def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[Ranked, Strings]:
-    """Search all vectors exactly, one batch in memory at a time.
+class ExactRankings(NamedTuple):
+    """ranked, in rows of the sorted ids; ids [N]; equal [N]: a number for each, one for those of equal vectors."""
 
-    Returns the ranking in rows of the sorted ids, and those ids.
-    """
+    ranked: Ranked
+    ids: Strings
+    equal: NDArray[np.int64]
+
+
+def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> ExactRankings:
+    """Search all vectors exactly, one batch in memory at a time."""
     names: list[Strings] = []
+    hashes: list[NDArray[np.uint64]] = []
 
     def vectors() -> Iterator[Vectors]:
         for item_ids, part in batches(shards):
             names.append(item_ids)
+            hashes.append(vector_hashes(part))
             yield part
 
     scores, rows = nearest(queries, vectors(), depth, device())
@@ -119,4 +126,4 @@ def exact_rankings(shards: list[Pinned], queries: Vectors, depth: int) -> tuple[
     row = np.empty(len(ids) + 1, dtype=np.int64)
     row[order] = np.arange(len(ids))
     row[-1] = -1  # -1, no item, points at the last place
-    return trec_order(row[rows], scores), ids
+    return ExactRankings(trec_order(row[rows], scores), ids, equal_numbers(hashes)[order])

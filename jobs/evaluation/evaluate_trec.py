@@ -27,7 +27,7 @@ from jobs.evaluation.measures import Evaluation
 from jobs.lake.arrow import find, large, numbers
 from jobs.platform.arguments import CommandArgs, NonNegativeInt
 from jobs.platform.html import printable
-from jobs.platform.trec import read_qrels, read_run
+from jobs.platform.trec import arm_of, read_qrels, read_run
 from models.evaluation.intervals import Interval, mean_intervals
 from models.evaluation.measures import Measured, measure, parsed
 from models.evaluation.significance import least_resamples
@@ -36,7 +36,7 @@ SHOWN = "R@10 R@60 RR@10 RR@60 nDCG@10 AP@100"
 
 
 class Args(CommandArgs):
-    """rankings       TREC run files, separated by commas; an arm is named by its file
+    """rankings       TREC run files, plain, gzip or zstd, separated by commas; an arm is named by its file
     qrels          TREC qrels file
     measures       names as ir_measures has them, separated by spaces: R@K, RR@K, nDCG@K, AP@K, Success@K
     min_relevance  relevance from which a judged item counts as relevant
@@ -56,7 +56,7 @@ class Args(CommandArgs):
     out: str = ""
 
     def __post_init__(self) -> None:
-        arms = [path.stem for path in self.paths]
+        arms = [arm_of(path) for path in self.paths]
         if not all(arms):
             raise ValueError(f"rankings={self.rankings!r}: a name is empty; expected files, separated by commas")
         if len(set(arms)) != len(arms):
@@ -95,7 +95,7 @@ def main(args: Args) -> dict[str, Any]:
     judgements = judge_items(read_qrels(Path(args.qrels)), args.min_relevance, args.zero_gain)
     arms, hits, answered, depth = {}, {}, {}, 0
     for path in args.paths:
-        rows, arm = read_run(path), path.stem
+        rows, arm = read_run(path), arm_of(path)
         answered[arm] = _answered(rows, judgements, path, args.qrels)
         depth = max(depth, int(numbers(rows, "rank").max()))
         hits[arm] = judgements.hits(rows)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from jobs.bundle.latency import latency_ms
+from jobs.bundle.near_duplicates import vectors_in
+from jobs.bundle.reader import Bundle
 from jobs.bundle.torch_reader import TorchBundle, own_vector_frac
 from jobs.embeddings.read_shards import exact_rankings
 from jobs.lake.alias import has_alias, pin_alias
@@ -15,8 +17,9 @@ from jobs.lake.arrow import find, strings
 from jobs.lake.arrow import texts as texts_of
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin, read_table
+from models.ann.exact import Rows, equal_numbers, vector_hashes
 from models.ann.families import parts
-from models.evaluation.recall import overlap
+from models.evaluation.recall import interchangeable, labelled, overlap
 
 CANARIES = 256
 
@@ -42,22 +45,31 @@ def catalogue_health(bundle: TorchBundle, items: Pinned) -> dict[str, Any]:
     }
 
 
-def recall(bundle: TorchBundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
+def recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[str, Any]:
     """Measure the index against exact search on the very queries that judge it."""
     depth = min(int(bundle.facts["recall_depth"]), bundle.index.ntotal)
     wanted = bundle.encode(texts)
     lists = parts(bundle.index).ivf
+    found = bundle.dense(wanted, depth).items
     if shards:
-        ranked, ids = exact_rankings(shards, wanted, depth)
-        row = find([*texts_of(ids), ""], bundle.item_ids)
-        # a lost item has no row: it stays wanted, under a number that is never found
-        exact = np.where(row < 0, bundle.index.ntotal, row)[ranked.items]
+        ranked, ids, equal = exact_rankings(shards, wanted, depth)
+        # a lost item stays wanted, as it has a number; one that only the index has is never wanted
+        exact, found = ranked.items, find([*texts_of(bundle.item_ids), ""], ids)[found]
     else:
         whole = int(lists.nlist) if lists is not None else 0
         exact = bundle.dense(wanted, depth, nprobe=whole).items
-    share = overlap(bundle.dense(wanted, depth).items, exact)
+        equal = _equal_codes(bundle, np.unique([exact, found]))
+    share = overlap(*(interchangeable(labelled(rows, equal)) for rows in (found, exact)))
     against = "its vectors" if shards else "an exhaustive search of itself"
     return {"index_recall": share, "recall_depth": depth, "recall_against": against}
+
+
+def _equal_codes(bundle: Bundle, rows: Rows) -> Rows:
+    """A number for each of these rows of the index, one for those of equal codes; -1 for all others."""
+    rows = rows[rows >= 0]
+    equal = np.full(bundle.index.ntotal, -1, np.int64)
+    equal[rows] = equal_numbers([vector_hashes(vectors_in(bundle.index)(rows))])
+    return equal
 
 
 def latency_facts(bundle: TorchBundle, champion: TorchBundle | None, texts: Sequence[str]) -> dict[str, Any]:

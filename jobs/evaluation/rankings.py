@@ -156,7 +156,8 @@ def _baseline(shards: list[Pinned], texts: Sequence[str], depth: int) -> Arm:
     """Rank by other embeddings, exactly, with the towers that made them."""
     source = next(source for source in shards[0].manifest.inputs if source.partition.startswith("towers/"))
     towers = load_towers(pin(Partition.parse(source.partition), attempt=source.attempt))
-    return exact_rankings(shards, encode_queries(towers, [normalise_query(text) for text in texts]), depth)
+    exact = exact_rankings(shards, encode_queries(towers, [normalise_query(text) for text in texts]), depth)
+    return exact.ranked, exact.ids
 
 
 def _write(out: Attempt, arms: dict[str, Arm], query_ids: list[str]) -> None:

@@ -22,7 +22,7 @@ from rich.table import Table
 from jobs.bundle.tower_files import load_towers
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.experiments.category_index_files import CategoryIndex, write_categories
-from jobs.experiments.category_index_trial import Half, IndexTrial, judge_categories, judge_single, verdict
+from jobs.experiments.category_index_trial import IndexTrial, judge_categories, judge_single, verdict
 from jobs.index.tuning_queries import tuning_queries
 from jobs.lake.arrow import strings
 from jobs.lake.partitions import Partition
@@ -32,8 +32,9 @@ from jobs.platform.arguments import CommandArgs, NonNegativeInt, PositiveInt
 from jobs.platform.html import printable
 from jobs.platform.tracking import mlflow_run
 from models.ann.by_category import divide, fit
-from models.ann.exact import Vectors, nearest, pieces
+from models.ann.exact import Vectors, equal_numbers, nearest, pieces, vector_hashes
 from models.ann.families import families
+from models.ann.operating_points import Exam
 from models.ann.routing import centroids, group_categories
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
@@ -94,7 +95,9 @@ def main(args: Args) -> dict[str, Any]:
         asked = _queries(args, towers, queries)
         depth = min(args.recall_depth, len(ids))
         exact = nearest(asked, pieces(vectors), depth)[1]
-        made, trials = _compare(args, items, ids, vectors, *((asked[odd::2], exact[odd::2]) for odd in (0, 1)))
+        equal = equal_numbers(map(vector_hashes, pieces(vectors)))
+        halves = (Exam(asked[odd::2], exact[odd::2], equal=equal) for odd in (0, 1))
+        made, trials = _compare(args, items, ids, vectors, *halves)
         write_categories(made, out.folder)
         sentence = verdict(*trials)
         out.count("items", items.manifest.rows, len(ids), {})
@@ -133,7 +136,7 @@ def _queries(args: Args, towers_in: Pinned, queries: Pinned) -> Vectors:
 
 
 def _compare(
-    args: Args, items: Pinned, ids: list[str], vectors: Vectors, to_fit: Half, to_judge: Half
+    args: Args, items: Pinned, ids: list[str], vectors: Vectors, to_fit: Exam, to_judge: Exam
 ) -> tuple[CategoryIndex, tuple[IndexTrial, IndexTrial]]:
     """Fit the single index and the categories on one half of the queries, and measure them on the other."""
     rows = read_table(items, ["item_id", "category"]).sort_by("item_id")
@@ -146,7 +149,7 @@ def _compare(
     log.info("%s: %s over everything, and %d categories", args.categories, whole, len(names))
     parts = divide(vectors, names, category, whole, args.flat_below, args.seed)
     router = centroids(vectors, category, args.centroids, args.seed)
-    fitted = fit(parts, router, category, *to_fit, args.recall_target)
+    fitted = fit(parts, router, category, to_fit, args.recall_target)
     # at equal recall: the single index is fitted to what the categories hold on the same queries
     single = judge_single(vectors, whole, to_fit, to_judge, fitted.recall, args.seed)
     space = args.categories.values["space"]

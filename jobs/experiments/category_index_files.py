@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jobs.bundle.files import write_index, write_json
+from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, numbers, table_of
 from jobs.lake.read import Pinned
 from models.ann.by_category import CategoryPart, search
@@ -45,7 +46,7 @@ def write_categories(made: CategoryIndex, folder: Path) -> None:
     """Write all files. Category names, which people typed, never become file names."""
     for number, part in enumerate(made.parts):
         write_index(part.index, folder / _file(number))
-    np.save(folder / CENTROIDS_FILE, made.router.centroids, allow_pickle=False)
+    save_array(folder / CENTROIDS_FILE, made.router.centroids)
     items = table_of({"item_id": made.item_ids, "category": made.category.astype(np.int32)})
     pq.write_table(items, folder / ITEMS_FILE, compression="zstd", write_page_checksum=True)
     rule = {"margin": made.router.margin, "most": made.router.most}

@@ -11,17 +11,15 @@ import numpy as np
 
 from jobs.experiments.category_index_files import CategoryIndex
 from models.ann.by_category import compared_frac
-from models.ann.exact import Rows, Vectors
+from models.ann.exact import Vectors
 from models.ann.families import parts
 from models.ann.operating_points import Exam, cheapest_settings, measure_point
 from models.ann.routing import searched_frac
 from models.ann.search import one_thread
 from models.ann.tuning import build
-from models.evaluation.recall import overlap
 from models.fusion.ranked_lists import Ranked
 
 SINGLES, WARM_UP = 200, 8
-Half = tuple[Vectors, Rows]
 
 
 @dataclass(frozen=True)
@@ -45,16 +43,16 @@ class IndexTrial:
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
 
-def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, target: float, seed: int) -> IndexTrial:
+def judge_single(vectors: Vectors, factory: str, to_fit: Exam, to_judge: Exam, target: float, seed: int) -> IndexTrial:
     """A single index, tuned on one half of the queries and measured on the other."""
     index = build(vectors, factory, seed)[1]
-    settings = cheapest_settings(index, Exam(*to_fit), target)[-1][0]
-    point = measure_point(index, factory, Exam(*to_judge), settings, 0.0)
+    settings = cheapest_settings(index, to_fit, target)[-1][0]
+    point = measure_point(index, factory, to_judge, settings, 0.0)
     ivf = parts(index).ivf
     compared = settings.get("nprobe", 1.0) / ivf.nlist if ivf is not None else 1.0
     return IndexTrial(
         "single",
-        len(to_judge[0]),
+        len(to_judge.queries),
         point.recall,
         point.p50_ms,
         point.p99_ms,
@@ -66,10 +64,9 @@ def judge_single(vectors: Vectors, factory: str, to_fit: Half, to_judge: Half, t
     )
 
 
-def judge_categories(made: CategoryIndex, to_judge: Half) -> IndexTrial:
+def judge_categories(made: CategoryIndex, to_judge: Exam) -> IndexTrial:
     """One index per category, measured on the half that it was not fitted on; the time includes routing."""
-    queries, exact = to_judge
-    depth = exact.shape[1]
+    queries, depth = to_judge.queries, to_judge.exact.shape[1]
     with one_thread():
         made.search(queries[:WARM_UP], depth)
         started = time.process_time()
@@ -84,7 +81,7 @@ def judge_categories(made: CategoryIndex, to_judge: Half) -> IndexTrial:
     return IndexTrial(
         "by_category",
         len(queries),
-        overlap(ranked.items, exact),
+        to_judge.recall_of(ranked.items),
         p50,
         p99,
         cpu_ms,

@@ -40,7 +40,7 @@ from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNegativeInt, OneOf, OnOff, PositiveInt
 from jobs.platform.html import printable
 from jobs.platform.progress import progress
-from jobs.platform.tracking import MlflowRun, client, home, mlflow_run
+from jobs.platform.tracking import home, mlflow_run, reopened
 from models.evaluation.measures import MEASURES
 
 # two studies that differ in one of these do not compare
@@ -137,7 +137,8 @@ class Sweep:
             with mlflow_run("sweep", self.args, self.inputs, name=self.study.name) as tracked:
                 self.mlflow_run = tracked.id
             self.study.remember("mlflow_run", self.mlflow_run)
-        client().update_run(self.mlflow_run, status="RUNNING")
+        with reopened(self.mlflow_run) as tracked:
+            tracked.status("RUNNING")
 
     def flags(self, setting: Setting) -> dict[str, dict[str, Value]]:
         """The flags of each command of a trial."""
@@ -161,8 +162,7 @@ class Sweep:
                     with variable("NIGHTSHELF_PARENT_RUN", tracked.id):
                         made = self._stages(commands, claim.setting)
                     value = self._objective(made)
-                    for name, setting in claim.setting.items():
-                        tracked.client.log_param(tracked.id, name, setting)
+                    tracked.params(claim.setting)
                     tracked.measures({self.args.objective: value})
             except (RuntimeError, ValueError, LookupError) as failure:
                 error = printable(str(failure), 1_000)
@@ -242,6 +242,15 @@ def main(args: Args) -> dict[str, Any]:
     """Plan, work, publish."""
     sweep = Sweep(args)
     sweep.begin()
+    try:
+        return _run(args, sweep)
+    except BaseException:
+        with reopened(sweep.mlflow_run) as tracked:
+            tracked.status("FAILED")
+        raise
+
+
+def _run(args: Args, sweep: Sweep) -> dict[str, Any]:
     if args.only == "plan":
         return {"sweep": str(args.sweep), "points": [_words(args, point) for point in sweep.study.points()]}
     error = _work(args, sweep) if args.only in ("", "work") else ""
@@ -293,11 +302,11 @@ def _publish(args: Args, sweep: Sweep) -> dict[str, Any]:
             pq.write_table(table, out.folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)
         out.facts.update(_facts(sweep, report))
         out.count("trials", trials + left, trials - failed, {"failed": failed, "not begun": left})
-    tracked = MlflowRun(client(), sweep.mlflow_run)
-    tracked.measures({args.objective: best.value or 0.0})
-    tracked.tags({"best": best.user_attrs["point"]})
-    tracked.artifact(pin(args.sweep).path("sweep.html"))
-    tracked.client.set_terminated(tracked.id, "FINISHED")
+    with reopened(sweep.mlflow_run) as tracked:
+        tracked.measures({args.objective: best.value or 0.0})
+        tracked.tags({"best": best.user_attrs["point"]})
+        tracked.artifact(pin(args.sweep).path("sweep.html"))
+        tracked.status("FINISHED")
     show(report)
     return {
         "sweep": str(args.sweep),

@@ -172,12 +172,7 @@ def variable(name: str, value: str) -> Iterator[None]:
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
     """Hold a lock, waiting for the process that has it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(file_lock(path, wait=False))
-        except BlockingIOError:
-            log.info("%s: another process has it; waiting", path)
-            file = stack.enter_context(file_lock(path))
+    with file_lock(path) as file:
         yield file.fileno()
 
 

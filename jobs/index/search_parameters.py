@@ -84,13 +84,13 @@ def _exam(
 ) -> Exam:
     """Exact search in the whole catalogue, one batch of vectors in memory at a time."""
     depth = min(settings.recall_depth, len(ids))
-    exact, embedded_ids = exact_rankings(embeddings, queries, depth)
-    if not embedded_ids.equals(ids):
+    exact = exact_rankings(embeddings, queries, depth)
+    if not exact.ids.equals(ids):
         raise RuntimeError(f"{embeddings[0].partition}: its ids are not those of the codes")
     known = None
     if relevant is not None and len(relevant):
         known = Known(relevant // len(ids), relevant % len(ids), len(queries))
-    return Exam(queries, exact.items, known)
+    return Exam(queries, exact.ranked.items, known, exact.equal)
 
 
 def lost(exact: dict[str, float], approximate: dict[str, float]) -> dict[str, dict[str, float]]:

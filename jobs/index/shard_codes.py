@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import in_order, shard_batches
+from jobs.lake.arrays import mapped_array, save_array
 from jobs.lake.arrow import Rows, Strings, large, pick, table_of
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned, read_table
@@ -137,7 +138,7 @@ class ShardCoder:
         """Write offsets, rows and codes in order of (list, row); the first entries are older[places]."""
         order = np.lexsort((rows, lists))
         offsets = np.searchsorted(lists[order], np.arange(lists_of(self.trained) + 1))
-        np.save(self.folder / OFFSETS, offsets.astype(np.int64))
+        save_array(self.folder / OFFSETS, offsets.astype(np.int64))
         self._array(ROWS, rows.shape, np.int32)[:] = rows[order]
         out = self._array(CODES, (len(rows), codes.shape[1]))
         for start in range(0, len(order), CHUNK):
@@ -149,9 +150,9 @@ class ShardCoder:
 
     def _array(self, name: str, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[Any]:
         if 0 in shape:  # an empty file cannot be mapped
-            np.save(self.folder / name, np.zeros(shape, kind))
+            save_array(self.folder / name, np.zeros(shape, kind))
             return np.zeros(shape, kind)
-        return np.lib.format.open_memmap(self.folder / name, "w+", kind, shape)
+        return mapped_array(self.folder / name, shape, kind)
 
 
 def _spread(older: Bytes, kept: Rows, refine: Bytes | None) -> None:

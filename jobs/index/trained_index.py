@@ -42,6 +42,7 @@ class Args(IndexSettings):
     previous: Partition = NOWHERE
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.previous and self.previous.values["space"] != self.trained_index.values["space"]:
             raise ValueError(f"previous={self.previous}: of another space than {self.trained_index}")
 

@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import faiss
@@ -21,6 +22,7 @@ from annotated_types import Ge, Interval
 from jobs.bundle.files import write_index, write_json
 from jobs.embeddings.read_shards import batches
 from jobs.index.tuning_queries import JudgedItems
+from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, find, large
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
@@ -29,8 +31,8 @@ from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNeg
 from jobs.platform.distributed import device
 from jobs.platform.progress import progress
 from models.ann.drift import AgeLimits, IndexFigures, aged, figures, held_out
-from models.ann.exact import Vectors, nearest, pieces
-from models.ann.families import families, scaled
+from models.ann.exact import Rows, Vectors, equal_numbers, nearest, pieces, vector_hashes
+from models.ann.families import check_factory, families, scaled
 from models.ann.operating_points import Exam
 from models.ann.train import sample_size, train
 from models.ann.tuning import Budget, ChosenIndex, pareto, tune
@@ -75,6 +77,9 @@ class IndexSettings(CommandArgs, kw_only=True):
     max_error: Annotated[float, Ge(1)] = 1.15
     max_recall_drop: NonNegativeFloat = 0.01
     seed: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        check_factory(self.factory)
 
     def budget(self, items: int) -> Budget:
         """The limits of a choice for this number of items."""
@@ -151,7 +156,12 @@ class TuningSample:
         """Today's queries with their exact neighbours in the sample and their judgements; or an earlier day's canaries."""
         queries = self.queries if canaries is None else canaries
         exact = nearest(queries, pieces(self.vectors), self.depth, device())[1]
-        return Exam(queries, exact, self.relevant if canaries is None else None)
+        return Exam(queries, exact, self.relevant if canaries is None else None, self.equal)
+
+    @cached_property
+    def equal(self) -> Rows:
+        """A number for each vector of the sample, one for equal ones."""
+        return equal_numbers(map(vector_hashes, pieces(self.vectors)))
 
 
 def sample_vectors(
@@ -221,7 +231,7 @@ def tune_and_train(settings: IndexSettings, sample: TuningSample, out: Attempt) 
     target = min(settings.recall_target, chosen.point.recall)
     then, canary_settings = figures(trained, factory, sample.vectors, exam, target, sample.items)
     write_index(trained, out.folder / TRAINED)
-    np.save(out.folder / CANARIES, sample.queries, allow_pickle=False)
+    save_array(out.folder / CANARIES, sample.queries)
     front = {
         "points": [asdict(point) for point in chosen.points],
         "front": [asdict(point) for point in pareto(chosen.points)],

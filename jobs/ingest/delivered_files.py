@@ -19,9 +19,12 @@ def find(pattern: str) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: what it names, or a folder on the way from its first star, is a symbolic link.
     """
     system, path = store.filesystem(pattern)
     wild = re.search(r"[*?\[]", pattern)
+    if not wild:
+        store.refuse_links([pattern.rstrip("/")])
     kind = fs.FileType.NotFound if wild else system.get_file_info(path).type
     if kind == fs.FileType.File:
         return [pattern]
@@ -30,13 +33,15 @@ def find(pattern: str) -> list[str]:
         folder = "/" if pattern.startswith("/") else "."
     wanted = pattern[len(folder) :].lstrip("/") if wild and folder != "." else "*"
     wanted = pattern.removeprefix("./") if folder == "." else wanted
-    depth = wanted.count("/")
-    # as in a shell, a star does not match a slash
-    files = [
-        f"{folder}/{name}"
-        for name, _ in store.list_files(folder)
-        if name.count("/") == depth and fnmatch.fnmatchcase(name, wanted)
+    steps = wanted.split("/")  # as in a shell, a star does not match a slash
+    named = [
+        name
+        for name in sorted(file.name for file in store.walk(folder))
+        if len(parts := name.split("/")) <= len(steps) and all(map(fnmatch.fnmatchcase, parts, steps))
     ]
+    # a file stands at the last step; a link may stand for a folder at any step
+    store.refuse_links([folder, *(f"{folder}/{name}" for name in named)])
+    files = [f"{folder}/{name}" for name in named if name.count("/") == len(steps) - 1]
     if not files:
         raise FileNotFoundError(f"{pattern}: found no file; expected a file, a folder or a pattern")
     return files
@@ -66,7 +71,9 @@ def copy_checked(source: str, target: str) -> str:
 
     Raises:
         RuntimeError: the source changed during the copy.
+        ValueError: it is a symbolic link by now.
     """
+    store.refuse_links([source])
     store.copy(source, target)
     copied = store.sha256(target)
     if store.sha256(source) != copied:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from jobs.lake.arrow import pick, table_of, texts
 from jobs.lake.read import Pinned
+from jobs.platform.spark_udfs import clean_ids
 from jobs.platform.trec import in_order, once, read_run
 from models.text.normalise import normalise_query, query_id
 
@@ -63,7 +65,7 @@ def _read_parquet(path: Path) -> pa.Table:
         raise ValueError(f"{path}: a row has no query, item_id or {by}; expected all three in each")
     try:
         score = pc.cast(rows.column(by), pa.float64())
-        item = pc.cast(rows.column("item_id"), pa.string())
+        item = clean_ids(cast(pa.StringArray, pc.cast(rows.column("item_id"), pa.string()).combine_chunks()))
         typed = pc.cast(rows.column("query"), pa.string()).combine_chunks().dictionary_encode()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"{path}: not readable as a ranking ({error})") from error

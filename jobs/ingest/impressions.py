@@ -8,25 +8,31 @@ earlier days that this log changes; `query_users`, keyed hashes of who typed whi
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
 from jobs.ingest import search_log
-from jobs.ingest.inspect import inspect
-from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days
+from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
+from jobs.ingest.inspect import Inspection, inspect
+from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days, made_without
+from jobs.ingest.ordinal_bases import findings, ordinal_bases, zero_based
+from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.ingest.search_log import MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, parse_actions, read_log
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
-from jobs.lake.windows import before_day, time_zone
-from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveInt, ZeroOrOne
+from jobs.lake.windows import Window, before_day, time_zone
+from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import Counts, RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 from jobs.platform.temp_tables import temp_tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 KEY = ("search_id", "item_id")
 ITEM_REASONS = ("no_position",)
@@ -52,6 +58,8 @@ class Args(CommandArgs):
     actions                  what the log calls its actions, if not by our names: view=impression,select_item=click; empty:
                              as on the day before
     accept_drift             1: somebody looked at the changed fields and accepts them, so no change stops the day
+    accept_salt              1: the secret that hashed the people of earlier days is lost; count them anew
+    max_unpacked_gb          size of the unpacked log above which the command stops; a file beyond it is set aside
     """
 
     log: Partition
@@ -68,6 +76,8 @@ class Args(CommandArgs):
     max_rejected_frac: Fraction = 0.05
     actions: str = ""
     accept_drift: ZeroOrOne = 0
+    accept_salt: ZeroOrOne = 0
+    max_unpacked_gb: PositiveFloat = MAX_UNPACKED_GB
 
     def __post_init__(self) -> None:
         parse_actions(self.actions)
@@ -77,20 +87,12 @@ def main(args: Args) -> dict[str, object]:
     """Parse each line once, join events to the search that caused them, and account for every line."""
     ds = args.log.ds
     actions = args.actions or _actions_before(args.impressions)
-    names = ACTION_NAMES | parse_actions(actions)
-    delivery = inspect(pin(args.log), args.impressions, args.max_bad_file_frac, args.accept_drift, names)
+    delivery = _inspected(args, actions)
     log = delivery.undamaged
     earlier = earlier_days(ds, args.late_days)
     earlier_users = before_day(QUERY_USERS, ds, args.searcher_days - 1)
-    rules = LogRules(
-        ds,
-        args.session_minutes,
-        args.max_searches_per_minute,
-        args.late_hours,
-        args.late_days,
-        args.min_searchers,
-        names,
-    )
+    changed = _changed_secret(args, earlier_users)
+    rules = _rules(args, actions)
     with (
         spark_session("impressions", [log]) as spark,
         publish(args.impressions, args, [log, *earlier_users.days]) as out,
@@ -102,24 +104,68 @@ def main(args: Args) -> dict[str, object]:
         lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
-        out.facts["actions"] = actions
-        if any(line_counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
-            rejected = lines.where("raw IS NOT NULL").selectExpr("reason", "file", "left(raw, 500) AS raw")
-            out.quarantine(rejected, by=["reason", "file", "raw"])
-        lines = search_log.separate_searches(lines, line_counts, keep)
+        for written in (out, late, users_out):
+            written.facts[FACT] = fingerprint()
+        out.facts |= {"salt_changed": int(bool(changed)), "actions": actions}
+        _set_aside(out, lines, line_counts)
+        bases = ordinal_bases(lines)
+        lines = search_log.separate_searches(lines, bases, keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
         users_out.write_spark(users, by=["query_key", "searcher_key"])
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
-        day = SearchLog(lines, searches, filtered, line_counts, search_counts)
+        day = SearchLog(lines, searches, filtered, line_counts, search_counts, bases)
         items = _write_impressions(out, day)
         _account(out, day, items)
         _write_late(late, day, earlier)
         check_kept(args.impressions, search_counts)
-        doubts = _doubts(out, day, items)
-    return {**published(out), "alerts": [*delivery.alerts, *(f"{args.log}: {text}" for text in doubts)]}
+        doubts = [*out.facts["ordinal_bases"]["findings"], *_doubts(out, day, items)]
+    sentences = [changed, *(f"{args.log}: {text}" for text in doubts), *_to_make_again(args)]
+    return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
+
+
+def _inspected(args: Args, actions: str) -> Inspection:
+    limits = (args.max_bad_file_frac, args.accept_drift, args.max_unpacked_gb)
+    return inspect(pin(args.log), args.impressions, *limits, parse_actions(actions))
+
+
+def _rules(args: Args, actions: str) -> LogRules:
+    return LogRules(
+        args.log.ds,
+        args.session_minutes,
+        args.max_searches_per_minute,
+        args.late_hours,
+        args.late_days,
+        args.min_searchers,
+        ACTION_NAMES | parse_actions(actions),
+    )
+
+
+def _set_aside(out: Attempt, lines: DataFrame, counts: Counts) -> None:
+    """Put the lines that a repaired delivery can cure into quarantine."""
+    if any(counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
+        rejected = lines.where("raw IS NOT NULL").selectExpr("reason", "file", "left(raw, 500) AS raw")
+        out.quarantine(rejected, by=["reason", "file", "raw"])
+
+
+def _changed_secret(args: Args, earlier: Window) -> str:
+    """A sentence on a secret that changed. Where no query needs several searchers, nothing is lost by it."""
+    newest = earlier.days[-1] if earlier.days else None
+    return changed_secret(newest, accepted=args.accept_salt == 1 or args.min_searchers == 1)
+
+
+def _to_make_again(args: Args) -> list[str]:
+    """The alert of a day that came after later ones."""
+    if not (later := made_without(args.impressions, args.late_days)):
+        return []
+    text = (
+        f"{args.impressions}: {', '.join(later)} were made before it, without its late events and people; make them again:"
+        f" airflow backfill create --dag-id pairs_daily --from-date {later[0]} --to-date {later[-1]}"
+        " --reprocess-behavior completed"
+    )
+    return [text]
 
 
 def _actions_before(impressions: Partition) -> str:
@@ -166,7 +212,7 @@ def check_kept(impressions: Partition, searches: RowCounter) -> None:
 
 
 def _write_impressions(out: Attempt, day: SearchLog) -> RowCounter:
-    items = search_log.search_items(day.lines, day.searches, day.line_counts)
+    items = day.items(day.lines, day.searches)
     rows = run_sql("impressions", {}, filtered_searches=day.filtered, search_items=items)
     weights = {"lines": "lines - duplicates"}
     sums = {
@@ -195,7 +241,8 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     dropped_searches = searches.dropped("searches")
     out.count("searches", kept + sum(dropped_searches.values()), kept, dropped_searches)
     out.facts["lines_read"] = {action: lines[action] for action in ACTIONS}
-    out.facts["zero_based_applications"] = lines.values("zero_based")
+    out.facts["zero_based_applications"] = zero_based(day.bases)
+    out.facts["ordinal_bases"] = findings(day.bases, out.partition.ds)
     out.facts["bot_rules"] = search_log.BOT_LIMITS
     out.facts["masked"] = {mask: searches[mask] for mask in MASKS if searches[mask]}
 
@@ -238,7 +285,7 @@ def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
         "late_impressions",
         {"ds": ds},
         filtered_searches=day.filtered,
-        search_items=search_log.search_items(lines, searches, day.line_counts),
+        search_items=day.items(lines, searches),
         earlier_impressions=current_impressions(versions),
     )
     by_day = {f"day {day}": f"if(reason IS NULL AND day = DATE'{day}', 1, 0)" for day in earlier.wanted}

@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,13 +16,14 @@ from jobs.ingest.drift_rules import CATALOGUE, LOG
 from jobs.ingest.profile import Profile, Record, items_profile, log_profile, parsed
 from jobs.ingest.record_forms import is_usual, usual_form
 from jobs.ingest.sample import HEAD
-from jobs.ingest.scan import Scan, scan
+from jobs.ingest.scan import GB, MAX_UNPACKED_GB, Scan, scan
 from jobs.ingest.ubi import ACTION_NAMES
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import FileEntry
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.lake.windows import before_day
+from jobs.platform.csv_text import delimiter_of
 
 log = logging.getLogger(__name__)
 LOOK_BACK_DAYS = 14
@@ -66,6 +67,7 @@ def inspect(
     output: Partition,
     max_bad_file_frac: float,
     accept_drift: int,
+    max_unpacked_gb: float = MAX_UNPACKED_GB,
     action_names: Mapping[str, str] = ACTION_NAMES,
 ) -> Inspection:
     """Scan every file once, several in parallel. The days of the table `output` hold the earlier profiles.
@@ -74,10 +76,11 @@ def inspect(
 
     Raises:
         RuntimeError: a file differs from its manifest.
-        ValueError: the share of damaged bytes is above max_bad_file_frac.
+        ValueError: the share of damaged bytes is above max_bad_file_frac, or the files unpack to too much.
     """
     entries = pinned.entries()
-    scans = _scans(pinned)
+    scans = _scans(pinned, max_unpacked_gb)
+    _check_size(pinned, scans, max_unpacked_gb)
     rejected = _damaged(entries, scans)
     _check(pinned, rejected, max_bad_file_frac)
     names = {file["name"] for file in rejected}
@@ -90,16 +93,19 @@ def inspect(
         if not scanned.flaw
         for record in _records(entry, scanned)
     )
-    if is_log:
-        usual = (one for record in records for one in ([record] if is_usual(record) else usual_form(dict(record))))
-        records = (_with_own_name(record, action_names) for record in usual)
-    profile = log_profile(records) if is_log else items_profile(records)
+    profile = log_profile(_usual(records, action_names)) if is_log else items_profile(records)
     days = _earlier_profiles(output)
     changes = schema_changes(profile, [earlier for _, earlier in days], LOG if is_log else CATALOGUE)
     result = Inspection(undamaged, rejected, profile, drift_facts(changes, [ds for ds, _ in days], accept_drift))
     for text in result.alerts:
         log.warning("%s", text)
     return result
+
+
+def _usual(records: Iterable[Record], action_names: Mapping[str, str]) -> Iterator[Record]:
+    for record in records:
+        for one in [record] if is_usual(record) else usual_form(dict(record)):
+            yield _with_own_name(one, action_names)
 
 
 def _with_own_name(record: Record, action_names: Mapping[str, str]) -> Record:
@@ -114,9 +120,19 @@ def damaged(pinned: Pinned) -> list[dict[str, Any]]:
     return _damaged(pinned.entries(), _scans(pinned))
 
 
-def _scans(pinned: Pinned) -> list[Scan]:
+def _scans(pinned: Pinned, max_unpacked_gb: float = MAX_UNPACKED_GB) -> list[Scan]:
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda entry: scan(pinned.check(entry)), pinned.entries()))
+        return list(pool.map(lambda entry: scan(pinned.check(entry), max_unpacked_gb), pinned.entries()))
+
+
+def _check_size(pinned: Pinned, scans: Sequence[Scan], max_unpacked_gb: float) -> None:
+    """Refuse a delivery whose files are each small enough, and are too much together."""
+    total = sum(scanned.unpacked_bytes for scanned in scans if not scanned.flaw)
+    if total > max_unpacked_gb * GB:
+        raise ValueError(
+            f"{pinned.partition}: its files unpack to {total:,} bytes, expected at most {max_unpacked_gb:g} GB"
+            " (max_unpacked_gb); deliver the day again, or raise the limit"
+        )
 
 
 def _damaged(entries: Sequence[FileEntry], scans: Sequence[Scan]) -> list[dict[str, Any]]:
@@ -156,7 +172,7 @@ def _records(entry: FileEntry, scanned: Scan) -> Sequence[Record]:
     # use the head only: a CSV record may span lines, so a later line may begin inside quotes
     text = b"\n".join(scanned.lines[:HEAD]).decode("utf-8-sig", "replace")
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.partition("\n")[0])))
     except csv.Error:
         return []
     return [{k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str) and v} for row in rows]

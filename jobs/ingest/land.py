@@ -14,22 +14,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import BinaryIO, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from jobs.ingest.delivered_files import LINES, LOG_ENDINGS, copy_checked, find, plain_name, refuse_others
 from jobs.ingest.external_runs import RUN_ENDINGS, stems
+from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.arrow_schema import arrow_schema
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import LABELS, NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.platform.arguments import CommandArgs
+from jobs.platform.arguments import CommandArgs, PositiveFloat
+from jobs.platform.csv_text import CsvError, check_csv, read_csv
 from jobs.platform.progress import progress
+from jobs.platform.spark_udfs import clean_ids
 
 ENDINGS = {
     "log": LOG_ENDINGS,
@@ -40,11 +42,12 @@ ENDINGS = {
 
 
 class Args(CommandArgs):
-    """files          a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
-    log            output: UBI records of the day; replaced
-    catalogue      output: the items of the day; replaced
-    labels         output: judged queries; replaced
-    external_runs  output: rankings of other engines; replaced
+    """files            a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
+    log              output: UBI records of the day; replaced
+    catalogue        output: the items of the day; replaced
+    labels           output: judged queries; replaced
+    external_runs    output: rankings of other engines; replaced
+    max_unpacked_gb  size of an unpacked file of labels, which is read into memory, above which the command stops
     """
 
     files: str
@@ -52,6 +55,7 @@ class Args(CommandArgs):
     catalogue: Partition = NOWHERE
     labels: Partition = NOWHERE
     external_runs: Partition = NOWHERE
+    max_unpacked_gb: PositiveFloat = 4.0
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.log, self.catalogue, self.labels, self.external_runs))) != 1:
@@ -74,7 +78,7 @@ def main(args: Args) -> dict[str, object]:
         stems([source.rsplit("/", 1)[-1] for source in sources])
     with publish(target, args) as out:
         if target.name == "labels":
-            out.write_table(pa.concat_tables([_labels(source) for source in sources]))
+            out.write_table(pa.concat_tables([_labels(source, args.max_unpacked_gb) for source in sources]))
         else:
             _copy(out, sources)
         out.facts["sources"] = sources
@@ -92,26 +96,30 @@ def _copy(out: Attempt, sources: Sequence[str]) -> None:
             advance(1)
 
 
-def _labels(source: str) -> pa.Table:
+def _labels(source: str, max_unpacked_gb: float) -> pa.Table:
+    # a few megabytes may unpack to more than the machine's memory
+    if flaw := scan(source, max_unpacked_gb).flaw:
+        raise ValueError(f"{source}: {flaw}; nothing was landed")
     try:
         labels = _read(source)
-        missing = {"query", "item_id", "relevance"} - set(labels.column_names)
-        if missing:
-            names = labels.column_names
-            raise ValueError(f"{source}: found columns {names}, expected also {sorted(missing)}")
         if "split" not in labels.column_names:
             labels = labels.append_column("split", pa.nulls(labels.num_rows, pa.string()))
-        return labels.select(list(LABELS.columns)).cast(arrow_schema(LABELS))
-    except pa.ArrowInvalid as error:
+        labels = labels.select(list(LABELS.columns)).cast(arrow_schema(LABELS))
+    except (pa.ArrowException, CsvError) as error:
         raise ValueError(f"{source}: not readable as labels ({error})") from error
+    ids = clean_ids(cast(pa.StringArray, labels["item_id"].combine_chunks()))
+    return labels.set_column(labels.column_names.index("item_id"), "item_id", ids)
 
 
 def _read(source: str) -> pa.Table:
+    needed = ("query", "item_id", "relevance")
+    if not source.lower().endswith(".parquet"):
+        header = check_csv(source)
+        header.require(needed, ("split",))
+        types = {field.name: field.type for field in arrow_schema(LABELS) if field.name in header.names}
+        return read_csv(source, header, types)
     system, path = store.filesystem(source)
-    if source.lower().endswith(".parquet"):
-        return pq.read_table(path, filesystem=system)
-    types = {field.name: field.type for field in arrow_schema(LABELS)}
-    with system.open_input_stream(path) as stream:
-        return pyarrow.csv.read_csv(
-            cast(BinaryIO, stream), convert_options=pyarrow.csv.ConvertOptions(column_types=types)
-        )
+    labels = pq.read_table(path, filesystem=system)
+    if missing := set(needed) - set(labels.column_names):
+        raise ValueError(f"{source}: found columns {labels.column_names}, expected also {sorted(missing)}")
+    return labels

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.ingest.spark_readers import union
-from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS
-from jobs.lake.read import Pinned
+from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS, Partition
+from jobs.lake.read import Pinned, pin, published_days
 from jobs.lake.windows import Window, before_day, read_columns, span
 from jobs.platform.spark import run_sql
 
@@ -55,6 +55,18 @@ def earlier_days(ds: str, days: int) -> EarlierDays:
     """The days before ds, without those that their data-quality verdict stopped."""
     *wanted, _ = span(ds, days + 1)
     return EarlierDays(before_day(IMPRESSIONS, ds, days), before_day(LATE_IMPRESSIONS, ds, days), wanted)
+
+
+def made_without(impressions: Partition, days: int) -> list[str]:
+    """Later days that were made before this one was there: its events in their logs found no search to belong to."""
+    day = date.fromisoformat(impressions.ds)
+    later = published_days(LATE_IMPRESSIONS, *((day + timedelta(days=number)).isoformat() for number in (1, days)))
+    pins = [pin(LATE_IMPRESSIONS.at(ds=ds), even_stopped=True) for ds in later]
+    return [
+        pinned.partition.ds
+        for pinned in pins
+        if str(impressions) not in {source.partition for source in pinned.manifest.inputs}
+    ]
 
 
 def changed_days(late: Pinned) -> EarlierDays:

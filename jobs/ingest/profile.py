@@ -21,6 +21,7 @@ Profile = dict[str, Any]
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}", re.ASCII)
 LEAST_FRAC = 0.001
+LEAST_ORDINAL_FRAC = 0.05  # of the most frequent ordinal's lines
 MAX_FIELDS, MAX_APPLICATIONS, MAX_DEPTH = 80, 12, 4
 OTHER = "other"
 # kind of a record without its query text or its query_id -> kind that it would be of
@@ -80,17 +81,17 @@ class _RecordCounts:
         )
         self.actions: dict[str, Counter[str]] = defaultdict(Counter)
         self.forms: dict[str, Counter[str]] = defaultdict(Counter)
-        self.lowest: dict[str, int] = {}
+        self.ordinals: dict[str, Counter[int]] = defaultdict(Counter)  # of impressions
 
     def count_action(self, application: str, record: Record) -> None:
         """Count the action, the timestamp form and the ordinal of a log record."""
         action = record.get("action_name")
         if action is not None:
-            self.actions[application][_name(action)] += 1
+            self.actions[application][kept_name(action)] += 1
         if record.get("timestamp") is not None:
             self.forms[application][timestamp_form(record["timestamp"])] += 1
         if _action(record) == "impression" and (ordinal := _ordinal(record)) is not None:
-            self.lowest[application] = min(ordinal, self.lowest.get(application, ordinal))
+            self.ordinals[application][ordinal] += 1
 
     def profile(self) -> Profile:
         """Shares of every group, small ones included: the comparison checks the record counts."""
@@ -108,7 +109,7 @@ class _RecordCounts:
             },
             "actions": {name: _common(self.actions[name], sizes[name]) for name in common if name in self.actions},
             "timestamps": {name: _common(self.forms[name], sizes[name]) for name in common if name in self.forms},
-            "lowest_ordinal": {name: self.lowest[name] for name in common if name in self.lowest},
+            "lowest_ordinal": {name: _lowest(self.ordinals[name]) for name in common if name in self.ordinals},
         }
 
 
@@ -122,6 +123,12 @@ def _shares(fields: dict[str, Counter[str]], records: int) -> dict[str, dict[str
     }
 
 
+def _lowest(ordinals: Counter[int]) -> int:
+    """Lowest ordinal that is no stray: a few lines with a lower one do not move it."""
+    usual = LEAST_ORDINAL_FRAC * max(ordinals.values())
+    return min(ordinal for ordinal, number in ordinals.items() if number >= usual)
+
+
 def _common(names: Counter[str], records: int) -> dict[str, float]:
     """name -> share of an application's records; rare names are added up as `other`."""
     kept = {name: n for name, n in names.items() if n >= LEAST_FRAC * records and name != OTHER}
@@ -131,7 +138,7 @@ def _common(names: Counter[str], records: int) -> dict[str, float]:
 
 
 def _kind_of_record(record: Record) -> tuple[str, str]:
-    return _name(record.get("application") or ""), _kind(record)
+    return kept_name(record.get("application") or ""), _kind(record)
 
 
 def _kind(record: Record) -> str:
@@ -149,7 +156,7 @@ def _action(record: Record) -> str | None:
     return ACTION_NAMES.get(str(record.get("action_name")).lower())
 
 
-def _name(value: Any) -> str:
+def kept_name(value: Any) -> str:
     """The name if it may be kept, else `other`."""
     text = str(value)
     return text if not text or IDENTIFIER.fullmatch(text) else OTHER
@@ -171,7 +178,7 @@ def _fields(record: Record, depth: int, above: str = "") -> Iterator[tuple[str, 
     for key, value in record.items():
         if value is None:
             continue
-        path = above + _name(key)
+        path = above + kept_name(key)
         yield path, json_type(value)
         if isinstance(value, Mapping) and depth < MAX_DEPTH:
             yield from _fields(value, depth + 1, f"{path}.")

@@ -20,15 +20,17 @@ from jobs.ingest.scan import scan
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import QUARANTINE
-from jobs.lake.partitions import TABLES, Partition
+from jobs.lake.partitions import DERIVED, ITEMS, QUERY_USERS, TABLES, Partition
 from jobs.lake.read import Pinned, expired, pin, published_days
 from jobs.platform.html import printable
 
 BATCH_ROWS = 10_000
-# the tables of a day, in the order in which they are made
-_OF_A_DAY = ("impressions", "late_impressions", "query_users", "click_counts", "query_counts")
-_OF_A_WINDOW = ("propensities", "queries", "pairs", "qrels")
-DAILY = [TABLES[name] for name in (*_OF_A_DAY, *_OF_A_WINDOW)]
+# the tables of a day that come of its log, in the order of a night
+DAILY = [
+    table
+    for table in TABLES.values()
+    if table.keys == ("ds",) and table != ITEMS and (table.zone == DERIVED or table == QUERY_USERS)
+]
 LAST = "9999-12-31"
 
 

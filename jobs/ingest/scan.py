@@ -7,7 +7,7 @@ where it was cut, so every delivery would give another day, and nobody would not
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from jobs.ingest.sample import LineSample, RowSample, cut_off
 from jobs.lake import storage as store
+from jobs.platform.csv_text import CsvError, check_csv
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -26,6 +27,8 @@ BATCH_ROWS = 20_000
 BAD_LINES, BAD_LINES_FRAC = 10, 0.1
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
+GB = 1_000_000_000
+MAX_UNPACKED_GB = 200.0
 
 
 class FlawError(ValueError):
@@ -34,14 +37,18 @@ class FlawError(ValueError):
 
 @dataclass
 class Scan:
-    """Result of a scan. flaw: reason to reject the file, empty if intact. lines, rows: sample of text or of Parquet."""
+    """Result of a scan. flaw: reason to reject the file, empty if intact. lines, rows: sample of text or of Parquet.
+
+    unpacked_bytes: of a compressed file.
+    """
 
     flaw: str = ""
+    unpacked_bytes: int = 0
     lines: list[bytes] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def scan(uri: str) -> Scan:
+def scan(uri: str, max_unpacked_gb: float = MAX_UNPACKED_GB) -> Scan:
     """Read a file to its end. A file of an unknown kind is scanned as text; the job that reads it refuses it."""
     system, path = store.filesystem(uri)
     name = uri.lower()
@@ -49,12 +56,16 @@ def scan(uri: str) -> Scan:
     try:
         with system.open_input_stream(path, compression=None) as stream:
             if name.endswith(".parquet"):
-                result.rows = _parquet(uri)
+                result.rows = _parquet(uri, partial(count_unpacked, result, max_unpacked_gb))
             elif name.endswith(".gz"):
-                result.lines = _text(unpacked(cast(BinaryIO, stream)), as_json=".csv" not in name)
+                pieces = counted(unpacked(cast(BinaryIO, stream)), result, max_unpacked_gb)
+                result.lines = _text(pieces, as_json=".csv" not in name)
             else:
                 result.lines = _text(iter(partial(stream.read, CHUNK_BYTES), b""), as_json=".csv" not in name)
-    except FlawError as flaw:
+        if name.endswith((".csv", ".csv.gz")):
+            check_csv(uri)
+    except (FlawError, CsvError) as flaw:
+        result.lines = []
         result.flaw = str(flaw)
     return result
 
@@ -83,6 +94,24 @@ def unpacked(stream: BinaryIO) -> Iterator[bytes]:
             waiting = member.unused_data or member.unconsumed_tail
             yield piece
         waiting = waiting or stream.read(CHUNK_BYTES)
+
+
+def counted(pieces: Iterator[bytes], result: Scan, max_gb: float) -> Iterator[bytes]:
+    """The pieces, up to the limit.
+
+    Raises:
+        FlawError: there are more bytes than that.
+    """
+    for piece in pieces:
+        count_unpacked(result, max_gb, len(piece))
+        yield piece
+
+
+def count_unpacked(result: Scan, max_gb: float, more: int) -> None:
+    """Count unpacked bytes, or refuse them."""
+    result.unpacked_bytes += more
+    if result.unpacked_bytes > max_gb * GB:
+        raise FlawError(f"unpacks to more than {max_gb:g} GB (max_unpacked_gb); is it what the shop exports?")
 
 
 def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
@@ -129,8 +158,8 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _parquet(uri: str) -> list[dict[str, Any]]:
-    """Sample the rows. Every page is unpacked, and checked against its checksum if the writer stored one."""
+def _parquet(uri: str, count: Callable[[int], None]) -> list[dict[str, Any]]:
+    """Sample the rows; count: called with unpacked bytes. Every page is unpacked, and checked against its checksum if the writer stored one."""
     system, path = store.filesystem(uri)
     try:
         file = pq.ParquetFile(path, filesystem=system, page_checksum_verification=True)
@@ -141,6 +170,7 @@ def _parquet(uri: str) -> list[dict[str, Any]]:
         try:
             for batch in file.iter_batches(BATCH_ROWS):
                 rows += batch.num_rows
+                count(batch.nbytes)
                 sample.batch(batch)
         except (pa.ArrowException, OSError):
             raise FlawError(f"a damaged page, after row {rows:,}") from None

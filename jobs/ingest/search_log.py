@@ -1,7 +1,8 @@
 """Steps from a day's log lines to its searches and the items they showed. jobs.ingest.impressions runs them in order.
 
     raw lines -> log_lines -> separate_searches -> searches -> bot_flags -> filtered_searches
-                                  +-------------------+-> search_items
+                     |            |   +---------------+-> search_items
+                     +-> ordinal_bases ---------------+
 
 Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on
 disk (jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
@@ -16,18 +17,19 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.ingest.hashing_secret import hashing_secret
+from jobs.ingest.ordinal_bases import OrdinalBase, zero_based
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
 from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, read_again
 from jobs.lake.windows import bounds, time_zone
 from jobs.platform.row_counts import Counts, ReplacedCounts, RowCounter
 from jobs.platform.spark import run_sql
 from jobs.platform.temp_tables import Keep
+from models.text.normalise import QUERY_CHARS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_ORDINAL = 9_999
-MAX_QUERY_CHARS = 500
 # seconds within which a longer text continues the one before it
 TYPING_S = 10
 MAX_CLIENT_SESSIONS = 100
@@ -68,7 +70,6 @@ SEARCH_REASONS = (
     "rare_query",
 )
 ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS}
-ZERO_BASED = {"zero_based": "if(reason IS NULL AND ordinal = 0, application, NULL)"}
 MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}
 
 
@@ -112,7 +113,7 @@ class LogRules:
         return {
             "session_minutes": self.session_minutes,
             "max_searches_per_minute": self.max_searches_per_minute,
-            "max_query_chars": MAX_QUERY_CHARS,
+            "max_query_chars": QUERY_CHARS,
             "typing_s": TYPING_S,
             "max_client_sessions": MAX_CLIENT_SESSIONS,
             **BOT_LIMITS,
@@ -131,6 +132,7 @@ class SearchLog:
     lines     used lines
     searches  one row per search_id
     filtered  one row per search_id, with the reason of a search that is dropped
+    bases     whether the positions of each application begin at 0
     """
 
     lines: DataFrame
@@ -138,42 +140,38 @@ class SearchLog:
     filtered: DataFrame
     line_counts: Counts
     search_counts: RowCounter
+    bases: Sequence[OrdinalBase]
+
+    def items(self, lines: DataFrame, searches: DataFrame) -> DataFrame:
+        """Items of some searches, with their position."""
+        return run_sql("search_items", {"zero_based": zero_based(self.bases)}, log_lines=lines, searches=searches)
 
 
-def log_lines(
-    raw_lines: DataFrame, rules: LogRules, keep: Keep, others: Sequence[str] = ()
-) -> tuple[DataFrame, Counts]:
-    """Check every raw line. Return the used and the repairable lines, and the counts of all lines.
-
-    others: names of actions that are not used, each to be counted.
-    """
-    checked, counts = _checked(raw_lines, rules, keep, "log_lines", others)
+def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, Counts]:
+    """Check every raw line. Return the used and the repairable lines, and the counts of all lines."""
+    checked, counts = _checked(raw_lines, rules, keep, "log_lines")
     if not counts["lines malformed"]:
         return checked, counts
     # records of another form, such as several on one line: a line may become more than one row
     malformed = checked.where("reason = 'malformed'").select("file", "raw")
-    again, counts_again = _checked(read_again(malformed), rules, keep, "log_lines_again", others)
+    again, counts_again = _checked(read_again(malformed), rules, keep, "log_lines_again")
     others_stay = checked.where("reason IS NULL OR reason != 'malformed'")
     return others_stay.unionByName(again), ReplacedCounts(counts, "malformed", counts_again)
 
 
-def _checked(
-    raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str, others: Sequence[str]
-) -> tuple[DataFrame, RowCounter]:
+def _checked(raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str) -> tuple[DataFrame, RowCounter]:
     checked = run_sql("log_lines", rules.for_lines, raw_lines=raw_lines)
-    sums = ACTION_SUMS | {f"action {other}": f"if(other_action = '{other}', 1, 0)" for other in others}
-    counts = RowCounter(checked, LINE_REASONS, {"lines": "counted"}, sums, ZERO_BASED)
-    used = counts.frame.where("reason IS NULL OR raw IS NOT NULL").drop("other_action")
-    return keep(used, name), counts
+    counts = RowCounter(checked, LINE_REASONS, {"lines": "counted"}, ACTION_SUMS)
+    return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), name), counts
 
 
-def separate_searches(lines: DataFrame, line_counts: Counts, keep: Keep) -> DataFrame:
+def separate_searches(lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep) -> DataFrame:
     """Give each search an id of its own, and its pages places that go on, where the shop's ids do not."""
-    zero_based = {"zero_based": line_counts.values("zero_based")}
-    shared = keep(run_sql("shared_search_ids", zero_based, log_lines=lines), "shared_search_ids")
+    applications = {"zero_based": zero_based(bases)}
+    shared = keep(run_sql("shared_search_ids", applications, log_lines=lines), "shared_search_ids")
     if shared.isEmpty():
         return lines
-    separate = run_sql("separate_searches", zero_based, log_lines=lines, shared_search_ids=shared)
+    separate = run_sql("separate_searches", applications, log_lines=lines, shared_search_ids=shared)
     others = lines.join(shared, "search_id", "left_anti")
     return others.unionByName(keep(separate, "separate_searches"), allowMissingColumns=True)
 
@@ -204,12 +202,6 @@ def filtered_searches(
     sums = {name: f"if(reason IS NULL, {name}, 0)" for name in ("records", "pages")} | MASK_SUMS
     counts = RowCounter(filtered, SEARCH_REASONS, weights, sums)
     return keep(counts.frame, "filtered_searches"), counts
-
-
-def search_items(lines: DataFrame, searches: DataFrame, line_counts: Counts) -> DataFrame:
-    """Items that each search showed or that were acted on, with their position."""
-    applications = {"zero_based": line_counts.values("zero_based")}
-    return run_sql("search_items", applications, log_lines=lines, searches=searches)
 
 
 def _utc(instant: datetime) -> str:

@@ -5,25 +5,23 @@ The readers refuse no line: one that cannot be read gets the flag `malformed`, s
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, cast
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.ingest.delivered_files import LINES
 from jobs.lake import storage as store
 from jobs.lake.read import Pinned
+from jobs.platform.csv_text import CsvHeader
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 CORRUPT = "_corrupt"
-HEADER_BYTES = 1 << 20
 # no record is this long: such a line is rejected without parsing
 MAX_LINE_BYTES = 1 << 20
 LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
@@ -107,6 +105,13 @@ def parquet_groups(uris: Sequence[str]) -> list[tuple[list[str], list[str]]]:
     return list(groups.values())
 
 
+def is_text(uri: str, column: str) -> bool:
+    """Whether a column of a Parquet file holds texts."""
+    system, path = store.filesystem(uri)
+    kind = pq.read_schema(path, filesystem=system).field(column).type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+
+
 def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> DataFrame:
     """Rows of Parquet files -> the same columns as `json_lines`.
 
@@ -154,24 +159,16 @@ def _shaped(wanted: StructType, schema: StructType, at: str = "") -> str:
     return f"named_struct({', '.join(parts)})"
 
 
-def csv_header(uri: str) -> list[str]:
-    """Column names of a CSV file, from its first record."""
-    system, path = store.filesystem(uri)
-    with system.open_input_stream(path, compression=None) as stream:
-        head = bytes(stream.read(HEADER_BYTES))
-    if uri.endswith(".gz"):
-        with gzip.open(io.BytesIO(head)) as unpacked:
-            head = unpacked.read(HEADER_BYTES // 8)
-    return next(csv.reader(io.StringIO(head.decode("utf-8-sig", "replace"))), [])
+def csv_rows(spark: SparkSession, uri: str, header: CsvHeader) -> DataFrame:
+    """Records of one CSV file (RFC 4180) -> file, block, line, raw, malformed, and its columns as STRING.
 
-
-def csv_rows(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
-    """Records of one CSV file (RFC 4180) -> file, block, line, raw, malformed, and its columns as STRING."""
-    names = [name.replace("`", "") for name in header]
-    schema = ", ".join(f"`{name}` STRING" for name in [*names, CORRUPT])
+    Spark knows the columns by number: names may be empty, contain a dot, or differ in case only.
+    """
+    numbers = [f"_{number}" for number in range(len(header.names))]
     rows = spark.read.csv(
         store.spark_uri(uri),
-        schema=schema,
+        schema=", ".join(f"{name} STRING" for name in [*numbers, CORRUPT]),
+        sep=header.delimiter,
         header=True,
         multiLine=True,
         escape='"',
@@ -179,10 +176,7 @@ def csv_rows(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
         enforceSchema=True,
     )
     return rows.selectExpr(
-        *PLACE,
-        f"coalesce({CORRUPT}, to_json(struct(*))) AS raw",
-        f"{CORRUPT} IS NOT NULL AS malformed",
-        *[f"`{name}`" for name in names],
+        *PLACE, f"coalesce({CORRUPT}, to_json(struct(*))) AS raw", f"{CORRUPT} IS NOT NULL AS malformed", *numbers
     )
 
 

@@ -57,7 +57,7 @@ class Attempt:
         """Write a Spark frame as `files` Parquet files, hashed and sorted by `by`.
 
         So a re-run makes the same data, whatever order the shuffle delivered. parted: it is hashed already, and each
-        part becomes a file.
+        part becomes a file. A second write replaces the first.
         """
         if frame.columns != list(self.partition.table.columns):
             expected = list(self.partition.table.columns)
@@ -74,6 +74,9 @@ class Attempt:
         frame.write.mode("overwrite").option("compression", "zstd").parquet(store.spark_uri(scratch))
         system, root = store.filesystem(self.uri)
         parts = [name for name, _ in store.list_files(scratch) if name.endswith(".parquet")]
+        for name, _ in list(store.list_files(self.uri)):
+            if name.startswith(f"{folder}{stem}-"):
+                store.delete_file(f"{self.uri}/{name}")
         if folder:
             system.create_dir(f"{root}/{folder}")
         for number, name in enumerate(parts):

@@ -41,10 +41,12 @@ DDL: dict[str, str] = {
     "items": """
         item_id STRING
         title STRING
-        category STRING COMMENT 'path from the root, A > B > C; empty when unknown'
+        category STRING COMMENT 'path from the root, A > B > C: the first of categories; empty when unknown'
+        categories ARRAY<STRING> COMMENT 'all paths'
         brand STRING
         attributes MAP<STRING,STRING>
         price DOUBLE
+        currency STRING COMMENT 'as the price names it: PLN, zł; NULL if it names none'
         group_id STRING COMMENT 'product that several offers share; the item_id if the catalogue gives none'
         text STRING COMMENT 'input of the item tower, made by the text template of the manifest'
         content_hash STRING COMMENT 'sha1 of text: changes when the item must be embedded again'

@@ -29,7 +29,13 @@ COMMANDS: dict[str, dict[str, str]] = {
     "privacy": {"retention": "retention"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
-    "platform": {"ready": "ready", "lineage": "lineage", "migrate": "migrate"},
+    "platform": {
+        "ready": "ready",
+        "check": "check",
+        "lineage": "lineage",
+        "migrate": "migrate",
+        "replay_tracking": "replay_tracking",
+    },
     "local": {"demo": "demo", "up": "up", "site": "site", "batch": "batch", "pictures": "pictures"},
 }
 

@@ -22,6 +22,7 @@ from pyarrow import fs
 from jobs.lake import storage as store
 from jobs.lake.alias import all_histories, protected
 from jobs.lake.attempt import Attempt, commit
+from jobs.lake.disk import naming_full_disk
 from jobs.lake.fault import fault_point
 from jobs.lake.locks import file_lock
 from jobs.lake.manifest import MANIFEST
@@ -42,6 +43,7 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
 
     Raises:
         BlockingIOError: another process is writing the same partition; it passes, so Airflow tries again.
+        DiskFullError: a disk is full; the earlier version stays.
     """
     started = time.monotonic()
     with partition_lock(partition.uri, str(partition)), contextlib.ExitStack() as stack:
@@ -58,8 +60,9 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
         fault_point("publish.started")
         out = Attempt(partition, folder, uri, inputs)
         try:
-            yield out
-            out.manifest = commit(out, args, attempt, time.monotonic() - started)
+            with naming_full_disk(folder):
+                yield out
+                out.manifest = commit(out, args, attempt, time.monotonic() - started)
         except BaseException:
             if attempt != pointer(partition.uri).get("attempt"):  # no reader has resolved it
                 store.delete_folder(uri)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pyarrow import fs
 from jobs.lake.fault import fault_point
 
 CHUNK_BYTES = 4 << 20
+UMASK = 0o027  # files 0640, folders 0750
 
 
 def is_local(uri: str) -> bool:
@@ -160,6 +162,45 @@ def delete_empty(uri: str, root: str) -> None:
 def is_link(uri: str) -> bool:
     """Whether the URI is a symbolic link."""
     return is_local(uri) and local_path(uri).is_symlink()
+
+
+def refuse_links(uris: Iterable[str]) -> None:
+    """Refuse symbolic links among what somebody else put there: they may lead to any file that this user can read.
+
+    Raises:
+        ValueError: one of them is a link.
+    """
+    if links := [uri for uri in uris if is_link(uri)]:
+        raise ValueError(
+            f"{', '.join(links[:5])}: found {len(links)} symbolic links, expected files and folders alone;"
+            " have the files themselves delivered, or name the place that the link leads to"
+        )
+
+
+def restrict_umask() -> None:
+    """Set what others may not do with the files that this process makes: NIGHTSHELF_UMASK, in octal.
+
+    Without that variable nobody but the owner and the group may read, and a stricter umask of the shell stays.
+
+    Raises:
+        ValueError: the variable holds no umask, or one that takes the owner's own files away.
+    """
+    text = os.environ.get("NIGHTSHELF_UMASK", "")
+    if text and not re.fullmatch("0{0,2}[0-7]{2}", text, re.ASCII):
+        raise ValueError(f"NIGHTSHELF_UMASK={text!r}: expected an octal number from 000 to 077, such as {UMASK:03o}")
+    os.umask(int(text, 8) if text else umask() | UMASK)
+
+
+def umask() -> int:
+    """The umask of this process, which the system tells only to who sets it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def open_as_usual(path: Path) -> None:
+    """Give a file the permissions of any other new one; safetensors lets only the owner read it."""
+    path.chmod(0o666 & ~umask())
 
 
 @dataclass(frozen=True)

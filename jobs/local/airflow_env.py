@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jobs.lake.partitions import lake_root
+from jobs.lake.storage import umask
 from jobs.platform.tracking import home
 
 ROOT = Path(__file__).absolute().parents[2]
@@ -74,7 +75,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": f"0o{0o777 & ~umask():o}",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": f"0o{0o666 & ~umask():o}",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "NIGHTSHELF_HOME": str(home()),
         "NIGHTSHELF_MLFLOW_URL": url("mlflow"),
@@ -105,7 +107,17 @@ def prepare(env: Mapping[str, str]) -> None:
     if not passwords.exists():  # made here, for Airflow would write the one it makes into its log
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}), encoding="utf-8")
-    pools = folder / "pools.json"
+    migrate(env)
+    done.write_text(json.dumps(state), encoding="utf-8")
+
+
+def migrate(env: Mapping[str, str]) -> None:
+    """Make or migrate the database and make the pools.
+
+    Raises:
+        RuntimeError: Airflow refused; its last lines.
+    """
+    pools = Path(env["AIRFLOW_HOME"]) / "pools.json"
     pools.write_text(
         json.dumps(
             {
@@ -120,4 +132,3 @@ def prepare(env: Mapping[str, str]) -> None:
         if process.returncode:
             tail = "\n".join((process.stdout + process.stderr).splitlines()[-10:])
             raise RuntimeError(f"{' '.join(command[2:])}: exit code {process.returncode}:\n{tail}")
-    done.write_text(json.dumps(state), encoding="utf-8")

@@ -41,7 +41,7 @@ MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainin
 
 
 class Args(CommandArgs):
-    """data      labelled folder (items and relevance files); empty: the synthetic marketplace
+    """data      labelled folder, as the command labelled reads it (CSV pair, ESCI, WANDS, BEIR); empty: the synthetic marketplace
     preset    size of the towers: tiny, small, minilm or base
     ds        last day of the log
     days      days of log
@@ -116,7 +116,7 @@ def _shop(args: Args, ds: str) -> list[str]:
     if not args.data:
         lines = [f"marketplace {made} --items {args.items} --queries {args.queries}"]
     elif ds == _days(args)[0]:
-        lines = [f"labelled --folder {shlex.quote(args.data)} {made}"]
+        lines = [f"labelled --folder {shlex.quote(args.data)} --splits auto {made}"]
     return [
         *lines,
         f"simulate {made} --log log/ds={ds} --simulated_truth simulated_truth/ds={ds} --searches {args.searches}",

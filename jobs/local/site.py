@@ -2,17 +2,19 @@
 
     python -m jobs site --port 8090
 
-Read-only, loopback only, and on a port of its own: what people typed is shown there, and no page of it may reach
-Airflow's login.
+Read-only, on the loopback interface unless `listen` says otherwise, and on a port of its own: what people typed is shown
+there, and no page of it may reach Airflow's login.
 """
 
 from __future__ import annotations
 
 import logging
 import mimetypes
+from collections.abc import Collection
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from annotated_types import Interval
@@ -25,19 +27,26 @@ from jobs.platform.html import environment
 from jobs.quality import data_docs
 
 log = logging.getLogger(__name__)
+NAMES = ("localhost", "127.0.0.1")
 # the only files that are served, by table: the page first
 SHOWN = {"report": ("report.html", "summary.json", "summary.md", "verdict.json"), "sweep": ("sweep.html",)}
 
 
 class Args(CommandArgs):
-    """port  where to listen, on 127.0.0.1"""
+    """port    where to listen
+    listen  address to listen on; 0.0.0.0 only in a container, whose engine opens the port on 127.0.0.1
+    names   host names that requests may ask for, separated by commas
+    """
 
     port: Annotated[int, Interval(ge=1024, le=65535)] = 8090
+    listen: str = "127.0.0.1"
+    names: str = "localhost,127.0.0.1"
 
 
 def main(args: Args) -> None:
     """Serve until ended."""
-    with ThreadingHTTPServer(("127.0.0.1", args.port), Pages) as server:
+    pages = partial(Pages, names=args.names.split(","))
+    with ThreadingHTTPServer((args.listen, args.port), pages) as server:
         log.info("http://localhost:%d", args.port)
         server.serve_forever()
 
@@ -45,11 +54,15 @@ def main(args: Args) -> None:
 class Pages(BaseHTTPRequestHandler):
     """GET /, /data_docs/..., /report/ds=.../space=.../report.html, /sweep/...; nothing else."""
 
+    def __init__(self, *request: Any, names: Collection[str] = NAMES) -> None:
+        self.names = names
+        super().__init__(*request)
+
     def do_GET(self) -> None:
         """Answer one request."""
         host = (self.headers["Host"] or "").partition(":")[0]
         # a foreign page that points its own host name at this machine must not read our pages
-        if host not in ("localhost", "127.0.0.1"):
+        if host not in self.names:
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"unknown host", "text/plain")
             return
         try:

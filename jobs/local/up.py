@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 from supervisor.xmlrpc import SupervisorTransport
 
+from jobs.lake.storage import umask
 from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
 from jobs.platform import tracking
 from jobs.platform.arguments import CommandArgs, OneOf
@@ -37,6 +39,7 @@ HEALTHY_S = 240.0
 STOP_S = 20  # from the polite signal to the kill
 LOG_BYTES, LOGS_KEPT = 20_000_000, 2
 SOCKET_CHARS = 96  # 107 by the system, less the process id that supervisord adds at first
+MARK = "NIGHTSHELF_RUN"  # names the folder in the environment of all that is started here
 PORTS = ("airflow", "mlflow", "site")
 
 
@@ -67,14 +70,17 @@ def main(args: Args) -> None:
         ended = stop()
         console.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return
-    if supervisor():
-        console.print(f"already up: {', '.join(running())}; `make down` ends them")
-    else:
+    if not supervisor():
         _start(console)
+    elif begun := start_again():
+        console.print(f"started again: {', '.join(begun)}")
+    _wait(console)
     console.print(_table())
 
 
 def _start(console: Console) -> None:
+    if ended := end_leftovers():
+        console.print(f"ended {len(ended)} processes that a killed supervisor left behind; their tasks are tried again")
     for name in PORTS:
         check_free(name)
     env = airflow_env() | {
@@ -86,14 +92,22 @@ def _start(console: Console) -> None:
     with console.status("MLflow's store"):
         tracking.client()
     launch(programs(), env)
+
+
+def _wait(console: Console) -> None:
+    """Wait until all answer, those of an earlier start too: a process that runs may be of no use.
+
+    Raises:
+        RuntimeError: a program ended again and again, or does not answer.
+    """
     started = time.monotonic()
     with console.status("waiting until all are healthy"):
         while waiting := unhealthy():
             failed = [info["name"] for info in _processes() if info["statename"] == "FATAL"]
             if failed or time.monotonic() - started > HEALTHY_S:
                 tails = [f"{name}: {tail(name)}" for name in failed]
-                stop()
-                raise RuntimeError("\n".join([f"not healthy: {', '.join(waiting)}", *tails]))
+                advice = f"not healthy: {', '.join(waiting)}; look into the logs in {folder()}, then `make down` and `make up`"
+                raise RuntimeError("\n".join([advice, *tails]))
             time.sleep(1)
     console.print(f"healthy after {time.monotonic() - started:.0f} s")
 
@@ -116,7 +130,9 @@ def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
     with settings.open("w", encoding="utf-8") as file:
         _settings(commands).write(file)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings)]
-    done = subprocess.run(command, env=dict(env), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**env, MARK: str(folder())}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"supervisord: exit code {done.returncode}: {(done.stdout + done.stderr).strip()}")
 
@@ -124,7 +140,11 @@ def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
 def _settings(commands: Mapping[str, list[str]]) -> ConfigParser:
     at = str(folder()).replace("%", "%%")  # supervisord replaces %(name)s
     sections: dict[str, dict[str, Any]] = {
-        "supervisord": {"logfile": f"{at}/supervisord.log", "pidfile": f"{at}/supervisord.pid"},
+        "supervisord": {
+            "logfile": f"{at}/supervisord.log",
+            "pidfile": f"{at}/supervisord.pid",
+            "umask": f"{umask():03o}",
+        },
         "unix_http_server": {"file": f"{at}/sock", "chmod": "0700"},
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
@@ -170,6 +190,43 @@ def _processes() -> list[dict[str, Any]]:
     return []
 
 
+def start_again() -> list[str]:
+    """Start the programs that supervisord has given up; returns their names."""
+    given_up = [info["name"] for info in _processes() if info["statename"] in ("FATAL", "EXITED", "STOPPED")]
+    for name in given_up:
+        with contextlib.suppress(Fault):  # it has just been started
+            supervisor().startProcess(name, False)
+    return given_up
+
+
+def leftovers() -> list[int]:
+    """Processes of this home that no supervisor watches any more: what it, or a service, had started before it was killed.
+
+    They are known by their environment. Only on Linux can it be read.
+    """
+    mark = f"{MARK}={folder()}".encode()
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if pid != os.getpid() and mark in _environment(pid)]
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is somebody else's
+        return []
+
+
+def end_leftovers() -> list[int]:
+    """Kill them, and wait until they are gone."""
+    pids = leftovers()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while leftovers():
+        time.sleep(0.1)
+    return pids
+
+
 def running() -> dict[str, int]:
     """Name -> process id of each program that runs."""
     return {info["name"]: info["pid"] for info in _processes() if info["pid"]}
@@ -189,7 +246,9 @@ def stop() -> list[str]:
             remote.shutdown()
     while supervisor():
         time.sleep(0.1)
-    return names
+    # children of a service that was killed, which its successor does not know
+    left = end_leftovers()
+    return names or [f"{len(left)} processes that a killed supervisor left"] * bool(left)
 
 
 def check_free(name: str) -> None:

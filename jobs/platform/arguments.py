@@ -42,6 +42,8 @@ NonNegativeInt = Annotated[int, Ge(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
+# of a softmax over cosines; where it is learnt, it stays within these bounds
+Temperature = Annotated[float, Interval(ge=0.001, le=1)]
 ZeroOrOne = Annotated[int, OneOf(0, 1)]
 OnOff = Annotated[str, OneOf("on", "off")]
 # a room and a name, such as search/champion

@@ -1,7 +1,7 @@
 """Command lines from dataclasses: param, flag, field and MLflow param keep one spelling.
 
 The flags of a command are the fields of its `Args`, see `jobs.platform.arguments`. `run` is the only function that
-configures logging and writes to standard output.
+configures logging, writes to standard output and sets the umask.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,8 +23,11 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.lake.commands import COMMANDS, command_of
+from jobs.lake.disk import naming_full_disk
 from jobs.lake.partitions import NOWHERE, TABLES, Partition
+from jobs.lake.storage import restrict_umask
 from jobs.platform.arguments import Argument, CommandArgs, arguments
+from jobs.platform.tracking_journal import alert_once
 
 T = TypeVar("T", bound=CommandArgs)
 
@@ -102,10 +106,15 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
     quiet_logging()
     started = time.monotonic()
     try:
-        result = main(args)
+        restrict_umask()
+        # what a job writes beside its partition: checkpoints, caches, pages
+        with naming_full_disk(Path(os.environ.get("NIGHTSHELF_HOME", "var"))):
+            result = main(args)
     except (ValueError, LookupError, RuntimeError, OSError) as error:
         logging.getLogger(_command(args_type)).error("%s", error, exc_info=_is_defect(error))
         raise SystemExit(1) from None
+    if alerts := alert_once():
+        result = {**(result or {}), "alerts": [*(result or {}).get("alerts", []), *alerts]}
     if result is not None:
         line = {**result, "seconds": round(time.monotonic() - started, 2)}
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobs.lake.columns import SEARCH_COLUMNS, Column
 from jobs.lake.read import Pinned
-from jobs.lake.storage import spark_uri
+from jobs.lake.storage import spark_uri, umask
 from jobs.platform.java import java_home
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def spark_session(app: str, reads: Iterable[Pinned] = ()) -> Iterator[SparkSessi
         return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get("NIGHTSHELF_SPARK_MASTER", "")
-    conf = dict(CONF)
+    # Hadoop sets the permissions of its files itself
+    conf = CONF | {"spark.hadoop.fs.permissions.umask-mode": f"{umask():03o}"}
     if "SPARK_ENV_LOADED" not in os.environ:
         master = master or "local[*]"
         os.environ["JAVA_HOME"] = java_home()

@@ -1,7 +1,11 @@
-"""User-defined functions of the SQL texts over Arrow batches: CLEAN_QUERY, NORMALISE_QUERY and SPLIT_OF."""
+"""User-defined functions of the SQL texts over Arrow batches: CLEAN_QUERY, CLEAN_TEXT, CLEAN_ID and others."""
 
 from __future__ import annotations
 
+import ast
+import json
+import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +20,14 @@ if TYPE_CHECKING:
 
 # a query with nothing left but masks
 NOTHING_ELSE = "<personal>"
+# JSON texts that `clean_texts` would break, or that Python wrote: {'size': None}
+UNCLEAN_JSON = rf"{normalise.UNCLEAN}|\\u|'|\b(?:None|True|False|nan|NaN)\b"
+# RE2: what stands around an id but is not part of it, and ids that a reader of floats wrote: 1.0, 1.0E10
+ID_EDGES = r"^[\s\pZ\p{Cf}]+|[\s\pZ\p{Cf}]+$"
+LIST_OF_ONE = r'^\[\s*"?([^\[\]",]+)"?\s*\]$'
+FLOAT_ID = r"^(-?\d+)\.0+$"
+EXPONENT_ID = r"^\d\.\d+E1?\d$|^\d(?:\.\d+)?e\+1\d$"
+_NAN = re.compile(r"([:,\[(]\s*)nan(?=\s*[],})])")  # as Python writes it, which it does not read
 TextFunction = Callable[[pa.StringArray], pa.StringArray]
 
 
@@ -34,21 +46,85 @@ def register_functions(spark: SparkSession) -> None:
 
 
 def clean_queries(texts: pa.StringArray) -> pa.StringArray:
-    """Mask personal data and normalise the spelling; NOTHING_ELSE if only masks are left."""
+    """Mask personal data and normalise the spelling; NOTHING_ELSE if only masks are left.
+
+    A text stays whole, so that sql/bot_flags.sql can tell one that is too long (QUERY_CHARS).
+    """
     coded = texts.dictionary_encode()
+    # clean first: an address behind `&#64;` or a joiner is an address
+    distinct = clean_texts(cast(pa.StringArray, coded.dictionary))
     # a cheap test first: few texts can hold personal data
-    suspect = pc.match_substring_regex(coded.dictionary, personal.SUSPECT).to_pylist()
-    typed = cast(list[str], coded.dictionary.to_pylist())
+    suspect = pc.match_substring_regex(distinct, personal.SUSPECT).to_pylist()
+    typed = cast(list[str], distinct.to_pylist())
     cleaned = [
-        _cleaned(text) if is_suspect else normalise.normalise_query(text)
+        _cleaned(text) if is_suspect else normalise.normalise_text(text)
         for text, is_suspect in zip(typed, suspect, strict=True)
     ]
     return _decoded(coded, cleaned)
 
 
+def clean_texts(texts: pa.StringArray) -> pa.StringArray:
+    """`clean_text` of each text; only those that it may change are read in Python."""
+    return _replaced(texts, normalise.UNCLEAN, normalise.clean_text)
+
+
+def clean_json_texts(texts: pa.StringArray) -> pa.StringArray:
+    """`clean_text` of each text inside a JSON value; of the whole text if it is no JSON. Python's literals become JSON."""
+    return _replaced(texts, UNCLEAN_JSON, _clean_json)
+
+
+def clean_ids(texts: pa.StringArray) -> pa.StringArray:
+    """Ids of the catalogue, of labels and of logs in one form: no blanks around them, and 1.0 is 1."""
+    bare = pc.replace_substring_regex(texts, ID_EDGES, "")
+    bare = pc.replace_substring_regex(bare, LIST_OF_ONE, r"\1")
+    bare = pc.replace_substring_regex(bare, FLOAT_ID, r"\1")
+    large = _matching(bare, EXPONENT_ID)
+    if not large.true_count:
+        return bare
+    numbers = bare.filter(large).cast(pa.float64())
+    whole = pc.equal(numbers, pc.floor(numbers))
+    written = pc.if_else(whole, pc.floor(numbers).cast(pa.int64(), safe=False).cast(pa.string()), bare.filter(large))
+    return cast(pa.StringArray, pc.replace_with_mask(bare, large, written))
+
+
+def _matching(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
+    found = pc.match_substring_regex(texts, pattern)
+    return cast(pa.BooleanArray, pc.if_else(pc.is_null(found), pa.scalar(False), found))
+
+
+def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str]) -> pa.StringArray:
+    """Apply a function to the texts that match the pattern."""
+    matched = _matching(texts, pattern)
+    if not matched.true_count:
+        return texts
+    found = [function(text) for text in cast(list[str], texts.filter(matched).to_pylist())]
+    return cast(pa.StringArray, pc.replace_with_mask(texts, matched, pa.array(found, pa.string())))
+
+
+def _clean_json(text: str) -> str:
+    if not text.lstrip().startswith(("{", "[")):
+        return normalise.clean_text(text)
+    for read in (json.loads, lambda written: ast.literal_eval(_NAN.sub(r"\1None", written))):
+        try:
+            return json.dumps(_clean_values(read(text.strip())), ensure_ascii=False)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+    return normalise.clean_text(text)
+
+
+def _clean_values(value: Any) -> Any:
+    if isinstance(value, str):
+        return normalise.clean_text(value)
+    if isinstance(value, dict):
+        return {normalise.clean_text(str(name)): _clean_values(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_clean_values(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def _cleaned(text: str) -> str:
     masked = personal.mask_personal(text)
-    return NOTHING_ELSE if masked != text and personal.is_only_personal(masked) else normalise.normalise_query(masked)
+    return NOTHING_ELSE if masked != text and personal.is_only_personal(masked) else normalise.normalise_text(masked)
 
 
 def _over_distinct(function: Callable[[str], str]) -> TextFunction:
@@ -68,6 +144,9 @@ def _decoded(coded: Any, values: list[str]) -> pa.StringArray:
 
 FUNCTIONS: dict[str, TextFunction] = {
     "clean_query": clean_queries,
+    "clean_text": clean_texts,
+    "clean_json": clean_json_texts,
+    "clean_id": clean_ids,
     "normalise_query": _over_distinct(normalise.normalise_query),
     "split_of": _over_distinct(normalise.split_of),
 }

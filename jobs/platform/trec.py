@@ -13,9 +13,11 @@ ir_measures.read_trec_run 8.7), and reading, ordering and checking 2,000,000 lin
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,16 @@ _RUN = ("query_id", "q0", "item_id", "rank", "score", "tag")
 _QRELS = ("query_id", "iteration", "item_id", "relevance")
 _NUMBERS = {"score": pa.float64(), "relevance": pa.float64()}
 _LINES_AT_ONCE = 1 << 16
+# a file is what its first bytes say, whatever its name
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_STRANGE = {
+    b"PK\x03\x04": "a zip archive: unpack it",
+    b"\xfd7zXZ\x00": "an xz file: unpack it",
+    b"BZh91AY&SY": "a bzip2 file: unpack it",
+    BOM_UTF16_LE: "text in UTF-16: save it in UTF-8",
+    BOM_UTF16_BE: "text in UTF-16: save it in UTF-8",
+    b"PAR1": "a Parquet file",
+}
 
 
 def rows_of(arm: str, query_ids: list[str], ranked: Ranked, item_ids: Strings) -> pa.Table:
@@ -109,9 +121,39 @@ def read_qrels(path: Path) -> pa.Table:
     return rows
 
 
-def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
-    """Parse fields between single spaces or tabs with Arrow; anything else line by line."""
+def arm_of(path: Path) -> str:
+    """The name of a run file's arm: the file's, without its endings `.gz` or `.zst` and one more."""
+    return (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).stem
+
+
+def _opened(path: Path) -> Any:
+    """The bytes of a file, plain, gzip or zstd, as Arrow's stream.
+
+    Raises:
+        ValueError: it is no text.
+    """
     with path.open("rb") as file:
+        head = file.read(10)
+    for mark, what in _STRANGE.items():
+        if head.startswith(mark):
+            raise ValueError(f"{path}: it is {what}; expected lines of text, plain, gzip or zstd")
+    codec = next((codec for mark, codec in _PACKED.items() if head.startswith(mark)), None)
+    return pa.input_stream(str(path), compression=codec)
+
+
+def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
+    """Read a file, and name it in every error."""
+    try:
+        return _fields(path, names, wanted)
+    except OSError as error:
+        if error.errno is not None:  # of the file system, which names the file
+            raise
+        raise ValueError(f"{path}: cannot be read to its end ({error}); is it cut off or damaged?") from None
+
+
+def _fields(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
+    """Parse fields between single spaces or tabs with Arrow; anything else line by line."""
+    with BufferedReader(_opened(path)) as file:
         head = b"".join(islice(file, 100))
     types: dict[str, pa.DataType] = {name: _NUMBERS.get(name, pa.string()) for name in wanted}
     gaps = [mark for mark in (" ", "\t") if mark.encode() in head]
@@ -119,7 +161,7 @@ def _read(path: Path, names: tuple[str, ...], wanted: list[str]) -> pa.Table:
         try:
             # NULL, NA or nan may be the name of an item; of a number they are nothing
             rows = pyarrow.csv.read_csv(
-                path,
+                _opened(path),
                 pyarrow.csv.ReadOptions(column_names=list(names)),
                 pyarrow.csv.ParseOptions(delimiter=gaps[0], quote_char=False),
                 pyarrow.csv.ConvertOptions(column_types=types, include_columns=wanted, null_values=[]),
@@ -142,7 +184,7 @@ def _tidy(rows: pa.Table, other: str) -> bool:
 def _line_by_line(path: Path, names: tuple[str, ...], types: dict[str, pa.DataType]) -> pa.Table:
     """Parse fields between any white space, _LINES_AT_ONCE lines at a time, to bound memory."""
     parts = []
-    with path.open("rb") as file:
+    with BufferedReader(_opened(path)) as file:
         lines = enumerate(file, 1)
         while block := list(islice(lines, _LINES_AT_ONCE)):
             parts.append(_parsed(block, path, names, types))

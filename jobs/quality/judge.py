@@ -112,12 +112,20 @@ def _equal(rule: Rule, figures: Figures) -> ExpectedRange:
 
 def _near_history(rule: Rule, figures: Figures, history: History) -> ExpectedRange:
     name = rule.kwargs["figure"]
-    before = [earlier[name] for earlier in _days(rule, history) if name in earlier]
+    values = [_stated(name, earlier) for earlier in _days(rule, history)]
+    before = [value for value in values if value is not None]
     expected = ExpectedRange(rule, name, figures.get(name), days=len(before))
     if len(before) < rule.kwargs.get("min_days", 2):
         return expected
     low, high = expected_band(before, rule.kwargs)
-    return replace(expected, low=low, high=high if math.isfinite(high) else None)
+    return replace(expected, low=low if math.isfinite(low) else None, high=high if math.isfinite(high) else None)
+
+
+def _stated(name: str, figures: Figures) -> float | None:
+    """A day's figure. A reason that is not listed dropped no row, if the day counted the rows that came in."""
+    kind, _, reason = name.partition(" ")
+    is_counted = kind == "dropped_frac" and f"{kind} {reason.partition(' ')[0]}" in figures
+    return figures.get(name, 0.0 if is_counted else None)
 
 
 def _like_earlier_bins(rule: Rule, figures: Figures, history: History) -> ExpectedRange:

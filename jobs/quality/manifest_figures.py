@@ -11,13 +11,16 @@ from jobs.lake.read import Pinned
 from jobs.quality.overview.record import Account, accounts_of
 
 SECONDS_PER_HOUR = 3600
+# lines that hold no record: a file of them is odd, and nothing is lost with it
+NO_RECORD = ("blank", "bulk_action")
 
 
 def manifest_figures(pinned: Pinned, wanted: Iterable[str]) -> dict[str, float]:
     """Name -> figure; those that the manifest cannot answer are left out.
 
     accounts                     number of its row accounts (each adds up, or it could not be read)
-    dropped_frac log_lines bot   rows dropped for a reason, or for any, as a share of the rows that came in
+    rows_in log_lines            records that came in
+    dropped_frac log_lines bot   records dropped for a reason, or for any, as a share of them
     fact drift.stop              a number of its facts
     inputs_after_ds, newest_input_days_before, hours_after_inputs   its inputs' days and age
     """
@@ -35,9 +38,12 @@ def manifest_figures(pinned: Pinned, wanted: Iterable[str]) -> dict[str, float]:
 def _dropped(accounts: Sequence[Account]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for account in accounts:
-        name, rows_in = f"dropped_frac {account['unit'].replace(' ', '_')}", max(account["rows_in"], 1)
-        shares[name] = sum(account["dropped"].values()) / rows_in
-        for reason, rows in account["dropped"].items():
+        dropped = {reason: rows for reason, rows in account["dropped"].items() if reason not in NO_RECORD}
+        empty = sum(account["dropped"].values()) - sum(dropped.values())
+        name, rows_in = f"dropped_frac {account['unit'].replace(' ', '_')}", max(account["rows_in"] - empty, 1)
+        shares[f"rows_in {name.partition(' ')[2]}"] = account["rows_in"] - empty
+        shares[name] = sum(dropped.values()) / rows_in
+        for reason, rows in dropped.items():
             # bot_rate, bot_silent, ...: each by itself, and together
             names = {reason, reason.partition("_")[0]} if reason.startswith("bot_") else {reason}
             for each in names:

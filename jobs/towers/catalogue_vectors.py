@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jobs.embeddings.read_shards import batches
+from jobs.lake.arrays import take_room
 from jobs.lake.arrow import find
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned
@@ -48,6 +49,7 @@ def _read(file: VectorFile, shards: list[Pinned], dataset: TowerDataset) -> None
     if file.done == len(ids):
         return
     mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)
+    take_room(file.path)
     filled = np.zeros(len(ids), np.int64)
     for names, vectors in batches(shards):
         rows = find(names, ids)

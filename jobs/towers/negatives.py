@@ -39,7 +39,7 @@ from models.evaluation.plots import bars
 from models.mining.false_negatives import FalseNegativeCounts, hold_out
 from models.mining.near_duplicate_titles import near_duplicates
 from models.mining.star import MARGINS, Likeness, MinedNegatives, PositiveAwareFilter, RankWindow, mine
-from models.text.normalise import normalise_query
+from models.text.normalise import normalise_text
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 from models.training.batches import JudgedItems, Known
@@ -203,7 +203,7 @@ class Miner:
 def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
     """Read the likeness of items, in the order of item ids; near_duplicate 0: equal titles alone."""
     labels = read_table(items, ["item_id", "group_id", "title"]).sort_by("item_id")
-    titles = pa.array([normalise_query(title) for title in strings(labels, "title")], pa.string()).dictionary_encode()
+    titles = pa.array([normalise_text(title) for title in strings(labels, "title")], pa.string()).dictionary_encode()
     near = near_duplicates(texts(titles.dictionary), near_duplicate) if near_duplicate else None
     groups = labels.column("group_id").combine_chunks().dictionary_encode().indices.cast(pa.int64())
     alone = pa.array(np.arange(len(labels)) + len(labels))  # an item without a group equals no other

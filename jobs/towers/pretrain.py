@@ -27,7 +27,15 @@ from transformers import BertModel
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
+from jobs.platform.arguments import (
+    FIRST,
+    CommandArgs,
+    NonNegativeFloat,
+    NonNegativeInt,
+    OneOf,
+    PositiveFloat,
+    PositiveInt,
+)
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import MINILM, bert_folder, bert_settings, load_bert, write_bert
@@ -92,7 +100,7 @@ class Args(CommandArgs):
     dev_frac: Annotated[float, Interval(ge=0, lt=1)] = 0.01
     max_texts: PositiveInt = 5_000_000
     precision: Annotated[str, OneOf(*PRECISIONS)] = "auto"
-    checkpoint_s: float = 120.0
+    checkpoint_s: NonNegativeFloat = 120.0
     seed: Annotated[NonNegativeInt, FIRST] = 0
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from jobs.embeddings.read_shards import pin_shards
 from jobs.lake.partitions import NOWHERE, Partition, trial
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveFloat, PositiveInt, Temperature
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.catalogue_vectors import catalogue_vectors
@@ -72,7 +72,7 @@ class Args(CommandArgs):
     depth: PositiveInt = 200
     lr: PositiveFloat = 1e-5
     trigram_lr: PositiveFloat = 1e-4
-    temperature: PositiveFloat = 0.05
+    temperature: Temperature = 0.05
     on_worse: Annotated[str, OneOf("keep", "skip")] = "keep"
     seed: NonNegativeInt = 0
     qrels: Partition = NOWHERE

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from jobs.lake.arrays import write_all
 from jobs.lake.attempt import spelled
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
@@ -92,7 +93,7 @@ class VectorFile:
         start = self.done
         with self.path.open("r+b" if start else "wb") as file:
             file.seek(4 * start * self.shape[1])
-            np.ascontiguousarray(vectors, np.float32).tofile(file)
+            write_all(file, np.ascontiguousarray(vectors, np.float32))
             file.flush()
             os.fsync(file.fileno())
         self._write_done(start + len(vectors))
@@ -130,7 +131,7 @@ class VectorFile:
                 edges = np.flatnonzero(np.diff(to, prepend=-2, append=-2) != 1).tolist()
                 for first, last in pairwise(edges):
                     file.seek(4 * self.shape[1] * int(to[first]))
-                    file.write(vectors[first:last].tobytes())
+                    write_all(file, vectors[first:last])
             os.fsync(file.fileno())
         self._write_done(len(order))
 

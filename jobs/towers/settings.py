@@ -17,6 +17,7 @@ from jobs.platform.arguments import (
     OnOff,
     PositiveFloat,
     PositiveInt,
+    Temperature,
 )
 from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
 from models.towers.precision import PRECISIONS
@@ -82,7 +83,7 @@ class TowerSettings(CommandArgs, kw_only=True):
     bert_lr_frac: NonNegativeFloat = 0.0
     start_lr_frac: PositiveFloat = 0.3
     loss: Annotated[str, OneOf(*KINDS)] = "softmax"
-    temperature: Annotated[PositiveFloat, FIRST] = 0.05
+    temperature: Annotated[Temperature, FIRST] = 0.05
     learn_temperature: OnOff = "off"
     margin: Annotated[float, Interval(gt=0, le=2)] = 0.1
     symmetric: OnOff = "off"
@@ -103,7 +104,7 @@ class TowerSettings(CommandArgs, kw_only=True):
     ema: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     precision: Annotated[str, OneOf(*PRECISIONS)] = "auto"
     max_steps: NonNegativeInt = 0
-    checkpoint_s: float = 120.0
+    checkpoint_s: NonNegativeFloat = 120.0
     seed: Annotated[NonNegativeInt, FIRST] = 0
 
     def __post_init__(self) -> None:

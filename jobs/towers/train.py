@@ -137,6 +137,8 @@ def _dataset(inputs: Inputs) -> TowerDataset:
 
 def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessGroup) -> TowerTraining:
     towers = _towers(args, inputs, dataset).to(device())
+    if args.truncate_dim > towers.config.dim:
+        raise ValueError(f"truncate_dim={args.truncate_dim}: expected at most the {towers.config.dim} of the vectors")
     mined = None
     if args.negatives:
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)

@@ -88,8 +88,14 @@ class TrainingLoop:
 
         evaluate_start: record the figures of the weights given. keep_start: these weights are epoch 0, and stay
         unless an epoch is better by more than chance explains.
+
+        Raises:
+            LookupError: there is nothing to train on.
+            RuntimeError: the loss was 0 from the first step to the last of an epoch, or a weight is no finite number.
         """
         training = self.training
+        if not training.total:
+            raise LookupError(f"{self.checkpoint.partition}: 0 {training.unit} to train on; is split train empty?")
         if not training.group.broadcast(self._resume()):
             if keep_start:
                 self._end_epoch(0)
@@ -108,6 +114,7 @@ class TrainingLoop:
                         break
                 self._save()
                 fault_point(f"{self.name}.step")
+        self._check_weights()
         training.load_weights(self.best_weights)
         training.model.eval()
 
@@ -134,6 +141,8 @@ class TrainingLoop:
 
     def _end_epoch(self, epoch: int) -> None:
         """Evaluate the epoch; keep its weights if they are the best so far."""
+        if epoch:
+            self._check_losses()
         with self.training.evaluated_weights():
             evaluation = self._evaluate(epoch)
             if self._is_best(epoch, evaluation):
@@ -148,6 +157,24 @@ class TrainingLoop:
             self.start = evaluation.figures
         if self.points:
             self.points[-1].update(evaluation.figures)
+
+    def _check_losses(self) -> None:
+        """Refuse a training that has learnt nothing: a loss of 0 has no gradient."""
+        if self.points and not any(point["loss"] for point in self.points):
+            raise RuntimeError(
+                f"{self.checkpoint.partition}: the loss is 0 in each of the {self.training.done:,} steps so far, so nothing"
+                " was learnt: expected negatives of the queries, that is pairs of several items in a batch, and weights"
+                " of negatives above 0; nothing is published"
+            )
+
+    def _check_weights(self) -> None:
+        """Refuse weights that are no numbers: the loss is measured before the last update."""
+        wrong = [name for name, tensor in self.best_weights.items() if not torch.isfinite(tensor).all()]
+        if wrong:
+            raise RuntimeError(
+                f"{self.checkpoint.partition}: {len(wrong)} of {len(self.best_weights)} weights hold values that are no finite"
+                f" numbers, {wrong[0]} among them; lower the learning rate"
+            )
 
     def _evaluate(self, epoch: int) -> EpochScore:
         evaluation = self.evaluate()
@@ -202,6 +229,7 @@ class Checkpoint:
     """The checkpoint of a partition. key: identifies settings and inputs; a checkpoint of another key is not used."""
 
     def __init__(self, partition: Partition, key: str) -> None:
+        self.partition = partition
         name = str(partition).replace("/", ",")
         # trials train partitions of the same name at the same time
         self.path = home() / "checkpoints" / trial() / f"{name}.safetensors"

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from models.ann.exact import Rows, Vectors
 from models.ann.families import parts as parts_of
 from models.ann.families import scaled
+from models.ann.operating_points import Exam
 from models.ann.routing import NO_MARGIN, CategoryMask, Router, fitted, held_frac
 from models.ann.search import ask
 from models.ann.tuning import LISTS_TIMES, build
-from models.evaluation.recall import overlap
 from models.fusion.ranked_lists import Ranked, trec_order
 
 
@@ -109,14 +109,13 @@ class CategoryFit:
     tried: list[tuple[float, float, float, float]]
 
 
-def fit(
-    divided: Sequence[CategoryPart], router: Router, category: Rows, queries: Vectors, exact: Rows, target: float
-) -> CategoryFit:
-    """Choose the number of categories and of visited lists so that recall against exact [Q, K] reaches the target.
+def fit(divided: Sequence[CategoryPart], router: Router, category: Rows, exam: Exam, target: float) -> CategoryFit:
+    """Choose the number of categories and of visited lists so that the exam's recall reaches the target.
 
     The router and the lists both lose neighbours. Several splits of the loss are tried, and the one that compares the fewest
     codes wins. Where none reaches the target, everything is searched.
     """
+    queries, exact = exam.queries, exam.exact
     sizes = np.array([len(part.rows) for part in divided])
     tried: list[tuple[float, float, float, float]] = []
     best: CategoryFit | None = None
@@ -124,7 +123,7 @@ def fit(
     for share in (0.2, 0.4, 0.6, 0.8):
         routed = fitted(router, queries, category[exact], sizes, 1 - share * (1 - target))
         chosen = routed.choose(queries)
-        frac, recall = _least_lists(divided, queries, chosen, exact, target)
+        frac, recall = _least_lists(divided, exam, chosen, target)
         ready = with_lists(divided, frac)
         compared = compared_frac(ready, chosen)
         tried.append((held_frac(chosen, category[exact]), frac, recall, compared))
@@ -134,20 +133,20 @@ def fit(
         return best
     everywhere = replace(router, margin=NO_MARGIN, most=router.categories)
     ready = with_lists(divided, 1.0)
-    recall = _recall(ready, queries, everywhere.choose(queries), exact)
+    recall = _recall(ready, exam, everywhere.choose(queries))
     return CategoryFit(ready, everywhere, recall, tried)
 
 
 def _least_lists(
-    divided: Sequence[CategoryPart], queries: Vectors, chosen: CategoryMask, exact: Rows, target: float
+    divided: Sequence[CategoryPart], exam: Exam, chosen: CategoryMask, target: float
 ) -> tuple[float, float]:
     """(fraction of lists, recall): the smallest fraction that reaches the target, to a sixteenth of itself."""
     if all(parts_of(part.index).ivf is None for part in divided):
-        return 1.0, _recall(divided, queries, chosen, exact)
+        return 1.0, _recall(divided, exam, chosen)
     recalls: dict[float, float] = {}
 
     def holds(frac: float) -> bool:
-        recalls[frac] = _recall(with_lists(divided, frac), queries, chosen, exact)
+        recalls[frac] = _recall(with_lists(divided, frac), exam, chosen)
         return recalls[frac] >= target
 
     high = 1 / 256
@@ -160,5 +159,5 @@ def _least_lists(
     return high, recalls[high]
 
 
-def _recall(divided: Sequence[CategoryPart], queries: Vectors, chosen: CategoryMask, exact: Rows) -> float:
-    return overlap(search(divided, queries, chosen, exact.shape[1]).items, exact)
+def _recall(divided: Sequence[CategoryPart], exam: Exam, chosen: CategoryMask) -> float:
+    return exam.recall_of(search(divided, exam.queries, chosen, exam.exact.shape[1]).items)

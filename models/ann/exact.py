@@ -53,6 +53,22 @@ def nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str
     return np.where(best.I < 0, -np.inf, best.D).astype(np.float32), best.I
 
 
+def vector_hashes(vectors: Vectors) -> NDArray[np.uint64]:
+    """A hash [n] of each vector [n, D]: equal ones have one, others share one with a chance of about 2^-50 a pair."""
+    words = (np.asarray(vectors, np.float32) + np.float32(0)).view(np.uint32)  # -0.0 equals 0.0
+    factors = np.random.default_rng(0).integers(0, 1 << 63, words.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
+    hashes: NDArray[np.uint64] = np.einsum("nd,d->n", words, factors)
+    return hashes
+
+
+def equal_numbers(hashes: Iterable[NDArray[np.uint64]]) -> Rows:
+    """A number for each vector [N], by the hashes of all pieces in order: equal vectors have one."""
+    numbers: Rows = np.unique(np.concatenate([*hashes, np.empty(0, np.uint64)]), return_inverse=True)[1].astype(
+        np.int64
+    )
+    return numbers
+
+
 def _nearest_torch(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: torch.device) -> Found:
     """`nearest` by matrix products in fp32: a block of queries against a chunk of items at a time."""
     asked = torch.from_numpy(np.ascontiguousarray(queries)).to(device)

@@ -17,6 +17,7 @@ FLAT_BELOW = 10_000
 GRAPH_BELOW = 5_000_000  # above, a graph over the items needs too much memory
 GRAPH_COARSE_FROM = 32_768  # lists from which a graph over the centroids is faster than comparing with all
 MAX_LISTS = 65_536
+USUAL_DIMS = (64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 IP = faiss.METRIC_INNER_PRODUCT
 
 # FAISS searches these codes fastest in a packed form, which cannot be filled or merged list by list (FastScan ignores
@@ -92,6 +93,24 @@ def rotated(index_parts: IndexParts, vectors: NDArray[np.float32]) -> NDArray[np
     for number in range(index_parts.rotation.chain.size()):
         vectors = faiss.downcast_VectorTransform(index_parts.rotation.chain.at(number)).apply(vectors)
     return vectors
+
+
+def check_factory(factory: str) -> None:
+    """Refuse a factory string that FAISS cannot read, whatever the dimension of the vectors; `auto` passes.
+
+    Raises:
+        ValueError: it reads it for no usual dimension.
+    """
+    refusals = []
+    for dim in USUAL_DIMS if factory != "auto" else ():
+        try:
+            blank(factory, dim)
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            return
+    if refusals:
+        raise ValueError(f"{refusals[0]}; expected one such as IVF4096,SQ8, or auto")
 
 
 def blank(factory: str, dim: int) -> faiss.Index:

@@ -21,6 +21,7 @@ Kept = NDArray[np.bool_]
 VectorsOf = Callable[[Rows], Vectors]
 KEEP_ALL = 2.0  # above every cosine: nothing is dropped
 THRESHOLDS = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.999, KEEP_ALL)
+_ROUNDING = 1e-6
 _FLOATS = 1 << 26  # of vectors and of their cosines held at a time
 
 
@@ -42,9 +43,10 @@ def deduplicate(
 
 def kept(there: Kept, cosines: Vectors, to_query: Vectors | None, threshold: float) -> Kept:
     """Mask [Q, K] of the items that stay, by their cosines with each other [Q, K, K] and with the query [Q, K]."""
-    stays = there if to_query is None else there & (to_query < threshold)
+    stays = there if to_query is None else there & (to_query < threshold - _ROUNDING)
     above = np.tril(np.ones(cosines.shape[1:], np.bool_), -1)
-    alike = (cosines >= threshold) & above & stays[:, None, :]
+    # the cosine of two equal vectors is 1 less a rounding that differs from place to place
+    alike = (cosines >= threshold - _ROUNDING) & above & stays[:, None, :]
     stays = stays.copy()
     # rank by rank: whether an item stays follows from those above it that stay; most ranks have no near-duplicate
     for rank in np.flatnonzero(alike.any(axis=(0, 2))):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import faiss
 import numpy as np
@@ -16,7 +17,7 @@ from models.ann.codes import widths
 from models.ann.exact import Rows, Vectors
 from models.ann.families import parts
 from models.ann.search import Settings, ask, one_thread
-from models.evaluation.recall import overlap, recall_and_rr
+from models.evaluation.recall import interchangeable, labelled, overlap, recall_and_rr
 from models.training.batches import Known
 
 SINGLES = 200  # queries timed one by one
@@ -46,15 +47,30 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Exam:
-    """Queries [Q, D] with their exact rows [Q, K] and judged relevant rows: the test that every point takes."""
+    """Queries [Q, D] with their exact rows [Q, K] and judged relevant rows: the test that every point takes.
+
+    equal [N]: a number for each row of the index, one for equal vectors, of which chance chooses; None: no two are equal.
+    """
 
     queries: Vectors
     exact: Rows
     relevant: Known | None = None
+    equal: Rows | None = None
 
     def recall(self, index: faiss.Index, settings: Settings) -> float:
         """Fraction of the exact rows among as many results of the index."""
-        return overlap(ask(index, self.queries, self.exact.shape[1], settings).items, self.exact)
+        return self.recall_of(ask(index, self.queries, self.exact.shape[1], settings).items)
+
+    def recall_of(self, results: Rows) -> float:
+        """Fraction of the exact rows among result rows [Q, K]; a row counts for another of an equal vector."""
+        return overlap(self._wanted(results), self._wanted_exact)
+
+    @cached_property
+    def _wanted_exact(self) -> Rows:
+        return self._wanted(self.exact)
+
+    def _wanted(self, rows: Rows) -> Rows:
+        return rows if self.equal is None else interchangeable(labelled(rows, self.equal))
 
     def judged(self, results: Rows) -> dict[str, float]:
         """R@60 and RR@60 of result rows [Q, K], over queries with a relevant row; empty without judgements."""
@@ -79,7 +95,7 @@ def measure_point(
         took = [_timed(index, query, depth, settings) for query in exam.queries[singles]]
     p50, p99 = np.percentile(took, [50, 99])
     size = index_bytes(index) / max(1, index.ntotal)
-    recall, judged = overlap(rows, exam.exact), exam.judged(rows)
+    recall, judged = exam.recall_of(rows), exam.judged(rows)
     return OperatingPoint(factory, settings, recall, cpu_ms, float(p50), float(p99), size, build_cpu_s, judged)
 
 

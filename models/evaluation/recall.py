@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from models.training.batches import Known
 
+_MOST_PLACES = 1 << 20  # of a list
+
 
 def recall_and_rr(
     found: NDArray[np.int64], query_rows: NDArray[np.int64], relevant: Known
@@ -21,8 +23,33 @@ def recall_and_rr(
     return recall, 1.0 / first
 
 
+def labelled(rows: NDArray[np.int64], equal: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of each row of lists [Q, K] by equal [N], one for equal items; -1 stays."""
+    numbers: NDArray[np.int64] = np.append(equal, -1)[rows]
+    return numbers
+
+
+def interchangeable(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each place of lists [Q, K] of labels, -1 for none: equal labels of a list are told apart by their order.
+
+    Items of one title have one vector, and chance decides which of them a search returns. The n-th of them in one list
+    has the number of the n-th in another, so `overlap` takes any of them for any other, and none twice.
+    """
+    order = np.argsort(labels, axis=1, kind="stable")
+    ordered = np.take_along_axis(labels, order, axis=1)
+    place = np.broadcast_to(np.arange(labels.shape[1]), labels.shape)
+    again = np.zeros(labels.shape, np.bool_)
+    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    earlier = np.empty_like(labels)
+    np.put_along_axis(earlier, order, place - np.maximum.accumulate(np.where(again, 0, place), axis=1), axis=1)
+    return np.where(labels < 0, -1, labels * _MOST_PLACES + earlier)
+
+
 def overlap(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
-    """Share of the exact neighbours that were found, over all queries; both [Q, K], -1 for none."""
+    """Share of the exact neighbours that were found, over all queries; both [Q, K], -1 for none.
+
+    Where items may be equal, give both by `interchangeable`.
+    """
     span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
     first = np.arange(len(exact), dtype=np.int64)[:, None] * span
     wanted = (first + exact)[exact >= 0]

@@ -30,10 +30,12 @@ def robust_band(history: Sequence[float], mads: float, floor: float, floor_frac:
 def expected_band(history: Sequence[float], limits: Mapping[str, float]) -> tuple[float, float]:
     """(low, high) of a rule on history: robust where its limits have `mads`, multiples of the median otherwise.
 
-    limits: mads, floor and floor_frac (see robust_band); or min_ratio, by default 0, and max_ratio, by default infinite.
+    limits: mads, floor and floor_frac (see robust_band), above_only for a band without a low end; or min_ratio, by
+    default 0, and max_ratio, by default infinite.
     """
     if "mads" in limits:
-        return robust_band(history, limits["mads"], limits.get("floor", 0.0), limits.get("floor_frac", 0.0))
+        low, high = robust_band(history, limits["mads"], limits.get("floor", 0.0), limits.get("floor_frac", 0.0))
+        return (-np.inf if limits.get("above_only") else low), high
     return ratio_band(history, limits.get("min_ratio", 0.0), limits.get("max_ratio", float("inf")))
 
 

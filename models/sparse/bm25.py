@@ -50,11 +50,14 @@ class SparseIndex:
         items = np.full((len(queries), depth), -1, dtype=np.int64)
         scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)
         if len(queries) >= QUERIES_WORTH_COMPILING:
-            self._search_many(analysed, known, items, scores)
+            alone = self._search_many(analysed, known, items, scores)
         else:
-            for row, terms in enumerate(_lists(analysed, known, 0, len(queries))):
-                best, values = self._search_one(terms, depth)
-                items[row, : len(best)], scores[row, : len(best)] = best, values
+            alone = np.arange(len(queries))
+        for row in alone.tolist():
+            (terms,) = _lists(analysed, known, row, row + 1)
+            best, values = self._search_one(terms, depth)
+            items[row], scores[row] = -1, -np.inf
+            items[row, : len(best)], scores[row, : len(best)] = best, values
         return trec_order(items, scores)
 
     def _search_one(self, terms: list[int], depth: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -73,17 +76,22 @@ class SparseIndex:
 
     def _search_many(
         self, analysed: Terms, known: NDArray[np.int64], items: NDArray[np.int64], scores: NDArray[np.float32]
-    ) -> None:
-        """Fill items and scores [Q, depth] by bm25s."""
+    ) -> NDArray[np.int64]:
+        """Fill items and scores [Q, depth] by bm25s; returns the queries whose list ends among equal items, of which
+        bm25s takes any."""
         engine = self._engine()
         width = min(items.shape[1], self.n_items)
+        among_equals = np.zeros(len(items), np.bool_)
         for start in range(0, len(items), Q_CHUNK):
             wanted = _lists(analysed, known, start, min(start + Q_CHUNK, len(items)))
-            best = engine.retrieve(wanted, k=width, show_progress=False)
-            matched = best.scores > 0
+            best = engine.retrieve(wanted, k=min(width + 1, self.n_items), show_progress=False)
+            found, values = best.documents[:, :width], best.scores[:, :width]
             block = slice(start, start + len(wanted))
-            items[block, :width] = np.where(matched, best.documents, -1)
-            scores[block, :width] = np.where(matched, best.scores, -np.inf)
+            items[block, :width] = np.where(values > 0, found, -1)
+            scores[block, :width] = np.where(values > 0, values, -np.inf)
+            last = values[:, -1:]
+            among_equals[block] = ((best.scores[:, width:] == last) & (last > 0)).any(axis=1)
+        return np.flatnonzero(among_equals)
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Give the arrays to persist, by name; `terms`, `n_items`, `language` go beside them."""

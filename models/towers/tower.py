@@ -12,11 +12,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
+from transformers.activations import ACT2FN
 
 from models.towers.config import TowerConfig
 from models.towers.packed_bert import PackedBert
 
 _ATTENTION_WIDTH = 64
+# what BertConfig takes: without these another model would be built
+OF_TOKENIZER = ("vocab_size", "pad_token_id")
+BERT_SETTINGS = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
+    *("max_position_embeddings", "type_vocab_size", "layer_norm_eps"),
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"),
+    *OF_TOKENIZER,
+)
+# another value means another architecture
+BERT_FIXED = {
+    "model_type": "bert",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "is_encoder_decoder": False,
+    "add_cross_attention": False,
+}
+# what model files say beside that, and nothing here depends on
+BERT_NOTES = (
+    *(
+        "architectures",
+        "transformers_version",
+        "_name_or_path",
+        "torch_dtype",
+        "dtype",
+        "tokenizer_class",
+        "max_tokens",
+    ),
+    *(
+        "bos_token_id",
+        "eos_token_id",
+        "sep_token_id",
+        "cls_token_id",
+        "mask_token_id",
+        "unk_token_id",
+        "language",
+        "name",
+    ),
+    *("classifier_dropout", "id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "directionality"),
+    *("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"),
+    *("gradient_checkpointing", "use_cache", "output_past", "output_attentions", "output_hidden_states", "return_dict"),
+    *("chunk_size_feed_forward", "tie_word_embeddings"),
+)
 
 
 class TrigramEncoder(nn.Module):
@@ -65,12 +108,37 @@ class BertEncoder(nn.Module):
             self.bert.set_attn_implementation(kind)
 
 
+def bert_config(settings: Mapping[str, object]) -> BertConfig:
+    """transformers' config from the settings of a config.json, which may be anybody's: only known ones are passed on.
+
+    An unknown key can make transformers fetch and run code, as `_attn_implementation` does with a kernel's name, or
+    compute something else than the weights were trained for.
+
+    Raises:
+        ValueError: a key is unknown, or a value is not what this BERT takes.
+    """
+    if unknown := sorted(set(settings) - {*BERT_SETTINGS, *BERT_FIXED, *BERT_NOTES}):
+        raise ValueError(
+            f"the BERT's settings have {', '.join(unknown[:5])}, expected {', '.join(BERT_SETTINGS)} and notes such as"
+            " architectures alone; take keys out of config.json that the model works without, or take another model"
+        )
+    taken = {name: settings[name] for name in BERT_SETTINGS if settings.get(name) is not None}
+    odd = [name for name, fixed in BERT_FIXED.items() if settings.get(name, fixed) not in (fixed, None)]
+    odd += [name for name, value in taken.items() if name != "hidden_act" and type(value) not in (int, float)]
+    if taken.get("hidden_act", "gelu") not in list(ACT2FN):
+        odd.append("hidden_act")
+    if odd:
+        values = ", ".join(f"{name}={str(settings[name])[:40]!r}" for name in odd[:5])
+        raise ValueError(f"the BERT's settings have {values}; expected numbers, a known activation and a plain encoder")
+    return BertConfig.from_dict(taken)
+
+
 def new_bert(settings: Mapping[str, int | float | str], vocabulary: int, pad: int) -> BertModel:
     """A BERT of random weights; settings are BertConfig's. The pooling layer, unused, is left out.
 
     vocabulary: the tokenizer's; settings name a vocab_size only where the table has more rows.
     """
-    config = BertConfig.from_dict({"vocab_size": vocabulary, **settings, "pad_token_id": pad})
+    config = bert_config({"vocab_size": vocabulary, **settings, "pad_token_id": pad})
     return BertModel(config, add_pooling_layer=False)
 
 

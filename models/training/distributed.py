@@ -45,6 +45,10 @@ class ProcessGroup:
             dist.all_reduce(values)
         return values
 
+    def any(self, value: bool, device: torch.device) -> bool:
+        """Whether it is true in one process at least."""
+        return value if self.size == 1 else bool(self.all_reduce(torch.tensor([float(value)], device=device)) > 0)
+
     def all_reduce_gradients(self, weights: Iterable[Tensor]) -> None:
         """Sum the gradients of the weights over all processes, in one message."""
         if self.size == 1:

@@ -33,6 +33,7 @@ from models.training.distributed import ProcessGroup
 
 TILE_SCORES = {"cpu": 1 << 22, "cuda": 1 << 26}  # 16 MiB, 256 MiB
 Weights = NDArray[np.float32]
+MIN_TEMPERATURE = 0.001
 KINDS = ("softmax", "pairwise", "triplet")
 
 
@@ -66,8 +67,10 @@ class Objective:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"loss={self.kind!r}: expected one of {', '.join(KINDS)}")
-        if not self.temperature > 0.0:
-            raise ValueError(f"temperature={self.temperature}: must be > 0, usually 0.01 to 0.1")
+        if not MIN_TEMPERATURE <= self.temperature <= 1.0:
+            raise ValueError(
+                f"temperature={self.temperature}: expected {MIN_TEMPERATURE} to 1, usually 0.01 to 0.1; it is held there"
+            )
         if min(self.in_batch, self.uniform, self.hard, self.easy_per_hard, self.hardest) < 0:
             raise ValueError(f"{self}: weights of negatives, easy_per_hard and hardest must be >= 0")
         if not 0.0 <= self.hard_ramp_frac <= 1.0 or not 0.0 < self.margin <= 2.0:

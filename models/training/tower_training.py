@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ from models.towers.two_tower import TwoTower
 from models.training.examples import Batch, Examples, Sampling
 from models.training.fit import Training
 from models.training.gradcache import CachedEncoding
-from models.training.losses import Objective, batch_loss
+from models.training.losses import MIN_TEMPERATURE, Objective, batch_loss
 
+log = logging.getLogger(__name__)
 _SPREAD_EVERY, _SPREAD_SAMPLE = 25, 1024  # steps between two looks at the spread; items looked at
 _COLLAPSED_LOOKS = 4  # in a row, before a training ends
 _MAX_COSINE, _MIN_RANK = 0.95, 2.0
-_MAX_LOG_SCALE = math.log(1000.0)  # a learnt temperature stays above 0.001
+_MAX_LOG_SCALE = -math.log(MIN_TEMPERATURE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class TowerTraining(Training[Batch]):
         steps, length = examples.steps_per_epoch(plan.sampling), (plan.epochs, plan.warmup_frac, plan.clip)
         super().__init__(towers, optimiser, steps, *length, plan.max_steps, examples.group)
         self.collapsed_looks = 0
+        self.chunk = plan.chunk  # halved when the GPU runs out of memory
         averaged = towers.state()[2] if plan.ema else {}
         self.averaged = {name: tensor.detach().clone() for name, tensor in averaged.items()}
 
@@ -131,24 +134,72 @@ class TowerTraining(Training[Batch]):
         return loss, len(batch), figures
 
     def gradient(self, batch: Batch) -> tuple[float, dict[str, float]]:
-        """Add this process's part of the batch's gradient to the weights; returns the loss of the whole batch."""
-        towers, plan = self.towers, self.plan
+        """Add this process's part of the batch's gradient to the weights; returns the loss of the whole batch.
+
+        Where the GPU runs out of memory, BERT reads half as many texts at a time from then on, and the batch is done
+        again: the same gradient, but for the dropout. Several processes do it again together.
+
+        Raises:
+            RuntimeError: the memory does not do for one text at a time.
+        """
+        plan = self.plan
         columns = batch.columns.weigh(plan.objective, self.done / self.total)
-        queries, items = (
-            CachedEncoding(tower, store, towers.pad, towers.device, self._noise_seed(side), plan.chunk, plan.precision)
-            for side, (tower, store) in enumerate(
-                [(towers.query_tower, batch.queries), (towers.item_tower, batch.items)]
+        while True:
+            queries, items = self._encoded(batch)
+            loss = batch_loss(
+                plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.group, plan.matryoshka
             )
-        )
-        loss = batch_loss(
-            plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.group, plan.matryoshka
-        )
-        for encoding in (queries, items):
-            encoding.backward()
+            ran_out = self._ran_out_of_memory(queries, items)
+            if not self.group.any(ran_out, self.towers.device):
+                break
+            del queries, items
+            self.optimiser.zero_grad(set_to_none=True)
+            if ran_out:
+                self._halve_chunk(batch)
         figures = {"padding_frac": _padding(queries, items)}
         if self.done % _SPREAD_EVERY == 0 and len(items.vectors) > 1 and math.isfinite(loss):
             figures |= spread(items.vectors)
         return loss, figures
+
+    def _encoded(self, batch: Batch) -> tuple[CachedEncoding, CachedEncoding]:
+        """Both sides of the batch."""
+        towers, precision = self.towers, self.plan.precision
+        sides = ((towers.query_tower, batch.queries, 0), (towers.item_tower, batch.items, 1))
+        while True:
+            try:
+                queries, items = (
+                    CachedEncoding(
+                        tower, store, towers.pad, towers.device, self._noise_seed(side), self.chunk, precision
+                    )
+                    for tower, store, side in sides
+                )
+            except torch.OutOfMemoryError:
+                pass  # the error's frames hold memory: it is let go of before the next try
+            else:
+                return queries, items
+            self._halve_chunk(batch)
+
+    def _ran_out_of_memory(self, *encodings: CachedEncoding) -> bool:
+        """Take the gradients to the weights; True where the memory did not do."""
+        try:
+            for encoding in encodings:
+                encoding.backward()
+        except torch.OutOfMemoryError:
+            return True
+        return False
+
+    def _halve_chunk(self, batch: Batch) -> None:
+        texts = self.chunk or max(len(batch.queries), len(batch.items))
+        if texts == 1 or not (self.towers.query_tower.has_bert or self.towers.item_tower.has_bert):
+            raise RuntimeError(
+                f"step {self.done + 1}: the GPU's memory does not do for one text at a time; lower batch_size or dim"
+            )
+        self.chunk = texts // 2
+        torch.cuda.empty_cache()
+        log.warning(
+            "step %d: the GPU ran out of memory; BERT reads %d texts at a time from here on (gradcache_chunk_size=%d)",
+            *(self.done + 1, self.chunk, self.chunk),
+        )
 
     def _noise_seed(self, side: int) -> int:
         """Seed of the dropout of one side of this step, in this process."""

@@ -75,7 +75,8 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
     keep(engine, "query_users", rules.for_people)
     keep(engine, "common_queries", rules.for_people)
     keep(engine, "filtered_searches", {"ds": ds})
-    zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
+    keep(engine, "ordinal_bases", {})
+    zero = "SELECT application FROM ordinal_bases WHERE is_zero_based"
     keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
     keep(engine, "impressions", {}, "WHERE reason IS NULL")
     export(engine, "impressions", folder)

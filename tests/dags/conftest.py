@@ -14,6 +14,7 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[name]
 os.environ |= {"AIRFLOW_HOME": str(HOME), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
 
+GOLDEN = Path(__file__).parent / "golden"
 Golden = Callable[[str, str], None]
 
 
@@ -22,7 +23,7 @@ def golden() -> Golden:
     """Compare a text with tests/dags/golden/<name>; REBUILD_GOLDEN=1 records it instead."""
 
     def check(name: str, text: str) -> None:
-        path = Path(__file__).parent / "golden" / name
+        path = GOLDEN / name
         if os.environ.get("REBUILD_GOLDEN") == "1":
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

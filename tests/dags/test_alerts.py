@@ -320,6 +320,9 @@ def test_a_failed_run_is_told_by_what_the_dag_processor_knows(
     processor._execute_dag_callbacks(DagBag(str(tmp_path)), request, MagicMock())
     (line,) = lines(home)
     assert (line["dag"], line["dag_run"], line["reason"]) == ("tried", "r", "task_failure")
+    # from here on the task has a line of its own, as its worker writes it
+    processor._execute_dag_callbacks(DagBag(str(tmp_path)), request, MagicMock())
+    assert len(lines(home)) == (1 if task_known else 2), "each failure alerts once"
     mails, messages = both
     subject = mails[0]["Subject"]
     if task_known:

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
+from dags.runner import RUNNERS
 from jobs.lake.commands import module_of
-from jobs.platform import cli
+from jobs.platform import check, cli
 from tests.dags import rendering
-from tests.dags.conftest import Golden
+from tests.dags.conftest import GOLDEN, Golden
 from tests.dags.rendering import DAGS, load, pulled, rendered
 
 
@@ -52,7 +53,9 @@ def commands(dag: DAG) -> dict[str, list[str]]:
     return {
         task.task_id: [*(getattr(filled, "argv", None) or filled.arguments), *getattr(filled, "more", [])]
         for task in dag.topological_sort()
-        if (filled := rendered(task)) and (hasattr(filled, "argv") or hasattr(filled, "arguments"))
+        if task.task_id != "check"  # it repeats all others
+        and (filled := rendered(task))
+        and (hasattr(filled, "argv") or hasattr(filled, "arguments"))
     }
 
 
@@ -73,7 +76,7 @@ def with_pods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
-@pytest.mark.parametrize("runner", ["local", "spark_submit", "kubernetes"])
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_commands_are_the_recorded_ones(
     runner: str, dag_id: str, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +86,12 @@ def test_commands_are_the_recorded_ones(
     if runner == "kubernetes":
         with_pods(monkeypatch)
     golden(f"{runner}/{dag_id}.txt", as_text(commands(load(dag_id))))
+
+
+def test_what_is_recorded_is_of_a_dag() -> None:
+    """A DAG that was lost or renamed leaves its files."""
+    recorded = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.*")}
+    assert recorded == {f"{runner}/{dag_id}.txt" for runner in RUNNERS for dag_id in DAGS}
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
@@ -100,6 +109,76 @@ def test_every_command_is_understood_by_its_job(dag_id: str, monkeypatch: pytest
             for flag, text in given.items()
             if text
         } | ({""} if "" in given.values() else set())
+
+
+CHECKED = ("pairs_daily", "index_nightly", "towers_weekly", "refresh_towers", "pretrain_monthly")
+
+
+def checked(dag: DAG, params: dict[str, object] | None = None) -> list[list[str | None]]:
+    """What the task `check` is given."""
+    filled = rendered(dag.get_task("check"), params)
+    words = list(getattr(filled, "argv", None) or filled.arguments)
+    given: list[list[str | None]] = json.loads(words[-1])
+    return given
+
+
+@pytest.mark.parametrize("dag_id", CHECKED)
+@pytest.mark.parametrize("runner", ["local", "spark_submit", "kubernetes"])
+def test_every_setting_is_checked_before_anything_begins(
+    runner: str, dag_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word by word what the tasks are given later, but for what their run has yet to find out."""
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", runner)
+    if runner == "kubernetes":
+        with_pods(monkeypatch)
+    dag = load(dag_id)
+    assert not dag.get_task("check").upstream_task_ids
+    assert {"check"} <= dag.get_task("wait").upstream_task_ids
+    later = sorted(
+        words[words.index(runner_mark) + 1 :] if (runner_mark := mark(words)) else words
+        for words in commands(dag).values()
+    )
+    given = sorted(checked(dag), key=lambda words: [str(word) for word in words])
+    assert sorted(words[0] for words in later) == sorted(str(words[0]) for words in given)
+    for words in given:
+        same = [
+            each
+            for each in later
+            if len(each) == len(words) and all(new in (None, old) for new, old in zip(words, each, strict=True))
+        ]
+        assert same, words
+    assert check.main(check.Args(json.dumps(given))) == {"checked": len(later)}
+
+
+def mark(words: list[str]) -> str:
+    """The word before the command's name, or nothing in a pod."""
+    return next((word for word in words if word in ("jobs", "jobs/__main__.py")), "")
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "params", "said"),
+    [
+        ("towers_weekly", {"factory": "IVF4096,SQ88"}, r"trained_index: factory=IVF4096,SQ88: .*expected one such as"),
+        ("index_nightly", {"factory": "IVFF64,Flat"}, "trained_index: factory=IVFF64,Flat"),
+        ("index_nightly", {"lookalikes": "sometimes"}, "index: lookalikes"),
+        ("towers_weekly", {"r_min": 300}, "negatives: "),
+        ("towers_weekly", {"matryoshka": "999"}, "towers: matryoshka='999'"),
+        ("refresh_towers", {"min_relevance": 1.0, "zero_gain": 2.0}, "report: zero_gain=2.0"),
+        ("pretrain_monthly", {"hidden": 100, "heads": 7}, "prodbert: hidden=100"),
+    ],
+)
+def test_a_setting_that_a_late_task_refuses_ends_the_run_at_its_beginning(
+    dag_id: str, params: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_RUNNER", "local")
+    with pytest.raises(ValueError, match=said):
+        check.main(check.Args(json.dumps(checked(load(dag_id), params))))
+
+
+def test_every_refusal_is_named() -> None:
+    commands = [["negatives", "--r_min", "x"], ["pairs", "--nothing", "1"], ["pairs", "--pairs", "pairs/ds=../x"]]
+    with pytest.raises(ValueError, match=r"negatives: .*'x'(.|\n)*pairs: has no --nothing(.|\n)*pairs: .*found keys"):
+        check.main(check.Args(json.dumps(commands)))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from dags.process import ROOT, JobProcess, JobRefused
-from tests.dags.rendering import DAILY, load, rendered
+from tests.dags.rendering import DAGS, DAILY, load, rendered, unmapped
 
 HOSTILE = [
     "2026-01-31; rm -rf /",
@@ -66,6 +67,19 @@ def test_the_form_refuses_a_bundle_that_is_none(text: str) -> None:
 def test_an_empty_form_goes_back_to_the_bundle_before(to: str, word: str) -> None:
     argv = rendered(load("rollback").get_task("find"), {"to": to}).argv
     assert argv[4:] == ["--list", "1", "--to", word, "--alias", "search/champion"]
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_a_key_of_conf_that_the_form_lacks_ends_the_run_before_each_task(dag_id: str) -> None:
+    """Airflow passes over it: `rollback` with `too` for `to` went back to the bundle before."""
+    dag = load(dag_id)
+    for task in map(unmapped, dag.tasks):
+        hook = task._pre_execute_hook
+        assert hook is not None, task.task_id
+        with pytest.raises(AirflowFailException, match="conf has too, what, expected keys of the form: "):
+            hook({"dag": dag, "dag_run": SimpleNamespace(conf={"too": "3f9c", "what": 1})})
+        for conf in (None, {}, dict.fromkeys(dag.params)):
+            hook({"dag": dag, "dag_run": SimpleNamespace(conf=conf)})
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "champion", "search/champion; ls", "search/", "../champion", ""])

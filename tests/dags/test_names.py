@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 
 import pytest
 
 from dags import runner
 from dags.process import ROOT
 from jobs.evaluation.room import ROOMS, SEARCH
+from jobs.ingest.repair import DAILY
 from jobs.lake.commands import COMMANDS, is_command, module_of
 from jobs.lake.partitions import TABLES
+from tests.dags.conftest import GOLDEN
 from tests.dags.rendering import DAGS, load, unmapped
 
 # tables with rules that the gate does not look at: towers were judged when they were made
@@ -57,6 +60,13 @@ def test_the_gate_looks_at_every_table_that_has_rules() -> None:
         assert set(room.input_tables) <= set(TABLES), room.name
     ruled = {path.stem for path in (ROOT / "great_expectations" / "rules").glob("*.yaml")}
     assert set(SEARCH.input_tables) == ruled - NOT_AT_THE_GATE
+
+
+def test_a_repaired_day_is_traced_through_every_table_that_its_dag_makes() -> None:
+    """`replay` names the later days that were made of the day's tables; a table that it did not know would hide some."""
+    text = (GOLDEN / "local" / "pairs_daily.txt").read_text("utf-8")
+    made = set(re.findall(r"(\w+)/ds=", text)) - {"catalogue", "log", "labels", "items"}
+    assert {"impressions", "pairs"} <= made <= {table.name for table in DAILY}
 
 
 def test_the_launcher_of_spark_submit_and_of_executors_are_files_of_the_repository() -> None:

@@ -132,3 +132,13 @@ def test_nothing_is_written_and_a_site_that_is_down_is_said(pages: Any) -> None:
     assert get(pages, "/index.html", method="POST")[0] == 404
     status, body, _ = get(plugin().Pages("http://127.0.0.1:9"), "/index.html")
     assert status == 502 and b"python -m jobs site" in body
+
+
+def test_the_server_may_reach_the_site_by_another_address_than_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_SITE_URL", "http://localhost:8090")
+    monkeypatch.setenv("NIGHTSHELF_SITE_INSIDE_URL", "http://site:8090")
+    views = plugin().NightshelfViews
+    assert [each["app"].site for each in views.fastapi_apps] == ["http://site:8090"]
+    assert [view["href"] for view in views.external_views if view["name"] == "Reports"] == ["http://localhost:8090/"]
+    monkeypatch.delenv("NIGHTSHELF_SITE_INSIDE_URL")
+    assert plugin().NightshelfViews.fastapi_apps[0]["app"].site == "http://localhost:8090"

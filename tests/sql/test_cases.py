@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from jobs.ingest.prices import MONEY
 from jobs.lake.arrow_schema import ARROW
-from jobs.lake.columns import SEARCH_COLUMNS
-from jobs.lake.partitions import TABLES
+from jobs.lake.columns import COLUMNS, SEARCH_COLUMNS
 from jobs.platform.spark import run_sql
 from jobs.platform.spark_udfs import register_functions
 from models.text.normalise import normalise_query, split_of
@@ -28,22 +29,22 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 HERE = Path(__file__).parent
+SQL = HERE.parents[1] / "sql"
 CASES = sorted(path.parent for path in HERE.glob("*/*/expected.yaml"))
 # DuckDB has no counterpart of its maps and lambdas; both engines run the other texts
 SPARK_ALONE = {"items"}
 
 # columns that the log's searches pass to impressions (jobs.lake.columns)
 SEARCH = "".join(f"{column.name} {column.type}, " for column in SEARCH_COLUMNS)
-IMPRESSIONS = ", ".join(f"{column} {kind}" for column, kind in TABLES["impressions"].columns.items())
-VIEWS = {
-    name: ", ".join(f"{column} {kind}" for column, kind in TABLES[name].columns.items())
-    for name in ("click_counts", "query_counts", "items", "propensities", "qrels", "queries", "query_users")
-} | {
+TABLES = {
+    table: ", ".join(f"{column} {kind}" for column, kind in columns.items()) for table, columns in COLUMNS.items()
+}
+VIEWS = TABLES | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
     "catalogue_rows": (
         "file STRING, block BIGINT, line BIGINT, raw STRING, malformed BOOLEAN, item_id STRING, title STRING,"
-        " category STRING, brand STRING, attributes STRING, price STRING, group_id STRING"
+        " category STRING, brand STRING, attributes STRING, price STRING, currency STRING, group_id STRING"
     ),
     "raw_lines": (
         f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN, counted INT,"
@@ -75,12 +76,14 @@ VIEWS = {
         "search_id STRING, item_id STRING, position INT, is_shown BOOLEAN, is_click BOOLEAN, is_cart BOOLEAN,"
         " is_purchase BOOLEAN, lines BIGINT, duplicates BIGINT"
     ),
-    "earlier_impressions": f"{IMPRESSIONS}, day DATE",
-    "impression_versions": f"{IMPRESSIONS}, day DATE, arrived DATE",
-    "signed_impressions": f"{IMPRESSIONS}, day DATE, sign INT",
+    "earlier_impressions": f"{TABLES['impressions']}, day DATE",
+    "impression_versions": f"{TABLES['impressions']}, day DATE, arrived DATE",
+    "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
 FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
+# parameters that a case may leave out
+SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 
 
 def load(path: Path) -> Any:
@@ -126,7 +129,7 @@ def views(case: Path) -> dict[str, pa.Table]:
 
 def settings(case: Path) -> dict[str, Any]:
     path = case / "settings.yaml"
-    return load(path) if path.exists() else {}
+    return SETTINGS.get(case.parent.name, {}) | (load(path) if path.exists() else {})
 
 
 @pytest.mark.spark
@@ -153,8 +156,13 @@ def test_duckdb(case: Path) -> None:
 
 
 def test_every_text_has_a_case() -> None:
-    texts = {path.stem for path in (HERE.parents[1] / "sql").glob("*.sql")}
+    texts = {path.stem for path in SQL.glob("*.sql")}
     assert texts == {case.parent.name for case in CASES}
+
+
+def test_the_readme_has_a_row_for_every_text() -> None:
+    rows = re.findall(r"^\| (`[^|]+) \|", (SQL / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(path.stem for path in SQL.glob("*.sql"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")

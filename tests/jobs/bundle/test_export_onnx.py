@@ -37,7 +37,7 @@ KINDS = {
     "other width": replace(SMALL, dim=64, bert={**SMALL.bert, "hidden_act": "gelu_new"}),
 }
 TYPED = ["red shoes", "Acme blue lamp 512a", "czerwone buty męskie", "ab12-x/9", *titles()[:20]]
-LONG = ["x" * 10_000, "red shoes blue lamp " * 1_000, " ".join(titles()) * 2]
+LONG = ["x" * 10_000, "x" * 200_000, "zażółć" * 50_000, "red shoes blue lamp " * 1_000, " ".join(titles()) * 2]
 
 
 def towers_of(config: TowerConfig) -> TwoTower:

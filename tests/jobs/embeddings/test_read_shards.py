@@ -83,8 +83,9 @@ def test_all_shards_in_the_order_of_ids_and_searched_exactly(both: list[Pinned])
     expected = vectors(60, 0)[[row[name] for name in ids]]
     np.testing.assert_allclose(found, expected, atol=1e-3)
     asked = vectors(5, 1)
-    ranked, names = exact_rankings(both, asked, 3)
+    ranked, names, equal = exact_rankings(both, asked, 3)
     assert names.to_pylist() == ids
+    assert sorted(equal.tolist()) == list(range(60)), "no two are equal"
     assert np.array_equal(ranked.items, np.argsort(-(asked @ found.T), axis=1)[:, :3])
     assert sum(len(names) for names, _ in batches(both, 8)) == 60
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
 
 from jobs.evaluation.evaluate_trec import Args, main
+from jobs.platform.trec import read_qrels, read_run
 from models.evaluation import measures
 
 ITEMS = [f"i{n:03d}" for n in range(300)]
+
+
+def zstd(data: bytes) -> bytes:
+    return pa.compress(data, "zstd", asbytes=True)
 
 
 @pytest.fixture
@@ -103,6 +113,41 @@ def test_what_cannot_be_judged_is_refused(files: tuple[Path, Path, Path], change
     given = {"rankings": str(files[0]), "qrels": str(files[2]), "resamples": 1000}
     with pytest.raises(ValueError, match=said):
         main(Args(**{**given, **change}))
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lambda data: gzip.compress(data[:50]) + gzip.compress(data[50:]), zstd]
+)
+@pytest.mark.parametrize("size", [1, 5, 10, 15, 25, 400])
+def test_a_packed_file_is_read_by_its_bytes(tmp_path: Path, size: int, pack: Callable[[bytes], bytes]) -> None:
+    """Whatever it is named, and whatever its compressed bytes look like."""
+    pairs = [(f"q{n}", f"d{n * 7 % 9}") for n in range(size)]
+    qrels, run = tmp_path / "qrels.trec", tmp_path / "run.trec.gz"
+    qrels.write_bytes(pack("".join(f"{query} 0 {item} 1\n" for query, item in pairs).encode()))
+    run.write_bytes(pack("".join(f"{query} Q0 {item} 1 2.5 r\n" for query, item in pairs).encode()))
+    assert read_qrels(qrels).num_rows == read_run(run).num_rows == size
+    told = main(Args(str(run), str(qrels), "R@10"))
+    assert (told["queries"], told["arms"]) == (size, {"run": {"R@10": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(b"q1 0 d1 1\n" * 9999)[:-9], "cannot be read to its end"),
+        (gzip.compress(b"q1 0 d1 1\n")[:9], "cannot be read to its end"),
+        (gzip.compress(b""), "it is empty"),
+        (b"PK\x03\x04 rest", "a zip archive"),
+        (bz2.compress(b"q1 0 d1 1\n"), "a bzip2 file"),
+        (lzma.compress(b"q1 0 d1 1\n"), "an xz file"),
+        ("q1 0 d1 1\n".encode("utf-16"), "text in UTF-16"),
+        (b"PAR1....", "a Parquet file"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "qrels.gz"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"qrels\.gz: .*{said}"):
+        read_qrels(path)
 
 
 def test_a_measure_that_is_none_is_told_before_any_file_is_read() -> None:

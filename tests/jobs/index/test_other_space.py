@@ -58,10 +58,10 @@ def embed(ds: str) -> Partition:
     return address(EMBEDDINGS, ds, shard="0of2")
 
 
-def train(ds: str, before: str = "") -> Partition:
+def train(ds: str, before: str = "", factory: str = "IVF8,SQ8") -> Partition:
     """The calls of a command of another room; items are its queries, as in a search by picture."""
     shards, target = pin_shards(address(EMBEDDINGS, ds, shard="0of2")), address(TRAINED_INDEX, ds)
-    settings = IndexSettings(factory="IVF8,SQ8", recall_depth=10)
+    settings = IndexSettings(factory=factory, recall_depth=10)
     sample = TuningSample.draw(settings, shards, read_vectors(shards)[1][:50])
     previous = pin(address(TRAINED_INDEX, before)) if before else None
     with publish(target, settings, shards) as out:
@@ -76,6 +76,25 @@ def shop(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = {f"i{row:04d}": text for row, text in enumerate(texts(1200))}
     publish_items(day(1), items)
     publish_items(day(2), items | {"i0000": "buty nowe", "new": "lampa"})
+
+
+def test_copies_of_a_title_do_not_lower_the_recall(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 offers of each title: a flat index holds every target in the tuner, in the bundle's facts and in figures of age."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{lake.parent}/mlflow.db")
+    publish_items(day(1), {f"i{row:04d}": text for row, text in enumerate(texts(40) * 30)})
+    embed(day(1))
+    trained = train(day(1), factory="Flat")
+    facts = pin(trained).facts
+    assert (facts["chosen"]["recall"], facts["then"]["recall"]) == (1.0, 1.0)
+    assert facts["reason"].startswith("least CPU time")
+    for shard in ("0of2", "1of2"):
+        at = {"ds": day(1), "space": SPACE, "shard": shard}
+        codes.main(codes.Args(EMBEDDINGS.at(**at), trained, CODES.at(**at)))
+    merged = MergedCodes.of([CodedShard.open(shard) for shard in pin_codes(address(CODES, day(1), shard="0of2"))])
+    filled = assemble(merged, TrainedIndex.open(pin(trained)), 4.0, tmp_path)
+    shards = pin_shards(address(EMBEDDINGS, day(1), shard="0of2"))
+    asked = read_vectors(shards)[1][:60]
+    assert tune_search(RecallSettings(recall_depth=10), filled, shards, merged.ids, asked, None, {})["recall"] == 1.0
 
 
 @pytest.mark.usefixtures("shop")

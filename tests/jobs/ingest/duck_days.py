@@ -109,7 +109,8 @@ class Days:
         self._keep(engine, "filtered_searches", {"ds": ds})
 
     def _place(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
-        zero = "SELECT DISTINCT application FROM log_lines WHERE reason IS NULL AND ordinal = 0"
+        self._keep(engine, "ordinal_bases", {})
+        zero = "SELECT application FROM ordinal_bases WHERE is_zero_based"
         self._keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
         kept = duck.rows_of(engine, "impressions")
         self.found["impressions", ds] = without_reason(kept, "impressions")

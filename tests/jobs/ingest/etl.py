@@ -7,23 +7,13 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.lake.partitions import TABLES, Table
+from jobs.ingest.repair import DAILY
+from jobs.lake.partitions import DERIVED as ZONE
+from jobs.lake.partitions import Table
 from jobs.lake.read import pin, published_days
 
 # all that is made of a log and is no raw zone
-DERIVED = [
-    TABLES[name]
-    for name in (
-        "impressions",
-        "late_impressions",
-        "click_counts",
-        "query_counts",
-        "queries",
-        "pairs",
-        "qrels",
-        "propensities",
-    )
-]
+DERIVED = [table for table in DAILY if table.zone == ZONE]
 
 
 def texts_of(tables: Iterable[Table]) -> str:

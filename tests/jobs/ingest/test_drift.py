@@ -263,6 +263,19 @@ def test_a_profile_by_hand() -> None:
     assert found["lowest_ordinal"] == {"web": 4}
 
 
+def test_a_few_lines_do_not_move_where_places_begin() -> None:
+    def lowest(*ordinals: int) -> int:
+        records = [
+            {"application": "web", "action_name": "impression", "event_attributes": {"position": {"ordinal": ordinal}}}
+            for ordinal in ordinals
+        ]
+        return log_profile(records)["lowest_ordinal"]["web"]  # type: ignore[no-any-return]
+
+    assert lowest(*[1, 2, 3] * 50, 0) == 1
+    assert lowest(*[1, 2, 3] * 50, *[0] * 3) == 0  # 6% of the most frequent: a part of the searches
+    assert lowest(*[4, 5] * 50, 1, 2) == 4  # pages that lost their beginning are not hidden by two that have it
+
+
 def test_a_profile_is_small_and_holds_no_value() -> None:
     """Keys, actions and applications that somebody typed into: a manifest stays for months."""
     records = [

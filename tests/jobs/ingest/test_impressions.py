@@ -149,6 +149,36 @@ def test_poison_is_counted_and_kept_aside(deliver: Deliver) -> None:
     assert dataset(pin(IMPRESSIONS.at(ds=DS))).count_rows() == len(rows)
 
 
+def test_where_positions_begin_is_decided_by_most_searches_and_a_change_is_told(deliver: Deliver) -> None:
+    """One click at 0 made a whole application count from 0 once: every row of the day moved by one, and nobody knew."""
+
+    def day(ds: str, begins: list[int], *more: dict[str, object]) -> tuple[set[int], Manifest, list[str]]:
+        records = []
+        for number, first in enumerate(begins):
+            who = {"application": "web", "timestamp": f"{ds}T10:00:00Z"}
+            records += [search(f"s{number}", **who)]
+            records += [act("impression", f"s{number}", f"i{place}", first + place, **who) for place in range(3)]
+        log = deliver(f"log/ds={ds}", {"log.ndjson": ndjson(*records, *more)})
+        result = main(Args(log, IMPRESSIONS.at(ds=ds), min_searchers=1))
+        pinned = pin(IMPRESSIONS.at(ds=ds))
+        positions = set(dataset(pinned).to_table(["position"])["position"].to_pylist())
+        return positions, pinned.manifest, list(result["alerts"])  # type: ignore[call-overload]
+
+    stray = act("click", "s0", "i1", 0, application="web", timestamp=f"{DS}T10:00:00Z")
+    positions, manifest, alerts = day(DS, [1] * 25, stray)
+    assert positions == {1, 2, 3}
+    assert manifest.facts["zero_based_applications"] == []
+    assert alerts == []
+    positions, manifest, alerts = day("2026-02-01", [0] * 20 + [1] * 5)
+    assert positions == {1, 2, 3, 4}
+    assert manifest.facts["zero_based_applications"] == ["web"]
+    known = manifest.facts["ordinal_bases"]
+    assert (known["first"], known["changed"], known["mixed"]) == ({"web": 0}, 1, 1)
+    said = "\n".join(alerts)
+    assert "log/ds=2026-02-01: web: positions begin at 0, 1 on the day before" in said
+    assert "web: 80.0% of the searches show a position 0, the others begin at 1; all are read as beginning at 0" in said
+
+
 def _file(manifest: Manifest, name: str) -> bytes:
     return pin(Partition.parse(manifest.partition)).path(name).read_bytes()
 

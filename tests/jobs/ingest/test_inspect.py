@@ -31,8 +31,8 @@ def records(ds: str = DS, searches: int = 60, name: str = "click") -> list[Recor
     return found
 
 
-def looked(log: Partition, frac: float = 0.05, accept: int = 0) -> Inspection:
-    return inspect(pin(log), IMPRESSIONS.at(ds=log.ds), frac, accept)
+def looked(log: Partition, frac: float = 0.05, accept: int = 0, max_unpacked_gb: float = 1.0) -> Inspection:
+    return inspect(pin(log), IMPRESSIONS.at(ds=log.ds), frac, accept, max_unpacked_gb)
 
 
 def published(ds: str, facts: dict[str, Any], verdict: str = "pass") -> None:
@@ -152,3 +152,16 @@ def test_a_catalogue_in_three_formats(deliver: Deliver) -> None:
         assert found.drift["stop"] == 0
     log = deliver(f"catalogue/ds={DS}", {"a.csv": lines.replace("title", "name").encode()})
     assert inspect(pin(log), ITEMS.at(ds=DS), 0.05, 0).drift["stop"] == 1
+
+
+def test_a_zip_bomb_is_set_aside_and_many_small_ones_stop_the_day(deliver: Deliver) -> None:
+    whole = ndjson(*records(searches=400))
+    bomb = gzip.compress(b"\n" * 20_000_000)
+    log = deliver(f"log/ds={DS}", {"a.ndjson": whole, "bomb.ndjson.gz": bomb})
+    found = looked(log, frac=0.5, max_unpacked_gb=0.01)
+    assert [file["name"] for file in found.rejected] == ["bomb.ndjson.gz"]
+    assert "bomb.ndjson.gz set aside (" in found.alerts[0] and "unpacks to more than 0.01 GB" in found.alerts[0]
+    small = {f"{number}.ndjson.gz": gzip.compress(b"\n" * 4_000_000) for number in range(3)}
+    log = deliver(f"log/ds={DS}", {"a.ndjson": whole, **small})
+    with pytest.raises(ValueError, match=r"unpack to 12,000,000 bytes, expected at most 0.01 GB \(max_unpacked_gb\)"):
+        looked(log, max_unpacked_gb=0.01)

@@ -57,6 +57,11 @@ FORMATS = {
         "item_id,title,category,brand,attributes,price,group_id",
         '1,"Buty,\n zimowe",Moda > Buty,"Nike ""Air""","{""rozmiar"": 42, ""kolor"": ""czarny""}",199.90,g1',
     ),
+    # Excel of most of Europe; names that Spark would not take
+    "semicolon.csv": csv(
+        "item_id;title;Title;a.b;;category;brand;attributes;price;group_id",
+        '1;Buty, zimowe;x;y;z;Moda > Buty;"Nike ""Air""";"{""rozmiar"": 42, ""kolor"": ""czarny""}";199,90;g1',
+    ),
     # other columns, another order, a byte order mark
     "items.csv.gz": gzip.compress(
         b"\xef\xbb\xbf"
@@ -79,6 +84,8 @@ FORMATS = {
 def test_every_format_means_the_same(deliver: Deliver, name: str) -> None:
     rows, manifest = run(deliver(f"catalogue/ds={DS}", {name: FORMATS[name]}))
     (row,) = rows
+    assert row.pop("categories") == [row["category"]]
+    assert row.pop("currency") is None
     attributes = dict(row.pop("attributes"))
     text, digest = row.pop("text"), row.pop("content_hash")
     assert row.pop("price") == pytest.approx(199.9, abs=1e-4)
@@ -117,6 +124,32 @@ def test_what_is_no_item_is_counted(deliver: Deliver) -> None:
     assert {(row["reason"], row["file"]) for row in aside} >= {("malformed", "b.ndjson"), ("no_title", "a.csv")}
 
 
+def test_most_prices_tell_the_decimal_sign(deliver: Deliver) -> None:
+    prices = ["5,99", "1.299,00", "1.299", "5.99 USD", 1.299, "5d", "7,50"]
+    raw = "\n".join(json.dumps({"item_id": n, "title": "x", "price": price}) for n, price in enumerate(prices))
+    catalogue = deliver(f"catalogue/ds={DS}", {"a.ndjson": raw.encode()})
+    out = ITEMS.at(ds=DS)
+    said = main(Args(catalogue, out))
+    # a number has no doubtful sign, whatever the texts say
+    wanted = [5.99, 1299.0, 1299.0, 5.99, 1.299, None, 7.5]
+    assert [row["price"] for row in read_table(pin(out)).to_pylist()] == wanted
+    # the number counts as a price with a point
+    assert said["prices"] == pin(out).facts["prices"] == {"decimal_sign": "comma", "comma": 3, "point": 2, "either": 1}
+
+
+def test_prices_that_nobody_can_read_are_told(deliver: Deliver) -> None:
+    lines = csv("item_id;title;price", *(f"{n};x;1.{n}" for n in range(200, 220)), "1;y;ab", "2;z;cd")
+    catalogue = deliver(f"catalogue/ds={DS}", {"a.csv": lines})
+    out = ITEMS.at(ds=DS)
+    said = main(Args(catalogue, out))
+    lead = f"{catalogue}: 20 prices such as 1.299 can be read in two ways and no other tells how: read with a decimal point"
+    assert said["alerts"][0].startswith(lead)
+    assert said["alerts"][1] == f"{catalogue}: 2 of 22 prices cannot be read and are NULL"
+    assert read_table(pin(out)).to_pylist()[2]["price"] == 1.2
+    main(Args(catalogue, out, decimal_sign="comma"))
+    assert read_table(pin(out)).to_pylist()[2]["price"] == 1200.0
+
+
 def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
     rows = [{"item_id": f"{n % 90}", "title": f"rzecz {n}"} for n in range(100)]
     raw = "\n".join(map(json.dumps, rows)).encode()
@@ -133,6 +166,10 @@ def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
         ({"a.csv": csv("id,title", "1,x")}, r"a\.csv has no column item_id; found id, title"),
         ({"a.parquet": parquet([{"item_id": "1"}])}, r"a\.parquet has no column title"),
         ({"a.ndjson": b'{"sku": "1"}\n'}, r"catalogue/ds=2026-01-31: 0 items in 1 rows .*no_item_id"),
+        ({"a.csv": csv("item_id,title,title", "1,x,y")}, r"a\.csv has the column title twice"),
+        ({"a.csv": csv("item_id,title", '2,"12in', "3,x", "4,y")}, r"a\.csv: line 2 \(data line 1\): a quoted field"),
+        ({"a.csv": "item_id,title,größe\n1,x,2\n".encode("cp1252")}, r"a\.csv: its header is not UTF-8 .*Windows-1252"),
+        ({"a.csv": csv("item_id,title", "1,x").decode().encode("utf-16")}, r"a\.csv: UTF-16"),
         ({"a.xlsx": b"x"}, r"found a\.xlsx, expected files ending in \.parquet, \.csv"),
     ],
 )

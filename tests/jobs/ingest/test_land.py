@@ -8,6 +8,7 @@ import pytest
 
 from jobs.ingest import delivered_files as sources
 from jobs.ingest import land
+from jobs.ingest.repair import repaired_files
 from jobs.lake import storage as store
 from jobs.lake.partitions import CATALOGUE, LABELS, LOG
 from jobs.lake.read import exists, pin, read_table
@@ -60,6 +61,39 @@ def test_nothing_found_and_unknown_kinds_are_clear_errors(exports: Path) -> None
     land.main(land.Args(f"{exports}/items.csv", catalogue=CATALOGUE.at(ds="2026-01-31")))
 
 
+@pytest.mark.parametrize(
+    ("link", "to", "pattern"),
+    [
+        ("a/more.ndjson", "secret.json", "a"),  # of a file that the worker may read and the shop may not
+        ("a/more.ndjson", "secret.json", "*/*.ndjson"),
+        ("a/more.ndjson", "secret.json", "a/more.ndjson"),  # named
+        ("a/more.ndjson", "nowhere", "a"),  # broken today, perhaps not tomorrow
+        ("a/more.ndjson", "exports/a/events.ndjson", "a"),  # harmless, but so is a copy
+        ("c", "elsewhere", "*/*.json"),  # of a folder
+        ("c", "elsewhere", "c"),
+        ("c", "elsewhere", "c/"),
+        ("c", "elsewhere", "c/*.json"),
+    ],
+)
+def test_a_link_in_a_delivery_is_refused(exports: Path, link: str, to: str, pattern: str) -> None:
+    (exports.parent / "elsewhere").mkdir()
+    for secret in (exports.parent / "secret.json", exports.parent / "elsewhere" / "passwords.json"):
+        secret.write_text('{"admin": "hunter2"}\n')
+    (exports / link).symlink_to(exports.parent / to)
+    for read in (lambda files: land.main(land.Args(files, log=DAY)), repaired_files):
+        with pytest.raises(ValueError, match=f"{link}: found 1 symbolic links, expected files and folders alone"):
+            read(f"{exports}/{pattern}")
+    assert not exists(DAY)
+
+
+def test_a_link_that_takes_a_files_place_after_it_was_found_is_refused(exports: Path, tmp_path: Path) -> None:
+    (found,) = sources.find(f"{exports}/a/events.ndjson")
+    Path(found).unlink()
+    Path(found).symlink_to(exports / "items.csv")
+    with pytest.raises(ValueError, match="found 1 symbolic links"):
+        sources.copy_checked(found, str(tmp_path / "copy"))
+
+
 def test_exactly_one_target_and_no_credentials() -> None:
     for given in ({}, {"log": DAY, "catalogue": CATALOGUE.at(ds="2026-01-31")}):
         with pytest.raises(ValueError, match="exactly one"):
@@ -94,3 +128,38 @@ def test_labels_become_the_tables_columns(exports: Path) -> None:
     path.write_text("query,item_id,relevance\nbut,007,high\n")
     with pytest.raises(ValueError, match="not readable as labels"):
         land.main(land.Args(str(path), labels=labels))
+
+
+def test_labels_that_unpack_to_too_much_are_refused(tmp_path: Path, lake: Path) -> None:
+    packed = tmp_path / "labels.csv.gz"
+    packed.write_bytes(gzip.compress(b"query,item_id,relevance\n" + b"but,1,3\n" * 200_000))
+    to = LABELS.at(ds="2026-01-31")
+    with pytest.raises(ValueError, match=r"labels.csv.gz: unpacks to more than 0.001 GB .*nothing was landed"):
+        land.main(land.Args(str(packed), labels=to, max_unpacked_gb=0.001))
+    assert not exists(to)
+    land.main(land.Args(str(packed), labels=to))
+    assert pin(to).manifest.rows == 200_000
+
+
+def test_ids_of_labels_are_those_of_the_items(exports: Path) -> None:
+    labels = LABELS.at(ds="2026-01-31")
+    path = exports / "labels.csv"
+    path.write_text('query;item_id;relevance\n"but;\n zimowy"; 007 ;3\nbut;1.0;2\n')
+    land.main(land.Args(str(path), labels=labels))
+    assert [row["item_id"] for row in read_table(pin(labels)).to_pylist()] == ["007", "1"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'query,item_id,relevance\nbut,1,3\n"lampa,2,1\nkubek,3,2\n', r"line 3 \(data line 2\): a quoted field"),
+        ("query,item_id,relevance,język\nbut,1,3,pl\n".encode("cp1250"), "header is not UTF-8"),
+        (b"query,item_id,item_id,relevance\nbut,1,2,3\n", "column 'item_id' 2 times"),
+        (b"", "empty"),
+        ("query,item_id,relevance\nbut,1,3\n".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_labels_that_would_be_misread_are_refused(exports: Path, data: bytes, expected: str) -> None:
+    (exports / "labels.csv").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"labels\.csv: .*{expected}"):
+        land.main(land.Args(f"{exports}/labels.csv", labels=LABELS.at(ds="2026-01-31")))

@@ -43,7 +43,7 @@ WHOLE = {
     "odd_lines.ndjson": LINES + b"\xff\xfe\x00\n" + b'{"torn": \n' + b'{"n": 1}\n',
     "empty.ndjson": b"",
     "tabbed.json": b'index\t{"n": 1}\nindex\t{"n": 2}',
-    "items.csv": b'item_id,title\n1,"a {\n',
+    "items.csv": b'item_id,title\n1,"a {"\n',
 }
 # name -> bytes, what is said of them
 DAMAGED = {
@@ -119,3 +119,19 @@ def test_a_sample_of_a_long_file_stays_small(tmp_path: Path) -> None:
     numbers = [json.loads(line)["n"] for line in scan(str(path)).lines if line]
     assert len(numbers) <= HEAD + TAIL + (MAX_RUNS + 1) * RUN
     assert max(np.diff(numbers)) <= 16_000_000 / 30
+
+
+@pytest.mark.parametrize("name", ["bomb.ndjson.gz", "bomb.csv.gz", "bomb.parquet"])
+def test_a_file_that_unpacks_to_too_much_is_left_at_the_limit(tmp_path: Path, name: str) -> None:
+    """40 MB of one line, or of one value: 40 KB on their way."""
+    line, count = b'{"n": "' + b"x" * 990 + b'"}\n', 40_000
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({"n": pa.repeat("x" * 1_000, count)}), tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(gzip.compress(line * count))
+    assert (tmp_path / name).stat().st_size < 200_000
+    whole = scan(str(tmp_path / name))
+    assert (whole.flaw, round(whole.unpacked_bytes, -6)) == ("", 40_000_000)
+    bomb = scan(str(tmp_path / name), max_unpacked_gb=0.01)
+    assert bomb.flaw == "unpacks to more than 0.01 GB (max_unpacked_gb); is it what the shop exports?"
+    assert bomb.unpacked_bytes < 35_000_000

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,7 +45,13 @@ def port(lake: Path) -> Iterator[int]:
     (data_docs.site() / "index.html").write_text("docs", encoding="utf-8")
     (data_docs.site().parent / "passwords.json").write_text("secret", encoding="utf-8")
     (data_docs.site() / "link").symlink_to(data_docs.site().parent / "passwords.json")
-    with ThreadingHTTPServer(("127.0.0.1", 0), site.Pages) as server:
+    with serving(site.Pages) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def serving(pages: Callable[..., site.Pages]) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), pages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -96,6 +104,12 @@ def test_nothing_else_is_shown(port: int, path: str) -> None:
 
 def test_a_page_elsewhere_cannot_read_along_under_its_own_name(port: int) -> None:
     assert get(port, "/", host="shop.example")[0] == 421
+
+
+def test_in_a_container_it_answers_to_its_own_name_too(port: int) -> None:
+    assert get(port, "/", host="site")[0] == 421
+    with serving(partial(site.Pages, names=["localhost", "site"])) as other:
+        assert [get(other, "/", host=name)[0] for name in ("localhost", "site", "127.0.0.1")] == [200, 200, 421]
 
 
 def test_a_sweep_is_listed_and_shown(port: int) -> None:

@@ -66,6 +66,43 @@ def test_programs_are_started_once_restarted_when_they_die_and_ended(run: Path, 
     assert (run / "sleeper.log").is_file()
 
 
+def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start_and_by_down(run: Path) -> None:
+    """Its programs go on without it, and would keep their ports and Airflow's database."""
+    parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)"]
+    for end in (up.end_leftovers, up.stop):
+        up.launch({"sleeper": parent}, os.environ)
+        until(lambda: len(up.leftovers()) == 3)  # the supervisor, its program, and a child of that
+        os.kill(int((run / "supervisord.pid").read_text()), signal.SIGKILL)
+        until(lambda: up.supervisor() is None)
+        assert len(up.leftovers()) == 2
+        assert len(end()) > 0
+        assert up.leftovers() == []
+
+
+def test_a_child_of_a_killed_service_ends_with_down(run: Path) -> None:
+    parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)"]
+    up.launch({"scheduler": parent}, os.environ)
+    until(lambda: len(up.leftovers()) == 3)
+    os.kill(up.running()["scheduler"], signal.SIGKILL)
+    until(lambda: len(up.leftovers()) == 4)  # the successor with its child, and that of the dead
+    assert up.stop() == ["scheduler"]
+    assert up.leftovers() == []
+
+
+def test_up_is_judged_by_health_and_says_what_to_do(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run, and nothing answers; one has ended again and again, and is started once more."""
+    for name in up.PORTS:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            monkeypatch.setenv(f"NIGHTSHELF_{name.upper()}_PORT", str(free.getsockname()[1]))
+    up.launch({"scheduler": SLEEPER, "site": [sys.executable, "-c", "raise SystemExit('no disk')"]}, os.environ)
+    until(lambda: [info["statename"] for info in up._processes()] == ["RUNNING", "FATAL"])
+    tries = (run / "site.log").read_text().count("no disk")
+    monkeypatch.setattr(up, "HEALTHY_S", 0.0)
+    with pytest.raises(RuntimeError, match="not healthy: mlflow, site, airflow; look into the logs in .*make down"):
+        up.main(up.Args("start"))
+    until(lambda: (run / "site.log").read_text().count("no disk") > tries)
+
+
 def test_logs_are_rotated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up, "LOG_BYTES", 50_000)
     up.launch({"chatty": CHATTY}, os.environ)
@@ -97,6 +134,21 @@ def test_the_supervisor_is_this_users_alone_and_on_no_port(run: Path) -> None:
     assert "inet_http_server" not in (run / "supervisord.conf").read_text()
 
 
+def test_logs_are_not_everybodys(run: Path) -> None:
+    """A supervisor that is not told its umask sets 022."""
+    before = os.umask(0o027)
+    try:
+        up.launch({"sleeper": [*SLEEPER[:2], f"open('{run}/made', 'w'); {SLEEPER[2]}"]}, os.environ)
+        until(lambda: "sleeper" in up.running() and up.tail("sleeper") == "hello")
+        env = airflow_env.airflow_env()
+    finally:
+        os.umask(before)
+    for name in ("made", "sleeper.log", "supervisord.log"):
+        assert stat.S_IMODE((run / name).stat().st_mode) == 0o640
+    assert env["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS"] == "0o750"
+    assert env["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o640"
+
+
 def test_a_port_that_is_taken_or_none_is_named(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -120,6 +172,8 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     env = airflow_env.airflow_env()
     assert env["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert env["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+    assert env["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
+    assert not any("ALL_ADMINS" in name for name in env)  # everybody would be an administrator without a login
     assert env["NIGHTSHELF_LAKE"] == str(lake)
     mlflow = up.programs()["mlflow"]
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"

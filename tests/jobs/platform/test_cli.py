@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
 from jobs.lake.commands import COMMANDS
 from jobs.lake.partitions import NOWHERE, PAIRS, Partition
+from jobs.lake.storage import restrict_umask, umask
 from jobs.platform.arguments import FIRST, CommandArgs, OnOff, PositiveInt
 from jobs.platform.cli import parse, run, show_commands
 from jobs.towers import train
@@ -110,6 +114,42 @@ def test_the_list_of_commands_has_one_line_each(
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ")]
     assert names == [command for commands in COMMANDS.values() for command in commands]
+
+
+@pytest.mark.parametrize(
+    ("setting", "shells", "mode"),
+    [
+        ("", 0o022, 0o640),  # unset: nobody but the group
+        ("", 0o077, 0o600),  # a stricter shell stays
+        ("27", 0o022, 0o640),
+        ("077", 0o022, 0o600),
+        ("007", 0o022, 0o660),  # Spark's workers are other users of the group
+        ("0002", 0o077, 0o664),
+    ],
+)
+def test_files_of_a_command_are_not_everybodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, shells: int, mode: int
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_UMASK", setting)
+    monkeypatch.setattr("sys.argv", ["x", "--pairs", "pairs/ds=2026-01-31"])
+    before = os.umask(shells)
+    try:
+        run(Args, lambda _: (tmp_path / "made").write_text("x") and None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("setting", ["0o27", "777", "027 ", "-27", "umask", "00027"])
+def test_a_umask_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv("NIGHTSHELF_UMASK", setting)
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(ValueError, match="expected an octal number from 000 to 077"):
+            restrict_umask()
+        assert umask() == 0o022
+    finally:
+        os.umask(before)
 
 
 def test_run_prints_one_json_line_or_one_clear_error(

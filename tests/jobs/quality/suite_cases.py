@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from jobs.lake.arrow_schema import arrow_schema
+from jobs.lake.columns import COLUMNS
 from jobs.lake.partitions import TABLES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
@@ -18,20 +19,7 @@ from jobs.quality.judge import Figures, History
 from jobs.quality.rules import Rule, rules_of
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
-NAMES = (
-    "items",
-    "impressions",
-    "late_impressions",
-    "click_counts",
-    "query_counts",
-    "propensities",
-    "pairs",
-    "queries",
-    "qrels",
-    "negatives",
-    "embeddings",
-    "rankings",
-)
+NAMES = tuple(table for table in COLUMNS if (SUITES / table).is_dir())
 VALUES = {"ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
 AGO = {True: (7, 14, 21), False: (1, 2, 3)}  # days of history: of the same weekday, or the last ones

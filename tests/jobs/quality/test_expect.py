@@ -205,7 +205,7 @@ def test_the_command_says_what_it_must_and_no_more(lake: Path) -> None:
     passed = subprocess.run([*words, str(partition("pairs"))], capture_output=True, text=True, check=True)
     assert json.loads(passed.stdout)["verdicts"] == {"pairs/ds=2026-01-31": "pass"}
     (line,) = passed.stderr.splitlines()  # no bars, no notices of libraries
-    assert "pairs/ds=2026-01-31: pass, 45 expectations on 4 rows by arrow" in line
+    assert "pairs/ds=2026-01-31: pass, 46 expectations on 4 rows by arrow" in line
     stopped = subprocess.run([*words, str(partition("queries"))], capture_output=True, text=True, check=False)
     assert stopped.returncode == 1
     assert stopped.stdout == ""

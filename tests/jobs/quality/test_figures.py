@@ -200,7 +200,9 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
         (out.folder / "x.txt").write_text("x")
     with publish(IMPRESSIONS.at(ds=LAST), Args(), [reading.pin(ITEMS.at(ds=before(2)))]) as out:
         (out.folder / "x.txt").write_text("x")
-        out.count("log lines", 100, 60, {"bot_rate": 20, "bot_silent": 10, "malformed": 10})
+        # a file of newlines, and the action lines of a bulk export: no record is lost with them
+        empty = {"blank": 9_000, "bulk_action": 50}
+        out.count("log lines", 9_150, 60, {"bot_rate": 20, "bot_silent": 10, "malformed": 10, **empty})
         out.facts["drift"] = {"stop": 2, "warn": True, "names": ["x"]}
     wanted = [
         "fact drift.stop",
@@ -214,6 +216,7 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
     assert 0 <= found.pop("hours_after_inputs") < 1
     assert found == {
         "accounts": 1,
+        "rows_in log_lines": 100,
         "dropped_frac log_lines": 0.4,
         "dropped_frac log_lines bot": pytest.approx(0.3),
         "dropped_frac log_lines bot_rate": 0.2,
@@ -224,6 +227,33 @@ def test_a_manifest_tells_its_accounts_its_facts_and_the_age_of_its_inputs(lake:
         "newest_input_days_before": 2,
         "fact drift.stop": 2,
     }
+
+
+def test_a_reason_that_drops_more_than_its_usual_share_warns_and_is_named(lake: Path) -> None:
+    """Another hashing secret, seen from outside: 49% of the searches are rare after days of 20%. No rule names rarity."""
+    rows = reading.read_table(put("impressions", {}))
+    usual = {"dropped_frac searches": 0.2, "dropped_frac searches rare_query": 0.2}
+    for ago in (1, 2, 3):
+        verdict("impressions", before(ago), usual)
+
+    def judged(dropped: dict[str, int], searches: int = 1000) -> list[str]:
+        with publish(IMPRESSIONS.at(ds=LAST), Args(str(dropped))) as out:
+            out.write_table(rows)
+            out.count("log lines", len(rows), len(rows), {})
+            out.count("searches", searches, searches - sum(dropped.values()), dropped)
+        expect.main(expect.Args(f"impressions/ds={LAST}"))
+        return json.loads(store.read_bytes(f"{reading.pin(IMPRESSIONS.at(ds=LAST)).uri}/{VERDICT}"))["warns"]
+
+    assert judged({"rare_query": 200}) == []
+    assert judged({"rare_query": 20}) == []  # a young shop: more queries become common every day
+    assert judged({"rare_query": 19}, searches=20) == []  # too few to say anything
+    (warn,) = judged({"rare_query": 490})
+    assert "no reason drops a larger share of rows than in the last 28 days: searches rare_query" in warn
+    assert "found 49%, expected at most 23%, by 3 earlier days" in warn
+    overview = (site() / "index.html").read_text("utf-8")
+    assert "searches rare_query" in overview and "found 49%, expected at most 23%" in overview
+    (warn,) = judged({"rare_query": 200, "nothing_shown": 90})  # a reason that dropped nothing before
+    assert "searches nothing_shown" in warn and "found 9%, expected at most 3%" in warn
 
 
 def test_schema_drift_that_the_job_stated_stops(lake: Path) -> None:

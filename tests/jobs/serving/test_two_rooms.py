@@ -136,5 +136,7 @@ def test_the_registry_has_a_model_for_each_room(
     assert register_history(CHAMPION, read_history(CHAMPION)) == ["search/1"]
     assert register_history(CHAMPION, read_history(CHAMPION)) == []
     assert api.get_model_version_by_alias("search", "champion").tags["bundle"] == pin_alias(CHAMPION).bundle_id
+    asked = Path(mlflow.pyfunc.get_model_dependencies("models:/search@champion")).read_text("utf-8")
+    assert "torch==" in asked and "nightshelf" not in asked  # a name that anybody may take on a public index
     model = mlflow.pyfunc.load_model("models:/search@champion")
     assert model.predict(pd.DataFrame({"query": ["red shoes"]})).shape == (1, 64)

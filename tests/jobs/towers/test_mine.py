@@ -21,9 +21,12 @@ from jobs.lake.read import pin, read_table
 from jobs.platform.tracking import client
 from jobs.towers import blockwise_search as search
 from jobs.towers import negatives
+from jobs.towers.resume import Scratch
 from models.mining import inverted_lists as lists
 from models.towers.space_id import space_id
+from models.training.batches import Known
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning
+from tests.models.ann import vectors
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import positives, towers
 
@@ -128,6 +131,21 @@ def test_a_bad_index_is_refused(mined_at: Partition, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lists, "slack_for", lambda *_: -9.0)
     with pytest.raises(RuntimeError, match=r"finds 0\.\d+ of what exact search finds.*search=exact"):
         negatives.main(args(mined_at, search="ivf", r_min=0, r_max=4))
+
+
+def test_equal_items_are_no_disagreement_of_the_inverted_lists(mined_at: Partition) -> None:
+    """100 offers of each of 60 titles: whichever of them a search takes, it has found what exact search finds."""
+    sold = np.repeat(vectors.items(60), 100, axis=0)[np.random.default_rng(0).permutation(6_000)]
+    asked = vectors.queries(80)
+    scratch = Scratch(mined_at, Args(mined_at), [])
+    file = scratch.vectors("items", *sold.shape)
+    file.append(sold)
+    plan = search.SearchPlan("ivf", 10, 60, 40, 0.95, 0)
+    found = search.BlockwiseSearch(plan, scratch, file, asked.__getitem__, "cpu")
+    nothing = np.zeros(0, np.int64)
+    assert len(list(found.blocks(np.arange(80), Known(nothing, nothing, 80)))) == 2
+    assert float(str(found.facts["agreement"])) >= 0.95, "by item: .61"
+    scratch.remove()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from models.text.normalise import query_id
 from models.towers.encode import encode_items
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
+from models.training.tower_training import TowerTraining
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, SECRET, SMALL, STAR, TABLES, publish_learning
 from tests.models.shop import ITEMS, QUERIES, positives
 
@@ -155,11 +156,53 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(classroom: Path, mon
         ({"share_hard_negatives": "yes"}, "expected one of on, off"),
         ({"negatives": NEGATIVES.at(ds=DS, space="0" * 16)}, "give `start`"),
         ({"hard_negatives": 0}, "hard_negatives"),
+        ({"temperature": 5.0}, "temperature=5.0: expected 0.001 to 1"),
+        ({"temperature": 0.0001}, "temperature=0.0001: expected 0.001 to 1"),
+        ({"max_steps": -1}, "max_steps=-1: expected 0 or more"),
+        ({"checkpoint_s": -1.0}, "checkpoint_s=-1.0: expected 0 or more"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_read(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         towers.Args(**{**TABLES, "towers": IN_BATCH, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "pairwise"}, {"start": IN_BATCH, "towers": STAR}])
+def test_towers_that_had_no_negative_are_not_published(classroom: Path, settings: dict[str, object]) -> None:
+    """Every query of a batch shares its positive: the loss is 0 throughout."""
+    from tests.jobs.towers import classroom as made
+
+    if "start" in settings:
+        train(max_steps=1)
+    target = TABLES["pairs"]
+    table = read_table(pin(target))
+    one = table.set_column(1, "item_id", pa.array([ITEM_IDS[0]] * len(table)))
+    with made.publish(target, made.Args(target)) as out:
+        out.write_table(one)
+    name = settings.get("towers", IN_BATCH)
+    with pytest.raises(RuntimeError, match=rf"{name}: the loss is 0 in each of the \d+ steps .* nothing is published"):
+        train(synthetic_queries=0.0, **settings)
+    with pytest.raises(LookupError):
+        pin(name)  # type: ignore[arg-type]
+    # made-up queries bring other items along
+    assert train(**settings)["space_id"]
+
+
+def test_weights_are_looked_at_and_not_the_loss_alone(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = TowerTraining.update
+
+    def spoilt(self: TowerTraining) -> None:
+        update(self)
+        self.towers.item_tower.trigrams.bag.weight.data[0] = float("nan")
+
+    monkeypatch.setattr(TowerTraining, "update", spoilt)
+    with pytest.raises(RuntimeError, match=r"weights hold values that are no finite numbers, .*trigrams.* among them"):
+        train(max_steps=1)
+
+
+def test_more_dimensions_than_there_are_cannot_be_kept(classroom: Path) -> None:
+    with pytest.raises(ValueError, match="truncate_dim=17: expected at most the 16"):
+        train(truncate_dim=17)
 
 
 def test_pairs_of_other_queries_are_no_training(classroom: Path) -> None:

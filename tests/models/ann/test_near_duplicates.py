@@ -50,6 +50,14 @@ def test_what_lies_too_close_to_the_item_that_asks_goes_too() -> None:
     assert found.items.tolist() == [[2, -1, -1, -1]]
 
 
+def test_equal_vectors_have_a_cosine_of_1_whatever_is_rounded() -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items = np.arange(80)[None]
+    found = deduplicate(items, scores_of(items), lambda rows: vectors[rows % 40], 1.0)
+    assert found.items[0].tolist() == [*range(40), *[-1] * 40]
+
+
 def test_nothing_goes_above_every_cosine_and_empty_lists_stay_empty() -> None:
     vectors = at_degrees(0, 0, 0)
     items = np.array([[0, 1, 2], [-1, -1, -1]])

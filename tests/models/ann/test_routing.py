@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.ann.by_category import CategoryPart, compared_frac, divide, factory_of, fit, search, with_lists
-from models.ann.operating_points import overlap
+from models.ann.operating_points import Exam, overlap
 from models.ann.routing import Router, centroids, fitted, group_categories, held_frac, own, searched_frac
 
 DIM, CATEGORIES = 16, 5
@@ -113,7 +113,7 @@ def test_a_fit_holds_its_target_with_inverted_lists_and_says_what_it_compares(
     rows = exact(items, queries, 20)[1]
     parts = divide(items, list("abcde"), category, "IVF64,Flat", 400)
     assert [part.factory.startswith("IVF") for part in parts] == [True, True, True, False, False]
-    found = fit(parts, centroids(items, category, 4, 0), category, queries, rows, 0.9)
+    found = fit(parts, centroids(items, category, 4, 0), category, Exam(queries, rows), 0.9)
     chosen = found.router.choose(queries)
     again = overlap(search(found.divided, queries, chosen, 20).items, rows)
     assert found.recall == again >= 0.9
@@ -125,7 +125,7 @@ def test_what_no_setting_holds_is_searched_whole(shop: tuple[np.ndarray, np.ndar
     items, category, queries = shop
     rows = exact(items, queries, 20)[1]
     parts = divide(items, list("abcde"), category, "SQ4", 10_000)
-    found = fit(parts, centroids(items, category, 4, 0), category, queries, rows, 1.0)
+    found = fit(parts, centroids(items, category, 4, 0), category, Exam(queries, rows), 1.0)
     assert found.recall < 1.0  # four bits a dimension cannot
     assert found.router.choose(queries).all()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.ann.codes import filled
-from models.ann.exact import nearest
+from models.ann.exact import equal_numbers, nearest, pieces, vector_hashes
 from models.ann.operating_points import (
     Exam,
     OperatingPoint,
@@ -119,6 +119,47 @@ def test_the_cheapest_family_within_the_budget_is_chosen() -> None:
     assert never.reason.startswith("NOTHING holds")
     assert (never.point.factory, never.lists_times) == ("IVF64,SQ4", 0.0)
     assert {"factory", "recall", "p99_ms"} <= set(asdict(pareto(chosen.points)[0]))
+
+
+@pytest.mark.parametrize("copies", [30, 1_500])
+def test_exact_search_reads_1_however_many_items_are_equal(copies: int) -> None:
+    """A marketplace: the offers of one product have one vector, and chance decides which of them a search returns."""
+    sold = np.repeat(SOLD[: 6_000 // copies], copies, axis=0)[
+        np.random.default_rng(0).permutation(6_000 // copies * copies)
+    ]
+    exact, equal = nearest(ASKED, pieces(sold), 100)[1], equal_numbers(map(vector_hashes, pieces(sold, 999)))
+    assert len(np.unique(equal)) == 6_000 // copies
+    flat, coarse = faiss.IndexFlatIP(DIM), filled(train(sold, "IVF64,SQ8"), "IVF64,SQ8", sold)[0]
+    flat.add(sold)
+    # FAISS breaks ties by its own order, a shop's other index by another
+    turned = faiss.IndexFlatIP(DIM)
+    turned.add(sold[::-1].copy())
+    results = len(sold) - 1 - ask(turned, ASKED, 100).items
+    exam = Exam(ASKED, exact, equal=equal)
+    assert exam.recall(flat, {}) == exam.recall_of(results) == 1.0
+    assert overlap(results, exact) < 0.95, "counted by row"
+    assert exam.recall(coarse, {"nprobe": 64}) > 0.99
+    assert exam.recall(coarse, {"nprobe": 1}) < 0.95, "what is not visited is still lost"
+    assert tune(
+        sold[:3_000], Exam(ASKED, nearest(ASKED, pieces(sold[:3_000]), 100)[1], equal=equal[:3_000]), Budget(0.95)
+    ).reason.startswith("least")
+
+
+def test_a_shop_without_equal_items_has_the_same_front_as_before() -> None:
+    one, equal = index("IVF200,SQ8"), equal_numbers(map(vector_hashes, pieces(SOLD)))
+    assert len(np.unique(equal)) == len(SOLD)
+    exam = Exam(ASKED, EXAM.exact, equal=equal)
+    assert cheapest_settings(one, exam, 0.95) == cheapest_settings(one, EXAM, 0.95)
+
+
+def test_vectors_are_equal_by_their_values() -> None:
+    vectors = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0], [0.0, 1.0000001]], np.float32)
+    assert (
+        equal_numbers([vector_hashes(vectors[:3]), vector_hashes(vectors[3:])])
+        .tolist()
+        .count(equal_numbers([vector_hashes(vectors)])[0])
+        == 2
+    )
 
 
 def test_a_small_catalogue_is_compared_whole() -> None:

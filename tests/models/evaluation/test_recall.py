@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.evaluation.recall import recall_and_rr, surely_better
+from models.evaluation.recall import interchangeable, labelled, overlap, recall_and_rr, surely_better
 from models.training.batches import Known
 
 
@@ -27,3 +27,13 @@ def test_a_gain_counts_beyond_its_standard_error(gains: list[float], better: boo
     """Means .2 and .1; standard errors .047 and .17."""
     old = np.full(3, 0.5)
     assert surely_better(old + np.array(gains), old) is better
+
+
+def test_equal_items_stand_for_each_other_and_none_twice() -> None:
+    """Items 0, 1, 2 and 5 are copies. Exact: 0, 3, 1; found 5, 2, 0 has both copies and lacks 3."""
+    equal = np.array([7, 7, 7, 8, 9, 7])
+    exact, found = np.array([[0, 3, 1], [4, 3, -1]]), np.array([[5, 2, 0], [3, -1, -1]])
+    assert overlap(found, exact) == pytest.approx(2 / 5)
+    both = (interchangeable(labelled(rows, equal)) for rows in (found, exact))
+    assert overlap(*both) == pytest.approx(3 / 5)
+    assert interchangeable(labelled(found, equal))[1].tolist() == [8 << 20, -1, -1]

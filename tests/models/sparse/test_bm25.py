@@ -66,6 +66,16 @@ def test_a_batch_and_a_single_query_agree() -> None:
         np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-6)
 
 
+def test_a_batch_and_a_single_query_take_the_same_of_equal_items() -> None:
+    """30 offers of each title: of those at the end of a list the larger rows, however many queries there are."""
+    titles = [f"lamp kind{number % 10}" for number in range(300)]
+    index = build_sparse(titles)
+    queries = [f"lamp kind{number % 10}" for number in range(600)]
+    together, alone = index.search(queries, 20), index.search(queries[:10], 20)
+    np.testing.assert_array_equal(together.items[:10], alone.items)
+    assert alone.items[3].tolist() == list(range(293, 93, -10))
+
+
 def test_texts_without_a_word_are_refused() -> None:
     with pytest.raises(ValueError, match="2 item texts"):
         build_sparse(["", "!!"])

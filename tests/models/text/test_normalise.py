@@ -4,11 +4,15 @@ import collections
 import sys
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text.normalise import normalise_query, query_id, split_of
+from jobs.ingest import search_log
+from jobs.platform.spark_udfs import FUNCTIONS
+from models.text.normalise import QUERY_CHARS, UNCLEAN, clean_text, normalise_query, normalise_text, query_id, split_of
 
 
 @pytest.mark.parametrize(
@@ -25,10 +29,85 @@ from models.text.normalise import normalise_query, query_id, split_of
         ("\ud800x", "x"),  # a lone surrogate from broken JSON
         ("İstanbul", "i\u0307stanbul"),
         (" \u2003 ", ""),
+        ("H&amp;M spodnie", "h&m spodnie"),
+        ("kabel 1,5&quot; &#39;czarny&#39;", "kabel 1,5\" 'czarny'"),
+        ("a &amp;amp;amp;lt; b &AMP; c", "a < b & c"),  # encoded several times
+        ("＆amp; &ａmp;", "& &"),  # an entity only after NFKC
+        ("h&m at&t; q&lt &foo; c++", "h&m at&t; q&lt &foo; c++"),  # typed by people
+        ("d\u034fi\u115fs\ufe0fh\U000e0101\u2800brush", "dish brush"),  # blanks that are no format characters
     ],
 )
 def test_cases(typed: str, expected: str) -> None:
     assert normalise_query(typed) == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["x" * 100_000, "ab " * 1_000, "ẛ̣" * 900, "é" * 700, "ﬃ" * 400, "Σ" * 600, "1½ " * 400, "👟" * 501]
+)
+def test_a_text_is_cut_at_the_length_at_which_the_log_sets_its_search_aside(typed: str) -> None:
+    once = normalise_query(typed)
+    assert QUERY_CHARS == 500
+    assert QUERY_CHARS - 1 <= len(once) <= QUERY_CHARS
+    assert normalise_text(typed).startswith(once)
+    assert normalise_query(once) == normalise_text(once) == once
+    in_sql = FUNCTIONS["normalise_query"](pa.array([typed, once]))
+    assert in_sql.to_pylist() == [once, once]
+    # the log reads the whole text, or its rule could not see that it is too long
+    assert FUNCTIONS["clean_query"](pa.array([typed])).to_pylist() == [normalise_text(typed)]
+    assert search_log.QUERY_CHARS == QUERY_CHARS
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("%C5%BC%C3%B3%C5%82ty%20kubek", "żółty kubek"),
+        ("%c5%bc%c3%b3%c5%82ty+kubek", "żółty kubek"),
+        ("rower%20miejski", "rower miejski"),
+        ("%25C5%25BC", "ż"),  # encoded twice
+        ("c++", "c++"),
+        ("100% cotton", "100% cotton"),
+        ("50%20", "50"),
+        ("rabat 20%30", "rabat 20%30"),  # nothing says that it was encoded
+        ("%C5 %B3", "%c5 %b3"),  # no UTF-8
+    ],
+)
+def test_percent_encoded_queries(typed: str, expected: str) -> None:
+    assert normalise_query(typed) == expected
+    assert normalise_query(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("delivered", "expected"),
+    [
+        ("Salt &amp; pepper mill &quot;Nora&quot;", 'Salt & pepper mill "Nora"'),
+        ("Micro\u200bfibre  cloth\ufeff", "Microfibre cloth"),
+        ("\u200b\u00a0", ""),
+        ("2 m² ½ ™", "2 m² ½ ™"),  # a title keeps its letters
+        ("a" + "&am#112;" * 3 + "&#38;" * 50_000 + "lt;", "a" + "&am#112;" * 3 + "&" * 50_000 + "lt;"),
+    ],
+)
+def test_titles(delivered: str, expected: str) -> None:
+    cleaned = clean_text(delivered)
+    assert cleaned == expected or cleaned == expected.replace("&lt;", "<")
+    assert clean_text(cleaned) == cleaned
+
+
+def test_an_endless_entity_comes_to_an_end() -> None:
+    hidden = "&a" + "&#1&#48;9;p;" * 20_000
+    assert clean_text(clean_text(hidden)) == clean_text(hidden)
+    assert normalise_query("＆#xFF06;" * 9 + "amp;") == normalise_query(normalise_query("＆#xFF06;" * 9 + "amp;"))
+
+
+def test_the_pattern_finds_every_text_that_is_not_clean() -> None:
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    found = pc.match_substring_regex(pa.array([f"a{letter}b" for letter in letters]), UNCLEAN).to_pylist()
+    missed = [
+        hex(ord(letter))
+        for letter, is_found in zip(letters, found, strict=True)
+        if not is_found and clean_text(f"a{letter}b") != f"a{letter}b"
+    ]
+    assert not missed
+    assert pc.match_substring_regex(pa.array([" a", "a ", "a  b", "a b"]), UNCLEAN).to_pylist() == [True] * 3 + [False]
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -9,6 +9,8 @@ import torch
 from models.text.ragged import ragged
 from models.towers.two_tower import TwoTower
 from models.training import gradcache
+from models.training.fit import fit
+from models.training.gradcache import CachedEncoding
 from models.training.losses import Objective
 from models.training.tower_training import TowerTraining
 from tests.models.shop import BERT, ITEMS, QUERIES, examples, plan, towers
@@ -113,3 +115,58 @@ def test_the_longest_come_first_in_passes_of_like_work() -> None:
     sizes = np.array([3, 9, 1, 7, 5])
     passes = gradcache._chunks(sizes, 2, torch.device("cpu"))
     assert [sizes[rows].tolist() for rows in passes] == [[9], [7], [5, 3], [1]]
+
+
+class Memory:
+    """A GPU that has room for `texts` at a time: a pass through BERT with more of them, in the part, runs out of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: str, texts: int, from_step: int) -> None:
+        self.passes, self.step, self.from_step = 0, 0, from_step
+        whole = getattr(CachedEncoding, part)
+
+        def limited(encoding: CachedEncoding) -> torch.Tensor | None:
+            widest = max(map(len, encoding.groups)) if encoding.chunk else len(encoding.store)
+            if self.step >= self.from_step and widest > texts:
+                if part == "backward":  # in the middle: some weights have a part of their gradient already
+                    whole(encoding)
+                self.passes += 1
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            done: torch.Tensor | None = whole(encoding)
+            return done
+
+        monkeypatch.setattr(CachedEncoding, part, limited)
+
+
+@pytest.mark.parametrize("part", ["_deep", "backward"])
+@pytest.mark.parametrize("chunk", [0, 12])
+def test_a_gpu_that_runs_out_of_memory_goes_on_in_halves(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str, chunk: int
+) -> None:
+    """Without dropout the losses are those of a GPU with room enough; from step 3 on chunks are small."""
+
+    def losses(memory: Memory | None) -> tuple[list[float], TowerTraining]:
+        of = towers(CALM)
+        training = TowerTraining(of, examples(of), plan(chunk=chunk, precision="fp32", max_steps=8))
+        found = []
+        for step in fit(training):
+            found.append(step.loss)
+            if memory:
+                memory.step = step.number
+        return found, training
+
+    straight, roomy = losses(None)
+    memory = Memory(monkeypatch, part, 4, from_step=2)
+    halved, training = losses(memory)
+    assert halved == pytest.approx(straight, rel=1e-6, abs=1e-6)
+    for name, tensor in roomy.weights().items():
+        assert float((training.weights()[name] - tensor).abs().max()) < 1e-4, name
+    assert 1 < training.chunk <= 4 and memory.passes >= 2
+    assert caplog.messages[0].startswith("step 3: the GPU ran out of memory; BERT reads")
+    assert caplog.messages[-1].endswith(f"(gradcache_chunk_size={training.chunk})")
+
+
+def test_a_gpu_without_room_for_one_text_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    Memory(monkeypatch, "_deep", 0, from_step=0)
+    of = towers(CALM)
+    with pytest.raises(RuntimeError, match="step 1: the GPU's memory does not do for one text at a time; lower"):
+        list(fit(TowerTraining(of, examples(of), plan())))

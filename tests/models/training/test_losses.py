@@ -232,7 +232,14 @@ def test_threads_do_not_race(share_hard: bool) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "hinge"}, {"temperature": 0.0}, {"margin": 0.0}, {"hard": -1.0}, {"hard_ramp_frac": 2.0}],
+    [
+        {"kind": "hinge"},
+        {"temperature": 0.0},
+        {"temperature": 5.0},
+        {"margin": 0.0},
+        {"hard": -1.0},
+        {"hard_ramp_frac": 2.0},
+    ],
     ids=str,
 )
 def test_an_objective_refuses_what_means_nothing(wrong: dict[str, object]) -> None:

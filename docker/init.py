@@ -1,0 +1,38 @@
+"""What the services of the stack need before they start; run at each `up`.
+
+The administrator's password and Spark's secret as files that this user alone may read, Airflow's tables and pools.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from jobs.local.airflow_env import USER, migrate
+
+
+def main() -> None:
+    """Write the files, migrate the database."""
+    os.umask(0o077)
+    airflow = Path(os.environ["AIRFLOW_HOME"])
+    airflow.mkdir(parents=True, exist_ok=True)
+    # made here, for Airflow writes a password of its own making into its log
+    passwords = {USER: os.environ["AIRFLOW_ADMIN_PASSWORD"]}
+    _write(Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]), json.dumps(passwords))
+    (airflow / "simple_auth_manager_passwords.json.generated").unlink(missing_ok=True)  # of older versions, mode 0644
+    settings = Path(__file__).with_name("spark.conf").read_text("utf-8")
+    _write(
+        Path(os.environ["NIGHTSHELF_HOME"]) / "spark.conf",
+        f"{settings}spark.authenticate.secret {os.environ['SPARK_SECRET']}\n",
+    )
+    migrate(os.environ)
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+
+
+if __name__ == "__main__":
+    main()

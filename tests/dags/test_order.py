@@ -1,0 +1,144 @@
+"""Airflow's own scheduler: a late day holds nobody back, ready days go in order, a typo in conf ends a run, with one alert."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.lake.partitions import LOG
+from jobs.lake.publish import publish
+from jobs.local import up
+from jobs.local.airflow_env import USER, airflow, airflow_env, airflow_home, prepare, url
+from tests.conftest import Delivery
+
+pytestmark = pytest.mark.slow
+LIMIT_S = 300
+DAYS = """
+import os
+from airflow.sdk import DAG
+from dags.day import DAY, EVERY_DAG, day_param
+from dags.operators import JobOperator
+from dags.runner import take_turn, wait_for
+from jobs.lake.partitions import LOG
+
+WORK = '''
+import os, pathlib, sys, time
+home, day = pathlib.Path(os.environ["NIGHTSHELF_HOME"]), sys.argv[1]
+def say(text):
+    with (home / "said").open("a") as file:
+        file.write(text + chr(10))
+say("begin " + day)
+while day == "2026-01-28" and not (home / "go").exists():
+    time.sleep(0.2)
+say("end " + day)
+'''
+
+with DAG("days", schedule=None, max_active_runs=16, **EVERY_DAG, params=day_param()):
+    wait, turn = wait_for(LOG.at(ds=DAY), hours=1, gated=False), take_turn(last="announce")
+    wait.poke_interval, turn.poke_interval = 15, 1
+    work = JobOperator(task_id="work", argv=["python", "-c", WORK, DAY])
+    wait >> turn >> work >> JobOperator(task_id="announce", argv=["python", "-c", ""])
+"""
+
+
+class Airflow:
+    """Its REST interface, as far as it is needed."""
+
+    def __init__(self) -> None:
+        password = json.loads((airflow_home() / "passwords.json").read_text("utf-8"))[USER]
+        self.token = ""
+        self.token = self.call("/auth/token", {"username": USER, "password": password})["access_token"]
+
+    def call(self, path: str, body: dict[str, object] | None = None) -> Any:
+        data = json.dumps(body).encode() if body else None
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        with urllib.request.urlopen(urllib.request.Request(url("airflow") + path, data, headers), timeout=60) as answer:
+            return json.load(answer)
+
+    def trigger(self, conf: dict[str, str]) -> str:
+        run: str = self.call("/api/v2/dags/days/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
+        return run
+
+    def states(self, run: str) -> dict[str, str | None]:
+        tasks = self.call(f"/api/v2/dags/days/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, mlflow_store: Path) -> Iterator[Path]:
+    """A home in which Airflow runs, with a DAG whose work is to say its day."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.create_server(("127.0.0.1", 0)) as free:
+        home = Path(folder)
+        monkeypatch.setenv("NIGHTSHELF_HOME", folder)
+        monkeypatch.setenv("NIGHTSHELF_LAKE", str(home / "lake"))
+        monkeypatch.setenv("NIGHTSHELF_AIRFLOW_PORT", str(free.getsockname()[1]))
+        free.close()
+        (home / "dags").mkdir()
+        (home / "dags" / "days.py").write_text(DAYS)
+        env = airflow_env() | {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
+        }
+        prepare(env)
+        up.launch({name: airflow(name) for name in ("api-server", "scheduler", "dag-processor")}, env)
+        try:
+            yield home
+        finally:
+            up.stop()
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            if true():
+                return
+        except (urllib.error.URLError, ConnectionError, KeyError):
+            pass
+        assert time.monotonic() < deadline, f"{what}\n{up.tail('scheduler')}"
+        time.sleep(0.5)
+
+
+def deliver(ds: str) -> None:
+    at = LOG.at(ds=ds)
+    with publish(at, Delivery(at)) as out:
+        (out.folder / "a.ndjson").write_text("{}\n")
+
+
+def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) -> None:
+    said = started / "said"
+    until(lambda: Airflow().call("/api/v2/dags/days"), "the DAG is read")
+    api = Airflow()
+    late = api.trigger({"ds": "2026-01-29"})
+    until(lambda: api.states(late)["wait"] == "up_for_reschedule", "the late day waits")
+    for day in ("2026-01-28", "2026-01-30", "2026-01-31"):
+        deliver(day)
+    first = api.trigger({"ds": "2026-01-28"})
+    until(said.exists, "another day is worked on")
+    # both are ready while the first works; the later one was there before
+    last, second = api.trigger({"ds": "2026-01-31"}), api.trigger({"ds": "2026-01-30"})
+    until(lambda: {api.states(run)["wait"] for run in (last, second)} == {"success"}, "both are ready")
+    (started / "go").touch()
+    until(lambda: api.states(last)["announce"] == "success", "all ready days are done")
+    order = [f"{word} 2026-01-{day}" for day in (28, 30, 31) for word in ("begin", "end")]
+    assert said.read_text().splitlines() == order
+    assert api.states(first)["announce"] == "success" and api.states(late)["turn"] is None
+    deliver("2026-01-29")
+    until(lambda: api.states(late)["announce"] == "success", "the late day is done")
+
+    typo = api.trigger({"dss": "2026-01-31"})
+    until(lambda: api.call(f"/api/v2/dags/days/dagRuns/{typo}")["state"] == "failed", "a typo is refused")
+    time.sleep(15)  # the dag-processor calls the DAG's own callback some seconds later
+    alerts = [json.loads(line) for line in (started / "alerts.jsonl").read_text("utf-8").splitlines()]
+    (alert,) = [alert for alert in alerts if alert["failed"]] if "failed" in alerts[0] else alerts
+    assert (alert["task"], alert["dag_run"]) == ("wait", typo)
+    assert alert["reason"].startswith("conf has dss, expected keys of the form: ds; trigger")
