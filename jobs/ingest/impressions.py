@@ -108,8 +108,7 @@ def main(args: Args) -> dict[str, object]:
             written.facts[FACT] = fingerprint()
         out.facts |= {"salt_changed": int(bool(changed)), "actions": actions}
         _set_aside(out, lines, line_counts)
-        bases = ordinal_bases(lines)
-        lines = search_log.separate_searches(lines, bases, keep)
+        lines = search_log.separate_searches(lines, bases := ordinal_bases(lines), keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
