@@ -6,6 +6,7 @@ where it was cut, so every delivery would give another day, and nobody would not
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ BATCH_ROWS = 20_000
 BAD_LINES, BAD_LINES_FRAC = 10, 0.1
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
+ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\{")
 
 
 class FlawError(ValueError):
@@ -95,6 +97,8 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
     for number, piece in enumerate(pieces):
         if number == 0 and piece.startswith(OTHER_ENCODINGS):
             raise FlawError("UTF-16, expected UTF-8")
+        if number == 0 and as_json and ARRAY.match(piece):
+            raise FlawError("a JSON array, expected a record per line; convert it: jq -c '.[]'")
         if HOLE in piece:
             raise FlawError("a hole: 512 NULs and more in a row")
         whole, newline, rest = (rest + piece).rpartition(b"\n")
