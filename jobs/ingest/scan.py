@@ -6,6 +6,7 @@ where it was cut, so every delivery would give another day, and nobody would not
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
 GB = 1_000_000_000
 MAX_UNPACKED_GB = 200.0
+ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\{")
 
 
 class FlawError(ValueError):
@@ -120,6 +122,8 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
     for number, piece in enumerate(pieces):
         if number == 0 and piece.startswith(OTHER_ENCODINGS):
             raise FlawError("UTF-16, expected UTF-8")
+        if number == 0 and as_json and ARRAY.match(piece):
+            raise FlawError("a JSON array, expected a record per line; convert it: jq -c '.[]'")
         if HOLE in piece:
             raise FlawError("a hole: 512 NULs and more in a row")
         whole, newline, rest = (rest + piece).rpartition(b"\n")

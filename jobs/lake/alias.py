@@ -247,7 +247,7 @@ def _former_uri(alias: str) -> str:
 def _lock(alias: str) -> Iterator[None]:
     """Keep other movers out for the milliseconds of a move.
 
-    An object store has no lock; there the DAGs' max_active_runs=1 keeps movers apart.
+    An object store has no lock; there the DAGs' task `turn` keeps movers apart.
     """
     uri = _uri(alias)
     if not store.is_local(uri):

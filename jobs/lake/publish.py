@@ -74,7 +74,7 @@ def publish(partition: Partition, args: DataclassInstance, inputs: Sequence[Pinn
 def partition_lock(uri: str, name: str) -> Iterator[None]:
     """Hold the lock of the partition at a place, so that nobody writes or deletes it meanwhile.
 
-    An object store has no locks. There the DAG's max_active_runs=1 keeps writers apart, and the pointer is still whole.
+    An object store has no locks. There the DAG's task `turn` keeps writers apart, and the pointer is still whole.
 
     Raises:
         BlockingIOError: another process holds it; it passes, so Airflow tries again.

@@ -21,7 +21,7 @@ from jobs.local.airflow_env import USER, airflow, airflow_env, airflow_home, pre
 from tests.conftest import Delivery
 
 pytestmark = pytest.mark.slow
-LIMIT_S = 300
+LIMIT_S = 600
 DAYS = """
 import os
 from airflow.sdk import DAG

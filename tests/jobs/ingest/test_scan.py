@@ -61,6 +61,10 @@ DAMAGED = {
     "torn.ndjson": (LINES[:-20], "in the middle of a line"),
     "latin2.ndjson": (LINES.decode().encode("iso-8859-2"), "not UTF-8: 50,000 of 50,000 lines"),
     "utf16.ndjson": (LINES.decode().encode("utf-16"), "UTF-16"),
+    # as pandas and json.dumps write a list
+    "array.json": (b'[{"n": 1}, {"n": 2}]', "a JSON array, expected a record per line"),
+    "pretty.json.gz": (gzip.compress(b'[\n  {\n "n": 1\n }\n]\n'), "a JSON array"),
+    "stray.csv": (b'item_id,title\n1,"12in\n2,b\n', "line 2 (data line 1): a quoted field"),
     "endless.ndjson": (b"x" * (65 << 20), "its line ends are lost"),
     "footer.parquet": (parquet()[:-100], "no readable Parquet footer"),
     "text.parquet": (LINES, "no readable Parquet footer"),
