@@ -47,7 +47,9 @@ from jobs.lake.partitions import (
 )
 
 LOGGED = form(
-    "impressions", "Log", "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac accept_salt"
+    "impressions",
+    "Log",
+    "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac actions accept_salt",
 )
 DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac max_unpacked_gb")
 VOTES = form("click_counts", "Log", "max_item_votes")
