@@ -108,12 +108,16 @@ split AS (
           p -> NAMED_STRUCT('key', GET(SPLIT(p, ' ?[:=] ?', 2), 0), 'value', GET(SPLIT(p, ' ?[:=] ?', 2), 1))
         )
     END AS attribute_entries,
-    REGEXP_EXTRACT(c.price, :money, 1) AS currency_before,
-    REGEXP_EXTRACT(c.price, :money, 3) AS currency_after,
+    -- a cheap test first: most prices are digits and a sign
+    CASE WHEN NOT RLIKE(c.price, '^[0-9.,]*$') THEN REGEXP_EXTRACT(c.price, :money, 1) END AS currency_before,
+    CASE WHEN NOT RLIKE(c.price, '^[0-9.,]*$') THEN REGEXP_EXTRACT(c.price, :money, 3) END AS currency_after,
     -- an amount without what groups its digits but points and commas
-    REGEXP_REPLACE(
-      REGEXP_EXTRACT(c.price, :money, 2), '(?<=[0-9])[ \\x27’](?=[0-9]{3}(?![0-9]))|[., ]+$', ''
-    ) AS amount
+    CASE
+      WHEN RLIKE(c.price, '^[0-9.,]*[0-9]$') THEN c.price
+      ELSE REGEXP_REPLACE(
+        REGEXP_EXTRACT(c.price, :money, 2), '(?<=[0-9])[ \\x27’](?=[0-9]{3}(?![0-9]))|[., ]+$', ''
+      )
+    END AS amount
   FROM cleaned AS c
 ),
 
