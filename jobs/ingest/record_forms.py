@@ -40,7 +40,7 @@ def usual_lines(lines: pa.StringArray) -> pa.ListArray[Any]:
     """For each line, its records as JSON texts in the usual form; the line itself where it holds none."""
     given = cast(list[str], lines.to_pylist())
     texts = [[json.dumps(record) for record in read_records(line)] or [line] for line in given]
-    return pa.array(texts, pa.list_(pa.string()))
+    return cast("pa.ListArray[Any]", pa.array(texts, pa.list_(pa.string())))
 
 
 # Spark derives the kind of function from the annotations, and cannot resolve them as text

@@ -137,7 +137,7 @@ def _opened(path: Path) -> Any:
     for mark, what in _STRANGE.items():
         if head.startswith(mark):
             raise ValueError(f"{path}: it is {what}; expected lines of text, plain, gzip or zstd")
-    codec = next((codec for mark, codec in _PACKED.items() if head.startswith(mark)), None)
+    codec: Any = next((codec for mark, codec in _PACKED.items() if head.startswith(mark)), None)
     return pa.input_stream(str(path), compression=codec)
 
 

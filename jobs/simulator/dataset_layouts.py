@@ -105,8 +105,8 @@ def read_parquet(path: Path, required: Sequence[str], column: str, value: str) -
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not readable as Parquet with texts in {column} ({error})") from error
     if frame.empty:
-        counts = sorted(of_rows.value_counts().to_pylist(), key=lambda row: -row["counts"])
-        present = ", ".join(f"{row['values']} ({row['counts']:,} rows)" for row in counts[:20])
+        counts = of_rows.to_pandas().value_counts().head(20)
+        present = ", ".join(f"{name} ({number:,} rows)" for name, number in counts.items())
         raise ValueError(f"{path}: no row has {column} {value!r}; it has {present or 'no rows'}")
     return DatasetRows(frame.fillna(""), len(frame))
 
