@@ -6,11 +6,11 @@ WITH records AS (
     l.user_query,
     l.occurred_at,
     l.hit_ids,
-    -- an engine may record one search several times: the record with the most hits wins
+    -- an engine may record one search several times: one with a text, and with the most hits wins
     ROW_NUMBER() OVER (
       PARTITION BY l.search_id
       ORDER BY
-        COALESCE(SIZE(l.hit_ids), 0) DESC, l.occurred_at ASC, l.user_query ASC,
+        TRIM(l.user_query) = '' ASC, COALESCE(SIZE(l.hit_ids), 0) DESC, l.occurred_at ASC, l.user_query ASC,
         ARRAY_JOIN(l.hit_ids, ' ') ASC
     ) AS record_number
   FROM log_lines AS l

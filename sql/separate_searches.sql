@@ -15,6 +15,7 @@ WITH lines AS (
     l.occurred_at,
     l.ordinal,
     l.action = 'search' AS is_record,
+    l.action = 'search' AND TRIM(l.user_query) != '' AS has_text,
     l.action = 'impression' AS is_impression,
     LOWER(TRIM(l.user_query)) AS typed,
     COALESCE(ARRAY_JOIN(l.hit_ids, ' '), '') AS answered,
@@ -39,16 +40,17 @@ dated AS (
     l.occurred_at,
     l.ordinal,
     l.is_record,
+    l.has_text,
     l.is_impression,
     l.typed,
     l.answered,
     l.first_ordinal,
-    MIN(l.occurred_at) OVER (PARTITION BY l.search_id, l.is_record, l.client_id, l.typed) AS first_at
+    MIN(l.occurred_at) OVER (PARTITION BY l.search_id, l.has_text, l.client_id, l.typed) AS first_at
   FROM lines AS l
 ),
 
 numbered AS (
-  -- searches of an id: its searchers and texts, in order of time
+  -- searches of an id: its searchers and texts, in order of time; a record without its text is none
   SELECT
     d.counted,
     d.application,
@@ -63,14 +65,15 @@ numbered AS (
     d.occurred_at,
     d.ordinal,
     d.is_record,
+    d.has_text,
     d.is_impression,
     d.typed,
     d.answered,
     d.first_ordinal,
     d.first_at,
     CASE
-      WHEN d.is_record THEN DENSE_RANK() OVER (
-        PARTITION BY d.search_id, d.is_record ORDER BY d.first_at ASC, d.client_id ASC, d.typed ASC
+      WHEN d.has_text THEN DENSE_RANK() OVER (
+        PARTITION BY d.search_id, d.has_text ORDER BY d.first_at ASC, d.client_id ASC, d.typed ASC
       )
     END AS rank_in_id
   FROM dated AS d
@@ -92,13 +95,14 @@ stamped AS (
     n.occurred_at,
     n.ordinal,
     n.is_record,
+    n.has_text,
     n.is_impression,
     n.typed,
     n.answered,
     n.first_ordinal,
     n.rank_in_id,
     CASE
-      WHEN n.is_record THEN UNIX_MILLIS(n.occurred_at) * 100000 + LEAST(n.rank_in_id, 99999)
+      WHEN n.has_text THEN UNIX_MILLIS(n.occurred_at) * 100000 + LEAST(n.rank_in_id, 99999)
     END AS stamp
   FROM numbered AS n
 ),
@@ -119,6 +123,7 @@ attached AS (
     s.occurred_at,
     s.ordinal,
     s.is_record,
+    s.has_text,
     s.is_impression,
     s.typed,
     s.answered,
@@ -148,6 +153,7 @@ separate AS (
     a.occurred_at,
     a.ordinal,
     a.is_record,
+    a.has_text,
     a.is_impression,
     a.typed,
     a.answered,
@@ -174,6 +180,7 @@ shown AS (
     s.occurred_at,
     s.ordinal,
     s.is_record,
+    s.has_text,
     s.is_impression,
     s.typed,
     s.answered,

@@ -15,8 +15,8 @@ WHERE
 GROUP BY l.search_id
 -- compare hashes: a minimum of texts sorts them
 HAVING
-  MIN(CASE WHEN l.action = 'search' THEN XXHASH64(LOWER(TRIM(l.user_query))) END)
-  != MAX(CASE WHEN l.action = 'search' THEN XXHASH64(LOWER(TRIM(l.user_query))) END)
+  MIN(CASE WHEN l.action = 'search' AND TRIM(l.user_query) != '' THEN XXHASH64(LOWER(TRIM(l.user_query))) END)
+  != MAX(CASE WHEN l.action = 'search' AND TRIM(l.user_query) != '' THEN XXHASH64(LOWER(TRIM(l.user_query))) END)
   OR MIN(CASE WHEN l.action = 'search' AND l.client_id IS NOT NULL THEN XXHASH64(l.client_id) END)
   != MAX(CASE WHEN l.action = 'search' AND l.client_id IS NOT NULL THEN XXHASH64(l.client_id) END)
   OR MIN(CASE WHEN SIZE(l.hit_ids) > 0 THEN XXHASH64(ARRAY_JOIN(l.hit_ids, ' ')) END)

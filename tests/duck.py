@@ -74,3 +74,14 @@ def rows_of(engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, An
 def bound(name: str) -> str:
     """Text of sql/<name>.sql with DuckDB's parameter syntax."""
     return re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql_text(name))
+
+
+def separate_searches(engine: duckdb.DuckDBPyConnection) -> list[str]:
+    """Replace the table log_lines as jobs.ingest.search_log does; returns the applications that count from 0."""
+    engine.register("bases", rows_of(engine, "ordinal_bases"))
+    zero = [name for (name,) in engine.execute("SELECT application FROM bases WHERE is_zero_based").fetchall()]
+    engine.execute(f"CREATE TABLE shared_search_ids AS {bound('shared_search_ids')}", {"zero_based": zero})
+    engine.execute(f"CREATE TABLE separate AS {bound('separate_searches')}", {"zero_based": zero})
+    engine.execute("DELETE FROM log_lines WHERE search_id IN (SELECT search_id FROM shared_search_ids)")
+    engine.execute("INSERT INTO log_lines BY NAME SELECT * FROM separate")
+    return zero

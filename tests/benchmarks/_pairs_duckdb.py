@@ -27,7 +27,8 @@ from tests.benchmarks._pairs_spark import COLUMNS, cpu_s, digest, peak_mib
 
 RAW = """
 SELECT
-  '' AS file, '' AS raw, FALSE AS malformed, FALSE AS is_blank, FALSE AS is_bulk_action, application, action_name,
+  '' AS file, '' AS raw, FALSE AS malformed, FALSE AS is_blank, FALSE AS is_bulk_action, 1 AS counted,
+  application, action_name,
   trim(query_id) AS search_id,
   coalesce(nullif(client_id, ''), nullif(event_attributes.client_id, '')) AS client_id,
   coalesce(nullif(session_id, ''), nullif(event_attributes.session_id, '')) AS session_id,
@@ -70,14 +71,13 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
     engine.execute("CREATE TABLE days (day DATE, day_from TIMESTAMPTZ, day_to TIMESTAMPTZ)")
     engine.executemany("INSERT INTO days VALUES (?, ?, ?)", rules.days())
     keep(engine, "log_lines", rules.for_lines)
+    zero_based = duck.separate_searches(engine)
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})
     keep(engine, "bot_flags", rules.for_bots)
     keep(engine, "query_users", rules.for_people)
     keep(engine, "common_queries", rules.for_people)
     keep(engine, "filtered_searches", {"ds": ds})
-    keep(engine, "ordinal_bases", {})
-    zero = "SELECT application FROM ordinal_bases WHERE is_zero_based"
-    keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
+    keep(engine, "search_items", {"zero_based": zero_based})
     keep(engine, "impressions", {}, "WHERE reason IS NULL")
     export(engine, "impressions", folder)
     found = engine.execute("SELECT COUNT(*) FROM raw_lines").fetchone()

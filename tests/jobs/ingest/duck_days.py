@@ -65,6 +65,7 @@ class Days:
     late_days: int = 3
     max_item_votes: int = 3
     found: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
+    zero_based: list[str] = field(default_factory=list)  # of the last day
 
     def day(self, ds: str, files: Iterable[Path]) -> None:
         """Impressions, late, searchers, click_counts and asked of one day's log."""
@@ -98,6 +99,7 @@ class Days:
                 "latest": str((last + timedelta(hours=30)).replace(tzinfo=None)),
             },
         )
+        self.zero_based = duck.separate_searches(engine)
         self._keep(engine, "searches", {"salt": self.salt})
         rules = {"session_minutes": 30, "max_searches_per_minute": 20, "max_query_chars": 500, "typing_s": TYPING_S}
         rules |= {"max_client_sessions": MAX_CLIENT_SESSIONS, **BOT_LIMITS}
@@ -109,9 +111,7 @@ class Days:
         self._keep(engine, "filtered_searches", {"ds": ds})
 
     def _place(self, engine: duckdb.DuckDBPyConnection, ds: str) -> None:
-        self._keep(engine, "ordinal_bases", {})
-        zero = "SELECT application FROM ordinal_bases WHERE is_zero_based"
-        self._keep(engine, "search_items", {"zero_based": [name for (name,) in engine.execute(zero).fetchall()]})
+        self._keep(engine, "search_items", {"zero_based": self.zero_based})
         kept = duck.rows_of(engine, "impressions")
         self.found["impressions", ds] = without_reason(kept, "impressions")
         self._overlay(engine, "earlier_impressions", ds, include=False, only=WAITING)
