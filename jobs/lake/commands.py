@@ -25,7 +25,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "embeddings": {"embeddings": "embed"},
     "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
-    "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "search": "search"},
+    "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
     "privacy": {"retention": "retention"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
