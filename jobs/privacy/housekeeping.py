@@ -1,4 +1,4 @@
-"""Delete old rows of Airflow's database and old logs of tasks.
+"""Delete old rows of Airflow's database and old task logs.
 
     python -m jobs housekeeping
 

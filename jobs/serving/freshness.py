@@ -1,4 +1,4 @@
-"""Check that an alias points at a version that is young enough.
+"""Check that an alias points at a version young enough.
 
     python -m jobs freshness --alias search/champion --max_age_h 30
 
