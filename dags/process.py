@@ -24,6 +24,8 @@ TRACE = "Traceback (most recent call last)"
 # a line that begins a log record, as jobs/platform/cli.py writes it; other lines continue the record before
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?P<level>[A-Z]+) \S+: (?P<text>.*)")
 MAX_CHARS = 2_000
+# the address of Airflow's database, with its password, and the one command that gets it
+DATABASE, CLEANS_DATABASE = "NIGHTSHELF_AIRFLOW_DB", "housekeeping"
 
 
 class JobRefused(AirflowFailException):
@@ -62,7 +64,7 @@ class JobProcess:
 
     def __init__(self, argv: Sequence[str], context: Mapping[str, str]) -> None:
         self.argv = [interpreter(argv[0]), *argv[1:]]
-        self.environment = job_environment(os.environ, context)
+        self.environment = job_environment(os.environ, context, argv)
         self._child: subprocess.Popen[str] | None = None
 
     def run(self, log: Callable[[str], object]) -> dict[str, object]:
@@ -128,9 +130,11 @@ def interpreter(program: str) -> str:
     return str(beside) if beside.is_file() else program
 
 
-def job_environment(outer: Mapping[str, str], context: Mapping[str, str]) -> dict[str, str]:
+def job_environment(outer: Mapping[str, str], context: Mapping[str, str], argv: Sequence[str] = ()) -> dict[str, str]:
     """This process's environment without Airflow's own settings, which hold secrets that no command needs."""
     kept = {name: value for name, value in outer.items() if not name.startswith("AIRFLOW__")}
+    if CLEANS_DATABASE not in argv[3:4]:  # python -m jobs housekeeping
+        kept.pop(DATABASE, None)
     return {**kept, "PYTHONUNBUFFERED": "1", **context}
 
 

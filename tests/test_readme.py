@@ -1,22 +1,24 @@
-"""Every README and CONTRIBUTING states what holds: its commands, settings, make targets, links and paths exist."""
+"""Every README, CONTRIBUTING and page of docs/ states what holds: its commands, settings, make targets, links and paths exist."""
 
 import re
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dags.forms import Source, declared_fields
 from jobs.lake.commands import is_command, module_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-PAGES = [name for name in TRACKED if Path(name).name in ("README.md", "CONTRIBUTING.md")]
+PAGES = [name for name in TRACKED if re.fullmatch(r"(.*/)?(README|CONTRIBUTING|CHANGELOG)\.md|docs/.*\.md", name)]
 TEXTS = {name: (ROOT / name).read_text("utf-8") for name in PAGES}
 # `python -m jobs pairs --click_counts ... \` may go on in the next line
 COMMANDS = sorted(
     {
-        (name, " ".join(command.replace("\\\n", " ").split()))
+        (name, " ".join(re.split(r" (?:&&|>) ", command.replace("\\\n", " "))[0].split()))
         for name, text in TEXTS.items()
         for command in re.findall(r"python -m jobs ((?:[^`\n\\]|\\\n)+)", text)
     }
@@ -56,6 +58,20 @@ def test_every_setting_is_in_one_table_and_every_row_is_a_setting() -> None:
     below = [name for page, names in rows.items() if page != "README.md" for name in names]
     assert len(below) == len(set(below)), "a setting has two rows"
     assert {*below, *rows["README.md"]} == (read | PORTS) - INTERNAL
+
+
+@each_page
+def test_every_setting_of_airflow_that_is_named_is_one_of_the_pinned_version(page: str) -> None:
+    package = find_spec("airflow")
+    assert package and package.submodule_search_locations
+    template = Path(package.submodule_search_locations[0]) / "config_templates" / "config.yml"
+    known = yaml.safe_load(template.read_text())
+    named = {tuple(name.lower().split("__")) for name in re.findall(r"AIRFLOW__([A-Z_]+[A-Z])", TEXTS[page])}
+    missing = [
+        (section, option) for section, option in named if option not in known.get(section, {}).get("options", ())
+    ]
+    # a provider's own, which is not installed
+    assert [each for each in missing if each[0] != "keycloak_auth_manager"] == []
 
 
 @each_page

@@ -1,4 +1,4 @@
-"""Rankings and judgements -> measures, a verdict, an HTML page.
+"""Rankings and judgements -> measures, a verdict, a page.
 
 python -m jobs report --rankings rankings/ds=2026-01-31/space=7f3a5c1e9b2d4a60 \\
     --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 \\

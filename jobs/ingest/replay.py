@@ -1,4 +1,4 @@
-"""List a day's rejected files and lines, or land repaired ones.
+"""List a day's rejected files and lines; land repaired ones.
 
 python -m jobs replay --impressions impressions/ds=2026-01-31                           count rejected lines and files
 python -m jobs replay --impressions impressions/ds=2026-01-31 --show 5                  show five texts of each reason

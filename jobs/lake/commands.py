@@ -14,7 +14,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "pairs": "pairs",
         "qrels": "qrels",
     },
-    "quality": {"expect": "expect", "suites": "suites"},
+    "quality": {"expect": "expect", "suites": "suites", "metrics": "prometheus"},
     "towers": {
         "prodbert": "pretrain",
         "towers": "train",
@@ -25,8 +25,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "embeddings": {"embeddings": "embed"},
     "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
-    "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "search": "search"},
-    "privacy": {"retention": "retention"},
+    "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
+    "privacy": {"retention": "retention", "housekeeping": "housekeeping"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
     "platform": {

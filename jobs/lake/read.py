@@ -200,6 +200,11 @@ def published_days(table: Table, first: str, last: str) -> list[str]:
     return [day for day in _values(table.uri, "ds") if first <= day <= last and exists(table.at(ds=day))]
 
 
+def newest_day(table: Table) -> str:
+    """The newest published day of a daily table; empty where none is. Only as many pointers are read as it takes."""
+    return next((day for day in reversed(_values(table.uri, "ds")) if exists(table.at(ds=day))), "")
+
+
 def record_batches(pinned: Pinned, columns: Sequence[str], rows: int, role: str = "data") -> Iterator[pa.RecordBatch]:
     """Columns of a partition's Parquet files, at most `rows` rows at a time, in the order of the files.
 

@@ -54,6 +54,8 @@ def airflow_env() -> dict[str, str]:
     """The whole environment of an Airflow process here: this one's, with Airflow's settings put over it."""
     lake = lake_root()
     folder = airflow_home()
+    # SQLite has one writer at a time: on a busy machine five seconds are too few to wait for it
+    database = f"sqlite:///{folder}/airflow.db?timeout=60"
     return os.environ | {
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -67,8 +69,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port('airflow')}/execution/",
-        # SQLite has one writer at a time: on a busy machine five seconds are too few to wait for it
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "NIGHTSHELF_AIRFLOW_DB": database,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port("airflow")),
         "AIRFLOW__API__BASE_URL": url("airflow"),

@@ -1,4 +1,4 @@
-"""Run the whole corridor on this machine, to a promoted index.
+"""Run the whole corridor on this machine, to a new champion.
 
 A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). A stage that did not change is not run again.
 """

@@ -1,9 +1,15 @@
-"""Airflow's own scheduler: a late day holds nobody back, ready days go in order, a typo in conf ends a run, with one alert."""
+"""Airflow's own scheduler: a late day holds nobody back, ready days go in order, a typo in conf ends a run, with one alert.
+
+And a task of it cleans its own database, which Airflow hides from tasks.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import sqlite3
 import tempfile
 import time
 import urllib.error
@@ -17,7 +23,7 @@ import pytest
 from jobs.lake.partitions import LOG
 from jobs.lake.publish import publish
 from jobs.local import up
-from jobs.local.airflow_env import USER, airflow, airflow_env, airflow_home, prepare, url
+from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, prepare, url
 from tests.conftest import Delivery
 
 pytestmark = pytest.mark.slow
@@ -64,19 +70,27 @@ class Airflow:
         with urllib.request.urlopen(urllib.request.Request(url("airflow") + path, data, headers), timeout=60) as answer:
             return json.load(answer)
 
-    def trigger(self, conf: dict[str, str]) -> str:
-        run: str = self.call("/api/v2/dags/days/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
+    def trigger(self, conf: dict[str, str], dag: str = "days") -> str:
+        run: str = self.call(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
         return run
+
+    def state(self, run: str, dag: str = "days") -> str:
+        state: str = self.call(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]
+        return state
 
     def states(self, run: str) -> dict[str, str | None]:
         tasks = self.call(f"/api/v2/dags/days/dagRuns/{run}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks}
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, mlflow_store: Path) -> Iterator[Path]:
-    """A home in which Airflow runs, with a DAG whose work is to say its day."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.create_server(("127.0.0.1", 0)) as free:
+@pytest.fixture(scope="module")
+def started(mlflow_store: Path) -> Iterator[Path]:
+    """A home in which Airflow runs, with a DAG whose work is to say its day, and the one that cleans up."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        socket.create_server(("127.0.0.1", 0)) as free,
+    ):
         home = Path(folder)
         monkeypatch.setenv("NIGHTSHELF_HOME", folder)
         monkeypatch.setenv("NIGHTSHELF_LAKE", str(home / "lake"))
@@ -84,6 +98,7 @@ def started(monkeypatch: pytest.MonkeyPatch, mlflow_store: Path) -> Iterator[Pat
         free.close()
         (home / "dags").mkdir()
         (home / "dags" / "days.py").write_text(DAYS)
+        shutil.copy(ROOT / "dags" / "housekeeping.py", home / "dags")
         env = airflow_env() | {
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
@@ -136,9 +151,34 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     until(lambda: api.states(late)["announce"] == "success", "the late day is done")
 
     typo = api.trigger({"dss": "2026-01-31"})
-    until(lambda: api.call(f"/api/v2/dags/days/dagRuns/{typo}")["state"] == "failed", "a typo is refused")
+    until(lambda: api.state(typo) == "failed", "a typo is refused")
     time.sleep(15)  # the dag-processor calls the DAG's own callback some seconds later
     alerts = [json.loads(line) for line in (started / "alerts.jsonl").read_text("utf-8").splitlines()]
     (alert,) = [alert for alert in alerts if alert["failed"]] if "failed" in alerts[0] else alerts
     assert (alert["task"], alert["dag_run"]) == ("wait", typo)
     assert alert["reason"].startswith("conf has dss, expected keys of the form: ds; trigger")
+
+
+def runs(database: Path) -> set[str]:
+    """Ids of the runs in Airflow's database."""
+    with sqlite3.connect(database, timeout=60) as tables:
+        return {run for (run,) in tables.execute("SELECT run_id FROM dag_run")}
+
+
+def test_housekeeping_deletes_old_runs_and_logs_and_no_others(started: Path) -> None:
+    database, logs = airflow_home() / "airflow.db", airflow_home() / "logs"
+    until(lambda: Airflow().call("/api/v2/dags/housekeeping"), "the DAG is read")
+    api = Airflow()
+    old, young = (api.trigger({"dss": "2026-01-31"}) for _ in range(2))  # ends at once
+    until(lambda: {api.state(run) for run in (old, young)} == {"failed"}, "both have ended")
+    with sqlite3.connect(database, timeout=60) as tables:
+        tables.execute("UPDATE dag_run SET start_date = datetime('now', '-91 days') WHERE run_id = ?", [old])
+    for name, days in (("old", 31), ("young", 29)):
+        (logs / name).mkdir()
+        (logs / name / "1.log").write_text("line")
+        os.utime(logs / name / "1.log", (written := time.time() - days * 86400, written))
+    run = api.trigger({}, "housekeeping")
+    until(lambda: api.state(run, "housekeeping") in ("success", "failed"), "the run ends")
+    assert api.state(run, "housekeeping") == "success"
+    assert old not in runs(database) and {young, run} <= runs(database)
+    assert not (logs / "old").exists() and (logs / "young" / "1.log").is_file()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,17 +28,20 @@ from jobs.embeddings import embed as embeddings
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.evaluation import rankings, report
 from jobs.index import build as index
-from jobs.lake.alias import CHAMPION, has_alias, pin_alias
+from jobs.ingest.hashing_secret import hashing_secret
+from jobs.lake.alias import CHAMPION, has_alias, pin_alias, read_history
 from jobs.lake.arrow import numbers, strings, where
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
-from jobs.platform import lineage
+from jobs.platform import lineage, tracking
 from jobs.serving import promote, search, verify
 from models.towers.encode import encode_items
 from models.towers.two_tower import TwoTower
 from tests.jobs.index.building import build, embed
 from tests.jobs.shop import HOSTILE, Args, Shop, copied, opened, publish_tables, publish_towers, publish_trained, titles
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def judge(shop: Shop, **settings: object) -> dict[str, object]:
@@ -118,6 +125,52 @@ def test_the_bundle_answers_as_flat_faiss_does(shop: Shop) -> None:
     found = bundle.dense(wanted, 20, nprobe=16)
     assert np.mean([len(set(a) & set(b)) / 20 for a, b in zip(found.items, exact, strict=True)]) > 0.9
     assert [hit.item_id for hit in bundle.hits(found)] == [ids[row] for row in found.items[0]]
+
+
+def follow(page: str, block: str) -> None:
+    """Run a block of a page in docs/ as it stands."""
+    found = re.search(
+        rf"^```sh {block}\n(.*?)^```", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert found
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", found[1]], env=os.environ | {"PATH": path}, check=True)
+
+
+def test_all_comes_back_from_the_backup_that_the_page_makes(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, backup = tmp_path / "var", tmp_path / "backup"
+    backup.mkdir()
+    shutil.copytree(tracking.home(), home)
+    changed = copied(shop, tmp_path, monkeypatch)
+    monkeypatch.setenv("NIGHTSHELF_HOME", str(home))
+    monkeypatch.setenv("BACKUP", str(backup))
+    monkeypatch.delenv("NIGHTSHELF_SALT", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    secret, history = hashing_secret(), read_history(CHAMPION)
+    hits = open_bundle(pin_alias(CHAMPION)).search("red shoes")
+    with sqlite3.connect(home / "mlflow.db") as database:
+        (runs,) = database.execute("SELECT count(*) FROM runs").fetchone()
+    made = (changed.embeddings(), changed.codes(), changed.index)
+    before = [pin(each).manifest for each in made]
+
+    follow("backup.md", "backup")
+    shutil.rmtree(tmp_path / "lake")
+    shutil.rmtree(home)
+    assert not has_alias(CHAMPION)
+    follow("backup.md", "restore")
+
+    assert hits and open_bundle(pin_alias(CHAMPION)).search("red shoes") == hits
+    assert read_history(CHAMPION) == history
+    assert (home / "salt").read_text() == secret and (home / "salt").stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(home / "mlflow.db") as database:
+        assert runs and database.execute("SELECT count(*) FROM runs").fetchone() == (runs,)
+    embed(changed)
+    build(changed)
+    after = [pin(each).manifest for each in made]
+    assert not {each.attempt for each in before} & {each.attempt for each in after}, "made again"
+    assert [each.content_sha256 for each in after] == [each.content_sha256 for each in before]
 
 
 def test_a_second_run_makes_the_same_content(changed: Shop) -> None:
