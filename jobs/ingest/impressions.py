@@ -39,6 +39,7 @@ ITEM_REASONS = ("no_position",)
 ACTIONS_KEPT_DAYS = 14
 # above these shares of events and of clicks the command says so; great_expectations/rules/impressions.yaml warns too
 MAX_WITHOUT_SEARCH_FRAC, MAX_NOT_SHOWN_FRAC = 0.2, 0.2
+MIN_SEARCHES = 20  # of which somebody would have clicked on one
 LATE_REASONS = (*SEARCH_REASONS, *ITEM_REASONS, "said_before")
 
 
@@ -257,7 +258,7 @@ def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
     }
     out.facts |= {name: round(share, 4) for name, share in frac.items()}
     doubts = []
-    if not clicks:
+    if not clicks and searches.kept("searches") >= MIN_SEARCHES:
         doubts.append(
             "no click on any search; are the names of actions right (--actions), and is the feed of events complete?"
         )

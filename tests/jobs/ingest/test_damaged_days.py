@@ -54,14 +54,16 @@ POISON: dict[str, list[bytes]] = {
     "line_too_long": [ndjson(search("long", "x" * (10 << 20))), b"\x00" * 300 + b"x" * (2 << 20) + b"\n"],
     "malformed": [
         b'{"query_id": "nul", "user_query": "bu\x00ty", "timestamp": "2026-01-31T10:00:00Z"}\n',
-        b'{"query_id": "bytes", "user_query": "\xff\xfe", "timestamp": "2026-01-31T10:00:00Z"}\n',
-        # bytes of a surrogate are no UTF-8, though Java writes such
-        b'{"query_id": "half", "user_query": "\xed\xa0\x80", "timestamp": "2026-01-31T10:00:00Z"}\n',
         b"\x00\x00\x00\n",
         deep(100_000, "user_query"),
         deep(5_000, "trail"),
         b'{"a":' * 50_000 + b"\n",
         b'{"query_id": "digits", "user_query": "a", "timestamp": ' + b"9" * 5_000 + b"}\n",
+    ],
+    "not_utf8": [
+        b'{"query_id": "bytes", "user_query": "\xff\xfe", "timestamp": "2026-01-31T10:00:00Z"}\n',
+        # bytes of a surrogate are no UTF-8, though Java writes such
+        b'{"query_id": "half", "user_query": "\xed\xa0\x80", "timestamp": "2026-01-31T10:00:00Z"}\n',
     ],
     "bad_timestamp": [ndjson(search("t", timestamp=value)) for value in STAMPS],
     "outside_day": [
@@ -72,14 +74,11 @@ POISON: dict[str, list[bytes]] = {
         ndjson(act("impression", "g0", "b", value))
         for value in (-1, 10_000, 2**63, -(2**63) - 1, 10**400, 1.5, "NaN", "first", {"x": 1}, True)
     ],
-    "missing_field": [
-        ndjson(search("")),
-        ndjson({"query_id": "n", "timestamp": f"{DS}T10:00:00Z"}),
-        ndjson(act("click", "g0", "")),
-        b"{}\n",
-    ],
+    "missing_field": [ndjson(search("")), ndjson(act("click", "g0", "")), b"{}\n"],
     # texts of which nothing is left
     "empty_query": [with_query("zero", "\u200b\u200d\ufeff"), with_query("marks", "\u202e\u202c \u2066\u2069")],
+    # a page without a query
+    "listing": [ndjson({"query_id": "n", "timestamp": f"{DS}T10:00:00Z"})],
     "query_too_long": [with_query("wordy", "but " * 5_000)],
 }
 KEPT = {
@@ -103,7 +102,7 @@ def test_poison_never_fails_a_day(deliver: Deliver) -> None:
     expected = {reason: len(lines) for reason, lines in POISON.items()}
     expected["malformed"] += 1
     # both lines of a search go with it
-    expected |= {"empty_query": 4, "query_too_long": 2}
+    expected |= {"empty_query": 4 + expected.pop("listing"), "query_too_long": 2}
     assert dropped(pinned.manifest) == expected
     found = {row["search_id"]: row["query"] for row in read_table(pinned).to_pylist()}
     assert found.keys() == {*(f"g{n}" for n in range(300)), *KEPT, "lone"}
@@ -112,7 +111,8 @@ def test_poison_never_fails_a_day(deliver: Deliver) -> None:
     aside = pq.read_table(BytesIO(pinned.path("quarantine/rejected-00000.parquet").read_bytes())).to_pylist()
     counted = Counter(row["reason"] for row in aside)
     assert counted == {
-        r: expected[r] for r in ("line_too_long", "malformed", "bad_timestamp", "bad_position", "missing_field")
+        r: expected[r]
+        for r in ("line_too_long", "not_utf8", "malformed", "bad_timestamp", "bad_position", "missing_field")
     }
     assert max(len(row["raw"]) for row in aside) <= 500
 
@@ -141,8 +141,9 @@ def test_a_damaged_file_among_many_costs_the_day_nothing_else(deliver: Deliver) 
     assert pinned.facts["drift"] == {"stop": 0, "warn": 0, "findings": [], "compared_with": []}
     assert pinned.facts["profile"]["records"] == {"": {"impression": 300, "search": 300}}
     alerts = told["alerts"]
-    assert isinstance(alerts, list) and len(alerts) == 2
+    assert isinstance(alerts, list) and len(alerts) == 3
     assert "b.ndjson.gz set aside" in alerts[0]
+    assert "no click on any search" in alerts[2]
 
 
 def test_a_damaged_catalogue_file(deliver: Deliver) -> None:

@@ -28,10 +28,12 @@ def test_impressions_finds_every_planted_fault(lake: Path, layout: str) -> None:
     # a line of a search that is not kept is not counted twice
     kept = set(read_table(published, ["search_id"])["search_id"].to_pylist())
     repeated = events[events["is_duplicate"] & ~events["is_late"]]
-    assert found["duplicate"] == repeated["search_id"].isin(kept).sum() > 0
+    twice = repeated["search_id"].isin(kept).sum()
+    # a record that lost its text repeats the record of its search, wherever that one stays
+    assert 0 < twice <= found["duplicate"] <= twice + planted["malformed_no_user_query"]
     assert found["outside_day"] == planted["late"]
     assert found.get("malformed", 0) == planted["malformed_truncated"] + planted["malformed_not_object"]
-    assert found["missing_field"] == (planted["malformed_no_action"] + planted["malformed_no_user_query"])
+    assert found["missing_field"] == planted["malformed_no_action"]
     assert found["bad_timestamp"] == planted["malformed_bad_timestamp"]
     assert of_searches.rows_in == planted["searches"]
     # those that are neither fast nor click everything go through
