@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
-from models.text.normalise import NORMALISATION
+from models.text.normalise import NORMALISATION, READABLE
 from models.text.trigrams import TRIGRAMS
 
 FUSIONS = ("gate", "attention", "sum")
@@ -51,10 +51,10 @@ class TowerConfig:
                 raise ValueError(f"{name}={given!r}: expected one of {', '.join(known)}")
         if self.metric != "cosine":
             raise ValueError(f"metric={self.metric!r}: expected cosine")
-        for name, own in (("normalisation", NORMALISATION), ("trigrams", TRIGRAMS)):
-            if getattr(self, name) != own:
+        for name, known in (("normalisation", READABLE), ("trigrams", (TRIGRAMS,))):
+            if getattr(self, name) not in known:
                 raise ValueError(
-                    f"towers were trained with {name} {getattr(self, name)}, this code has {own};"
+                    f"towers were trained with {name} {getattr(self, name)}, this code has {' and '.join(known)};"
                     " load them with the code version of their manifest, or train again"
                 )
         if self.encoders == "bert" and not self.bert:
