@@ -51,10 +51,10 @@ class TowerConfig:
                 raise ValueError(f"{name}={given!r}: expected one of {', '.join(known)}")
         if self.metric != "cosine":
             raise ValueError(f"metric={self.metric!r}: expected cosine")
-        for name, known in (("normalisation", READABLE), ("trigrams", (TRIGRAMS,))):
-            if getattr(self, name) not in known:
+        for name, readable in (("normalisation", list(READABLE)), ("trigrams", [TRIGRAMS])):
+            if getattr(self, name) not in readable:
                 raise ValueError(
-                    f"towers were trained with {name} {getattr(self, name)}, this code has {' and '.join(known)};"
+                    f"towers were trained with {name} {getattr(self, name)}, this code has {' and '.join(readable)};"
                     " load them with the code version of their manifest, or train again"
                 )
         if self.encoders == "bert" and not self.bert:
