@@ -112,7 +112,9 @@ def test_it_is_compared_with_the_newest_days_that_were_not_stopped(deliver: Deli
     assert clean.alerts == []
     log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records(name="tap"))})
     found = looked(log)
-    sentence = "web: action click is now tap (20.0% of the records, 20.0% now)"
+    sentence = (
+        "web: action click is now tap (20.0% of the records, 20.0% now); if it means the same, add --actions tap=click"
+    )
     assert found.drift["findings"] == [f"stop: {sentence}"]
     assert (found.drift["stop"], found.drift["warn"]) == (1, 0)
     assert found.alerts == [f"{log}: stop: {sentence}"]
