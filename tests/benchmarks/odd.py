@@ -40,6 +40,11 @@ ZONES = {"times-without-a-zone": "Europe/Warsaw"}
 
 def main() -> None:
     """Read every case, or those named."""
+    if not (DATA / "odd").is_dir():
+        sys.stdout.write(
+            json.dumps({"skipped": f"no {DATA / 'odd'}; NIGHTSHELF_DATA names the folder that holds it"}) + "\n"
+        )
+        return
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as scratch:
         cases = Path(scratch) / "cases"
