@@ -5,6 +5,7 @@ WITH parsed AS (
     r.file,
     r.raw,
     r.malformed,
+    r.is_other_form,
     r.is_blank,
     r.is_bulk_action,
     r.counted,
@@ -82,6 +83,7 @@ checked AS (
     CASE WHEN p.ordinal BETWEEN 0 AND :max_ordinal THEN p.ordinal END AS ordinal,
     CASE
       WHEN p.is_blank THEN 'blank'
+      WHEN p.is_other_form THEN 'other_form'
       WHEN p.malformed AND OCTET_LENGTH(p.raw) > :max_line_bytes THEN 'line_too_long'
       WHEN p.malformed AND NOT IS_VALID_UTF8(p.raw) THEN 'not_utf8'
       WHEN p.malformed THEN 'malformed'
@@ -123,10 +125,10 @@ SELECT
   CASE WHEN c.reason IS NOT NULL THEN c.file END AS file,
   -- typed text stays in the raw zone; a rejected line keeps the start of it, for repair
   CASE
-    -- it may be a record of another form, and is read again
-    WHEN c.reason = 'malformed' THEN c.raw
+    -- it is read again
+    WHEN c.reason = 'other_form' THEN c.raw
     WHEN
-      c.reason IN ('line_too_long', 'not_utf8', 'missing_field', 'bad_timestamp', 'bad_position')
+      c.reason IN ('line_too_long', 'not_utf8', 'malformed', 'missing_field', 'bad_timestamp', 'bad_position')
       THEN SUBSTRING(MAKE_VALID_UTF8(c.raw), 1, 500)
   END AS raw
 FROM checked AS c

@@ -1,6 +1,30 @@
 -- Grain: one row per used line of shared search ids, in the form of log_lines. Input: log_lines, shared_search_ids.
 -- Each searcher and text of an id gets a search_id of its own; pages of one search continue each other's places.
-WITH lines AS (
+WITH texts AS (
+  -- a record without its text is no search of its own
+  SELECT
+    l.search_id,
+    l.client_id,
+    LOWER(TRIM(l.user_query)) AS typed,
+    MIN(l.occurred_at) AS first_at
+  FROM log_lines AS l
+  INNER JOIN shared_search_ids AS s ON l.search_id = s.search_id
+  WHERE l.reason IS NULL AND l.action = 'search' AND TRIM(l.user_query) != ''
+  GROUP BY l.search_id, l.client_id, LOWER(TRIM(l.user_query))
+),
+
+numbered AS (
+  SELECT
+    t.search_id,
+    t.client_id,
+    t.typed,
+    LEAST(
+      ROW_NUMBER() OVER (PARTITION BY t.search_id ORDER BY t.first_at ASC, t.client_id ASC, t.typed ASC), 99999
+    ) AS rank_in_id
+  FROM texts AS t
+),
+
+lines AS (
   SELECT
     l.counted,
     l.application,
@@ -15,17 +39,22 @@ WITH lines AS (
     l.occurred_at,
     l.ordinal,
     l.action = 'search' AS is_record,
-    l.action = 'search' AND TRIM(l.user_query) != '' AS has_text,
     l.action = 'impression' AS is_impression,
-    LOWER(TRIM(l.user_query)) AS typed,
     COALESCE(ARRAY_JOIN(l.hit_ids, ' '), '') AS answered,
-    CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 0 ELSE 1 END AS first_ordinal
+    CASE WHEN ARRAY_CONTAINS(:zero_based, l.application) THEN 0 ELSE 1 END AS first_ordinal,
+    -- time and number in one value, so that a maximum finds the number of the latest record
+    UNIX_MILLIS(l.occurred_at) * 100000 + n.rank_in_id AS stamp
   FROM log_lines AS l
   INNER JOIN shared_search_ids AS s ON l.search_id = s.search_id
+  LEFT JOIN numbered AS n
+    ON
+      l.search_id = n.search_id AND l.action = 'search'
+      AND l.client_id IS NOT DISTINCT FROM n.client_id AND LOWER(TRIM(l.user_query)) = n.typed
   WHERE l.reason IS NULL
 ),
 
-dated AS (
+separate AS (
+  -- an event belongs to its own client's latest record before it, else to anybody's; the first search keeps the id
   SELECT
     l.counted,
     l.application,
@@ -40,129 +69,29 @@ dated AS (
     l.occurred_at,
     l.ordinal,
     l.is_record,
-    l.has_text,
     l.is_impression,
-    l.typed,
     l.answered,
     l.first_ordinal,
-    MIN(l.occurred_at) OVER (PARTITION BY l.search_id, l.has_text, l.client_id, l.typed) AS first_at
-  FROM lines AS l
-),
-
-numbered AS (
-  -- searches of an id: its searchers and texts, in order of time; a record without its text is none
-  SELECT
-    d.counted,
-    d.application,
-    d.action,
-    d.search_id,
-    d.item_id,
-    d.client_id,
-    d.session_id,
-    -- each search column: d.?,
-    d.user_query,
-    d.hit_ids,
-    d.occurred_at,
-    d.ordinal,
-    d.is_record,
-    d.has_text,
-    d.is_impression,
-    d.typed,
-    d.answered,
-    d.first_ordinal,
-    d.first_at,
-    CASE
-      WHEN d.has_text THEN DENSE_RANK() OVER (
-        PARTITION BY d.search_id, d.has_text ORDER BY d.first_at ASC, d.client_id ASC, d.typed ASC
+    CONCAT(
+      l.search_id,
+      COALESCE(
+        NULLIF(
+          CONCAT(
+            '/',
+            CAST(COALESCE(
+              l.stamp,
+              MAX(l.stamp) OVER (PARTITION BY l.search_id, l.client_id ORDER BY l.occurred_at ASC),
+              MIN(l.stamp) OVER (PARTITION BY l.search_id, l.client_id),
+              MAX(l.stamp) OVER (PARTITION BY l.search_id ORDER BY l.occurred_at ASC),
+              MIN(l.stamp) OVER (PARTITION BY l.search_id)
+            ) % 100000 AS STRING)
+          ),
+          '/1'
+        ),
+        ''
       )
-    END AS rank_in_id
-  FROM dated AS d
-),
-
-stamped AS (
-  -- time and number in one value, so that a maximum finds the number of the latest record
-  SELECT
-    n.counted,
-    n.application,
-    n.action,
-    n.search_id,
-    n.item_id,
-    n.client_id,
-    n.session_id,
-    -- each search column: n.?,
-    n.user_query,
-    n.hit_ids,
-    n.occurred_at,
-    n.ordinal,
-    n.is_record,
-    n.has_text,
-    n.is_impression,
-    n.typed,
-    n.answered,
-    n.first_ordinal,
-    n.rank_in_id,
-    CASE
-      WHEN n.has_text THEN UNIX_MILLIS(n.occurred_at) * 100000 + LEAST(n.rank_in_id, 99999)
-    END AS stamp
-  FROM numbered AS n
-),
-
-attached AS (
-  -- an event belongs to its own client's latest record before it, else to anybody's
-  SELECT
-    s.counted,
-    s.application,
-    s.action,
-    s.search_id,
-    s.item_id,
-    s.client_id,
-    s.session_id,
-    -- each search column: s.?,
-    s.user_query,
-    s.hit_ids,
-    s.occurred_at,
-    s.ordinal,
-    s.is_record,
-    s.has_text,
-    s.is_impression,
-    s.typed,
-    s.answered,
-    s.first_ordinal,
-    COALESCE(
-      s.stamp,
-      MAX(s.stamp) OVER (PARTITION BY s.search_id, s.client_id ORDER BY s.occurred_at ASC),
-      MIN(s.stamp) OVER (PARTITION BY s.search_id, s.client_id),
-      MAX(s.stamp) OVER (PARTITION BY s.search_id ORDER BY s.occurred_at ASC),
-      MIN(s.stamp) OVER (PARTITION BY s.search_id)
-    ) % 100000 AS search_number
-  FROM stamped AS s
-),
-
-separate AS (
-  SELECT
-    a.counted,
-    a.application,
-    a.action,
-    a.search_id,
-    a.item_id,
-    a.client_id,
-    a.session_id,
-    -- each search column: a.?,
-    a.user_query,
-    a.hit_ids,
-    a.occurred_at,
-    a.ordinal,
-    a.is_record,
-    a.has_text,
-    a.is_impression,
-    a.typed,
-    a.answered,
-    a.first_ordinal,
-    a.search_number,
-    CASE
-      WHEN a.search_number > 1 THEN CONCAT(a.search_id, '/', CAST(a.search_number AS STRING)) ELSE a.search_id
-    END AS own_id
-  FROM attached AS a
+    ) AS own_id
+  FROM lines AS l
 ),
 
 shown AS (
@@ -170,7 +99,6 @@ shown AS (
     s.counted,
     s.application,
     s.action,
-    s.search_id,
     s.item_id,
     s.client_id,
     s.session_id,
@@ -180,9 +108,7 @@ shown AS (
     s.occurred_at,
     s.ordinal,
     s.is_record,
-    s.has_text,
     s.is_impression,
-    s.typed,
     s.answered,
     s.first_ordinal,
     s.own_id,

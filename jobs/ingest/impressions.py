@@ -26,7 +26,7 @@ from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.lake.windows import Window, before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
-from jobs.platform.row_counts import Counts, RowCounter, published
+from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 from jobs.platform.temp_tables import temp_tables
@@ -143,10 +143,10 @@ def _rules(args: Args, actions: str) -> LogRules:
     )
 
 
-def _set_aside(out: Attempt, lines: DataFrame, counts: Counts) -> None:
+def _set_aside(out: Attempt, lines: DataFrame, counts: RowCounter) -> None:
     """Put the lines that a repaired delivery can cure into quarantine."""
     if any(counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
-        rejected = lines.where("raw IS NOT NULL").selectExpr("reason", "file", "left(raw, 500) AS raw")
+        rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
         out.quarantine(rejected, by=["reason", "file", "raw"])
 
 
@@ -174,7 +174,7 @@ def _actions_before(impressions: Partition) -> str:
     return str(days[-1].facts.get("actions", "")) if days else ""
 
 
-def check_lines(log: Partition, lines: Counts, max_rejected_frac: float) -> None:
+def check_lines(log: Partition, lines: RowCounter, max_rejected_frac: float) -> None:
     """Check that the log has searches and that enough of its lines can be read.
 
     Raises:

@@ -21,7 +21,7 @@ from jobs.ingest.ordinal_bases import OrdinalBase, zero_based
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
 from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, read_again
 from jobs.lake.windows import bounds, time_zone
-from jobs.platform.row_counts import Counts, ReplacedCounts, RowCounter
+from jobs.platform.row_counts import RowCounter
 from jobs.platform.spark import run_sql
 from jobs.platform.temp_tables import Keep
 from models.text.normalise import QUERY_CHARS
@@ -52,7 +52,11 @@ BOT_LIMITS: dict[str, float] = {
 MASKS = ("email", "phone", "card", "pesel", "nip", "iban", "address")
 # reasons to drop a line that a repaired delivery can cure: `replay` shows these lines
 REPAIRABLE_REASONS = ("line_too_long", "not_utf8", "malformed", "missing_field", "bad_timestamp", "bad_position")
-LINE_REASONS = ("blank", "bulk_action", "other_action", "no_query_id", "outside_day", *REPAIRABLE_REASONS)
+# other_form: a line that is read again, so none has it in the end
+LINE_REASONS = (
+    *("blank", "bulk_action", "other_form", "other_action", "no_query_id", "outside_day"),
+    *REPAIRABLE_REASONS,
+)
 SEARCH_REASONS = (
     "no_search",
     "outside_day",
@@ -138,7 +142,7 @@ class SearchLog:
     lines: DataFrame
     searches: DataFrame
     filtered: DataFrame
-    line_counts: Counts
+    line_counts: RowCounter
     search_counts: RowCounter
     bases: Sequence[OrdinalBase]
 
@@ -147,16 +151,17 @@ class SearchLog:
         return run_sql("search_items", {"zero_based": zero_based(self.bases)}, log_lines=lines, searches=searches)
 
 
-def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, Counts]:
+def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFrame, RowCounter]:
     """Check every raw line. Return the used and the repairable lines, and the counts of all lines."""
     checked, counts = _checked(raw_lines, rules, keep, "log_lines")
-    if not counts["lines malformed"]:
+    if not counts["lines other_form"]:
         return checked, counts
-    # records of another form, such as several on one line: a line may become more than one row
-    malformed = checked.where("reason = 'malformed'").select("file", "raw")
-    again, counts_again = _checked(read_again(malformed), rules, keep, "log_lines_again")
-    others_stay = checked.where("reason IS NULL OR reason != 'malformed'")
-    return others_stay.unionByName(again), ReplacedCounts(counts, "malformed", counts_again)
+    # a line, such as several records without a break, may become more than one row
+    again, counts_again = _checked(
+        read_again(checked.where("reason = 'other_form'").select("file", "raw")), rules, keep, "log_lines_again"
+    )
+    counts.replace("other_form", counts_again)
+    return checked.where("coalesce(reason, '') != 'other_form'").unionByName(again), counts
 
 
 def _checked(raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str) -> tuple[DataFrame, RowCounter]:

@@ -96,6 +96,7 @@ LINE_COLUMNS = (
     "file",
     "raw",
     "malformed",
+    "is_other_form",
     "is_blank",
     "is_bulk_action",
     f"if(record.{FURTHER_ITEM} IS NULL, 1, 0) AS counted",
@@ -113,14 +114,15 @@ LINE_COLUMNS = (
 )
 NEEDED = ("query_id", "timestamp")
 ONE_OF = ("user_query", "action_name")
-# a record in another form: jobs.ingest.record_forms rewrites it
+# what may be a record in another form: jobs.ingest.record_forms rewrites it. A line that ends in its middle is none
+WHOLE = rf"NOT {rawfiles.LONG} AND is_valid_utf8(raw) AND rlike(raw, '\\{{.*\\}}[\\s,\\]]*$')"
 WRAPPED = """record.query_id IS NULL AND record.timestamp IS NULL AND contains(raw, '"_source"')"""
 LISTED = "coalesce(left(record.event_attributes.object.object_id, 1) IN ('[', '{'), false)"
-OTHER_FORM = f"malformed OR ({WRAPPED}) OR {LISTED} AS malformed"
+OTHER_FORM = f"(malformed AND {WHOLE}) OR ({WRAPPED}) OR {LISTED}"
 
 
 def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
-    """One row per line of a day's log, with LINE_COLUMNS; values are text. `read_again` reads the malformed ones.
+    """One row per line of a day's log, with LINE_COLUMNS; values are text. `read_again` reads those of another form.
 
     Raises:
         ValueError: there is no file, a file of another kind, or a Parquet file without the columns of UBI.
@@ -133,15 +135,14 @@ def read_log(spark: SparkSession, log: Pinned) -> DataFrame:
     for uris, columns in rawfiles.parquet_groups(files["parquet"]):
         _check_columns(log, uris, columns)
         rows = rawfiles.parquet_records(spark, uris, fields)
-        frames.append(
-            rows.selectExpr("file", "raw", OTHER_FORM, "record", "false AS is_blank", "false AS is_bulk_action")
-        )
+        flags = (f"{OTHER_FORM} AS is_other_form", "false AS is_blank", "false AS is_bulk_action")
+        frames.append(rows.selectExpr("*", *flags))
     # select columns before the union: the record structs of the readers have different fields
     return rawfiles.union([frame.selectExpr(*LINE_COLUMNS) for frame in frames])
 
 
-def read_again(malformed: DataFrame) -> DataFrame:
-    """The records of malformed lines (file, raw) in the form of `read_log`; a line that holds none is one row."""
+def read_again(lines: DataFrame) -> DataFrame:
+    """The records of lines (file, raw) of another form, as `read_log` gives them; a line that holds none is one row."""
     from pyspark import cloudpickle
     from pyspark.sql import functions as f
     from pyspark.sql.pandas.functions import arrow_udf
@@ -151,13 +152,13 @@ def read_again(malformed: DataFrame) -> DataFrame:
     # pickle by value: the workers of a cluster need no copy of this code
     cloudpickle.register_pickle_by_value(record_forms)  # type: ignore[no-untyped-call]
     usual = arrow_udf(record_forms.usual_lines, "array<string>")  # type: ignore[call-overload]
-    lines = malformed.select("file", f.explode(usual("raw")).alias("raw"))
-    return _of_lines(rawfiles.parsed(lines, record_ddl(), BULK_ACTION), "malformed").selectExpr(*LINE_COLUMNS)
+    records = lines.select("file", f.explode(usual("raw")).alias("raw"))
+    return _of_lines(rawfiles.parsed(records, record_ddl(), BULK_ACTION), "false").selectExpr(*LINE_COLUMNS)
 
 
-def _of_lines(read: DataFrame, malformed: str) -> DataFrame:
+def _of_lines(read: DataFrame, other_form: str) -> DataFrame:
     bulk = "raw != '' AND NOT malformed AND record IS NULL AS is_bulk_action"
-    return read.selectExpr("file", "raw", malformed, "record", "raw = '' AS is_blank", bulk)
+    return read.selectExpr("*", f"{other_form} AS is_other_form", "raw = '' AS is_blank", bulk)
 
 
 def record_ddl() -> str:

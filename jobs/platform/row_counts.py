@@ -14,30 +14,7 @@ KEPT = "kept"
 EMPTY_RULE = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-class Counts:
-    """Sums by name. Prefix `lines`: the sums `lines kept`, and `lines <reason>` for each reason of `reasons`."""
-
-    reasons: Sequence[str]
-
-    def __getitem__(self, name: str) -> int:
-        """A sum."""
-        raise NotImplementedError
-
-    def values(self, name: str) -> list[str]:
-        """The distinct values of a set, sorted."""
-        raise NotImplementedError
-
-    def kept(self, prefix: str) -> int:
-        """Weight of the rows without a drop reason."""
-        return self[f"{prefix} {KEPT}"]
-
-    def dropped(self, prefix: str) -> dict[str, int]:
-        """Reason -> weight, for the reasons that occurred."""
-        weights = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
-        return {reason: weight for reason, weight in weights.items() if weight}
-
-
-class RowCounter(Counts):
+class RowCounter:
     """Sums over a frame with a column `reason`, computed in the pass that writes it.
 
     frame    the frame to continue with; the sums are known once it is written. There must be no shuffle between it
@@ -62,6 +39,7 @@ class RowCounter(Counts):
         frame.sparkSession.conf.set("spark.sql.adaptive.optimizer.excludedRules", EMPTY_RULE)
         self.observation: Observation = Observation()
         self.reasons = list(reasons)
+        self._replaced: dict[str, RowCounter] = {}
         expressions = dict(sums)
         for prefix, weight in weights.items():
             expressions[f"{prefix} {KEPT}"] = f"if(reason IS NULL, {weight}, 0)"
@@ -78,29 +56,27 @@ class RowCounter(Counts):
         kept = self.frame.where("reason IS NULL").select(*out.partition.table.columns)
         out.write_spark(kept, by=by, parted=True)
 
+    def replace(self, reason: str, second: RowCounter) -> None:
+        """Count the rows of a reason by another frame, which was made of them."""
+        self._replaced[reason] = second
+
     def __getitem__(self, name: str) -> int:
         """A sum; blocks until the frame is written."""
-        return int(self.observation.get[name])
+        own = 0 if any(name.endswith(f" {reason}") for reason in self._replaced) else int(self.observation.get[name])
+        return own + sum(second[name] for second in self._replaced.values())
 
     def values(self, name: str) -> list[str]:
         """The distinct values of a set, sorted."""
         return sorted(self.observation.get[name])
 
+    def kept(self, prefix: str) -> int:
+        """Weight of the rows without a drop reason."""
+        return self[f"{prefix} {KEPT}"]
 
-class ReplacedCounts(Counts):
-    """Counts of a frame of which the rows of one reason were replaced by the rows of another frame."""
-
-    def __init__(self, first: RowCounter, reason: str, second: RowCounter) -> None:
-        self.reasons = first.reasons
-        self._first, self._reason, self._second = first, reason, second
-
-    def __getitem__(self, name: str) -> int:
-        """A sum."""
-        return self._second[name] + (0 if name.endswith(f" {self._reason}") else self._first[name])
-
-    def values(self, name: str) -> list[str]:
-        """The distinct values of a set, sorted."""
-        return sorted({*self._first.values(name), *self._second.values(name)})
+    def dropped(self, prefix: str) -> dict[str, int]:
+        """Reason -> weight, for the reasons that occurred."""
+        weights = {reason: self[f"{prefix} {reason}"] for reason in self.reasons}
+        return {reason: weight for reason, weight in weights.items() if weight}
 
 
 def published(out: Attempt) -> dict[str, str | int]:

@@ -27,7 +27,7 @@ from tests.benchmarks._pairs_spark import COLUMNS, cpu_s, digest, peak_mib
 
 RAW = """
 SELECT
-  '' AS file, '' AS raw, FALSE AS malformed, FALSE AS is_blank, FALSE AS is_bulk_action, 1 AS counted,
+  '' AS file, '' AS raw, FALSE AS malformed, FALSE AS is_other_form, FALSE AS is_blank, FALSE AS is_bulk_action, 1 AS counted,
   application, action_name,
   trim(query_id) AS search_id,
   coalesce(nullif(client_id, ''), nullif(event_attributes.client_id, '')) AS client_id,

@@ -47,7 +47,7 @@ VIEWS = TABLES | {
         " category STRING, brand STRING, attributes STRING, price STRING, currency STRING, group_id STRING"
     ),
     "raw_lines": (
-        f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN, counted INT,"
+        f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_other_form BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN, counted INT,"
         " application STRING, action_name STRING, search_id STRING, client_id STRING, session_id STRING,"
         " user_query STRING, timestamp STRING, hit_ids ARRAY<STRING>, item_id STRING, ordinal STRING"
     ),
@@ -81,7 +81,7 @@ VIEWS = TABLES | {
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
-FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_blank", "is_bulk_action")
+FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_other_form", "is_blank", "is_bulk_action")
 # parameters that a case may leave out
 SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 

@@ -28,7 +28,7 @@ WITH parsed AS (
   FROM lines
 )
 SELECT
-  file, raw, raw = '' AS is_blank, raw != '' AND r IS NULL AS malformed,
+  file, raw, raw = '' AS is_blank, raw != '' AND r IS NULL AS malformed, FALSE AS is_other_form,
   r IS NOT NULL AND (r->'$.index') IS NOT NULL AS is_bulk_action,
   1 AS counted, r->>'$.application' AS application, r->>'$.action_name' AS action_name,
   trim(r->>'$.query_id') AS search_id,
