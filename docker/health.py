@@ -31,7 +31,7 @@ BROKEN = "SELECT filename, stacktrace FROM import_error ORDER BY filename"
 
 
 def fault(service: str) -> str:
-    """What is wrong with a service; empty where all is well."""
+    """The illness of a service in words; empty where all is well."""
     if service in PAGES:
         urlopen(PAGES[service], timeout=5).close()
         return ""

@@ -1,4 +1,4 @@
-"""What the services of the stack need before they start; run at each `up`.
+"""Prepare the volumes and databases of the stack; run at each `up`.
 
 The administrator's password and Spark's secret as files that this user alone may read, Airflow's tables and pools.
 """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class _Writer(NamedTuple):
-    """What `write_array` takes for no file of the system, and writes to by Python."""
+    """A file for `write_array` that it cannot hand to C, so that Python writes and sees every error."""
 
     write: Callable[[bytes], int]
 
@@ -34,8 +34,9 @@ def write_all(file: IO[bytes], values: NDArray[Any]) -> None:
     Raises:
         OSError: the disk is full.
     """
-    data = values.tobytes()
-    if file.write(data) != len(data):
+    # bytes of the array itself, not a copy of them
+    data = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    if file.write(data) != data.nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

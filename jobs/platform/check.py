@@ -39,7 +39,7 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def refusal(command: str, words: list[str | None]) -> str:
-    """Why a command refuses these words; empty where it takes them."""
+    """The reason for which a command refuses these words; empty where it takes them."""
     args_type = importlib.import_module(module_of(command)).Args
     known = arguments(args_type)
     try:

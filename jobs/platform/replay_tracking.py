@@ -1,4 +1,4 @@
-"""What MLflow missed while it was down -> MLflow.
+"""Send to MLflow all that it missed while it was down.
 
 python -m jobs replay_tracking
 

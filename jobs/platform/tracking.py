@@ -65,7 +65,7 @@ def lakes() -> Iterator[str]:
 
 
 def journal_folder() -> Path:
-    """What MLflow was not told yet."""
+    """Folder of the journals: all that MLflow was not told yet."""
     return home() / "mlflow_journal"
 
 
@@ -91,6 +91,7 @@ def client() -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri())
     api = mlflow.MlflowClient()
+    silent_until = time.monotonic() + SILENT_S
     try:
         if tracking_uri().startswith("sqlite:"):
             # four processes that meet an empty SQLite file damage it for good, so the first makes the tables alone
@@ -98,9 +99,9 @@ def client() -> MlflowClient:
                 api.search_experiments(max_results=1)
         else:
             within(ANSWER_S, lambda: api.search_experiments(max_results=1))
-    except Exception:
-        _silent_until = time.monotonic() + SILENT_S
-        raise
+        silent_until = 0.0
+    finally:
+        _silent_until = silent_until
     return api
 
 

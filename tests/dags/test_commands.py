@@ -115,7 +115,7 @@ CHECKED = ("pairs_daily", "index_nightly", "towers_weekly", "refresh_towers", "p
 
 
 def checked(dag: DAG, params: dict[str, object] | None = None) -> list[list[str | None]]:
-    """What the task `check` is given."""
+    """The commands that the task `check` is given."""
     filled = rendered(dag.get_task("check"), params)
     words = list(getattr(filled, "argv", None) or filled.arguments)
     given: list[list[str | None]] = json.loads(words[-1])

@@ -44,7 +44,7 @@ def made(to: Partition, verdict: str = "", *accounts: Accounting) -> Pinned:
 
 @pytest.fixture
 def printed(lake: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, float]]:
-    """What the command says of a lake with two days, a champion and a journal."""
+    """The figures of a lake with two days, a champion and a journal."""
     lines = Accounting("log lines", rows_in=200, rows_out=150, dropped={"bot_rate": 40, "blank": 8, "no_query": 2})
     made(IMPRESSIONS.at(ds="2026-01-30"), "stop")
     made(IMPRESSIONS.at(ds="2026-01-31"), "warn", lines)

@@ -160,7 +160,7 @@ def wands(folder: Path, queries: str, labels: str) -> None:
 
 
 def test_judgements_of_a_query_id_with_two_texts_are_set_aside(folder: Path) -> None:
-    """Which of the texts of 44 was judged is not known; the two spellings of 45 are one query."""
+    """Nobody knows which of the two texts of 44 was judged; the two spellings of 45 are one query."""
     queries = "44\toak shelf\n44\tred armchair\n45\tblue rug\n45\tBlue  rug\n45 \tblue rug\n"
     wands(folder, queries, "0\t44\t1\tExact\n1\t44\t2\tExact\n2\t44\t3\tIrrelevant\n3\t45\t3\texact\n")
     labels = taken(folder)[1]
