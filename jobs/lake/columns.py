@@ -31,6 +31,22 @@ _IMPRESSIONS = """
         searched_at TIMESTAMP COMMENT 'UTC'
 """
 
+_QUERIES = """
+        query_id STRING
+        query STRING COMMENT 'normalised'
+        searches BIGINT
+        segment STRING COMMENT 'head, torso or tail by share of searches; unseen: never searched'
+        split STRING
+"""
+
+_QRELS = """
+        query_id STRING
+        item_id STRING
+        relevance DOUBLE
+        split STRING
+        source STRING COMMENT 'labels, clicks or sessions'
+"""
+
 DDL: dict[str, str] = {
     "labels": """
         query STRING COMMENT 'as typed'
@@ -58,6 +74,29 @@ DDL: dict[str, str] = {
         day DATE COMMENT 'of the search; earlier than ds'
         is_new BOOLEAN COMMENT 'the day had not shown the item in this search'
         is_new_search BOOLEAN COMMENT 'the day did not have the search'
+    """,
+    # what people did to items, as the log has it; session_events is made of it
+    "item_events": """
+        search_id STRING COMMENT 'NULL: no search led to it'
+        query_id STRING COMMENT 'NULL too where the query stays in the raw zone'
+        client_id STRING COMMENT 'hashed; NULL: unknown'
+        session_id STRING NOT NULL COMMENT 'hashed'
+        item_id STRING NOT NULL
+        action STRING NOT NULL CHECK (IN view, click, cart, purchase)
+        placement STRING NOT NULL CHECK (IN search, offer_page, listing, basket, recommendation)
+        occurred_at TIMESTAMP NOT NULL COMMENT 'UTC'
+        day DATE NOT NULL COMMENT 'of the event, by the clock of the shop; earlier than ds: it arrived late'
+    """,
+    "session_events": """
+        session_id STRING NOT NULL COMMENT 'hashed; of an order: the keyed hash of its invoice'
+        ordinal INT NOT NULL CHECK (>= 1) COMMENT 'by time; goes on where the days before left off'
+        client_id STRING COMMENT 'hashed; NULL: unknown'
+        item_id STRING NOT NULL
+        action STRING NOT NULL CHECK (IN view, click, cart, purchase)
+        occurred_at TIMESTAMP NOT NULL COMMENT 'UTC'
+        query_id STRING COMMENT 'of the search that led to it; NULL: none, or its query stays in the raw zone'
+        placement STRING NOT NULL CHECK (IN search, offer_page, listing, basket, recommendation)
+        day DATE NOT NULL COMMENT 'of the event; earlier than ds: it arrived late, or is history in a file of orders'
     """,
     "click_counts": """
         day DATE COMMENT 'of the searches; a day before ds: the difference that late events make'
@@ -98,20 +137,20 @@ DDL: dict[str, str] = {
         last_day DATE
         split STRING COMMENT 'train, dev or test, of the query'
     """,
-    "queries": """
-        query_id STRING
-        query STRING COMMENT 'normalised'
-        searches BIGINT
-        segment STRING COMMENT 'head, torso or tail by share of searches; unseen: never searched'
-        split STRING
+    "queries": _QUERIES,
+    "qrels": _QRELS,
+    "holdout_sessions": """
+        query_id STRING NOT NULL COMMENT 'of the session, in holdout_queries and holdout_qrels'
+        session_id STRING NOT NULL COMMENT 'hashed'
+        client_id STRING COMMENT 'hashed; NULL: unknown'
+        given ARRAY<STRING> NOT NULL COMMENT 'items before the target, in order of time'
+        target STRING NOT NULL COMMENT 'the last item, which is not the last of given'
+        day DATE NOT NULL COMMENT 'of the target'
+        split STRING NOT NULL CHECK (IN train, dev, test)
     """,
-    "qrels": """
-        query_id STRING
-        item_id STRING
-        relevance DOUBLE
-        split STRING
-        source STRING COMMENT 'labels or clicks'
-    """,
+    # the same in the columns of queries and qrels, so that rankings, report and gate judge it
+    "holdout_queries": _QUERIES,
+    "holdout_qrels": _QRELS,
     "negatives": """
         query_id STRING
         item_ids ARRAY<STRING>

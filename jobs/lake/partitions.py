@@ -226,17 +226,23 @@ LOG = _table("log", 1, ("ds",), RAW)
 LABELS = _table("labels", 1, ("ds",), JUDGED)
 SIMULATED_TRUTH = _table("simulated_truth", 1, ("ds",), RAW)
 EXTERNAL_RUNS = _table("external_runs", 1, ("ds",), JUDGED)  # rankings of other engines, as files
+ORDERS = _table("orders", 1, ("ds",), RAW)
 QUERY_USERS = _table("query_users", 1, ("ds",), RAW)  # who typed what, in keyed hashes
 # From the log to the report.
 ITEMS = _table("items", 1, ("ds",), DERIVED)
 IMPRESSIONS = _table("impressions", 1, ("ds",), DERIVED)
 LATE_IMPRESSIONS = _table("late_impressions", 1, ("ds",), DERIVED)
+ITEM_EVENTS = _table("item_events", 1, ("ds",), DERIVED)
+SESSION_EVENTS = _table("session_events", 1, ("ds",), DERIVED)
 CLICK_COUNTS = _table("click_counts", 1, ("ds",), DERIVED)
 QUERY_COUNTS = _table("query_counts", 1, ("ds",), DERIVED)
 PROPENSITIES = _table("propensities", 1, ("ds",), DERIVED)
 PAIRS = _table("pairs", 2, ("ds",), DERIVED)
 QUERIES = _table("queries", 1, ("ds",), DERIVED)
 QRELS = _table("qrels", 1, ("ds",), DERIVED)
+HOLDOUT_SESSIONS = _table("holdout_sessions", 1, ("ds",), DERIVED)
+HOLDOUT_QUERIES = _table("holdout_queries", 1, ("ds",), DERIVED)
+HOLDOUT_QRELS = _table("holdout_qrels", 1, ("ds",), DERIVED)
 PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary")
 TOWERS = _table(
     "towers", 1, ("ds", "step"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
