@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
-from airflow.sdk.execution_time.comms import GetDagRun
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
 from dags.alerts import day_of, send_alerts
@@ -19,12 +18,16 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-# an Airflow connection names the cluster: host spark://name, and its port
 # states of a task that has not begun, or looks for the first time
 UNSEEN = (None, "scheduled", "queued", "running")
 ENDED = ("success", "failed", "upstream_failed", "skipped", "removed")
 # longer than a day takes: by then a run that does not end is a fault
 TURN_HOURS = 24
+# the user by whom `airflow dags test` starts a run
+DAG_TEST = "dag_test"
+# under which a run leaves its day for the others
+DAY_KEY = "day"
+# an Airflow connection names the cluster: host spark://name, and its port
 SPARK_CONN = "nightshelf_spark"
 MASTER = "NIGHTSHELF_SPARK_MASTER"
 
@@ -73,7 +76,8 @@ class ReadySensor(BaseSensorOperator):
         self._missing: object = None
 
     def poke(self, context: Context) -> bool:
-        """Check once."""
+        """Check once. The day is left for `TurnSensor` in other runs."""
+        context["ti"].xcom_push(DAY_KEY, str(day_of(context["dag_run"], context["params"])))
         self._missing = _process(self.argv, context).run(self.log.info)["missing"]
         return not self._missing
 
@@ -96,6 +100,7 @@ class TurnSensor(BaseSensorOperator):
     """Waits for runs of the DAG that go first: one between this task and the task `last`, or one of an earlier day.
 
     A run counts that works, that is ready, or that has yet to look whether it is; not one that was found to be late.
+    A run whose first look is still to come has no day yet, and goes first for these moments.
     `max_active_tis_per_dag` lets one run look at a time, so two never go together.
     """
 
@@ -117,8 +122,8 @@ class TurnSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Look at the other runs once."""
         task = context["ti"]
-        if type(_supervisor()).__name__ == "InProcessSupervisorComms":
-            return True  # `airflow dags test` runs alone, and one that was killed would hold the next for ever
+        if context["dag_run"].triggering_user_name == DAG_TEST:
+            return True  # it runs alone, and one that was killed would hold the next for ever
         runs = task.get_task_states(dag_id=task.dag_id, task_ids=[self.waited, self.task_id, self.last])
         first = [
             run_id
@@ -134,16 +139,11 @@ class TurnSensor(BaseSensorOperator):
             return False
         if states.get(self.task_id) == "success":
             return True
-        run = _supervisor().send(GetDagRun(dag_id=task.dag_id, run_id=run_id))
         # a queued run may itself wait for one of these to end
-        return run.state == "running" and (str(day_of(run, run.conf)), run_id) < (self.day, task.run_id)
-
-
-def _supervisor() -> Any:
-    """The channel to Airflow, which is there while a task runs."""
-    from airflow.sdk.execution_time import task_runner
-
-    return task_runner.SUPERVISOR_COMMS
+        if task.get_dagrun_state(task.dag_id, run_id) != "running":
+            return False
+        day = task.xcom_pull(task_ids=self.waited, key=DAY_KEY, run_id=run_id)
+        return day is None or (day, run_id) < (self.day, task.run_id)
 
 
 def _process(argv: Sequence[str], context: Context) -> JobProcess:

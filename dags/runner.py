@@ -110,9 +110,10 @@ def value_of(arguments: str, flag: str) -> str:
 def take_turn(last: str, waited: str = "wait") -> TurnSensor:
     """A sensor behind the task `waited`: runs of one DAG go on one at a time, the earliest day first, up to the task `last`.
 
-    A run that still waits for its partitions holds nobody back, which `max_active_runs=1` would.
+    A run that still waits for its partitions holds nobody back, which `max_active_runs=1` would. As a setup task it is
+    cleared with the tasks behind it, so that a run of which something is cleared takes its turn again.
     """
-    return TurnSensor(task_id="turn", day=DAY, last=last, waited=waited)
+    return TurnSensor(task_id="turn", day=DAY, last=last, waited=waited).as_setup()
 
 
 def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:

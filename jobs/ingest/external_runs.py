@@ -40,15 +40,15 @@ def stems(names: Sequence[str]) -> list[str]:
 
 
 def read_runs(pinned: Pinned) -> dict[str, pa.Table]:
-    """Rankings by file stem: rows of query_id, item_id, rank from 1 and score, best first.
+    """Rankings by file stem: rows of query_id, item_id in the catalogue's form, rank from 1 and score, best first.
 
     Raises:
         ValueError: a file name, a line or a column is not as expected.
     """
     names = [entry.name for entry in pinned.entries()]
     return {
-        stem: (_read_parquet if name.endswith(".parquet") else read_run)(pinned.path(name))
-        for stem, name in zip(stems(names), names, strict=True)
+        stem: _read_parquet(path) if path.suffix == ".parquet" else read_run(path, clean_ids)
+        for stem, path in zip(stems(names), map(pinned.path, names), strict=True)
     }
 
 

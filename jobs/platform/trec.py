@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -78,15 +79,20 @@ def write_trec(rows: pa.Table, path: Path) -> None:
         )
 
 
-def read_run(path: Path) -> pa.Table:
+def read_run(path: Path, clean: Callable[[pa.StringArray], pa.StringArray] | None = None) -> pa.Table:
     """Read a run file as rows query_id, item_id, rank (from 1), score, best first.
 
     Ids are kept as they are: NULL is an id like any other. A %20 stays one, because it may be part of the id.
+    clean: brings the ids of items into the form of a catalogue.
 
     Raises:
         ValueError: a line has other fields, a score is no number, or a list has an item twice; it says where.
     """
-    return in_order(_read(path, _RUN, ["query_id", "item_id", "score"]), path)
+    rows = _read(path, _RUN, ["query_id", "item_id", "score"])
+    if clean is not None:
+        ids = [clean(cast(pa.StringArray, chunk)) for chunk in rows.column("item_id").chunks]
+        rows = rows.set_column(1, "item_id", pa.chunked_array(ids, pa.string()))
+    return in_order(rows, path)
 
 
 def in_order(rows: pa.Table, path: Path) -> pa.Table:

@@ -23,8 +23,9 @@ from jobs.quality import data_docs
 CHECK_STORES = ("data_docs", "validations")
 # files named after a partition: towers,ds=2026-01-31,step=star.safetensors
 PARTITION_STORES = ("checkpoints", "scratch", "sweeps")
-# files of no day: caches, artefacts of mlflow_runs, those that MLflow did not take, logs
-AGED_STORES = ("airflow/logs", "logs", "mlflow", "mlflow_journal", "stores")
+# files of no day: caches, artefacts of mlflow_runs, those that MLflow did not take, logs of services; those of Airflow's
+# tasks are deleted by jobs.privacy.housekeeping alone
+AGED_STORES = ("logs", "mlflow", "mlflow_journal", "stores")
 ALERTS = "alerts.jsonl"
 _PARTITION = re.compile(r"(?:^|/)([a-z_]+)[,/]ds=([0-9-]{10})")
 

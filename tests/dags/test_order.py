@@ -78,6 +78,11 @@ class Airflow:
         state: str = self.call(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]
         return state
 
+    def clear(self, run: str, task: str) -> None:
+        """Clear a task and those behind it, as the button in the UI does."""
+        what = {"dag_run_id": run, "task_ids": [task], "include_downstream": True, "only_failed": False}
+        self.call("/api/v2/dags/days/clearTaskInstances", {**what, "reset_dag_runs": True, "dry_run": False})
+
     def states(self, run: str) -> dict[str, str | None]:
         tasks = self.call(f"/api/v2/dags/days/dagRuns/{run}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks}
@@ -149,6 +154,16 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     assert api.states(first)["announce"] == "success" and api.states(late)["turn"] is None
     deliver("2026-01-29")
     until(lambda: api.states(late)["announce"] == "success", "the late day is done")
+
+    # days of which something is cleared take their turn again
+    said.unlink(), (started / "go").unlink()
+    api.clear(first, "work")
+    until(said.exists, "a cleared day works again")
+    api.clear(second, "work")
+    until(lambda: api.states(second)["turn"] == "up_for_reschedule", "the other cleared day waits")
+    (started / "go").touch()
+    until(lambda: api.states(second)["announce"] == "success" and len(said.read_text().splitlines()) == 4, "both are done")
+    assert said.read_text().splitlines() == [f"{word} 2026-01-{day}" for day in (28, 30) for word in ("begin", "end")]
 
     typo = api.trigger({"dss": "2026-01-31"})
     until(lambda: api.state(typo) == "failed", "a typo is refused")
