@@ -171,6 +171,7 @@ SELECT
   s.lines,
   s.records,
   s.pages,
+  s.textless,
   s.searched_at,
   s.query,
   s.query_id,

@@ -6,6 +6,7 @@ SELECT
   b.lines,
   b.records,
   b.pages,
+  b.textless,
   b.searched_at,
   b.query,
   b.query_id,

@@ -24,7 +24,8 @@ events AS (
     l.item_id,
     l.action,
     l.counted,
-    l.page
+    l.page,
+    l.action = 'search' AND TRIM(l.user_query) = '' AS is_textless
   FROM log_lines AS l
   WHERE l.reason IS NULL
 ),
@@ -36,6 +37,7 @@ items AS (
     SUM(e.counted) AS lines,
     MAX(e.page) AS pages,
     COUNT_IF(e.action = 'search') AS records,
+    COUNT_IF(e.is_textless) AS textless,
     COUNT_IF(e.action != 'search') AS events,
     COUNT_IF(e.action = 'impression') AS impressions,
     COUNT_IF(e.action NOT IN ('search', 'impression')) AS acted_items
@@ -48,6 +50,7 @@ lines AS (
     i.search_id,
     CAST(SUM(i.lines) AS BIGINT) AS lines,
     CAST(SUM(i.records) AS BIGINT) AS records,
+    CAST(SUM(i.textless) AS BIGINT) AS textless,
     CAST(MAX(i.pages) AS BIGINT) AS pages,
     CAST(SUM(i.events) AS BIGINT) AS events,
     -- count items, not lines: repeated or redelivered clicks on one item count once
@@ -86,6 +89,8 @@ cleaned AS (
     l.lines,
     l.records,
     l.pages,
+    -- records without a text, beside one that has it
+    CASE WHEN l.textless < l.records THEN LEAST(l.textless, l.records - l.pages) ELSE 0 END AS textless,
     l.shown_items,
     l.events,
     l.acted_items,
@@ -106,6 +111,7 @@ SELECT
   c.lines,
   c.records,
   c.pages,
+  c.textless,
   c.shown_items,
   c.events,
   c.acted_items,

@@ -54,7 +54,8 @@ lines AS (
 ),
 
 separate AS (
-  -- an event belongs to its own client's latest record before it, else to anybody's; the first search keeps the id
+  -- an event belongs to its own client's latest record before it, else to anybody's; the first search keeps the id.
+  -- late_search_ids knows the others by the two slashes
   SELECT
     l.counted,
     l.application,
@@ -77,7 +78,7 @@ separate AS (
       COALESCE(
         NULLIF(
           CONCAT(
-            '/',
+            '//',
             CAST(COALESCE(
               l.stamp,
               MAX(l.stamp) OVER (PARTITION BY l.search_id, l.client_id ORDER BY l.occurred_at ASC),
@@ -86,7 +87,7 @@ separate AS (
               MIN(l.stamp) OVER (PARTITION BY l.search_id)
             ) % 100000 AS STRING)
           ),
-          '/1'
+          '//1'
         ),
         ''
       )

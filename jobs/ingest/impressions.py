@@ -8,6 +8,7 @@ earlier days that this log changes; `query_users`, keyed hashes of who typed whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
@@ -15,8 +16,15 @@ from annotated_types import Interval
 from jobs.ingest import search_log
 from jobs.ingest.hashing_secret import FACT, changed_secret, fingerprint
 from jobs.ingest.inspect import Inspection, inspect
-from jobs.ingest.late_events import EarlierDays, current_impressions, earlier_days, made_without
-from jobs.ingest.ordinal_bases import findings, ordinal_bases, zero_based
+from jobs.ingest.late_events import (
+    SHARED_IDS,
+    EarlierDays,
+    current_impressions,
+    earlier_days,
+    made_without,
+    with_own_ids,
+)
+from jobs.ingest.ordinal_bases import OrdinalBase, findings, ordinal_bases, zero_based
 from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.ingest.search_log import MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
 from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, parse_actions, read_log
@@ -29,7 +37,7 @@ from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, Posit
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
-from jobs.platform.temp_tables import temp_tables
+from jobs.platform.temp_tables import Keep, temp_tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -109,7 +117,7 @@ def main(args: Args) -> dict[str, object]:
             written.facts[FACT] = fingerprint()
         out.facts |= {"salt_changed": int(bool(changed)), "actions": actions}
         _set_aside(out, lines, line_counts)
-        lines = search_log.separate_searches(lines, bases := ordinal_bases(lines), keep)
+        lines = _separated(out, with_own_ids(lines, earlier), bases := ordinal_bases(lines), keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
@@ -148,6 +156,12 @@ def _set_aside(out: Attempt, lines: DataFrame, counts: RowCounter) -> None:
     if any(counts[f"lines {reason}"] for reason in REPAIRABLE_REASONS):
         rejected = lines.where("raw IS NOT NULL").select("reason", "file", "raw")
         out.quarantine(rejected, by=["reason", "file", "raw"])
+
+
+def _separated(out: Attempt, lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep) -> DataFrame:
+    """Separate the searches that share an id, and record how many ids are shared: events of them may come late."""
+    lines, out.facts[SHARED_IDS] = search_log.separate_searches(lines, bases, keep)
+    return lines
 
 
 def _changed_secret(args: Args, earlier: Window) -> str:
@@ -232,10 +246,14 @@ def _account(out: Attempt, day: SearchLog, items: RowCounter) -> None:
     kept = searches.kept("searches")
     used = searches["pages"] + items.kept("lines")
     dropped = lines.dropped("lines")
-    for reason, number in (searches.dropped("lines") | items.dropped("lines")).items():
-        dropped[reason] = dropped.get(reason, 0) + number
-    if duplicates := items["duplicate"] + searches["records"] - searches["pages"]:
-        dropped["duplicate"] = duplicates
+    repeated = {
+        "empty_query": searches["textless"],
+        "duplicate": items["duplicate"] + searches["records"] - searches["pages"] - searches["textless"],
+    }
+    for reasons in (searches.dropped("lines"), items.dropped("lines"), repeated):
+        for reason, number in reasons.items():
+            dropped[reason] = dropped.get(reason, 0) + number
+    dropped = {reason: number for reason, number in dropped.items() if number}
     total = lines.kept("lines") + sum(lines.dropped("lines").values())
     out.count("log lines", total, used, dropped)
     dropped_searches = searches.dropped("searches")

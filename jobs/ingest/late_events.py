@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from jobs.ingest.hashing_secret import hashing_secret
 from jobs.ingest.spark_readers import union
 from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS, Partition
 from jobs.lake.read import Pinned, pin, published_days
@@ -16,6 +17,8 @@ from jobs.platform.spark import run_sql
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# fact of impressions: ids of its log that stood for several searches
+SHARED_IDS = "shared_search_ids"
 IMPRESSION_COLUMNS = tuple(IMPRESSIONS.columns)
 
 
@@ -55,6 +58,14 @@ def earlier_days(ds: str, days: int) -> EarlierDays:
     """The days before ds, without those that their data-quality verdict stopped."""
     *wanted, _ = span(ds, days + 1)
     return EarlierDays(before_day(IMPRESSIONS, ds, days), before_day(LATE_IMPRESSIONS, ds, days), wanted)
+
+
+def with_own_ids(lines: DataFrame, earlier: EarlierDays) -> DataFrame:
+    """Give each late event the id of its own search, where an earlier day had several under the shop's id."""
+    if not any(day.facts.get(SHARED_IDS) for day in earlier.impressions.days):
+        return lines
+    versions = earlier.versions(lines.sparkSession)
+    return run_sql("late_search_ids", {"salt": hashing_secret()}, log_lines=lines, impression_versions=versions)
 
 
 def made_without(impressions: Partition, days: int) -> list[str]:

@@ -170,15 +170,18 @@ def _checked(raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str) -> tu
     return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), name), counts
 
 
-def separate_searches(lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep) -> DataFrame:
-    """Give each search an id of its own, and its pages places that go on, where the shop's ids do not."""
+def separate_searches(lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep) -> tuple[DataFrame, int]:
+    """Give each search an id of its own, and its pages places that go on, where the shop's ids do not.
+
+    Returns the lines, and how many ids stood for several searches.
+    """
     applications = {"zero_based": zero_based(bases)}
     shared = keep(run_sql("shared_search_ids", applications, log_lines=lines), "shared_search_ids")
-    if shared.isEmpty():
-        return lines
+    if not (shared_ids := shared.count()):
+        return lines, 0
     separate = run_sql("separate_searches", applications, log_lines=lines, shared_search_ids=shared)
     others = lines.join(shared, "search_id", "left_anti")
-    return others.unionByName(keep(separate, "separate_searches"), allowMissingColumns=True)
+    return others.unionByName(keep(separate, "separate_searches"), allowMissingColumns=True), shared_ids
 
 
 def searches(lines: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
@@ -204,7 +207,7 @@ def filtered_searches(
     common = run_sql("common_queries", rules.for_people, query_users=users)
     filtered = run_sql("filtered_searches", {"ds": rules.ds}, bot_flags=flagged, common_queries=common)
     weights = {"searches": "if(searched_at IS NULL, 0, 1)", "lines": "lines"}
-    sums = {name: f"if(reason IS NULL, {name}, 0)" for name in ("records", "pages")} | MASK_SUMS
+    sums = {name: f"if(reason IS NULL, {name}, 0)" for name in ("records", "pages", "textless")} | MASK_SUMS
     counts = RowCounter(filtered, SEARCH_REASONS, weights, sums)
     return keep(counts.frame, "filtered_searches"), counts
 

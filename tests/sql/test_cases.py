@@ -59,17 +59,17 @@ VIEWS = TABLES | {
     "shared_search_ids": "search_id STRING",
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
     "searches": (
-        f"{SEARCH}search_id STRING, lines BIGINT, records BIGINT, pages BIGINT, shown_items BIGINT, events BIGINT,"
+        f"{SEARCH}search_id STRING, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, shown_items BIGINT, events BIGINT,"
         " acted_items BIGINT, searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),
     "bot_flags": (
-        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "common_queries": "query_key STRING",
     "filtered_searches": (
-        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, searched_at TIMESTAMP, query STRING,"
+        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "search_items": (

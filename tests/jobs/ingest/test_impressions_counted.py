@@ -123,7 +123,7 @@ def test_real_format_sample(deliver: Deliver, ds: str) -> None:
     typed_on = asked.keys() - {row["search_id"].partition("/")[0] for row in rows} - {name for name, _ in acts}
     assert len(typed_on) <= dropped(manifest, "searches").get("typed_on", 0) <= len(typed_on) + 2
     wanted = {pair for pair in wanted if pair[0] not in typed_on}
-    # two texts under one id are two searches: the second has /2 behind its id
+    # two texts under one id are two searches: the second has //2 behind its id
     assert {(row["search_id"].partition("/")[0], row["item_id"]) for row in rows} == wanted
     assert sum(row["is_click"] for row in rows) == sum("click" in names for names in acts.values())
     assert sum(row["is_cart"] for row in rows) == sum("add_to_cart" in names for names in acts.values())

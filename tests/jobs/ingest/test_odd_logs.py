@@ -11,9 +11,11 @@ import pytest
 
 from jobs.ingest import impressions
 from jobs.lake.manifest import Manifest
-from jobs.lake.partitions import IMPRESSIONS
+from jobs.lake.partitions import IMPRESSIONS, LATE_IMPRESSIONS
 from jobs.lake.read import pin, read_table
 from tests.jobs.ingest.ubi_records import DS, Deliver, Record, act, dropped, ndjson, run, search, shown
+
+NEXT = "2026-02-01"
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
@@ -121,6 +123,8 @@ def test_people_and_searches_are_told_apart_where_ids_are_shared(deliver: Delive
             search(f"key{n:02d}", "rower miejski damski czerwony"[:n], client_id="typist", timestamp=at(7, n))
         )
     records += [act(name, "key29", "a", 1, client_id="typist", timestamp=at(8)) for name in ("impression", "click")]
+    # a record that lost its text, beside one that has it
+    records += [*visit("beside", "taca", client_id="b", timestamp=at(9)), search("beside", "", client_id="b", timestamp=at(9))]
     # clicks on pages that no search made, and pages without a query
     browsing = [{k: v for k, v in act("click", "", "a", 1).items() if k != "query_id" or n % 2} for n in range(40)]
     listings = [search(f"listing{n}", None, client_id=f"l{n}") for n in range(30)]  # type: ignore[arg-type]
@@ -136,22 +140,33 @@ def test_people_and_searches_are_told_apart_where_ids_are_shared(deliver: Delive
     assert sum(clicked for (name, _), (_, clicked) in found.items() if name.startswith(("consent", "server"))) == 145
     sessions = {row["session_id"] for row in rows if row["search_id"].startswith(("consent", "server"))}
     assert len(sessions) == 145
-    assert [found[name, item] for name, item in (("cached", "a"), ("cached/2", "b"), ("cached/3", "a"))] == [
+    assert [found[name, item] for name, item in (("cached", "a"), ("cached//2", "b"), ("cached//3", "a"))] == [
         (1, True),
         (2, True),
         (1, True),
     ]
     assert len({row["client_id"] for row in rows if row["query"] == "kubek"}) == 3
     queries = {row["search_id"]: row["query"] for row in rows}
-    assert (queries["texts"], queries["texts/2"]) == ("zmywarka", "karma dla kota")
-    assert (found["texts", "a"], found["texts/2", "b"]) == ((1, True), (2, True))
+    assert (queries["texts"], queries["texts//2"]) == ("zmywarka", "karma dla kota")
+    assert (found["texts", "a"], found["texts//2", "b"]) == ((1, True), (2, True))
     places = {item: place for (name, item), (place, _) in found.items() if name == "pages"}
     assert places == {"a": 1, "b": 2, "c": 3, "d": 4}
     assert found["pages", "d"] == (4, True)
     assert found["key29", "a"] == (1, True)
-    assert dropped(manifest) == {"typed_on": 28, "no_query_id": 40, "empty_query": 30}
+    assert dropped(manifest) == {"typed_on": 28, "no_query_id": 40, "empty_query": 31}
     assert records_in(manifest) == len(records) + 70
     assert not manifest.facts["drift"]["stop"]
+
+    # what they clicked after midnight comes with the next day's log, and goes to the search of who clicked
+    late = [act("cart", "cached", "b", 2, client_id=f"k{n}", timestamp=f"{NEXT}T00:01:00Z") for n in (1, 2)]
+    late += [act("cart", "texts", "a", 1, client_id="z", timestamp=at(3, 30))]
+    run(deliver(f"log/ds={NEXT}", {"a.ndjson": ndjson(*visit("new", timestamp=f"{NEXT}T10:00:00Z"), *late)}))
+    corrected = read_table(pin(LATE_IMPRESSIONS.at(ds=NEXT))).to_pylist()
+    assert sorted((row["search_id"], row["item_id"], row["is_cart"]) for row in corrected) == [
+        ("cached//2", "b", True),
+        ("cached//3", "b", True),
+        ("texts", "a", True),
+    ]
 
 
 def test_a_shops_own_clock_and_names(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
