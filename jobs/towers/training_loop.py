@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 TRACK_EVERY_S = 5.0
 MAX_POINTS = 20_000  # of the curves; a longer training keeps every second step, or third, ...
 FLAT_FRAC = 0.01  # an epoch that raises the score by a smaller share than this has reached the plateau
+NO_GRADIENT = 1e-5  # norm below which a gradient is what rounding leaves of 0
 FORMAT = "2"  # of checkpoints
 
 
@@ -91,7 +92,7 @@ class TrainingLoop:
 
         Raises:
             LookupError: there is nothing to train on.
-            RuntimeError: the loss was 0 from the first step to the last of an epoch, or a weight is no finite number.
+            RuntimeError: no step up to the end of an epoch had a gradient, or a weight is no finite number.
         """
         training = self.training
         if not training.total:
@@ -142,7 +143,7 @@ class TrainingLoop:
     def _end_epoch(self, epoch: int) -> None:
         """Evaluate the epoch; keep its weights if they are the best so far."""
         if epoch:
-            self._check_losses()
+            self._check_gradients()
         with self.training.evaluated_weights():
             evaluation = self._evaluate(epoch)
             if self._is_best(epoch, evaluation):
@@ -158,13 +159,15 @@ class TrainingLoop:
         if self.points:
             self.points[-1].update(evaluation.figures)
 
-    def _check_losses(self) -> None:
-        """Refuse a training that has learnt nothing: a loss of 0 has no gradient."""
-        if self.points and not any(point["loss"] for point in self.points):
+    def _check_gradients(self) -> None:
+        """Refuse a training that has learnt nothing: no step had a gradient."""
+        # a point of an older checkpoint has the loss alone
+        if self.points and not any(point.get("grad_norm", point["loss"]) > NO_GRADIENT for point in self.points):
             raise RuntimeError(
-                f"{self.checkpoint.partition}: the loss is 0 in each of the {self.training.done:,} steps so far, so nothing"
-                " was learnt: expected negatives of the queries, that is pairs of several items in a batch, and weights"
-                " of negatives above 0; nothing is published"
+                f"{self.checkpoint.partition}: the loss stayed {self.points[-1]['loss']:.4g} without a gradient in each of"
+                f" the {self.training.done:,} steps so far, so nothing was learnt: expected negatives of the queries, that"
+                " is pairs of several items with texts of their own in a batch, and weights of negatives above 0;"
+                " nothing is published"
             )
 
     def _check_weights(self) -> None:

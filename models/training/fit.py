@@ -63,6 +63,7 @@ class Training(ABC, Generic[Batch]):
         self.total = min(all_steps, max_steps or all_steps)
         self.group = group or ProcessGroup()
         self.done = 0
+        self.grad_norm = 0.0  # of the last step, before it was clipped
         warmup = max(1, round(warmup_frac * self.total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: lr_frac(step, warmup, self.total))
 
@@ -111,7 +112,7 @@ class Training(ABC, Generic[Batch]):
     def update(self) -> None:
         """Apply the gradients, summed over all processes."""
         self.group.all_reduce_gradients(weight for group in self.optimiser.param_groups for weight in group["params"])
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.grad_norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip))
         self.optimiser.step()
         self.schedule.step()
         self.done += 1
@@ -137,6 +138,7 @@ def fit(training: Training[Any]) -> Iterator[Step]:
             per_s = units / (time.perf_counter() - started)
             ended = training.done == training.total
             last = ended or training.done % training.steps_per_epoch == 0
+            figures = {**figures, "grad_norm": training.grad_norm}
             yield Step(training.done, epoch, loss, lr, units, per_s, figures, last)
             if ended:
                 return

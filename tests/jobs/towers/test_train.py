@@ -180,12 +180,28 @@ def test_towers_that_had_no_negative_are_not_published(classroom: Path, settings
     with made.publish(target, made.Args(target)) as out:
         out.write_table(one)
     name = settings.get("towers", IN_BATCH)
-    with pytest.raises(RuntimeError, match=rf"{name}: the loss is 0 in each of the \d+ steps .* nothing is published"):
+    with pytest.raises(RuntimeError, match=rf"{name}: the loss stayed 0 without a gradient in .* nothing is published"):
         train(synthetic_queries=0.0, **settings)
     with pytest.raises(LookupError):
         pin(name)  # type: ignore[arg-type]
     # made-up queries bring other items along
     assert train(**settings)["space_id"]
+
+
+def test_towers_whose_items_all_read_the_same_are_not_published(classroom: Path) -> None:
+    """The loss is the logarithm of the batch's items and no step changes it: a constant above 0."""
+    from tests.jobs.towers import classroom as made
+
+    target = TABLES["items"]
+    table = read_table(pin(target))
+    for name in ("title", "text"):
+        table = table.set_column(table.column_names.index(name), name, pa.array(["kubek"] * len(table)))
+    with made.publish(target, made.Args(target)) as out:
+        out.write_table(table)
+    with pytest.raises(RuntimeError, match=r"the loss stayed \d\.\d+ without a gradient in each of the \d+ steps"):
+        train(synthetic_queries=0.0)
+    with pytest.raises(LookupError):
+        pin(IN_BATCH)
 
 
 def test_weights_are_looked_at_and_not_the_loss_alone(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
