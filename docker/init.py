@@ -1,15 +1,14 @@
 """Prepare the volumes and databases of the stack; run at each `up`.
 
-The administrator's password and Spark's secret as files that this user alone may read, Airflow's tables and pools.
+Passwords and Spark's secret as files that this user alone may read, Airflow's tables and pools.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-from jobs.local.airflow_env import USER, migrate
+from jobs.local.airflow_env import USER, migrate, write_passwords
 
 
 def main() -> None:
@@ -17,9 +16,7 @@ def main() -> None:
     os.umask(0o077)
     airflow = Path(os.environ["AIRFLOW_HOME"])
     airflow.mkdir(parents=True, exist_ok=True)
-    # made here, for Airflow writes a password of its own making into its log
-    passwords = {USER: os.environ["AIRFLOW_ADMIN_PASSWORD"]}
-    _write(Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]), json.dumps(passwords))
+    write_passwords(os.environ, {USER: os.environ["AIRFLOW_ADMIN_PASSWORD"]})
     (airflow / "simple_auth_manager_passwords.json.generated").unlink(missing_ok=True)  # of older versions, mode 0644
     settings = Path(__file__).with_name("spark.conf").read_text("utf-8")
     _write(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -20,11 +21,16 @@ from jobs.platform.tracking import home
 
 ROOT = Path(__file__).absolute().parents[2]
 USER = "admin"
+# of Airflow's simple auth manager, from looking to everything
+ROLES = ("viewer", "user", "op", "admin")
 # name -> slots and what for. A slot is a GPU, or a JVM's worth of memory; tasks beyond wait their turn.
 POOLS: dict[str, tuple[int, str]] = {
     "gpu": (1, "training, mining and embedding: one slot per GPU, or one for the machine without"),
     "spark": (1, "Spark drivers on this machine"),
 }
+
+
+USERS, PASSWORDS = (f"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_{name}" for name in ("USERS", "PASSWORDS_FILE"))
 
 
 def port(service: str) -> int:
@@ -66,8 +72,8 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # a run started by hand in the UI or by REST goes through, and so does a backfill
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        USERS: accounts(),
+        PASSWORDS: str(folder / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port('airflow')}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "NIGHTSHELF_AIRFLOW_DB": database,
@@ -87,28 +93,56 @@ def airflow_env() -> dict[str, str]:
     }
 
 
+def accounts() -> str:
+    """Airflow's accounts as name:role: the administrator, and those of NIGHTSHELF_AIRFLOW_USERS.
+
+    Raises:
+        ValueError: the setting holds anything else, or the administrator again.
+    """
+    text = os.environ.get("NIGHTSHELF_AIRFLOW_USERS", "")
+    for account in filter(None, text.split(",")):
+        name, _, role = account.partition(":")
+        if not re.fullmatch(r"[\w.@-]+", name) or name == USER or role not in ROLES:
+            raise ValueError(
+                f"NIGHTSHELF_AIRFLOW_USERS={text!r}: expected names with one of the roles {', '.join(ROLES)}, such as"
+                f" anna:viewer,bert:op; {USER} is there already"
+            )
+    return ",".join(filter(None, [f"{USER}:admin", text]))
+
+
+def write_passwords(env: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Write the password of each account, which this user alone may read: those given, those that the file has, or new ones.
+
+    Airflow would write the ones that it makes into its log.
+    """
+    file = Path(env[PASSWORDS])
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    names = [account.partition(":")[0] for account in env[USERS].split(",")]
+    passwords = {name: given.get(name) or known.get(name) or secrets.token_urlsafe(12) for name in names}
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(json.dumps(passwords), encoding="utf-8")
+
+
 def airflow(*words: str) -> list[str]:
     """An Airflow command of this environment."""
     return [sys.executable, "-m", "airflow", *words]
 
 
 def prepare(env: Mapping[str, str]) -> None:
-    """Make or migrate the database and make the pools; done once for each version of Airflow.
+    """Write the passwords; make or migrate the database and the pools, once for each version of Airflow.
 
     Raises:
         RuntimeError: Airflow refused; its last lines.
     """
     folder = Path(env["AIRFLOW_HOME"])
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # its database, keys and passwords are nobody else's
+    write_passwords(env, {})
     done = folder / "prepared.json"
     state = {"airflow": version("apache-airflow"), "pools": POOLS}
     if done.is_file() and json.loads(done.read_text("utf-8")) == json.loads(json.dumps(state)):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # its database, keys and password are nobody else's
-    passwords = Path(env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-    if not passwords.exists():  # made here, for Airflow would write the one it makes into its log
-        passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}), encoding="utf-8")
     migrate(env)
     done.write_text(json.dumps(state), encoding="utf-8")
 

@@ -59,10 +59,10 @@ with DAG("days", schedule=None, max_active_runs=16, **EVERY_DAG, params=day_para
 class Airflow:
     """Its REST interface, as far as it is needed."""
 
-    def __init__(self) -> None:
-        password = json.loads((airflow_home() / "passwords.json").read_text("utf-8"))[USER]
+    def __init__(self, user: str = USER) -> None:
+        password = json.loads((airflow_home() / "passwords.json").read_text("utf-8"))[user]
         self.token = ""
-        self.token = self.call("/auth/token", {"username": USER, "password": password})["access_token"]
+        self.token = self.call("/auth/token", {"username": user, "password": password})["access_token"]
 
     def call(self, path: str, body: dict[str, object] | None = None) -> Any:
         data = json.dumps(body).encode() if body else None
@@ -100,6 +100,7 @@ def started(mlflow_store: Path) -> Iterator[Path]:
         monkeypatch.setenv("NIGHTSHELF_HOME", folder)
         monkeypatch.setenv("NIGHTSHELF_LAKE", str(home / "lake"))
         monkeypatch.setenv("NIGHTSHELF_AIRFLOW_PORT", str(free.getsockname()[1]))
+        monkeypatch.setenv("NIGHTSHELF_AIRFLOW_USERS", "anna:viewer,bert:user")
         free.close()
         (home / "dags").mkdir()
         (home / "dags" / "days.py").write_text(DAYS)
@@ -172,6 +173,37 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     (alert,) = [alert for alert in alerts if alert["failed"]] if "failed" in alerts[0] else alerts
     assert (alert["task"], alert["dag_run"]) == ("wait", typo)
     assert alert["reason"].startswith("conf has dss, expected keys of the form: ds; trigger")
+
+
+def test_who_does_not_log_in_reads_and_starts_nothing(started: Path) -> None:
+    until(lambda: Airflow().call("/api/v2/dags/days"), "the DAG is read")
+    before = len(runs(airflow_home() / "airflow.db"))
+    api = Airflow()
+    passwords = airflow_home() / "passwords.json"
+    assert passwords.stat().st_mode & 0o077 == 0 and len(json.loads(passwords.read_text("utf-8"))[USER]) >= 16
+    for token in ("", "nonsense", api.token[:-8] + "AAAAAAAA"):
+        api.token = token
+        for path, body in (("dags", None), ("dags/days/dagRuns", {"logical_date": None, "conf": {}})):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                api.call(f"/api/v2/{path}", body)
+            assert refused.value.code in (401, 403)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        api.call("/auth/token", {"username": USER, "password": "admin"})
+    assert len(runs(airflow_home() / "airflow.db")) == before
+
+
+def test_each_role_may_what_it_should(started: Path) -> None:
+    """Anna looks, Bert starts runs too; neither sees the connections, which hold passwords."""
+    until(lambda: Airflow().call("/api/v2/dags/days"), "the DAG is read")
+    anna, bert = Airflow("anna"), Airflow("bert")
+    assert anna.call("/api/v2/dags/days")["dag_id"] == "days"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        anna.trigger({"dss": "2026-01-31"})
+    assert bert.trigger({"dss": "2026-01-31"}) in runs(airflow_home() / "airflow.db")
+    assert Airflow().call("/api/v2/connections")["total_entries"] >= 0
+    for account in (anna, bert):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            account.call("/api/v2/connections")
 
 
 def runs(database: Path) -> set[str]:

@@ -60,17 +60,35 @@ def test_a_refusal_is_the_whole_of_the_last_error_whatever_is_said_after_it() ->
     )
 
 
+# as a command ends that meets another writer of its partition
+WRITTEN_BY_ANOTHER = """
+import sys
+from jobs.lake.partitions import LABELS
+from jobs.lake.publish import publish
+from jobs.platform.cli import run
+from jobs.privacy.housekeeping import Args
+def main(args):
+    with publish(LABELS.at(ds="2026-01-31"), args), publish(LABELS.at(ds="2026-01-31"), args):
+        pass
+sys.argv = ["x"]
+run(Args, main)
+"""
+
+
 @pytest.mark.parametrize(
     "code",
     [
         "raise ConnectionError('the store is away')",  # unforeseen: a trace and exit code 1
         "import os; os.kill(os.getpid(), 9)",  # the machine ran out of memory
         "import sys; sys.exit(75)",  # EX_TEMPFAIL
+        WRITTEN_BY_ANOTHER,
     ],
 )
+@pytest.mark.usefixtures("lake")
 def test_a_job_that_broke_is_tried_again(code: str) -> None:
-    with pytest.raises(JobCrashed):
+    with pytest.raises(JobCrashed) as crashed:
         run(code)
+    assert code != WRITTEN_BY_ANOTHER or "another process is writing" in str(crashed.value)
 
 
 def test_a_job_with_nothing_to_do_is_skipped() -> None:

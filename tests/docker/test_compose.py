@@ -1,15 +1,24 @@
 """The compose stack as far as it can be checked without an engine: shape, secrets, known traps."""
 
+import contextlib
 import fnmatch
+import json
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
 import time
 import venv
+from base64 import b64encode
+from collections.abc import Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pyspark
 import pytest
@@ -213,6 +222,77 @@ def test_spark_and_mlflow_ask_who_is_there() -> None:
     assert "--properties-file /state/spark.conf" in SERVICES["scheduler"]["environment"]["PYSPARK_SUBMIT_ARGS"]
     assert "--app-name=basic-auth" in SERVICES["mlflow"]["command"]
     assert "MLFLOW_TRACKING_PASSWORD" in SERVICES["scheduler"]["environment"]
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The stack's MLflow: its own command, settings and table of users, with a folder for the volume and for Postgres."""
+    pytest.importorskip("flask_wtf", reason="make installs it with the extra dev")
+    folder = tmp_path_factory.mktemp("mlflow")
+    (folder / "mlflow.ini").write_text((DOCKER / "mlflow.ini").read_text().replace("/state", str(folder)))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    service = SERVICES["mlflow"]
+    changed = {"--host=": "--host=127.0.0.1", "--port=": f"--port={port}", "--artifacts-": f"--artifacts-destination={folder}"}
+    words = [next((new for old, new in changed.items() if word.startswith(old)), word) for word in service["command"]]
+    words = [word.replace("$$", "$").replace("mlflow:5000", f"127.0.0.1:{port}") for word in words]
+    given = {"MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow.ini"), "BACKEND": f"sqlite:///{folder}/mlflow.db"}
+    secrets = {"MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD, "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 44}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, **service["environment"], **given, **secrets, "PATH": path}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(words, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until = time.monotonic() + 180
+        while answer(f"http://127.0.0.1:{port}/health")[0] != 200:
+            assert server.poll() is None and time.monotonic() < until, (folder / "log").read_text()[-3000:]
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+PASSWORD = "a password of this test"
+
+
+def answer(url: str, login: str = "", body: object = None, host: str = "") -> tuple[int, str]:
+    """Status and text; login is name:password."""
+    headers = {"Content-Type": "application/json"} | ({"Host": host} if host else {})
+    if login:
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, headers), timeout=20) as found:
+            return found.status, found.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def test_mlflow_reads_and_writes_nothing_for_who_does_not_log_in(mlflow_server: tuple[str, Path]) -> None:
+    url, folder = mlflow_server
+    search, create = (f"{url}/api/2.0/mlflow/experiments/{call}" for call in ("search?max_results=9", "create"))
+    mine = {"name": "mine"}
+    for login in ("", "admin:password1234", "admin:", f"nobody:{PASSWORD}"):  # MLflow's own default among them
+        assert answer(search, login)[0] == answer(create, login, mine)[0] == 401, login
+        assert answer(f"{url}/api/2.0/mlflow-artifacts/artifacts", login)[0] == 401, login
+        assert answer(f"{url}/api/2.0/mlflow/users/create", login, {"username": "me", "password": "p" * 12})[0] == 401
+    assert answer(create, f"admin:{PASSWORD}", mine)[0] == 200
+    assert '"mine"' in answer(search, f"admin:{PASSWORD}")[1]
+    # a page of another site that the browser took for this address
+    assert answer(search, f"admin:{PASSWORD}", host="evil.example")[0] == 403
+    # who has an account reads, and writes nothing that is not his
+    account = {"username": "reader", "password": "reader's password"}
+    assert answer(f"{url}/api/2.0/mlflow/users/create", f"admin:{PASSWORD}", account)[0] == 200
+    reader = "reader:reader's password"
+    found = json.loads(answer(search, reader)[1])["experiments"]
+    number = next(each["experiment_id"] for each in found if each["name"] == "mine")
+    changed = {"experiment_id": number, "new_name": "yours"}
+    assert answer(f"{url}/api/2.0/mlflow/experiments/update", reader, changed)[0] == 403
+    assert {path.stat().st_mode & 0o077 for path in folder.glob("*.db")} == {0}
 
 
 @pytest.fixture(scope="module")

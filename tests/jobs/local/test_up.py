@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import json
 import os
 import signal
 import socket
@@ -166,6 +167,29 @@ def test_a_home_too_deep_for_a_socket_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / ("deep" * 20)))
     with pytest.raises(RuntimeError, match="set NIGHTSHELF_HOME shorter"):
         up.launch({"sleeper": SLEEPER}, os.environ)
+
+
+@pytest.mark.parametrize("text", ["anna", "anna:boss", "admin:viewer", "anna:viewer:team", " anna:viewer", "a b:op"])
+def test_accounts_that_airflow_would_misread_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHELF_AIRFLOW_USERS", text)
+    with pytest.raises(ValueError, match="expected names with one of the roles viewer, user, op, admin, such as"):
+        airflow_env.airflow_env()
+
+
+def test_each_account_has_a_password_of_its_own_that_stays(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+    for users in ("", "anna:viewer,bert:op", "bert:user"):
+        monkeypatch.setenv("NIGHTSHELF_AIRFLOW_USERS", users)
+        env = airflow_env.airflow_env()
+        Path(env["AIRFLOW_HOME"]).mkdir(parents=True, exist_ok=True)
+        airflow_env.write_passwords(env, {"bert": "his"} if users == "bert:user" else {})
+        file = Path(env[airflow_env.PASSWORDS])
+        made[users] = json.loads(file.read_text("utf-8"))
+        assert file.stat().st_mode & 0o077 == 0
+    assert [set(each) for each in made.values()] == [{"admin"}, {"admin", "anna", "bert"}, {"admin", "bert"}]
+    assert len({each["admin"] for each in made.values()}) == 1, "who knows it keeps it"
+    assert len(set(made["anna:viewer,bert:op"].values())) == 3
+    assert min(map(len, made["anna:viewer,bert:op"].values())) >= 16 and made["bert:user"]["bert"] == "his"
 
 
 def test_everything_listens_on_this_machine_alone(lake: Path) -> None:

@@ -204,16 +204,27 @@ def test_towers_whose_items_all_read_the_same_are_not_published(classroom: Path)
         pin(IN_BATCH)
 
 
-def test_weights_are_looked_at_and_not_the_loss_alone(classroom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (1, r"weights hold values that are no finite numbers, .*trigrams.* among them"),  # the loss came before the update
+        (2, "step 2: the loss is nan; lower the learning rate"),
+    ],
+)
+def test_a_training_that_diverged_publishes_nothing(
+    classroom: Path, monkeypatch: pytest.MonkeyPatch, steps: int, said: str
+) -> None:
     update = TowerTraining.update
 
     def spoilt(self: TowerTraining) -> None:
         update(self)
-        self.towers.item_tower.trigrams.bag.weight.data[0] = float("nan")
+        self.towers.item_tower.trigrams.bag.weight.data.fill_(float("nan"))
 
     monkeypatch.setattr(TowerTraining, "update", spoilt)
-    with pytest.raises(RuntimeError, match=r"weights hold values that are no finite numbers, .*trigrams.* among them"):
-        train(max_steps=1)
+    with pytest.raises(RuntimeError, match=said):
+        train(max_steps=steps)
+    with pytest.raises(LookupError):
+        pin(IN_BATCH)
 
 
 def test_more_dimensions_than_there_are_cannot_be_kept(classroom: Path) -> None:
