@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout

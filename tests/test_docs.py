@@ -19,7 +19,9 @@ from jobs.local.airflow_env import POOLS, airflow_env, migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"), key=lambda path: int(path.parts[-2]))
+POSTGRES = max(
+    Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"), key=lambda path: int(path.parts[-2])
+)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze (Debian's package systemd)")
@@ -50,7 +52,9 @@ class Cluster:
         folder.mkdir()
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        self.run_as_owner("initdb", "--auth=trust", "--encoding=UTF8", "--username=nightshelf", f"--pgdata={folder}/data")
+        self.run_as_owner(
+            "initdb", "--auth=trust", "--encoding=UTF8", "--username=nightshelf", f"--pgdata={folder}/data"
+        )
         options = f"-p {self.port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         self.run_as_owner("pg_ctl", f"--pgdata={folder}/data", f"--log={folder}/log", "--wait", "-o", options, "start")
         self.run("createdb", "airflow")
@@ -72,7 +76,9 @@ class Cluster:
 
     def follow(self, program: str, folder: Path) -> None:
         """Run the page's lines with this program as they stand, here instead of in the container."""
-        lines = re.findall(rf"^    docker compose .* postgres ({program} .*)$", (DOCS / "backup.md").read_text(), re.MULTILINE)
+        lines = re.findall(
+            rf"^    docker compose .* postgres ({program} .*)$", (DOCS / "backup.md").read_text(), re.MULTILINE
+        )
         assert len(lines) == 2
         for line in lines:
             subprocess.run(["sh", "-c", line], env=self.env, cwd=folder, check=True)

@@ -163,7 +163,9 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     api.clear(second, "work")
     until(lambda: api.states(second)["turn"] == "up_for_reschedule", "the other cleared day waits")
     (started / "go").touch()
-    until(lambda: api.states(second)["announce"] == "success" and len(said.read_text().splitlines()) == 4, "both are done")
+    until(
+        lambda: api.states(second)["announce"] == "success" and len(said.read_text().splitlines()) == 4, "both are done"
+    )
     assert said.read_text().splitlines() == [f"{word} 2026-01-{day}" for day in (28, 30) for word in ("begin", "end")]
 
     typo = api.trigger({"dss": "2026-01-31"})

@@ -233,7 +233,11 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     service = SERVICES["mlflow"]
-    changed = {"--host=": "--host=127.0.0.1", "--port=": f"--port={port}", "--artifacts-": f"--artifacts-destination={folder}"}
+    changed = {
+        "--host=": "--host=127.0.0.1",
+        "--port=": f"--port={port}",
+        "--artifacts-": f"--artifacts-destination={folder}",
+    }
     words = [next((new for old, new in changed.items() if word.startswith(old)), word) for word in service["command"]]
     words = [word.replace("$$", "$").replace("mlflow:5000", f"127.0.0.1:{port}") for word in words]
     given = {"MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow.ini"), "BACKEND": f"sqlite:///{folder}/mlflow.db"}

@@ -124,7 +124,10 @@ def test_people_and_searches_are_told_apart_where_ids_are_shared(deliver: Delive
         )
     records += [act(name, "key29", "a", 1, client_id="typist", timestamp=at(8)) for name in ("impression", "click")]
     # a record that lost its text, beside one that has it
-    records += [*visit("beside", "taca", client_id="b", timestamp=at(9)), search("beside", "", client_id="b", timestamp=at(9))]
+    records += [
+        *visit("beside", "taca", client_id="b", timestamp=at(9)),
+        search("beside", "", client_id="b", timestamp=at(9)),
+    ]
     # clicks on pages that no search made, and pages without a query
     browsing = [{k: v for k, v in act("click", "", "a", 1).items() if k != "query_id" or n % 2} for n in range(40)]
     listings = [search(f"listing{n}", None, client_id=f"l{n}") for n in range(30)]  # type: ignore[arg-type]

@@ -207,7 +207,8 @@ def test_towers_whose_items_all_read_the_same_are_not_published(classroom: Path)
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        (1, r"weights hold values that are no finite numbers, .*trigrams.* among them"),  # the loss came before the update
+        # the loss came before the update
+        (1, r"weights hold values that are no finite numbers, .*trigrams.* among them"),
         (2, "step 2: the loss is nan; lower the learning rate"),
     ],
 )
