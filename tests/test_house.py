@@ -160,7 +160,7 @@ def test_every_command_is_listed_and_every_line_of_the_list_is_a_command() -> No
 
 # verbs with which the one line of a command may begin, where it is no `Reads -> writes`
 VERBS = {*("Check", "Compare", "Delete", "Generate", "List", "Move", "Report", "Resolve", "Run", "Search", "Serve")} | {
-    *("Start", "Take", "Trace", "Train")
+    *("Send", "Start", "Take", "Trace", "Train")
 }
 
 
