@@ -1,11 +1,12 @@
 -- Grain: one row per (item_id, other_id) of one session, both ways. Input: session_items.
 WITH per_session AS (
   SELECT
-    a.voice,
+    -- a session without a client is a voice of its own
+    COALESCE(a.client_id, a.session_id) AS voice,
     a.session_id,
     a.item_id,
     b.item_id AS other_id,
-    -- a sessions' weight is that of its age: at half_life_days it counts half; 0 turns the decay off
+    -- a session' weight is that of its age: at half_life_days it counts half; 0 turns the decay off
     MAX(
       CASE
         WHEN :half_life_days > 0
@@ -31,7 +32,7 @@ WITH per_session AS (
     MAX(a.weight * b.weight / SQRT(a.items)) AS together
   FROM session_items AS a
   INNER JOIN session_items AS b ON a.session_id = b.session_id AND a.item_id != b.item_id
-  GROUP BY a.voice, a.session_id, a.item_id, b.item_id
+  GROUP BY COALESCE(a.client_id, a.session_id), a.session_id, a.item_id, b.item_id
 ),
 
 per_voice AS (
@@ -63,7 +64,7 @@ counted AS (
 supported AS (
   SELECT
     t.item_id,
-    COUNT(DISTINCT t.voice) AS support
+    COUNT(DISTINCT COALESCE(t.client_id, t.session_id)) AS support
   FROM session_items AS t
   GROUP BY t.item_id
 ),

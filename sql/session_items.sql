@@ -1,23 +1,26 @@
--- Grain: one row per (session_id, place), the items of a session in order. Input: session_events.
+-- Grain: one row per (session_id, place), the items of a session in order. Input: session_events, held_out.
 WITH events AS (
   SELECT
     e.session_id,
-    -- an event without a client is a voice of its own session
-    COALESCE(e.client_id, e.session_id) AS voice,
+    e.client_id,
     e.item_id,
     e.occurred_at,
     e.ordinal,
     e.day,
+    MAX(CASE WHEN e.action = 'purchase' THEN 1 ELSE 0 END) OVER (PARTITION BY e.session_id, e.item_id) AS bought,
     -- what our own carousels led to says as much of the carousel as of the person
     CASE WHEN e.placement = 'recommendation' THEN :recommendation_weight ELSE 1.0 END AS weight
   FROM session_events AS e
-  WHERE e.placement != 'recommendation' OR :recommendation_weight > 0
+  -- sessions that judge must not teach
+  LEFT JOIN held_out AS h ON e.session_id = h.session_id
+  WHERE h.session_id IS NULL AND (e.placement != 'recommendation' OR :recommendation_weight > 0)
 ),
 
 followed AS (
   SELECT
     e.session_id,
-    e.voice,
+    e.client_id,
+    e.bought,
     e.item_id,
     e.occurred_at,
     e.ordinal,
@@ -30,7 +33,8 @@ followed AS (
 placed AS (
   SELECT
     f.session_id,
-    f.voice,
+    f.client_id,
+    f.bought,
     f.item_id,
     f.weight,
     MAX(f.day) OVER (PARTITION BY f.session_id) AS day,
@@ -43,10 +47,11 @@ placed AS (
 
 SELECT
   p.session_id,
-  p.voice,
+  p.client_id,
   CAST(p.place - GREATEST(p.items - :max_items, 0) AS INT) AS place,
   p.item_id,
-  p.weight,
+  CAST(p.weight AS FLOAT) AS weight,
+  p.bought = 1 AS bought,
   CAST(LEAST(p.items, :max_items) AS INT) AS items,
   p.day
 FROM placed AS p

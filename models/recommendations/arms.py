@@ -38,6 +38,20 @@ class CoOccurrences(NamedTuple):
     other_support: Rows
 
 
+class KnownLists(NamedTuple):
+    """Lists [P, K] of some items, and the place [N] of each item among them, -1 where it is not."""
+
+    place: Rows
+    lists: Ranked
+
+    @classmethod
+    def of(cls, rows: Rows, lists: Ranked, n_items: int) -> KnownLists:
+        """Lists of the items in these rows."""
+        place = np.full(n_items, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        return cls(place, lists)
+
+
 def classes_of(support: Rows, thin: int) -> Rows:
     """Class of each item, as a place in CLASSES: no voice, fewer than `thin`, more."""
     return np.digitize(support, [1, thin])
@@ -55,26 +69,26 @@ def _top(row: Rows, item: Rows, score: Floats, n_rows: int, depth: int) -> Ranke
     return best_sums([(row[there], item[there], score[there])], np.zeros(n_rows), depth)
 
 
-def content(alike: Ranked, support: Rows, thin: int, known: Ranked, bridge: int = 3) -> dict[str, Ranked]:
+def content(alike: Ranked, support: Rows, thin: int, known: KnownLists, bridge: int = 3) -> dict[str, Ranked]:
     """The arms of CONTENT, of lists of items that look alike with their cosines.
 
     support [N] of all items. content_new: those among them that are new too, since new items are bought together.
-    via_popular: the `bridge` nearest that are no longer thin, and what went together with these. known [N, K]: the list
-    of each item that is no longer thin; other rows are not read.
+    via_popular: what went together with the `bridge` nearest of those that are no longer thin. known: their lists.
     """
     squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf).astype(np.float32)
     there = alike.items >= 0
     is_thin = there & (support[np.maximum(alike.items, 0)] < thin)
     near = first(closed_up(alike.items, squares, there & ~is_thin), bridge)
+    rows = np.where(near.items >= 0, known.place[np.maximum(near.items, 0)], -1)
     return {
         "content": Ranked(alike.items, squares),
         "content_new": closed_up(alike.items, squares, is_thin),
-        "via_popular": through(near, known, alike.items.shape[1]),
+        "via_popular": through(Ranked(rows, near.scores), known.lists, alike.items.shape[1]),
     }
 
 
 def through(near: Ranked, lists: Ranked, depth: int) -> Ranked:
-    """Lists of the items in `near` [Q, k], each weighed by its item's score and mixed into one list per row of it."""
+    """Lists in the rows that `near` [Q, k] names, each weighed by its score there and mixed into one list per row of it."""
     at = np.nonzero((near.items >= 0) & (near.scores > 0))
     items, scores = lists.items[near.items[at]], np.maximum(lists.scores[near.items[at]], 0).astype(np.float64)
     gains = near.scores[at][:, None] * scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
@@ -85,6 +99,13 @@ def through(near: Ranked, lists: Ranked, depth: int) -> Ranked:
 def without_source(ranked: Ranked, source: Rows) -> Ranked:
     """Lists without their own source item [Q]."""
     return closed_up(ranked.items, ranked.scores, (ranked.items >= 0) & (ranked.items != source[:, None]))
+
+
+def learnt(alike: Ranked, support: Rows, source: Rows) -> Ranked:
+    """The arm prod2vec, of nearest items with their cosines: an item without a session has no place of its own there."""
+    known = (support[np.maximum(alike.items, 0)] > 0) & (support[source] > 0)[:, None]
+    squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf).astype(np.float32)
+    return closed_up(alike.items, squares, known & (alike.items >= 0))
 
 
 def popularity(support: Rows, n_rows: int, depth: int) -> Ranked:

@@ -63,3 +63,16 @@ def cold_vectors(words: Sequence[Sequence[str]], known: Mapping[str, Vectors], f
     return (
         unit(np.stack([np.mean(some, axis=0) for some in rows])) if rows else np.zeros((0, len(fallback)), np.float32)
     )
+
+
+def with_centroids(learnt: Learnt, metadata: Mapping[str, Sequence[str]]) -> Learnt:
+    """Add a vector for each word of metadata: the mean of its items' vectors. It gives items without a session a place."""
+    row = {word: number for number, word in enumerate(learnt.words)}
+    pairs = [(row[item], word) for item, words in metadata.items() if item in row for word in words]
+    if not pairs:
+        return learnt
+    rows, named = zip(*pairs, strict=True)
+    names, place = np.unique(np.array(named), return_inverse=True)
+    sums = np.zeros((len(names), learnt.vectors.shape[1]), np.float32)
+    np.add.at(sums, place, learnt.vectors[list(rows)])
+    return Learnt([*learnt.words, *names.tolist()], np.concatenate([learnt.vectors, unit(sums)]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,7 +51,8 @@ def datasets() -> Iterator[Dataset]:
 
 
 def _retail() -> Dataset:
-    rows = list(csv.DictReader(io.TextIOWrapper(gzip.open(DATA / "online-retail/transactions.csv.gz"), "utf-8")))
+    with gzip.open(DATA / "online-retail/transactions.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     titles = {row["StockCode"]: row["Description"] or "" for row in reversed(rows)}
     rows = [row for row in rows if not row["InvoiceNo"].startswith("C") and float(row["UnitPrice"]) > 0]
     baskets: list[Session] = []

@@ -20,7 +20,7 @@ from models.evaluation.significance import permutation_p
 from models.fusion.mixture import fit_mixture, mix
 from models.fusion.ranked_lists import Ranked
 from models.recommendations import arms as arms_of
-from models.recommendations.arms import ARMS, CLASSES, CoOccurrences, classes_of
+from models.recommendations.arms import ARMS, CLASSES, CoOccurrences, KnownLists, classes_of
 from models.recommendations.item2vec import SkipGram, train_items, train_words
 from models.recommendations.word_vectors import inverse_frequencies, text_vectors, words_of
 from tests import duck
@@ -35,7 +35,10 @@ PROD2VEC = SkipGram(window=3, epochs=30)
 
 def main() -> None:
     """Each data set in turn."""
+    wanted = " ".join(sys.argv[1:])
     for dataset in datasets():
+        if wanted not in dataset.name:
+            continue
         names = sorted(
             {item for split in (dataset.dev, dataset.test) for _, items in split.train for item in items}
             | set(dataset.titles)
@@ -101,16 +104,20 @@ class Known:
                 "ordinal": np.arange(len(items)),
                 "occurred_at": moments,
                 "placement": ["basket"] * len(items),
+                "action": ["purchase"] * len(items),
                 "day": [moment.date() for moment in moments],
             }
         )
         engine = duck.connect()
         engine.register("session_events", events)
+        engine.register("held_out", events.select(["session_id"]).slice(0, 0))
         settings = {"recommendation_weight": 0.0, "max_items": 200}
         engine.execute(f"CREATE TABLE session_items AS {duck.bound('session_items')}", settings)
         settings = {"ds": self.split.last_day, "half_life_days": dataset.half_life_days, "max_gap": 10}
         found = duck.rows_of(engine, "co_occurrences", {**settings, "min_voices": 1, "max_others": 1_000})
-        known = engine.sql("SELECT item_id, COUNT(DISTINCT voice) AS n FROM session_items GROUP BY item_id").fetchall()
+        known = engine.sql(
+            "SELECT item_id, COUNT(DISTINCT session_id) AS n FROM session_items GROUP BY item_id"
+        ).fetchall()
         support = np.zeros(len(self.names), np.int64)
         support[[self.row[name] for name, _ in known]] = [n for _, n in known]
         rows = {name: np.array([self.row[one] for one in found[name].to_pylist()]) for name in ("item_id", "other_id")}
@@ -124,7 +131,9 @@ class Known:
         arms = [*together.values(), arms_of.without_source(self._prod2vec(), every)]
         if dataset.titles:
             alike = arms_of.without_source(_alike([words_of(dataset.titles[name]) for name in self.names]), every)
-            arms += arms_of.content(alike, self.support, THIN, together["together"]).values()
+            arms += arms_of.content(
+                alike, self.support, THIN, KnownLists.of(every, together["together"], n_items)
+            ).values()
         return arms
 
     def _prod2vec(self) -> Ranked:

@@ -68,6 +68,7 @@ VIEWS = TABLES | {
         " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
     ),
     "common_queries": "query_key STRING",
+    "held_out": "session_id STRING",
     "filtered_searches": (
         f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
@@ -81,7 +82,17 @@ VIEWS = TABLES | {
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
-FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_other_form", "is_blank", "is_bulk_action")
+FLAGS = (
+    "is_shown",
+    "is_click",
+    "is_cart",
+    "is_purchase",
+    "malformed",
+    "is_other_form",
+    "is_blank",
+    "is_bulk_action",
+    "bought",
+)
 # parameters that a case may leave out
 SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.fusion.ranked_lists import Ranked
 from models.recommendations import arms
-from models.recommendations.arms import CoOccurrences
+from models.recommendations.arms import CoOccurrences, KnownLists
 
 SUPPORT = np.array([0, 1, 50, 400, 2])  # 0 is new, 1 and 4 thin
 
@@ -38,10 +38,8 @@ def test_classes_of_support() -> None:
 
 def test_new_items_are_reached_by_new_items_and_through_popular_ones() -> None:
     alike = Ranked(np.array([[4, 2, 3, -1]]), np.array([[0.9, 0.8, 0.4, -np.inf]], np.float32))
-    lists = Ranked(np.full((5, 2), -1), np.full((5, 2), -np.inf, np.float32))
-    lists.items[2], lists.scores[2] = [3, 1], [3.0, 1.0]
-    lists.items[3], lists.scores[3] = [1, -1], [7.0, -np.inf]
-    made = arms.content(alike, SUPPORT, 20, lists, bridge=2)
+    lists = Ranked(np.array([[1, -1], [3, 1]]), np.array([[7, -np.inf], [3, 1]], np.float32))
+    made = arms.content(alike, SUPPORT, 20, KnownLists.of(np.array([3, 2]), lists, 5), bridge=2)
     assert made["content"].scores[0, :3] == pytest.approx([0.81, 0.64, 0.16])
     assert made["content_new"].items.tolist() == [[4, -1, -1, -1]]
     # through 2: .64 * (3/4, 1/4); through 3: .16 * 1
@@ -58,3 +56,10 @@ def test_a_list_loses_its_source_alone() -> None:
 
 def test_popularity_leaves_out_what_nobody_visited() -> None:
     assert arms.popularity(SUPPORT, 2, 5).items.tolist() == [[3, 2, 4, 1]] * 2
+
+
+def test_prod2vec_says_nothing_of_items_without_a_session() -> None:
+    alike = Ranked(np.array([[0, 3, 2], [3, 2, 1]]), np.array([[0.9, 0.5, -0.1]] * 2, np.float32))
+    made = arms.learnt(alike, SUPPORT, np.array([1, 0]))
+    assert made.items.tolist() == [[3, 2, -1], [-1, -1, -1]]
+    assert made.scores[0, :2].tolist() == [0.25, 0]
