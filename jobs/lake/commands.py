@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "item_embeddings": "item_embeddings",
         "item_neighbours": "item_neighbours",
         "user_recommendations": "user_recommendations",
+        "recommendations": "bundle",
         "recommend": "recommend",
     },
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},

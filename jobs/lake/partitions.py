@@ -248,6 +248,7 @@ SESSION_ITEMS = _table("session_items", 1, ("ds",), DERIVED)
 CO_OCCURRENCES = _table("co_occurrences", 1, ("ds",), DERIVED)
 ITEM2VEC = _table("item2vec", 1, ("ds", "method"), MODEL)
 ITEM_NEIGHBOURS = _table("item_neighbours", 1, ("ds", "method"), DERIVED)
+RECOMMENDATIONS = _table("recommendations", 1, ("ds",), MODEL)
 USER_RECOMMENDATIONS = _table("user_recommendations", 1, ("ds", "method"), DERIVED)
 PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary")
 TOWERS = _table(

@@ -23,18 +23,9 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table, record_batches
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, NonNegativeInt, PositiveInt
 from jobs.platform.tracking import mlflow_run
-from jobs.recommendations.item_encoder import (
-    CONTENT,
-    META,
-    METHODS,
-    PROD2VEC,
-    content_words,
-    metadata_words,
-    space_of,
-    write_learnt,
-)
+from jobs.recommendations.item_encoder import CONTENT, META, METHODS, PROD2VEC, metadata_words, space_of, write_learnt
 from models.recommendations.item2vec import Learnt, SkipGram, interleaved, train_items, train_words, with_centroids
-from models.recommendations.word_vectors import inverse_frequencies
+from models.recommendations.word_vectors import content_words, inverse_frequencies
 
 BATCH_ROWS = 1 << 16
 

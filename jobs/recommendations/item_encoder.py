@@ -16,7 +16,7 @@ from jobs.lake.arrow import Strings, strings, table_of, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.read import Pinned
 from models.recommendations.item2vec import Learnt, cold_vectors
-from models.recommendations.word_vectors import text_vectors, words_of
+from models.recommendations.word_vectors import content_words, text_vectors
 
 CONTENT, PROD2VEC, META = METHODS = ("content", "prod2vec", "meta_prod2vec")
 WORDS, VECTORS = "words.parquet", "vectors.npy"
@@ -28,11 +28,6 @@ def metadata_words(category: str, brand: str) -> list[str]:
     levels = [level for level in category.split(" > ") if level]
     paths = [f"category={' > '.join(levels[:depth])}" for depth in range(len(levels), 0, -1)]
     return [*([f"brand={brand}"] if brand else []), *paths]
-
-
-def content_words(title: str, category: str) -> list[str]:
-    """Words that content vectors are made of: title and category path."""
-    return words_of(f"{title} {category.replace(' > ', ' ')}")
 
 
 def write_learnt(out: Attempt, learnt: Learnt, weights: Mapping[str, float]) -> None:
@@ -52,6 +47,7 @@ class ItemVectors(Encoder[pa.RecordBatch]):
     """Encodes items by a trained `item2vec`. An item that training never saw gets the mean of its metadata's vectors."""
 
     hash_columns = COLUMNS
+    spaces: tuple[str, ...] = ()
 
     def __init__(self, model: Pinned, *, device: torch.device) -> None:
         self.method, self.hashed_dim = model.partition.values["method"], int(model.facts["hashed_dim"])

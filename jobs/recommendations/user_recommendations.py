@@ -27,6 +27,7 @@ from jobs.lake.read import Pinned, pin, read_table
 from jobs.lake.windows import first_day
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, PositiveInt, WindowDays
 from jobs.platform.row_counts import published
+from jobs.recommendations.read_lists import read_lists
 from models.fusion.ranked_lists import Ranked
 from models.recommendations.users import (
     ALS,
@@ -143,22 +144,6 @@ def _way(
         return lambda rows: by_vectors(clients.visits[rows], vectors, clients.bought[rows], depth)
     users, items = fit_factors(clients.visits, Factors(args.factors, seed=args.seed))
     return lambda rows: by_factors(users[rows], items, clients.bought[rows], depth)
-
-
-def read_lists(pinned: Pinned, ids: Strings) -> Ranked:
-    """Lists of `item_neighbours` as a ranking [N, K] in rows of ids; an item without a list has none."""
-    rows = read_table(pinned, ["item_id", "neighbour_ids", "scores"])
-    row = find(large(rows.column("item_id").chunks), ids)
-    lengths = pc.list_value_length(rows.column("neighbour_ids")).to_numpy()
-    place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    shape = (len(ids), max(1, int(lengths.max(initial=0))))
-    items, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
-    owner = np.repeat(row, lengths)
-    there = owner >= 0
-    flat = [pc.list_flatten(rows.column(name)) for name in ("neighbour_ids", "scores")]
-    items[owner[there], place[there]] = find(large(flat[0].chunks), ids)[there]
-    scores[owner[there], place[there]] = flat[1].to_numpy()[there]
-    return Ranked(items, scores)
 
 
 def _blocks(count: int, size: int) -> Iterator[Rows]:

@@ -24,6 +24,7 @@ CLASSES = NONE, THIN, KNOWN = ("none", "thin", "known")
 START = np.array(
     [(0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.1), (0.2, 0.2, 0.2, 0.0, 0.8, 0.0, 0.4), (0.15, 0.15, 0.8, 0.0, 0.02, 0.0, 0.0)]
 )
+KNOWN_SHARE = 0.1
 POPULARITY_POWER = 0.4  # of the other item's support, by which `together` is divided: 0.5 is the cosine
 
 
@@ -72,7 +73,8 @@ def _top(row: Rows, item: Rows, score: Floats, n_rows: int, depth: int) -> Ranke
 def content(alike: Ranked, support: Rows, thin: int, known: KnownLists, bridge: int = 3) -> dict[str, Ranked]:
     """The arms of CONTENT, of lists of items that look alike with their cosines.
 
-    support [N] of all items. content_new: those among them that are new too, since new items are bought together.
+    support [N] of all items. content_new: the new ones among them first, since new items are bought together; the known
+    ones keep a tenth of their score, so that one new item that is hardly alike does not stand alone.
     via_popular: what went together with the `bridge` nearest of those that are no longer thin. known: their lists.
     """
     squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf).astype(np.float32)
@@ -82,9 +84,14 @@ def content(alike: Ranked, support: Rows, thin: int, known: KnownLists, bridge: 
     rows = np.where(near.items >= 0, known.place[np.maximum(near.items, 0)], -1)
     return {
         "content": Ranked(alike.items, squares),
-        "content_new": closed_up(alike.items, squares, is_thin),
+        "content_new": _in_order(alike.items, np.where(is_thin, squares, KNOWN_SHARE * squares)),
         "via_popular": through(Ranked(rows, near.scores), known.lists, alike.items.shape[1]),
     }
+
+
+def _in_order(items: Rows, scores: NDArray[np.float32]) -> Ranked:
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return Ranked(np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
 def through(near: Ranked, lists: Ranked, depth: int) -> Ranked:

@@ -67,3 +67,8 @@ def unit(vectors: NDArray[np.floating]) -> Vectors:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     made = np.where(norms > 1e-9, vectors / np.maximum(norms, 1e-9), np.eye(1, vectors.shape[1]))
     return made.astype(np.float32)
+
+
+def content_words(title: str, category: str) -> list[str]:
+    """Words that an item's content vector is made of: title and category path."""
+    return words_of(f"{title} {category.replace(' > ', ' ')}")

@@ -41,7 +41,11 @@ def test_new_items_are_reached_by_new_items_and_through_popular_ones() -> None:
     lists = Ranked(np.array([[1, -1], [3, 1]]), np.array([[7, -np.inf], [3, 1]], np.float32))
     made = arms.content(alike, SUPPORT, 20, KnownLists.of(np.array([3, 2]), lists, 5), bridge=2)
     assert made["content"].scores[0, :3] == pytest.approx([0.81, 0.64, 0.16])
-    assert made["content_new"].items.tolist() == [[4, -1, -1, -1]]
+    assert made["content_new"].items.tolist() == [[4, 2, 3, -1]]
+    assert made["content_new"].scores[0, :3] == pytest.approx([0.81, 0.064, 0.016])
+    # hardly alike, though new: a known one that is alike stands first
+    far = Ranked(np.array([[2, 4]]), np.array([[0.9, 0.2]], np.float32))
+    assert arms.content(far, SUPPORT, 20, KnownLists.of(np.array([3, 2]), lists, 5))["content_new"].items[0, 0] == 2
     # through 2: .64 * (3/4, 1/4); through 3: .16 * 1
     assert made["via_popular"].items[0, :2].tolist() == [3, 1]
     assert made["via_popular"].scores[0, :2] == pytest.approx([0.48, 0.16 + 0.16])
