@@ -72,6 +72,21 @@ DERIVED: dict[str, dict[str, DerivedColumn]] = {
         "is_test": row.equals("split", "test"),
         "splits_of_query": group.distinct_per("split", "query_id"),
     },
+    "session_items": {"days_before_ds": row.days_before_ds("day")},
+    "co_occurrences": {"is_self": row.same("item_id", "other_id")},
+    "item_neighbours": {
+        "n_items": group.size("neighbour_ids"),
+        "lists_itself": group.holds("neighbour_ids", "item_id"),
+        "items_repeated": group.repeated("neighbour_ids"),
+        "scores_less_items": group.size_difference("scores", "neighbour_ids"),
+        "score_rise": group.rise("scores"),
+    },
+    "user_recommendations": {
+        "n_items": group.size("item_ids"),
+        "items_repeated": group.repeated("item_ids"),
+        "scores_less_items": group.size_difference("scores", "item_ids"),
+        "score_rise": group.rise("scores"),
+    },
     "negatives": {
         "n_items": group.size("item_ids"),
         "ranks_less_items": group.size_difference("ranks", "item_ids"),

@@ -95,6 +95,32 @@ def extreme(column: str, which: str) -> DerivedColumn:
     return DerivedColumn((column,), make)
 
 
+def holds(column: str, value: str) -> DerivedColumn:
+    """Number of values of a list that are the row's own value of another column."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        own = rows[value].combine_chunks().take(pa.array(owner))
+        hit = pc.equal(values, own).fill_null(False).to_numpy(zero_copy_only=False)
+        return np.bincount(owner[hit], minlength=rows.num_rows)
+
+    return DerivedColumn((column, value), make)
+
+
+def rise(column: str) -> DerivedColumn:
+    """The greatest excess of a number of a list over the one before it: 0 or less in a list that falls."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        steps = np.diff(values.to_numpy(zero_copy_only=False).astype(np.float64))
+        inside = owner[1:] == owner[:-1]
+        made = np.zeros(rows.num_rows)
+        np.maximum.at(made, owner[1:][inside], np.nan_to_num(steps[inside], nan=np.inf))
+        return made
+
+    return DerivedColumn((column,), make)
+
+
 def norm(column: str) -> DerivedColumn:
     """Euclidean length of a vector; infinite where a component is not a number."""
 

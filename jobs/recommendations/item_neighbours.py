@@ -17,19 +17,19 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
-import pyarrow.compute as pc
 from annotated_types import Interval
 from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import pin_shards
-from jobs.lake.arrow import Rows, find, strings
+from jobs.lake.arrow import Rows
 from jobs.lake.fault import fault_point
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin, read_table
+from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
+from jobs.recommendations.judge_lists import held_out, judge, standing
 from jobs.recommendations.neighbour_lists import Catalogue, Limits, NeighbourLists
 from jobs.towers.blockwise_search import SEARCHES, BlockwiseSearch, SearchPlan
 from jobs.towers.catalogue_vectors import read_shards_into
@@ -52,7 +52,8 @@ class Args(CommandArgs):
     content           first shard of content vectors
     item_neighbours   output; its key method is hybrid, or an arm
     prod2vec          first shard of vectors learnt from sessions; empty: without that arm
-    holdout_sessions  sessions whose split dev the weights are fitted on; empty: the usual weights
+    holdout_sessions  sessions that judge: split dev fits the weights, split test judges what is served; empty: the
+                      usual weights, and nothing is judged
     depth             neighbours of an item
     pool              items of each arm that are mixed
     thin              clients below which little is known of an item
@@ -107,21 +108,27 @@ def main(args: Args) -> dict[str, Any]:
         spaces = {name: Space(args, name, some, catalogue, inputs) for name, some in shards.items()}
         lists = NeighbourLists(catalogue, pairs, spaces["content"].vectors, args.limits())
         weights = Weights(args, lists, spaces)
-        if judged:
-            weights.fit(judged)
+        figures: dict[str, Any] = weights.fit(judged) if judged else {}
+        out.facts["judged"] = weights.judge(judged) if judged else {}
         listed = covered = 0
         for number, (rows, made) in enumerate(blocks(args, lists, spaces)):
             best = lists.lists(rows, made, weights.values)
             out.write_table(lists.table(rows, best), f"part-{number:05d}.parquet")
             listed, covered = listed + len(rows), covered + int((best.items[:, 0] >= 0).sum())
             fault_point("item_neighbours.block")
-        figures = {"items": listed, "coverage": covered / max(1, listed), **weights.figures}
+        figures |= {"items": listed, "coverage": covered / max(1, listed)}
         out.facts.update(figures, weights=weights.facts(), **{name: space.facts for name, space in spaces.items()})
         out.count("items", items.manifest.rows, listed, {})
-        tracked.measures(figures)
+        tracked.measures(figures | _flat(out.facts["judged"]))
     for space in spaces.values():
         space.scratch.remove()
-    return {"item_neighbours": str(args.item_neighbours), **figures}
+    return {"item_neighbours": str(args.item_neighbours), **figures, "judged": out.facts["judged"]}
+
+
+def _flat(judged: dict[str, Any]) -> dict[str, float]:
+    """Measures of each arm over all test sessions, under names for MLflow."""
+    arms = judged.get("arms", {})
+    return {f"test/{arm}/{name}": value for arm, groups in arms.items() for name, value in groups["all"].items()}
 
 
 class Space:
@@ -169,7 +176,7 @@ def blocks(args: Args, lists: NeighbourLists, spaces: dict[str, Space]) -> Itera
 
 
 class Weights:
-    """Weights [C, A] of each arm for each class of support."""
+    """Weights [C, A] of each arm for each class of support, fitted and judged on sessions that were held out."""
 
     def __init__(self, args: Args, lists: NeighbourLists, spaces: dict[str, Space]) -> None:
         self.args, self.lists, self.spaces = args, lists, spaces
@@ -177,32 +184,39 @@ class Weights:
         self.fitted = method == HYBRID
         alone = np.array([float(name == method) for name in ARMS])
         self.values: Floats = START.copy() if self.fitted else np.tile(alone, (len(CLASSES), 1))
-        self.figures: dict[str, float] = {}
 
-    def fit(self, judged: Pinned) -> None:
-        """Fit the weights on dev sessions: the target, predicted from the item before it."""
-        if not self.fitted:
-            return
-        rows = read_table(judged, ["given", "target"], pc.field("split") == "dev")
-        last = [items[-1] for items in rows.column("given").to_pylist()]
-        ids = self.lists.catalogue.ids
-        source, target = (find(names, ids) for names in (last, strings(rows, "target")))
-        source, target = source[source >= 0], target[source >= 0]
+    def fit(self, judged: Pinned) -> dict[str, float]:
+        """Fit the weights on dev sessions: the target, predicted from the item before it. Returns figures by class."""
+        source, target = held_out(judged, "dev", self.lists.catalogue.ids)
+        classes = classes_of(self.lists.support[source], self.args.thin)
+        counts = np.bincount(classes, minlength=len(CLASSES))
+        kept = (counts >= self.args.min_sessions)[classes]
+        if not self.fitted or not kept.any():
+            log.warning("%s: the usual weights stay; dev sessions by class: %s", judged.partition, counts.tolist())
+            return {}
+        made = self._arms(source[kept])
+        self.values, worth = fit_mixture(made, target[kept], classes[kept], len(CLASSES), self.values)
+        figures: dict[str, float] = {}
+        for name, (before, after), sessions in zip(CLASSES, worth.tolist(), counts.tolist(), strict=True):
+            figures |= {f"dev_sessions_{name}": sessions, f"dev_rr_{name}": after, f"dev_rr_{name}_before": before}
+        return figures
+
+    def judge(self, judged: Pinned) -> dict[str, Any]:
+        """Judge the very lists that are served, and standing arms, on test sessions; nothing where there is none."""
+        source, target = held_out(judged, "test", self.lists.catalogue.ids)
         if not len(source):
-            log.warning("%s: no dev session begins at a living item; the usual weights stay", judged.partition)
-            return
+            log.warning("%s: no test session begins at a living item; nothing is judged", judged.partition)
+            return {}
+        made, support = self._arms(source), self.lists.support
+        arms = {"served": self.lists.lists(source, made, self.values), **standing(made, support)}
+        return judge(arms, target, classes_of(support[source], self.args.thin), len(self.lists.catalogue))
+
+    def _arms(self, source: Rows) -> list[Ranked]:
+        """Every arm of these rows, which may repeat and come in any order."""
         asked, place = np.unique(source, return_inverse=True)
         learnt = self.spaces["prod2vec"].of(asked) if "prod2vec" in self.spaces else None
         made = self.lists.arms(asked, self.spaces["content"].of(asked), learnt)
-        made = [Ranked(arm.items[place], arm.scores[place]) for arm in made]
-        classes = classes_of(self.lists.support[source], self.args.thin)
-        few = np.bincount(classes, minlength=len(CLASSES)) < self.args.min_sessions
-        kept = ~few[classes]
-        made = [Ranked(arm.items[kept], arm.scores[kept]) for arm in made]
-        self.values, worth = fit_mixture(made, target[kept], classes[kept], len(CLASSES), self.values)
-        for name, (before, after), sessions in zip(CLASSES, worth, np.bincount(classes, minlength=3), strict=True):
-            self.figures |= {f"dev_sessions {name}": int(sessions)}
-            self.figures |= {f"dev RR@25 {name}": float(after), f"dev RR@25 {name}, usual weights": float(before)}
+        return [Ranked(arm.items[place], arm.scores[place]) for arm in made]
 
     def facts(self) -> dict[str, dict[str, float]]:
         """Class -> arm -> weight."""

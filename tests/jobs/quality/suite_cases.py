@@ -20,7 +20,7 @@ from jobs.quality.rules import Rule, rules_of
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 NAMES = tuple(table for table in COLUMNS if (SUITES / table).is_dir())
-VALUES = {"ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
+VALUES = {"method": "hybrid", "ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
 AGO = {True: (7, 14, 21), False: (1, 2, 3)}  # days of history: of the same weekday, or the last ones
 

@@ -39,10 +39,12 @@ def titles() -> list[str]:
     return made
 
 
-def sessions(seed: int = 0, count: int = 500) -> list[list[int]]:
-    """Sessions of four different items of one series."""
+def sessions(seed: int = 0, count: int = 500, shuffled: bool = False) -> list[list[int]]:
+    """Sessions of four different items of one series; shuffled: of any."""
     rng = np.random.default_rng(seed)
     old = [[row for row in range(s * PER_SERIES, (s + 1) * PER_SERIES) if row not in NEW] for s in range(SERIES)]
+    if shuffled:
+        old = [[row for some in old for row in some]] * SERIES
     return [rng.permutation(old[rng.integers(SERIES)])[:4].tolist() for _ in range(count)]
 
 
@@ -72,7 +74,7 @@ def publish_items(ds: str = DS) -> Partition:
     return ITEMS.at(ds=ds)
 
 
-def publish_sessions(seed: int = 0) -> tuple[Partition, Partition]:
+def publish_sessions(shuffled: bool = False) -> tuple[Partition, Partition]:
     """session_items, and co_occurrences of it by the lake's own text."""
     rows = [
         {
@@ -86,7 +88,7 @@ def publish_sessions(seed: int = 0) -> tuple[Partition, Partition]:
             # c000 to c049 were here lately
             "day": date(2026, 1, 30) if number % 100 < 50 else date(2025, 12, 1),
         }
-        for number, some in enumerate(sessions(seed))
+        for number, some in enumerate(sessions(shuffled=shuffled))
         for place, item in enumerate(some)
     ]
     _publish(SESSION_ITEMS.at(ds=DS), {key: [row[key] for row in rows] for key in rows[0]})
@@ -111,11 +113,11 @@ def publish_vectors(method: str, **settings: int) -> Partition:
     return shard
 
 
-def publish_holdout() -> Partition:
+def publish_holdout(shuffled: bool = False) -> Partition:
     """The last item of later sessions, half of them dev."""
-    some = sessions(seed=1, count=240)
+    some = sessions(seed=1, count=240, shuffled=shuffled)
     columns = {
-        "query_id": [f"q{number}" for number in range(len(some))],
+        "query_id": [f"q{number:03d}" for number in range(len(some))],
         "session_id": [f"h{number}" for number in range(len(some))],
         "client_id": pa.nulls(len(some), pa.string()),
         "given": [[name(item) for item in session[:-1]] for session in some],

@@ -123,7 +123,7 @@ def test_a_bundle_whose_list_is_not_the_golden_one_is_refused(
 ) -> None:
     pinned = pin(BUNDLE)
     golden = json.loads(pinned.path("golden.json").read_text())
-    assert len(golden) == 32 and all(len(items) == 10 for items in golden.values())
+    assert len(golden) == 32 and all(0 < len(items) <= 10 for items in golden.values())
     item = next(iter(golden))
     monkeypatch.setattr("jobs.bundle.recommendations.json.loads", lambda data: _spoilt(data, item))
     with pytest.raises(RuntimeError, match="has the list"):

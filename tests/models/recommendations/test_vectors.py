@@ -56,7 +56,7 @@ def sessions(rng: np.random.Generator) -> list[list[str]]:
 
 
 def test_a_brand_lies_nearest_to_its_items_and_gives_new_ones_a_place() -> None:
-    metadata = {str(item): [f"brand={'ab'[item // 20]}"] for item in range(41)}
+    metadata = {str(item): [f"brand={'ab'[item // 20]}"] for item in range(40)}
     words = [interleaved(some, metadata) for some in sessions(np.random.default_rng(0))]
     settings = SkipGram(vector_size=16, window=8, epochs=8, sample=0)
     learnt = train_items(words, settings)
