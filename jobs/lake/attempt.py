@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # a shop's delivery is published as it is: the job that reads it sets a damaged file aside
-DELIVERED = ("log", "catalogue")
+DELIVERED = ("log", "catalogue", "orders")
 PARQUET_TAIL_BYTES = 8  # length of the footer, magic
 
 

@@ -6,7 +6,13 @@ A command is named by the table that it writes, or by what it does where it writ
 from __future__ import annotations
 
 COMMANDS: dict[str, dict[str, str]] = {
-    "ingest": {"land": "land", "items": "items", "impressions": "impressions", "replay": "replay"},
+    "ingest": {
+        "land": "land",
+        "items": "items",
+        "impressions": "impressions",
+        "session_events": "session_events",
+        "replay": "replay",
+    },
     "datasets": {
         "click_counts": "click_counts",
         "propensities": "propensities",

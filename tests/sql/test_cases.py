@@ -66,6 +66,10 @@ VIEWS = TABLES | {
     ),
     "erased_clients": "client_id STRING",
     "earlier_events": TABLES["session_events"],
+    "order_rows": (
+        "file STRING, block BIGINT, line BIGINT, malformed BOOLEAN, invoice STRING, item_id STRING, quantity STRING,"
+        " price STRING, customer STRING, occurred STRING, title STRING"
+    ),
     "order_events": (
         "session_id STRING, client_id STRING, item_id STRING, occurred_at TIMESTAMP, day DATE, line BIGINT"
     ),
