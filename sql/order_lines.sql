@@ -71,6 +71,9 @@ timed AS (
       WHEN
         TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e9 AND 1e10
         THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) * 1000 AS BIGINT))
+      WHEN
+        TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e18 AND 9e18
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) / 1000000 AS BIGINT))
     END AS occurred_at
   FROM texts AS t
 ),

@@ -25,10 +25,10 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import ITEM_EVENTS, LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.lake.storage import spark_uri
 from jobs.lake.windows import Window, before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
-from jobs.lake.storage import spark_uri
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
 from jobs.platform.temp_tables import temp_tables

@@ -102,11 +102,15 @@ def day_first(rows: DataFrame, orders: Pinned, date_order: str) -> bool:
     )
 
 
-def _named(orders: Pinned, uri: str, names: Sequence[str], renamed: Mapping[str, str]) -> dict[str, str]:
-    """Our name -> the file's own, in the order in which NAMES prefers them."""
+def columns_of(names: Sequence[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """Our name -> the file's own, by the shop's setting or by the first of NAMES that the file has.
+
+    Raises:
+        ValueError: two columns have that name.
+    """
     plain: dict[str, list[str]] = {}
     for name in names:
-        plain.setdefault(re.sub(r"[^a-z0-9]", "", name.lower().removeprefix("\ufeff")), []).append(name)
+        plain.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), []).append(name)
     columns = {}
     for ours, theirs in NAMES.items():
         if ours in renamed:
@@ -114,10 +118,17 @@ def _named(orders: Pinned, uri: str, names: Sequence[str], renamed: Mapping[str,
         else:
             candidates = next((plain[each] for each in theirs if each in plain), [])
         if len(candidates) > 1:
-            raise ValueError(
-                f"{orders.partition}: {uri.rsplit('/', 1)[-1]} has the column {candidates[0]} twice; leave one of them"
-            )
-        columns |= {ours: name for name in candidates}
+            raise ValueError(f"has the column {candidates[0]} twice; leave one of them")
+        if candidates:
+            columns[ours] = candidates[0]
+    return columns
+
+
+def _named(orders: Pinned, uri: str, names: Sequence[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    try:
+        columns = columns_of(names, renamed)
+    except ValueError as error:
+        raise ValueError(f"{orders.partition}: {uri.rsplit('/', 1)[-1]} {error}") from None
     if missing := [name for name in NEEDED if name not in columns]:
         raise ValueError(
             f"{orders.partition}: {uri.rsplit('/', 1)[-1]} has no column for {', '.join(missing)}; found"

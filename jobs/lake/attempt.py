@@ -43,6 +43,8 @@ class Attempt:
         self.simulated = any(pinned.manifest.simulated for pinned in inputs)
         self.mlflow_run_id = ""
         self.manifest: Manifest | None = None
+        # the version that this one repeats without some rows: its job, args and inputs stay
+        self.again: Manifest | None = None
 
     def count(self, unit: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> None:
         """Account for every input row; RuntimeError when the rows do not add up."""
@@ -100,14 +102,15 @@ def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) 
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
+    again = out.again
     manifest = Manifest(
         partition=str(out.partition),
         table_version=out.partition.table.version,
         attempt=attempt,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        job=command_of(type(args).__module__),
-        args=spelled(args),
-        inputs=[pinned.source for pinned in out.inputs],
+        job=again.job if again else command_of(type(args).__module__),
+        args=again.args if again else spelled(args),
+        inputs=again.inputs if again else [pinned.source for pinned in out.inputs],
         files=files,
         rows=sum(entry.rows or 0 for entry in files if entry.role == "data"),
         accounting=out.accounting,

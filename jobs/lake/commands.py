@@ -19,6 +19,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "queries": "queries",
         "pairs": "pairs",
         "qrels": "qrels",
+        "holdout_sessions": "holdout_sessions",
     },
     "quality": {"expect": "expect", "suites": "suites", "metrics": "prometheus"},
     "towers": {
@@ -32,7 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
     "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
-    "privacy": {"retention": "retention", "housekeeping": "housekeeping"},
+    "privacy": {"retention": "retention", "erase": "erase_clients", "housekeeping": "housekeeping"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
     "platform": {

@@ -72,7 +72,10 @@ def _sizes(catalogue: Pinned, item_ids: Sequence[object]) -> pd.Series[str]:
     known: dict[object, str] = {}
     for uri in catalogue.files():
         system, path = store.filesystem(uri)
-        if not uri.endswith(".parquet") or "attributes" not in (schema := pq.read_schema(path, filesystem=system)).names:
+        if (
+            not uri.endswith(".parquet")
+            or "attributes" not in (schema := pq.read_schema(path, filesystem=system)).names
+        ):
             continue
         if not pa.types.is_map(schema.field("attributes").type):
             continue

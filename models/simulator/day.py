@@ -11,7 +11,7 @@ from models.simulator.click_model import ClickModel
 from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
 from models.simulator.events import Searchers, act, events
 from models.simulator.shop_engine import Pool, result_lists
-from models.simulator.taste import Shoppers, Taste
+from models.simulator.taste import NO_TASTE, Shoppers, Taste
 from models.simulator.traffic import Traffic
 from models.simulator.traffic_mix import TrafficMix
 from models.simulator.ubi import (
@@ -42,7 +42,7 @@ class DaySettings:
     traffic_mix: TrafficMix
     faults: Faults
     unusual: UnusualShares
-    taste: Taste = Taste()
+    taste: Taste = NO_TASTE
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ class Taste:
             raise ValueError(f"{self}: expected amount of 0 to 1, drift_weeks of 0 or more")
 
 
+NO_TASTE = Taste()
+
+
 @dataclass(frozen=True)
 class ItemTraits:
     """Traits of N items as numbers that are the same on every day: hashes below 2 ** 31, -1 where unknown.

@@ -96,7 +96,17 @@ VIEWS = TABLES | {
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
-FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_other_form", "is_blank", "is_bulk_action", "is_browse")
+FLAGS = (
+    "is_shown",
+    "is_click",
+    "is_cart",
+    "is_purchase",
+    "malformed",
+    "is_other_form",
+    "is_blank",
+    "is_bulk_action",
+    "is_browse",
+)
 # parameters that a case may leave out
 SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 

@@ -115,8 +115,13 @@ def test_people_stay_in_their_homes_and_act_outside_searches(days: list[tuple[Pi
     shop = items.loc[clicked["item"]]
     at_home = [category in homes[client] for client, category in zip(clicked["client"], shop["category"], strict=True)]
     liked = [brand in brands[client] for client, brand in zip(clicked["client"], shop["brand"], strict=True)]
-    by_chance = [brand in brands[client] for client, brand in zip(clicked["client"].iloc[::-1], shop["brand"], strict=True)]
-    away = [category in homes[client] for client, category in zip(clicked["client"].iloc[::-1], shop["category"], strict=True)]
+    by_chance = [
+        brand in brands[client] for client, brand in zip(clicked["client"].iloc[::-1], shop["brand"], strict=True)
+    ]
+    away = [
+        category in homes[client]
+        for client, category in zip(clicked["client"].iloc[::-1], shop["category"], strict=True)
+    ]
     assert np.mean(at_home) > 0.55 > 4 * np.mean(away)
     assert np.mean(liked) > 1.5 * np.mean(by_chance)
     seen = Counter(
@@ -159,7 +164,9 @@ def test_an_item_fits_by_brand_band_and_size() -> None:
     clients = np.arange(50)
     items = np.tile(np.arange(400), (50, 1))
     fits = crowd.fit(clients, items)
-    brand = crowd.favourites(np.repeat(clients, 400), np.tile(crowd.traits.categories, 50), crowd.traits.brands, "brand")
+    brand = crowd.favourites(
+        np.repeat(clients, 400), np.tile(crowd.traits.categories, 50), crowd.traits.brands, "brand"
+    )
     liked = crowd.traits.brands == brand.reshape(50, 400)
     band = crowd.traits.bands == crowd.of(clients).bands[:, None]
     # no item has a size, so every size fits
