@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from jobs.lake import storage as store
 from jobs.lake.read import Pinned
 from jobs.simulator.shop import Shop, delivered_columns
-from models.simulator.arrays import Ints
+from models.simulator.arrays import Ints, Words
 from models.simulator.browse import Companions, companions
 from models.simulator.taste import ItemTraits, price_bands
 
@@ -58,7 +57,7 @@ def taste_catalogue(catalogue: Pinned, shop: Shop, seed: int) -> TasteCatalogue:
     return TasteCatalogue(traits, companions(seed, traits, items, tops.astype(np.int64)), names)
 
 
-def _column(catalogue: Pinned, name: str, item_ids: Sequence[object]) -> pd.Series[str]:
+def _column(catalogue: Pinned, name: str, item_ids: Words) -> pd.Series[str]:
     """A column by item; missing where the catalogue lacks it."""
     try:
         rows = delivered_columns(catalogue, ["item_id", name]).to_pandas().drop_duplicates("item_id")
@@ -67,7 +66,7 @@ def _column(catalogue: Pinned, name: str, item_ids: Sequence[object]) -> pd.Seri
     return rows.set_index("item_id")[name].reindex(pd.Index(item_ids)).reset_index(drop=True)
 
 
-def _sizes(catalogue: Pinned, item_ids: Sequence[object]) -> pd.Series[str]:
+def _sizes(catalogue: Pinned, item_ids: Words) -> pd.Series[str]:
     """Sizes by item, of a map of attributes; missing in catalogues of another form."""
     known: dict[object, str] = {}
     for uri in catalogue.files():

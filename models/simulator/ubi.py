@@ -119,8 +119,9 @@ def browse_lines(dialect: Dialect, searches: SearchTexts, made: Browsed, item: W
     outside, inside = ("", session) if dialect.session_in_attributes else (session, "")
     body = led + '"client_id":"' + searches.clients[search] + '",' + outside + '"timestamp":' + at
     attributes = ',"event_attributes":{' + inside + np.array(places, dtype=object)[made.actions]
-    lines: Words = np.array(heads, dtype=object)[made.actions] + body + attributes
-    return lines + '"object":{"object_id":"' + item + '","object_id_field":"item_id"}}}'
+    head: Words = np.array(heads, dtype=object)[made.actions]
+    lines: Words = head + body + attributes + '"object":{"object_id":"' + item + '","object_id_field":"item_id"}}}'
+    return lines
 
 
 def broken_lines(dialect: Dialect, fault: Ints, ids: Words, at: Words) -> Words:
