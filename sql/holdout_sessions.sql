@@ -37,14 +37,19 @@ lists AS (
   WHERE s.from_last BETWEEN 2 AND :max_given + 1
 ),
 
+all_sessions AS (
+  SELECT DISTINCT e.session_id
+  FROM session_events AS e
+),
+
 sessions AS (
   SELECT
     e.session_id,
     MIN(s.client_id) AS client_id,
     MAX(CASE WHEN s.from_last = 1 THEN s.item_id END) AS target,
     MAX(CASE WHEN s.from_last = 1 THEN s.day END) AS day,
-    COUNT(s.place) AS steps
-  FROM (SELECT DISTINCT v.session_id FROM session_events AS v) AS e
+    COUNT(s.place) AS step_count
+  FROM all_sessions AS e
   LEFT JOIN steps AS s ON e.session_id = s.session_id
   GROUP BY e.session_id
 ),
@@ -55,7 +60,7 @@ keyed AS (
     s.client_id,
     s.target,
     s.day,
-    s.steps,
+    s.step_count,
     -- all sessions of a person lie on one side, where the setting says so
     SHA1(CONCAT('holdout ', CASE WHEN :by_client THEN COALESCE(s.client_id, s.session_id) ELSE s.session_id END))
       AS split_key
@@ -77,9 +82,9 @@ SELECT
     ELSE 'test'
   END AS split,
   CASE
-    WHEN k.steps = 0 THEN 'no_action'
-    WHEN k.steps = 1 THEN 'one_item'
-    WHEN k.steps > :max_session_items THEN 'too_long'
+    WHEN k.step_count = 0 THEN 'no_action'
+    WHEN k.step_count = 1 THEN 'one_item'
+    WHEN k.step_count > :max_session_items THEN 'too_long'
   END AS reason
 FROM keyed AS k
 LEFT JOIN lists AS l ON k.session_id = l.session_id AND l.place = l.first_place

@@ -17,7 +17,7 @@ WITH texts AS (
     -- 12/1/2010 8:26, 01.12.2010, 1-12-2010 08:26:00
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 1) AS first_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 2) AS second_number,
-    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 3) AS year,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 3) AS year_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)', 1) AS clock,
     REGEXP_LIKE(TRIM(o.occurred), '^[0-9]{1,2}[.]') OR :day_first AS is_day_first
   FROM order_rows AS o
@@ -36,12 +36,16 @@ timed AS (
     t.customer,
     t.title,
     CASE
-      WHEN t.year != ''
+      WHEN t.year_number != ''
         THEN
           TO_UTC_TIMESTAMP(
             TRY_CAST(
               CONCAT(
-                CONCAT(t.year, '-', LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0')),
+                CONCAT(
+                  t.year_number,
+                  '-',
+                  LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0')
+                ),
                 CONCAT('-', LPAD(CASE WHEN t.is_day_first THEN t.first_number ELSE t.second_number END, 2, '0')),
                 CONCAT(
                   ' ',

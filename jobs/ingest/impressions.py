@@ -109,15 +109,14 @@ def main(args: Args) -> dict[str, object]:
         temp_tables(out) as keep,
     ):
         register_functions(spark)
-        lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
+        checked, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
         for written in (out, late, users_out, events_out):
             written.facts[FACT] = fingerprint()
         out.facts |= {"salt_changed": int(bool(changed)), "actions": actions}
-        _set_aside(out, lines, line_counts)
-        browsed = lines  # separate_searches keeps the lines of searches alone
-        lines = search_log.separate_searches(lines, bases := ordinal_bases(lines), keep)
+        _set_aside(out, checked, line_counts)
+        lines = search_log.separate_searches(checked, bases := ordinal_bases(checked), keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
@@ -125,12 +124,11 @@ def main(args: Args) -> dict[str, object]:
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
         day = SearchLog(lines, searches, flagged, filtered, line_counts, search_counts, bases)
-        items = _write_impressions(out, day)
-        _account(out, day, items)
+        _account(out, day, items := _write_impressions(out, day))
         late_rows = _write_late(late, day, earlier)
-        _write_item_events(events_out, search_log.item_events(day, browsed, late_rows, rules, keep))
+        _write_item_events(events_out, search_log.item_events(day, checked, late_rows, rules, keep))
         check_kept(args.impressions, search_counts)
-        doubts = [*out.facts["ordinal_bases"]["findings"], *_doubts(out, day, items)]
+        doubts = _doubts(out, day, items)
     sentences = [changed, *(f"{args.log}: {text}" for text in doubts), *_to_make_again(args)]
     return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
 
@@ -266,7 +264,7 @@ def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
         "clicks_not_shown_frac": items["clicks not shown"] / max(1, clicks),
     }
     out.facts |= {name: round(share, 4) for name, share in frac.items()}
-    doubts = []
+    doubts = list(out.facts["ordinal_bases"]["findings"])
     if not clicks and searches.kept("searches") >= MIN_SEARCHES:
         doubts.append(
             "no click on any search; are the names of actions right (--actions), and is the feed of events complete?"
