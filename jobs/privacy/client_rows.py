@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,7 +140,7 @@ def _copied_raw(pinned: Pinned, source: Path, target: Path | None, erased: Erase
     return raw_records.copy_lines(source, target, erased)
 
 
-def _of_clients(pinned: Pinned, rows: pa.Table, erased: Erased) -> pa.Array:
+def _of_clients(pinned: Pinned, rows: pa.Table, erased: Erased) -> Any:
     """Which rows of a table are the clients'."""
     names, hashes = rows.column_names, pa.array(sorted(erased.hashes), pa.string())
     if pinned.partition.table in LINKED:
@@ -151,13 +151,13 @@ def _of_clients(pinned: Pinned, rows: pa.Table, erased: Erased) -> pa.Array:
     if "session_id" not in names:
         return theirs
     sessions = rows["session_id"].filter(theirs).unique().drop_null()
-    of_nobody = pc.and_(pc.is_null(rows["client_id"]).combine_chunks(), _among(rows["session_id"], sessions))
+    of_nobody = pc.and_(pc.is_null(rows["client_id"].combine_chunks()), _among(rows["session_id"], sessions))
     return pc.or_(theirs, of_nobody)
 
 
-def _held_out(ds: str, hashes: pa.Array) -> pa.Array:
+def _held_out(ds: str, hashes: Any) -> Any:
     """Queries of the clients' sessions, in any version of the day's holdout_sessions."""
-    found: list[str] = []
+    found: list[Any] = []
     for pinned in versions(HOLDOUT_SESSIONS.at(ds=ds)):
         for uri in pinned.files():
             rows = pq.read_table(uri, columns=["query_id", "client_id"])
@@ -165,11 +165,11 @@ def _held_out(ds: str, hashes: pa.Array) -> pa.Array:
     return pa.array(found, pa.string())
 
 
-def _rejected(rows: pa.Table, erased: Erased) -> pa.Array:
+def _rejected(rows: pa.Table, erased: Erased) -> Any:
     """Which rejected lines name the clients."""
     texts = rows["raw"].to_pylist() if "raw" in rows.column_names else [None] * rows.num_rows
     return pa.array([raw_records.names_client(text or "", erased) for text in texts], pa.bool_())
 
 
-def _among(values: pa.ChunkedArray, wanted: pa.Array) -> pa.Array:
+def _among(values: Any, wanted: Any) -> Any:
     return pc.is_in(values.combine_chunks(), value_set=wanted.cast(values.type))

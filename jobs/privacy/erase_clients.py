@@ -70,8 +70,8 @@ def main(args: Args) -> dict[str, object]:
     erased = Erased(frozenset(_clients(args)), hashing_secret())
     people = list(partitions_of_people())
     if args.dry_run:
-        found = {str(at): count(pin(at, even_stopped=True), erased) for at in people}
-        return {"clients": len(erased.hashes), "would_delete": {at: rows for at, rows in found.items() if rows}}
+        planned = {str(at): count(pin(at, even_stopped=True), erased) for at in people}
+        return {"clients": len(erased.hashes), "would_delete": {at: rows for at, rows in planned.items() if rows}}
     uri = f"{args.erasures.uri}/{LIST}"
     store.write_bytes(uri, json.dumps(sorted(erased.hashes)).encode())
     fault_point("erase.listed")
