@@ -21,6 +21,9 @@ from jobs.platform.arguments import JSON_TYPES, Argument, helps
 # what annotations are made of; these modules are imported, the others of this repository are read
 LIGHT = ("builtins", "typing", "annotated_types", "jobs.platform.arguments", "jobs.lake.partitions")
 
+# after a param that may be null: a flag takes text
+EMPTY = " or ''"
+
 
 def form(command: str, section: str, names: str) -> dict[str, Param]:
     """Params for fields of a command, whose names are separated by spaces, under one heading of the form.
@@ -32,14 +35,31 @@ def form(command: str, section: str, names: str) -> dict[str, Param]:
     if strange := set(names.split()) - known.keys():
         raise LookupError(f"{command}: Args has no {', '.join(sorted(strange))} with a default")
     return {
-        name: Param(known[name].default, description=known[name].help, section=section, **known[name].schema)
+        name: Param(known[name].default, description=known[name].help, section=section, **form_schema(known[name]))
         for name in names.split()
     }
 
 
+def form_schema(argument: Argument) -> dict[str, Any]:
+    """The schema of a form's field: the argument's own, and null as well where the default is the empty text.
+
+    The page holds an empty field for one that is missing and locks its button, unless the type admits null.
+    """
+    schema = argument.schema
+    if argument.default != "":
+        return schema
+    choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return schema | {"type": [schema["type"], "null"]} | choices
+
+
 def templates(params: dict[str, Param]) -> dict[str, str]:
     """The params as flags: name -> template of its value."""
-    return {name: f"{{{{ params.{name} }}}}" for name in params}
+    return {name: f"{{{{ params.{name}{EMPTY if may_be_null(param) else ''} }}}}" for name, param in params.items()}
+
+
+def may_be_null(param: Param) -> bool:
+    """Whether a field of the form may be left empty."""
+    return "null" in param.schema.get("type", ())
 
 
 @cache

@@ -267,6 +267,7 @@ REPORT = _table("report", 1, ("ds", "space"), MODEL, trained=True, typed="querie
 TOWER_METRICS = _table("tower_metrics", 1, ("ds", "space"), DERIVED, trained=True)
 SWEEP = _table("sweep", 1, ("ds", "study"), DERIVED)
 # Records of deletions are kept for good.
+ERASURES = _table("erasures", 1, ("ds",), RECORD)
 RETENTION = _table("retention", 1, ("ds",), RECORD)
 
 NOWHERE = Partition()

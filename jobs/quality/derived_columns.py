@@ -39,6 +39,15 @@ DERIVED: dict[str, dict[str, DerivedColumn]] = {
         "known_of_new_search": row.without("is_new_search", "is_new"),
         "says_nothing": row.none_of("is_new", "is_click", "is_cart", "is_purchase"),
     },
+    "item_events": {"days_before_ds": row.days_before_ds("day")},
+    "session_events": {
+        "days_before_ds": row.days_before_ds("day"),
+        "ordinal_gap": group.ordinal_gap(),
+        "seconds_back": group.seconds_back(),
+        "events_of_session": group.session_length(),
+        "clients_of_session": group.distinct_per("client_id", "session_id"),
+        "is_purchase": row.equals("action", "purchase"),
+    },
     "click_counts": {
         "days_before_ds": row.days_before_ds("day"),
         "impressions_of_ds": row.of_ds("impressions", "day"),
@@ -87,6 +96,14 @@ DERIVED: dict[str, dict[str, DerivedColumn]] = {
         "scores_less_items": group.size_difference("scores", "item_ids"),
         "score_rise": group.rise("scores"),
     },
+    "holdout_sessions": {
+        "days_before_ds": row.days_before_ds("day"),
+        "n_given": group.size("given"),
+        "target_is_given": group.ends_with("given", "target"),
+        "is_test": row.equals("split", "test"),
+    },
+    "holdout_queries": {"query_chars": row.chars("query"), "is_unseen": row.equals("segment", "unseen")},
+    "holdout_qrels": {"is_test": row.equals("split", "test")},
     "negatives": {
         "n_items": group.size("item_ids"),
         "ranks_less_items": group.size_difference("ranks", "item_ids"),

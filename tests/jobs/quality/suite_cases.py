@@ -80,6 +80,8 @@ def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:
         rows[0] |= changes
     if "again" in case:  # the first row once more, with a change
         rows.append(rows[0] | case["again"])
+    if "many" in case:  # the first row's session goes on and on
+        rows += [rows[0] | {"ordinal": 6 + n, "occurred_at": rows[1]["occurred_at"]} for n in range(case["many"])]
     if "every" in case:
         rows = [row | case["every"] for row in rows]
     if "grow" in case:  # the same content under new ids
