@@ -18,10 +18,11 @@ from rich.text import Text
 
 from jobs.bundle.reader import Hit
 from jobs.bundle.recommendations import Recommendations, open_recommendations
+from jobs.lake.alias import pin_alias
 from jobs.lake.arrow import find, pick, texts
-from jobs.lake.partitions import NOWHERE, RECOMMENDATIONS, Partition
-from jobs.lake.read import newest_day, pin
-from jobs.platform.arguments import CommandArgs
+from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.read import pin
+from jobs.platform.arguments import Alias, CommandArgs
 from jobs.platform.html import printable
 
 
@@ -31,8 +32,9 @@ class Args(CommandArgs):
     category         its category path
     user             hash of a client
     users            lists of clients
-    recommendations  bundle; empty: the newest
+    recommendations  bundle; empty: the one in service
     top              items to show
+    alias            alias whose bundle is in service: a room and a name
     """
 
     item: str = ""
@@ -42,6 +44,7 @@ class Args(CommandArgs):
     users: Partition = NOWHERE
     recommendations: Partition = NOWHERE
     top: Annotated[int, Interval(ge=1, le=100)] = 10
+    alias: Alias = "recommendations/champion"
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.item, self.title, self.user))) != 1:
@@ -52,8 +55,8 @@ class Args(CommandArgs):
 
 def main(args: Args) -> None:
     """Print the list that a service would show."""
-    place = args.recommendations or RECOMMENDATIONS.at(ds=newest_day(RECOMMENDATIONS))
-    lists = open_recommendations(pin(place), pin(args.users) if args.users else None)
+    bundle = pin(args.recommendations) if args.recommendations else pin_alias(args.alias)
+    lists = open_recommendations(bundle, pin(args.users) if args.users else None)
     if args.item:
         head, hits = _item(lists, args)
     elif args.title:

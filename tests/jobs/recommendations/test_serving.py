@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.bundle.recommendations import Recommendations, open_recommendations
+from jobs.lake.alias import pin_alias
 from jobs.lake.partitions import (
     CO_OCCURRENCES,
     ITEM2VEC,
@@ -24,6 +25,7 @@ from jobs.lake.partitions import (
 )
 from jobs.lake.read import pin, read_table
 from jobs.recommendations import bundle, item_neighbours, recommend, user_recommendations
+from jobs.serving import promote
 from tests.jobs.recommendations import shop
 from tests.jobs.recommendations.shop import DS, PER_SERIES, name
 
@@ -44,7 +46,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partition]:
         given = (ITEMS.at(ds=DS), CO_OCCURRENCES.at(ds=DS), shard, NEIGHBOURS)
         item_neighbours.main(item_neighbours.Args(*given, depth=20, pool=40))
         words = ITEM2VEC.at(ds=DS, method="content")
-        bundle.main(bundle.Args(ITEMS.at(ds=DS), NEIGHBOURS, words, shard, BUNDLE))
+        bundle.main(bundle.Args(ITEMS.at(ds=DS), NEIGHBOURS, words, shard, BUNDLE, promote="on"))
         yield shard
 
 
@@ -159,3 +161,17 @@ def test_the_terminal_shows_what_the_service_would(content: Partition, capsys: p
         recommend.main(recommend.Args(item="tonight"))
     with pytest.raises(ValueError, match="give one of"):
         recommend.Args(item="a", user="b")
+
+
+def test_the_alias_moves_forward_alone_and_back_by_promote(content: Partition) -> None:
+    alias, served = bundle.CHAMPION, pin_alias(bundle.CHAMPION)
+    words = ITEM2VEC.at(ds=DS, method="content")
+    given = (ITEMS.at(ds=DS), NEIGHBOURS, words, content)
+    earlier, later = (RECOMMENDATIONS.at(ds=day) for day in ("2026-01-30", "2026-02-01"))
+    assert bundle.main(bundle.Args(*given, earlier, promote="on"))["promoted"] is False
+    assert bundle.main(bundle.Args(*given, later))["promoted"] is False
+    assert pin_alias(alias) == served
+    assert bundle.main(bundle.Args(*given, later, promote="on"))["promoted"] is True
+    assert pin_alias(alias).partition == later
+    promote.main(promote.Args(to="previous", alias=alias, registry="skip"))
+    assert pin_alias(alias) == served
