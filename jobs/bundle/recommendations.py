@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from jobs.bundle.files import FACTS_FILE, IDS_FILE
 from jobs.bundle.reader import Hit
-from jobs.lake.arrow import Strings, find, large, pick, texts
+from jobs.lake.arrow import Strings, find, large, numbers, pick, texts
 from jobs.lake.read import Pinned, read_table
 from models.recommendations.word_vectors import content_words, text_vectors
 
@@ -93,7 +93,7 @@ class Recommendations:
     def _words(self) -> tuple[list[tuple[str, float]], NDArray[np.float32]]:
         with pq.ParquetFile(self.pinned.path(WORDS)) as file:
             rows = file.read(["word", "weight"])
-        words = list(zip(texts(rows.column("word")), rows.column("weight").to_pylist(), strict=True))
+        words = list(zip(texts(rows.column("word")), numbers(rows, "weight").tolist(), strict=True))
         return words, np.load(self.pinned.path(WORD_VECTORS), allow_pickle=False)
 
     @cached_property

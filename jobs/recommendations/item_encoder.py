@@ -12,7 +12,7 @@ import torch
 
 from jobs.embeddings.encoder import Encoder, Vectors
 from jobs.lake.arrays import save_array
-from jobs.lake.arrow import Strings, strings, table_of, texts
+from jobs.lake.arrow import Strings, numbers, strings, table_of, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.read import Pinned
 from models.recommendations.item2vec import Learnt, cold_vectors
@@ -53,7 +53,7 @@ class ItemVectors(Encoder[pa.RecordBatch]):
         self.method, self.hashed_dim = model.partition.values["method"], int(model.facts["hashed_dim"])
         self.spaces = (space_of(model),)
         rows = pq.read_table(model.path(WORDS))
-        self.words, self.weights = strings(rows, "word"), rows.column("weight").to_pylist()
+        self.words, self.weights = strings(rows, "word"), numbers(rows, "weight").tolist()
         self.vectors: Vectors = np.load(model.path(VECTORS), allow_pickle=False)
         self.place = {word: row for row, word in enumerate(self.words)}
         self.width = self.vectors.shape[1] + self.hashed_dim

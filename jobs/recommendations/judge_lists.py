@@ -25,7 +25,8 @@ MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
 def held_out(judged: Pinned, split: str, ids: Strings) -> tuple[Rows, Rows]:
     """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
     rows = read_table(judged, ["query_id", "given", "target"], pc.field("split") == split).sort_by("query_id")
-    last = [items[-1] for items in rows.column("given").to_pylist()]
+    given: list[Any] = rows.column("given").to_pylist()
+    last = [items[-1] for items in given]
     source, target = (find(names, ids) for names in (last, strings(rows, "target")))
     return source[source >= 0], target[source >= 0]
 

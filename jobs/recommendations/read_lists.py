@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow.compute as pc
 
@@ -20,7 +22,7 @@ def read_lists(pinned: Pinned, ids: Strings) -> Ranked:
     items, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
     owner = np.repeat(row, lengths)
     there = owner >= 0
-    flat = [pc.list_flatten(rows.column(name)) for name in ("neighbour_ids", "scores")]
+    flat: list[Any] = [pc.list_flatten(rows.column(name)) for name in ("neighbour_ids", "scores")]
     items[owner[there], place[there]] = find(large(flat[0].chunks), ids)[there]
     scores[owner[there], place[there]] = flat[1].to_numpy()[there]
     return Ranked(items, scores)

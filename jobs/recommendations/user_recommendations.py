@@ -113,7 +113,8 @@ def main(args: Args) -> dict[str, Any]:
 
 def _clients(args: Args, sessions: Pinned, ids: Strings) -> tuple[Clients, int]:
     """Active clients in order of their ids, and how many clients there are."""
-    rows = read_table(sessions, COLUMNS, pc.field("client_id").is_valid())
+    known: Any = pc.field("client_id").is_valid()
+    rows = read_table(sessions, COLUMNS, known)
     rows = rows.sort_by([(name, "ascending") for name in ("client_id", "day", "session_id", "place")])
     seen = pc.count_distinct(rows.column("client_id")).as_py()
     last = rows.group_by("client_id").aggregate([("day", "max")])

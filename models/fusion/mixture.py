@@ -33,7 +33,8 @@ class Candidates(NamedTuple):
 def shares(ranked: Ranked) -> Floats:
     """Scores [Q, K] as shares of each list's sum; a score of 0 or less, and the end of a list, has none."""
     positive = np.where((ranked.items >= 0) & (ranked.scores > 0), ranked.scores, 0).astype(np.float64)
-    return positive / np.maximum(positive.sum(axis=1, keepdims=True), 1e-12)
+    part: Floats = positive / np.maximum(positive.sum(axis=1, keepdims=True), 1e-12)
+    return part
 
 
 def mix(arms: Sequence[Ranked], weights: Floats, depth: int) -> Ranked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from models.recommendations.word_vectors import unit
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
-Matrix = sparse.csr_matrix
+Matrix: TypeAlias = Any  # scipy's csr_matrix, which comes without types
 LISTS, MEAN, ALS = WAYS = ("lists", "vectors", "als")
 
 
@@ -76,7 +76,7 @@ def by_factors(users: Vectors, items: Vectors, hidden: Matrix, depth: int) -> Ra
 
 def _deeper(hidden: Matrix, depth: int) -> int:
     """A depth at which `depth` items are left when the hidden ones are gone."""
-    return min(hidden.shape[1], depth + int(np.diff(hidden.indptr).max(initial=0)))
+    return int(min(hidden.shape[1], depth + int(np.diff(hidden.indptr).max(initial=0))))
 
 
 def _without(scores: Matrix, hidden: Matrix) -> Matrix:

@@ -34,7 +34,8 @@ def hashed_vector(word: str, dim: int) -> Vectors:
     """A unit vector [dim] of +-1/sqrt(dim) that follows from the word alone, on every machine."""
     digest = hashlib.shake_128(word.encode()).digest(-(-dim // 8))
     bits = np.unpackbits(np.frombuffer(digest, np.uint8), count=dim)
-    return ((bits * 2.0 - 1) / np.sqrt(dim)).astype(np.float32)
+    signs: Vectors = ((bits * 2.0 - 1) / np.sqrt(dim)).astype(np.float32)
+    return signs
 
 
 def text_vectors(

@@ -12,9 +12,9 @@ from models.recommendations.word_vectors import hashed_vector, inverse_frequenci
 
 
 def test_a_text_vector_is_the_weighted_mean_of_both_parts() -> None:
-    learnt = {"red": np.array([2.0, 0]), "lamp": np.array([0, 3.0])}
+    learnt = {"red": np.array([2.0, 0], np.float32), "lamp": np.array([0, 3.0], np.float32)}
     weight = {"red": 1.0, "lamp": 2.0}
-    made = text_vectors([["red", "lamp"]], lambda word: learnt.get(word, np.zeros(2)), weight, 8)
+    made = text_vectors([["red", "lamp"]], lambda word: learnt.get(word, np.zeros(2, np.float32)), weight, 8)
     parts = [np.concatenate([learnt[word] / np.linalg.norm(learnt[word]), hashed_vector(word, 8)]) for word in learnt]
     by_hand = 1.0 * parts[0] + 2.0 * parts[1]
     assert made[0] == pytest.approx(by_hand / np.linalg.norm(by_hand), abs=1e-6)
@@ -22,9 +22,9 @@ def test_a_text_vector_is_the_weighted_mean_of_both_parts() -> None:
 
 def test_texts_of_any_kind_have_a_unit_vector() -> None:
     texts = [words_of(text) for text in ("Czerwona LAMPA", "", "unseen word", "\x00\u200b")]
-    made = text_vectors(texts, lambda _: np.zeros(4), {"lampa": 2.0}, 16)
+    made = text_vectors(texts, lambda _: np.zeros(4, np.float32), {"lampa": 2.0}, 16)
     assert np.linalg.norm(made, axis=1) == pytest.approx(1)
-    assert text_vectors([], lambda _: np.zeros(4), {}, 16).shape == (0, 20)
+    assert text_vectors([], lambda _: np.zeros(4, np.float32), {}, 16).shape == (0, 20)
     assert unit(np.zeros((1, 3))).tolist() == [[1, 0, 0]]
 
 
