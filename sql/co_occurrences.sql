@@ -29,7 +29,7 @@ WITH per_session AS (
       END
     ) AS preceded_by,
     -- two of three items say more than two of fifty
-    MAX(a.weight * b.weight / SQRT(a.items)) AS together
+    MAX(a.weight * b.weight / SQRT(a.n_items)) AS together
   FROM session_items AS a
   INNER JOIN session_items AS b ON a.session_id = b.session_id AND a.item_id != b.item_id
   GROUP BY COALESCE(a.client_id, a.session_id), a.session_id, a.item_id, b.item_id

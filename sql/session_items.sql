@@ -39,7 +39,7 @@ placed AS (
     f.weight,
     MAX(f.day) OVER (PARTITION BY f.session_id) AS day,
     ROW_NUMBER() OVER (PARTITION BY f.session_id ORDER BY f.occurred_at, f.ordinal) AS place,
-    COUNT(*) OVER (PARTITION BY f.session_id) AS items
+    COUNT(*) OVER (PARTITION BY f.session_id) AS n_items
   FROM followed AS f
   -- a view, a cart and a purchase of one item in a row are one visit to it
   WHERE f.item_before IS NULL OR f.item_before != f.item_id
@@ -48,12 +48,12 @@ placed AS (
 SELECT
   p.session_id,
   p.client_id,
-  CAST(p.place - GREATEST(p.items - :max_items, 0) AS INT) AS place,
+  CAST(p.place - GREATEST(p.n_items - :max_items, 0) AS INT) AS place,
   p.item_id,
   CAST(p.weight AS FLOAT) AS weight,
   p.bought = 1 AS bought,
-  CAST(LEAST(p.items, :max_items) AS INT) AS items,
+  CAST(LEAST(p.n_items, :max_items) AS INT) AS n_items,
   p.day
 FROM placed AS p
 -- the last items of a long session: what it ended with, at a bounded cost
-WHERE p.place > p.items - :max_items
+WHERE p.place > p.n_items - :max_items

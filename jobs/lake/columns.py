@@ -159,7 +159,7 @@ DDL: dict[str, str] = {
         item_id STRING NOT NULL
         weight FLOAT NOT NULL COMMENT '1, or less where our own carousel led to it'
         bought BOOLEAN NOT NULL COMMENT 'the session bought it'
-        items INT NOT NULL CHECK (>= 1) COMMENT 'of the session'
+        n_items INT NOT NULL CHECK (>= 1) COMMENT 'items of the session'
         day DATE NOT NULL COMMENT 'of the session, in the clock of the shop'
     """,
     "co_occurrences": """

@@ -101,8 +101,9 @@ class NeighbourLists:
         )
         # an item that has left the catalogue is nobody's neighbour
         kept = (row >= 0) & (other >= 0)
-        weights = [numbers(table, name)[kept].astype(np.float64) for name in PAIR_COLUMNS[2:5]]
-        return CoOccurrences(row[kept], other[kept], *weights, numbers(table, "other_support")[kept].astype(np.int64))
+        weights = {name: numbers(table, name)[kept].astype(np.float64) for name in PAIR_COLUMNS[2:5]}
+        support = numbers(table, "other_support")[kept].astype(np.int64)
+        return CoOccurrences(row[kept], other[kept], **weights, other_support=support)
 
     def arms(self, rows: Rows, alike: Ranked, learnt: Ranked | None) -> list[Ranked]:
         """Every arm of ARMS for these rows. alike, learnt: nearest items with cosines, by content and by prod2vec."""

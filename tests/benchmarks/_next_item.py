@@ -25,11 +25,15 @@ RETAIL, YOOCHOOSE, PAPER = "Online Retail", "yoochoose 100k", "the paper's sessi
 
 @dataclass(frozen=True)
 class Split:
-    """Sessions to learn from, and pairs to predict. last_day: of the training sessions."""
+    """Sessions to learn from, and pairs to predict. last_day: of the training sessions.
+
+    people: of customers, all items of earlier baskets in order, and what is new in the next one.
+    """
 
     train: list[Session]
     pairs: Pairs
     last_day: str
+    people: list[tuple[list[str], set[str]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,33 @@ def _retail() -> Dataset:
     titles = {row["StockCode"]: row["Description"] or "" for row in reversed(rows)}
     rows = [row for row in rows if not row["InvoiceNo"].startswith("C") and float(row["UnitPrice"]) > 0]
     baskets: list[Session] = []
+    customers: list[str] = []
     for _, lines in groupby(rows, lambda row: row["InvoiceNo"]):
         listed = list(lines)
         items = list(dict.fromkeys(line["StockCode"] for line in listed))
         if len(items) > 1:
             baskets.append((listed[0]["InvoiceDate"][:10], items))
+            customers.append(listed[0]["CustomerID"])
 
     def cut(first: str, after: str) -> Split:
         pairs = [(items[-2], items[-1]) for day, items in baskets if first <= day < after]
-        return Split([basket for basket in baskets if basket[0] < first], pairs, _before(first))
+        people = _people(baskets, customers, first, after)
+        return Split([basket for basket in baskets if basket[0] < first], pairs, _before(first), people)
 
     return Dataset(RETAIL, cut("2011-09-01", "2011-10-01"), cut("2011-10-01", "2011-11-01"), 120, titles)
+
+
+def _people(baskets: list[Session], customers: list[str], first: str, after: str) -> list[tuple[list[str], set[str]]]:
+    """Customers with a basket before the month and one in it: what they had bought, and what is new in the next one."""
+    before: dict[str, list[str]] = {}
+    following: dict[str, list[str]] = {}
+    for (day, items), customer in zip(baskets, customers, strict=True):
+        if customer and day < first:
+            before.setdefault(customer, []).extend(items)
+        elif customer and day < after:
+            following.setdefault(customer, items)
+    both = [(before[name], set(items) - set(before[name])) for name, items in following.items() if name in before]
+    return [(history, new) for history, new in both if new]
 
 
 def _yoochoose() -> Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +49,7 @@ def sessions(seed: int = 0, count: int = 500, shuffled: bool = False) -> list[li
     return [rng.permutation(old[rng.integers(SERIES)])[:4].tolist() for _ in range(count)]
 
 
-def _publish(partition: Partition, columns: dict[str, object]) -> None:
+def _publish(partition: Partition, columns: dict[str, Any]) -> None:
     with publish(partition, Args(partition)) as out:
         out.write_table(pa.table(columns))
         out.count("rows", 1, 1, {})
@@ -57,7 +58,7 @@ def _publish(partition: Partition, columns: dict[str, object]) -> None:
 def publish_items(ds: str = DS) -> Partition:
     rows, nothing = range(SERIES * PER_SERIES), pa.nulls(SERIES * PER_SERIES, pa.string())
     tops = ["home" if row // PER_SERIES < 6 else "sport" for row in rows]
-    columns = {
+    columns: dict[str, Any] = {
         "item_id": [name(row) for row in rows],
         "title": titles(),
         "category": [f"{top} > {THINGS[row // PER_SERIES]}" for row, top in zip(rows, tops, strict=True)],
@@ -84,7 +85,7 @@ def publish_sessions(shuffled: bool = False) -> tuple[Partition, Partition]:
             "item_id": name(item),
             "weight": 1.0,
             "bought": place == 3,
-            "items": 4,
+            "n_items": 4,
             # c000 to c049 were here lately
             "day": date(2026, 1, 30) if number % 100 < 50 else date(2025, 12, 1),
         }

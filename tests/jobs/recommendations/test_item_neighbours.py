@@ -18,6 +18,8 @@ from jobs.lake.arrow import strings
 from jobs.lake.partitions import CO_OCCURRENCES, ITEM_NEIGHBOURS, ITEMS, Partition
 from jobs.lake.read import pin, read_table
 from jobs.recommendations import item_neighbours
+from jobs.recommendations.neighbour_lists import Catalogue, NeighbourLists
+from jobs.towers.resume import Scratch
 from tests.jobs.recommendations import shop
 from tests.jobs.recommendations.shop import DS, NEW, PER_SERIES, TWINS, name
 
@@ -114,9 +116,9 @@ def test_with_shuffled_sessions_nothing_beats_popularity(tables: dict[str, Parti
     shop.publish_items()
     shop.publish_sessions(shuffled=True)
     content = shop.publish_vectors("content")
-    given = {"items": ITEMS.at(ds=DS), "co_occurrences": CO_OCCURRENCES.at(ds=DS), "content": content}
+    given: dict[str, Any] = {"items": ITEMS.at(ds=DS), "co_occurrences": CO_OCCURRENCES.at(ds=DS), "content": content}
     holdout = shop.publish_holdout(shuffled=True)
-    place = {"item_neighbours": at("together"), "holdout_sessions": holdout}
+    place: dict[str, Any] = {"item_neighbours": at("together"), "holdout_sessions": holdout}
     told = item_neighbours.main(item_neighbours.Args(**given, **place, depth=30, pool=40))
     arms = told["judged"]["arms"]
     assert arms["served"]["all"]["RR@25"] < 2 * arms["popularity"]["all"]["RR@25"]
@@ -125,7 +127,8 @@ def test_with_shuffled_sessions_nothing_beats_popularity(tables: dict[str, Parti
 def test_blocks_and_inverted_lists_change_nothing(tables: dict[str, Partition]) -> None:
     """Up to the last bits: products of other shapes are rounded differently, and near ties far down change places."""
     once = made(tables)
-    for settings in ({"block_items": 7}, {"search": "ivf", "agreement": 1.0, "block_items": 72}):
+    tried: tuple[dict[str, Any], ...] = ({"block_items": 7}, {"search": "ivf", "agreement": 1.0, "block_items": 72})
+    for settings in tried:
         again = made(tables, **settings)
         for item, row in once.items():
             assert again[item]["neighbour_ids"][:4] == row["neighbour_ids"][:4]
@@ -137,7 +140,7 @@ def test_a_killed_job_goes_on_and_ends_with_equal_bytes(
     tables: dict[str, Partition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    settings = {"depth": 20, "pool": 40, "block_items": 9}
+    settings: dict[str, Any] = {"depth": 20, "pool": 40, "block_items": 9}
     made(tables, **settings)
     straight = shop.content_of(at("hybrid"))
     flags = {**tables, "item_neighbours": at("hybrid"), **settings}
@@ -158,13 +161,14 @@ def test_a_killed_job_goes_on_and_ends_with_equal_bytes(
 def test_items_that_left_the_catalogue_are_nobodys_neighbours(tables: dict[str, Partition]) -> None:
     pairs = read_table(pin(tables["co_occurrences"]), ["other_id"])
     assert name(5) in strings(pairs, "other_id")
-    catalogue = item_neighbours.Catalogue.read(pin(tables["items"]))
-    fewer = item_neighbours.Catalogue(catalogue.ids.slice(6), catalogue.group[6:], catalogue.top[6:])
-    space = item_neighbours.Scratch(at("left"), shop.Args(at("left")), [])
+    catalogue = Catalogue.read(pin(tables["items"]))
+    fewer = Catalogue(catalogue.ids.slice(6), catalogue.group[6:], catalogue.top[6:])
+    space = Scratch(at("left"), shop.Args(at("left")), [])
     vectors = space.vectors("items", len(fewer), 2)
     vectors.append(np.ones((len(fewer), 2), np.float32))
-    limits = item_neighbours.Args(**{**tables, "item_neighbours": at("hybrid")}).limits()  # type: ignore[arg-type]
-    some = item_neighbours.NeighbourLists(fewer, pin(tables["co_occurrences"]), vectors, limits)
+    given: dict[str, Any] = {**tables, "item_neighbours": at("hybrid")}
+    limits = item_neighbours.Args(**given).limits()
+    some = NeighbourLists(fewer, pin(tables["co_occurrences"]), vectors, limits)
     known = some._co_occurrences(np.arange(len(fewer)))
     assert known.other.min() >= 0 and len(known.other) < pairs.num_rows
     space.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,9 +56,9 @@ def test_spark_makes_the_rows_that_duckdb_makes(lake: Path) -> None:
     engine.register("session_events", events)
     held = read_table(pin(holdout), ["session_id"])
     engine.register("held_out", held)
-    settings = {"max_items": 4, "recommendation_weight": 0.0}
+    settings: dict[str, Any] = {"max_items": 4, "recommendation_weight": 0.0}
     engine.execute(f"CREATE TABLE session_items AS {duck.bound('session_items')}", settings)
-    order = [("session_id", "ascending"), ("place", "ascending")]
+    order: Any = [("session_id", "ascending"), ("place", "ascending")]
     by_spark = read_table(pin(items))
     assert (
         by_spark.sort_by(order).to_pylist() == engine.table("session_items").to_arrow_table().sort_by(order).to_pylist()
@@ -88,8 +89,16 @@ def test_sessions_are_whole_whatever_the_batches(lake: Path, monkeypatch: pytest
     names = [f"s{number:02d}" for number, size in enumerate(sizes) for _ in range(size)]
     items = [f"i{number}" for number in rng.integers(0, 9, len(names))]
     with publish(SESSION_ITEMS.at(ds=DS), Args(SESSION_ITEMS.at(ds=DS))) as out:
-        columns = {"session_id": names, "client_id": pa.nulls(len(names), pa.string()), "place": [1] * len(names)}
-        more = {"weight": [1.0] * len(names), "bought": [False] * len(names), "items": [1] * len(names)}
+        columns: dict[str, Any] = {
+            "session_id": names,
+            "client_id": pa.nulls(len(names), pa.string()),
+            "place": [1] * len(names),
+        }
+        more: dict[str, Any] = {
+            "weight": [1.0] * len(names),
+            "bought": [False] * len(names),
+            "n_items": [1] * len(names),
+        }
         out.write_table(pa.table({**columns, "item_id": items, **more, "day": [date(2026, 1, 1)] * len(names)}))
         out.count("rows", 1, 1, {})
     ends = np.cumsum([0, *sizes])
