@@ -1,18 +1,20 @@
 """Daily: yesterday's search log becomes training pairs, queries and judgements.
 
-**Reads** `log/ds`, `catalogue/ds`, `labels/ds` where people judge, and days before within the windows. Never a later day.
+**Reads** `log/ds`, `catalogue/ds`, `labels/ds` where people judge, `orders/ds` where the form says so, and days before
+within the windows. Never a later day.
 
-**Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), the daily sums `click_counts` and `query_counts`, then
-`propensities`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `query_users` in the raw
-zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
+**Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), `item_events` and `session_events` (what people
+did, session by session), the daily sums `click_counts` and `query_counts`, then `propensities`, `queries`, `pairs`, `qrels` of the windows
+that end on the day, a verdict beside each; `query_users` in the raw zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
 
 **If red**
 
 - `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: the shop has not delivered. Publish log and catalogue, clear the task.
 - `turn` waits: its log names the run that goes first, one that works or one of an earlier day.
-- `expect_tables`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
+- `expect_tables`, `expect_sessions`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
   input, clear the task that wrote the table. Nothing downstream has read it.
+- `session_events` names a column or a date of the orders: `order_columns`, `date_order` say how to read them.
 - `items`, `impressions` name files or fields: `python -m jobs replay` lands repaired files; `accept_drift` accepts a change.
 - `impressions` names another secret: bring the salt back from the backup; `accept_salt` counts people anew if it is lost.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
@@ -31,10 +33,12 @@ from dags.day import DAY, EVERY_DAG, KEY_FORMAT, LABELS, PAIRS_READY, TIME_ZONE,
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import check_settings, job, listed, of_day, take_turn, wait_for
+from dags.steps import ORDERS_FORM, sessions
 from jobs.lake.partitions import (
     CATALOGUE,
     CLICK_COUNTS,
     IMPRESSIONS,
+    ITEM_EVENTS,
     ITEMS,
     LATE_IMPRESSIONS,
     LOG,
@@ -67,7 +71,7 @@ with DAG(
     # a run that waits for its log must not block the others; `turn` keeps the days in order
     max_active_runs=16,
     **EVERY_DAG,
-    params=day_param() | LOGGED | DELIVERY | VOTES | WINDOW | labels_param() | JUDGED,
+    params=day_param() | LOGGED | DELIVERY | ORDERS_FORM | VOTES | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
     doc_md=__doc__,
 ) as dag:
@@ -77,11 +81,13 @@ with DAG(
         clean = [
             job("items", **of_day(CATALOGUE, ITEMS), **templates(DELIVERY)),
             job(
-                "impressions", **of_day(LOG, IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS), **templates(LOGGED | DELIVERY)
+                "impressions",
+                **of_day(LOG, IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, ITEM_EVENTS),
+                **templates(LOGGED | DELIVERY),
             ),
         ]
         # no table is read before its verdict is written
-        clean >> job("expect", "expect_tables", partitions=listed(ITEMS, IMPRESSIONS, LATE_IMPRESSIONS))
+        clean >> job("expect", "expect_tables", partitions=listed(ITEMS, IMPRESSIONS, LATE_IMPRESSIONS, ITEM_EVENTS))
 
     with TaskGroup("daily", prefix_group_id=False, tooltip="Counts of the day, once") as daily:
         inputs, outputs = of_day(IMPRESSIONS, LATE_IMPRESSIONS, ITEMS), of_day(CLICK_COUNTS, QUERY_COUNTS)
@@ -102,9 +108,12 @@ with DAG(
         cross_downstream(first, second)
         second >> gate
 
+    beside = sessions()
     checked = check_settings(dag)
     # days go in order: a day adds to those before it, and counts the users of a query over all of them
     turn = take_turn(last="announce")
     # behind the gate alone: a day that was not checked must not start an index
     announce = AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
     checked >> wait >> turn >> tables >> daily >> learning >> announce
+    # beside the pairs, and before the turn ends: the next day's sessions go on where these left off
+    tables >> beside >> announce

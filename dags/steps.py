@@ -16,11 +16,13 @@ from jobs.lake.partitions import (
     EMBEDDINGS,
     IMPRESSIONS,
     INDEX,
+    ITEM_EVENTS,
     ITEMS,
     QRELS,
     QUERIES,
     RANKINGS,
     REPORT,
+    SESSION_EVENTS,
     TRAINED_INDEX,
     Partition,
 )
@@ -47,6 +49,13 @@ RUNS_FORM = {
 }
 OWN_RUNS = f"{{{{ 'external_runs/ds=' ~ ({DAY[3:-3]}) if params.external_runs else '' }}}}"
 PROMOTION_FORM = form("promote", "Gate", "on_stop")
+# `orders/ds=...` of the day, or nothing where the shop delivers none
+ORDERS_FORM = {
+    "orders": Param(
+        0, type="integer", enum=[0, 1], section="Orders", description="1: orders/ds= holds the day's orders of the shop"
+    )
+} | form("session_events", "Orders", "order_days order_columns date_order service_codes")
+OWN_ORDERS = f"{{{{ 'orders/ds=' ~ ({DAY[3:-3]}) if params.orders else '' }}}}"
 SERVING = (
     EMBEDDING_FORM | MEASURES_FORM | TUNING_FORM | INDEX_FORM | GATE_FORM | PROMOTION_FORM | approve_param() | RUNS_FORM
 )
@@ -100,6 +109,16 @@ class PinnedTowers:
         end = f" ~ '/shard={shard}of{SHARDS}'" if shard >= 0 else ""
         address = f"'{table}/ds=' ~ {day} ~ '/space=' ~ {pinned}['items_space']{end}"
         return f"{{{{ {address} if {day} else '' }}}}"
+
+
+def sessions() -> TaskGroup:
+    """What people did on the day, session by session, and its verdict."""
+    with TaskGroup("sessions", prefix_group_id=False, tooltip="What people did, session by session") as group:
+        at = {"item_events": ITEM_EVENTS.at(ds=DAY), "session_events": SESSION_EVENTS.at(ds=DAY)}
+        settings = templates({name: param for name, param in ORDERS_FORM.items() if name != "orders"})
+        in_order = job("session_events", **at, orders=OWN_ORDERS, late_days="{{ params.late_days }}", **settings)
+        in_order >> job("expect", "expect_sessions", partitions=str(SESSION_EVENTS.at(ds=DAY)))
+    return group
 
 
 def embed(towers: PinnedTowers, group_id: str, reuse: bool = False) -> TaskGroup:

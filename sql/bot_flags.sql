@@ -1,5 +1,5 @@
 -- Grain: one row per search_id in the day's log, with its session and the reason of a search that is dropped.
--- Input: searches.
+-- Input: searches, erased_clients.
 WITH shared_clients AS (
   -- one id with so many sessions is no person: a placeholder, or a server that logs itself
   SELECT s.client_id
@@ -181,6 +181,7 @@ SELECT
   CASE WHEN t.is_shared THEN NULL ELSE s.client_id END AS client_id,
   COALESCE(s.session_id, SHA1(CONCAT(COALESCE(t.client_key, s.client_key), '/', t.session_start_s))) AS session_id,
   CASE
+    WHEN e.client_id IS NOT NULL THEN 'erased'
     WHEN s.records = 0 THEN 'no_search'
     WHEN s.day IS NULL THEN 'outside_day'
     WHEN t.is_typed_on THEN 'typed_on'
@@ -193,4 +194,5 @@ SELECT
   END AS reason
 FROM searches AS s
 LEFT JOIN sessionised AS t ON s.search_id = t.search_id
+LEFT JOIN erased_clients AS e ON s.client_id = e.client_id
 LEFT JOIN bot_flags AS b ON COALESCE(t.client_key, s.client_key) = b.client_key AND s.day = b.day

@@ -69,6 +69,7 @@ SELECT
   l.session_id,
   -- each search column: l.?,
   l.user_query,
+  l.placement,
   l.hit_ids,
   l.occurred_at,
   l.ordinal,

@@ -26,6 +26,9 @@ WITH parsed AS (
     -- each search column: r.?,
     -- a page without a query, such as a category, is a search for nothing
     COALESCE(r.user_query, '') AS user_query,
+    TRY_ELEMENT_AT(
+      :placements, CAST(NULLIF(ARRAY_POSITION(:placement_names, LOWER(TRIM(r.placement))), 0) AS INT)
+    ) AS placement,
     r.hit_ids,
     r.action_name IS NULL AND r.user_query IS NULL AND r.item_id IS NOT NULL AS is_nameless_event,
     r.timestamp IS NOT NULL AS has_timestamp,
@@ -78,6 +81,7 @@ checked AS (
     p.session_id,
     -- each search column: p.?,
     p.user_query,
+    p.placement,
     p.hit_ids,
     p.occurred_at,
     CASE WHEN p.ordinal BETWEEN 0 AND :max_ordinal THEN p.ordinal END AS ordinal,
@@ -88,7 +92,8 @@ checked AS (
       WHEN p.malformed AND NOT IS_VALID_UTF8(p.raw) THEN 'not_utf8'
       WHEN p.malformed THEN 'malformed'
       WHEN p.is_bulk_action THEN 'bulk_action'
-      WHEN p.action IS NULL THEN 'other_action'
+      -- a look at an offer's page shows nothing in a list: item_events takes it
+      WHEN p.action IS NULL OR p.action = 'view' THEN 'other_action'
       -- a click on a page that no search made
       WHEN p.search_id IS NULL AND p.action != 'search' THEN 'no_query_id'
       WHEN p.search_id IS NULL OR NOT p.has_timestamp OR p.is_nameless_event THEN 'missing_field'
@@ -118,10 +123,17 @@ SELECT
   c.session_id,
   -- each search column: c.?,
   c.user_query,
+  c.placement,
   c.hit_ids,
   c.occurred_at,
   c.ordinal,
   c.reason,
+  -- what people did to an item outside any search: impressions drops it by its reason, item_events takes it
+  COALESCE(
+    c.reason IN ('other_action', 'no_query_id') AND c.action NOT IN ('search', 'impression') AND c.item_id != ''
+    AND c.occurred_at >= CAST(:earliest AS TIMESTAMP) AND c.occurred_at < CAST(:latest AS TIMESTAMP),
+    FALSE
+  ) AS is_browse,
   CASE WHEN c.reason IS NOT NULL THEN c.file END AS file,
   -- typed text stays in the raw zone; a rejected line keeps the start of it, for repair
   CASE

@@ -29,6 +29,7 @@ MACROS = (
     "make_valid_utf8(txt) AS txt",
     "regexp_like(txt, pattern) AS regexp_matches(txt, pattern)",
     "startswith(txt, start) AS starts_with(txt, start)",
+    "from_utc_timestamp(moment, zone) AS timezone(zone, moment)",
     "to_utc_timestamp(moment, zone) AS timezone(zone, timezone('UTC', moment))",
     "try_element_at(items, place) AS items[place]",
     "unix_millis(moment) AS epoch_ms(moment)",

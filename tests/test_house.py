@@ -26,6 +26,7 @@ DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.lake.lock
 MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
     *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "matplotlib", "phonenumbers", "stdnum"),
+    *("gensim", "implicit"),
 }
 MODELS_NEVER = {*("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")}
 # package names that are not the name that is imported

@@ -39,7 +39,8 @@ def gather(
     rows = _rows(inputs)
     scale = relevance_scale(inputs.qrels, min_relevance, zero_gain)
     known_items = trained_items(inputs.index, inputs.pairs)
-    evaluation = evaluate(rows.ranked, rows.judgements, *scale, int(inputs.rankings.facts["depth"]))
+    depth = int(inputs.rankings.facts["depth"])
+    evaluation = evaluate(rows.ranked, rows.judgements, *scale, depth, room.more_measures)
     judgements, second = evaluation.judgements, inputs.alt_relevance
     evaluation = replace(evaluation, groups=segments_of(judgements, rows.queries, rows.items, known_items))
     tested = rows.ranked.filter(pc.field("query_id").isin(pa.array(judgements.query_ids)))

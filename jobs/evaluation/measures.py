@@ -92,12 +92,19 @@ class Evaluation:
         )
 
 
-def evaluate(rankings: pa.Table, qrels: pa.Table, min_relevance: float, zero_gain: float, depth: int = 0) -> Evaluation:
+def evaluate(
+    rankings: pa.Table,
+    qrels: pa.Table,
+    min_relevance: float,
+    zero_gain: float,
+    depth: int = 0,
+    more: Sequence[str] = (),
+) -> Evaluation:
     """Measure every arm in the rankings. qrels: those of the evaluated split only. depth: of the rankings; 0: as
-    deep as the deepest."""
+    deep as the deepest. more: further measures, such as RR@25."""
     judgements = judge_items(qrels, min_relevance, zero_gain)
     depth = depth or int(numbers(rankings, "rank").max(initial=0))
-    names = measures_for(depth)
+    names = (*measures_for(depth), *more)
     arms, hits = {}, {}
     for arm in arms_in(rankings):
         hits[arm] = judgements.hits(where(rankings, "arm", arm))

@@ -16,7 +16,7 @@ class ReportRoom:
     headlines: arms in order of preference; the first that was ranked is the headline. Later ones serve rankings
     of older code, and indexes that lack an arm. gate_arms: arms that the gate compares with the champion beside the
     headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
-    show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
+    show. more_measures: beside those of every room, such as RR@25. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
     judged when they were made.
     """
 
@@ -26,6 +26,7 @@ class ReportRoom:
     gate_measures: tuple[str, ...]
     main_arms: tuple[str, ...]
     input_tables: tuple[str, ...]
+    more_measures: tuple[str, ...] = ()
 
     def headline(self, ranked: Collection[str]) -> str:
         """The headline among the arms that were ranked; the last preference where none was."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs.ingest.drift_rules import LARGE_APPLICATION_FRAC, READ_FORMS, RULES, STOP, WARN, Shape
 from jobs.ingest.profile import INCOMPLETE, OTHER, Profile
-from jobs.ingest.ubi import ACTION_NAMES, OFTEN_CALLED
+from jobs.ingest.ubi import ACTION_NAMES, OFTEN_CALLED, VIEW_NAMES
 
 DAYS = 3  # earlier days to compare with
 MIN_RECORDS = 20  # records behind a share before its absence means anything
@@ -119,7 +119,11 @@ def _first_day(today: Profile, shape: Shape) -> Iterator[SchemaChange]:
 def _unused_actions(actions: dict[str, float], who: str) -> Iterator[SchemaChange]:
     """Names of actions that are not used, and what to type if they mean one of the four."""
     for name, share in sorted(actions.items()):
-        if share >= NEW_ACTION_FRAC and name != OTHER and name.lower() not in ACTION_NAMES:
+        # a look at an offer is used, but where nothing is an impression `view` may be one
+        is_look = name.lower() in VIEW_NAMES and any(
+            ACTION_NAMES.get(other.lower()) == "impression" for other in actions
+        )
+        if share >= NEW_ACTION_FRAC and name != OTHER and name.lower() not in ACTION_NAMES and not is_look:
             meant = OFTEN_CALLED.get(name.lower())
             advice = f"if it means {meant}, add" if meant else "if it means one of the four actions, add the like of"
             text = f"{who}: action {name} is not used ({share:.1%} of the records); {advice} --actions {name}={meant or 'click'}"

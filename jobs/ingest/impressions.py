@@ -2,8 +2,9 @@
 
 python -m jobs impressions --log log/ds=2026-01-31 --impressions impressions/ds=2026-01-31
 
-One pass over the log makes three partitions: `impressions` of the day; `late_impressions`, the corrected rows of
-earlier days that this log changes; `query_users`, keyed hashes of who typed which query, which stay in the raw zone.
+One pass over the log makes four partitions: `impressions` of the day; `late_impressions`, the corrected rows of
+earlier days that this log changes; `query_users`, keyed hashes of who typed which query, which stay in the raw zone;
+`item_events`, what people did to items and when, in searches and outside, of which session_events is made.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from jobs.ingest.late_events import (
 )
 from jobs.ingest.ordinal_bases import OrdinalBase, findings, ordinal_bases, zero_based
 from jobs.ingest.scan import MAX_UNPACKED_GB
-from jobs.ingest.search_log import MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
-from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, parse_actions, read_log
+from jobs.ingest.search_log import EVENT_REASONS, MASKS, REPAIRABLE_REASONS, SEARCH_REASONS, LogRules, SearchLog
+from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, VIEW_NAMES, parse_actions, read_log
 from jobs.lake.attempt import Attempt
-from jobs.lake.partitions import LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
+from jobs.lake.partitions import ITEM_EVENTS, LATE_IMPRESSIONS, NOWHERE, QUERY_USERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
+from jobs.lake.storage import spark_uri
 from jobs.lake.windows import Window, before_day, time_zone
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, ZeroOrOne
 from jobs.platform.row_counts import RowCounter, published
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 KEY = ("search_id", "item_id")
+EVENT_KEY = ("session_id", "occurred_at", "item_id", "action")
+BYTES_PER_FILE = 1 << 30  # of the log, for a file of item_events
 ITEM_REASONS = ("no_position",)
 ACTIONS_KEPT_DAYS = 14
 # above these shares of events and of clicks the command says so; great_expectations/rules/impressions.yaml warns too
@@ -56,6 +60,7 @@ class Args(CommandArgs):
     impressions              output; replaced
     late_impressions         output: rows that the log adds to earlier days; empty: that of the same day
     query_users              output, raw zone: hashed users of each query; empty: that of the same day
+    item_events              output: what people did to items, for session_events; empty: that of the same day
     session_minutes          minutes without an event that end a session, for clients that send no session_id
     max_searches_per_minute  a client that searches more often within 60 s counts as a bot for the whole day
     late_hours               hours after midnight whose events, in the day's own log, still count for the day
@@ -75,6 +80,7 @@ class Args(CommandArgs):
     impressions: Partition
     late_impressions: Partition = NOWHERE
     query_users: Partition = NOWHERE
+    item_events: Partition = NOWHERE
     session_minutes: PositiveInt = 30
     max_searches_per_minute: PositiveInt = 20
     late_hours: NonNegativeInt = 6
@@ -107,29 +113,30 @@ def main(args: Args) -> dict[str, object]:
         publish(args.impressions, args, [log, *earlier_users.days]) as out,
         publish(args.late_impressions or LATE_IMPRESSIONS.at(ds=ds), args, [log, *earlier.inputs]) as late,
         publish(args.query_users or QUERY_USERS.at(ds=ds), args, [log]) as users_out,
+        publish(args.item_events or ITEM_EVENTS.at(ds=ds), args, [log, *earlier.inputs]) as events_out,
         temp_tables(out) as keep,
     ):
         register_functions(spark)
-        lines, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
+        checked, line_counts = search_log.log_lines(read_log(spark, log), rules, keep)
         check_lines(args.log, line_counts, args.max_rejected_frac)
         delivery.record(out)
-        for written in (out, late, users_out):
+        for written in (out, late, users_out, events_out):
             written.facts[FACT] = fingerprint()
         out.facts |= {"salt_changed": int(bool(changed)), "actions": actions}
-        _set_aside(out, lines, line_counts)
-        lines = _separated(out, with_own_ids(lines, earlier), bases := ordinal_bases(lines), keep)
+        _set_aside(out, checked, line_counts)
+        lines = _separated(out, with_own_ids(checked, earlier), bases := ordinal_bases(checked), keep)
         searches = search_log.searches(lines, rules, keep)
         flagged = search_log.bot_flags(searches, rules, keep)
         users = search_log.query_users(flagged, rules)
         users_out.write_spark(users, by=["query_key", "searcher_key"])
         all_users = users.unionByName(earlier_users.read(spark))
         filtered, search_counts = search_log.filtered_searches(flagged, all_users, rules, keep)
-        day = SearchLog(lines, searches, filtered, line_counts, search_counts, bases)
-        items = _write_impressions(out, day)
-        _account(out, day, items)
-        _write_late(late, day, earlier)
+        day = SearchLog(lines, searches, flagged, filtered, line_counts, search_counts, bases)
+        _account(out, day, items := _write_impressions(out, day))
+        late_rows = _write_late(late, day, earlier)
+        _write_item_events(events_out, search_log.item_events(day, checked, late_rows, rules, keep))
         check_kept(args.impressions, search_counts)
-        doubts = [*out.facts["ordinal_bases"]["findings"], *_doubts(out, day, items)]
+        doubts = _doubts(out, day, items)
     sentences = [changed, *(f"{args.log}: {text}" for text in doubts), *_to_make_again(args)]
     return {**published(out), "alerts": [*delivery.alerts, *filter(None, sentences)]}
 
@@ -147,7 +154,7 @@ def _rules(args: Args, actions: str) -> LogRules:
         args.late_hours,
         args.late_days,
         args.min_searchers,
-        ACTION_NAMES | parse_actions(actions),
+        VIEW_NAMES | ACTION_NAMES | parse_actions(actions),
     )
 
 
@@ -275,7 +282,7 @@ def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
         "clicks_not_shown_frac": items["clicks not shown"] / max(1, clicks),
     }
     out.facts |= {name: round(share, 4) for name, share in frac.items()}
-    doubts = []
+    doubts = list(out.facts["ordinal_bases"]["findings"])
     if not clicks and searches.kept("searches") >= MIN_SEARCHES:
         doubts.append(
             "no click on any search; are the names of actions right (--actions), and is the feed of events complete?"
@@ -293,8 +300,8 @@ def _doubts(out: Attempt, day: SearchLog, items: RowCounter) -> list[str]:
     return doubts
 
 
-def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
-    """Write the rows of earlier days that this log corrects."""
+def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> DataFrame:
+    """Write the rows of earlier days that this log corrects, and return them."""
     ds = out.partition.ds
     ids = day.filtered.where(f"reason = 'no_search' OR day < DATE'{ds}'").select("search_id")
     lines, searches = (frame.join(ids, "search_id", "left_semi") for frame in (day.lines, day.searches))
@@ -312,3 +319,17 @@ def _write_late(out: Attempt, day: SearchLog, earlier: EarlierDays) -> None:
     dropped = counts.dropped("lines")
     out.count("late events", counts.kept("lines") + sum(dropped.values()), counts.kept("lines"), dropped)
     out.facts["days_changed"] = {day: counts[f"day {day}"] for day in earlier.wanted if counts[f"day {day}"]}
+    return ids.sparkSession.read.schema(rows.select(*out.partition.table.columns).schema).parquet(
+        f"{spark_uri(out.uri)}/part-*.parquet"
+    )
+
+
+def _write_item_events(out: Attempt, rows: DataFrame) -> None:
+    """Write what people did to items, and account for every event."""
+    files = 1 + sum(entry.bytes for pinned in out.inputs[:1] for entry in pinned.entries()) // BYTES_PER_FILE
+    outside = {"outside searches": "if(reason IS NULL AND search_id IS NULL, 1, 0)"}
+    counts = RowCounter(rows.repartition(files, "session_id"), EVENT_REASONS, {"events": "1"}, outside)
+    counts.write_kept(out, by=EVENT_KEY)
+    dropped = counts.dropped("events")
+    out.count("item events", counts.kept("events") + sum(dropped.values()), counts.kept("events"), dropped)
+    out.facts["outside_searches"] = counts["outside searches"]

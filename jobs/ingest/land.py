@@ -2,6 +2,7 @@
 
 python -m jobs land --files 'exports/2026-01-31/*.ndjson.gz' --log log/ds=2026-01-31
 python -m jobs land --files s3://shop/items.parquet --catalogue catalogue/ds=2026-01-31
+python -m jobs land --files exports/orders.csv.gz --orders orders/ds=2026-01-31
 
 Only labels are converted: CSV or Parquet with query, item_id, relevance and, optionally, split become the columns of
 the table `labels`.
@@ -36,6 +37,7 @@ from jobs.platform.spark_udfs import clean_ids
 ENDINGS = {
     "log": LOG_ENDINGS,
     "catalogue": (*LINES, ".csv", ".csv.gz", ".parquet"),
+    "orders": (*LINES, ".csv", ".csv.gz", ".parquet"),
     "labels": (".csv", ".csv.gz", ".parquet"),
     "external_runs": RUN_ENDINGS,
 }
@@ -45,6 +47,7 @@ class Args(CommandArgs):
     """files            a file, a folder or a pattern (*, ?, [..]), local or any URI that pyarrow.fs reads
     log              output: UBI records of the day; replaced
     catalogue        output: the items of the day; replaced
+    orders           output: lines of the shop's orders (jobs/ingest/orders.py has the columns); replaced
     labels           output: judged queries; replaced
     external_runs    output: rankings of other engines; replaced
     max_unpacked_gb  size of an unpacked file of labels, which is read into memory, above which the command stops
@@ -53,20 +56,21 @@ class Args(CommandArgs):
     files: str
     log: Partition = NOWHERE
     catalogue: Partition = NOWHERE
+    orders: Partition = NOWHERE
     labels: Partition = NOWHERE
     external_runs: Partition = NOWHERE
     max_unpacked_gb: PositiveFloat = 4.0
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.log, self.catalogue, self.labels, self.external_runs))) != 1:
-            raise ValueError("expected exactly one of --log, --catalogue, --labels and --external_runs")
+        if sum(map(bool, (self.log, self.catalogue, self.orders, self.labels, self.external_runs))) != 1:
+            raise ValueError("expected exactly one of --log, --catalogue, --orders, --labels and --external_runs")
         if "://" in self.files and urlsplit(self.files).username is not None:
             raise ValueError("files: credentials belong in the environment, not in the URI")
 
     @property
     def target(self) -> Partition:
         """The given output."""
-        return self.log or self.catalogue or self.labels or self.external_runs
+        return self.log or self.catalogue or self.orders or self.labels or self.external_runs
 
 
 def main(args: Args) -> dict[str, object]:

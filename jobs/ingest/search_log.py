@@ -4,6 +4,8 @@
                      |            |   +---------------+-> search_items
                      +-> ordinal_bases ---------------+
 
+    searches + browse_requests of item_lines -> bot_flags -> item_events
+
 Each step takes frames and returns a frame; sql/<step>.sql describes its rows. A frame that two steps read is kept on
 disk (jobs.platform.temp_tables). Window functions over clients shuffle one narrow row per search, and search_items
 shuffles only search, item, position and action of each event.
@@ -19,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from jobs.ingest.hashing_secret import hashing_secret
 from jobs.ingest.ordinal_bases import OrdinalBase, zero_based
 from jobs.ingest.spark_readers import MAX_LINE_BYTES
-from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, read_again
+from jobs.ingest.ubi import ACTION_NAMES, ACTIONS, PLACEMENT_NAMES, VIEW_NAMES, read_again
+from jobs.lake.erasures import erased_clients
 from jobs.lake.windows import bounds, time_zone
 from jobs.platform.row_counts import RowCounter
 from jobs.platform.spark import run_sql
@@ -58,6 +61,7 @@ LINE_REASONS = (
     *REPAIRABLE_REASONS,
 )
 SEARCH_REASONS = (
+    "erased",
     "no_search",
     "outside_day",
     "earlier_day",
@@ -73,7 +77,12 @@ SEARCH_REASONS = (
     "nothing_shown",
     "rare_query",
 )
-ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS}
+# of item_events
+EVENT_REASONS = ("erased", *(reason for reason in SEARCH_REASONS if reason.startswith("bot_")), "bot_client")
+ACTION_SUMS = {action: f"if(reason IS NULL AND action = '{action}', 1, 0)" for action in ACTIONS} | {
+    "browse": "if(is_browse, 1, 0)"
+}
+ITEM_LINE = ("search_id", "item_id", "action", "placement", "occurred_at", "client_id", "session_id", "counted")
 MASK_SUMS = {mask: f"if(contains(query, '<{mask}>'), 1, 0)" for mask in MASKS}
 
 
@@ -87,7 +96,7 @@ class LogRules:
     late_hours: int
     late_days: int
     min_searchers: int
-    action_names: Mapping[str, str] = field(default_factory=lambda: ACTION_NAMES)
+    action_names: Mapping[str, str] = field(default_factory=lambda: VIEW_NAMES | ACTION_NAMES)
 
     def days(self) -> list[tuple[date, datetime, datetime]]:
         """(day, start, end) of the log's own day and of the earlier days that it may change."""
@@ -104,6 +113,8 @@ class LogRules:
             "max_line_bytes": MAX_LINE_BYTES,
             "action_names": list(self.action_names),
             "actions": list(self.action_names.values()),
+            "placement_names": list(PLACEMENT_NAMES),
+            "placements": list(PLACEMENT_NAMES.values()),
             "nobody": list(NOBODY),
             "time_zone": time_zone(),
             "earliest": _utc(days[0][1]),
@@ -135,12 +146,14 @@ class SearchLog:
 
     lines     used lines
     searches  one row per search_id
+    flagged   one row per search_id, with its session and the bots
     filtered  one row per search_id, with the reason of a search that is dropped
     bases     whether the positions of each application begin at 0
     """
 
     lines: DataFrame
     searches: DataFrame
+    flagged: DataFrame
     filtered: DataFrame
     line_counts: RowCounter
     search_counts: RowCounter
@@ -167,7 +180,7 @@ def log_lines(raw_lines: DataFrame, rules: LogRules, keep: Keep) -> tuple[DataFr
 def _checked(raw_lines: DataFrame, rules: LogRules, keep: Keep, name: str) -> tuple[DataFrame, RowCounter]:
     checked = run_sql("log_lines", rules.for_lines, raw_lines=raw_lines)
     counts = RowCounter(checked, LINE_REASONS, {"lines": "counted"}, ACTION_SUMS)
-    return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL"), name), counts
+    return keep(counts.frame.where("reason IS NULL OR raw IS NOT NULL OR is_browse"), name), counts
 
 
 def separate_searches(lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep) -> tuple[DataFrame, int]:
@@ -186,13 +199,47 @@ def separate_searches(lines: DataFrame, bases: Sequence[OrdinalBase], keep: Keep
 
 def searches(lines: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
     """Group the lines by search_id: one narrow row per search, with hashed ids and the cleaned query."""
-    days = lines.sparkSession.createDataFrame(rules.days(), "day DATE, day_from TIMESTAMP, day_to TIMESTAMP")
+    days = _days(lines, rules)
     return keep(run_sql("searches", {"salt": hashing_secret()}, log_lines=lines, days=days), "searches")
+
+
+def item_events(day: SearchLog, browsed: DataFrame, late: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
+    """Clicks, carts, purchases and views, each with its session, and the reason of one that is dropped.
+
+    browsed: the events outside any search, of `log_lines`; late: the published rows of late_impressions.
+    """
+    acted = day.lines.where("reason IS NULL AND action NOT IN ('search', 'impression')")
+    lines = acted.selectExpr(*ITEM_LINE, "false AS is_browse")
+    flags, days = day.flagged, _days(lines, rules)
+    if day.line_counts["browse"]:
+        lines = lines.unionByName(browsed.where("is_browse").selectExpr(*ITEM_LINE, "is_browse"))
+        by_hash = {"salt": hashing_secret(), "ds": rules.ds}
+        requests = run_sql("browse_requests", by_hash, item_lines=lines, days=days)
+        timeline = day.searches.unionByName(requests, allowMissingColumns=True)
+        flags = keep(_flags(timeline, rules), "request_flags")
+    return run_sql(
+        "item_events",
+        {"ds": rules.ds},
+        item_lines=lines,
+        request_flags=flags,
+        filtered_searches=day.filtered,
+        late_impressions=late,
+        days=days,
+    )
+
+
+def _days(lines: DataFrame, rules: LogRules) -> DataFrame:
+    return lines.sparkSession.createDataFrame(rules.days(), "day DATE, day_from TIMESTAMP, day_to TIMESTAMP")
 
 
 def bot_flags(searches: DataFrame, rules: LogRules, keep: Keep) -> DataFrame:
     """Put searches into sessions and flag those of bots."""
-    return keep(run_sql("bot_flags", rules.for_bots, searches=searches), "bot_flags")
+    return keep(_flags(searches, rules), "bot_flags")
+
+
+def _flags(requests: DataFrame, rules: LogRules) -> DataFrame:
+    erased = requests.sparkSession.createDataFrame([(client,) for client in erased_clients()], "client_id STRING")
+    return run_sql("bot_flags", rules.for_bots, searches=requests, erased_clients=erased)
 
 
 def query_users(flagged: DataFrame, rules: LogRules) -> DataFrame:

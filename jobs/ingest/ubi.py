@@ -30,6 +30,7 @@ TEXT_FIELDS = (
     "event_attributes.client_id",
     "event_attributes.object.object_id",
     "event_attributes.position.ordinal",
+    "event_attributes.placement",
     *(field for column in SEARCH_COLUMNS for field in column.fields),
 )
 LIST_FIELDS = ("query_response_hit_ids", "query_response_object_ids")
@@ -43,6 +44,16 @@ ACTION_NAMES = {
     "add_to_cart": "cart",
     "cart": "cart",
     "purchase": "purchase",
+}
+# a look at an offer's page: no impression, unless `--actions view=impression` says so; item_events takes it
+VIEW_NAMES = dict.fromkeys(("view", "page_view", "product_view", "view_item", "product_detail"), "view")
+# what shops call the places where an event happens (event_attributes.placement)
+PLACEMENT_NAMES = {
+    **dict.fromkeys(("search", "search_results", "results"), "search"),
+    **dict.fromkeys(("offer_page", "offer", "product_page", "pdp", "detail"), "offer_page"),
+    **dict.fromkeys(("listing", "category", "category_page", "plp"), "listing"),
+    **dict.fromkeys(("basket", "cart", "checkout"), "basket"),
+    **dict.fromkeys(("recommendation", "recommendations", "carousel"), "recommendation"),
 }
 # what other tools call them: proposed, never assumed, since `view` may also be a look at an offer's page
 OFTEN_CALLED = {
@@ -63,13 +74,15 @@ def parse_actions(text: str) -> dict[str, str]:
     """A shop's names of actions, `view=impression,select_item=click` -> name in lower case: action.
 
     Raises:
-        ValueError: a part is not name=action, or the action is none of the four.
+        ValueError: a part is not name=action, or the action is none of the four, nor `view`.
     """
     found = {}
     for part in filter(None, text.split(",")):
         name, _, action = (word.strip() for word in part.partition("="))
-        if not name or action not in ACTIONS[1:]:
-            raise ValueError(f"actions: found {part!r}, expected name=action with one of {', '.join(ACTIONS[1:])}")
+        if not name or action not in (*ACTIONS[1:], "view"):
+            raise ValueError(
+                f"actions: found {part!r}, expected name=action with one of {', '.join(ACTIONS[1:])}, view"
+            )
         found[name.lower()] = action
     return found
 
@@ -110,6 +123,7 @@ LINE_COLUMNS = (
     f"transform({HITS}, id -> {item_id('id')}) AS hit_ids",
     f"{item_id('record.event_attributes.object.object_id')} AS item_id",
     "record.event_attributes.position.ordinal",
+    "record.event_attributes.placement",
     *(search_column(column) for column in SEARCH_COLUMNS),
 )
 NEEDED = ("query_id", "timestamp")

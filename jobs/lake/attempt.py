@@ -17,7 +17,17 @@ from jobs.lake import storage as store
 from jobs.lake.arrow_schema import conform
 from jobs.lake.commands import command_of
 from jobs.lake.fault import fault_point
-from jobs.lake.manifest import ASIDE, MANIFEST, POINTER, Accounting, FileEntry, Manifest, code_version, content_sha256
+from jobs.lake.manifest import (
+    ASIDE,
+    MANIFEST,
+    POINTER,
+    Accounting,
+    FileEntry,
+    Manifest,
+    Source,
+    code_version,
+    content_sha256,
+)
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # a shop's delivery is published as it is: the job that reads it sets a damaged file aside
-DELIVERED = ("log", "catalogue")
+DELIVERED = ("log", "catalogue", "orders")
 PARQUET_TAIL_BYTES = 8  # length of the footer, magic
 
 
@@ -43,6 +53,8 @@ class Attempt:
         self.simulated = any(pinned.manifest.simulated for pinned in inputs)
         self.mlflow_run_id = ""
         self.manifest: Manifest | None = None
+        # the version that this one repeats without some rows: its job, args and inputs stay
+        self.again: Manifest | None = None
 
     def count(self, unit: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> None:
         """Account for every input row; RuntimeError when the rows do not add up."""
@@ -95,19 +107,19 @@ def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) 
         for name, _ in list(store.list_files(str(out.folder))):
             store.copy(str(out.folder / name), f"{out.uri}/{name}")
     # names that begin with _ are never data: engines may still write to them
-    listed = [(name, size) for name, size in store.list_files(out.uri) if not name.startswith("_")]
-    files = [_entry(out, name, size) for name, size in listed]
+    files = [_entry(out, name, size) for name, size in list(store.list_files(out.uri)) if not name.startswith("_")]
     if not files:
         raise RuntimeError(f"{out.partition}: the job wrote no file; nothing is published")
     fault_point("publish.files_written")
+    job, settings, inputs = _origin(out, args)
     manifest = Manifest(
         partition=str(out.partition),
         table_version=out.partition.table.version,
         attempt=attempt,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        job=command_of(type(args).__module__),
-        args=spelled(args),
-        inputs=[pinned.source for pinned in out.inputs],
+        job=job,
+        args=settings,
+        inputs=inputs,
         files=files,
         rows=sum(entry.rows or 0 for entry in files if entry.role == "data"),
         accounting=out.accounting,
@@ -125,6 +137,13 @@ def commit(out: Attempt, args: DataclassInstance, attempt: str, seconds: float) 
     store.write_bytes(f"{out.partition.uri}/{POINTER}", json.dumps(pointer).encode())
     fault_point("publish.after_pointer")
     return manifest
+
+
+def _origin(out: Attempt, args: DataclassInstance) -> tuple[str, dict[str, Any], list[Source]]:
+    """Job, settings and inputs of a version; of one that repeats another, those of the other."""
+    if again := out.again:
+        return again.job, again.args, again.inputs
+    return command_of(type(args).__module__), {**spelled(args)}, [pinned.source for pinned in out.inputs]
 
 
 def spelled(args: DataclassInstance) -> dict[str, str | int | float]:

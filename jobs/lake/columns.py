@@ -151,6 +151,39 @@ DDL: dict[str, str] = {
     # the same in the columns of queries and qrels, so that rankings, report and gate judge it
     "holdout_queries": _QUERIES,
     "holdout_qrels": _QRELS,
+    # the items of each session in order; an item seen twice in a row stands once
+    "session_items": """
+        session_id STRING NOT NULL
+        client_id STRING COMMENT 'hashed; NULL: unknown'
+        place INT NOT NULL CHECK (>= 1) COMMENT 'within the session, of its last items where it is long'
+        item_id STRING NOT NULL
+        weight FLOAT NOT NULL COMMENT '1, or less where our own carousel led to it'
+        bought BOOLEAN NOT NULL COMMENT 'the session bought it'
+        n_items INT NOT NULL CHECK (>= 1) COMMENT 'items of the session'
+        day DATE NOT NULL COMMENT 'of the session, in the clock of the shop'
+    """,
+    "co_occurrences": """
+        item_id STRING NOT NULL
+        other_id STRING NOT NULL
+        voices INT NOT NULL CHECK (>= 1) COMMENT 'clients that had both in one session'
+        support INT NOT NULL CHECK (>= 1) COMMENT 'clients that had the item'
+        other_support INT NOT NULL CHECK (>= 1) COMMENT 'clients that had the other item'
+        followed_by FLOAT NOT NULL COMMENT 'sum of 1 / gap where the other came after the item'
+        preceded_by FLOAT NOT NULL COMMENT 'the same where it came before'
+        together FLOAT NOT NULL COMMENT 'sum over clients of 1 / sqrt(items of the session)'
+    """,
+    "item_neighbours": """
+        item_id STRING NOT NULL
+        neighbour_ids ARRAY<STRING> NOT NULL COMMENT 'best first; none: nothing is near'
+        scores ARRAY<FLOAT> NOT NULL COMMENT 'share of the mixture of arms'
+        support INT NOT NULL CHECK (>= 0) COMMENT 'clients that had the item; 0: content alone speaks for it'
+    """,
+    "user_recommendations": """
+        client_id STRING NOT NULL COMMENT 'hashed'
+        item_ids ARRAY<STRING> NOT NULL COMMENT 'best first, none that the client bought'
+        scores ARRAY<FLOAT> NOT NULL
+        visited INT NOT NULL CHECK (>= 1) COMMENT 'items behind the list'
+    """,
     "negatives": """
         query_id STRING
         item_ids ARRAY<STRING>

@@ -6,13 +6,20 @@ A command is named by the table that it writes, or by what it does where it writ
 from __future__ import annotations
 
 COMMANDS: dict[str, dict[str, str]] = {
-    "ingest": {"land": "land", "items": "items", "impressions": "impressions", "replay": "replay"},
+    "ingest": {
+        "land": "land",
+        "items": "items",
+        "impressions": "impressions",
+        "session_events": "session_events",
+        "replay": "replay",
+    },
     "datasets": {
         "click_counts": "click_counts",
         "propensities": "propensities",
         "queries": "queries",
         "pairs": "pairs",
         "qrels": "qrels",
+        "holdout_sessions": "holdout_sessions",
     },
     "quality": {"expect": "expect", "suites": "suites", "metrics": "prometheus"},
     "towers": {
@@ -24,9 +31,19 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "embeddings": {"embeddings": "embed"},
     "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
+    "recommendations": {
+        "session_items": "session_items",
+        "co_occurrences": "co_occurrences",
+        "item2vec": "item2vec",
+        "item_embeddings": "item_embeddings",
+        "item_neighbours": "item_neighbours",
+        "user_recommendations": "user_recommendations",
+        "recommendations": "bundle",
+        "recommend": "recommend",
+    },
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
     "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
-    "privacy": {"retention": "retention", "housekeeping": "housekeeping"},
+    "privacy": {"retention": "retention", "erase": "erase_clients", "housekeeping": "housekeeping"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},
     "simulator": {"marketplace": "marketplace", "simulate": "simulate", "labelled": "import_dataset"},
     "platform": {

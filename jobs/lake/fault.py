@@ -39,6 +39,10 @@ POINTS = (
     "retention.expired",
     "retention.home",
     "retention.audited",
+    "erase.listed",
+    "erase.published",
+    "erase.partition",
+    "erase.audited",
 )
 _passed: Counter[str] = Counter()
 

@@ -62,6 +62,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "space": (_is_space_id, "a space id: 16 hexadecimal digits"),
     "shard": (_is_shard, "a shard such as 0of4"),
     "step": (_is_step, "in_batch, star or adore"),
+    "method": (_is_name, "a name of small letters, digits and _"),
     "study": (_is_name, "a name of small letters, digits and _"),
 }
 
@@ -243,6 +244,12 @@ QRELS = _table("qrels", 1, ("ds",), DERIVED)
 HOLDOUT_SESSIONS = _table("holdout_sessions", 1, ("ds",), DERIVED)
 HOLDOUT_QUERIES = _table("holdout_queries", 1, ("ds",), DERIVED)
 HOLDOUT_QRELS = _table("holdout_qrels", 1, ("ds",), DERIVED)
+SESSION_ITEMS = _table("session_items", 1, ("ds",), DERIVED)
+CO_OCCURRENCES = _table("co_occurrences", 1, ("ds",), DERIVED)
+ITEM2VEC = _table("item2vec", 1, ("ds", "method"), MODEL)
+ITEM_NEIGHBOURS = _table("item_neighbours", 1, ("ds", "method"), DERIVED)
+RECOMMENDATIONS = _table("recommendations", 1, ("ds",), MODEL)
+USER_RECOMMENDATIONS = _table("user_recommendations", 1, ("ds", "method"), DERIVED)
 PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary")
 TOWERS = _table(
     "towers", 1, ("ds", "step"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
@@ -260,6 +267,7 @@ REPORT = _table("report", 1, ("ds", "space"), MODEL, trained=True, typed="querie
 TOWER_METRICS = _table("tower_metrics", 1, ("ds", "space"), DERIVED, trained=True)
 SWEEP = _table("sweep", 1, ("ds", "study"), DERIVED)
 # Records of deletions are kept for good.
+ERASURES = _table("erasures", 1, ("ds",), RECORD)
 RETENTION = _table("retention", 1, ("ds",), RECORD)
 
 NOWHERE = Partition()

@@ -14,6 +14,7 @@ DAY=ds=${DS:-2026-01-31}
 SHARDS=${SHARDS:-2}                                    # parts that the catalogue is embedded in
 TRAINING=${TRAINING:---preset tiny --epochs 3}         # flags of both trainings
 SHOP=${SHOP:-synthetic}                                # landed: your catalogue and log of the day are in the lake
+TASTE=${TASTE:-0}                                      # 0.7: people have a taste and act outside searches, for recommendations
 LABELS=${LABELS-labels/$DAY}                           # people's judgements; empty: the day's clicks judge, a first look only
 MIN_SEARCHERS=${MIN_SEARCHERS:-5}                      # people who type a query before it leaves the raw zone
 
@@ -27,7 +28,7 @@ if [ "$SHOP" = synthetic ]; then jobs batch --commands - <<EOF
 # python -m jobs land --files exports/log --log log/$DAY
 marketplace --catalogue catalogue/$DAY --labels labels/$DAY --items ${ITEMS:-3000} --queries ${QUERIES:-600}
 simulate --labels labels/$DAY --catalogue catalogue/$DAY --log log/$DAY --simulated_truth simulated_truth/$DAY \
-    --searches ${SEARCHES:-6000}
+    --searches ${SEARCHES:-6000} --taste $TASTE
 EOF
 fi
 
@@ -37,6 +38,8 @@ items --catalogue catalogue/$DAY --items items/$DAY
 # The log as rows (search, item, position): sessions, bots, duplicates and late events are dealt with here, and
 # personal data ends here.
 impressions --log log/$DAY --impressions impressions/$DAY --min_searchers $MIN_SEARCHERS
+# What people did, session by session: the ground of recommendations.
+session_events --item_events item_events/$DAY --session_events session_events/$DAY
 # Counts per query and item, the unit that windows of days add up.
 click_counts --impressions impressions/$DAY --late_impressions late_impressions/$DAY --items items/$DAY \
     --click_counts click_counts/$DAY --query_counts query_counts/$DAY
@@ -48,7 +51,7 @@ pairs --click_counts click_counts/$DAY --propensities propensities/$DAY --querie
     --pairs pairs/$DAY
 qrels --click_counts click_counts/$DAY --queries queries/$DAY --items items/$DAY ${LABELS:+--labels $LABELS} --qrels qrels/$DAY
 # The gate on the data: a verdict of stop ends the script before anything is trained on it.
-expect --partitions items/$DAY,impressions/$DAY,queries/$DAY,pairs/$DAY,qrels/$DAY
+expect --partitions items/$DAY,impressions/$DAY,session_events/$DAY,queries/$DAY,pairs/$DAY,qrels/$DAY
 
 # Step 1: two towers from in-batch negatives. Once a month the command prodbert pre-trains a BERT on the texts of the
 # shop, from which towers can start: --prodbert prodbert/$DAY.

@@ -9,11 +9,13 @@ from typing import Any
 
 from jobs.lake import storage as store
 from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
 from jobs.platform.tracking import trials_folder
 from jobs.privacy.erase import Deletion
 from jobs.privacy.partition_folders import PartitionFolder
 
 NAME = "_ledger.json"
+CLIENTS = "rows of clients"
 LogRow = dict[str, Any]
 
 
@@ -34,11 +36,30 @@ class DeletionLog:
 
     def begin(self, due: Sequence[Deletion], files: Mapping[str, Sequence[Path]]) -> None:
         """Add what is due. Where an earlier try began on the same, the larger count stays."""
-        rows = {_key(row): row for row in [*_home_rows(files), *_lake_rows(due)]}
+        self.add([*_home_rows(files), *_lake_rows(due)])
+
+    def add(self, due: Sequence[LogRow]) -> None:
+        """Add rows that are due."""
+        rows = {_key(row): row for row in due}
         for earlier in self.rows:
             now = rows.get(_key(earlier), earlier)
             rows[_key(earlier)] = max(earlier, now, key=lambda row: (row["files"], row["bytes"]))
         store.write_bytes(self.uri, json.dumps([rows[key] for key in sorted(rows)], indent=1, sort_keys=True).encode())
+
+
+def rows_of_clients(versions: Sequence[Pinned]) -> list[LogRow]:
+    """A row for each version that holds rows of clients, and will be published without them, or deleted."""
+    return [
+        _row(
+            "lake",
+            f"{pinned.partition}/{pinned.manifest.attempt}",
+            pinned.manifest.table_version,
+            CLIENTS,
+            len(pinned.manifest.files),
+            sum(entry.bytes for entry in pinned.manifest.files),
+        )
+        for pinned in versions
+    ]
 
 
 def _lake_rows(due: Sequence[Deletion]) -> list[LogRow]:

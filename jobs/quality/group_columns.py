@@ -48,6 +48,56 @@ def score_rise() -> DerivedColumn:
     return DerivedColumn((*RANKING, "rank", "score"), make, whole="query_id")
 
 
+def ordinal_gap() -> DerivedColumn:
+    """Places that a session's ordinals leave open between the first and the last: 0 where none is missing or twice."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        ordinals = rows["ordinal"].to_pandas().groupby(_codes(rows, ["session_id"]))
+        gap: pd.Series = ordinals.transform("max") - ordinals.transform("min") + 1 - ordinals.transform("nunique")
+        twice: pd.Series = ordinals.transform("size") - ordinals.transform("nunique")
+        return (gap.abs() + twice).to_numpy()
+
+    return DerivedColumn(("session_id", "ordinal"), make, whole="session_id")
+
+
+def seconds_back() -> DerivedColumn:
+    """Seconds by which an event is earlier than the one before it in its session: 0 or less where they are in order."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        frame = pd.DataFrame(
+            {
+                "session": _codes(rows, ["session_id"]),
+                "ordinal": rows["ordinal"].to_pandas(),
+                "at": pc.cast(rows["occurred_at"], pa.int64()).to_pandas() / 1e6,
+            }
+        )
+        steps = frame.sort_values(["session", "ordinal"]).groupby("session")["at"].diff().fillna(0.0)
+        return -steps.sort_index().to_numpy()
+
+    return DerivedColumn(("session_id", "ordinal", "occurred_at"), make, whole="session_id")
+
+
+def session_length() -> DerivedColumn:
+    """Number of events in the row's session."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        ordinals = rows["ordinal"].to_pandas().groupby(_codes(rows, ["session_id"]))
+        return ordinals.transform("size").to_numpy()
+
+    return DerivedColumn(("session_id", "ordinal"), make, whole="session_id")
+
+
+def ends_with(column: str, other: str) -> DerivedColumn:
+    """1 where the last value of a list is that of another column, else 0."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        last = pd.Series(values.to_pandas()).groupby(owner).last().reindex(np.arange(rows.num_rows))
+        return (last == rows[other].to_pandas()).to_numpy().astype(np.int64)
+
+    return DerivedColumn((column, other), make)
+
+
 def arms_missing() -> DerivedColumn:
     """Number of the partition's arms that have no ranking for the row's query."""
 
@@ -91,6 +141,32 @@ def extreme(column: str, which: str) -> DerivedColumn:
         owner, values = _flat(rows, column)
         floats = np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64), nan=np.inf)
         return pd.Series(floats).groupby(owner).agg(which).reindex(np.arange(rows.num_rows)).to_numpy()
+
+    return DerivedColumn((column,), make)
+
+
+def holds(column: str, value: str) -> DerivedColumn:
+    """Number of values of a list that are the row's own value of another column."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        own = rows[value].combine_chunks().take(pa.array(owner))
+        hit = pc.equal(values, own).fill_null(False).to_numpy(zero_copy_only=False)
+        return np.bincount(owner[hit], minlength=rows.num_rows)
+
+    return DerivedColumn((column, value), make)
+
+
+def rise(column: str) -> DerivedColumn:
+    """The greatest excess of a number of a list over the one before it: 0 or less in a list that falls."""
+
+    def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
+        owner, values = _flat(rows, column)
+        steps = np.diff(values.to_numpy(zero_copy_only=False).astype(np.float64))
+        inside = owner[1:] == owner[:-1]
+        made = np.zeros(rows.num_rows)
+        np.maximum.at(made, owner[1:][inside], np.nan_to_num(steps[inside], nan=np.inf))
+        return made
 
     return DerivedColumn((column,), make)
 

@@ -80,6 +80,11 @@ def equals(column: str, value: str | int) -> DerivedColumn:
     return _flags((column,), lambda rows: pc.equal(rows[column], pa.scalar(value)))
 
 
+def same(column: str, other: str) -> DerivedColumn:
+    """1 where two columns have one value, else 0."""
+    return _flags((column, other), lambda rows: pc.equal(rows[column], rows[other]))
+
+
 def only_where(column: str, other: str, value: str | int) -> DerivedColumn:
     """The column's values in the rows where another has this value, else null."""
     return DerivedColumn((column, other), lambda rows, _: _where(rows, column, pc.equal(rows[other], pa.scalar(value))))

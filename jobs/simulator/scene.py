@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from jobs.lake.windows import bounds
+from jobs.simulator.item_traits import TasteCatalogue
 from jobs.simulator.shop import Shop
 from models.simulator.day import DayPart, DaySettings, day
 from models.simulator.identities import Identities, ranking
 from models.simulator.lexical import lexical
 from models.simulator.shop_engine import LEXICAL_DEPTH, aims, pool
+from models.simulator.taste import Shoppers, categories_of_queries
 from models.simulator.traffic import Traffic
 from models.simulator.traffic_mix import traffic
 from models.simulator.unusual_queries import UnusualQueries, unusual_queries
@@ -22,7 +24,8 @@ from models.sparse.bm25 import build_sparse
 
 @dataclass(frozen=True)
 class Scene:
-    """A day as drawn. midnight_ms: its first moment, since 1970; parts: its searches and events, chunk by chunk."""
+    """A day as drawn. midnight_ms: its first moment, since 1970; parts: its searches and events, chunk by chunk;
+    shoppers: their taste, where they have any."""
 
     plan: DaySettings
     shop: Shop
@@ -31,6 +34,7 @@ class Scene:
     people: Identities
     midnight_ms: int
     parts: Iterator[DayPart]
+    shoppers: Shoppers | None = None
 
 
 def length_s(ds: str) -> float:
@@ -46,15 +50,22 @@ def length_s(ds: str) -> float:
     return seconds
 
 
-def scene(plan: DaySettings, shop: Shop) -> Scene:
-    """Draw a day of this shop."""
+def scene(plan: DaySettings, shop: Shop, tastes: TasteCatalogue | None = None) -> Scene:
+    """Draw a day of this shop. tastes: what its people may have a taste for; None: they have none."""
     rng = np.random.default_rng([plan.seed, date.fromisoformat(plan.ds).toordinal()])
     # the simulated engine's matches for each query
     words = lexical(build_sparse(shop.titles.tolist()), shop.texts.tolist(), LEXICAL_DEPTH)
     candidates = pool(len(shop.texts), len(shop.titles), words, shop.judged, shop.scale, rng)
-    drawn = traffic(ranking(plan.seed, shop.texts), aims(candidates, plan.results), plan.traffic_mix, rng)
+    popular, number = ranking(plan.seed, shop.texts), date.fromisoformat(plan.ds).toordinal()
+    drawn = traffic(popular, aims(candidates, plan.results), plan.traffic_mix, rng)
+    shoppers = None
+    if tastes:
+        of_queries = categories_of_queries(candidates, tastes.traits)
+        shoppers = Shoppers(plan.seed, number, plan.taste, tastes.traits, of_queries)
+        drawn = replace(drawn, queries=shoppers.queries(drawn, popular))
     made, asked = unusual_queries(drawn, plan.unusual, rng)
     people = Identities(plan.seed, plan.ds, made, shop.texts, asked, plan.faults.skew_frac)
-    parts = day(plan, made, people.dialects, people.skews, candidates, rng)
+    crowd = (shoppers, tastes.near) if shoppers and tastes else None
+    parts = day(plan, made, people.dialects, people.skews, candidates, rng, crowd)
     midnight_ms = round(bounds(plan.ds)[0].timestamp() * 1000)
-    return Scene(plan, shop, made, asked, people, midnight_ms, parts)
+    return Scene(plan, shop, made, asked, people, midnight_ms, parts, shoppers)

@@ -23,15 +23,17 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import CommandArgs, Fraction, NonNegativeFloat, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
+from jobs.simulator.item_traits import taste_catalogue
 from jobs.simulator.log import LogFormat, LogWriter, days_after
 from jobs.simulator.scene import Scene, length_s, scene
 from jobs.simulator.shop import read_shop
-from jobs.simulator.truth import TruthWriter
+from jobs.simulator.truth import TruthWriter, write_tastes
 from jobs.simulator.write_ndjson import NdjsonFormat
 from jobs.simulator.write_parquet import ParquetFormat
 from models.simulator.click_model import ClickModel
 from models.simulator.day import DaySettings, as_records
 from models.simulator.delivery import Faults
+from models.simulator.taste import Taste
 from models.simulator.traffic_mix import TrafficMix
 from models.simulator.unusual_queries import UnusualShares
 
@@ -59,6 +61,9 @@ class Args(CommandArgs):
     malformed_frac    unreadable lines, as a share of the good ones
     personal_frac     share of people's searches with personal data in their text, all of it fake
     rare_frac         share of people's searches with a text that only 1 to 4 clients type
+    taste             share of people's behaviour that follows their taste: home categories, brands, price band, size; they
+                      then act outside searches too. 0: popularity alone
+    drift_weeks       weeks after which the home categories of a client change; 0: never
     engine_items      titles in the simulated engine's own index: the judged ones and a sample of the
                       rest, which bounds its memory
     seed              another seed is another day
@@ -85,6 +90,8 @@ class Args(CommandArgs):
     malformed_frac: float = 0.001
     personal_frac: Fraction = 0.0
     rare_frac: Fraction = 0.0
+    taste: Fraction = 0.0
+    drift_weeks: NonNegativeFloat = 0.0
     engine_items: PositiveInt = 200_000
     seed: NonNegativeInt = 7
 
@@ -109,6 +116,7 @@ class Args(CommandArgs):
             TrafficMix(self.searches, self.bot_frac, self.zipf, self.storm_searches, length_s(self.log.ds)),
             Faults(**{field.name: getattr(self, field.name) for field in fields(Faults)}),
             UnusualShares(self.personal_frac, self.rare_frac),
+            Taste(self.taste, self.drift_weeks),
         )
 
 
@@ -117,12 +125,15 @@ def main(args: Args) -> dict[str, object]:
     catalogue, labels = pin(args.catalogue), pin(args.labels)
     before = [pin(day) for day in args.days_before()]
     inputs = [catalogue, labels, *before]
-    made = scene(args.plan(), read_shop(catalogue, labels, args.engine_items, args.seed))
+    shop = read_shop(catalogue, labels, args.engine_items, args.seed)
+    made = scene(args.plan(), shop, tastes := taste_catalogue(catalogue, shop, args.seed) if args.taste else None)
     with publish(args.log, args, inputs) as out, publish(args.simulated_truth, args, inputs) as aside:
         out.simulated = aside.simulated = True
         layout: LogFormat[Any] = ParquetFormat(made) if args.layout == "parquet" else NdjsonFormat(made)
         facts = _write(made, layout, out, aside, before)
         aside.facts |= facts
+        if tastes:
+            write_tastes(aside.folder, made, tastes)
         # a real log has no facts about its visitors, so this one has none either
         out.facts |= {"click_model": "position-based", "generator": "jobs.simulator.simulate"}
         out.facts |= made.shop.facts

@@ -2,7 +2,8 @@
 
 events.parquet has one row per event line of the day's searches, also of duplicates, in whatever log it arrives;
 searches.parquet one per query record; propensities.json the chance that people examine each place (bots do not look);
-counts.json the planted faults. Of a search whose text is nobody else's, made_from is the query in whose place it was typed.
+counts.json the planted faults; tastes.parquet, where people have any, their homes with brand and size, and price band.
+Of a search whose text is nobody else's, made_from is the query in whose place it was typed.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import pyarrow.parquet as pq
 
 from jobs.lake.arrow import table_of
 from jobs.simulator.arrow_columns import Column, coded, taken, worded
+from jobs.simulator.item_traits import TasteCatalogue
 from jobs.simulator.scene import Scene
 from models.simulator import fake_personal_data
-from models.simulator.arrays import Flags
+from models.simulator.arrays import Flags, Ints
 from models.simulator.day import DayPart
 from models.simulator.events import ACTIONS
+from models.simulator.taste import HOMES
 from models.simulator.traffic import KINDS, is_bot
 from models.simulator.ubi import DIALECTS, FAULTS, SearchTexts
 
@@ -101,6 +104,8 @@ class TruthWriter(ExitStack):
         count["redelivered"] += int(done.again.sum())
         count["delayed_events"] += int(((done.days > 0) & ~done.again).sum())
         count["late"] += int(done.late.sum())
+        if len(part.browsed.items):
+            count["browsed"] += len(part.browsed.items)
         count["malformed"] += len(part.broken[1])
         malformed, kinds = [f"malformed_{fault}" for fault in FAULTS], [f"{kind}_searches" for kind in KINDS]
         for names, numbers in ((malformed, part.broken[1]), (ACTIONS, done.actions), (kinds, part.kinds)):
@@ -123,3 +128,28 @@ class TruthWriter(ExitStack):
             how: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "store_schema": False}
             self._files[name] = self.enter_context(pq.ParquetWriter(self._folder / name, table.schema, **how))
         self._files[name].write_table(table)
+
+
+def write_tastes(folder: Path, made: Scene, tastes: TasteCatalogue) -> None:
+    """Write the taste of every person of the day, a row per home category."""
+    if made.shoppers is None:
+        return
+    people = ~is_bot(made.traffic.kinds)
+    numbers, first = np.unique(made.traffic.clients[people], return_index=True)
+    of_clients = made.shoppers.of(numbers)
+    who, category = np.repeat(numbers, HOMES), of_clients.homes.ravel()
+    names = {**tastes.names, -1: None}
+
+    def named(hashes: Ints) -> Column:
+        return pa.array([names[each] for each in hashes.tolist()], _TEXT)
+
+    traits = tastes.traits
+    columns = {
+        "client_id": pa.array(np.repeat("c-" + made.people.clients[people][first], HOMES), _TEXT),
+        "home": pa.array(np.tile(np.arange(1, HOMES + 1), len(numbers)), _COUNT),
+        "category": named(traits.category_hashes[category]),
+        "brand": named(made.shoppers.favourites(who, category, traits.brands, "brand")),
+        "size": named(made.shoppers.favourites(who, category, traits.sizes, "size")),
+        "price_band": pa.array(np.repeat(of_clients.bands, HOMES), _COUNT),
+    }
+    pq.write_table(table_of(columns), folder / "tastes.parquet", compression="zstd")

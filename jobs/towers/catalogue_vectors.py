@@ -6,7 +6,7 @@ import numpy as np
 
 from jobs.embeddings.read_shards import batches
 from jobs.lake.arrays import take_room
-from jobs.lake.arrow import find
+from jobs.lake.arrow import Strings, find
 from jobs.lake.fault import fault_point
 from jobs.lake.read import Pinned
 from jobs.platform.progress import progress
@@ -31,7 +31,7 @@ def catalogue_vectors(
     """
     file = scratch.vectors("items", len(dataset.item_ids), towers.config.width)
     if shards:
-        _read(file, shards, dataset)
+        read_shards_into(file, shards, dataset.item_ids)
         return file
     store = item_store(dataset.items, towers)
     left = store.span(file.done, len(store))
@@ -44,8 +44,12 @@ def catalogue_vectors(
     return file
 
 
-def _read(file: VectorFile, shards: list[Pinned], dataset: TowerDataset) -> None:
-    ids = dataset.item_ids
+def read_shards_into(file: VectorFile, shards: list[Pinned], ids: Strings) -> None:
+    """Write the vectors of all shards in the order of ids, unless that is done.
+
+    Raises:
+        RuntimeError: the shards hold other items.
+    """
     if file.done == len(ids):
         return
     mapped = np.memmap(file.path, np.float32, "w+", shape=file.shape)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.simulator.arrays import Floats, Ints, Words
+from models.simulator.browse import NOTHING, Browsed, Companions, browse
 from models.simulator.click_model import ClickModel
 from models.simulator.delivery import Delivered, Faults, delayed_searches, delivered
 from models.simulator.events import Searchers, act, events
 from models.simulator.shop_engine import Pool, result_lists
+from models.simulator.taste import NO_TASTE, Shoppers, Taste
 from models.simulator.traffic import Traffic
 from models.simulator.traffic_mix import TrafficMix
 from models.simulator.ubi import (
@@ -19,6 +21,7 @@ from models.simulator.ubi import (
     Dialect,
     SearchTexts,
     broken_lines,
+    browse_lines,
     event_lines,
     query_lines,
     stamps,
@@ -39,13 +42,15 @@ class DaySettings:
     traffic_mix: TrafficMix
     faults: Faults
     unusual: UnusualShares
+    taste: Taste = NO_TASTE
 
 
 @dataclass(frozen=True)
 class DayPart:
     """Part of a day. numbers, dialects, kinds, seconds, waits [S] and items [S, R] describe its searches: dialects
     index DIALECTS, kinds traffic.KINDS, waits are how many days later a search is delivered; `done` are its events as
-    delivered; broken [E_broken]: (search, fault of FAULTS) of planted lines."""
+    delivered; broken [E_broken]: (search, fault of FAULTS) of planted lines; browsed: events outside search, where
+    shoppers have taste."""
 
     numbers: Ints
     dialects: Ints
@@ -55,29 +60,41 @@ class DayPart:
     items: Ints
     done: Delivered
     broken: tuple[Ints, Ints]
+    browsed: Browsed = NOTHING
 
 
 @dataclass(frozen=True)
 class AppDelivery:
-    """The delivery of one application from a part on one day: rows of its searches, of its events, of broken lines; and
-    order: all of these, one after the other, as they are delivered, at moments `when` (seconds, ascending)."""
+    """The delivery of one application from a part on one day: rows of its searches, its events, its broken lines and of
+    events outside search; and order: all of these, one after the other, as they are delivered, at moments `when` (seconds, ascending)."""
 
     searches: Ints
     events: Ints
     broken: Ints
+    browsed: Ints
     order: Ints
     when: Floats
 
 
 def day(
-    settings: DaySettings, traffic: Traffic, dialects: Ints, skews: Floats, pool: Pool, rng: np.random.Generator
+    settings: DaySettings,
+    traffic: Traffic,
+    dialects: Ints,
+    skews: Floats,
+    pool: Pool,
+    rng: np.random.Generator,
+    crowd: tuple[Shoppers, Companions] | None = None,
 ) -> Iterator[DayPart]:
-    """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk."""
+    """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk.
+
+    crowd: shoppers with taste and what they put together; None: popularity alone.
+    """
     faults = settings.faults
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
         rows = np.arange(start, min(start + SEARCHES_AT_ONCE, len(traffic.queries)))
         items, gains = result_lists(pool, traffic.queries[rows], settings.results, rng)
         clients = traffic.clients[rows]
+        gains = crowd[0].gains(gains, items, clients, traffic.kinds[rows]) if crowd else gains
         who = Searchers(traffic.kinds[rows], traffic.rates[clients], traffic.targets[clients])
         made = events(traffic.seconds[rows], items >= 0, act(settings.model, gains, items, who, rng))
         waits = delayed_searches(len(rows), faults, rng)
@@ -93,6 +110,9 @@ def day(
             items=items,
             done=done,
             broken=(searches, rng.integers(0, len(FAULTS), len(searches))),
+            browsed=browse(made, items, who.kinds, skews[rows], crowd[1], settings.taste.amount, rng)
+            if crowd
+            else NOTHING,
         )
 
 
@@ -109,9 +129,12 @@ def share(part: DayPart, number: int, days: int) -> AppDelivery:
     searches = np.flatnonzero(mine & (part.waits == days))
     of_event = np.flatnonzero(mine[done.searches] & (done.days == days))
     broken = np.flatnonzero(mine[part.broken[0]]) if days == 0 else np.zeros(0, np.int64)
-    when = np.concatenate([part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]]])
+    beside = part.browsed
+    browsed = np.flatnonzero(mine[beside.searches] & (part.waits[beside.searches] == days))
+    moments = (part.seconds[searches], done.seconds[of_event], part.seconds[part.broken[0][broken]])
+    when = np.concatenate([*moments, beside.seconds[browsed]])
     order = np.argsort(when, kind="stable")
-    return AppDelivery(searches, of_event, broken, order, when[order])
+    return AppDelivery(searches, of_event, broken, browsed, order, when[order])
 
 
 def lines(
@@ -139,6 +162,10 @@ def lines(
         ),
         broken_lines(dialect, fault, words.ids[broken], _at(dialect, part.seconds[broken], midnight_ms)),
     ]
+    if len(chosen.browsed):
+        beside = part.browsed.take(chosen.browsed)
+        stamped = _at(dialect, beside.stamps, midnight_ms)
+        texts.append(browse_lines(dialect, words, beside, item_ids[beside.items], stamped))
     written: Words = np.concatenate(texts)[chosen.order]
     return written
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.simulator.arrays import Columns, Ints, Words, as_words
-from models.simulator.events import ACTIONS
+from models.simulator.browse import NAMES, PLACEMENTS, VIEW, Browsed
+from models.simulator.events import ACTIONS, CLICK
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,22 @@ def event_lines(
     tails = '","object_id_field":"item_id"},"position":{"ordinal":' + as_words(ordinals) + "}}}"
     middle = object_head[search] if isinstance(object_head, np.ndarray) else object_head
     lines: Words = np.array(heads, dtype=object)[action] + body[search] + at + middle + item + tails[place]
+    return lines
+
+
+def browse_lines(dialect: Dialect, searches: SearchTexts, made: Browsed, item: Words, at: Words) -> Words:
+    """Return one event record per event outside search, with the place where it happened and without a position."""
+    search, index = made.searches, _index(dialect, "ubi_events")
+    names = (NAMES[VIEW], *dialect.actions[CLICK:])
+    heads = [f'{index}{{"application":"{dialect.application}","action_name":"{name}",' for name in names]
+    places = [f'"placement":"{name}",' for name in PLACEMENTS]
+    led = np.where(made.led == 1, '"query_id":"' + searches.ids[search] + '",', "")
+    session = np.where(searches.sessions[search] == "", "", '"session_id":"' + searches.sessions[search] + '",')
+    outside, inside = ("", session) if dialect.session_in_attributes else (session, "")
+    body = led + '"client_id":"' + searches.clients[search] + '",' + outside + '"timestamp":' + at
+    attributes = ',"event_attributes":{' + inside + np.array(places, dtype=object)[made.actions]
+    head: Words = np.array(heads, dtype=object)[made.actions]
+    lines: Words = head + body + attributes + '"object":{"object_id":"' + item + '","object_id_field":"item_id"}}}'
     return lines
 
 

@@ -39,6 +39,10 @@ SEARCH = "".join(f"{column.name} {column.type}, " for column in SEARCH_COLUMNS)
 TABLES = {
     table: ", ".join(f"{column} {kind}" for column, kind in columns.items()) for table, columns in COLUMNS.items()
 }
+_FLAGS = (
+    "search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, searched_at TIMESTAMP, query STRING,"
+    " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
+)
 VIEWS = TABLES | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
@@ -48,13 +52,26 @@ VIEWS = TABLES | {
     ),
     "raw_lines": (
         f"{SEARCH}file STRING, raw STRING, malformed BOOLEAN, is_other_form BOOLEAN, is_blank BOOLEAN, is_bulk_action BOOLEAN, counted INT,"
-        " application STRING, action_name STRING, search_id STRING, client_id STRING, session_id STRING,"
+        " placement STRING, application STRING, action_name STRING, search_id STRING, client_id STRING, session_id STRING,"
         " user_query STRING, timestamp STRING, hit_ids ARRAY<STRING>, item_id STRING, ordinal STRING"
     ),
     "log_lines": (
         f"{SEARCH}counted INT, page INT, application STRING, action STRING, search_id STRING, item_id STRING, client_id STRING,"
-        " session_id STRING, user_query STRING, hit_ids ARRAY<STRING>, occurred_at TIMESTAMP,"
-        " ordinal INT, reason STRING"
+        " session_id STRING, user_query STRING, placement STRING, hit_ids ARRAY<STRING>, occurred_at TIMESTAMP,"
+        " ordinal INT, reason STRING, is_browse BOOLEAN"
+    ),
+    "item_lines": (
+        "search_id STRING, item_id STRING, action STRING, placement STRING, occurred_at TIMESTAMP, client_id STRING,"
+        " session_id STRING, counted INT, is_browse BOOLEAN"
+    ),
+    "erased_clients": "client_id STRING",
+    "earlier_events": TABLES["session_events"],
+    "order_rows": (
+        "file STRING, block BIGINT, line BIGINT, malformed BOOLEAN, invoice STRING, item_id STRING, quantity STRING,"
+        " price STRING, customer STRING, occurred STRING, title STRING"
+    ),
+    "order_events": (
+        "session_id STRING, client_id STRING, item_id STRING, occurred_at TIMESTAMP, day DATE, line BIGINT"
     ),
     "shared_search_ids": "search_id STRING",
     "days": "day DATE, day_from TIMESTAMP, day_to TIMESTAMP",
@@ -63,11 +80,10 @@ VIEWS = TABLES | {
         " acted_items BIGINT, searched_at TIMESTAMP, hit_ids ARRAY<STRING>, client_id STRING, session_id STRING, query STRING,"
         " day DATE, searched_s BIGINT, query_id STRING, client_key STRING, query_key STRING, searcher_key STRING"
     ),
-    "bot_flags": (
-        f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, searched_at TIMESTAMP, query STRING,"
-        " query_id STRING, query_key STRING, searcher_key STRING, client_id STRING, session_id STRING, reason STRING"
-    ),
+    "bot_flags": SEARCH + _FLAGS,
+    "request_flags": SEARCH + _FLAGS,
     "common_queries": "query_key STRING",
+    "held_out": "session_id STRING",
     "filtered_searches": (
         f"{SEARCH}search_id STRING, day DATE, lines BIGINT, records BIGINT, pages BIGINT, textless BIGINT, searched_at TIMESTAMP, query STRING,"
         " query_id STRING, client_id STRING, session_id STRING, reason STRING"
@@ -81,7 +97,18 @@ VIEWS = TABLES | {
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
-FLAGS = ("is_shown", "is_click", "is_cart", "is_purchase", "malformed", "is_other_form", "is_blank", "is_bulk_action")
+FLAGS = (
+    "is_shown",
+    "is_click",
+    "is_cart",
+    "is_purchase",
+    "malformed",
+    "is_other_form",
+    "is_blank",
+    "is_bulk_action",
+    "bought",
+    "is_browse",
+)
 # parameters that a case may leave out
 SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
 

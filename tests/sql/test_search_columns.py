@@ -29,10 +29,11 @@ CREATE TABLE raw_lines AS
 SELECT
   'f' AS file, '{{}}' AS raw, 1 AS counted, FALSE AS malformed, FALSE AS is_other_form, FALSE AS is_blank, FALSE AS is_bulk_action, 'shop' AS application,
   action_name, 's' AS search_id, 'c' AS client_id, NULL::VARCHAR AS session_id, 'buty' AS user_query,
-  '{DS}T10:00:00Z' AS timestamp, NULL::VARCHAR[] AS hit_ids, 'i' AS item_id, '1' AS ordinal, device
+  NULL::VARCHAR AS placement, '{DS}T10:00:00Z' AS timestamp, NULL::VARCHAR[] AS hit_ids, 'i' AS item_id, '1' AS ordinal, device
 FROM (VALUES (NULL, NULL), ('impression', NULL), ('click', 'mobile')) AS lines(action_name, device)
 """
 DAYS = f"""
+CREATE TABLE erased_clients (client_id VARCHAR);
 CREATE TABLE days AS SELECT DATE '{DS}' AS day, TIMESTAMPTZ '{DS}' AS day_from, TIMESTAMPTZ '9999-12-31' AS day_to
 """
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.ingest.search_log import BOT_LIMITS, MAX_CLIENT_SESSIONS, NOBODY, TYPING_S
-from jobs.ingest.ubi import ACTION_NAMES
+from jobs.ingest.ubi import ACTION_NAMES, PLACEMENT_NAMES
 from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import TABLES
 from tests import duck
@@ -37,6 +37,7 @@ SELECT
   r->>'$.user_query' AS user_query, r->>'$.timestamp' AS timestamp,
   coalesce(r->'$.query_response_hit_ids', r->'$.query_response_object_ids')::VARCHAR[] AS hit_ids,
   trim(r->>'$.event_attributes.object.object_id') AS item_id,
+  r->>'$.event_attributes.placement' AS placement,
   r->>'$.event_attributes.position.ordinal' AS ordinal{search_columns}
 FROM parsed
 """.format(
@@ -82,6 +83,7 @@ class Days:
     def _attribute(self, engine: duckdb.DuckDBPyConnection, ds: str, files: Iterable[Path]) -> None:
         engine.register("lines", lines(files))
         engine.execute(f"CREATE TABLE raw_lines AS {RAW}")
+        engine.execute("CREATE TABLE erased_clients (client_id VARCHAR)")
         engine.execute(DAYS, {"ds": ds, "back": self.late_days})
         last = datetime.fromisoformat(ds).replace(tzinfo=UTC)
         self._keep(
@@ -92,6 +94,8 @@ class Days:
                 "max_line_bytes": 1 << 20,
                 "action_names": list(ACTION_NAMES),
                 "actions": list(ACTION_NAMES.values()),
+                "placement_names": list(PLACEMENT_NAMES),
+                "placements": list(PLACEMENT_NAMES.values()),
                 "nobody": list(NOBODY),
                 "time_zone": "UTC",
                 "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),

@@ -20,7 +20,7 @@ from jobs.quality.rules import Rule, rules_of
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 NAMES = tuple(table for table in COLUMNS if (SUITES / table).is_dir())
-VALUES = {"ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
+VALUES = {"method": "hybrid", "ds": "2026-01-31", "space": "0123456789abcdef", "shard": "0of1"}
 Case = dict[str, Any]
 AGO = {True: (7, 14, 21), False: (1, 2, 3)}  # days of history: of the same weekday, or the last ones
 
@@ -80,6 +80,8 @@ def spoil(table: str, case: Case) -> tuple[list[Case], pa.Schema]:
         rows[0] |= changes
     if "again" in case:  # the first row once more, with a change
         rows.append(rows[0] | case["again"])
+    if "many" in case:  # the first row's session goes on and on
+        rows += [rows[0] | {"ordinal": 6 + n, "occurred_at": rows[1]["occurred_at"]} for n in range(case["many"])]
     if "every" in case:
         rows = [row | case["every"] for row in rows]
     if "grow" in case:  # the same content under new ids

@@ -1,0 +1,124 @@
+"""Nightly: from the sessions of a window to neighbours of every item, lists for clients, and the bundle that a service reads.
+
+**Reads** `session_events` of the window, `items` of the day.
+
+**Writes** `holdout_sessions` (the sessions that judge), `session_items`, `co_occurrences`, `item2vec` and `embeddings` of two spaces
+(content, prod2vec), `item_neighbours`, `recommendations`, `user_recommendations`; moves `recommendations/champion`.
+
+**Gate** `expect_neighbours`: every living item once, coverage, order, and the served lists judged on test sessions beside popularity
+and their best arm. What it stops no task reads, so the bundle in service stays.
+
+**If red**
+
+- `check`: a setting that a later task would refuse. Trigger a new run with another.
+- `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
+- `expect_sessions`: sessions are cut, doubled or of a later day; look at `session_events` of the window.
+- `expect_neighbours`: the Data Docs give the reason. "find more than popularity": were sessions joined to another catalogue?
+- `embed_*`: "has space id": its model was trained anew while this task waited; clear the task `content` or `prod2vec` too.
+- anything else: read its last line, clear it. `item_neighbours` goes on with the block at which it was stopped.
+
+Starts when `pairs_daily` announces a day, with that day as its partition key. Roll back with
+`python -m jobs promote --to previous --alias recommendations/champion`.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, BaseOperator, IdentityMapper, PartitionedAssetTimetable
+
+from dags.day import DAY, EVERY_DAG, PAIRS_READY, day_param, result
+from dags.forms import form, templates
+from dags.runner import check_settings, job, listed, of_day, take_turn, wait_for
+from jobs.lake.partitions import (
+    CO_OCCURRENCES,
+    EMBEDDINGS,
+    HOLDOUT_SESSIONS,
+    ITEM2VEC,
+    ITEM_NEIGHBOURS,
+    ITEMS,
+    RECOMMENDATIONS,
+    SESSION_EVENTS,
+    SESSION_ITEMS,
+    USER_RECOMMENDATIONS,
+    Partition,
+)
+
+HELD_OUT = form("holdout_sessions", "Judgements", "split_by")
+WINDOW = form("session_items", "Sessions", "window_days max_items recommendation_weight")
+PAIRED = form("co_occurrences", "Sessions", "max_gap min_voices half_life_days")
+VECTORS = form("item2vec", "Vectors", "vector_size epochs ns_exponent sample")
+LISTS = form("item_neighbours", "Neighbours", "thin min_cosine near_duplicate search")
+CLIENTS = form("user_recommendations", "Clients", "active_days decay")
+DAYS_HELD_OUT = 1
+
+
+def vectors(method: str, **sessions: Partition) -> tuple[BaseOperator, BaseOperator, Partition]:
+    """Train item vectors and embed the catalogue with them: two tasks, and the shard that they make."""
+    model = ITEM2VEC.at(ds=DAY, method=method)
+    trained = job("item2vec", method, items=ITEMS.at(ds=DAY), item2vec=model, **sessions, **templates(VECTORS))
+    shard = EMBEDDINGS.at(ds=DAY, space=result(method, "space"), shard="0of1")
+    embedded = job("item_embeddings", f"embed_{method}", items=ITEMS.at(ds=DAY), item2vec=model, embeddings=shard)
+    trained >> embedded
+    return trained, embedded, shard
+
+
+with DAG(
+    "recommendations_nightly",
+    # one run for each announced day, never two days in one
+    schedule=PartitionedAssetTimetable(assets=PAIRS_READY, default_partition_mapper=IdentityMapper()),
+    # a run by hand that waits for its day must not block the night; `turn` moves the champion one day at a time
+    max_active_runs=16,
+    **EVERY_DAG,
+    params=day_param() | HELD_OUT | WINDOW | PAIRED | VECTORS | LISTS | CLIENTS,
+    tags=["serving", "tier-2"],
+    doc_md=__doc__,
+) as dag:
+    wait = wait_for(ITEMS.at(ds=DAY), SESSION_EVENTS.at(ds=DAY), hours=1, gated=True)
+    held_out = job(
+        "holdout_sessions",
+        **of_day(SESSION_EVENTS, HOLDOUT_SESSIONS),
+        holdout_days=DAYS_HELD_OUT,
+        window_days="{{ params.window_days }}",
+        **templates(HELD_OUT),
+    )
+    in_order = job("session_items", **of_day(SESSION_EVENTS, HOLDOUT_SESSIONS, SESSION_ITEMS), **templates(WINDOW))
+    paired = job("co_occurrences", **of_day(SESSION_ITEMS, CO_OCCURRENCES), **templates(PAIRED))
+    sound = job("expect", "expect_sessions", partitions=listed(HOLDOUT_SESSIONS, SESSION_ITEMS, CO_OCCURRENCES))
+    words, embed_words, content = vectors("content")
+    learnt, embed_learnt, prod2vec = vectors("prod2vec", session_items=SESSION_ITEMS.at(ds=DAY))
+    lists = ITEM_NEIGHBOURS.at(ds=DAY, method="hybrid")
+    neighbours = job(
+        "item_neighbours",
+        **of_day(ITEMS, CO_OCCURRENCES, HOLDOUT_SESSIONS),
+        content=content,
+        prod2vec=prod2vec,
+        item_neighbours=lists,
+        **templates(LISTS),
+    )
+    gate = job("expect", "expect_neighbours", partitions=str(lists))
+    bundle = job(
+        "recommendations",
+        **of_day(ITEMS, RECOMMENDATIONS),
+        item_neighbours=lists,
+        item2vec=ITEM2VEC.at(ds=DAY, method="content"),
+        content=content,
+        promote="on",
+    )
+    people = USER_RECOMMENDATIONS.at(ds=DAY, method="lists")
+    for_clients = job(
+        "user_recommendations",
+        **of_day(SESSION_ITEMS, ITEMS),
+        item_neighbours=lists,
+        user_recommendations=people,
+        **templates(CLIENTS),
+    )
+    checked = job("expect", "expect_clients", partitions=str(people))
+
+    held_out >> in_order >> paired >> sound
+    # nothing is learnt of sessions that were not checked
+    sound >> learnt
+    [sound, embed_words, embed_learnt] >> neighbours >> gate
+    # both depend on the gate: lists that were not judged must not be served, nor sent to anybody
+    gate >> [bundle, for_clients]
+    for_clients >> checked
+    turn = take_turn(last="recommendations")
+    check_settings(dag) >> wait >> turn >> [held_out, words]

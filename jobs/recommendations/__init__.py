@@ -1,0 +1,1 @@
+"""Recommendations: item to item, and items to people."""

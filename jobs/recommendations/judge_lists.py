@@ -1,0 +1,71 @@
+"""Judge served lists by the sessions that were held out, beside standing arms on the same sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from jobs.lake.arrow import Rows, Strings, find, strings
+from jobs.lake.read import Pinned, read_table
+from models.evaluation.arm_overlap import index_behind
+from models.evaluation.measures import measure
+from models.evaluation.qrels import Judged, hits_in
+from models.evaluation.significance import permutation_p
+from models.fusion.fuse import reciprocal_rank_fusion
+from models.fusion.ranked_lists import Ranked
+from models.recommendations.arms import ARMS, CLASSES, popularity
+
+DEPTH = 25
+RRF_K = 9  # the first rank counts 1/10, as is usual for lists so short
+MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
+
+
+def held_out(judged: Pinned, split: str, ids: Strings) -> tuple[Rows, Rows]:
+    """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+    rows = read_table(judged, ["query_id", "given", "target"], pc.field("split") == split).sort_by("query_id")
+    given: list[Any] = rows.column("given").to_pylist()
+    last = [items[-1] for items in given]
+    source, target = (find(names, ids) for names in (last, strings(rows, "target")))
+    return source[source >= 0], target[source >= 0]
+
+
+def standing(made: list[Ranked], support: Rows) -> dict[str, Ranked]:
+    """Arms that every judgement shows: popularity, co-session neighbours, sequential rules, and both fused by rank."""
+    rules, together = made[ARMS.index("after")], made[ARMS.index("together")]
+    both = reciprocal_rank_fusion([together.items, rules.items], DEPTH, RRF_K)
+    return {"popularity": popularity(support, len(rules.items), DEPTH), "knn": together, "rules": rules, "rrf": both}
+
+
+def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int) -> dict[str, Any]:
+    """Facts: measures of each arm by class of support, served less the best other arm with its p, and P90 coverage.
+
+    arms: served first. A target that has left the catalogue is found by no arm.
+    """
+    query = np.arange(len(target))
+    living = target >= 0
+    gains = np.ones(int(living.sum()))
+    truth = Judged.of(len(target), n_items, query[living], target[living], gains, gains > 0)
+    values = {name: measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES) for name, lists in arms.items()}
+    groups = {"all": np.ones(len(target), bool), **{name: classes == at for at, name in enumerate(CLASSES)}}
+    served, *others = values
+    best = max(others, key=lambda name: float(values[name][:, 0].mean()))
+    moved = values[served][:, 0] - values[best][:, 0]
+    shown = arms[served].items[:, :10]
+    return {
+        "sessions": {name: int(rows.sum()) for name, rows in groups.items()},
+        "arms": {
+            arm: {
+                name: dict(zip(MEASURES, some[rows].mean(axis=0).round(5).tolist(), strict=True))
+                for name, rows in groups.items()
+                if rows.any()
+            }
+            for arm, some in values.items()
+        },
+        "best_other": best,
+        "less_best_other": round(float(moved.mean()), 5),
+        "p": float(permutation_p(moved[:, None])[0]),
+        "less_popularity": round(float((values[served] - values["popularity"])[:, 0].mean()), 5),
+        "p90_frac": index_behind(shown[shown >= 0], n_items),
+    }

@@ -1,0 +1,128 @@
+-- Grain: one row per line of the shop's orders, with the reason of a line that is no purchase. Input: order_rows,
+-- erased_clients.
+-- An invoice is a basket. Its lines have one time, so their order is the only one.
+WITH texts AS (
+  SELECT
+    o.file,
+    o.block,
+    o.line,
+    o.malformed,
+    NULLIF(CLEAN_ID(o.invoice), '') AS invoice,
+    NULLIF(CLEAN_ID(o.item_id), '') AS item_id,
+    TRIM(o.quantity) AS quantity,
+    TRIM(o.price) AS price,
+    CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(CLEAN_ID(o.customer))) THEN CLEAN_ID(o.customer) END AS customer,
+    TRIM(o.occurred) AS occurred,
+    NULLIF(LOWER(TRIM(o.title)), '') AS title,
+    -- 12/1/2010 8:26, 01.12.2010, 1-12-2010 08:26:00
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 1) AS first_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 2) AS second_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 3) AS year_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)', 1) AS clock,
+    REGEXP_LIKE(TRIM(o.occurred), '^[0-9]{1,2}[.]') OR :day_first AS is_day_first
+  FROM order_rows AS o
+),
+
+timed AS (
+  SELECT
+    t.file,
+    t.block,
+    t.line,
+    t.malformed,
+    t.invoice,
+    t.item_id,
+    t.quantity,
+    t.price,
+    t.customer,
+    t.title,
+    CASE
+      WHEN t.year_number != ''
+        THEN
+          TO_UTC_TIMESTAMP(
+            TRY_CAST(
+              CONCAT(
+                CONCAT(
+                  t.year_number,
+                  '-',
+                  LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0')
+                ),
+                CONCAT('-', LPAD(CASE WHEN t.is_day_first THEN t.first_number ELSE t.second_number END, 2, '0')),
+                CONCAT(
+                  ' ',
+                  LPAD(
+                    CASE
+                      WHEN t.clock = '' THEN '00:00:00'
+                      WHEN LENGTH(t.clock) <= 5 THEN CONCAT(t.clock, ':', '00')
+                      ELSE t.clock
+                    END, 8, '0'
+                  )
+                )
+              ) AS TIMESTAMP_LTZ
+            ), :time_zone
+          )
+      WHEN
+        SUBSTRING(t.occurred, 5, 1) = '-'
+        AND (
+          t.occurred LIKE '%Z' OR REGEXP_LIKE(SUBSTRING(t.occurred, 11, 40), '[+-][0-9]{2}(:?[0-9]{2})?$| [A-Za-z/_]+$')
+        )
+        THEN TRY_CAST(t.occurred AS TIMESTAMP_LTZ)
+      WHEN
+        SUBSTRING(t.occurred, 5, 1) = '-'
+        THEN TO_UTC_TIMESTAMP(TRY_CAST(t.occurred AS TIMESTAMP_LTZ), :time_zone)
+      WHEN
+        TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e12 AND 1e13
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) AS BIGINT))
+      WHEN
+        TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e9 AND 1e10
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) * 1000 AS BIGINT))
+      WHEN
+        TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e18 AND 9e18
+        THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) / 1000000 AS BIGINT))
+    END AS occurred_at
+  FROM texts AS t
+),
+
+hashed AS (
+  SELECT
+    t.invoice,
+    t.item_id,
+    t.quantity,
+    t.price,
+    t.title,
+    t.occurred_at,
+    t.malformed,
+    CAST(FROM_UTC_TIMESTAMP(t.occurred_at, :time_zone) AS DATE) AS day,
+    SHA2(CONCAT(:salt, t.customer), 256) AS client_id,
+    -- another word than a session's, so that no invoice has the hash of a session of the log
+    SHA2(CONCAT(:salt, 'invoice ', t.invoice), 256) AS session_id,
+    CAST(
+      ROW_NUMBER() OVER (PARTITION BY t.invoice ORDER BY t.file ASC, t.block ASC, t.line ASC) AS BIGINT
+    ) AS line
+  FROM timed AS t
+)
+
+SELECT
+  h.session_id,
+  h.client_id,
+  h.item_id,
+  h.occurred_at,
+  h.day,
+  h.line,
+  h.title,
+  CASE
+    WHEN h.malformed THEN 'malformed'
+    WHEN e.client_id IS NOT NULL THEN 'erased'
+    WHEN h.invoice IS NULL THEN 'no_invoice'
+    WHEN h.item_id IS NULL THEN 'no_item_id'
+    -- C536379: an order that was taken back
+    WHEN REGEXP_LIKE(h.invoice, '^[Cc][0-9]') THEN 'cancelled'
+    WHEN h.occurred_at IS NULL THEN 'bad_time'
+    WHEN ARRAY_CONTAINS(:service_codes, LOWER(h.item_id)) THEN 'no_product'
+    -- the amount does not matter here, so the sign decides whatever the decimal sign is
+    WHEN COALESCE(NOT REGEXP_LIKE(h.quantity, '[0-9]'), TRUE) THEN 'bad_quantity'
+    WHEN REGEXP_LIKE(h.quantity, '^[(-]') OR NOT REGEXP_LIKE(h.quantity, '[1-9]') THEN 'negative_quantity'
+    WHEN COALESCE(REGEXP_LIKE(h.price, '^[(-]') OR NOT REGEXP_LIKE(h.price, '[1-9]'), TRUE) THEN 'no_price'
+    WHEN h.day < CAST(:first_day AS DATE) OR h.day > CAST(:ds AS DATE) THEN 'outside_day'
+  END AS reason
+FROM hashed AS h
+LEFT JOIN erased_clients AS e ON h.client_id = e.client_id
