@@ -57,7 +57,8 @@ class Args(CommandArgs):
     head_support: PositiveInt = 200
 
     def __post_init__(self) -> None:
-        if strange := [name for name in self.action_names if name not in ACTIONS] or not self.action_names:
+        strange = [name for name in self.action_names if name not in ACTIONS]
+        if strange or not self.action_names:
             raise ValueError(f"actions: found {strange or 'none'}, expected some of {', '.join(ACTIONS)}")
         if self.holdout_days >= self.window_days:
             raise ValueError(

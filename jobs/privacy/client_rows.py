@@ -91,8 +91,7 @@ def _rewrite(out: Attempt, before: Pinned, erased: Erased, rows: int) -> None:
         _filtered(before, erased, entry, target)
     out.facts |= before.facts | {"erased": int(before.facts.get("erased", 0)) + rows}
     out.accounting += before.manifest.accounting
-    whole = sum(entry.rows or 0 for entry in before.manifest.files) or rows
-    out.count("rows at erasure", max(whole, rows), max(whole, rows) - rows, {"erased": rows})
+    out.count("erased rows", rows, 0, {"erased": rows})
     if store.is_file(f"{before.uri}/{VERDICT}"):
         store.copy(f"{before.uri}/{VERDICT}", f"{out.uri}/{VERDICT}")
 

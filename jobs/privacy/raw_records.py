@@ -180,9 +180,10 @@ def _without(line: bytes, erased: Erased) -> bytes:
         return line
     records = _records(line)
     kept = [record for record in records if not _is_theirs(record, erased)]
-    if not records or not kept:
+    # torn, or theirs inside a text where no record shows it: the line goes whole
+    if not kept or len(kept) == len(records):
         return b""
-    return line if len(kept) == len(records) else "".join(map(json.dumps, kept)).encode() + b"\n"
+    return "".join(map(json.dumps, kept)).encode() + b"\n"
 
 
 def _values(pattern: re.Pattern[bytes], line: bytes) -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from jobs.ingest import impressions, session_events
-from jobs.lake.partitions import IMPRESSIONS, ITEM_EVENTS, LOG, ORDERS, SESSION_EVENTS
+from jobs.lake.partitions import IMPRESSIONS, ITEM_EVENTS, LATE_IMPRESSIONS, LOG, ORDERS, QUERY_USERS, SESSION_EVENTS
 from jobs.lake.read import pin, read_table
 from models.text.normalise import query_id
 from tests.jobs.ingest.test_etl_days import FIRST, SECOND, visits
@@ -300,3 +300,21 @@ def test_a_real_shop_keeps_every_line_in_its_account(deliver: Deliver) -> None:
     assert rows.groupby("session_id")["item_id"].agg(list).to_dict() == expected
     assert of_events.dropped["duplicate"] == len(kept) - sum(map(len, expected.values()))
     assert rows["client_id"].nunique() == kept.loc[kept["CustomerID"] != "", "CustomerID"].nunique()
+
+
+def test_impressions_are_the_same_bytes_with_and_without_events_outside_searches(deliver: Deliver) -> None:
+    records = visits(4, 200)
+    rng = np.random.default_rng(8)
+    looks = [
+        browse("view", f"i{rng.integers(9)}", f"{FIRST}T{hour:02d}:{minute:02d}:30Z", f"c{rng.integers(30)}")
+        for hour in range(24)
+        for minute in range(0, 60, 5)
+    ]
+    digests = []
+    for lines in (records, [*records, *looks]):
+        deliver(f"log/ds={FIRST}", {"a.ndjson": ndjson(*lines)})
+        logged(FIRST)
+        tables = (IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS)
+        digests.append([pin(table.at(ds=FIRST)).manifest.content_sha256 for table in tables])
+    assert digests[0] == digests[1]
+    assert (events(FIRST)["action"] == "view").sum() > 200

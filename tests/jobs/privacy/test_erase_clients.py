@@ -57,7 +57,7 @@ def hashed(name: str) -> str:
 
 
 # what would tell that she was there; of query_users a part of her hash
-TRACES = (ANNA, SESSION, hashed(ANNA), hashed(SESSION), hashed(ANNA)[:16], f'"{CUSTOMER}"', hashed(CUSTOMER), "s-anna")
+TRACES = (ANNA, SESSION, hashed(ANNA), hashed(SESSION), hashed(ANNA)[:16], f",{CUSTOMER}.0", hashed(CUSTOMER), "s-anna")
 
 
 def visit(name: str, client: str, session: str, ds: str) -> list[Record]:
@@ -99,8 +99,8 @@ ORDER_LINES = f"nr,sku,date,customer\n1,a,{FIRST} 09:00:00,{CUSTOMER}.0\n1,b,{FI
 
 def made(ds: str) -> None:
     impressions.main(impressions.Args(LOG.at(ds=ds), IMPRESSIONS.at(ds=ds), min_searchers=1, max_rejected_frac=1.0))
-    orders = {"orders": ORDERS.at(ds=ds), "order_columns": "invoice=nr"} if ds == FIRST else {}
-    session_events.main(session_events.Args(SESSION_EVENTS.at(ds=ds), ITEM_EVENTS.at(ds=ds), **orders))  # type: ignore[arg-type]
+    given = (SESSION_EVENTS.at(ds=ds), ITEM_EVENTS.at(ds=ds), ORDERS.at(ds=ds))
+    session_events.main(session_events.Args(*given, order_columns="invoice=nr"))
     holdout_sessions.main(holdout_sessions.Args(SESSION_EVENTS.at(ds=ds), HOLDOUT_SESSIONS.at(ds=ds)))
 
 
@@ -133,17 +133,17 @@ def erase(**settings: Any) -> dict[str, object]:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark")
 def test_an_erased_client_is_nowhere_and_stays_away(lake: Path, deliver: Deliver, tmp_path: Path) -> None:
-    for ds in (FIRST, SECOND):
-        deliver(f"log/ds={ds}", log_of(ds))
-        deliver(f"orders/ds={ds}", {"orders.csv": ORDER_LINES.encode()})
-        made(ds)
+    deliver(f"log/ds={FIRST}", log_of(FIRST))
+    deliver(f"orders/ds={FIRST}", {"orders.csv": ORDER_LINES.encode()})
+    made(FIRST)
+    deliver(f"log/ds={FIRST}", log_of(FIRST))
     made(FIRST)  # versions that were replaced lie beside
     tables = {"log", "orders", "impressions", "item_events", "session_events", "query_users", "holdout_sessions"}
     assert traces(lake) == {f"{table}_v1" for table in tables}
     ids = tmp_path / "ids.txt"
     ids.write_text(f"{ANNA}\n{CUSTOMER}\n")
     planned = erase(client_file=str(ids), dry_run=1)
-    assert len(planned["would_delete"]) >= 2 * len(tables) - 1 and traces(lake)  # type: ignore[arg-type]
+    assert len(planned["would_delete"]) >= len(tables) and traces(lake)  # type: ignore[arg-type]
     before = {str(at): rows(at) for at in (IMPRESSIONS.at(ds=FIRST), SESSION_EVENTS.at(ds=FIRST))}
     erase(client_file=str(ids))
     assert traces(lake) == set()
@@ -153,8 +153,8 @@ def test_an_erased_client_is_nowhere_and_stays_away(lake: Path, deliver: Deliver
     assert set(events["client_id"]) == {hashed(name) for name in ("client0", "client1", "client2", "client9", "12")}
     for at in (IMPRESSIONS.at(ds=FIRST), SESSION_EVENTS.at(ds=FIRST), LOG.at(ds=FIRST), QUERY_USERS.at(ds=FIRST)):
         manifest = pin(at).manifest
-        assert manifest.job == {"log": "conftest", "session_events": "session_events"}.get(at.name, "impressions")
-        assert manifest.accounting[-1].unit == "rows at erasure" and manifest.accounting[-1].dropped["erased"] > 0
+        assert manifest.job == {"log": "tests.conftest", "session_events": "session_events"}.get(at.name, "impressions")
+        assert manifest.accounting[-1].unit == "erased rows" and manifest.accounting[-1].dropped["erased"] > 0
         assert manifest.rows == sum(entry.rows or 0 for entry in manifest.files if entry.role == "data")
     held = read_table(pin(HOLDOUT_SESSIONS.at(ds=FIRST)))["query_id"].to_pylist()
     for at in (HOLDOUT_QUERIES.at(ds=FIRST), HOLDOUT_QRELS.at(ds=FIRST)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -57,3 +58,24 @@ def records(log: Pinned, application: str) -> tuple[list[dict[str, Any]], list[s
 def milliseconds(stamp: str | int) -> int:
     """A stamp of either application as milliseconds since 1970."""
     return stamp if isinstance(stamp, int) else round(pd.Timestamp(stamp).timestamp() * 1000)
+
+
+def acts(log: Pinned) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
+    """Session, moment, item and record of every act on an item."""
+    for application in APPLICATIONS:
+        for record in records(log, application)[0]:
+            known = "client_id" in record and record.get("timestamp") != "yesterday"
+            if record.get("action_name", "impression") != "impression" and known:
+                at = record["event_attributes"]
+                session = record.get("session_id") or at.get("session_id") or record["client_id"]
+                yield session, milliseconds(record["timestamp"]), at["object"]["object_id"], record
+
+
+def sessions(log: Pinned) -> dict[str, list[str]]:
+    """Items of each session in order of time; the same one in a row once, and no session of a robot's length."""
+    found: dict[str, list[str]] = {}
+    for session, _, item, _ in sorted(acts(log), key=lambda event: event[:3]):
+        items = found.setdefault(session, [])
+        if items[-1:] != [item]:
+            items.append(item)
+    return {f"{log.partition.ds} {name}": items for name, items in found.items() if len(items) <= 60}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from jobs.lake.read import Pinned, pin
 from jobs.simulator import marketplace
 from models.simulator.arrays import Ints
 from models.simulator.taste import BANDS, LIVELY, ItemTraits, Shoppers, Taste, price_bands
-from tests.jobs.simulator.simulated import APPLICATIONS, DS, milliseconds, records, simulated
+from tests.jobs.simulator.simulated import DS, acts, sessions, simulated
 from tests.session_models import co_session_knn, last_pairs, popularity, rr_at_25, shuffled
 
 # content_sha256 of log and truth, recorded with the simulator as it was before shoppers had taste
@@ -51,27 +49,6 @@ def test_without_taste_the_bytes_are_those_of_before(lake: Path, layout: str) ->
     made(1500, 200)
     log, truth = simulated(layout=layout, taste=0.0, **ODD)
     assert (log.manifest.content_sha256, truth.manifest.content_sha256) == BEFORE[layout]
-
-
-def events(log: Pinned) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
-    """Session, moment, item and record of every act on an item."""
-    for application in APPLICATIONS:
-        for record in records(log, application)[0]:
-            known = "client_id" in record and record.get("timestamp") != "yesterday"
-            if record.get("action_name", "impression") != "impression" and known:
-                at = record["event_attributes"]
-                session = record.get("session_id") or at.get("session_id") or record["client_id"]
-                yield session, milliseconds(record["timestamp"]), at["object"]["object_id"], record
-
-
-def sessions(log: Pinned) -> dict[str, list[str]]:
-    """Items of each session in order of time; the same one in a row once, and no session of a robot's length."""
-    found: dict[str, list[str]] = {}
-    for session, _, item, _ in sorted(events(log), key=lambda event: event[:3]):
-        items = found.setdefault(session, [])
-        if items[-1:] != [item]:
-            items.append(item)
-    return {f"{log.partition.ds} {name}": items for name, items in found.items() if len(items) <= 60}
 
 
 @pytest.fixture
@@ -108,7 +85,7 @@ def test_people_stay_in_their_homes_and_act_outside_searches(days: list[tuple[Pi
     homes = tastes[2].groupby("client_id")["category"].agg(set)
     brands = tastes[2].groupby("client_id")["brand"].agg(set)
     clicked = pd.DataFrame(
-        [(record["client_id"], item) for _, _, item, record in events(days[2][0]) if "query_id" in record],
+        [(record["client_id"], item) for _, _, item, record in acts(days[2][0]) if "query_id" in record],
         columns=["client", "item"],
     )
     clicked = clicked[clicked["client"].isin(homes.index)]
@@ -126,7 +103,7 @@ def test_people_stay_in_their_homes_and_act_outside_searches(days: list[tuple[Pi
     assert np.mean(liked) > 1.5 * np.mean(by_chance)
     seen = Counter(
         (record["action_name"], record["event_attributes"].get("placement"), "query_id" in record)
-        for _, _, _, record in events(days[2][0])
+        for _, _, _, record in acts(days[2][0])
     )
     for kind in (
         ("view", "offer_page", True),
