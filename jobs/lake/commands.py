@@ -10,6 +10,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "datasets": {
         "click_counts": "click_counts",
         "propensities": "propensities",
+        "item_features": "item_features",
         "queries": "queries",
         "pairs": "pairs",
         "qrels": "qrels",
