@@ -23,7 +23,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import Window, before_day, span, window
-from jobs.platform.arguments import CommandArgs, NonNegativeFloat, PositiveInt
+from jobs.platform.arguments import CommandArgs, NonNegativeFloat, PositiveFloat, PositiveInt
 from jobs.platform.row_counts import published
 from jobs.platform.spark import read_spark, run_sql, spark_session
 from models.reranking.numbers import NUMBERS, STATIC_SCORE, number_matrix
@@ -58,7 +58,7 @@ class Args(CommandArgs):
     propensities: Partition
     item_features: Partition
     max_weight: Annotated[float, Ge(1)] = 20.0
-    prior_examined: NonNegativeFloat = 20.0
+    prior_examined: PositiveFloat = 20.0
     cart_weight: NonNegativeFloat = 1.0
     purchase_weight: NonNegativeFloat = 2.0
     sample_items: PositiveInt = 1_000_000
