@@ -18,6 +18,7 @@ from torch.nn import functional
 MU = 10.0  # of NDCGLoss2++, as in the paper
 _FAR = 1e30  # a score that sorts behind every item's
 _NEAR_ZERO = 1e-12
+_LEAST_SUM = 1e-6  # of a row or column of a relaxed permutation: in fp32 a smaller one has no usable gradient
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,12 @@ def neural_sort(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
 
 def _sinkhorn(order: Tensor, lists: Lists) -> Tensor:
     """Columns, then rows, scaled to 1 again and again: no item's gain is used twice."""
+    # an empty row or column is divided by 1: its gradient, 0 times 1 / 0, would not be a number
+    places = torch.arange(1, order.shape[1] + 1, device=order.device) <= lists.mask.sum(1)[:, None]
+    no_row, no_column = (~places)[:, :, None].to(order.dtype), (~lists.mask)[:, None, :].to(order.dtype)
     for _ in range(lists.settings.sinkhorn_steps):
-        order = order / order.sum(1, keepdim=True).clamp(min=_NEAR_ZERO)
-        order = order / order.sum(2, keepdim=True).clamp(min=_NEAR_ZERO)
+        order = order / (order.sum(1, keepdim=True) + no_column).clamp(min=_LEAST_SUM)
+        order = order / (order.sum(2, keepdim=True) + no_row).clamp(min=_LEAST_SUM)
     return order
 
 

@@ -76,9 +76,9 @@ def neural_ndcg(scores: Floats, labels: Floats, temperature: float = 1.0, steps:
         powers = [math.exp(value - top) for value in logits]
         matrix.append([power / sum(powers) for power in powers])
     for _ in range(steps):
-        columns = [max(1e-12, sum(row[j] for row in matrix)) for j in range(n)]
+        columns = [max(1e-6, sum(row[j] for row in matrix)) for j in range(n)]
         matrix = [[row[j] / columns[j] for j in range(n)] for row in matrix]
-        matrix = [[value / max(1e-12, sum(row)) for value in row] for row in matrix]
+        matrix = [[value / max(1e-6, sum(row)) for value in row] for row in matrix]
     total = 0.0
     for place in range(n):
         gain = sum(matrix[place][j] * (2 ** labels[j] - 1) for j in range(n))
