@@ -73,10 +73,7 @@ def main(args: Args) -> dict[str, str | int]:
     days, items, law = window(args.click_counts, WINDOW_DAYS), pin(args.items), pin(args.propensities)
     earlier = before_day(args.item_features.table, args.item_features.ds, WINDOW_DAYS).days[-1:]
     inputs = [*days.days, items, law, *earlier]
-    with (
-        spark_session("item_features", days.days) as spark,
-        publish(args.item_features, args, inputs) as out,
-    ):
+    with spark_session("item_features", days.days) as spark, publish(args.item_features, args, inputs) as out:
         tables = _frames(spark, days, items, law, earlier)
         horizon = horizon_of(days.facts["days_read"], args.click_counts.ds)
         now = run_sql("item_features", _parameters(args, law, args.click_counts.ds), **tables)
@@ -152,5 +149,3 @@ def _add_static_score(out: Attempt, trees: Booster | None) -> None:
 def last_day_of(item_features: Pinned) -> str:
     """The last day that the numbers were summed over."""
     return str(item_features.facts["window"]["days_read"][-1])
-
-

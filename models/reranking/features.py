@@ -115,9 +115,7 @@ def list_features(items: ItemArrays, query: str, listed: Candidates) -> Floats:
 
 
 def _arm_features(listed: Candidates) -> list[NDArray[Any]]:
-    dense, sparse = (
-        np.where(rank > 0, rank, np.nan) for rank in (listed.dense_rank, listed.sparse_rank)
-    )
+    dense, sparse = (np.where(rank > 0, rank, np.nan) for rank in (listed.dense_rank, listed.sparse_rank))
     hybrid_best, dense_best, sparse_best = (
         np.nanmax(score, initial=-np.inf) if len(score) and not np.isnan(score).all() else np.nan
         for score in (listed.score, listed.dense_score, listed.sparse_score)

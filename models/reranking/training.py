@@ -93,7 +93,9 @@ class RankerTraining(Training[Numbers]):
         return value, len(batch), {"items_per_list": float(lists.inputs.mask.sum()) / len(batch)}
 
 
-def list_ndcg(scores: NDArray[np.floating], labels: NDArray[np.floating], mask: NDArray[np.bool_], k: int = 10) -> NDArray[np.float64]:
+def list_ndcg(
+    scores: NDArray[np.floating], labels: NDArray[np.floating], mask: NDArray[np.bool_], k: int = 10
+) -> NDArray[np.float64]:
     """nDCG [B] of the first k, gain 2^label - 1; 0 for lists without a label above 0. Equal scores keep their order."""
     shown = np.argsort(np.where(mask, -scores, np.inf), axis=1, kind="stable")[:, :k]
     gains = np.where(mask, np.exp2(np.where(mask, labels, 0)) - 1, 0.0)
