@@ -9,6 +9,7 @@ The static score is learnt from the past: the numbers as they were some days ago
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,7 +99,7 @@ def horizon_of(days_read: list[str], ds: str) -> int:
 
 
 def _frames(
-    spark: SparkSession, days: Window, items: Pinned, law: Pinned, earlier: list[Pinned]
+    spark: SparkSession, days: Window, items: Pinned, law: Pinned, earlier: Sequence[Pinned]
 ) -> dict[str, DataFrame]:
     if earlier:
         first_days = read_spark(spark, earlier[0]).select("item_id", "first_day")

@@ -32,7 +32,7 @@ def write_items_of_rankers(item_features: Pinned, items: Pinned, ids: Strings, l
     values = np.full((len(ids), len(NUMBERS)), np.nan, np.float32)
     values[known] = number_matrix({name: numbers(rows, name) for name in NUMBERS})[place[known]]
     texts = read_table(items, ["item_id", "title", "brand"]).sort_by("item_id")
-    titles, brands = ([text or "" for text in strings(texts, name)] for name in ("title", "brand"))
+    titles, brands = (strings(texts, name) for name in ("title", "brand"))
     day = last_day_of(item_features)
     write_item_arrays(item_arrays(titles, brands, values, language), day, out.folder)
     out.facts.update(numbers_day=day, numbers_unknown=int((~known).sum()))

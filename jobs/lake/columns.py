@@ -185,6 +185,22 @@ DDL: dict[str, str] = {
         content_hash STRING COMMENT 'of the item: identifies the input of its vector'
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
     """,
+    # what rankers learn from: their features are made of the bundle when they are trained, by row
+    "listings": """
+        query_id STRING NOT NULL
+        item_id STRING NOT NULL
+        row INT NOT NULL CHECK (>= 0) COMMENT 'of the item in the bundle'
+        rank INT NOT NULL CHECK (>= 1) COMMENT 'in the list of the bundle'
+        score FLOAT NOT NULL COMMENT 'of the list: fused, or cosine'
+        dense_rank INT NOT NULL CHECK (>= 0) COMMENT '0: not in the dense list'
+        dense_score FLOAT COMMENT 'cosine'
+        sparse_rank INT NOT NULL CHECK (>= 0) COMMENT '0: not in the sparse list'
+        sparse_score FLOAT COMMENT 'BM25'
+        label FLOAT NOT NULL COMMENT '0 to 1: value over examination, as a share of the best of the list; or a grade'
+        weight FLOAT NOT NULL COMMENT '0 to 1: how sure the label is'
+        position INT NOT NULL CHECK (>= 0) COMMENT 'mean place at which people saw it; 0: not shown'
+        split STRING NOT NULL CHECK (IN train, dev, test)
+    """,
     "rankings": """
         arm STRING COMMENT 'served, dense, sparse, hybrid, hybrid_<method>, run_<file>; champion_*: in service'
         query_id STRING

@@ -26,6 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "embeddings": {"embeddings": "embed"},
     "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
+    "reranking": {"listings": "listings", "ranker": "train", "reranked": "rank"},
     "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
     "privacy": {"retention": "retention", "housekeeping": "housekeeping"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},

@@ -117,7 +117,7 @@ def list_features(items: ItemArrays, query: str, listed: Candidates) -> Floats:
 def _arm_features(listed: Candidates) -> list[NDArray[Any]]:
     dense, sparse = (np.where(rank > 0, rank, np.nan) for rank in (listed.dense_rank, listed.sparse_rank))
     hybrid_best, dense_best, sparse_best = (
-        np.nanmax(score, initial=-np.inf) if len(score) and not np.isnan(score).all() else np.nan
+        float(np.nanmax(score)) if len(score) and not np.isnan(score).all() else np.nan
         for score in (listed.score, listed.dense_score, listed.sparse_score)
     )
     return [
@@ -227,7 +227,8 @@ def _shared(rows: Ragged, wanted: NDArray[Any]) -> NDArray[np.int64]:
     """How many of the wanted values each row has, whose values differ."""
     known, _ = _places(rows.values, wanted)
     before = np.concatenate([[0], np.cumsum(known)])
-    return before[rows.offsets[1:]] - before[rows.offsets[:-1]]
+    counts: NDArray[np.int64] = before[rows.offsets[1:]] - before[rows.offsets[:-1]]
+    return counts
 
 
 def _phrase(titles: Ragged, asked: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -74,7 +74,8 @@ class Attention(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
         lists = lists + self.dropout(self.out(seen.transpose(1, 2).reshape(batch, length, width)))
-        return lists + self.dropout(self.narrow(torch.relu(self.widen(self.norm_after(lists)))))
+        moved: Tensor = self.dropout(self.narrow(torch.relu(self.widen(self.norm_after(lists)))))
+        return lists + moved
 
 
 class NeuralRanker(nn.Module):
@@ -142,7 +143,7 @@ def score_list(
     """Scores [n] of one list by torch: numbers [n, F], query [D], items [n, D]."""
     model.eval()
     with torch.no_grad():
-        given = (torch.from_numpy(np.ascontiguousarray(part, np.float32))[None] for part in (numbers, query, items))
-        lists = Inputs(*given, mask=torch.ones(1, len(numbers), dtype=torch.bool))
+        given = [torch.from_numpy(np.ascontiguousarray(part, np.float32))[None] for part in (numbers, query, items)]
+        lists = Inputs(given[0], given[1], given[2], torch.ones(1, len(numbers), dtype=torch.bool))
         scores: NDArray[np.float32] = model(lists)[0].numpy()
     return scores

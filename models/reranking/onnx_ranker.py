@@ -6,12 +6,14 @@ dropout and padding; its writer compares the two.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from models.reranking.neural import MOST_SIGMAS
 from models.towers.onnx_query_tower import Graph, Places
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import nn
 
     from models.reranking.neural import Attention, NeuralRanker
@@ -35,9 +37,9 @@ def ranker_graph(model: NeuralRanker, weights: str, places: Places) -> bytes:
         vectors = graph.linear(_pairs(graph, config.dim), model.vectors.weight, model.vectors.bias)
         joined = graph.node("Add", joined, vectors) if joined else vectors
     joined = graph.node("Relu", joined)
-    for layer in model.layers:
+    for layer in cast("Iterable[nn.Linear]", model.layers):
         joined = graph.node("Add", joined, graph.node("Relu", graph.linear(joined, layer.weight, layer.bias)))
-    for block in model.blocks:
+    for block in cast("Iterable[Attention]", model.blocks):
         joined = _attention(graph, block, joined)
     scores = graph.linear(joined, model.score.weight, model.score.bias)
     graph.node("Reshape", scores, graph.constant(-1), out=OUTPUT)

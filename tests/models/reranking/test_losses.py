@@ -40,7 +40,7 @@ def test_permutation_and_padding_change_neither_loss_nor_gradient(name: str) -> 
     def loss(lengthened: int, places: Tensor) -> tuple[float, Tensor]:
         own = scores.clone().requires_grad_()
         padded = [torch.nn.functional.pad(part[:, places], (0, lengthened)) for part in (own, labels, mask)]
-        value = list_losses(*padded, LossSettings(name), THRESHOLDS).sum()
+        value = list_losses(padded[0], padded[1], padded[2], LossSettings(name), THRESHOLDS).sum()
         value.backward()  # type: ignore[no-untyped-call]
         assert own.grad is not None
         return float(value.detach()), own.grad

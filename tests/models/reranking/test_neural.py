@@ -42,8 +42,10 @@ class Lists:
 
     def batch(self, numbers: NDArray[np.int64]) -> ListBatch:
         mask = torch.from_numpy(np.arange(self.labels.shape[1]) < self.lengths[numbers][:, None])
-        parts = (torch.from_numpy(part[numbers]) for part in (self.numbers, self.queries, self.items))
-        return ListBatch(Inputs(*parts, mask), torch.from_numpy(self.labels[numbers]), torch.ones(len(numbers)))
+        parts = [torch.from_numpy(part[numbers]) for part in (self.numbers, self.queries, self.items)]
+        return ListBatch(
+            Inputs(parts[0], parts[1], parts[2], mask), torch.from_numpy(self.labels[numbers]), torch.ones(len(numbers))
+        )
 
 
 def ranker(reads: str = "both", blocks: int = 1, **more: Any) -> NeuralRanker:
