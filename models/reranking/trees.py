@@ -39,7 +39,8 @@ class TreeSettings:
 
     def parameters(self) -> dict[str, Any]:
         """LightGBM's names. Training is the same on every run, whatever the number of threads."""
-        gains = {"label_gain": [2 ** (grade / self.levels) - 1 for grade in range(self.levels + 1)]}
+        levels = range(self.levels + 1) if self.levels else ()
+        gains = {"label_gain": [2 ** (grade / self.levels) - 1 for grade in levels]}
         return {
             "objective": "lambdarank",
             "metric": "ndcg",
@@ -55,6 +56,8 @@ class TreeSettings:
             "num_threads": self.threads,
             "deterministic": True,
             "force_row_wise": True,
+            # which features it drops beforehand differs between a matrix and blocks, and with them the trees
+            "feature_pre_filter": False,
             "verbosity": -1,
             **(gains if self.levels else {}),
         }
