@@ -157,7 +157,7 @@ def _latency(
             "%s: re-ranking takes %.1f ms (p99), expected at most %g", reranker.name, ours["rerank_p99_ms"], MOST_MS
         )
     compared: Mapping[str, Any] = {
-        "index": str(serving.partition) if serving else "",
+        "index": str(serving.partition) if serving else bundle.name,
         "manifest_sha256": serving.manifest_sha256 if serving else "",
         "items": int(bundle.index.ntotal),
         "space_id": str(bundle.facts["space_id"]),
