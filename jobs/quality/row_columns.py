@@ -80,6 +80,11 @@ def equals(column: str, value: str | int) -> DerivedColumn:
     return _flags((column,), lambda rows: pc.equal(rows[column], pa.scalar(value)))
 
 
+def positive(column: str) -> DerivedColumn:
+    """1 where a number is above 0, else 0."""
+    return _flags((column,), lambda rows: pc.greater(rows[column], 0))
+
+
 def only_where(column: str, other: str, value: str | int) -> DerivedColumn:
     """The column's values in the rows where another has this value, else null."""
     return DerivedColumn((column, other), lambda rows, _: _where(rows, column, pc.equal(rows[other], pa.scalar(value))))
