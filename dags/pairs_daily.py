@@ -3,7 +3,7 @@
 **Reads** `log/ds`, `catalogue/ds`, `labels/ds` where people judge, and days before within the windows. Never a later day.
 
 **Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), the daily sums `click_counts` and `query_counts`, then
-`propensities`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `query_users` in the raw
+`propensities`, `item_features`, `queries`, `pairs`, `qrels` of the windows that end on the day, a verdict beside each; `query_users` in the raw
 zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
 
 **If red**
@@ -35,6 +35,7 @@ from jobs.lake.partitions import (
     CATALOGUE,
     CLICK_COUNTS,
     IMPRESSIONS,
+    ITEM_FEATURES,
     ITEMS,
     LATE_IMPRESSIONS,
     LOG,
@@ -98,7 +99,9 @@ with DAG(
             job("pairs", **of_day(CLICK_COUNTS, ITEMS, QUERIES, PROPENSITIES, PAIRS), **templates(WINDOW)),
             job("qrels", **of_day(CLICK_COUNTS, QUERIES, ITEMS), labels=LABELS, **of_day(QRELS), **templates(JUDGED)),
         ]
-        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, PAIRS, QRELS))
+        # the sums of the items, and a static score, for rankers
+        second.append(job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES)))
+        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, ITEM_FEATURES, PAIRS, QRELS))
         cross_downstream(first, second)
         second >> gate
 

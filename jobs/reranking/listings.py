@@ -68,7 +68,7 @@ class Args(CommandArgs):
     click_counts: Partition = NOWHERE
     propensities: Partition = NOWHERE
     qrels: Partition = NOWHERE
-    window_days: Annotated[WindowDays, FIRST] = 7
+    window_days: Annotated[WindowDays, FIRST] = 6
     debias: OnOff = "on"
     depth: Annotated[int, Interval(ge=10, le=RERANKED)] = RERANKED
     cart_weight: NonNegativeFloat = 1.0

@@ -49,6 +49,7 @@ from models.reranking.trees import FittedTrees, TreeSettings, fit_trees
 
 log = logging.getLogger(__name__)
 GOLDEN_LISTS = 5
+SHOWN = ("ranker_id", "lists", "dev_ndcg10", "dev_first_stage")
 IMPORTANCE_LISTS = 100
 Score = Callable[[int], NDArray[np.float32]]
 
@@ -122,10 +123,7 @@ def main(args: Args) -> dict[str, Any]:
         tracked.measures({name: value for name, value in out.facts.items() if isinstance(value, float)})
     Checkpoint(args.ranker, "").remove()
     open_reranker(pin(args.ranker))
-    return {
-        "ranker": str(args.ranker),
-        **{name: out.facts[name] for name in ("lists", "dev_ndcg10", "dev_first_stage")},
-    }
+    return {"ranker": str(args.ranker), **{name: out.facts[name] for name in SHOWN}}
 
 
 def _check(args: Args, listings: Pinned, train: ListSubset, dev: ListSubset) -> None:
