@@ -1,4 +1,4 @@
-"""Click counts of a window and a catalogue -> the numbers of each item: clicks, price, age, a static score.
+"""Click counts and catalogue -> the numbers of each item.
 
 python -m jobs item_features --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --propensities propensities/ds=2026-01-31 --item_features item_features/ds=2026-01-31
@@ -145,8 +145,3 @@ def _add_static_score(out: Attempt, trees: Booster | None) -> None:
         score = np.asarray(trees.predict(_matrix(rows), num_threads=1), np.float64)
         place = rows.column_names.index(STATIC_SCORE)
         out.write_table(rows.set_column(place, STATIC_SCORE, table_of({"x": score}).column("x")), path.name)
-
-
-def last_day_of(item_features: Pinned) -> str:
-    """The last day that the numbers were summed over."""
-    return str(item_features.facts["window"]["days_read"][-1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from jobs.bundle.files import write_item_arrays
-from jobs.datasets.item_features import last_day_of
 from jobs.lake.arrow import Strings, find, large, numbers, strings
 from jobs.lake.attempt import Attempt
 from jobs.lake.read import Pinned, read_table
@@ -33,6 +32,6 @@ def write_items_of_rankers(item_features: Pinned, items: Pinned, ids: Strings, l
     values[known] = number_matrix({name: numbers(rows, name) for name in NUMBERS})[place[known]]
     texts = read_table(items, ["item_id", "title", "brand"]).sort_by("item_id")
     titles, brands = (strings(texts, name) for name in ("title", "brand"))
-    day = last_day_of(item_features)
+    day = str(item_features.facts["window"]["days_read"][-1])
     write_item_arrays(item_arrays(titles, brands, values, language), day, out.folder)
     out.facts.update(numbers_day=day, numbers_unknown=int((~known).sum()))

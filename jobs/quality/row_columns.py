@@ -82,7 +82,7 @@ def equals(column: str, value: str | int) -> DerivedColumn:
 
 def positive(column: str) -> DerivedColumn:
     """1 where a number is above 0, else 0."""
-    return _flags((column,), lambda rows: pc.greater(rows[column], 0))
+    return _flags((column,), lambda rows: pc.greater(rows[column], pa.scalar(0.0)))
 
 
 def only_where(column: str, other: str, value: str | int) -> DerivedColumn:

@@ -1,12 +1,12 @@
-"""Bundle and clicks of later days -> listings: each query's first 300 with the ranks, scores and labels of its items.
+"""Bundle and clicks of later days -> listings with labels.
 
 python -m jobs listings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-02-07 \\
     --click_counts click_counts/ds=2026-02-07 --propensities propensities/ds=2026-02-07 \\
     --listings listings/ds=2026-02-07/space=7f3a5c1e9b2d4a60
 python -m jobs listings ... --qrels qrels/ds=2026-01-31        (people's grades, or clicks of judged days)
 
-The lists are made by the very code that serves them. Days that the towers or the numbers of the items have seen are
-refused.
+Each list is a query's first 300 with the ranks, scores and labels of its items, made by the very code that serves it. Days
+that the towers or the numbers of the items have seen are refused.
 """
 
 from __future__ import annotations

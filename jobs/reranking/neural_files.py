@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,10 +15,9 @@ from jobs.bundle.files import write_json
 from jobs.bundle.reranker import CONFIG_FILE, GRAPH_FILE, NEURAL, WEIGHTS_FILE
 from jobs.lake import storage as store
 from jobs.lake.attempt import Attempt
-from jobs.lake.read import Pinned
 from jobs.platform.tracking import MlflowRun
 from jobs.reranking.dataset import ListSubset
-from jobs.towers.resume import resume_key
+from jobs.reranking.settings import RankerSettings
 from jobs.towers.training_loop import Checkpoint, EpochScore, TrainingLoop
 from models.reranking.features import FEATURES
 from models.reranking.losses import LossSettings
@@ -29,15 +26,12 @@ from models.reranking.onnx_ranker import ranker_graph
 from models.reranking.training import RankerPlan, RankerTraining
 
 STANDARDISED_LISTS = 200
-if TYPE_CHECKING:
-    from jobs.reranking.train import Args as NeuralSettings
-
 CURVES = ("loss", "lr", "dev_ndcg10")
 Floats = NDArray[np.float32]
 
 
 def fit_neural(
-    args: NeuralSettings, listings: Pinned, train: ListSubset, dev: ListSubset, out: Attempt, tracked: MlflowRun
+    args: RankerSettings, train: ListSubset, dev: ListSubset, out: Attempt, tracked: MlflowRun, checkpoint: Checkpoint
 ) -> Callable[[int, Floats], Floats]:
     """Train to the best epoch by dev nDCG@10 and write the files; returns scores of a list by number and features."""
     data = train.data
@@ -59,7 +53,6 @@ def fit_neural(
         values = dev.values(lambda number: score(number, data.features(number))) if len(dev) else np.zeros(0)
         return EpochScore({"dev_ndcg10": float(values.mean())} if len(values) else {}, values)
 
-    checkpoint = Checkpoint(args.ranker, resume_key(args, [listings], config.to_dict(), asdict(plan)))
     training = RankerTraining(model, train, plan)
     # patience is in trees; an epoch is worth ten of them
     patience = max(1, args.patience // 10)

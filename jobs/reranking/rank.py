@@ -1,4 +1,4 @@
-"""Ranker and bundle -> rankings of the judged queries: the first stage, the static score, and each ranker's order.
+"""Ranker and bundle -> rankings: the first stage, reranked.
 
 python -m jobs reranked --ranker ranker/ds=2026-02-07/kind=trees --beside ranker/ds=2026-02-07/kind=neural \\
     --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --queries queries/ds=2026-01-31 --qrels qrels/ds=2026-01-31 \\

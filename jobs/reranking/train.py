@@ -1,4 +1,4 @@
-"""Listings -> a ranker: trees by LightGBM, or a neural one, trained to order the first 300.
+"""Listings -> a ranker of the first 300: trees, or neural.
 
 python -m jobs ranker --listings listings/ds=2026-02-07/space=7f3a5c1e9b2d4a60 --ranker ranker/ds=2026-02-07/kind=trees
 python -m jobs ranker --listings ... --ranker ranker/ds=2026-02-07/kind=neural --loss ndcg2pp
@@ -12,12 +12,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from annotated_types import Ge, Interval
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -28,23 +27,13 @@ from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.platform.arguments import (
-    FIRST,
-    CommandArgs,
-    Fraction,
-    NonNegativeInt,
-    OneOf,
-    OnOff,
-    PositiveFloat,
-    PositiveInt,
-)
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from jobs.reranking.dataset import ListingData, ListSubset, read_listings
 from jobs.reranking.neural_files import fit_neural
+from jobs.reranking.settings import RankerSettings
+from jobs.towers.resume import resume_key
 from jobs.towers.training_loop import Checkpoint
 from models.reranking.features import FEATURES
-from models.reranking.losses import LOSSES
-from models.reranking.neural import READS
 from models.reranking.trees import FittedTrees, TreeSettings, fit_trees
 
 log = logging.getLogger(__name__)
@@ -54,53 +43,13 @@ IMPORTANCE_LISTS = 100
 Score = Callable[[int], NDArray[np.float32]]
 
 
-class Args(CommandArgs):
-    """listings       lists to train on
-    ranker         output; its key kind: trees or neural
-    most_lists     lists of split train at most; 0: all
-    seed           of all that is drawn
-    threads        of LightGBM and torch
-    rounds         trees at most
-    leaves         of a tree
-    tree_lr        learning rate of the trees
-    min_rows       rows of a leaf, at least
-    patience       trees, or epochs, without a better dev nDCG@10 before training ends; epochs are counted by tens
-    unbiased       on: trees learn what a place adds to the label beside what the item does
-    loss           of the neural ranker
-    temperature    of the loss neural_ndcg
-    reads          inputs of the neural ranker: numbers, towers' vectors, or both
-    hidden         width of the neural ranker
-    blocks         of self-attention over the list; 0: an MLP alone
-    dropout        of the neural ranker
-    epochs         of the neural ranker at most
-    batch_lists    lists of a step
-    lr             learning rate of the neural ranker
-    max_steps      steps of the neural ranker at most; 0: no limit
-    checkpoint_s   seconds between checkpoints
+class Args(RankerSettings, kw_only=True):
+    """listings  lists to train on
+    ranker    output; its key kind: trees or neural
     """
 
     listings: Partition
     ranker: Partition
-    most_lists: NonNegativeInt = 0
-    seed: NonNegativeInt = 0
-    threads: PositiveInt = 1
-    rounds: Annotated[PositiveInt, FIRST] = 400
-    leaves: Annotated[int, Ge(2), FIRST] = 31
-    tree_lr: Annotated[PositiveFloat, FIRST] = 0.05
-    min_rows: PositiveInt = 50
-    patience: PositiveInt = 40
-    unbiased: Annotated[OnOff, FIRST] = "off"
-    loss: Annotated[str, OneOf(*LOSSES), FIRST] = "ndcg2pp"
-    temperature: PositiveFloat = 1.0
-    reads: Annotated[str, OneOf(*READS)] = "both"
-    hidden: Annotated[PositiveInt, FIRST] = 64
-    blocks: Annotated[int, Interval(ge=0, le=4), FIRST] = 1
-    dropout: Fraction = 0.1
-    epochs: Annotated[PositiveInt, FIRST] = 10
-    batch_lists: PositiveInt = 16
-    lr: PositiveFloat = 1e-3
-    max_steps: NonNegativeInt = 0
-    checkpoint_s: Annotated[float, Ge(0)] = 120.0
 
     @property
     def kind(self) -> str:
@@ -112,16 +61,17 @@ def main(args: Args) -> dict[str, Any]:
     """Train, measure on the dev lists, write the ranker with golden listings, open it as a service would."""
     listings = pin(args.listings)
     torch.set_num_threads(args.threads)
+    checkpoint = Checkpoint(args.ranker, resume_key(args, [listings], list(FEATURES)))
     with mlflow_run("ranker", args, [listings]) as tracked, publish(args.ranker, args, [listings]) as out:
         out.mlflow_run_id = tracked.id
         data = read_listings(listings)
         train, dev = data.subset("train", args.most_lists), data.subset("dev")
         _check(args, listings, train, dev)
-        score = _fit(args, listings, data, train, dev, out, tracked)
+        score = _fit(args, data, (train, dev), out, tracked, checkpoint)
         _write_golden(data, dev if len(dev) else train, score, out)
         _set_facts(args, listings, data, dev, score, out)
         tracked.measures({name: value for name, value in out.facts.items() if isinstance(value, float)})
-    Checkpoint(args.ranker, "").remove()
+    checkpoint.remove()
     open_reranker(pin(args.ranker))
     return {"ranker": str(args.ranker), **{name: out.facts[name] for name in SHOWN}}
 
@@ -135,16 +85,16 @@ def _check(args: Args, listings: Pinned, train: ListSubset, dev: ListSubset) -> 
 
 def _fit(
     args: Args,
-    listings: Pinned,
     data: ListingData,
-    train: ListSubset,
-    dev: ListSubset,
+    lists: tuple[ListSubset, ListSubset],
     out: Attempt,
     tracked: MlflowRun,
+    checkpoint: Checkpoint,
 ) -> Score:
     """Train the kind that the address names, write its files; returns its scores of a list, by number."""
+    train, dev = lists
     if args.kind == NEURAL:
-        model_score = fit_neural(args, listings, train, dev, out, tracked)
+        model_score = fit_neural(args, train, dev, out, tracked, checkpoint)
         _write_importances(out, _permuted(data, dev if len(dev) else train, model_score))
         return lambda number: model_score(number, data.features(number))
     settings = TreeSettings(

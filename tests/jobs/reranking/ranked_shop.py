@@ -82,5 +82,5 @@ def make_listings(shop: Shop) -> Partition:
 def trained(shop: Shop, kind: str, ds: str = LATER, **settings: object) -> Partition:
     ranker = RANKER.at(ds=ds, kind=kind)
     small = {"rounds": 60, "min_rows": 20, "epochs": 6, "hidden": 32, "patience": 60, "lr": 3e-3} | settings
-    train.main(train.Args(listings_of(shop), ranker, **small))  # type: ignore[arg-type]
+    train.main(train.Args(listings=listings_of(shop), ranker=ranker, **small))  # type: ignore[arg-type]
     return ranker
