@@ -4,8 +4,9 @@
 within the windows. Never a later day.
 
 **Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), `item_events` and `session_events` (what people
-did, session by session), the daily sums `click_counts` and `query_counts`, then `propensities`, `queries`, `pairs`, `qrels` of the windows
-that end on the day, a verdict beside each; `query_users` in the raw zone; then one event of `nightshelf_pairs`, which starts `index_nightly` for the same day.
+did, session by session), the daily sums `click_counts` and `query_counts`, then `propensities`, `item_features`, `queries`, `pairs`, `qrels` of
+the windows that end on the day, a verdict beside each; `query_users` in the raw zone; then one event of `nightshelf_pairs`, which starts
+`index_nightly` for the same day.
 
 **If red**
 
@@ -39,6 +40,7 @@ from jobs.lake.partitions import (
     CLICK_COUNTS,
     IMPRESSIONS,
     ITEM_EVENTS,
+    ITEM_FEATURES,
     ITEMS,
     LATE_IMPRESSIONS,
     LOG,
@@ -104,7 +106,9 @@ with DAG(
             job("pairs", **of_day(CLICK_COUNTS, ITEMS, QUERIES, PROPENSITIES, PAIRS), **templates(WINDOW)),
             job("qrels", **of_day(CLICK_COUNTS, QUERIES, ITEMS), labels=LABELS, **of_day(QRELS), **templates(JUDGED)),
         ]
-        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, PAIRS, QRELS))
+        # the sums of the items, and a static score, for rankers
+        second.append(job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES)))
+        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, ITEM_FEATURES, PAIRS, QRELS))
         cross_downstream(first, second)
         second >> gate
 

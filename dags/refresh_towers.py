@@ -1,6 +1,6 @@
 """By hand: retrain the query tower behind `champion` with its item vectors kept, judge the result, promote it.
 
-**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` and the
+**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items`, `item_features` and the
 champion's `embeddings`, `trained_index` and `codes` of the run's day, which `index_nightly` made.
 
 **Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
@@ -26,7 +26,7 @@ from dags.forms import form, templates
 from dags.runner import check_settings, job, take_turn, wait_for
 from dags.settings import DEV_LABELS
 from dags.steps import SERVING, PinnedTowers, judge
-from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
+from jobs.lake.partitions import ITEM_FEATURES, ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form("refresh", "Refresh", "epochs batch_size depth lr trigram_lr temperature seed")
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
@@ -45,7 +45,8 @@ with DAG(
     tags=["training", "tier-3"],
     doc_md=__doc__,
 ) as dag:
-    wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
+    day = (table.at(ds=DAY) for table in (ITEM_FEATURES, QUERIES, QRELS))
+    wait = wait_for(pairs, queries, items, *day, hours=1, gated=True)
     refreshed = job(
         "refresh",
         pairs=pairs,

@@ -25,7 +25,7 @@ DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.lake.lock
 # models/ computes: nothing of files, days, machines or of those who call it
 MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
-    *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "matplotlib", "phonenumbers", "stdnum"),
+    *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "lightgbm", "matplotlib", "phonenumbers", "stdnum"),
     *("gensim", "implicit"),
 }
 MODELS_NEVER = {*("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")}
@@ -37,6 +37,7 @@ PACKAGE = {
     "faiss": "faiss-cpu",
     "pytrec_eval": "pytrec-eval-terrier",
     "stdnum": "python-stdnum",
+    "xgboost": "xgboost-cpu",
     "yaml": "pyyaml",
 }
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}

@@ -18,6 +18,7 @@ from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, large, table_of
 from jobs.lake.read import Pinned
 from models.ann.families import parts
+from models.reranking.features import ItemArrays
 
 if TYPE_CHECKING:
     from models.sparse.bm25 import SparseIndex
@@ -33,6 +34,7 @@ IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
 SPARSE_FILE = "sparse.json"
+ITEM_ARRAYS_FILE = "item_arrays.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")
 TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (
     "config.json",
@@ -140,6 +142,30 @@ def read_sparse(pinned: Pinned) -> SparseIndex:
         name: np.load(pinned.path(f"sparse.{name}.npy"), mmap_mode="r", allow_pickle=False) for name in SPARSE_ARRAYS
     }
     return SparseIndex(**arrays, **about)
+
+
+def write_item_arrays(items: ItemArrays, day: str, folder: Path) -> None:
+    """Write the items' numbers and hashed words, by row of the index. day: the last one that the numbers were summed over."""
+    arrays = items.arrays()
+    for name, values in arrays.items():
+        save_array(folder / f"item_arrays.{name}.npy", values)
+    write_json({"language": items.language, "day": day, "arrays": sorted(arrays)}, folder / ITEM_ARRAYS_FILE)
+
+
+def read_item_arrays(pinned: Pinned) -> ItemArrays:
+    """Check and map the items' numbers and hashed words."""
+    about = json.loads(pinned.path(ITEM_ARRAYS_FILE).read_bytes())
+    arrays = {
+        name: np.load(pinned.path(f"item_arrays.{name}.npy"), mmap_mode="r", allow_pickle=False)
+        for name in about["arrays"]
+    }
+    return ItemArrays.of(arrays, about["language"])
+
+
+def numbers_day(pinned: Pinned) -> str:
+    """The last day that the items' numbers of a bundle were summed over; empty for a bundle without numbers."""
+    has = pinned.has(ITEM_ARRAYS_FILE)
+    return str(json.loads(pinned.path(ITEM_ARRAYS_FILE).read_bytes())["day"]) if has else ""
 
 
 def read_parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:

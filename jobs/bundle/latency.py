@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.bundle.reader import Bundle
+from jobs.bundle.reranker import Reranker
 from models.ann.search import one_thread
 
 TIMED_QUERIES, WARM_UP, ROUNDS = 200, 10, 5
 STAGES = ("encode", "dense", "search")
 # named for what it is: see latency_ms
 GATE_P99 = f"search_best_of_{ROUNDS}_p99_ms"
+RERANK_P99 = f"rerank_best_of_{ROUNDS}_p99_ms"
 
 
 def latency_ms(bundles: Sequence[Bundle], queries: Sequence[str]) -> list[dict[str, float]]:
@@ -36,6 +38,45 @@ def latency_ms(bundles: Sequence[Bundle], queries: Sequence[str]) -> list[dict[s
         rounds = [[[_seconds(bundle, text) for bundle in bundles] for text in timed] for _ in range(ROUNDS)]
     samples = 1000 * np.array(rounds)  # [ROUNDS, Q, bundles, STAGES]
     return [_percentiles(samples[:, :, place]) for place in range(len(bundles))]
+
+
+def rerank_ms(bundle: Bundle, rerankers: Sequence[Reranker], queries: Sequence[str]) -> list[dict[str, float]]:
+    """Milliseconds of single queries with each ranker: {encode,dense,search,rerank}_{p50,p99}_ms, GATE_P99, RERANK_P99.
+
+    `search` is Bundle.search with the ranker; `rerank` is what the ranker adds: features and scores of the first 300.
+    """
+    rows = np.linspace(0, len(queries) - 1, min(TIMED_QUERIES, len(queries))).astype(int)
+    timed = [queries[row] for row in rows]
+    with one_thread():
+        for reranker in rerankers:
+            for text in timed[:WARM_UP]:
+                bundle.search(text, rerank=reranker)
+        rounds = [
+            [[_rerank_seconds(bundle, each, text) for each in rerankers] for text in timed] for _ in range(ROUNDS)
+        ]
+    samples = 1000 * np.array(rounds)  # [ROUNDS, Q, rerankers, STAGES and rerank]
+    return [
+        _percentiles(samples[:, :, place, :-1]) | _of_ranker(samples[:, :, place, -1])
+        for place in range(len(rerankers))
+    ]
+
+
+def _of_ranker(samples: NDArray[np.float64]) -> dict[str, float]:
+    """Percentiles of a ranker's milliseconds [ROUNDS, Q]."""
+    values = {f"rerank_p{percent}_ms": float(np.percentile(samples, percent)) for percent in (50, 99)}
+    return values | {RERANK_P99: float(np.percentile(samples.min(axis=0), 99))}
+
+
+def _rerank_seconds(bundle: Bundle, reranker: Reranker, text: str) -> tuple[float, ...]:
+    """Seconds of each stage, then of the ranker alone."""
+    started = time.perf_counter()
+    bundle.search(text, rerank=reranker)
+    searched = time.perf_counter() - started
+    encode, dense, _ = _seconds(bundle, text)
+    stage = bundle.first_stage(text)
+    begun = time.perf_counter()
+    reranker.scores(bundle, text, stage)
+    return encode, dense, searched, time.perf_counter() - begun
 
 
 def _percentiles(samples: NDArray[np.float64]) -> dict[str, float]:

@@ -16,26 +16,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import faiss
+import numpy as np
+from numpy.typing import NDArray
 
 from jobs.bundle import files
-from jobs.bundle.near_duplicates import threshold_in, without_near_duplicates
+from jobs.bundle.near_duplicates import threshold_in, vectors_in, without_near_duplicates
 from jobs.bundle.query_encoder import Encoder, Vectors, open_encoder
-from jobs.lake.arrow import Strings, pick, texts
+from jobs.lake.arrow import Rows, Strings, pick, texts
 from jobs.lake.read import Pinned
 from models.ann.cutoff import DENSE, Cutoff
+from models.ann.near_duplicates import VectorsOf
 from models.ann.search import ask
 from models.fusion.fuse import FusionWeights, classes_of, fuse, fuse_by_class
 from models.fusion.ranked_lists import Ranked, first, stacked, trec_order
+from models.reranking.features import Candidates, ItemArrays
 from models.text.normalise import normalise_query
 
 if TYPE_CHECKING:
+    from jobs.bundle.reranker import Reranker
     from models.sparse.bm25 import SparseIndex
 
 
 POOL = 200  # items of each arm that are fused, and of which a list is served
+RERANKED = 300  # items of a list that a ranker puts into another order
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,13 @@ class Hit:
     item_id: str
     title: str
     score: float
+
+
+class FirstStage(NamedTuple):
+    """The list that a ranker reads: its items with each arm's rank and score, and the query's vector [D]."""
+
+    listed: Candidates
+    vector: Vectors
 
 
 @dataclass(frozen=True)
@@ -68,13 +81,15 @@ class Bundle:
         """The bundle's one id, which promote, verify and search print too."""
         return self.pinned.bundle_id
 
-    def search(self, query: str, top: int = 0) -> list[Hit]:
+    def search(self, query: str, top: int = 0, rerank: Reranker | None = None) -> list[Hit]:
         """Items for a query as typed, best first, until the bundle's cut-off.
 
         Hybrid where the bundle has a sparse arm, else dense; without near-duplicates. Scores are those of the fusion,
-        or cosines. top: at most so many items; 0: the whole list.
+        or cosines. top: at most so many items; 0: the whole list. rerank: a ranker of jobs.bundle.reranker, which puts
+        the first 300 into another order; the list is as long as without it, and scores are the ranker's.
         """
-        return self.hits(self.served([query]))[: top or None]
+        ranked = self.served([query]) if rerank is None else self.reranked([query], rerank, cut=True)
+        return self.hits(ranked)[: top or None]
 
     def served(self, queries: Sequence[str]) -> Ranked:
         """The lists of `search` for many queries as typed: the rows of the index.
@@ -92,6 +107,58 @@ class Bundle:
         # bundles of older code: their rule sets the length of the dense list, and so of this one
         ruled = dense if self.cutoff.reads == DENSE and self.has_sparse else distinct
         return first(distinct, int(self.cutoff.lengths(ruled.scores)[0]))
+
+    def reranked(self, queries: Sequence[str], rerank: Reranker, cut: bool = False) -> Ranked:
+        """The first 300 of many queries as typed, in the ranker's order. cut: as long as the lists of `search`.
+
+        Raises:
+            RuntimeError: the ranker was trained with other towers.
+            LookupError: the bundle has no numbers of items.
+        """
+        rerank.fits(self)
+        return stacked([self._reranked(query, rerank, cut) for query in queries])
+
+    def _reranked(self, query: str, rerank: Reranker, cut: bool) -> Ranked:
+        stage = self.first_stage(query)
+        rows, scores = stage.listed.rows, rerank.scores(self, query, stage)
+        ranked = trec_order(rows[None], scores[None])
+        if not cut:
+            return ranked
+        length = int(self.cutoff.lengths(stage.listed.score[None])[0]) if len(rows) else 0
+        return first(ranked, length)
+
+    def first_stage(self, query: str, depth: int = RERANKED) -> FirstStage:
+        """The first items of the bundle's list for a query as typed, uncut and without near-duplicates.
+
+        Listings to train on, re-ranking in a service and its evaluation all call it, one query at a time.
+        """
+        vector = self.encode([query])
+        dense = self.dense(vector, depth)
+        sparse = self.lexical([query], depth) if self.has_sparse else first(dense, 0)
+        whole = self.fused([query], dense, sparse, depth) if self.has_sparse else dense
+        listed = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        rows = listed.items[0][listed.items[0] >= 0]
+        scores = listed.scores[0][: len(rows)]
+        return FirstStage(Candidates(rows, scores, *_places(rows, dense), *_places(rows, sparse)), vector[0])
+
+    @cached_property
+    def item_arrays(self) -> ItemArrays:
+        """Numbers and hashed words of the items, which a ranker reads; mapped from the bundle's files.
+
+        Raises:
+            LookupError: the bundle was built without item_features.
+        """
+        if not self.pinned.has(files.ITEM_ARRAYS_FILE):
+            raise LookupError(
+                f"{self.name}: bundle {self.id} has no numbers of items for a ranker; build the index with"
+                " --item_features item_features/ds=..."
+            )
+        return files.read_item_arrays(self.pinned)
+
+    @cached_property
+    def item_vectors(self) -> VectorsOf:
+        """Unit vectors of rows, decoded from the index."""
+        return vectors_in(self.index)
 
     @cached_property
     def pool(self) -> int:
@@ -178,6 +245,17 @@ class Bundle:
         ids, titles = texts(pick(self.item_ids, rows)), texts(pick(self.titles, rows))
         scores = ranked.scores[query].tolist()
         return [Hit(*row) for row in zip(ids, titles, scores, strict=False)]
+
+
+def _places(rows: Rows, ranked: Ranked) -> tuple[NDArray[np.int32], Vectors]:
+    """Rank from 1 and score of each row in an arm's list; 0 and NaN where it does not list the row."""
+    known = ranked.items[0][ranked.items[0] >= 0]
+    order = np.argsort(known)
+    place = np.searchsorted(known, rows, sorter=order)
+    at = order[place.clip(max=len(known) - 1)] if len(known) else np.zeros(len(rows), np.int64)
+    listed = known[at] == rows if len(known) else np.zeros(len(rows), bool)
+    scores = ranked.scores[0][at] if len(known) else np.zeros(len(rows), np.float32)
+    return np.where(listed, at + 1, 0).astype(np.int32), np.where(listed, scores, np.nan).astype(np.float32)
 
 
 def open_bundle(pinned: Pinned, lists: str = "", threads: int = 1) -> Bundle:

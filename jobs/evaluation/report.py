@@ -147,6 +147,8 @@ def _set_facts(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
     out.facts["headline"] = {arm: round(evaluation.means[arm]["R@60"], 4) for arm in data.main}
     out.facts.update(compared=data.verdict.compared, champion=facts["champion"])
     out.facts["alias"] = facts.get("alias", CHAMPION)
+    if "promotes" in facts:  # something else than the index: a ranker
+        out.facts["promotes"] = facts["promotes"]
     left_out, kept = evaluation.judgements.queries_without_relevant, len(evaluation.judgements)
     leaked = int(facts.get("leaked_queries", 0))
     reasons = {"no relevant item": left_out, "seen in training under another spelling": leaked}

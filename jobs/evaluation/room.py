@@ -48,7 +48,17 @@ SEARCH = ReportRoom(
     input_tables=(*DAILY_TABLES, "pairs", "queries", "qrels", "embeddings", "rankings"),
 )
 
-ROOMS = {room.name: room for room in (SEARCH,)}
+RERANKING = ReportRoom(
+    name="reranking",
+    # what Bundle.search returns with the ranker; its champion is the ranker in service, or the plain list
+    headlines=("reranked",),
+    gate_arms=(),
+    gate_measures=("nDCG@10", "nDCG@60"),
+    main_arms=("reranked", "trees", "neural", "static", "hybrid"),
+    input_tables=("items", "queries", "qrels", "item_features", "listings", "rankings"),
+)
+
+ROOMS = {room.name: room for room in (SEARCH, RERANKING)}
 
 
 def room_of(alias: str) -> ReportRoom:

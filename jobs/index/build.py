@@ -26,6 +26,7 @@ from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import catalogue, pin_shards
 from jobs.index.assemble import MergedCodes, assemble, pin_codes
 from jobs.index.hybrid import ArmSettings, DevQueries, fit_served, write_sparse
+from jobs.index.item_numbers import write_items_of_rankers
 from jobs.index.search_parameters import tune_search
 from jobs.index.shard_codes import CodedShard
 from jobs.index.tune import TrainedIndex
@@ -59,6 +60,7 @@ class Args(ArmSettings):
     index            output: the bundle
     qrels            judgements of dev queries: k1 and b of BM25, the fusion of the arms and the cut-off are
                      fitted on them
+    item_features    numbers of the items, for rankers; empty: the bundle has none, and no ranker can serve on it
     previous         index in service: its search parameters are tried first where the trained index is the
                      same, and its number of items is compared
     cutoff           end of the served lists: knee, threshold (a share of the best score) or fixed, both fitted on qrels; none; or
@@ -81,6 +83,7 @@ class Args(ArmSettings):
     queries: Partition
     index: Partition
     qrels: Partition = NOWHERE
+    item_features: Partition = NOWHERE
     previous: Partition = NOWHERE
     cutoff: Annotated[str, OneOf(*CHOICES), FIRST] = "auto"
     lookalikes: Annotated[str, FIRST] = "off"
@@ -95,6 +98,8 @@ class Args(ArmSettings):
         threshold_of(self.lookalikes)
         if self.lookalikes == AUTO and not self.qrels:
             raise ValueError("lookalikes=auto: is fitted on judgements, give qrels")
+        if self.item_features and self.item_features.ds > self.items.ds:
+            raise ValueError(f"item_features={self.item_features}: of a later day than {self.items}")
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,12 @@ class BundleInputs:
     queries: Pinned
     qrels: Pinned | None
     previous: Pinned | None
+    item_features: Pinned | None = None
 
     @property
     def all(self) -> list[Pinned]:
         """Every input, in the order of the manifest."""
-        optional = [pinned for pinned in (self.qrels, self.previous) if pinned is not None]
+        optional = [pinned for pinned in (self.qrels, self.previous, self.item_features) if pinned is not None]
         return [*self.codes, self.trained_index, *self.embeddings, self.towers, self.items, self.queries, *optional]
 
     def check(self) -> None:
@@ -164,6 +170,7 @@ def main(args: Args) -> dict[str, Any]:
         queries=pin(args.queries),
         qrels=pin(args.qrels) if args.qrels else None,
         previous=pin(args.previous) if args.previous else None,
+        item_features=pin(args.item_features) if args.item_features else None,
     )
     inputs.check()
     with mlflow_run("index", args, inputs.all) as tracked:
@@ -187,6 +194,8 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
         shutil.copyfile(inputs.towers.path(name), out.folder / name)  # checked against its manifest on the way
     dev = _dev_queries(args, inputs, towers, merged.ids)
     item_texts, language = write_catalogue(inputs.items, merged.ids, args.language, args.seed, out)
+    if inputs.item_features is not None:
+        write_items_of_rankers(inputs.item_features, inputs.items, merged.ids, language, out)
     sparse = write_sparse(args, item_texts, language, dev, args.seed, out)
     write_query_tower(towers, out.folder, dev.queries)
     filled = assemble(merged, TrainedIndex.open(inputs.trained_index), args.disk_above_gb, out.folder)

@@ -122,6 +122,29 @@ DDL: dict[str, str] = {
         clicks BIGINT
         error DOUBLE COMMENT 'standard error; NULL: extrapolated, not estimated'
     """,
+    # numbers of an item, without a query; what is summed are days up to ds
+    "item_features": """
+        item_id STRING NOT NULL
+        clicks_1 DOUBLE NOT NULL COMMENT 'of the last day, each over the propensity of its position; so all of these'
+        clicks_7 DOUBLE NOT NULL
+        clicks_28 DOUBLE NOT NULL
+        carts_1 DOUBLE NOT NULL
+        carts_7 DOUBLE NOT NULL
+        carts_28 DOUBLE NOT NULL
+        purchases_1 DOUBLE NOT NULL
+        purchases_7 DOUBLE NOT NULL
+        purchases_28 DOUBLE NOT NULL
+        examined_28 DOUBLE NOT NULL COMMENT 'impressions times the propensity of their position'
+        click_rate DOUBLE NOT NULL COMMENT 'clicks over examined of 28 days, drawn to the mean of the shop'
+        price DOUBLE COMMENT 'NULL: unknown'
+        price_quantile DOUBLE COMMENT 'share of the category that is cheaper; NULL: unknown'
+        age_days INT NOT NULL CHECK (>= 0) COMMENT 'since the first catalogue with it; 0 in the first table of all'
+        offers INT NOT NULL CHECK (>= 1) COMMENT 'of its product'
+        attributes INT NOT NULL CHECK (>= 0) COMMENT 'filled ones'
+        static_score DOUBLE COMMENT 'value of the next days that trees expect of the item; NULL: too few days to learn from'
+        first_day DATE NOT NULL COMMENT 'of the first catalogue with it'
+        last_day DATE COMMENT 'last day whose clicks are in the sums; NULL: none was shown'
+    """,
     "query_users": """
         query_key STRING COMMENT 'keyed hash of the query'
         searcher_key STRING COMMENT 'keyed hash of the person; at most min_searchers rows per query'
@@ -194,6 +217,22 @@ DDL: dict[str, str] = {
         item_id STRING
         content_hash STRING COMMENT 'of the item: identifies the input of its vector'
         embedding ARRAY<FLOAT> COMMENT 'unit norm, of fixed size; fp16 or fp32 in the files'
+    """,
+    # what rankers learn from: their features are made of the bundle when they are trained, by row
+    "listings": """
+        query_id STRING NOT NULL
+        item_id STRING NOT NULL
+        row INT NOT NULL CHECK (>= 0) COMMENT 'of the item in the bundle'
+        rank INT NOT NULL CHECK (>= 1) COMMENT 'in the list of the bundle'
+        score FLOAT NOT NULL COMMENT 'of the list: fused, or cosine'
+        dense_rank INT NOT NULL CHECK (>= 0) COMMENT '0: not in the dense list'
+        dense_score FLOAT COMMENT 'cosine'
+        sparse_rank INT NOT NULL CHECK (>= 0) COMMENT '0: not in the sparse list'
+        sparse_score FLOAT COMMENT 'BM25'
+        label FLOAT NOT NULL COMMENT '0 to 1: value over examination, as a share of the best of the list; or a grade'
+        weight FLOAT NOT NULL COMMENT '0 to 1: how sure the label is'
+        position INT NOT NULL CHECK (>= 0) COMMENT 'mean place at which people saw it; 0: not shown'
+        split STRING NOT NULL CHECK (IN train, dev, test)
     """,
     "rankings": """
         arm STRING COMMENT 'served, dense, sparse, hybrid, hybrid_<method>, run_<file>; champion_*: in service'

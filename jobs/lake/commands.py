@@ -16,6 +16,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "datasets": {
         "click_counts": "click_counts",
         "propensities": "propensities",
+        "item_features": "item_features",
         "queries": "queries",
         "pairs": "pairs",
         "qrels": "qrels",
@@ -42,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "recommend": "recommend",
     },
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},
+    "reranking": {"listings": "listings", "ranker": "train", "reranked": "rank"},
     "serving": {"pin": "pin", "promote": "promote", "verify": "verify", "freshness": "freshness", "search": "search"},
     "privacy": {"retention": "retention", "erase": "erase_clients", "housekeeping": "housekeeping"},
     "experiments": {"sweep": "sweep", "categories": "category_index"},

@@ -19,6 +19,7 @@ POINTS = (
     "alias.after_write",
     "migrate.renamed",
     "towers.step",
+    "ranker.step",
     "sweep.command",
     "pretrain.step",
     "refresh.step",

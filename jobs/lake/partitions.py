@@ -53,6 +53,10 @@ def _is_step(value: str) -> bool:
     return value in ("in_batch", "star", "adore")
 
 
+def _is_kind(value: str) -> bool:
+    return value in ("trees", "neural")
+
+
 def _is_name(value: str) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", value) is not None
 
@@ -63,6 +67,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "shard": (_is_shard, "a shard such as 0of4"),
     "step": (_is_step, "in_batch, star or adore"),
     "method": (_is_name, "a name of small letters, digits and _"),
+    "kind": (_is_kind, "trees or neural"),
     "study": (_is_name, "a name of small letters, digits and _"),
 }
 
@@ -238,6 +243,7 @@ SESSION_EVENTS = _table("session_events", 1, ("ds",), DERIVED)
 CLICK_COUNTS = _table("click_counts", 1, ("ds",), DERIVED)
 QUERY_COUNTS = _table("query_counts", 1, ("ds",), DERIVED)
 PROPENSITIES = _table("propensities", 1, ("ds",), DERIVED)
+ITEM_FEATURES = _table("item_features", 1, ("ds",), DERIVED)
 PAIRS = _table("pairs", 2, ("ds",), DERIVED)
 QUERIES = _table("queries", 1, ("ds",), DERIVED)
 QRELS = _table("qrels", 1, ("ds",), DERIVED)
@@ -262,6 +268,8 @@ INDEX = _table(
     "index", 1, ("ds", "space"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
 )
 CATEGORIES = _table("categories", 1, ("ds", "space"), MODEL, trained=True)
+LISTINGS = _table("listings", 1, ("ds", "space"), DERIVED, trained=True)
+RANKER = _table("ranker", 1, ("ds", "kind"), MODEL, trained=True)
 RANKINGS = _table("rankings", 1, ("ds", "space"), DERIVED, trained=True)
 REPORT = _table("report", 1, ("ds", "space"), MODEL, trained=True, typed="queries as examples")
 TOWER_METRICS = _table("tower_metrics", 1, ("ds", "space"), DERIVED, trained=True)

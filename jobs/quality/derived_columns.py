@@ -62,6 +62,10 @@ DERIVED: dict[str, dict[str, DerivedColumn]] = {
         "searches_of_ds": row.of_ds("searches", "day"),
     },
     "propensities": {"top_propensity": row.only_where("propensity", "position", 1)},
+    "item_features": {
+        "days_before_ds": row.days_before_ds("last_day"),
+        "first_days_before_ds": row.days_before_ds("first_day"),
+    },
     "pairs": {
         "days_before_ds": row.days_before_ds("last_day"),
         "is_train": row.equals("split", "train"),
@@ -117,6 +121,13 @@ DERIVED: dict[str, dict[str, DerivedColumn]] = {
         "norm": group.norm("embedding"),
         "dim_difference": group.dim_difference("embedding"),
         "fingerprint": group.fingerprint("embedding"),
+    },
+    "listings": {
+        "rank_gap": group.rank_gap(("query_id",)),
+        "has_label": row.positive("label"),
+        "is_train": row.equals("split", "train"),
+        "is_dev": row.equals("split", "dev"),
+        "splits_of_query": group.distinct_per("split", "query_id"),
     },
     "rankings": {"rank_gap": group.rank_gap(), "score_rise": group.score_rise(), "arms_missing": group.arms_missing()},
 }

@@ -24,15 +24,15 @@ def distinct_per(column: str, per: str) -> DerivedColumn:
     return DerivedColumn((column, per), None, per=per, of=column)
 
 
-def rank_gap() -> DerivedColumn:
-    """Highest rank of a ranking less its number of rows: 0 when unique ranks leave no hole."""
+def rank_gap(of: tuple[str, ...] = RANKING) -> DerivedColumn:
+    """Highest rank of a ranking less its number of rows: 0 when unique ranks leave no hole. of: what names a ranking."""
 
     def make(rows: pa.Table, _: PartitionFacts) -> np.ndarray:
-        ranks = rows["rank"].to_pandas().groupby(_codes(rows, RANKING))
+        ranks = rows["rank"].to_pandas().groupby(_codes(rows, of))
         gap: pd.Series = ranks.transform("max") - ranks.transform("size")
         return gap.to_numpy()
 
-    return DerivedColumn((*RANKING, "rank"), make, whole="query_id")
+    return DerivedColumn((*of, "rank"), make, whole="query_id")
 
 
 def score_rise() -> DerivedColumn:

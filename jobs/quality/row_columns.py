@@ -85,6 +85,11 @@ def same(column: str, other: str) -> DerivedColumn:
     return _flags((column, other), lambda rows: pc.equal(rows[column], rows[other]))
 
 
+def positive(column: str) -> DerivedColumn:
+    """1 where a number is above 0, else 0."""
+    return _flags((column,), lambda rows: pc.greater(rows[column], pa.scalar(0.0)))
+
+
 def only_where(column: str, other: str, value: str | int) -> DerivedColumn:
     """The column's values in the rows where another has this value, else null."""
     return DerivedColumn((column, other), lambda rows, _: _where(rows, column, pc.equal(rows[other], pa.scalar(value))))

@@ -33,7 +33,7 @@ from jobs.lake.alias import (
     rollback_order,
 )
 from jobs.lake.manifest import MANIFEST, Source
-from jobs.lake.partitions import NOWHERE, Partition
+from jobs.lake.partitions import NOWHERE, RANKER, Partition
 from jobs.lake.read import Pinned, attempt_uri, pin
 from jobs.lake.storage import list_files
 from jobs.platform.arguments import Alias, CommandArgs, OneOf, Pattern, ZeroOrOne
@@ -125,6 +125,8 @@ def _promote(args: Args) -> dict[str, Any]:
         return {"promoted": False, "champion": str(serving), "reasons": [why]}
     compared = _still_the_champion(args.alias, report)
     judged = next(source for source in report.manifest.inputs if source.partition.startswith("index/"))
+    if "promotes" in summary:
+        judged = Source(**summary["promotes"])
     return _serve(args, _as_judged(report, judged), "; ".join(summary["reasons"]), compared)
 
 
@@ -165,9 +167,13 @@ def _still_the_champion(alias: str, report: Pinned) -> str:
 
 def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, Any]:
     """Load the bundle as a service would, then move the name."""
+    from jobs.bundle.reranker import open_reranker
     from jobs.bundle.torch_reader import load_bundle  # imports torch, which a rollback must not wait for
 
-    load_bundle(index)
+    if index.partition.name == RANKER.name:
+        open_reranker(index)
+    else:
+        load_bundle(index)
     return _switch(args, index, PROMOTED, why, instead_of)
 
 

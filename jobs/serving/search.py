@@ -19,13 +19,14 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.bundle.reader import POOL, Bundle, Hit, open_bundle
+from jobs.bundle.reranker import Reranker, open_reranker
 from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.arguments import Alias, CommandArgs
 from jobs.platform.html import printable
 
-HUES = {"served": "green", "dense": "cyan", "sparse": "yellow"}
+HUES = {"served": "green", "plain": "magenta", "dense": "cyan", "sparse": "yellow"}
 NARROW = 100
 
 
@@ -42,12 +43,14 @@ class Args(CommandArgs):
     index  bundle to search; empty: the index in service
     top    items per arm
     alias  alias whose index is in service: a room and a name
+    rerank ranker of the list: its address, or an alias such as reranking/champion; empty: none
     """
 
     query: str
     index: Partition = NOWHERE
     top: Annotated[int, Interval(ge=1, le=100)] = 10
     alias: Alias = CHAMPION
+    rerank: str = ""
 
 
 def main(args: Args) -> None:
@@ -55,21 +58,31 @@ def main(args: Args) -> None:
     console = Console()
     with Console(stderr=True).status("loading and checking the bundle"):
         bundle = open_bundle(pin(args.index) if args.index else pin_alias(args.alias))
-    bundle.search(args.query)  # the first search pays for allocations
+    reranker = _reranker(args.rerank)
+    bundle.search(args.query, rerank=reranker)  # the first search pays for allocations
     started = time.perf_counter()
-    served = bundle.search(args.query)
+    served = bundle.search(args.query, rerank=reranker)
     taken_ms = 1000 * (time.perf_counter() - started)
     arms = bundle.rank([args.query], POOL)
     arms.pop("hybrid", None)  # the served list is it, without near-duplicates, and cut off
+    if reranker is not None:
+        arms["plain"] = bundle.served([args.query])
     hits = {"served": served, **{arm: bundle.hits(ranked) for arm, ranked in arms.items()}}
     lists = {name: _with_ranks(some[: args.top], hits) for name, some in hits.items()}
     console.print(_head(args.query, bundle, len(served), taken_ms))
     if console.width >= NARROW:
-        console.print(_side_by_side(lists, _units(bundle)))
+        console.print(_side_by_side(lists, _units(bundle, reranker)))
     else:
         for name, some in lists.items():
-            console.print(_one_list(name, some, _units(bundle)))
+            console.print(_one_list(name, some, _units(bundle, reranker)))
     sys.stdout.flush()
+
+
+def _reranker(name: str) -> Reranker | None:
+    """The ranker of an address or an alias."""
+    if not name:
+        return None
+    return open_reranker(pin(Partition.parse(name)) if "=" in name else pin_alias(name))
 
 
 def _with_ranks(some: list[Hit], hits: dict[str, list[Hit]]) -> list[RankedHit]:
@@ -81,8 +94,10 @@ def _with_ranks(some: list[Hit], hits: dict[str, list[Hit]]) -> list[RankedHit]:
     ]
 
 
-def _units(bundle: Bundle) -> dict[str, str]:
-    return {"served": "fused score" if bundle.has_sparse else "cosine", "dense": "cosine", "sparse": "BM25"}
+def _units(bundle: Bundle, reranker: Reranker | None) -> dict[str, str]:
+    plain = "fused score" if bundle.has_sparse else "cosine"
+    served = plain if reranker is None else f"score of {reranker.kind}"
+    return {"served": served, "plain": plain, "dense": "cosine", "sparse": "BM25"}
 
 
 def _head(query: str, bundle: Bundle, length: int, taken_ms: float) -> Panel:

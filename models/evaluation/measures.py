@@ -30,7 +30,19 @@ Floats = NDArray[np.float64]
 CUTOFFS = (10, 60, 100)
 DEEP = 1000
 # written out, because the trigger form of a sweep reads them from the source
-_PLAIN = ("R@10", "R@60", "R@100", "RR@10", "RR@60", "RR@100", "nDCG@10", "AP@100", "Success@1", "Success@10")
+_PLAIN = (
+    "R@10",
+    "R@60",
+    "R@100",
+    "RR@10",
+    "RR@60",
+    "RR@100",
+    "nDCG@10",
+    "nDCG@60",
+    "AP@100",
+    "Success@1",
+    "Success@10",
+)
 CONDENSED = (
     *("R@10 judged", "R@60 judged", "R@100 judged"),
     *("RR@10 judged", "RR@60 judged", "RR@100 judged", "nDCG@10 judged"),

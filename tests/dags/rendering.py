@@ -46,6 +46,8 @@ def pulled(task_ids: str) -> dict[str, object]:
         return {"points": [TRIAL]}
     if task_ids == "find":
         return {"to": "3f9c1a2b4d5e"}
+    if task_ids.startswith("ranker_"):
+        return {"ranker_id": "4444444444444444"}
     if task_ids == "report":
         return {"report": "report/ds=2026-01-31/space=3333333333333333", "verdict": "pass", "summary": "| arm |"}
     if task_ids in ("content", "prod2vec"):

@@ -95,6 +95,8 @@ VIEWS = TABLES | {
     "earlier_impressions": f"{TABLES['impressions']}, day DATE",
     "impression_versions": f"{TABLES['impressions']}, day DATE, arrived DATE",
     "signed_impressions": f"{TABLES['impressions']}, day DATE, sign INT",
+    "item_facts": "item_id STRING, category STRING, group_id STRING, price DOUBLE, attributes INT",
+    "first_days": "item_id STRING, first_day DATE",
     "new_searches": "search_id STRING, query_id STRING, query STRING, day DATE",
 }
 FLAGS = (

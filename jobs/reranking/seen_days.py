@@ -1,0 +1,38 @@
+"""Days whose clicks went into what ranks a training list: none of them may be a day of the list."""
+
+from __future__ import annotations
+
+from jobs.bundle.files import numbers_day
+from jobs.lake.ancestry import ancestry, each
+from jobs.lake.partitions import Partition
+from jobs.lake.read import Pinned
+
+
+def last_trained_day(index: Pinned) -> str:
+    """The last day whose clicks the towers behind an index were trained on; empty where people's labels taught them.
+
+    Of pairs that are no longer kept, their own day, which is that or a later one.
+    """
+    towers = [ancestor for ancestor in each(ancestry(index)) if ancestor.table == "towers"]
+    days = [""]
+    for pairs in (source for tower in towers for source in tower.made_from if source.table == "pairs"):
+        if pairs.pinned is None:
+            days.append(Partition.parse(pairs.source.partition).ds)
+        elif window := pairs.pinned.facts.get("window"):
+            days.append(str(window["days_read"][-1]))
+    return max(days)
+
+
+def refuse_seen(index: Pinned, first_day: str, what: str) -> None:
+    """Refuse lists of days that the towers or the numbers of the items have seen: their clicks are in the features.
+
+    Raises:
+        RuntimeError: the first day of the lists is not after both.
+    """
+    seen = {"its towers": last_trained_day(index), "its numbers of items": numbers_day(index)}
+    for name, day in seen.items():
+        if day >= first_day:
+            raise RuntimeError(
+                f"{index.partition}: {name} have seen clicks up to {day}, and {what} begin on {first_day};"
+                f" a ranker would learn from features that know their labels: take days after {day}, or an older index"
+            )

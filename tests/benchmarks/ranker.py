@@ -1,0 +1,127 @@
+"""ROOM=ranker: our trees and neural rankers against LightGBM's own call, XGBoost and CatBoost, on LightGBM's example.
+
+201 lists to train on, 50 to test (`lambdarank` of NIGHTSHELF_DATA); the gain is 2^label - 1. nDCG is the mean of three
+seeds; settings are the library's defaults of each side but for 100 trees of 31 leaves and a rate of .1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import lightgbm as lgb
+import numpy as np
+import torch
+
+from models.reranking.trees import TreeSettings, quiet
+from tests.benchmarks._compare import compare, tell
+from tests.benchmarks._ranker_lists import ReadyLists, lambdarank_set, loss_plan, neural, scores_of, trees
+from tests.real_data import DATA
+
+SEEDS, TREES = 3, 100
+Scorer = Callable[[ReadyLists], Any]
+
+
+def settings(seed: int = 0) -> TreeSettings:
+    return TreeSettings(rounds=TREES, lr=0.1, levels=0, column_frac=1.0, truncation=30, row_frac=0.9, seed=seed)
+
+
+def ours(train: ReadyLists, seed: int) -> Scorer:
+    fitted = trees(train, settings(seed), [f"f{place}" for place in range(train.features.shape[1])])
+    return lambda lists: fitted.booster.predict(lists.features, num_threads=1)
+
+
+def lightgbm(train: ReadyLists, seed: int) -> Scorer:
+    parameters = settings(seed).parameters()
+    with quiet():
+        data = lgb.Dataset(train.features, train.labels, group=train.sizes, params=parameters)
+        booster = lgb.train(parameters, data, TREES)
+    return lambda lists: booster.predict(lists.features, num_threads=1)
+
+
+def xgboost(train: ReadyLists, seed: int) -> Scorer:
+    import xgboost
+
+    groups = np.repeat(np.arange(len(train)), train.sizes)
+    data = xgboost.DMatrix(train.features, train.labels, qid=groups)
+    parameters = {"objective": "rank:ndcg", "eta": 0.1, "max_leaves": 31, "max_depth": 0, "grow_policy": "lossguide"}
+    booster = xgboost.train({**parameters, "seed": seed, "nthread": 1, "subsample": 0.9}, data, TREES)
+    booster.set_param({"nthread": 1})
+    return lambda lists: booster.inplace_predict(lists.features)
+
+
+def catboost(train: ReadyLists, seed: int) -> Scorer:
+    from catboost import CatBoost, Pool
+
+    def pool(lists: ReadyLists) -> Any:
+        return Pool(lists.features, lists.labels, group_id=np.repeat(np.arange(len(lists)), lists.sizes))
+
+    parameters = {"loss_function": "YetiRank", "iterations": TREES, "learning_rate": 0.1, "depth": 5}
+    model = CatBoost({**parameters, "random_seed": seed, "thread_count": 1, "verbose": False})
+    model.fit(pool(train))
+    return lambda lists: model.predict(lists.features, thread_count=1)
+
+
+def neural_of(loss: str) -> Callable[[ReadyLists, int], Scorer]:
+    def make(train: ReadyLists, seed: int) -> Scorer:
+        model = neural(train, loss_plan(loss, 10, seed, 4.0, weight_decay=0.05), hidden=64, blocks=0, dropout=0.3)
+        return lambda lists: scores_of(model, lists)
+
+    return make
+
+
+def ndcg(make: Callable[[ReadyLists, int], Scorer], train: ReadyLists, test: ReadyLists, k: int) -> tuple[float, float]:
+    """Mean nDCG@k over the seeds, and the half width of its 95% interval over lists."""
+    values = np.mean([test.ndcg(np.asarray(make(train, seed)(test)), k) for seed in range(SEEDS)], axis=0)
+    return float(values.mean()), float(1.96 * values.std(ddof=1) / len(values) ** 0.5)
+
+
+def main() -> None:
+    """Quality of every side, then training rows and scored lists a CPU-second of the trees."""
+    torch.set_num_threads(1)
+    train, test = (lambdarank_set(DATA / "lambdarank", name) for name in ("train", "test"))
+    apart = np.abs(np.asarray(ours(train, 0)(test)) - np.asarray(lightgbm(train, 0)(test))).max()
+    peers = {"LightGBM": lightgbm, "XGBoost": xgboost, "CatBoost YetiRank": catboost}
+    sides = {"trees": ours, "neural ndcg2pp": neural_of("ndcg2pp"), "neural neural_ndcg": neural_of("neural_ndcg")}
+    best = {}
+    for name, make in {**sides, **peers}.items():
+        started = time.perf_counter()
+        best[name] = ndcg(make, train, test, 5)
+        sys.stderr.write(
+            f"{name}: nDCG@5 {best[name][0]:.3f} +-{best[name][1]:.3f}, {time.perf_counter() - started:.0f} s\n"
+        )
+    for name in sides:
+        for peer in peers:
+            mine, theirs = best[name][0], best[peer][0]
+            varied = f"seed, {SEEDS}; 50 lists, +-{best[name][1]:.2f}; LightGBM apart {apart:.1g}"
+            tell(f"ranker: {name}", mine, theirs, peer, mine / theirs, "nDCG@5", varied)
+    for peer, make in peers.items():
+        compare(
+            "ranker: training",
+            lambda: ours(train, 0),
+            lambda make=make: make(train, 0),
+            peer,
+            len(train.labels),
+            "row",
+            "side",
+        )  # type: ignore[misc]
+        mine, theirs = ours(train, 0), make(train, 0)
+        compare(
+            "ranker: scoring",
+            lambda mine=mine: mine(test),
+            lambda theirs=theirs: theirs(test),
+            peer,
+            len(test),
+            "list",
+            "side",
+            20,
+        )  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()
