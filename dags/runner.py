@@ -28,7 +28,17 @@ ENGINES = ("process", "torchrun", "spark")
 # commands that several processes may share, and the setting that decides
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
 SPARK_JOBS = frozenset(
-    {"items", "impressions", "session_events", "click_counts", "propensities", "item_features", "queries", "pairs", "qrels"}
+    {
+        "items",
+        "impressions",
+        "session_events",
+        "click_counts",
+        "propensities",
+        "item_features",
+        "queries",
+        "pairs",
+        "qrels",
+    }
 ) | {"holdout_sessions", "session_items", "co_occurrences", "listings"}
 # where GPUs abound, NIGHTSHELF_GPU_JOBS may add trained_index and codes
 GPU_JOBS = "prodbert,towers,negatives,refresh,embeddings"

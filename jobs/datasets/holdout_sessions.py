@@ -1,4 +1,4 @@
-"""Session events of a window -> sessions with their last item held out.
+"""Session events -> sessions with their last item held out.
 
 python -m jobs holdout_sessions --session_events session_events/ds=2026-01-31 \\
     --holdout_sessions holdout_sessions/ds=2026-01-31 --holdout_days 7
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Interval
-
 from jobs.lake.partitions import HOLDOUT_QRELS, HOLDOUT_QUERIES, NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.windows import first_day, window
-from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveInt
+from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf, PositiveInt, WindowDays
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
@@ -47,7 +45,7 @@ class Args(CommandArgs):
     holdout_sessions: Partition
     holdout_queries: Partition = NOWHERE
     holdout_qrels: Partition = NOWHERE
-    window_days: Annotated[int, Interval(ge=1, le=400)] = 28
+    window_days: WindowDays = 28
     actions: str = "click,cart,purchase,view"
     holdout_days: NonNegativeInt = 0
     split_by: Annotated[str, OneOf("session", "client")] = "session"

@@ -1,4 +1,4 @@
-"""Items -> unit vectors of a trained item2vec, shard by shard.
+"""Items -> unit vectors of item2vec, shard by shard.
 
 python -m jobs item_embeddings --items items/ds=2026-01-31 --item2vec item2vec/ds=2026-01-31/method=content \\
     --embeddings embeddings/ds=2026-01-31/space=5b1e0c33a7d2f498/shard=0of1

@@ -1,4 +1,4 @@
-"""Search the neighbours of an item, or the items for a client.
+"""Search the neighbours of an item, or items for a client.
 
 python -m jobs recommend --item 4711
 python -m jobs recommend --title "red lamp" --category "Home > Lamps"      (an item that the bundle does not have)

@@ -1,4 +1,4 @@
-"""Sessions and item neighbours -> items for each active client.
+"""Sessions and neighbours -> items for each active client.
 
 python -m jobs user_recommendations --session_items session_items/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --item_neighbours item_neighbours/ds=2026-01-31/method=hybrid \\
