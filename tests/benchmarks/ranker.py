@@ -63,7 +63,7 @@ def catboost(train: ReadyLists, seed: int) -> Scorer:
         return Pool(lists.features, lists.labels, group_id=np.repeat(np.arange(len(lists)), lists.sizes))
 
     parameters = {"loss_function": "YetiRank", "iterations": TREES, "learning_rate": 0.1, "depth": 5}
-    model = CatBoost({**parameters, "random_seed": seed, "thread_count": 1, "verbose": False})
+    model = CatBoost({**parameters, "random_seed": seed, "thread_count": 1, "verbose": False, "allow_writing_files": False})
     model.fit(pool(train))
     return lambda lists: model.predict(lists.features, thread_count=1)
 
