@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -57,13 +58,15 @@ def xgboost(train: ReadyLists, seed: int) -> Scorer:
 
 
 def catboost(train: ReadyLists, seed: int) -> Scorer:
-    from catboost import CatBoost, Pool
+    from catboost import CatBoost, Pool  # type: ignore[import-untyped]
 
     def pool(lists: ReadyLists) -> Any:
         return Pool(lists.features, lists.labels, group_id=np.repeat(np.arange(len(lists)), lists.sizes))
 
     parameters = {"loss_function": "YetiRank", "iterations": TREES, "learning_rate": 0.1, "depth": 5}
-    model = CatBoost({**parameters, "random_seed": seed, "thread_count": 1, "verbose": False, "allow_writing_files": False})
+    model = CatBoost(
+        {**parameters, "random_seed": seed, "thread_count": 1, "verbose": False, "allow_writing_files": False}
+    )
     model.fit(pool(train))
     return lambda lists: model.predict(lists.features, thread_count=1)
 
@@ -107,27 +110,11 @@ def main() -> None:
             mine, theirs = best[name][0], best[peer][0]
             varied = f"seed, {SEEDS}; 50 lists, +-{best[name][1]:.2f}; LightGBM apart {apart:.1g}"
             tell(f"ranker: {name}", mine, theirs, peer, mine / theirs, "nDCG@5", varied)
-    for peer, make in peers.items():
-        compare(
-            "ranker: training",
-            lambda: ours(train, 0),
-            lambda make=make: make(train, 0),
-            peer,
-            len(train.labels),
-            "row",
-            "side",
-        )  # type: ignore[misc]
-        mine, theirs = ours(train, 0), make(train, 0)
-        compare(
-            "ranker: scoring",
-            lambda mine=mine: mine(test),
-            lambda theirs=theirs: theirs(test),
-            peer,
-            len(test),
-            "list",
-            "side",
-            20,
-        )  # type: ignore[misc]
+    for peer, other in peers.items():
+        mine_of, theirs_of = partial(ours, train, 0), partial(other, train, 0)
+        compare("ranker: training", mine_of, theirs_of, peer, len(train.labels), "row", "side")
+        scored, peer_scored = partial(mine_of(), test), partial(theirs_of(), test)
+        compare("ranker: scoring", scored, peer_scored, peer, len(test), "list", "side", 20)
 
 
 if __name__ == "__main__":
