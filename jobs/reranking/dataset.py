@@ -83,7 +83,8 @@ def read_listings(listings: Pinned) -> ListingData:
         for name, codes in named.items():
             codes.append(batch.column(name).dictionary_encode())
     columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    query, split = (pa.chunked_array(codes).unify_dictionaries().combine_chunks() for codes in named.values())
+    coded: list[Any] = [pa.chunked_array(codes).unify_dictionaries().combine_chunks() for codes in named.values()]
+    query, split = coded
     heads = np.flatnonzero(np.diff(query.indices.to_numpy(), prepend=-1))
     if len(heads) != len(query.dictionary):
         raise RuntimeError(f"{listings.partition}: the rows of a query are not together; make the listings again")
@@ -94,7 +95,8 @@ def read_listings(listings: Pinned) -> ListingData:
 
 
 def _compact(column: Any, kind: Any) -> NDArray[Any]:
-    return column.to_numpy(zero_copy_only=False).astype(kind)  # a null score becomes NaN
+    kept: NDArray[Any] = column.to_numpy(zero_copy_only=False).astype(kind)  # a null score becomes NaN
+    return kept
 
 
 def _input(listings: Pinned, table: str) -> Pinned:

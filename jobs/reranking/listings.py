@@ -25,7 +25,7 @@ from jobs.lake.arrow import pick, table_of
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, pin, read_table
 from jobs.lake.windows import first_day, window
 from jobs.platform.arguments import FIRST, CommandArgs, Fraction, NonNegativeFloat, OnOff, WindowDays
 from jobs.platform.progress import progress
@@ -120,7 +120,9 @@ def _judged(args: Args, index: Pinned, queries: Pinned) -> dict[str, str | int]:
         bundle = open_bundle(index)
         zero_gain = relevance_scale(qrels, args.min_relevance)[1]
         labelled = list(from_judgements(qrels, queries, bundle.item_ids, zero_gain))
-        _write(args, bundle, iter(labelled), out, len(labelled), Counter())
+        judged = len(read_table(qrels, ["query_id"]).column("query_id").unique())
+        unknown = Counter({"query_unknown": judged - len(labelled)} if judged > len(labelled) else {})
+        _write(args, bundle, iter(labelled), out, judged, unknown)
     return published(out)
 
 

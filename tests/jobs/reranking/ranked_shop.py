@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ def publish_numbers(shop: Shop, last_day: str = DS) -> None:
     """Item features: purchases are what people want; the rest says nothing."""
     ids = strings(read_table(pin(shop.items), ["item_id"]), "item_id")
     rng = np.random.default_rng(0)
-    columns: dict[str, object] = {name: rng.random(len(ids)) for name in NUMBERS}
+    columns: dict[str, Any] = {name: rng.random(len(ids)) for name in NUMBERS}
     columns |= {name: rng.integers(1, 9, len(ids)) for name in ("age_days", "offers", "attributes")}
     columns |= {"item_id": ids, "first_day": [date(2026, 1, 1)] * len(ids)}
     columns["last_day"] = [date.fromisoformat(last_day)] * len(ids)
@@ -63,9 +64,13 @@ def publish_grades(shop: Shop) -> None:
     ]
     names = [query_id(text) for text in texts]
     queries = (names, texts, [1] * len(texts), ["head"] * len(texts), splits)
-    for target, columns in ((QUERIES.at(ds=LATER), queries), (QRELS.at(ds=LATER), tuple(zip(*rows, strict=True)))):
+    tables: list[tuple[Partition, list[Any]]] = [
+        (QUERIES.at(ds=LATER), list(queries)),
+        (QRELS.at(ds=LATER), [list(column) for column in zip(*rows, strict=True)]),
+    ]
+    for target, columns in tables:
         with publish(target, Args(target)) as out:
-            out.write_table(pa.table(dict(zip(arrow_schema(target.table).names, map(list, columns), strict=True))))
+            out.write_table(pa.table(dict(zip(arrow_schema(target.table).names, columns, strict=True))))
             out.facts.update(min_relevance=1.0, zero_gain=0.0)
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,8 @@ from jobs.bundle.reader import Bundle, open_bundle
 from jobs.bundle.reranker import NEURAL, TREES, TREES_FILE, WEIGHTS_FILE, open_reranker
 from jobs.evaluation import report
 from jobs.lake.alias import pin_alias
-from jobs.lake.arrow import numbers, strings
-from jobs.lake.partitions import ITEM_FEATURES, LISTINGS, QRELS, QUERIES, RANKER, RANKINGS, REPORT, Partition
+from jobs.lake.arrow import numbers, pick, strings
+from jobs.lake.partitions import ITEM_FEATURES, LISTINGS, NOWHERE, QRELS, QUERIES, RANKER, RANKINGS, REPORT, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.reranking import listings, rank
@@ -62,7 +63,7 @@ def test_listings_are_the_first_stage_with_labels(shop: Shop, bundle: Bundle) ->
     for name in ("rank_count_distinct", "row_count_distinct"):
         assert numbers(by_query, name).tolist() == numbers(by_query, "rank_max").tolist(), "one row a place and an item"
     assert numbers(by_query, "rank_max").max() <= 300
-    ids = bundle.item_ids.take(pa.array(numbers(rows, "row").astype(np.int64)))
+    ids = pick(bundle.item_ids, numbers(rows, "row").astype(np.int64))
     assert ids.to_pylist() == strings(rows, "item_id"), "the row is the item's in the bundle"
     assert set(numbers(rows, "label").tolist()) == {0.0, 1.0}
     grades = {
@@ -171,12 +172,11 @@ def report_of(ranked: Partition) -> Partition:
     return REPORT.at(ds=ranked.ds, space=pin(ranked).facts["ranker_id"])
 
 
-def judged(shop: Shop, ranked: Partition, beside: Partition | None = None) -> dict[str, object]:
+def judged(shop: Shop, ranked: Partition, beside: Partition = NOWHERE) -> dict[str, Any]:
     """Rank and report; returns the report's outcome."""
     rankings = RANKINGS.at(ds=ranked.ds, space=pin(ranked).facts["ranker_id"])
     tables = (shop.index, QUERIES.at(ds=LATER), QRELS.at(ds=LATER), shop.items)
-    more = {"beside": beside} if beside else {}
-    done = rank.main(rank.Args(ranked, *tables, rankings, **more))
+    done = rank.main(rank.Args(ranked, *tables, rankings, beside))
     assert done["rerank_best_of_5_p99_ms"] < 20, "on one core, beside whatever else runs"
     return report.main(report.Args(rankings, *tables, report_of(ranked), min_support=5))
 

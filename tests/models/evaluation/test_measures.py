@@ -61,10 +61,11 @@ def brute(qrels: Rows, lists: Lists, least: float, zero: float) -> dict[str, lis
                 found["AP@100"].append(sum(n / p for n, p in enumerate(ranked, 1)) / len(relevant))
                 found["Success@1"].append(float(bool(set(items[:1]) & relevant)))
                 found["Success@10"].append(float(bool(set(items[:10]) & relevant)))
-            dcg = sum(gains.get(i, 0) / math.log2(p + 1) for p, i in enumerate(items[:10], 1))
-            ideal = sorted(gains.values(), reverse=True)[:10]
-            best = sum(gain / math.log2(p + 1) for p, gain in enumerate(ideal, 1))
-            found[f"nDCG@10{suffix}"].append(dcg / best)
+            for k in (10,) if suffix else (10, 60):
+                dcg = sum(gains.get(i, 0) / math.log2(p + 1) for p, i in enumerate(items[:k], 1))
+                ideal = sorted(gains.values(), reverse=True)[:k]
+                best = sum(gain / math.log2(p + 1) for p, gain in enumerate(ideal, 1))
+                found[f"nDCG@{k}{suffix}"].append(dcg / best)
     return found
 
 
