@@ -32,6 +32,7 @@ QUERY_TOWER = "query_tower.onnx"
 IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
+CLUSTERS_FILE = "clusters.npy"  # of each row of the index, where lists are spread over clusters
 SPARSE_FILE = "sparse.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")
 TOWERS_FILES = CONFIG, TOKENIZER, WEIGHTS, GOLDEN = (

@@ -19,6 +19,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import faiss
+import numpy as np
+from numpy.typing import NDArray
 
 from jobs.bundle import files
 from jobs.bundle.near_duplicates import threshold_in, without_near_duplicates
@@ -27,8 +29,9 @@ from jobs.lake.arrow import Strings, pick, texts
 from jobs.lake.read import Pinned
 from models.ann.cutoff import DENSE, Cutoff
 from models.ann.search import ask
+from models.ann.spread import spread
 from models.fusion.fuse import FusionWeights, classes_of, fuse, fuse_by_class
-from models.fusion.ranked_lists import Ranked, first, stacked, trec_order
+from models.fusion.ranked_lists import Ranked, first, nothing, stacked, trec_order
 from models.text.normalise import normalise_query
 
 if TYPE_CHECKING:
@@ -84,14 +87,35 @@ class Bundle:
         return stacked([self._served(query) for query in queries])
 
     def _served(self, query: str) -> Ranked:
-        dense = self.dense(self.encode([query]), self.pool)
+        dense = nothing(1, self.pool) if self.skips_dense(query) else self.dense(self.encode([query]), self.pool)
         whole = dense
         if self.has_sparse:
             whole = self.fused([query], dense, self.lexical([query], self.pool), self.pool)
         distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        if self.clusters is not None:
+            distinct = spread(distinct, self.clusters, int(self.facts["clusters"]["nearest"]))
         # bundles of older code: their rule sets the length of the dense list, and so of this one
         ruled = dense if self.cutoff.reads == DENSE and self.has_sparse else distinct
         return first(distinct, int(self.cutoff.lengths(ruled.scores)[0]))
+
+    def skips_dense(self, query: str) -> bool:
+        """Whether a query is of a class for which the dense arm adds nothing, so that it is not encoded either."""
+        if not self.has_sparse or not self.sparse_only:
+            return False
+        return str(classes_of([normalise_query(query)])[0]) in self.sparse_only
+
+    @cached_property
+    def sparse_only(self) -> frozenset[str]:
+        """Classes of queries that the sparse arm serves alone; none in bundles of older code."""
+        return frozenset(self.facts.get("dense_triggers", {}).get("sparse_only", ()))
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int32] | None:
+        """Cluster of each row, checked at its first use; None where lists are not spread over clusters."""
+        if self.facts.get("clusters", {}).get("nearest", 1) <= 1:
+            return None
+        labels: NDArray[np.int32] = np.load(self.pinned.path(files.CLUSTERS_FILE), mmap_mode="r", allow_pickle=False)
+        return labels
 
     @cached_property
     def pool(self) -> int:

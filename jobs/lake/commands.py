@@ -12,6 +12,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "propensities": "propensities",
         "queries": "queries",
         "pairs": "pairs",
+        "unclicked": "unclicked",
         "qrels": "qrels",
     },
     "quality": {"expect": "expect", "suites": "suites", "metrics": "prometheus"},

@@ -19,6 +19,7 @@ from jobs.platform.arguments import (
     PositiveInt,
     Temperature,
 )
+from jobs.towers.train_labels import SOURCES
 from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
 from models.towers.precision import PRECISIONS
 from models.training.examples import Sampling
@@ -56,7 +57,15 @@ class TowerSettings(CommandArgs, kw_only=True):
     hard_weight           weight of a hard negative
     easy_per_hard         total weight of the easy negatives as a multiple of the hard ones'; 0: each its own weight
     hard_ramp_frac        share of the steps over which the hard negatives' weight rises from 0
-    share_hard_negatives  on: a query's hard negatives are negatives of the whole batch; off: only its own
+    share_hard_negatives  on: a query's listed negatives are negatives of the whole batch; off: only its own
+    learn                 pairs to train on: clicks; labels of split train in `qrels`; both; auto: both where there are
+                          such labels, else clicks
+    label_weight          how often a label pair is drawn, as a multiple of a click pair
+    irrelevant_frac       share of the least relevant item's gain up to which a labelled item is irrelevant
+    judged_negatives      items labelled irrelevant, drawn per query and step; where none is labelled, none
+    judged_weight         weight of one of these
+    unclicked_negatives   items viewed but not clicked (`unclicked`), drawn per query and step
+    unclicked_weight      weight of one of these
     synthetic_queries     made-up queries (a few words of an item) per real pair; 0: none
     trigram_dropout       share of trigrams and words that a text loses in a step
     weight_power          a pair is drawn in proportion to its weight to this power; 0: each once an epoch
@@ -97,6 +106,13 @@ class TowerSettings(CommandArgs, kw_only=True):
     easy_per_hard: NonNegativeFloat = 0.0
     hard_ramp_frac: Fraction = 0.0
     share_hard_negatives: OnOff = "on"
+    learn: Annotated[str, OneOf(*SOURCES), FIRST] = "clicks"
+    label_weight: PositiveFloat = 1.0
+    irrelevant_frac: Fraction = 0.55
+    judged_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    judged_weight: NonNegativeFloat = 1.0
+    unclicked_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    unclicked_weight: NonNegativeFloat = 1.0
     synthetic_queries: NonNegativeFloat = 0.5
     trigram_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     weight_power: NonNegativeFloat = 0.0
@@ -149,6 +165,8 @@ class TowerSettings(CommandArgs, kw_only=True):
                 self.trigram_dropout,
                 self.hard_negatives if mined else 0,
                 self.uniform_negatives,
+                self.judged_negatives,
+                self.unclicked_negatives,
             ),
             objective=Objective(
                 self.loss,
@@ -164,6 +182,8 @@ class TowerSettings(CommandArgs, kw_only=True):
                 self.hard_weight,
                 self.easy_per_hard,
                 self.hard_ramp_frac,
+                self.judged_weight,
+                self.unclicked_weight,
             ),
             epochs=self.epochs,
             lr=lr * (self.bert_lr_frac or preset),

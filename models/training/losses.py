@@ -44,7 +44,8 @@ class Objective:
     counts 1 / (how much oftener than uniformly it is drawn), Yi et al. 2019, section 4. hardest: number of
     the nearest in-batch and uniform negatives that count (0: all).
 
-    share_hard: other queries' hard negatives count too. in_batch, uniform, hard: weights of the sources.
+    share_hard: other queries' listed negatives count too. in_batch, uniform, hard (mined), judged (labelled irrelevant)
+    and unclicked: weights of the sources.
     easy_per_hard: the weight of a query's easy negatives as a multiple of that of its hard ones
     (0: each negative has its own weight). hard_ramp_frac: share of all steps over which the
     weight of the hard ones rises from 0.
@@ -63,6 +64,8 @@ class Objective:
     hard: float = 1.0
     easy_per_hard: float = 0.0
     hard_ramp_frac: float = 0.0
+    judged: float = 1.0
+    unclicked: float = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -71,7 +74,8 @@ class Objective:
             raise ValueError(
                 f"temperature={self.temperature}: expected {MIN_TEMPERATURE} to 1, usually 0.01 to 0.1; it is held there"
             )
-        if min(self.in_batch, self.uniform, self.hard, self.easy_per_hard, self.hardest) < 0:
+        weights = self.in_batch, self.uniform, self.hard, self.judged, self.unclicked
+        if min(*weights, self.easy_per_hard, self.hardest) < 0:
             raise ValueError(f"{self}: weights of negatives, easy_per_hard and hardest must be >= 0")
         if not 0.0 <= self.hard_ramp_frac <= 1.0 or not 0.0 < self.margin <= 2.0:
             raise ValueError(f"{self}: hard_ramp_frac must be 0 to 1, margin above 0 and at most 2")
@@ -85,6 +89,10 @@ class Objective:
         if self.hard_ramp_frac:
             weight *= min(1.0, progress / self.hard_ramp_frac)
         return weight
+
+    def list_weight(self, kind: str) -> float:
+        """Weight of a negative from a list of this kind."""
+        return {"judged": self.judged, "unclicked": self.unclicked}[kind]
 
 
 def summed(objective: Objective, terms: Tensor, positive: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
