@@ -12,7 +12,7 @@ TRAINING = form(
     "towers",
     "Training",
     "epochs patience batch_size gradcache_chunk_size lr bert_lr_frac synthetic_queries"
-    " trigram_dropout weight_power ema precision",
+    " trigram_dropout weight_power learn label_weight ema precision",
 )
 LOSS = form(
     "towers",
@@ -24,7 +24,7 @@ MINING = form("negatives", "Hard negatives", "r_min r_max per_query near_duplica
 HARD = form(
     "towers",
     "Hard negatives",
-    "hard_negatives share_hard_negatives hard_weight easy_per_hard hard_ramp_frac restart fallback start_lr_frac",
+    "hard_negatives judged_negatives judged_weight share_hard_negatives hard_weight easy_per_hard hard_ramp_frac restart fallback start_lr_frac",
 )
 # a day, never "the latest": an encoder that changes of itself changes every space id
 BERT = "{{ 'prodbert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"

@@ -64,7 +64,7 @@ def tune_search(
     settle(filled.index, search)
     dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
     return {
-        "dim": queries.shape[1],
+        "dim": int(filled.index.d),
         "items": len(ids),
         **{name: getattr(filled, name) for name in ("factory", "quantiser_id", "imbalance")},
         "search": search,

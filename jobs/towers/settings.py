@@ -23,7 +23,7 @@ from jobs.towers.train_labels import SOURCES
 from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
 from models.towers.precision import PRECISIONS
 from models.training.examples import Sampling
-from models.training.losses import KINDS, Objective
+from models.training.losses import HEAD_POOLINGS, KINDS, Objective
 from models.training.tower_training import TowerPlan
 
 
@@ -34,6 +34,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     encoders              encoders of new towers; empty: the preset's
     fusion                how new towers join the vectors of their two encoders
     shared                on: queries and items share their weights; off: each side has its own
+    heads                 vectors of a query, for queries of several senses; each is searched (new towers)
+    head_pooling          score of several heads in training: the best (max), or their mean by a softmax over them
     query_layers          the first BERT layers that make the query tower; 0: as many as the item tower has
     matryoshka            lengths of vector prefixes that are trained to be usable alone, such as 192,96; empty: none
     truncate_dim          first dimensions of the trained vectors to keep; 0: all
@@ -82,6 +84,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     encoders: Annotated[str, OneOf("", *ENCODERS)] = ""
     fusion: Annotated[str, OneOf(*FUSIONS)] = "gate"
     shared: OnOff = "on"
+    heads: PositiveInt = 1
+    head_pooling: Annotated[str, OneOf(*HEAD_POOLINGS)] = "softmax"
     query_layers: NonNegativeInt = 0
     matryoshka: str = ""
     truncate_dim: NonNegativeInt = 0
@@ -125,6 +129,10 @@ class TowerSettings(CommandArgs, kw_only=True):
 
     def __post_init__(self) -> None:
         self.plan(first=True, mined=True)
+        if self.heads > 1 and (self.matryoshka or self.truncate_dim or self.symmetric == "on"):
+            raise ValueError(
+                f"heads={self.heads}: expected no matryoshka, truncate_dim or symmetric with several heads"
+            )
 
     def config(self, text_template: str) -> TowerConfig:
         """Settings of new towers."""
@@ -136,6 +144,7 @@ class TowerSettings(CommandArgs, kw_only=True):
             fusion=self.fusion,
             shared=self.shared == "on",
             query_layers=self.query_layers,
+            heads=self.heads,
             text_template=text_template,
         )
 
@@ -184,6 +193,7 @@ class TowerSettings(CommandArgs, kw_only=True):
                 self.hard_ramp_frac,
                 self.judged_weight,
                 self.unclicked_weight,
+                self.head_pooling,
             ),
             epochs=self.epochs,
             lr=lr * (self.bert_lr_frac or preset),
