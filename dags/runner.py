@@ -27,9 +27,7 @@ RUNNERS = ("local", "spark_submit", "kubernetes")
 ENGINES = ("process", "torchrun", "spark")
 # commands that several processes may share, and the setting that decides
 SHARED = {"towers": "NIGHTSHELF_TRAINER", "embeddings": "NIGHTSHELF_ENCODER"}
-SPARK_JOBS = frozenset(
-    {"items", "impressions", "click_counts", "propensities", "queries", "pairs", "unclicked", "qrels"}
-)
+SPARK_JOBS = frozenset({"items", "impressions", "click_counts", "propensities", "queries", "pairs", "qrels"})
 # where GPUs abound, NIGHTSHELF_GPU_JOBS may add trained_index and codes
 GPU_JOBS = "prodbert,towers,negatives,refresh,embeddings"
 # spark-submit takes a file and not a module: this file runs the commands

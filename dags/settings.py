@@ -6,7 +6,7 @@ from dags.day import DAY, date_param
 from dags.forms import form
 from jobs.lake.partitions import QRELS
 
-MODEL = form("towers", "Model", "preset dim encoders fusion shared query_layers matryoshka seed")
+MODEL = form("towers", "Model", "preset dim encoders fusion shared heads query_layers matryoshka seed")
 BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, prodbert/ds=. Empty: the preset's own")}
 TRAINING = form(
     "towers",

@@ -1,4 +1,4 @@
-"""Labels, or clicks of judged days, and rules -> relevance judgements.
+"""Labels or judged clicks, and rules -> judgements.
 
 python -m jobs qrels --click_counts click_counts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ...
 """

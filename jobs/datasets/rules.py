@@ -15,12 +15,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from jobs.lake.arrow import large, pick
+from jobs.lake.arrow import Strings, large, pick, texts
 from models.text.normalise import normalise_query, query_id
 
 COLUMNS = ("query", "words", "verdict")
@@ -68,7 +70,7 @@ def judgements_of(
     items: item_id, title. scale: relevance of a relevant and of an irrelevant item. most: items of one rule, drawn by
     a fixed seed. Where two rules judge one item, the first does.
     """
-    ids, titles = large(items.column("item_id").chunks), pc.utf8_lower(large(items.column("title").chunks))
+    ids, titles = large(items.column("item_id").chunks), _lower(items)
     judged: dict[tuple[str, str], float] = {}
     without = 0
     for number, rule in enumerate(rules):
@@ -76,7 +78,7 @@ def judgements_of(
         without += not len(rows)
         if len(rows) > most:
             rows = np.sort(np.random.default_rng(number).choice(rows, most, replace=False))
-        for item in pick(ids, rows).to_pylist():
+        for item in texts(pick(ids, rows)):
             judged.setdefault((query_id(rule.query), item), scale[0 if rule.relevant else 1])
     table = pa.table(
         {
@@ -88,12 +90,19 @@ def judgements_of(
     return table, {"rules": len(rules), "rule_items": len(judged), "rules_without_item": without}
 
 
-def _has_words(titles: pa.Array, words: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _lower(items: pa.Table) -> Strings:
+    lower: Any = pc.utf8_lower(large(items.column("title").chunks))
+    titles: Strings = lower
+    return titles
+
+
+def _has_words(titles: Strings, words: tuple[str, ...]) -> NDArray[np.bool_]:
     """Whether each title has all the words, as whole words."""
     found = np.ones(len(titles), np.bool_)
     for word in words:
         pattern = rf"(^|[^\pL\pN]){re.escape(word)}($|[^\pL\pN])"
-        found &= pc.fill_null(pc.match_substring_regex(titles, pattern), False).to_numpy(zero_copy_only=False)
+        matched: Any = pc.fill_null(pc.match_substring_regex(titles, pattern), False)
+        found &= matched.to_numpy(zero_copy_only=False)
     return found
 
 

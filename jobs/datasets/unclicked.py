@@ -1,4 +1,4 @@
-"""Click counts of a window -> items that people viewed for a query and nobody clicked: negatives for training.
+"""Click counts -> items often viewed and never clicked.
 
 python -m jobs unclicked --click_counts click_counts/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --queries queries/ds=2026-01-31 --propensities propensities/ds=2026-01-31 --unclicked unclicked/ds=2026-01-31

@@ -192,9 +192,8 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     write_query_tower(towers, out.folder, dev.queries)
     filled = assemble(merged, TrainedIndex.open(inputs.trained_index), args.disk_above_gb, out.folder)
     fault_point("index.merged")
-    earlier = inputs.earlier_search()
-    exam = dev.vectors, dev.relevant, dev.labelled
-    facts = tune_search(args, filled, inputs.embeddings, merged.ids, *exam, earlier)
+    dataset = inputs.embeddings, merged.ids, dev.vectors, dev.relevant
+    facts = tune_search(args, filled, *dataset, inputs.earlier_search(), dev.labelled)
     files.write_index(filled.index, out.folder / files.INDEX_FILE)
     out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["space"], lists=filled.lists)
     out.facts.update(changed=inputs.changes())

@@ -120,28 +120,9 @@ def fit_served(
     In the order in which a search applies them: query selection, the fusion, near-duplicates in the fused lists,
     clusters, and the end of the lists without them. search: tuned settings of the index. items: the catalogue.
     """
-    ranked = trec_order(*ask(index, dev.vectors, POOL, search))
-    fit, triggers = FusionFit(), DenseTriggers()
-    if sparse is not None:
-        lexical = sparse.search(dev.queries, POOL)
-        classes = classes_of(dev.queries)
-        if dev.relevant is not None:
-            tried = classes if args.class_queries else None
-            fit = fit_fusion(ranked, lexical, dev.relevant, len(ids), tried, args.class_queries)
-            least = args.class_queries, args.min_dense_gain if args.class_queries else 0.0
-            judged = classes, dev.relevant, len(ids)
-            triggers = fit_triggers((ranked, lexical), fit.weights, fit.by_class, *judged, *least)
-        ranked = skipping(ranked, classes, triggers.sparse_only)
-        ranked = fuse_by_class(ranked, lexical, POOL, fit.weights, fit.by_class, classes)
+    ranked, facts = _fused(args, trec_order(*ask(index, dev.vectors, POOL, search)), sparse, dev, len(ids))
     threshold = threshold_of(lookalikes)
-    facts: dict[str, Any] = {
-        "fusion": fit.weights._asdict(),
-        "fusions": fit.methods,
-        "fusion_by_class": {name: weights._asdict() for name, weights in fit.by_class.items()},
-        "fusion_classes": fit.classes,  # those that were tried
-        "dense_triggers": asdict(triggers),
-        "lookalikes": {"threshold": threshold, "rule": lookalikes},
-    }
+    facts["lookalikes"] = {"threshold": threshold, "rule": lookalikes}
     if lookalikes == AUTO and dev.relevant is not None:
         fitted = fit_threshold(index, ranked.items, ids, items, dev.relevant)
         threshold, facts["lookalikes"] = fitted.threshold, asdict(fitted)
@@ -152,6 +133,30 @@ def fit_served(
         distinct = spread(distinct, clusters, fitted_spread.nearest)
         facts["clusters"] = asdict(fitted_spread)
     return facts | _cutoff_facts(distinct, cutoff, len(ids), dev.relevant)
+
+
+def _fused(
+    args: ArmSettings, dense: Ranked, sparse: SparseIndex | None, dev: DevQueries, n_items: int
+) -> tuple[Ranked, dict[str, Any]]:
+    """The fused lists of the dev queries, and the facts of the fusion and of query selection."""
+    fit, triggers, ranked = FusionFit(), DenseTriggers(), dense
+    if sparse is not None:
+        lexical, classes = sparse.search(dev.queries, POOL), classes_of(dev.queries)
+        if dev.relevant is not None:
+            tried = classes if args.class_queries else None
+            fit = fit_fusion(dense, lexical, dev.relevant, n_items, tried, args.class_queries)
+            least = args.class_queries, args.min_dense_gain if args.class_queries else 0.0
+            weights = fit.weights, fit.by_class
+            triggers = fit_triggers((dense, lexical), *weights, classes, dev.relevant, n_items, *least)
+        searched = skipping(dense, classes, triggers.sparse_only)
+        ranked = fuse_by_class(searched, lexical, POOL, fit.weights, fit.by_class, classes)
+    return ranked, {
+        "fusion": fit.weights._asdict(),
+        "fusions": fit.methods,
+        "fusion_by_class": {name: weights._asdict() for name, weights in fit.by_class.items()},
+        "fusion_classes": fit.classes,  # those that were tried
+        "dense_triggers": asdict(triggers),
+    }
 
 
 def known_of(relevant: Rows | None, n_items: int, queries: int) -> Known:

@@ -44,13 +44,14 @@ def tune_search(
     ids: Strings,
     queries: Vectors,
     relevant: Rows | None,
-    labelled: bool,
     earlier: dict[str, float],
+    labelled: bool = False,
 ) -> dict[str, Any]:
     """Find the cheapest search parameters that reach the recall, set them in the index, measure it; returns facts.
 
     embeddings: all shards, for exact search in the whole catalogue. queries [Q, D]: real ones. relevant: keys
-    query row * len(ids) + item row, labelled: people judged them. earlier: parameters of the previous index, tried first and kept while they hold.
+    query row * len(ids) + item row; labelled: people judged them. earlier: parameters of the previous index, tried
+    first and kept while they hold.
 
     Raises:
         RuntimeError: the embeddings hold other items than the index.
@@ -62,7 +63,6 @@ def tune_search(
     if point.recall < settings.recall_target:
         log.warning("%s: recall %.4f is the most it reaches; finer codes are needed", filled.factory, point.recall)
     settle(filled.index, search)
-    dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
     return {
         "dim": int(filled.index.d),
         "items": len(ids),
@@ -71,14 +71,19 @@ def tune_search(
         "search_cached": search == earlier,
         "nprobe": int(search.get("nprobe", 0)),
         **_point_facts(point),
+        **_curve(tried, search),
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
         "label_loss_limit": exam.max_lost,
-        "curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried),
-        "dial": dial,
         "lost": lost(exam.judged(exam.exact), point.judged),
     }
+
+
+def _curve(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
+    """The setting that was turned, and the recall at each value that was tried."""
+    dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
+    return {"curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried), "dial": dial}
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:

@@ -167,34 +167,8 @@ class TowerSettings(CommandArgs, kw_only=True):
         lr = self.lr * (1.0 if first else self.start_lr_frac)
         preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
         return TowerPlan(
-            sampling=Sampling(
-                self.batch_size,
-                self.seed,
-                self.synthetic_queries,
-                self.trigram_dropout,
-                self.hard_negatives if mined else 0,
-                self.uniform_negatives,
-                self.judged_negatives,
-                self.unclicked_negatives,
-            ),
-            objective=Objective(
-                self.loss,
-                self.temperature,
-                self.learn_temperature == "on",
-                self.margin,
-                self.symmetric == "on",
-                self.logq == "on",
-                self.hardest_k,
-                self.share_hard_negatives == "on",
-                self.in_batch_weight,
-                self.uniform_weight,
-                self.hard_weight,
-                self.easy_per_hard,
-                self.hard_ramp_frac,
-                self.judged_weight,
-                self.unclicked_weight,
-                self.head_pooling,
-            ),
+            sampling=self._sampling(mined),
+            objective=self._objective(),
             epochs=self.epochs,
             lr=lr * (self.bert_lr_frac or preset),
             trigram_lr=lr,
@@ -203,4 +177,36 @@ class TowerSettings(CommandArgs, kw_only=True):
             chunk=self.gradcache_chunk_size,
             ema=self.ema,
             precision=self.precision,
+        )
+
+    def _sampling(self, mined: bool) -> Sampling:
+        return Sampling(
+            self.batch_size,
+            self.seed,
+            self.synthetic_queries,
+            self.trigram_dropout,
+            self.hard_negatives if mined else 0,
+            self.uniform_negatives,
+            self.judged_negatives,
+            self.unclicked_negatives,
+        )
+
+    def _objective(self) -> Objective:
+        return Objective(
+            self.loss,
+            self.temperature,
+            self.learn_temperature == "on",
+            self.margin,
+            self.symmetric == "on",
+            self.logq == "on",
+            self.hardest_k,
+            self.share_hard_negatives == "on",
+            self.in_batch_weight,
+            self.uniform_weight,
+            self.hard_weight,
+            self.easy_per_hard,
+            self.hard_ramp_frac,
+            self.judged_weight,
+            self.unclicked_weight,
+            self.head_pooling,
         )

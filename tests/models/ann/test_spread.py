@@ -20,7 +20,9 @@ def ranked(rows: list[list[int]]) -> Ranked:
 
 def plain(items: list[int], clusters: list[int], nearest: int) -> list[int]:
     """The first M clusters of the list, ceil(K / M) items of each."""
-    most, seen, kept = -(-len(items) // nearest), [], []
+    most = -(-len(items) // nearest)
+    seen: list[int] = []
+    kept: list[int] = []
     for item in items:
         if item < 0:
             continue
