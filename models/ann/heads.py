@@ -26,8 +26,8 @@ def search_heads(search: Search, queries: Vectors, dim: int, depth: int) -> tupl
     heads = queries.shape[1] // dim
     if heads <= 1:
         return search(queries)
-    scores, rows = (side.reshape(len(queries), -1) for side in search(queries.reshape(-1, dim)))
-    scores, rows = _best_first(scores, rows)
+    by_head, rows_by_head = search(queries.reshape(-1, dim))
+    scores, rows = _best_first(by_head.reshape(len(queries), -1), rows_by_head.reshape(len(queries), -1))
     worse = repeats(rows.astype(np.int64), np.ones(rows.shape, np.bool_))
     scores, rows = _best_first(np.where(worse, -np.inf, scores).astype(np.float32), np.where(worse, -1, rows))
     return scores[:, :depth], rows[:, :depth]
