@@ -71,7 +71,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     synthetic_queries     made-up queries (a few words of an item) per real pair; 0: none
     trigram_dropout       share of trigrams and words that a text loses in a step
     weight_power          a pair is drawn in proportion to its weight to this power; 0: each once an epoch
-    gradcache_chunk_size  texts per pass through BERT (GradCache), so memory does not grow with batch_size; 0: all
+    gradcache_chunk_size  texts per pass through BERT (GradCache), so memory does not grow with batch_size; 0: all, or as
+                          many as a quarter of the memory holds
     ema                   decay of averaged weights that are evaluated and kept instead, such as 0.999; 0: none
     precision             of matrix products; auto: bf16 where the device is fast at it
     max_steps             steps after which training stops; 0: no limit

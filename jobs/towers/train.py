@@ -13,6 +13,8 @@ clicks. A killed training continues from its checkpoint.
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -41,8 +43,11 @@ from models.towers.encode import query_latency
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.distributed import ProcessGroup
-from models.training.tower_training import TowerTraining
+from models.training.examples import Examples
+from models.training.memory import MEMORY_FRAC, StepTexts, chunk_within, device_bytes
+from models.training.tower_training import TowerPlan, TowerTraining
 
+log = logging.getLogger(__name__)
 INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked")
 TOKENIZER_ITEMS = 1_000_000
 LATENCY_QUERIES = 200
@@ -163,7 +168,25 @@ def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessG
     examples = dataset.examples(towers, args.weight_power, mined, args.label_weight)
     examples = replace(examples, group=group, lists=_lists(args, inputs, dataset))
     plan = args.plan(first=not args.continues, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
-    return TowerTraining(towers, examples, plan)
+    return TowerTraining(towers, examples, replace(plan, chunk=plan.chunk or _chunk(plan, towers, examples)))
+
+
+def _chunk(plan: TowerPlan, towers: TwoTower, examples: Examples) -> int:
+    """Texts per pass through BERT for which a quarter of the memory does; 0: all of a step."""
+    if not towers.config.has_bert:
+        return 0
+    sampling = plan.sampling
+    per_query = 1 + sampling.uniform + sampling.hard + sampling.judged + sampling.unclicked
+    queries = sampling.batch_size / examples.group.size
+    sides = [
+        StepTexts(queries, float(examples.queries.sizes.mean())),
+        StepTexts(min(queries * per_query, len(examples.items)), float(examples.items.sizes.mean())),
+    ]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    chunk = chunk_within(towers.config, sides, MEMORY_FRAC * device_bytes(towers.device, machine))
+    if chunk:
+        log.info("BERT reads %d texts at a time, for the memory of this machine (gradcache_chunk_size)", chunk)
+    return chunk
 
 
 def _lists(args: Args, inputs: Inputs, dataset: TowerDataset) -> dict[str, Ragged]:
