@@ -1,6 +1,7 @@
 # Needs Python 3.11 and make; pip takes its index from its own configuration.
 DATA ?=
 PRESET ?= tiny
+LEARN ?=
 ARGS ?=
 ROOM ?=
 # modules are compiled when first imported (pip would take two minutes of CPU for what nobody imports): keep the result
@@ -24,8 +25,8 @@ ROOMS = $(or $(ROOM),$(patsubst tests/benchmarks/%.py,%,$(wildcard tests/benchma
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base
-	@$(PYTHON) -m jobs demo --data "$(DATA)" --preset "$(PRESET)"
+demo: $(READY) $(if $(filter minilm,$(PRESET)),$(VENV)/minilm) ## Log to judged index; DATA=a labelled folder, PRESET=tiny|small|minilm|base, LEARN=clicks|labels|both
+	@$(PYTHON) -m jobs demo --data "$(DATA)" --preset "$(PRESET)" --learn "$(LEARN)"
 
 test: $(VENV)/minilm ## Run the tests, two files at a time; ARGS="tests/jobs -k lake" for some, WORKERS=0 one by one
 	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)

@@ -6,13 +6,13 @@ from dags.day import DAY, date_param
 from dags.forms import form
 from jobs.lake.partitions import QRELS
 
-MODEL = form("towers", "Model", "preset dim encoders fusion shared query_layers matryoshka seed")
+MODEL = form("towers", "Model", "preset dim encoders fusion shared heads query_layers matryoshka seed")
 BERT_DS = {"bert_ds": date_param("Model", "Day of the pre-trained BERT, prodbert/ds=. Empty: the preset's own")}
 TRAINING = form(
     "towers",
     "Training",
     "epochs patience batch_size gradcache_chunk_size lr bert_lr_frac synthetic_queries"
-    " trigram_dropout weight_power ema precision",
+    " trigram_dropout weight_power learn label_weight ema precision",
 )
 LOSS = form(
     "towers",
@@ -24,7 +24,7 @@ MINING = form("negatives", "Hard negatives", "r_min r_max per_query near_duplica
 HARD = form(
     "towers",
     "Hard negatives",
-    "hard_negatives share_hard_negatives hard_weight easy_per_hard hard_ramp_frac restart fallback start_lr_frac",
+    "hard_negatives judged_negatives judged_weight share_hard_negatives hard_weight easy_per_hard hard_ramp_frac restart fallback start_lr_frac",
 )
 # a day, never "the latest": an encoder that changes of itself changes every space id
 BERT = "{{ 'prodbert/ds=' ~ params.bert_ds if params.bert_ds else '' }}"

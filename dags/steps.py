@@ -32,7 +32,9 @@ from jobs.lake.partitions import (
 SHARDS = int(os.environ.get("NIGHTSHELF_SHARDS", "2"))
 
 TUNING_FORM = form("trained_index", "Index", "factory p99_ms memory_gb tune_items")
-INDEX_FORM = form("index", "Index", "recall_target max_shrink_frac cutoff lookalikes language sparse")
+INDEX_FORM = form(
+    "index", "Index", "recall_target max_shrink_frac cutoff lookalikes language sparse min_dense_gain clusters"
+)
 EMBEDDING_FORM = form("embeddings", "Embeddings", "precision storage")
 MEASURES_FORM = form("report", "Judgements", "min_relevance zero_gain alt_action")
 GATE_FORM = form(

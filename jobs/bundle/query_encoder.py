@@ -32,11 +32,11 @@ class OnnxEncoder:
         self._pad = pad_id(tokenizer)
 
     def __call__(self, queries: Sequence[str], /) -> Vectors:
-        """Unit vectors [Q, D] of queries as typed, one after another: nothing is padded."""
-        vectors = np.empty((len(queries), self._config.width), np.float32)
+        """Unit vectors [Q, D] of queries as typed, of several heads [Q, K * D], one after another: nothing is padded."""
+        vectors = np.empty((len(queries), self._config.query_width), np.float32)
         for row, text in enumerate(queries):
             feeds = self._feeds(normalise_query(text))
-            vectors[row] = self._session.run(None, feeds)[0][0]
+            vectors[row] = self._session.run(None, feeds)[0][0].ravel()
         return vectors
 
     def _feeds(self, text: str) -> dict[str, NDArray[Any]]:

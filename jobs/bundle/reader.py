@@ -30,8 +30,9 @@ from jobs.lake.read import Pinned
 from models.ann.cutoff import DENSE, Cutoff
 from models.ann.near_duplicates import VectorsOf
 from models.ann.search import ask
+from models.ann.spread import spread
 from models.fusion.fuse import FusionWeights, classes_of, fuse, fuse_by_class
-from models.fusion.ranked_lists import Ranked, first, stacked, trec_order
+from models.fusion.ranked_lists import Ranked, first, nothing, stacked, trec_order
 from models.reranking.features import Candidates, ItemArrays
 from models.text.normalise import normalise_query
 
@@ -99,14 +100,20 @@ class Bundle:
         return stacked([self._served(query) for query in queries])
 
     def _served(self, query: str) -> Ranked:
-        dense = self.dense(self.encode([query]), self.pool)
-        whole = dense
-        if self.has_sparse:
-            whole = self.fused([query], dense, self.lexical([query], self.pool), self.pool)
-        distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        dense = nothing(1, self.pool) if self.skips_dense(query) else self.dense(self.encode([query]), self.pool)
+        sparse = self.lexical([query], self.pool) if self.has_sparse else None
+        distinct = self._uncut(query, dense, sparse, self.pool)
         # bundles of older code: their rule sets the length of the dense list, and so of this one
         ruled = dense if self.cutoff.reads == DENSE and self.has_sparse else distinct
         return first(distinct, int(self.cutoff.lengths(ruled.scores)[0]))
+
+    def _uncut(self, query: str, dense: Ranked, sparse: Ranked | None, depth: int) -> Ranked:
+        """Fuse the arms, drop near-duplicates, and spread over clusters where the bundle says so."""
+        whole = dense if sparse is None else self.fused([query], dense, sparse, depth)
+        distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        if self.clusters is None:
+            return distinct
+        return spread(distinct, self.clusters, int(self.facts["clusters"]["nearest"]))
 
     def reranked(self, queries: Sequence[str], rerank: Reranker, cut: bool = False) -> Ranked:
         """The first 300 of many queries as typed, in the ranker's order. cut: as long as the lists of `search`.
@@ -134,12 +141,11 @@ class Bundle:
         """
         vector = self.encode([query])
         dense = self.dense(vector, depth)
-        sparse = self.lexical([query], depth) if self.has_sparse else first(dense, 0)
-        whole = self.fused([query], dense, sparse, depth) if self.has_sparse else dense
-        listed = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        sparse = self.lexical([query], depth) if self.has_sparse else None
+        listed = self._uncut(query, dense, sparse, depth)
         rows = listed.items[0][listed.items[0] >= 0]
         scores = listed.scores[0][: len(rows)]
-        return FirstStage(Candidates(rows, scores, *_places(rows, dense), *_places(rows, sparse)), vector[0])
+        return FirstStage(Candidates(rows, scores, *_places(rows, dense), *_places(rows, sparse or nothing(1, depth))), vector[0])
 
     @cached_property
     def item_arrays(self) -> ItemArrays:
@@ -159,6 +165,25 @@ class Bundle:
     def item_vectors(self) -> VectorsOf:
         """Unit vectors of rows, decoded from the index."""
         return vectors_in(self.index)
+
+    def skips_dense(self, query: str) -> bool:
+        """Whether a query is of a class for which the dense arm adds nothing, so that it is not encoded either."""
+        if not self.has_sparse or not self.sparse_only:
+            return False
+        return str(classes_of([normalise_query(query)])[0]) in self.sparse_only
+
+    @cached_property
+    def sparse_only(self) -> frozenset[str]:
+        """Classes of queries that the sparse arm serves alone; none in bundles of older code."""
+        return frozenset(self.facts.get("dense_triggers", {}).get("sparse_only", ()))
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int32] | None:
+        """Cluster of each row, checked at its first use; None where lists are not spread over clusters."""
+        if self.facts.get("clusters", {}).get("nearest", 1) <= 1:
+            return None
+        labels: NDArray[np.int32] = np.load(self.pinned.path(files.CLUSTERS_FILE), mmap_mode="r", allow_pickle=False)
+        return labels
 
     @cached_property
     def pool(self) -> int:

@@ -1,20 +1,22 @@
-"""Labels, or clicks of judged days -> relevance judgements.
+"""Labels or judged clicks, and rules -> judgements.
 
 python -m jobs qrels --click_counts click_counts/ds=2026-01-31 --qrels qrels/ds=2026-01-31 ...
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
+from jobs.datasets.rules import COLUMNS, digest, judgements_of, read_rules
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
-from jobs.lake.read import Pinned, pin
+from jobs.lake.read import Pinned, pin, read_table
 from jobs.lake.windows import first_day, window
-from jobs.platform.arguments import CommandArgs
+from jobs.platform.arguments import CommandArgs, PositiveInt
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import read_spark, run_sql, spark_session
 from jobs.platform.spark_udfs import register_functions
@@ -22,7 +24,7 @@ from jobs.platform.spark_udfs import register_functions
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-REASONS = ("no_relevance", "item_ended", "query_unknown")
+REASONS = ("no_relevance", "item_ended", "query_unknown", "rule_not_of_train", "judged_by_people")
 KEY = ("query_id", "item_id")
 
 
@@ -33,6 +35,8 @@ class Args(CommandArgs):
     click_counts  last judged day; read only where there are no labels
     labels        human judgements; the mean over spellings of one query
     judge_days    days of clicks, the last one included: relevance 1 clicked, 2 put in the cart, 3 bought
+    rules         CSV file of rules (query, words, verdict): judgements of train queries to learn from
+    rule_items    items at most that a rule judges
     """
 
     queries: Partition
@@ -41,10 +45,14 @@ class Args(CommandArgs):
     click_counts: Partition = NOWHERE
     labels: Partition = NOWHERE
     judge_days: Annotated[int, Interval(ge=1, le=90)] = 1
+    rules: str = ""
+    rule_items: PositiveInt = 100
 
     def __post_init__(self) -> None:
         if not self.click_counts and not self.labels:
             raise ValueError("expected click_counts or labels")
+        if self.rules and not Path(self.rules).is_file():
+            raise ValueError(f"rules={self.rules}: no such file; expected CSV with {', '.join(COLUMNS)}")
 
 
 def main(args: Args) -> dict[str, str | int]:
@@ -67,6 +75,8 @@ def main(args: Args) -> dict[str, str | int]:
             out.facts["window"] = days.facts
             since = {"first_day": first_day(args.click_counts.ds, args.judge_days)}
             graded = run_sql("qrels_from_clicks", since, click_counts=days.read(spark), **frames)
+        if args.rules:
+            graded = _with_rules(args, spark, graded, items, frames["queries"], out)
         counts = RowCounter(
             graded.repartition(1, *KEY),
             REASONS,
@@ -76,6 +86,19 @@ def main(args: Args) -> dict[str, str | int]:
         counts.write_kept(out, by=KEY)
         _account(args, out, counts, "labels" if days is None else "clicks")
     return published(out)
+
+
+def _with_rules(
+    args: Args, spark: SparkSession, graded: DataFrame, items: Pinned, queries: DataFrame, out: Attempt
+) -> DataFrame:
+    """The judgements, and those of the rules after them."""
+    path = Path(args.rules)
+    scale = out.facts["min_relevance"], out.facts["zero_gain"]
+    rows, facts = judgements_of(read_rules(path), read_table(items, ["item_id", "title"]), scale, args.rule_items)
+    out.facts.update(facts, rules_sha256=digest(path))
+    rules = spark.createDataFrame(rows)
+    judged = graded.where("reason IS NULL").select("query_id", "item_id")
+    return graded.unionByName(run_sql("qrels_from_rules", {}, rule_rows=rules, queries=queries, qrels=judged))
 
 
 def _label_rows(spark: SparkSession, labels: Pinned) -> DataFrame:

@@ -25,12 +25,13 @@ from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import catalogue, pin_shards
 from jobs.index.assemble import MergedCodes, assemble, pin_codes
+from jobs.index.clusters import write_clusters
 from jobs.index.hybrid import ArmSettings, DevQueries, fit_served, write_sparse
 from jobs.index.item_numbers import write_items_of_rankers
 from jobs.index.search_parameters import tune_search
 from jobs.index.shard_codes import CodedShard
 from jobs.index.tune import TrainedIndex
-from jobs.index.tuning_queries import relevant_keys, tuning_queries
+from jobs.index.tuning_queries import judged_by_labels, relevant_keys, tuning_queries
 from jobs.lake.arrow import Strings, large, pick, strings, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
@@ -200,12 +201,13 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     write_query_tower(towers, out.folder, dev.queries)
     filled = assemble(merged, TrainedIndex.open(inputs.trained_index), args.disk_above_gb, out.folder)
     fault_point("index.merged")
-    earlier = inputs.earlier_search()
-    facts = tune_search(args, filled, inputs.embeddings, merged.ids, dev.vectors, dev.relevant, earlier)
+    dataset = inputs.embeddings, merged.ids, dev.vectors, dev.relevant
+    facts = tune_search(args, filled, *dataset, inputs.earlier_search(), dev.labelled)
     files.write_index(filled.index, out.folder / files.INDEX_FILE)
     out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["space"], lists=filled.lists)
     out.facts.update(changed=inputs.changes())
-    fitted_on = merged.ids, inputs.items
+    clusters = write_clusters(args.clusters, inputs.embeddings, merged.ids, args.seed, out)
+    fitted_on = merged.ids, inputs.items, clusters
     served = fit_served(args, args.cutoff, args.lookalikes, filled.index, sparse, dev, facts["search"], *fitted_on)
     out.facts.update(served)
     # a second run writes the same bytes: measured times are in the manifest only
@@ -216,13 +218,15 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
 
 def _dev_queries(args: Args, inputs: BundleInputs, towers: TwoTower, ids: Strings) -> DevQueries:
     """The dev queries that everything is tuned on, with their vectors and judgements."""
-    rows = tuning_queries(inputs.queries, args.tuning_queries)
+    rows = tuning_queries(inputs.queries, args.tuning_queries, inputs.qrels)
     queries = strings(rows, "query")
     relevant = judged = None
+    labelled = False
     if inputs.qrels is not None:
         relevant = relevant_keys(inputs.qrels, relevance_scale(inputs.qrels, args.min_relevance)[0], rows, ids)
         judged = relevant_keys(inputs.qrels, -math.inf, rows, ids)
-    return DevQueries(queries, encode_queries(towers, queries), relevant, judged)
+        labelled = judged_by_labels(inputs.qrels)
+    return DevQueries(queries, encode_queries(towers, queries), relevant, judged, labelled)
 
 
 def check_space(index: Partition, inputs: BundleInputs, towers: TwoTower) -> None:

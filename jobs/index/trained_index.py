@@ -56,7 +56,7 @@ def main(args: Args) -> dict[str, Any]:
     inputs = [*shards, towers, queries, *filter(None, (previous, qrels))]
     with mlflow_run("trained_index", args, inputs) as tracked, publish(args.trained_index, args, inputs) as out:
         out.mlflow_run_id = tracked.id
-        rows = tuning_queries(queries, args.tuning_queries)
+        rows = tuning_queries(queries, args.tuning_queries, qrels)
         judged = judged_items(qrels, relevance_scale(qrels, args.min_relevance)[0], rows) if qrels else None
         vectors = encode_queries(load_towers(towers), strings(rows, "query"))
         keep_or_train(args, TuningSample.draw(args, shards, vectors, judged), previous, out)

@@ -19,8 +19,10 @@ class JudgedItems(NamedTuple):
     item_ids: Strings
 
 
-def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
+def tuning_queries(queries: Pinned, wanted: int, qrels: Pinned | None = None) -> pa.Table:
     """Take dev queries (train where there is none) in the order of ids, which are hashes.
+
+    Where there are more than wanted, those that people labelled come first: what is chosen by labels needs them.
 
     Raises:
         LookupError: there is neither.
@@ -29,8 +31,23 @@ def tuning_queries(queries: Pinned, wanted: int) -> pa.Table:
     for split in ("dev", "train"):
         of_split = where(rows, "split", split)
         if of_split.num_rows:
-            return of_split.sort_by("query_id").slice(0, wanted)
+            return _labelled_first(of_split.sort_by("query_id"), wanted, qrels)
     raise LookupError(f"{queries.partition}: no query of split dev or train to tune nprobe on")
+
+
+def _labelled_first(rows: pa.Table, wanted: int, qrels: Pinned | None) -> pa.Table:
+    if rows.num_rows <= wanted or qrels is None or not judged_by_labels(qrels):
+        return rows.slice(0, wanted)
+    labelled = read_table(qrels, ["query_id"], pc.field("source") == "labels").column("query_id").unique()
+    last = pc.invert(pc.is_in(rows.column("query_id"), labelled))
+    first = rows.append_column("last", last).sort_by([("last", "ascending"), ("query_id", "ascending")])
+    return first.slice(0, wanted).drop_columns("last").sort_by("query_id")
+
+
+def judged_by_labels(qrels: Pinned) -> bool:
+    """Whether people made judgements of dev queries, and not their clicks alone."""
+    dev = read_table(qrels, ["source"], pc.field("split") == "dev")
+    return "labels" in dev.column("source").unique().to_pylist()
 
 
 def judged_items(qrels: Pinned, min_relevance: float, asked: pa.Table) -> JudgedItems:

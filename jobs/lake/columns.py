@@ -44,7 +44,7 @@ _QRELS = """
         item_id STRING
         relevance DOUBLE
         split STRING
-        source STRING COMMENT 'labels, clicks or sessions'
+        source STRING COMMENT 'labels, rules, clicks or sessions'
 """
 
 DDL: dict[str, str] = {
@@ -159,6 +159,12 @@ DDL: dict[str, str] = {
         weight FLOAT COMMENT 'clicks, carts and purchases over the propensity of their position; > 0'
         last_day DATE
         split STRING COMMENT 'train, dev or test, of the query'
+    """,
+    "unclicked": """
+        query_id STRING NOT NULL
+        item_id STRING NOT NULL
+        impressions INT NOT NULL CHECK (>= 1)
+        expected_clicks FLOAT NOT NULL CHECK (>= 0) COMMENT 'sum of the propensities of its impressions'
     """,
     "queries": _QUERIES,
     "qrels": _QRELS,

@@ -19,6 +19,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "item_features": "item_features",
         "queries": "queries",
         "pairs": "pairs",
+        "unclicked": "unclicked",
         "qrels": "qrels",
         "holdout_sessions": "holdout_sessions",
     },

@@ -30,7 +30,7 @@ from jobs.lake.manifest import code_version
 from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, REPORT, Partition
 from jobs.lake.read import Pinned, pin, read_table
 from jobs.local.airflow_env import airflow, airflow_env, prepare
-from jobs.platform.arguments import CommandArgs
+from jobs.platform.arguments import CommandArgs, OneOf
 from jobs.platform.html import printable
 from jobs.platform.tracking import home, tracking_uri
 
@@ -43,6 +43,7 @@ MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.trainin
 class Args(CommandArgs):
     """data      labelled folder, as the command labelled reads it (CSV pair, ESCI, WANDS, BEIR); empty: the synthetic marketplace
     preset    size of the towers: tiny, small, minilm or base
+    learn     pairs to train on: clicks, labels or both; empty: both where --data has labels of split train
     ds        last day of the log
     days      days of log
     items     items of the marketplace
@@ -52,6 +53,7 @@ class Args(CommandArgs):
 
     data: str = ""
     preset: str = "tiny"
+    learn: Annotated[str, OneOf("", "clicks", "labels", "both")] = ""
     ds: str = "2026-01-31"
     days: Annotated[int, Ge(2)] = 5
     items: int = 20_000
@@ -61,6 +63,10 @@ class Args(CommandArgs):
     def __post_init__(self) -> None:
         if self.data and not Path(self.data).is_dir():
             raise ValueError(f"data={self.data}: no such folder; expected one with items and relevance")
+        if self.learn in ("labels", "both") and not self.data:
+            raise ValueError(
+                f"learn={self.learn}: the labels of the synthetic marketplace are the truth that judges it; give --data"
+            )
 
 
 def main(args: Args) -> None:
@@ -85,7 +91,13 @@ def stages(args: Args) -> list[Stage]:
     days = _days(args)
     conf: dict[str, str | int] = {"ds": args.ds, "labels_ds": args.ds}
     # one hard negative per query and step: a third of the time of the default, four
-    weekly = conf | {"preset": args.preset, "hard_negatives": 1}
+    weekly = conf | {
+        "preset": args.preset,
+        "hard_negatives": 1,
+        "learn": args.learn or ("auto" if args.data else "clicks"),
+    }
+    if weekly["learn"] != "clicks":
+        weekly["judged_negatives"] = 1
     past = [
         "items --catalogue catalogue/ds={1} --items items/ds={0}",
         "impressions --log log/ds={0} --impressions impressions/ds={0}",

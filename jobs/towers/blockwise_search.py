@@ -14,6 +14,7 @@ from jobs.lake.fault import fault_point
 from jobs.platform.progress import progress
 from jobs.towers.resume import Scratch, VectorFile
 from models.ann.exact import Rows, Vectors, equal_numbers, nearest, pieces, vector_hashes
+from models.ann.heads import best_head
 from models.evaluation.recall import interchangeable, labelled, overlap
 from models.mining import inverted_lists as lists
 from models.mining.inverted_lists import InvertedLists
@@ -85,7 +86,7 @@ class BlockwiseSearch:
         else:
             scores, rows = lists.search_lists(self.lists, vectors, self.plan.r_max, self.slack)
         place, item = known.of(query)
-        own = np.einsum("pd,pd->p", vectors[place], self.vectors.take(item))
+        own = best_head(vectors[place], self.vectors.take(item))
         positive = np.full(len(query), -np.inf, np.float32)
         np.maximum.at(positive, place, own)
         positive[np.isneginf(positive)] = np.nan
@@ -102,6 +103,8 @@ class BlockwiseSearch:
         rng = np.random.default_rng([plan.seed, 2])
         places = np.sort(rng.choice(len(first), wanted, replace=False))
         sample = self.encode(first[places])
+        if sample.shape[1] != self.vectors.shape[1]:
+            raise ValueError("search=ivf: takes queries of one head, these have several; take search=exact")
 
         def search() -> dict[str, NDArray[np.generic]]:
             return {"rows": nearest(sample, pieces(self.vectors), plan.r_max, self.device)[1]}

@@ -27,7 +27,9 @@ GOLDEN_TEXTS = 16  # of each side
 @dataclass(frozen=True)
 class TowerDataset:
     """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
-    because their query or item is not in the tables given. items: source of the rows' features."""
+    because their query or item is not in the tables given. items: source of the rows' features.
+    label_pairs: number of the pairs, the last ones, that are of labels and not of clicks. overruled: clicked
+    pairs left out because people labelled them irrelevant."""
 
     query_ids: Strings
     queries: list[str]
@@ -40,6 +42,8 @@ class TowerDataset:
     pair_split: NDArray[np.str_]
     lost: int
     items: Pinned
+    label_pairs: int = 0
+    overruled: int = 0
 
     @property
     def known(self) -> Known:
@@ -50,8 +54,11 @@ class TowerDataset:
         """Rows of the pairs of a split."""
         return np.flatnonzero(self.pair_split == split)
 
-    def examples(self, towers: TwoTower, weight_power: float, mined: Ragged | None) -> Examples:
-        """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once).
+    def examples(
+        self, towers: TwoTower, weight_power: float, mined: Ragged | None, label_weight: float = 1.0
+    ) -> Examples:
+        """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once), those of
+        labels label_weight times as often.
 
         Raises:
             ValueError: no pair is of split train.
@@ -62,7 +69,7 @@ class TowerDataset:
                 f"pairs: of {len(self.pair_split):,} none is of split train; is the day of queries and"
                 " items that of pairs?"
             )
-        weight = self.pair_weight[rows] ** weight_power if weight_power else None
+        weight = self._draws(rows, weight_power, label_weight)
         return Examples(
             queries=towers.store_queries(self.queries),
             items=item_store(self.items, towers),
@@ -73,6 +80,28 @@ class TowerDataset:
             negatives=mined,
         )
 
+    @property
+    def learnt_from(self) -> dict[str, int]:
+        """Facts of towers that learnt from labels too; empty where they did not."""
+        return {"label_pairs": self.label_pairs, "overruled": self.overruled} if self.label_pairs else {}
+
+    def unclicked(self, viewed: Pinned) -> Ragged:
+        """Items of each query row that were viewed and never clicked."""
+        table = read_table(viewed, ["query_id", "item_id"])
+        query, item = rows_of(table, "query_id", self.query_ids), rows_of(table, "item_id", self.item_ids)
+        return lists_of(query, item, len(self.queries))
+
+    def _draws(self, rows: Rows, power: float, label_weight: float) -> NDArray[np.float32] | None:
+        """How often each pair is drawn, up to a factor; None: each once an epoch."""
+        of_labels = rows >= len(self.pair_query) - self.label_pairs
+        if not power and (label_weight == 1.0 or not self.label_pairs):
+            return None
+        weight: NDArray[np.float32] = self.pair_weight[rows] ** power
+        # clicks and labels weigh in units of their own
+        for source, share in ((of_labels, label_weight), (~of_labels, 1.0)) if self.label_pairs else ():
+            weight[source] *= share / weight[source].mean() if source.any() else 1.0
+        return weight
+
     def negatives(self, mined: Pinned) -> Ragged:
         """Mined item rows of each query row; items that left the catalogue are left out.
 
@@ -80,7 +109,7 @@ class TowerDataset:
             ValueError: fewer than half of them are still there.
         """
         table = read_table(mined, ["query_id", "item_ids"])
-        query = _rows(table, "query_id", self.query_ids)
+        query = rows_of(table, "query_id", self.query_ids)
         lists: Any = table.column("item_ids").combine_chunks()
         item = find(lists.flatten(), self.item_ids)
         if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
@@ -89,10 +118,7 @@ class TowerDataset:
                 " more; mine negatives of that catalogue (`python -m jobs negatives`)"
             )
         owner = np.repeat(query, lists.value_lengths().to_numpy(zero_copy_only=False))
-        kept = (item >= 0) & (owner >= 0)
-        order = np.argsort(owner[kept], kind="stable")
-        offsets = np.searchsorted(owner[kept][order], np.arange(len(self.queries) + 1))
-        return Ragged(item[kept][order].astype(np.int32), offsets)
+        return lists_of(owner, item, len(self.queries))
 
 
 def read_dataset(pairs: Pinned, queries: Pinned, items: Pinned) -> TowerDataset:
@@ -102,7 +128,7 @@ def read_dataset(pairs: Pinned, queries: Pinned, items: Pinned) -> TowerDataset:
     pair_table = read_table(pairs, ["query_id", "item_id", "weight", "split"])
     pair_table = pair_table.sort_by([("query_id", "ascending"), ("item_id", "ascending")])
     query_ids, item_ids = _ids(query_table, "query_id"), _ids(item_table, "item_id")
-    pair_query, pair_item = _rows(pair_table, "query_id", query_ids), _rows(pair_table, "item_id", item_ids)
+    pair_query, pair_item = rows_of(pair_table, "query_id", query_ids), rows_of(pair_table, "item_id", item_ids)
     kept = (pair_query >= 0) & (pair_item >= 0)
     return TowerDataset(
         query_ids=query_ids,
@@ -126,7 +152,7 @@ def read_judgements(qrels: Pinned, dataset: TowerDataset, min_relevance: float =
     """
     threshold = relevance_scale(qrels, min_relevance)[0]
     table = read_table(qrels, ["query_id", "item_id", "relevance", "split"])
-    query, item = _rows(table, "query_id", dataset.query_ids), _rows(table, "item_id", dataset.item_ids)
+    query, item = rows_of(table, "query_id", dataset.query_ids), rows_of(table, "item_id", dataset.item_ids)
     judged = (query >= 0) & (item >= 0)
     if split:
         judged &= (_labels(table, "split") == split) & (dataset.query_split[query] == split)
@@ -140,8 +166,10 @@ def write_trained(out: Attempt, towers: TwoTower, dataset: TowerDataset) -> None
     texts = dataset.item_texts[:GOLDEN_TEXTS]
     write_towers(towers, out.folder, synthetic_queries(texts, np.random.default_rng(0)), texts)
     trained, pairs = len(dataset.of_split("train")), len(dataset.pair_query)
-    left_out = {"dev and test": pairs - trained, "query or item unknown": dataset.lost}
-    out.count("pairs", pairs + dataset.lost, trained, left_out)
+    masked = len(dataset.of_split(""))
+    left_out = {"dev and test": pairs - trained - masked, "query or item unknown": dataset.lost}
+    left_out |= {name: count for name, count in (("labels alone", masked), ("overruled", dataset.overruled)) if count}
+    out.count("pairs", pairs + dataset.lost + dataset.overruled, trained, left_out)
     out.facts.update(space_id=space_id(towers), dim=towers.config.width, pairs=trained)
 
 
@@ -167,7 +195,16 @@ def bytes_per_pair(dataset: TowerDataset, examples: Examples) -> dict[str, float
     return {name: float(total) / len(query) for name, total in totals.items()}
 
 
-def _rows(table: pa.Table, column: str, ids: Strings) -> Rows:
+def lists_of(query: Rows, item: Rows, queries: int) -> Ragged:
+    """Items of each query row, in the order given; a row of -1 is left out."""
+    kept = (query >= 0) & (item >= 0)
+    order = np.argsort(query[kept], kind="stable")
+    offsets = np.searchsorted(query[kept][order], np.arange(queries + 1))
+    return Ragged(item[kept][order].astype(np.int32), offsets)
+
+
+def rows_of(table: pa.Table, column: str, ids: Strings) -> Rows:
+    """The row of each value of a column among ids; -1 for none."""
     return find(_ids(table, column), ids)
 
 

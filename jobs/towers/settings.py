@@ -19,10 +19,11 @@ from jobs.platform.arguments import (
     PositiveInt,
     Temperature,
 )
+from jobs.towers.train_labels import SOURCES
 from models.towers.config import BERT_LR_FRAC, ENCODERS, FUSIONS, PRESETS, TowerConfig
 from models.towers.precision import PRECISIONS
 from models.training.examples import Sampling
-from models.training.losses import KINDS, Objective
+from models.training.losses import HEAD_POOLINGS, KINDS, Objective
 from models.training.tower_training import TowerPlan
 
 
@@ -33,6 +34,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     encoders              encoders of new towers; empty: the preset's
     fusion                how new towers join the vectors of their two encoders
     shared                on: queries and items share their weights; off: each side has its own
+    heads                 vectors of a query, for queries of several senses; each is searched (new towers)
+    head_pooling          score of several heads in training: the best (max), or their mean by a softmax over them
     query_layers          the first BERT layers that make the query tower; 0: as many as the item tower has
     matryoshka            lengths of vector prefixes that are trained to be usable alone, such as 192,96; empty: none
     truncate_dim          first dimensions of the trained vectors to keep; 0: all
@@ -56,11 +59,20 @@ class TowerSettings(CommandArgs, kw_only=True):
     hard_weight           weight of a hard negative
     easy_per_hard         total weight of the easy negatives as a multiple of the hard ones'; 0: each its own weight
     hard_ramp_frac        share of the steps over which the hard negatives' weight rises from 0
-    share_hard_negatives  on: a query's hard negatives are negatives of the whole batch; off: only its own
+    share_hard_negatives  on: a query's listed negatives are negatives of the whole batch; off: only its own
+    learn                 pairs to train on: clicks; labels of split train in `qrels`; both; auto: both where there are
+                          such labels, else clicks
+    label_weight          how often a label pair is drawn, as a multiple of a click pair
+    irrelevant_frac       share of the least relevant item's gain up to which a labelled item is irrelevant
+    judged_negatives      items labelled irrelevant, drawn per query and step; where none is labelled, none
+    judged_weight         weight of one of these
+    unclicked_negatives   items viewed but not clicked (`unclicked`), drawn per query and step
+    unclicked_weight      weight of one of these
     synthetic_queries     made-up queries (a few words of an item) per real pair; 0: none
     trigram_dropout       share of trigrams and words that a text loses in a step
     weight_power          a pair is drawn in proportion to its weight to this power; 0: each once an epoch
-    gradcache_chunk_size  texts per pass through BERT (GradCache), so memory does not grow with batch_size; 0: all
+    gradcache_chunk_size  texts per pass through BERT (GradCache), so memory does not grow with batch_size; 0: all, or as
+                          many as a quarter of the memory holds
     ema                   decay of averaged weights that are evaluated and kept instead, such as 0.999; 0: none
     precision             of matrix products; auto: bf16 where the device is fast at it
     max_steps             steps after which training stops; 0: no limit
@@ -73,6 +85,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     encoders: Annotated[str, OneOf("", *ENCODERS)] = ""
     fusion: Annotated[str, OneOf(*FUSIONS)] = "gate"
     shared: OnOff = "on"
+    heads: PositiveInt = 1
+    head_pooling: Annotated[str, OneOf(*HEAD_POOLINGS)] = "softmax"
     query_layers: NonNegativeInt = 0
     matryoshka: str = ""
     truncate_dim: NonNegativeInt = 0
@@ -97,6 +111,13 @@ class TowerSettings(CommandArgs, kw_only=True):
     easy_per_hard: NonNegativeFloat = 0.0
     hard_ramp_frac: Fraction = 0.0
     share_hard_negatives: OnOff = "on"
+    learn: Annotated[str, OneOf(*SOURCES), FIRST] = "clicks"
+    label_weight: PositiveFloat = 1.0
+    irrelevant_frac: Fraction = 0.55
+    judged_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    judged_weight: NonNegativeFloat = 1.0
+    unclicked_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    unclicked_weight: NonNegativeFloat = 1.0
     synthetic_queries: NonNegativeFloat = 0.5
     trigram_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     weight_power: NonNegativeFloat = 0.0
@@ -109,6 +130,10 @@ class TowerSettings(CommandArgs, kw_only=True):
 
     def __post_init__(self) -> None:
         self.plan(first=True, mined=True)
+        if self.heads > 1 and (self.matryoshka or self.truncate_dim or self.symmetric == "on"):
+            raise ValueError(
+                f"heads={self.heads}: expected no matryoshka, truncate_dim or symmetric with several heads"
+            )
 
     def config(self, text_template: str) -> TowerConfig:
         """Settings of new towers."""
@@ -120,6 +145,7 @@ class TowerSettings(CommandArgs, kw_only=True):
             fusion=self.fusion,
             shared=self.shared == "on",
             query_layers=self.query_layers,
+            heads=self.heads,
             text_template=text_template,
         )
 
@@ -142,29 +168,8 @@ class TowerSettings(CommandArgs, kw_only=True):
         lr = self.lr * (1.0 if first else self.start_lr_frac)
         preset = BERT_LR_FRAC["minilm" if pretrained else self.preset]
         return TowerPlan(
-            sampling=Sampling(
-                self.batch_size,
-                self.seed,
-                self.synthetic_queries,
-                self.trigram_dropout,
-                self.hard_negatives if mined else 0,
-                self.uniform_negatives,
-            ),
-            objective=Objective(
-                self.loss,
-                self.temperature,
-                self.learn_temperature == "on",
-                self.margin,
-                self.symmetric == "on",
-                self.logq == "on",
-                self.hardest_k,
-                self.share_hard_negatives == "on",
-                self.in_batch_weight,
-                self.uniform_weight,
-                self.hard_weight,
-                self.easy_per_hard,
-                self.hard_ramp_frac,
-            ),
+            sampling=self._sampling(mined),
+            objective=self._objective(),
             epochs=self.epochs,
             lr=lr * (self.bert_lr_frac or preset),
             trigram_lr=lr,
@@ -173,4 +178,36 @@ class TowerSettings(CommandArgs, kw_only=True):
             chunk=self.gradcache_chunk_size,
             ema=self.ema,
             precision=self.precision,
+        )
+
+    def _sampling(self, mined: bool) -> Sampling:
+        return Sampling(
+            self.batch_size,
+            self.seed,
+            self.synthetic_queries,
+            self.trigram_dropout,
+            self.hard_negatives if mined else 0,
+            self.uniform_negatives,
+            self.judged_negatives,
+            self.unclicked_negatives,
+        )
+
+    def _objective(self) -> Objective:
+        return Objective(
+            self.loss,
+            self.temperature,
+            self.learn_temperature == "on",
+            self.margin,
+            self.symmetric == "on",
+            self.logq == "on",
+            self.hardest_k,
+            self.share_hard_negatives == "on",
+            self.in_batch_weight,
+            self.uniform_weight,
+            self.hard_weight,
+            self.easy_per_hard,
+            self.hard_ramp_frac,
+            self.judged_weight,
+            self.unclicked_weight,
+            self.head_pooling,
         )

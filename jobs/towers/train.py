@@ -13,6 +13,8 @@ clicks. A killed training continues from its checkpoint.
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -33,15 +35,20 @@ from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset, writ
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.resume import resume_key
 from jobs.towers.settings import TowerSettings
+from jobs.towers.train_labels import AUTO, BOTH, CLICKS, LABELS, read_train_labels, with_labels
 from jobs.towers.training_loop import Checkpoint, TrainingLoop, follow
+from models.text.ragged import Ragged
 from models.text.tokens import train_tokenizer
 from models.towers.encode import query_latency
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.distributed import ProcessGroup
-from models.training.tower_training import TowerTraining
+from models.training.examples import Examples
+from models.training.memory import MEMORY_FRAC, StepTexts, chunk_within, device_bytes
+from models.training.tower_training import TowerPlan, TowerTraining
 
-INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels")
+log = logging.getLogger(__name__)
+INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked")
 TOKENIZER_ITEMS = 1_000_000
 LATENCY_QUERIES = 200
 CURVES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank", *NAMES)
@@ -59,7 +66,9 @@ class Args(TowerSettings, kw_only=True):
                off: the best epoch is published, even a worse one
     negatives  hard negatives mined with `start`; empty: in-batch negatives only
     prodbert   a BERT of the command `prodbert`; empty: the preset's own
-    qrels      judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks
+    qrels      judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks; those of
+               train queries are learnt from (`learn`, `judged_negatives`)
+    unclicked  items that were viewed and not clicked, as negatives; empty: none
     """
 
     pairs: Partition
@@ -72,11 +81,18 @@ class Args(TowerSettings, kw_only=True):
     negatives: Partition = NOWHERE
     prodbert: Partition = NOWHERE
     qrels: Partition = NOWHERE
+    unclicked: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.negatives and not self.start:
             raise ValueError("negatives: give `start` too, the towers they were mined with")
+        if (self.learn in (LABELS, BOTH) or self.judged_negatives) and not self.qrels:
+            raise ValueError(
+                f"learn={self.learn}, judged_negatives={self.judged_negatives}: give `qrels`, people's judgements"
+            )
+        if bool(self.unclicked_negatives) != bool(self.unclicked):
+            raise ValueError("unclicked: give both the partition and `unclicked_negatives`, or none of them")
 
     @property
     def continues(self) -> bool:
@@ -93,7 +109,7 @@ def main(args: Args) -> dict[str, object] | None:
             {name: pin(source) for name, source in partitions.items() if source and not group.rank}
         )
         if group.rank:
-            follow(_training(args, inputs, _dataset(inputs), group))
+            follow(_training(args, inputs, _dataset(args, inputs), group))
             return None
         return _lead(args, inputs, group)
 
@@ -102,7 +118,7 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
     pinned = list(inputs.values())
     with mlflow_run("towers", args, pinned) as tracked, publish(args.towers, args, pinned) as out:
         out.mlflow_run_id = tracked.id
-        dataset = _dataset(inputs)
+        dataset = _dataset(args, inputs)
         training = _training(args, inputs, dataset, group)
         config, tokenizer_json, _ = training.towers.state()
         key = resume_key(args, pinned, config, tokenizer_json, asdict(training.plan), group.size)
@@ -117,7 +133,7 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
         write_trained(out, _truncated(training.towers, args.truncate_dim), dataset)
         pq.write_table(loop.curves(CURVES), out.folder / "curves.parquet", write_page_checksum=True)
         out.facts.update(loop.best, items=len(dataset.item_ids), queries=len(dataset.queries))
-        out.facts.update(**measured, **evaluator.facts, plateau=loop.plateau)
+        out.facts.update(**measured, **evaluator.facts, plateau=loop.plateau, **dataset.learnt_from)
     checkpoint.remove()
     # the towers of a sweep's trial are no candidate for serving
     registered = "" if trial() else register_towers(pin(args.towers))
@@ -131,8 +147,14 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
     }
 
 
-def _dataset(inputs: Inputs) -> TowerDataset:
-    return read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
+def _dataset(args: Args, inputs: Inputs) -> TowerDataset:
+    dataset = read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
+    if args.learn == CLICKS or (args.learn == AUTO and not args.qrels):
+        return dataset
+    labels = read_train_labels(inputs["qrels"], dataset, args.irrelevant_frac)
+    if args.learn == AUTO and not labels.relevant.any():
+        return dataset
+    return with_labels(dataset, labels, LABELS if args.learn == LABELS else BOTH)
 
 
 def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessGroup) -> TowerTraining:
@@ -143,9 +165,39 @@ def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessG
     if args.negatives:
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
         mined = dataset.negatives(inputs["negatives"])
-    examples = replace(dataset.examples(towers, args.weight_power, mined), group=group)
+    examples = dataset.examples(towers, args.weight_power, mined, args.label_weight)
+    examples = replace(examples, group=group, lists=_lists(args, inputs, dataset))
     plan = args.plan(first=not args.continues, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
-    return TowerTraining(towers, examples, plan)
+    return TowerTraining(towers, examples, replace(plan, chunk=plan.chunk or _chunk(plan, towers, examples)))
+
+
+def _chunk(plan: TowerPlan, towers: TwoTower, examples: Examples) -> int:
+    """Texts per pass through BERT for which a quarter of the memory does; 0: all of a step."""
+    if not towers.config.has_bert:
+        return 0
+    sampling = plan.sampling
+    per_query = 1 + sampling.uniform + sampling.hard + sampling.judged + sampling.unclicked
+    queries = sampling.batch_size / examples.group.size
+    sides = [
+        StepTexts(queries, float(examples.queries.sizes.mean())),
+        StepTexts(min(queries * per_query, len(examples.items)), float(examples.items.sizes.mean())),
+    ]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    chunk = chunk_within(towers.config, sides, MEMORY_FRAC * device_bytes(towers.device, machine))
+    if chunk:
+        log.info("BERT reads %d texts at a time, for the memory of this machine (gradcache_chunk_size)", chunk)
+    return chunk
+
+
+def _lists(args: Args, inputs: Inputs, dataset: TowerDataset) -> dict[str, Ragged]:
+    """Lists of negatives beside the mined ones, of the kinds that are drawn from."""
+    lists = {}
+    if args.judged_negatives:
+        labels = read_train_labels(inputs["qrels"], dataset, args.irrelevant_frac)
+        lists["judged"] = labels.negatives(len(dataset.queries))
+    if args.unclicked_negatives:
+        lists["unclicked"] = dataset.unclicked(inputs["unclicked"])
+    return lists
 
 
 def _towers(args: Args, inputs: Inputs, dataset: TowerDataset) -> TwoTower:

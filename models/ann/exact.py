@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Protocol
 
 import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from models.ann.heads import search_heads
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -38,8 +41,16 @@ def nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str
     """Scores and rows [Q, depth] of the best items, best first; rows count up across chunks.
 
     FAISS searches on the CPU, torch on other devices and for few queries. Where the catalogue is smaller than depth, the rest
-    is row -1 with score -inf.
+    is row -1 with score -inf. Queries may have several heads (models.ann.heads).
     """
+    given = iter(chunks)
+    begin = list(islice(given, 1))
+    dim = begin[0].shape[1] if begin else queries.shape[1]
+    return search_heads(lambda part: _nearest(part, chain(begin, given), depth, device), queries, dim, depth)
+
+
+def _nearest(queries: Vectors, chunks: Iterable[Vectors], depth: int, device: str | torch.device) -> Found:
+    """`nearest` for queries of one head."""
     if torch.device(device).type != "cpu" or len(queries) < _FEW:
         return _nearest_torch(queries, chunks, depth, torch.device(device))
     best = faiss.ResultHeap(len(queries), depth, keep_max=True)

@@ -50,12 +50,30 @@ class Exam:
     """Queries [Q, D] with their exact rows [Q, K] and judged relevant rows: the test that every point takes.
 
     equal [N]: a number for each row of the index, one for equal vectors, of which chance chooses; None: no two are equal.
+    max_lost: share of exact search's R@60 by judgements that settings may lose.
     """
 
     queries: Vectors
     exact: Rows
     relevant: Known | None = None
     equal: Rows | None = None
+    max_lost: float = 1.0
+
+    def passes(self, index: faiss.Index, settings: Settings, target: float) -> tuple[bool, float]:
+        """Whether settings reach the target, and lose no more by judgements than they may; and their recall."""
+        results = ask(index, self.queries, self.exact.shape[1], settings).items
+        recall = self.recall_of(results)
+        return recall >= target and (self.max_lost >= 1.0 or self.lost(results) <= self.max_lost), recall
+
+    def lost(self, results: Rows) -> float:
+        """Share of exact search's R@60 by judgements that result rows [Q, K] lose; 0 without judgements."""
+        name = f"R@{JUDGED}"
+        exact = self._judged_exact.get(name, 0.0)
+        return 1.0 - self.judged(results)[name] / exact if exact else 0.0
+
+    @cached_property
+    def _judged_exact(self) -> dict[str, float]:
+        return self.judged(self.exact)
 
     def recall(self, index: faiss.Index, settings: Settings) -> float:
         """Fraction of the exact rows among as many results of the index."""
@@ -134,8 +152,8 @@ def cheapest_settings(
     curve: dict[int, float] = {}
 
     def holds(value: int) -> bool:
-        curve[value] = exam.recall(index, {**fixed, name: value})
-        return curve[value] >= target
+        passed, curve[value] = exam.passes(index, {**fixed, name: value}, target)
+        return passed
 
     before = int((start or {}).get(name, 0))
     if before and holds(before):
@@ -159,7 +177,7 @@ def lowest_k_factor(index: faiss.Index, exam: Exam, target: float, settings: dic
         return settings
     for k_factor in K_FACTORS:
         chosen = {**settings, "k_factor": k_factor}
-        if exam.recall(index, chosen) >= target:
+        if exam.passes(index, chosen, target)[0]:
             return chosen
     return settings
 

@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ann.heads import search_heads
 from models.fusion.ranked_lists import Ranked
 
 # nprobe: inverted lists visited; k_factor: candidates, in times k, that finer codes rank again; efSearch: items
@@ -22,13 +23,18 @@ LEAST_EF = 32
 def ask(index: faiss.Index, queries: NDArray[np.float32], depth: int, settings: Settings | None = None) -> Ranked:
     """Items and scores [Q, depth], best first; item -1 with score -inf past the end of a list.
 
-    A setting that is left out is the index's own.
+    Queries may have several heads (models.ann.heads). A setting that is left out is the index's own.
 
     Raises:
         ValueError: a setting is none of SETTINGS.
     """
-    given = np.ascontiguousarray(queries, np.float32)
-    scores, items = index.search(given, depth, params=parameters(index, settings or {}))
+    chosen = parameters(index, settings or {})
+
+    def search(part: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        found: tuple[NDArray[np.float32], NDArray[np.int64]] = index.search(part, depth, params=chosen)
+        return found
+
+    scores, items = search_heads(search, np.ascontiguousarray(queries, np.float32), index.d, depth)
     return Ranked(items.astype(np.int64), np.where(items < 0, -np.inf, scores).astype(np.float32))
 
 

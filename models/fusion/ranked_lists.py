@@ -41,6 +41,11 @@ def take(ranked: Ranked, rows: NDArray[np.int64] | list[int]) -> Ranked:
     return Ranked(ranked.items[rows], ranked.scores[rows])
 
 
+def nothing(queries: int, depth: int) -> Ranked:
+    """Empty lists: those of an arm that was not searched."""
+    return Ranked(np.full((queries, depth), -1, np.int64), np.full((queries, depth), -np.inf, np.float32))
+
+
 def stacked(rankings: Sequence[Ranked]) -> Ranked:
     """One ranking of the queries of all, as deep as the longest list; shorter ones end in -1 and -inf."""
     depth = max((ranked.items.shape[1] for ranked in rankings), default=0)

@@ -11,7 +11,7 @@ from models.text.trigrams import TRIGRAMS
 FUSIONS = ("gate", "attention", "sum")
 ENCODERS = ("both", "bert", "trigrams")
 # later than the first towers, whose configs lack them: left out at their default, so that those keep their space id
-_LATER = ("encoders", "query_layers", "cut", "items_of")
+_LATER = ("encoders", "query_layers", "cut", "items_of", "heads")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class TowerConfig:
     query_layers: number of the items' first BERT layers that the query tower's own BERT has; 0: as
     items. When shared, both still have one table of trigrams and one of word pieces. cut: dimensions
     that vectors keep, at unit norm again; 0: all. items_of: space id of the
-    towers whose item tower, and hence whose embeddings, these towers keep.
+    towers whose item tower, and hence whose embeddings, these towers keep. heads: vectors of a query, K, each a
+    projection of its own of what the query tower gives; an item is scored by the best of them.
     """
 
     dim: int
@@ -44,6 +45,7 @@ class TowerConfig:
     query_layers: int = 0
     cut: int = 0
     items_of: str = ""
+    heads: int = 1
 
     def __post_init__(self) -> None:
         for name, known in (("fusion", FUSIONS), ("encoders", ENCODERS)):
@@ -64,6 +66,10 @@ class TowerConfig:
             raise ValueError(f"query_layers={self.query_layers}: items' BERT has {layers} layers")
         if not 0 <= self.cut <= self.dim:
             raise ValueError(f"cut={self.cut}: expected 1 to {self.dim} dimensions, or 0 for all")
+        if self.heads < 1 or (self.heads > 1 and self.cut):
+            raise ValueError(
+                f"heads={self.heads}, cut={self.cut}: expected one head or more, and whole vectors of several"
+            )
 
     @property
     def has_trigrams(self) -> bool:
@@ -79,6 +85,11 @@ class TowerConfig:
     def width(self) -> int:
         """Dimensions of the vectors that come out: D, or the cut."""
         return self.cut or self.dim
+
+    @property
+    def query_width(self) -> int:
+        """Numbers of a query's vectors, all heads together."""
+        return self.width * self.heads
 
     def to_dict(self) -> dict[str, object]:
         """JSON-able settings."""

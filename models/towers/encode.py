@@ -40,7 +40,7 @@ def encode_queries(
         encode_store(towers.forward_queries, towers.store_queries(chunk), budget, towers, precision)
         for chunk in _chunks(texts)
     )
-    return _gather(towers.config.width, len(texts), chunks)
+    return _gather(towers.config.query_width, len(texts), chunks)
 
 
 def item_vectors(
@@ -59,15 +59,15 @@ def encode_store(
     In bf16, where that is fast, a vector's cosine with its fp32 self is above 0.9995 (MiniLM, titles
     and queries of a shop; test_packed_bert); pooling, fusing and norms are fp32 all the same.
     """
-    vectors = np.empty((len(store), towers.config.width), np.float32)
     if not len(store):
-        return vectors
+        return np.empty((0, towers.config.width), np.float32)
     was_training = towers.training
     towers.eval()
     groups = list(buckets(store.sizes, budget))
     with torch.inference_mode(), autocast(towers.device, precision), _packed(towers, len(store), precision):
         # vectors stay on the device until all are computed: a copy waits for it, so there is one copy
         encoded = torch.cat([forward(store.take(rows)).float() for rows in groups])
+        vectors = np.empty(encoded.shape, np.float32)
         vectors[np.concatenate(groups)] = encoded.cpu().numpy()
     towers.train(was_training)
     return vectors

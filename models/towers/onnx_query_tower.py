@@ -33,7 +33,7 @@ _NEVER = float(np.finfo(np.float32).min)  # added to a score that must not count
 
 
 def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
-    """The query tower's graph: vectors [texts, D] of what the tower reads of the following.
+    """The query tower's graph: vectors [texts, D], of several heads [texts, K, D], of the following.
 
     trigram_ids, trigram_counts [texts, trigrams]: counts are 0 on padding. token_ids, token_mask
     [texts, tokens]: the mask is 1 on tokens and 0 on padding.
@@ -48,8 +48,19 @@ def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
         names.setdefault(id(weight), name)
     graph = Graph(names, weights, places)
     vectors = _tower(graph, towers.query_tower, towers.config.fusion)
+    shape: tuple[str | int, ...] = ("texts", towers.query_tower.width)
+    if towers.query_tower.heads is not None:
+        vectors = _headed(graph, vectors, towers.query_tower.heads)
+        shape = ("texts", towers.config.heads, towers.query_tower.width)
     graph.node("Identity", vectors, out=OUTPUT)
-    return graph.model("query_tower", OUTPUT, ("texts", towers.query_tower.width))
+    return graph.model("query_tower", OUTPUT, shape)
+
+
+def _headed(graph: Graph, vectors: str, heads: Tensor) -> str:
+    """The vectors [texts, K, D] of all heads, of vectors [texts, D]."""
+    rows = graph.node("Unsqueeze", vectors, graph.constant(1, 2))
+    turned = graph.node("Squeeze", graph.node("MatMul", rows, graph.weight(heads)), graph.constant(2))
+    return graph.unit(turned, axis=2)
 
 
 def _tower(graph: Graph, tower: Tower, fusion: str) -> str:
@@ -207,9 +218,9 @@ class Graph:
         more = [] if bias is None else [self.weight(bias)]
         return self.node("Gemm", of, self.weight(weight), *more, transB=1)
 
-    def unit(self, of: str) -> str:
+    def unit(self, of: str, axis: int = 1) -> str:
         """Rows of norm 1; a row of zeros stays."""
-        norm = self.node("ReduceL2", of, self.constant(1), keepdims=1)
+        norm = self.node("ReduceL2", of, self.constant(axis), keepdims=1)
         return self.node("Div", of, self.node("Max", norm, self.constant(_LEAST_NORM)))
 
     def model(self, name: str, output: str, shape: tuple[str | int, ...]) -> bytes:

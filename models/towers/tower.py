@@ -18,6 +18,7 @@ from models.towers.config import TowerConfig
 from models.towers.packed_bert import PackedBert
 
 _ATTENTION_WIDTH = 64
+_HEAD_NOISE = 0.75  # a head starts with a cosine of about .8 with the first
 # what BertConfig takes: without these another model would be built
 OF_TOKENIZER = ("vocab_size", "pad_token_id")
 BERT_SETTINGS = (
@@ -197,6 +198,8 @@ class Tower(nn.Module):
         super().__init__()
         self.width = config.width
         self.has_trigrams, self.has_bert = config.has_trigrams, config.has_bert
+        self.heads: nn.Parameter | None  # of a query tower with several
+        self.register_parameter("heads", None)
         if self.has_trigrams:
             self.trigrams = TrigramEncoder(config.trigram_buckets, config.dim)
         if bert is not None and self.has_bert:
@@ -220,18 +223,24 @@ class Tower(nn.Module):
         return vectors
 
     def fuse(self, shallow: Tensor | None, deep: Tensor | None) -> Tensor:
-        """Vectors of both encoders -> [B, D or cut], unit norm, fp32."""
+        """Vectors of both encoders -> [B, D or cut], unit norm, fp32; of several heads [B, K * D], each of unit norm."""
         vectors = shallow if shallow is not None else deep
         assert vectors is not None, "a tower has one encoder at least"
         with torch.autocast(vectors.device.type, enabled=False):
             if deep is None:
-                return _unit(vectors[:, : self.width])
+                return self._out(vectors)
             projected = self.project(deep.float())
             if shallow is None:
-                return _unit(projected[:, : self.width])
+                return self._out(projected)
             weights = self.weigh(shallow, projected)
             joined = weights[:, :1] * shallow + weights[:, 1:] * projected
-            return _unit(joined[:, : self.width])
+            return self._out(joined)
+
+    def _out(self, vectors: Tensor) -> Tensor:
+        unit = _unit(vectors[:, : self.width])
+        if self.heads is None:
+            return unit
+        return functional.normalize(torch.einsum("bd,kde->bke", unit, self.heads), dim=2).flatten(1)
 
 
 def query_tower(config: TowerConfig, items: Tower) -> Tower:
@@ -240,18 +249,29 @@ def query_tower(config: TowerConfig, items: Tower) -> Tower:
     When shared, both towers have one table of trigrams and one of word pieces, so a word that occurs only in
     items is known in queries too.
     """
-    if config.shared and not config.query_layers:
+    if config.shared and not config.query_layers and config.heads == 1:
         return items
     shared: list[nn.Module] = []
     if config.shared:
         shared = [items.trigrams] if items.has_trigrams else []
-        shared.append(items.bert.bert.embeddings)
+        shared += [items.bert.bert.embeddings] if items.has_bert else []
+        # of as many layers, all of the tower is shared, but for its heads
+        shared += [] if config.query_layers else list(items.children())
     queries = copy.deepcopy(items, {id(part): part for part in shared})
     if config.query_layers:
         bert = queries.bert.bert
         bert.encoder.layer = bert.encoder.layer[: config.query_layers]
         bert.config.num_hidden_layers = config.query_layers
+    if config.heads > 1:
+        queries.heads = nn.Parameter(_new_heads(config.heads, config.dim))
     return queries
+
+
+def _new_heads(count: int, dim: int) -> Tensor:
+    """Projections [K, D, D]: the first leaves vectors as they are, the others turn them a little, each its own way."""
+    turned = _HEAD_NOISE * torch.randn(count, dim, dim) / dim**0.5
+    turned[0] = 0.0
+    return torch.eye(dim) + turned
 
 
 def _unit(vectors: Tensor) -> Tensor:

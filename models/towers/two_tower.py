@@ -63,7 +63,7 @@ class TwoTower(nn.Module):
         return self.store([normalise_query(text) for text in texts])
 
     def forward_queries(self, store: TextStore) -> Tensor:
-        """Unit vectors [B, D] of queries, with gradient."""
+        """Unit vectors [B, D] of queries, of several heads [B, K * D], with gradient."""
         return self._forward(self.query_tower, store)
 
     def forward_items(self, store: TextStore) -> Tensor:

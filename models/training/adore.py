@@ -56,6 +56,8 @@ class FrozenItems:
 
 def own_query_tower(towers: TwoTower) -> TwoTower:
     """The same towers with separate weights for queries; their items stay in the space of the towers given."""
+    if towers.config.heads > 1:
+        raise ValueError(f"towers of {towers.config.heads} heads: a refresh takes towers of one head; train them again")
     config = replace(towers.config, shared=False, items_of=items_space(towers))
     _, tokenizer_json, _ = towers.state()
     return TwoTower.from_state(config.to_dict(), tokenizer_json, dict(towers.state_dict()))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,15 @@ from models.training.losses import Objective, WeightedColumns
 
 _MAX_WORDS, _OUT_OF = 4, 12  # people type one to four words; the first dozen words of a title matter
 ReadTexts = Callable[[Rows], Sequence[str]]
+LIST_KINDS = ("judged", "unclicked")  # lists of negatives beside the mined ones
 
 
 @dataclass(frozen=True)
 class Sampling:
     """Content of a batch: batch_size B pairs, over all processes; synthetic_frac made-up queries per real
     pair; trigram_dropout, the share of features left out; hard, the H hard negatives per query; uniform,
-    negatives per query drawn from the whole catalogue."""
+    negatives per query drawn from the whole catalogue; judged and unclicked, negatives per query drawn from
+    its list of that kind, none where it has no list."""
 
     batch_size: int
     seed: int = 0
@@ -32,6 +35,16 @@ class Sampling:
     trigram_dropout: float = 0.0
     hard: int = 0
     uniform: float = 0.0
+    judged: int = 0
+    unclicked: int = 0
+
+
+class ListedNegatives(NamedTuple):
+    """Negatives from lists of one kind. rows [B, H]: items, later columns; present [B, H]: False without a list."""
+
+    kind: str
+    rows: Rows
+    present: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class BatchColumns:
     in_batch, uniform, mined [C]: how often a column was drawn as a pair's item, at random from the
     catalogue, and as somebody's hard negative; hard [B, H]: the columns of those. frequency [C]: how much
     oftener than at random an item is drawn as a pair's. known: (row, column) of the known positives, by
-    row, the pairs' own among them.
+    row, the pairs' own among them. listed: columns from lists of further kinds.
     """
 
     item: Rows
@@ -53,6 +66,7 @@ class BatchColumns:
     hard: Rows
     frequency: NDArray[np.float32]
     known: tuple[Rows, Rows]
+    listed: tuple[ListedNegatives, ...] = ()
 
     def weigh(self, objective: Objective, progress: float) -> WeightedColumns:
         """Weights of the columns under an objective; progress: the share of all steps that is done."""
@@ -65,31 +79,51 @@ class BatchColumns:
         corrected = objective.logq and objective.kind == "softmax"
         offset = -np.log(frequency[self.positive]) if corrected else np.zeros(size)
         own, own_weight = self.hard[:, :0], np.zeros((size, 0), np.float32)
-        if not objective.share_hard:
-            own, known = self.hard, Known(*self.known, size)
-            own_weight = (weight * ~known.contains(np.arange(size)[:, None], own)).astype(np.float32)
+        hard = weight * objective.share_hard * self.mined
+        if objective.share_hard:
+            for kind, rows, present in self.listed:
+                hard = hard + objective.list_weight(kind) * np.bincount(rows[present], minlength=len(self.item))
+        else:
+            own, own_weight = self._own(objective, weight)
         return WeightedColumns(
             positive=self.positive,
             easy=easy.astype(np.float32),
-            hard=(weight * objective.share_hard * self.mined).astype(np.float32),
+            hard=hard.astype(np.float32),
             offset=offset.astype(np.float32),
             known=self.known,
             own=own,
             own_weight=own_weight,
         )
 
+    def _own(self, objective: Objective, weight: float) -> tuple[Rows, NDArray[np.float32]]:
+        """Columns [B, H] of each query's own listed negatives, and their weights. weight: of a mined one."""
+        parts = [(self.hard, np.full(self.hard.shape, weight))]
+        parts += [(rows, objective.list_weight(kind) * present) for kind, rows, present in self.listed]
+        own, own_weight = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+        known = Known(*self.known, len(own))
+        return own, (own_weight * ~known.contains(np.arange(len(own))[:, None], own)).astype(np.float32)
+
 
 def batch_columns(
-    query: Rows, item: Rows, uniform: Rows, hard: Rows, known: Known, frequency: NDArray[np.float32]
+    query: Rows,
+    item: Rows,
+    uniform: Rows,
+    hard: Rows,
+    known: Known,
+    frequency: NDArray[np.float32],
+    listed: Sequence[ListedNegatives] = (),
 ) -> BatchColumns:
-    """Join pairs (query, item) [B], uniform negatives [U] and hard ones [B, H] by item.
+    """Join pairs (query, item) [B], uniform negatives [U], hard ones [B, H] and those of further lists by item.
 
     frequency [N] is of every item of the catalogue.
     """
-    drawn = np.concatenate([item, uniform, hard.ravel()])
+    # a query without a list has its own item in the place, which is no negative of its own
+    more = [np.where(present, rows, item[:, None]) for _, rows, present in listed]
+    drawn = np.concatenate([item, uniform, hard.ravel(), *(rows.ravel() for rows in more)])
     columns, place = np.unique(drawn, return_inverse=True)
-    sides = np.split(place, [len(item), len(item) + len(uniform)])
-    in_batch, at_random, mined = (np.bincount(side, minlength=len(columns)) for side in sides)
+    lengths = [len(item), len(uniform), hard.size, *(rows.size for rows in more)]
+    sides = np.split(place, np.cumsum(lengths)[:-1])
+    in_batch, at_random, mined = (np.bincount(side, minlength=len(columns)) for side in sides[:3])
     rows, hits = known.hits(query, columns)
     # made-up queries are not in the log, but the items they were made of are right
     codes = np.concatenate([rows, np.arange(len(query))]) * len(columns)
@@ -103,6 +137,10 @@ def batch_columns(
         sides[2].reshape(hard.shape),
         frequency[columns],
         (codes // len(columns), codes % len(columns)),
+        tuple(
+            ListedNegatives(kind, side.reshape(present.shape), present)
+            for (kind, _, present), side in zip(listed, sides[3:], strict=True)
+        ),
     )
 
 
@@ -123,7 +161,7 @@ class Batch:
 class Examples:
     """queries, items: stores. pairs: of split train. known: of every split. negatives: mined item
     rows of each query row, empty where none. item_texts: texts of item rows, for made-up queries;
-    read_queries: makes a store of them."""
+    read_queries: makes a store of them. lists: further item rows of each query row, by kind of LIST_KINDS."""
 
     queries: TextStore
     items: TextStore
@@ -133,6 +171,7 @@ class Examples:
     read_queries: Callable[[Sequence[str]], TextStore]
     negatives: Ragged | None = None
     group: ProcessGroup = field(default_factory=ProcessGroup)
+    lists: Mapping[str, Ragged] = field(default_factory=dict)
 
     def steps_per_epoch(self, sampling: Sampling) -> int:
         """Full batches of an epoch, at least one."""
@@ -150,7 +189,8 @@ class Examples:
             query, item = pairs.query[rows], pairs.item[rows]
             uniform = rng.integers(0, len(self.items), round(sampling.uniform * len(query)))
             hard = self._hard(query, sampling.hard, rng)
-            columns = batch_columns(query, item, uniform, hard, self.known, frequency)
+            listed = [self._listed(kind, query, getattr(sampling, kind), rng) for kind in self.lists]
+            columns = batch_columns(query, item, uniform, hard, self.known, frequency, listed)
             # each process leaves out other features of its own texts
             thinner = np.random.default_rng([sampling.seed, epoch, number, 1 + self.group.rank])
             own_queries = query[self.group.local_slice(len(query))]
@@ -166,16 +206,15 @@ class Examples:
         if not count:
             return np.zeros((len(query), 0), np.int64)
         assert self.negatives is not None
-        listed = np.zeros(int(query.max()) + 1, np.int64)
-        lengths = self.negatives.lengths[: len(listed)]
-        listed[: len(lengths)] = lengths
-        have = listed[query][:, None]
-        place = (rng.random((len(query), count)) * have).astype(np.int64)
-        start = self.negatives.offsets[query.clip(max=len(self.negatives) - 1)][:, None]
-        drawn = np.take(self.negatives.values, start + place, mode="clip").astype(np.int64)
+        drawn, have = _drawn_from(self.negatives, query, count, rng)
         others = rng.integers(0, len(self.items), drawn.shape)
-        rows: Rows = np.where(have > 0, drawn, others)
+        rows: Rows = np.where(have, drawn, others)
         return rows
+
+    def _listed(self, kind: str, query: Rows, count: int, rng: np.random.Generator) -> ListedNegatives:
+        """A fresh draw from each query's list of a kind; no item without one."""
+        drawn, have = _drawn_from(self.lists[kind], query, count, rng)
+        return ListedNegatives(kind, drawn, np.broadcast_to(have, drawn.shape))
 
     def _n_synthetic(self, frac: float) -> int:
         return min(round(frac * len(self.pairs)), len(self.items))
@@ -208,6 +247,19 @@ class Examples:
         if weight is not None:
             weight = np.concatenate([weight, np.full(count, weight.mean(), np.float32)])
         return concatenate_stores([self.queries, synthetic]), Pairs(query, item, weight)
+
+
+def _drawn_from(lists: Ragged, query: Rows, count: int, rng: np.random.Generator) -> tuple[Rows, NDArray[np.bool_]]:
+    """Items [B, count] drawn from each query's list, and whether it has one [B, 1]."""
+    listed = np.zeros(int(query.max()) + 1, np.int64)
+    lengths = lists.lengths[: len(listed)]
+    listed[: len(lengths)] = lengths
+    have = listed[query][:, None]
+    place = (rng.random((len(query), count)) * have).astype(np.int64)
+    if not len(lists.values):
+        return np.zeros(place.shape, np.int64), have > 0
+    start = lists.offsets[query.clip(max=len(lists) - 1)][:, None]
+    return np.take(lists.values, start + place, mode="clip").astype(np.int64), have > 0
 
 
 def synthetic_queries(texts: Sequence[str], rng: np.random.Generator) -> list[str]:

@@ -35,6 +35,7 @@ TILE_SCORES = {"cpu": 1 << 22, "cuda": 1 << 26}  # 16 MiB, 256 MiB
 Weights = NDArray[np.float32]
 MIN_TEMPERATURE = 0.001
 KINDS = ("softmax", "pairwise", "triplet")
+HEAD_POOLINGS = ("softmax", "max")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Objective:
     counts 1 / (how much oftener than uniformly it is drawn), Yi et al. 2019, section 4. hardest: number of
     the nearest in-batch and uniform negatives that count (0: all).
 
-    share_hard: other queries' hard negatives count too. in_batch, uniform, hard: weights of the sources.
+    share_hard: other queries' listed negatives count too. in_batch, uniform, hard (mined), judged (labelled irrelevant)
+    and unclicked: weights of the sources. head_pooling: score of a query of several heads: the best head's (max), or
+    their mean weighted by a softmax over the heads.
     easy_per_hard: the weight of a query's easy negatives as a multiple of that of its hard ones
     (0: each negative has its own weight). hard_ramp_frac: share of all steps over which the
     weight of the hard ones rises from 0.
@@ -63,15 +66,21 @@ class Objective:
     hard: float = 1.0
     easy_per_hard: float = 0.0
     hard_ramp_frac: float = 0.0
+    judged: float = 1.0
+    unclicked: float = 1.0
+    head_pooling: str = "softmax"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"loss={self.kind!r}: expected one of {', '.join(KINDS)}")
+        if self.head_pooling not in HEAD_POOLINGS:
+            raise ValueError(f"head_pooling={self.head_pooling!r}: expected one of {', '.join(HEAD_POOLINGS)}")
         if not MIN_TEMPERATURE <= self.temperature <= 1.0:
             raise ValueError(
                 f"temperature={self.temperature}: expected {MIN_TEMPERATURE} to 1, usually 0.01 to 0.1; it is held there"
             )
-        if min(self.in_batch, self.uniform, self.hard, self.easy_per_hard, self.hardest) < 0:
+        weights = self.in_batch, self.uniform, self.hard, self.judged, self.unclicked
+        if min(*weights, self.easy_per_hard, self.hardest) < 0:
             raise ValueError(f"{self}: weights of negatives, easy_per_hard and hardest must be >= 0")
         if not 0.0 <= self.hard_ramp_frac <= 1.0 or not 0.0 < self.margin <= 2.0:
             raise ValueError(f"{self}: hard_ramp_frac must be 0 to 1, margin above 0 and at most 2")
@@ -85,6 +94,10 @@ class Objective:
         if self.hard_ramp_frac:
             weight *= min(1.0, progress / self.hard_ramp_frac)
         return weight
+
+    def list_weight(self, kind: str) -> float:
+        """Weight of a negative from a list of this kind."""
+        return {"judged": self.judged, "unclicked": self.unclicked}[kind]
 
 
 def summed(objective: Objective, terms: Tensor, positive: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,10 +171,11 @@ def batch_loss(
     mean over the whole vectors and these prefixes of them (Kusupati et al. 2022, Matryoshka
     Representation Learning), each scaled to unit norm.
     """
-    dims = [queries.shape[1], *prefixes]
+    dims = [items.shape[1], *prefixes]
     total = 0.0
     for dim in dims:
-        sides = [_prefix(side, dim) for side in (queries, items)]
+        # queries of several heads have no prefixes
+        sides = [_prefix(side, side.shape[1] if dim == dims[0] else dim) for side in (queries, items)]
         direction = _Direction(objective, log_scale, group, 1 / len(dims) / (2 if objective.symmetric else 1))
         loss, gradients = _both_directions(direction, sides[0].detach(), sides[1].detach(), columns)
         torch.autograd.backward(sides, gradients)
@@ -227,7 +241,7 @@ def backward(
     fp32. log_scale: the logarithm of 1 / temperature.
     """
     scores = TILE_SCORES.get(vectors.device.type, TILE_SCORES["cpu"])
-    step = max(1, scores // max(1, len(vectors)))
+    step = max(1, scores // max(1, len(vectors) * (anchors.shape[1] // vectors.shape[1])))
     total = pool = 0.0
     for start in range(0, len(anchors), step):
         part = anchors[start : start + step]
@@ -256,7 +270,12 @@ class _Tile:
         offset = self._tensor(columns.offset[self.rows])
         # not vectors[own]: threads would add up its gradient in an order of their own
         items = vectors.index_select(0, self.own)
-        self.positive = (self.scaled * items).sum(dim=1) + offset
+        self.heads = anchors.shape[1] // vectors.shape[1]
+        self.by_head = self.scaled.view(len(anchors), self.heads, -1)
+        if self.heads == 1:
+            self.positive = (self.scaled * items).sum(dim=1) + offset
+        else:
+            self.positive = self._pooled(torch.einsum("rkd,rd->rk", self.by_head, items)) + offset
         # softmax weighs a term by adding a logarithm, which costs nothing within the product
         self.adds = objective.kind == "softmax"
 
@@ -278,7 +297,10 @@ class _Tile:
         """Terms [r, C] and their weights [C]."""
         weight = self._tensor(weights)
         bias = weight.log() if self.adds else torch.zeros_like(weight)
-        terms = torch.addmm(bias, self.scaled, self.vectors.T)
+        if self.heads == 1:
+            terms = torch.addmm(bias, self.scaled, self.vectors.T)
+        else:
+            terms = self._pooled(self.by_head @ self.vectors.T) + bias
         known = slice(*np.searchsorted(self.columns.known[0], [self.rows.start, self.rows.stop]))
         row, column = (self._tensor(side[known]) for side in self.columns.known)
         terms[row - self.rows.start, column] = -inf
@@ -303,9 +325,19 @@ class _Tile:
         weight = self._tensor(self.columns.own_weight[self.rows])
         own = self._tensor(self.columns.own[self.rows])
         near = self.vectors.index_select(0, own.flatten()).view(*own.shape, -1)
-        terms = torch.einsum("rd,rhd->rh", self.scaled, near)
+        if self.heads == 1:
+            terms = torch.einsum("rd,rhd->rh", self.scaled, near)
+        else:
+            terms = self._pooled(torch.einsum("rkd,rhd->rkh", self.by_head, near))
         terms = terms.masked_fill(weight == 0, -inf)
         return (terms + weight.log() if self.adds else terms), weight
+
+    def _pooled(self, scores: Tensor) -> Tensor:
+        """One score of those of all heads [r, K, ...]."""
+        if self.objective.head_pooling == "max":
+            return scores.amax(dim=1)
+        sharpness = 1.0 / self.objective.temperature if self.objective.kind == "triplet" else 1.0
+        return (scores * torch.softmax(scores * sharpness, dim=1)).sum(dim=1)
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values).to(self.vectors.device)

@@ -21,7 +21,7 @@ from tests.dags.rendering import DAGS, load, unmapped
 # are made of the others
 OF_SESSIONS = {"item_events", "session_events", "holdout_sessions", "holdout_queries", "holdout_qrels"}
 RECOMMENDED = {"session_items", "co_occurrences", "item_neighbours", "user_recommendations"}
-NOT_AT_THE_GATE = {"negatives", *OF_SESSIONS, *RECOMMENDED}
+NOT_AT_THE_GATE = {"negatives", "unclicked", *OF_SESSIONS, *RECOMMENDED}
 # tables that another room's gate looks at
 OF_OTHER_ROOMS = {"item_features", "listings"}
 

@@ -45,6 +45,7 @@ _FLAGS = (
 )
 VIEWS = TABLES | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
+    "rule_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
     "catalogue_rows": (
         "file STRING, block BIGINT, line BIGINT, raw STRING, malformed BOOLEAN, item_id STRING, title STRING,"

@@ -31,6 +31,8 @@ KINDS = {
     "bert alone": replace(SMALL, encoders="bert"),
     "trigrams of two": replace(SMALL, encoders="trigrams"),
     "cut": replace(SMALL, cut=100),
+    "two heads": replace(SMALL, heads=2),
+    "three heads of trigrams": replace(PRESETS["tiny"], trigram_buckets=1 << 12, heads=3),
     "own query tower": replace(SMALL, shared=False),
     "six layers": replace(MINI, trigram_buckets=1 << 12, vocabulary=500),
     "fewer layers for queries": replace(MINI, trigram_buckets=1 << 12, query_layers=2),
@@ -61,7 +63,8 @@ def test_vectors_are_torchs_whatever_is_typed(kind: str, tmp_path: Path) -> None
     # compared once more without the function that the writer trusts
     asked = [*TYPED, *LONG, *HOSTILE]
     np.testing.assert_allclose(encoder(asked), encode_queries(towers, asked, precision="fp32"), rtol=0, atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(encoder(asked), axis=1), 1, atol=1e-5)
+    by_head = encoder(asked).reshape(len(asked), KINDS[kind].heads, -1)
+    np.testing.assert_allclose(np.linalg.norm(by_head, axis=2), 1, atol=1e-5)
 
 
 def opened(towers: TwoTower, folder: Path) -> OnnxEncoder:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,54 @@ def test_a_bundle_whose_cutoff_reads_cosines_is_served_as_long_as_its_dense_list
         length = int(bundle.cutoff.lengths(dense.scores)[0])
         expected = bundle.hits(bundle.rank([text], 200)["hybrid"])[:length]
         assert bundle.search(text) == expected and expected
+
+
+def test_a_class_that_gains_nothing_is_searched_without_the_dense_arm(shop: Shop, tmp_path: Path) -> None:
+    """Its queries are not even encoded; those of other classes are served as before."""
+
+    def skip(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        assert facts["dense_triggers"]["sparse_only"] == []  # too few judged queries of any class
+        facts["dense_triggers"]["sparse_only"] = ["2 words"]
+        (folder / "facts.json").write_text(json.dumps(facts))
+
+    def encode(queries: object) -> Any:
+        encoded.append(queries)
+        return whole.encode(queries)  # type: ignore[arg-type]
+
+    whole = open_bundle(pin(shop.index))
+    encoded: list[object] = []
+    bundle = replace(open_bundle(spoil(shop, tmp_path / "lake", skip)), encoder=encode)
+    for text in ASKED[1:3]:
+        assert bundle.search(text) == whole.search(text)
+    assert encoded == [[text] for text in ASKED[1:3]]
+    alone = bundle.search(ASKED[0])
+    assert len(encoded) == 2
+    lexical = whole.hits(whole.lexical([ASKED[0]], 200))
+    assert [hit.item_id for hit in alone] == [hit.item_id for hit in lexical][: len(alone)] and alone
+    assert alone != whole.search(ASKED[0])
+
+
+def test_lists_are_spread_over_the_clusters_of_the_bundle(shop: Shop, tmp_path: Path) -> None:
+    """One cluster in ten items of the list: as many clusters as places leave one item of each."""
+    whole = open_bundle(pin(shop.index))
+    labels = np.arange(len(whole.item_ids), dtype=np.int32) // 10
+
+    def cluster(folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        facts["clusters"] = {"nearest": 200}
+        (folder / "facts.json").write_text(json.dumps(facts))
+        np.save(folder / "clusters.npy", labels)
+
+    bundle = open_bundle(spoil(shop, tmp_path / "lake", cluster))
+    served = bundle.served(["red shoes"]).items[0]
+    of_item = labels[served[served >= 0]].tolist()
+    assert len(of_item) == len(set(of_item)) > 5
+    before = whole.served(["red shoes"]).items[0]
+    first_of: dict[int, int] = {}
+    for item in before[before >= 0].tolist():
+        first_of.setdefault(int(labels[item]), item)
+    assert served.tolist()[:5] == list(first_of.values())[:5]
 
 
 def test_a_copy_answers_as_the_lake_does_wherever_it_goes(shop: Shop, copy: Path) -> None:

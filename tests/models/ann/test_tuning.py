@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import faiss
 import numpy as np
@@ -71,6 +71,22 @@ def test_the_least_k_factor() -> None:
     assert EXAM.recall(one, chosen) >= 0.9
     assert chosen["k_factor"] <= settings["k_factor"] == 8.0
     assert lowest_k_factor(one, EXAM, 0.9, {"nprobe": 3}) == {"nprobe": 3}
+
+
+def test_settings_lose_no_more_by_labels_than_they_may() -> None:
+    """Overlap is reached with few lists; people's relevant items lie in lists that are visited later."""
+    one = index("IVF200,SQ8")
+    few = int(cheapest_settings(one, EXAM, 0.5)[-1][0]["nprobe"])
+    shown = ask(one, ASKED, 20, {"nprobe": few}).items
+    missed = [next((int(i) for i in row if i not in found), -1) for row, found in zip(EXAM.exact, shown, strict=True)]
+    query = np.flatnonzero(np.array(missed) >= 0)
+    labels = Known(query, np.array(missed)[query], len(ASKED))
+    exam = replace(EXAM, relevant=labels, max_lost=0.3)
+    assert exam.lost(EXAM.exact) == 0.0 and exam.lost(shown) == 1.0
+    settings = cheapest_settings(one, exam, 0.5)[-1][0]
+    assert settings["nprobe"] > few
+    assert exam.lost(ask(one, ASKED, 20, settings).items) <= 0.3
+    assert cheapest_settings(one, replace(exam, max_lost=1.0), 0.5)[-1][0]["nprobe"] == few
 
 
 def test_the_front_is_that_of_a_double_loop() -> None:

@@ -22,14 +22,19 @@ def naive_loss(
     frequency: list[float],
     progress: float = 1.0,
     scale: Tensor | None = None,
+    listed: dict[str, list[list[int]]] | None = None,
 ) -> Tensor:
-    """Loss of B pairs (q[b], item[b]); table [N, D] has every item's vector, known holds (b, item)."""
+    """Loss of B pairs (q[b], item[b]); table [N, D] has every item's vector, known holds (b, item). listed: items of
+    each row's lists of a kind, beside the mined ones."""
     scale = torch.tensor(1.0 / objective.temperature) if scale is None else scale
     size = len(item)
     known = known | {(b, item[b]) for b in range(size)}
     loss, pool = 0.0 * q.sum(), 0.0
     for b in range(size):
         terms = negatives(objective, b, item, uniform, hard, frequency, progress)
+        for kind, rows in (listed or {}).items():
+            seen = [i for c, row in enumerate(rows) if objective.share_hard or c == b for i in row]
+            terms += [(i, getattr(objective, kind)) for i in seen]
         terms = [(i, w) for i, w in terms if (b, i) not in known]
         if objective.hardest:
             terms = nearest(objective, q[b], table, terms, item, uniform, frequency)

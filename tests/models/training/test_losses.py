@@ -14,7 +14,7 @@ from torch.nn import functional
 from models.training import losses as tiles
 from models.training.batches import Known
 from models.training.distributed import ProcessGroup
-from models.training.examples import BatchColumns, batch_columns
+from models.training.examples import BatchColumns, ListedNegatives, batch_columns
 from models.training.losses import Objective, batch_loss
 from tests.models.training.naive_loss import naive_loss
 
@@ -31,6 +31,8 @@ OPTIONS: list[dict[str, object]] = [
     {"easy_per_hard": 5.0},
     {"easy_per_hard": 5.0, "share_hard": False, "logq": True},
     {"hard_ramp_frac": 0.8},
+    {"judged": 2.5, "unclicked": 0.4},
+    {"judged": 0.0, "unclicked": 3.0, "share_hard": False, "hardest": 2},
     {"hard_ramp_frac": 0.8, "hardest": 2, "share_hard": False, "symmetric": True, "logq": True},
 ]
 
@@ -52,8 +54,14 @@ class Drawn:
         asked, right = np.append(asked, self.query), np.append(right, self.item)
         self.frequency = rng.uniform(0.2, 6.0, N).astype(np.float32)
         known = Known(asked, right, size)
+        # half of the rows have no list of either kind; both kinds share items with every other source
+        self.listed = [
+            ListedNegatives(kind, rng.integers(0, N, (size, n)), np.repeat(rng.random((size, 1)) < 0.5, n, axis=1))
+            for kind, n in (("judged", 1), ("unclicked", 2))
+            if per_query
+        ]
         self.columns: BatchColumns = batch_columns(
-            self.query, self.item, self.uniform, self.hard, known, self.frequency
+            self.query, self.item, self.uniform, self.hard, known, self.frequency, self.listed
         )
         pairs = set(zip(asked.tolist(), right.tolist(), strict=True))
         self.known = {(b, i) for b in range(size) for i in range(N) if (self.query[b], i) in pairs}
@@ -77,6 +85,10 @@ class Drawn:
             self.frequency.tolist(),
             progress,
             scale,
+            {
+                kind: [row[there].tolist() for row, there in zip(rows, present, strict=True)]
+                for kind, rows, present in self.listed
+            },
         )
 
 
