@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=12_000)
     parser.add_argument("--items", type=int, default=3_000)
     parser.add_argument("--queries", type=int, default=600)
+    parser.add_argument("--taste", type=float, default=0.7, help="of the day whose cost is measured")
     parser.add_argument("--part", choices=["cost", "taste", "both"], default="both")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +49,7 @@ def main() -> None:
             say(taste=taste, **found(taste, args.searches))
         if args.part != "taste":
             os.environ["NIGHTSHELF_WARM_SPARK"] = "1"
-            cost(args.searches)
+            cost(args.searches, args.taste)
 
 
 def day(ds: str, searches: int, taste: float) -> None:
@@ -72,16 +73,16 @@ def found(taste: float, searches: int) -> dict[str, float]:
     return figures
 
 
-def cost(searches: int) -> None:
+def cost(searches: int, taste: float) -> None:
     """CPU seconds of the JVM and of this process by command; a small day first, so that code is compiled."""
     with spark_session("sessions") as spark:
         clock = Clock(spark)
         for size in (1_500, searches):
-            day(DAYS[-1], size, 0.7)
+            day(DAYS[-1], size, taste)
             spent = clock.of_day()
         whole = sum(spent.values())
         ours = spent["item_events"] + spent["session_events"]
-        say(searches=searches, cpu_s=spent, added=round(ours / (whole - ours), 3))
+        say(searches=searches, taste=taste, cpu_s=spent, added=round(ours / (whole - ours), 3))
 
 
 class Clock:

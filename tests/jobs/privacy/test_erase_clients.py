@@ -94,7 +94,7 @@ def columns(records: list[Record]) -> bytes:
     return buffer.getvalue()
 
 
-ORDER_LINES = f"nr,sku,date,customer\n1,a,{FIRST} 09:00:00,{CUSTOMER}.0\n1,b,{FIRST} 09:00:00,{CUSTOMER}.0\n2,a,{FIRST} 09:00:00,12\n2,b,{FIRST} 09:00:00,12\n"
+ORDER_LINES = f"nr,sku,date,customer\n1,a,{FIRST} 09:00:00,{CUSTOMER}.0\n1,b2,{FIRST} 09:00:00,{CUSTOMER}.0\n2,a,{FIRST} 09:00:00,12\n2,b2,{FIRST} 09:00:00,12\n"
 
 
 def made(ds: str) -> None:
