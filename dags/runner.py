@@ -125,7 +125,9 @@ def take_turn(last: str, waited: str = "wait") -> TurnSensor:
     A run that still waits for its partitions holds nobody back, which `max_active_runs=1` would. As a setup task it is
     cleared with the tasks behind it, so that a run of which something is cleared takes its turn again.
     """
-    return TurnSensor(task_id="turn", day=DAY, last=last, waited=waited).as_setup()
+    turn = TurnSensor(task_id="turn", day=DAY, last=last, waited=waited)
+    turn.is_setup = True
+    return turn
 
 
 def wait_for(*partitions: Partition, hours: int, gated: bool, task_id: str = "wait") -> ReadySensor:

@@ -145,7 +145,8 @@ class Bundle:
         listed = self._uncut(query, dense, sparse, depth)
         rows = listed.items[0][listed.items[0] >= 0]
         scores = listed.scores[0][: len(rows)]
-        return FirstStage(Candidates(rows, scores, *_places(rows, dense), *_places(rows, sparse or nothing(1, depth))), vector[0])
+        lexical = nothing(1, depth) if sparse is None else sparse
+        return FirstStage(Candidates(rows, scores, *_places(rows, dense), *_places(rows, lexical)), vector[0])
 
     @cached_property
     def item_arrays(self) -> ItemArrays:

@@ -35,7 +35,7 @@ def write_all(file: IO[bytes], values: NDArray[Any]) -> None:
         OSError: the disk is full.
     """
     # bytes of the array itself, not a copy of them
-    data = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     if file.write(data) != data.nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

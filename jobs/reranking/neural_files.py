@@ -36,7 +36,9 @@ def fit_neural(
     """Train to the best epoch by dev nDCG@10 and write the files; returns scores of a list by number and features."""
     data = train.data
     if args.reads != "numbers" and data.query_vectors.shape[1] != data.bundle.index.d:
-        raise ValueError(f"reads={args.reads}: {data.bundle.name} has several vectors of a query; expected reads=numbers")
+        raise ValueError(
+            f"reads={args.reads}: {data.bundle.name} has several vectors of a query; expected reads=numbers"
+        )
     torch.manual_seed(args.seed)
     config = NeuralConfig(
         len(FEATURES), data.query_vectors.shape[1], args.reads, args.hidden, blocks=args.blocks, dropout=args.dropout
