@@ -69,7 +69,6 @@ def tune_search(
         **{name: getattr(filled, name) for name in ("factory", "quantiser_id", "imbalance")},
         "search": search,
         "search_cached": search == earlier,
-        "nprobe": int(search.get("nprobe", 0)),
         **_point_facts(point),
         **_curve(tried, search),
         "recall_depth": exam.exact.shape[1],
@@ -83,7 +82,8 @@ def tune_search(
 def _curve(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
     """The setting that was turned, and the recall at each value that was tried."""
     dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
-    return {"curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried), "dial": dial}
+    curve = sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried)
+    return {"curve": curve, "dial": dial, "nprobe": int(search.get("nprobe", 0))}
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:
