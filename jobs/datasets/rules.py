@@ -101,8 +101,8 @@ def _has_words(titles: Strings, words: tuple[str, ...]) -> NDArray[np.bool_]:
     found = np.ones(len(titles), np.bool_)
     for word in words:
         pattern = rf"(^|[^\pL\pN]){re.escape(word)}($|[^\pL\pN])"
-        matched: Any = pc.fill_null(pc.match_substring_regex(titles, pattern), False)
-        found &= matched.to_numpy(zero_copy_only=False)
+        matched: Any = pc.match_substring_regex(titles, pattern)
+        found &= matched.fill_null(False).to_numpy(zero_copy_only=False)
     return found
 
 

@@ -271,7 +271,8 @@ def _new_heads(count: int, dim: int) -> Tensor:
     """Projections [K, D, D]: the first leaves vectors as they are, the others turn them a little, each its own way."""
     turned = _HEAD_NOISE * torch.randn(count, dim, dim) / dim**0.5
     turned[0] = 0.0
-    return torch.eye(dim) + turned
+    heads: Tensor = torch.eye(dim) + turned
+    return heads
 
 
 def _unit(vectors: Tensor) -> Tensor:
