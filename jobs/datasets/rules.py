@@ -102,8 +102,7 @@ def _has_words(titles: Strings, words: tuple[str, ...]) -> NDArray[np.bool_]:
     for word in words:
         pattern = rf"(^|[^\pL\pN]){re.escape(word)}($|[^\pL\pN])"
         matched: Any = pc.match_substring_regex(titles, pattern)
-        matched = pc.fill_null(matched, False)
-        found &= matched.to_numpy(zero_copy_only=False)
+        found &= matched.fill_null(False).to_numpy(zero_copy_only=False)
     return found
 
 
