@@ -17,8 +17,7 @@ and their best arm. What it stops no task reads, so the bundle in service stays.
 - `embed_*`: "has space id": its model was trained anew while this task waited; clear the task `content` or `prod2vec` too.
 - anything else: read its last line, clear it. `item_neighbours` goes on with the block at which it was stopped.
 
-Starts when `pairs_daily` announces a day, with that day as its partition key. Roll back with
-`python -m jobs promote --to previous --alias recommendations/champion`.
+Starts when `pairs_daily` announces a day. Roll back by the DAG `rollback`, with the alias `recommendations/champion`.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ PAIRED = form("co_occurrences", "Sessions", "max_gap min_voices half_life_days")
 VECTORS = form("item2vec", "Vectors", "vector_size epochs ns_exponent sample")
 LISTS = form("item_neighbours", "Neighbours", "thin min_cosine near_duplicate search")
 CLIENTS = form("user_recommendations", "Clients", "active_days decay")
-DAYS_HELD_OUT = 1
 
 
 def vectors(method: str, **sessions: Partition) -> tuple[BaseOperator, BaseOperator, Partition]:
@@ -76,7 +74,7 @@ with DAG(
     held_out = job(
         "holdout_sessions",
         **of_day(SESSION_EVENTS, HOLDOUT_SESSIONS),
-        holdout_days=DAYS_HELD_OUT,
+        holdout_days=1,
         window_days="{{ params.window_days }}",
         **templates(HELD_OUT),
     )
@@ -115,10 +113,9 @@ with DAG(
 
     held_out >> in_order >> paired >> sound
     # nothing is learnt of sessions that were not checked
-    sound >> learnt
+    sound >> learnt >> embed_learnt
     [sound, embed_words, embed_learnt] >> neighbours >> gate
     # both depend on the gate: lists that were not judged must not be served, nor sent to anybody
     gate >> [bundle, for_clients]
     for_clients >> checked
-    turn = take_turn(last="recommendations")
-    check_settings(dag) >> wait >> turn >> [held_out, words]
+    check_settings(dag) >> wait >> take_turn(last="recommendations") >> [held_out, words]

@@ -33,11 +33,12 @@ from jobs.lake.alias import (
     rollback_order,
 )
 from jobs.lake.manifest import MANIFEST, Source
-from jobs.lake.partitions import NOWHERE, RANKER, Partition
+from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import Pinned, attempt_uri, pin
 from jobs.lake.storage import list_files
 from jobs.platform.arguments import Alias, CommandArgs, OneOf, Pattern, ZeroOrOne
 from jobs.platform.html import printable
+from jobs.serving.open_bundle import open_as_service
 
 log = logging.getLogger(__name__)
 SHOWN = 30
@@ -167,12 +168,9 @@ def _still_the_champion(alias: str, report: Pinned) -> str:
 
 def _serve(args: Args, index: Pinned, why: str, instead_of: str) -> dict[str, Any]:
     """Load the bundle as a service would, then move the name."""
-    from jobs.bundle.reranker import open_reranker
-    from jobs.bundle.torch_reader import load_bundle  # imports torch, which a rollback must not wait for
+    if not open_as_service(index):
+        from jobs.bundle.torch_reader import load_bundle  # imports torch, which a rollback must not wait for
 
-    if index.partition.name == RANKER.name:
-        open_reranker(index)
-    else:
         load_bundle(index)
     return _switch(args, index, PROMOTED, why, instead_of)
 

@@ -27,7 +27,8 @@ def search_heads(search: Search, queries: Vectors, dim: int, depth: int) -> tupl
     if heads <= 1:
         return search(queries)
     by_head, rows_by_head = search(queries.reshape(-1, dim))
-    scores, rows = _best_first(by_head.reshape(len(queries), -1), rows_by_head.reshape(len(queries), -1))
+    wide = (len(queries), heads * by_head.shape[1])
+    scores, rows = _best_first(by_head.reshape(wide), rows_by_head.reshape(wide))
     worse = repeats(rows.astype(np.int64), np.ones(rows.shape, np.bool_))
     scores, rows = _best_first(np.where(worse, -np.inf, scores).astype(np.float32), np.where(worse, -1, rows))
     return scores[:, :depth], rows[:, :depth]
@@ -35,7 +36,8 @@ def search_heads(search: Search, queries: Vectors, dim: int, depth: int) -> tupl
 
 def best_head(queries: Vectors, items: Vectors) -> Vectors:
     """The best head's inner product [n] of each query [n, K * D] with its item [n, D]."""
-    by_head = queries.reshape(len(queries), -1, items.shape[1])
+    dim = items.shape[1]
+    by_head = queries.reshape(len(queries), queries.shape[1] // dim, dim)
     best: Vectors = np.einsum("nkd,nd->nk", by_head, items).max(axis=1)
     return best
 

@@ -2,7 +2,7 @@
 
 A word's vector joins two unit vectors: fastText's, by which words of one meaning or stem are near, and a random one of its own
 hash, by which the word is itself. fastText's mean alone finds kinds of things; which series an item belongs to hangs on
-single words, and is what people buy together (Online Retail, items without a session: RR@25 .093 by fastText, .148 by both).
+single words, and is what people buy together.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from jobs.lake.partitions import (
 )
 from jobs.lake.read import pin, read_table
 from jobs.recommendations import bundle, item_neighbours, recommend, user_recommendations
-from jobs.serving import promote
+from jobs.serving import promote, verify
 from tests.jobs.recommendations import shop
 from tests.jobs.recommendations.shop import DS, PER_SERIES, name
 
@@ -175,3 +175,5 @@ def test_the_alias_moves_forward_alone_and_back_by_promote(content: Partition) -
     assert pin_alias(alias).partition == later
     promote.main(promote.Args(to="previous", alias=alias, registry="skip"))
     assert pin_alias(alias) == served
+    # the last task of the DAG `rollback`
+    assert verify.main(verify.Args(alias=alias))["index"] == str(served.partition)
