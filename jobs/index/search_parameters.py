@@ -67,11 +67,9 @@ def tune_search(
         "dim": int(filled.index.d),
         "items": len(ids),
         **{name: getattr(filled, name) for name in ("factory", "quantiser_id", "imbalance")},
-        "search": search,
         "search_cached": search == earlier,
-        "nprobe": int(search.get("nprobe", 0)),
         **_point_facts(point),
-        **_curve(tried, search),
+        **_search_facts(tried, search),
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
@@ -80,10 +78,11 @@ def tune_search(
     }
 
 
-def _curve(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
-    """The setting that was turned, and the recall at each value that was tried."""
+def _search_facts(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
+    """The parameters, the one that was turned, and the recall at each value of it that was tried."""
     dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
-    return {"curve": sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried), "dial": dial}
+    curve = sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried)
+    return {"search": search, "nprobe": int(search.get("nprobe", 0)), "curve": curve, "dial": dial}
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:
