@@ -67,10 +67,9 @@ def tune_search(
         "dim": int(filled.index.d),
         "items": len(ids),
         **{name: getattr(filled, name) for name in ("factory", "quantiser_id", "imbalance")},
-        "search": search,
         "search_cached": search == earlier,
         **_point_facts(point),
-        **_curve(tried, search),
+        **_search_facts(tried, search),
         "recall_depth": exam.exact.shape[1],
         "recall_target": settings.recall_target,
         "tuning_queries": len(queries),
@@ -79,11 +78,15 @@ def tune_search(
     }
 
 
-def _curve(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
-    """The setting that was turned, and the recall at each value that was tried."""
+def _search_facts(tried: list[tuple[dict[str, float], float]], search: dict[str, float]) -> dict[str, Any]:
+    """The parameters, the one that was turned, and the recall at each value of it that was tried."""
     dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
     curve = sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried)
+<<<<<<< HEAD
     return {"curve": curve, "dial": dial, "nprobe": int(search.get("nprobe", 0))}
+=======
+    return {"search": search, "nprobe": int(search.get("nprobe", 0)), "curve": curve, "dial": dial}
+>>>>>>> retrieval
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:

@@ -23,7 +23,10 @@ def put(to: Partition, rows: list[dict[str, object]]) -> Pinned:
 
 def test_labelled_dev_queries_come_first(lake: Path) -> None:
     names = [f"q{number}" for number in range(8)]
-    queries = put(QUERIES.at(ds=DAY), [{"query_id": name, "query": name, "split": "dev"} for name in names])
+    queries = put(
+        QUERIES.at(ds=DAY),
+        [{"query_id": name, "query": name, "searches": 1, "segment": "tail", "split": "dev"} for name in names],
+    )
 
     def judged(source: str) -> Pinned:
         rows = [
