@@ -82,11 +82,7 @@ def _search_facts(tried: list[tuple[dict[str, float], float]], search: dict[str,
     """The parameters, the one that was turned, and the recall at each value of it that was tried."""
     dial = next((name for name in ("nprobe", "efSearch") if name in search), "")
     curve = sorted((int(parameters.get(dial, 0)), recall) for parameters, recall in tried)
-<<<<<<< HEAD
-    return {"curve": curve, "dial": dial, "nprobe": int(search.get("nprobe", 0))}
-=======
     return {"search": search, "nprobe": int(search.get("nprobe", 0)), "curve": curve, "dial": dial}
->>>>>>> retrieval
 
 
 def _point_facts(point: OperatingPoint) -> dict[str, Any]:
