@@ -21,7 +21,7 @@ SELECT
   CAST(v.expected_e6 / 1000000 AS FLOAT) AS expected_clicks,
   CASE
     WHEN v.actions > 0 THEN 'clicked'
-    WHEN v.expected_e6 < CAST(ROUND(:min_expected_clicks * 1000000) AS BIGINT) THEN 'few_views'
+    WHEN v.expected_e6 < :min_expected_clicks * 1000000 THEN 'few_views'
     WHEN t.item_id IS NULL THEN 'item_ended'
     WHEN q.query_id IS NULL THEN 'query_unknown'
   END AS reason
