@@ -105,19 +105,16 @@ with DAG(
         second = [
             job("pairs", **of_day(CLICK_COUNTS, ITEMS, QUERIES, PROPENSITIES, PAIRS), **templates(WINDOW)),
             job("qrels", **of_day(CLICK_COUNTS, QUERIES, ITEMS), labels=LABELS, **of_day(QRELS), **templates(JUDGED)),
+            job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES)),
         ]
-        # the sums of the items, and a static score, for rankers
-        second.append(job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES)))
         gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, ITEM_FEATURES, PAIRS, QRELS))
         cross_downstream(first, second)
         second >> gate
 
-    beside = sessions()
-    checked = check_settings(dag)
     # days go in order: a day adds to those before it, and counts the users of a query over all of them
     turn = take_turn(last="announce")
     # behind the gate alone: a day that was not checked must not start an index
     announce = AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
-    checked >> wait >> turn >> tables >> daily >> learning >> announce
     # beside the pairs, and before the turn ends: the next day's sessions go on where these left off
-    tables >> beside >> announce
+    tables >> sessions() >> announce
+    check_settings(dag) >> wait >> turn >> tables >> daily >> learning >> announce

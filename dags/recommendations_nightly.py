@@ -5,8 +5,7 @@
 **Writes** `holdout_sessions` (the sessions that judge), `session_items`, `co_occurrences`, `item2vec` and `embeddings` of two spaces
 (content, prod2vec), `item_neighbours`, `recommendations`, `user_recommendations`; moves `recommendations/champion`.
 
-**Gate** `expect_neighbours`: every living item once, coverage, order, and the served lists judged on test sessions beside popularity
-and their best arm. What it stops no task reads, so the bundle in service stays.
+**Gate** `expect_neighbours`: every living item once, and the served lists judged on test sessions. What it stops no task reads.
 
 **If red**
 

@@ -290,7 +290,7 @@ def table_today(name: str) -> str:
 
 def table_folder(name: str) -> tuple[str, int] | None:
     """Table, by today's name, and version of a folder such as `pairs_v2`; None where it is no table's."""
-    match = re.fullmatch(r"([a-z_]+)_v([0-9]+)", name)
+    match = re.fullmatch(r"([a-z0-9_]+?)_v([0-9]+)", name)
     table = table_today(match[1]) if match else ""
     return (table, int(match[2])) if match and table else None
 

@@ -122,14 +122,16 @@ def run(args_type: type[T], main: Callable[[T], dict[str, Any] | None]) -> None:
 
 def show_commands() -> None:
     """Print the commands by room, each with the first line of its module's docstring."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    console = Console()
     for room, commands in COMMANDS.items():
-        table.add_row(f"[bold]{room}[/]", "")
+        # a table each: a long name takes width from the lines of its own room alone
+        table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
+        table.add_column(min_width=16)
+        console.print(f"[bold]{room}[/]")
         for command, file in commands.items():
             path = Path(__file__).resolve().parents[1] / room / f"{file}.py"
             table.add_row(f"  {command}", Text(_first_line(path), overflow="fold"))
-    console = Console()
-    console.print(table)
+        console.print(table)
     console.print("\npython -m jobs COMMAND --help explains the settings of one.", highlight=False)
 
 

@@ -17,8 +17,10 @@ from jobs.privacy.limits import AgeLimits
 from jobs.privacy.local_files import AGED_STORES, ALERTS, CHECK_STORES, PARTITION_STORES, written_s
 
 _DAY = r"ds=(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-_IN_TABLE = re.compile(rf"(?:^|.*/)(?P<table>[a-z_]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)")
-_OF_PARTITION = re.compile(rf"(?:^|.*/)(?P<table>[a-z_]+)[,/]{_DAY}")
+_IN_TABLE = re.compile(
+    rf"(?:^|.*/)(?P<table>[a-z0-9_]+)_v[0-9]+/(?P<address>{_DAY}(?:/[a-z]+=[^/]+)*)(?:/(?P<rest>.*)|$)"
+)
+_OF_PARTITION = re.compile(rf"(?:^|.*/)(?P<table>[a-z0-9_]+)[,/]{_DAY}")
 _STUDY = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-[^/]+/")
 
 

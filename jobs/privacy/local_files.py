@@ -27,7 +27,7 @@ PARTITION_STORES = ("checkpoints", "scratch", "sweeps")
 # tasks are deleted by jobs.privacy.housekeeping alone
 AGED_STORES = ("logs", "mlflow", "mlflow_journal", "stores")
 ALERTS = "alerts.jsonl"
-_PARTITION = re.compile(r"(?:^|/)([a-z_]+)[,/]ds=([0-9-]{10})")
+_PARTITION = re.compile(r"(?:^|/)([a-z0-9_]+)[,/]ds=([0-9-]{10})")
 
 
 def expired_files(limits: AgeLimits) -> dict[str, list[Path]]:

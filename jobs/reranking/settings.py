@@ -55,8 +55,8 @@ class RankerSettings(CommandArgs):
     loss: Annotated[str, OneOf(*LOSSES), FIRST] = "ndcg2pp"
     temperature: PositiveFloat = 1.0
     reads: Annotated[str, OneOf(*READS)] = "both"
-    hidden: Annotated[PositiveInt, FIRST] = 64
-    blocks: Annotated[int, Interval(ge=0, le=4), FIRST] = 1
+    hidden: PositiveInt = 64
+    blocks: Annotated[int, Interval(ge=0, le=4)] = 1
     dropout: Fraction = 0.1
     epochs: Annotated[PositiveInt, FIRST] = 10
     batch_lists: PositiveInt = 16

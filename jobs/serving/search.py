@@ -39,11 +39,11 @@ class RankedHit:
 
 
 class Args(CommandArgs):
-    """query  the query, as a shopper types it
-    index  bundle to search; empty: the index in service
-    top    items per arm
-    alias  alias whose index is in service: a room and a name
-    rerank ranker of the list: its address, or an alias such as reranking/champion; empty: none
+    """query   the query, as a shopper types it
+    index   bundle to search; empty: the index in service
+    top     items per arm
+    alias   alias whose index is in service: a room and a name
+    rerank  ranker of the list: its address, or an alias such as reranking/champion; empty: none
     """
 
     query: str

@@ -111,12 +111,12 @@ class TowerSettings(CommandArgs, kw_only=True):
     easy_per_hard: NonNegativeFloat = 0.0
     hard_ramp_frac: Fraction = 0.0
     share_hard_negatives: OnOff = "on"
-    learn: Annotated[str, OneOf(*SOURCES), FIRST] = "clicks"
+    learn: Annotated[str, OneOf(*SOURCES)] = "clicks"
     label_weight: PositiveFloat = 1.0
     irrelevant_frac: Fraction = 0.55
-    judged_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    judged_negatives: NonNegativeInt = 0
     judged_weight: NonNegativeFloat = 1.0
-    unclicked_negatives: Annotated[NonNegativeInt, FIRST] = 0
+    unclicked_negatives: NonNegativeInt = 0
     unclicked_weight: NonNegativeFloat = 1.0
     synthetic_queries: NonNegativeFloat = 0.5
     trigram_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0

@@ -99,7 +99,7 @@ def test_verify_and_the_terminal_show_what_search_returns(
 ) -> None:
     calls: list[str] = []
 
-    def marked(self: Bundle, query: str, top: int = 0) -> Sequence[Hit]:
+    def marked(self: Bundle, query: str, top: int = 0, rerank: object = None) -> Sequence[Hit]:
         calls.append(query)
         return [Hit("marked", f"marked for {query}", 1.0)]
 

@@ -51,7 +51,7 @@ def judge(shop: Shop, **settings: object) -> dict[str, object]:
     wanted = {"embeddings": shop.embeddings(), "champion": champion} | settings
     rankings.main(rankings.Args(*given, **wanted))  # type: ignore[arg-type]
     given = (shop.rankings, shop.index, shop.queries, shop.qrels, shop.items, shop.report)
-    return report.main(report.Args(*given, min_relevance=2.0, max_loss=0.05, min_index_recall=0.9))
+    return report.main(report.Args(*given, min_relevance=2.0, max_loss=0.05, min_index_recall=0.9, max_cost_ratio=100))
 
 
 @pytest.fixture(scope="module")

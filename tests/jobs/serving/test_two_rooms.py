@@ -32,7 +32,7 @@ def judge(shop: Shop, alias: str) -> dict[str, object]:
     given = (shop.index, shop.queries, shop.qrels, shop.items, shop.rankings)
     rankings.main(rankings.Args(*given, embeddings=shop.embeddings(), champion=champion, alias=alias))
     given = (shop.rankings, shop.index, shop.queries, shop.qrels, shop.items, shop.report)
-    return report.main(report.Args(*given, min_relevance=2.0, max_loss=0.05, min_index_recall=0.9))
+    return report.main(report.Args(*given, min_relevance=2.0, max_loss=0.05, min_index_recall=0.9, max_cost_ratio=100))
 
 
 def train(shop: Shop, room: str) -> None:
