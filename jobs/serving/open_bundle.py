@@ -15,8 +15,9 @@ def open_as_service(pinned: Pinned) -> bool:
     from jobs.bundle.recommendations import open_recommendations
     from jobs.bundle.reranker import open_reranker
 
-    openers = {RANKER.name: open_reranker, RECOMMENDATIONS.name: open_recommendations}
-    opener = openers.get(pinned.partition.name)
-    if opener is not None:
-        opener(pinned)
-    return opener is not None
+    table = pinned.partition.name
+    if table == RANKER.name:
+        open_reranker(pinned)
+    elif table == RECOMMENDATIONS.name:
+        open_recommendations(pinned)
+    return table in (RANKER.name, RECOMMENDATIONS.name)
