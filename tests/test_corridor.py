@@ -29,6 +29,7 @@ from tests.dags.spark_cluster import Cluster, spark_cluster
 SPARK_CONN = "nightshelf_spark"  # as the DAGs name it
 DS = "2026-01-31"
 DAY = f"ds={DS}"
+NIGHT = "night.json"
 SMALL = {
     "ITEMS": "600",
     "QUERIES": "300",
@@ -41,7 +42,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A lake that all tests of this file share: each takes it up where the one before left it."""
+    """A lake with the corridor in it, which all tests of this file share; NIGHT holds what the script printed last."""
     root = tmp_path_factory.mktemp("shop")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_LAKE", str(root / "lake"))
@@ -51,6 +52,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for name in ("NIGHTSHELF_WARM_SPARK", "NIGHTSHELF_SPARK_MASTER"):
             patch.delenv(name, raising=False)
+        done = run(str(ROOT / "jobs/local/nightly.sh"), **SMALL)
+        assert done.returncode == 0, done.stderr[-3000:]
+        (root / NIGHT).write_text(done.stdout.splitlines()[-1], encoding="utf-8")
         yield root
 
 
@@ -81,9 +85,7 @@ def content(partition: str) -> str:
 @pytest.mark.slow
 @pytest.mark.spark
 def test_a_log_becomes_a_served_index(shop: Path) -> None:
-    done = run(str(ROOT / "jobs/local/nightly.sh"), **SMALL)
-    assert done.returncode == 0, done.stderr[-3000:]
-    promoted = json.loads(done.stdout.splitlines()[-1])["jobs"][-1]
+    promoted = json.loads((shop / NIGHT).read_text("utf-8"))["jobs"][-1]
     assert promoted["promoted"] is True
     index = pin_alias(CHAMPION).partition
     at = str(index).removeprefix("index/")
