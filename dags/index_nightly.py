@@ -1,6 +1,6 @@
 """Nightly: embed the day's catalogue with the champion's towers, build its index, judge it, promote it.
 
-**Reads** `items`, `item_features`, `queries`, `qrels` of the day; the towers behind `champion`, resolved once, by `pin`.
+**Reads** `items`, `queries`, `qrels` of the day, the newest `item_features`; the towers behind `champion`, resolved once, by `pin`.
 
 **Embeds and codes** what is new or changed: `pin` names the newest of the 14 days before whose embeddings are whole, and
 their vectors are reused for unchanged items; so are the codes, and the trained index while its figures hold.
@@ -32,7 +32,7 @@ from dags.day import DAY, EVERY_DAG, PAIRS_READY, date_param, day_param
 from dags.forms import form, templates
 from dags.runner import check_settings, job, take_turn, wait_for
 from dags.steps import SERVING, SHARDS, PinnedTowers, embed, judge
-from jobs.lake.partitions import ITEM_FEATURES, ITEMS, QRELS, QUERIES
+from jobs.lake.partitions import ITEMS, QRELS, QUERIES
 
 PINNED = {"towers_ds": date_param("Towers", "Take the towers trained on this day, step star. Empty: the champion's")}
 REBUILT = form("pin", "Embeddings", "rebuild")
@@ -49,12 +49,11 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     address = "'towers/ds=' ~ params.towers_ds ~ '/step=star' if params.towers_ds else ''"
-    pin = job("pin", towers=f"{{{{ {address} }}}}", ds=DAY, shards=SHARDS, **templates(REBUILT))
+    pin = job("pin", towers=f"{{{{ {address} }}}}", ds=DAY, features_ds=DAY, shards=SHARDS, **templates(REBUILT))
     towers = PinnedTowers(pinned_by="pin")
     index = judge(towers, reuse=True)
     # a day typed by hand may be one that pairs_daily has not finished
-    day = (table.at(ds=DAY) for table in (ITEMS, ITEM_FEATURES, QUERIES, QRELS))
-    wait = wait_for(*day, hours=1, gated=True)
+    wait = wait_for(ITEMS.at(ds=DAY), QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
     pin >> embed(towers, "embeddings", reuse=True) >> index
     checked = check_settings(dag)
     checked >> wait >> take_turn(last="promote") >> pin

@@ -6,14 +6,15 @@ within the windows. Never a later day.
 **Writes** `items`, `impressions`, `late_impressions` (what the log adds to earlier days), `item_events` and `session_events` (what people
 did, session by session), the daily sums `click_counts` and `query_counts`, then `propensities`, `item_features`, `queries`, `pairs`, `qrels` of
 the windows that end on the day, a verdict beside each; `query_users` in the raw zone; then one event of `nightshelf_pairs`, which starts
-`index_nightly` for the same day.
+`index_nightly` and `recommendations_nightly` for the same day.
 
 **If red**
 
 - `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: the shop has not delivered. Publish log and catalogue, clear the task.
 - `turn` waits: its log names the run that goes first, one that works or one of an earlier day.
-- `expect_tables`, `expect_sessions`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
+- `session_events`, `item_features` and their `expect`s alert and hold nobody back: the day is announced without them. Clear them.
+- `expect_tables`, `expect_daily`, `expect_pairs`: the data would harm training; the Data Docs give the reason. Repair the
   input, clear the task that wrote the table. Nothing downstream has read it.
 - `session_events` names a column or a date of the orders: `order_columns`, `date_order` say how to read them.
 - `items`, `impressions` name files or fields: `python -m jobs replay` lands repaired files; `accept_drift` accepts a change.
@@ -34,13 +35,12 @@ from dags.day import DAY, EVERY_DAG, KEY_FORMAT, LABELS, PAIRS_READY, TIME_ZONE,
 from dags.forms import form, templates
 from dags.operators import AnnounceOperator
 from dags.runner import check_settings, job, listed, of_day, take_turn, wait_for
-from dags.steps import ORDERS_FORM, sessions
+from dags.steps import ORDERS_FORM, ended, features, sessions
 from jobs.lake.partitions import (
     CATALOGUE,
     CLICK_COUNTS,
     IMPRESSIONS,
     ITEM_EVENTS,
-    ITEM_FEATURES,
     ITEMS,
     LATE_IMPRESSIONS,
     LOG,
@@ -105,9 +105,8 @@ with DAG(
         second = [
             job("pairs", **of_day(CLICK_COUNTS, ITEMS, QUERIES, PROPENSITIES, PAIRS), **templates(WINDOW)),
             job("qrels", **of_day(CLICK_COUNTS, QUERIES, ITEMS), labels=LABELS, **of_day(QRELS), **templates(JUDGED)),
-            job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES)),
         ]
-        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, ITEM_FEATURES, PAIRS, QRELS))
+        gate = job("expect", "expect_pairs", partitions=listed(QUERIES, PROPENSITIES, PAIRS, QRELS))
         cross_downstream(first, second)
         second >> gate
 
@@ -115,6 +114,7 @@ with DAG(
     turn = take_turn(last="announce")
     # behind the gate alone: a day that was not checked must not start an index
     announce = AnnounceOperator(task_id="announce", day=DAY, asset=PAIRS_READY)
-    # beside the pairs, and before the turn ends: the next day's sessions go on where these left off
-    tables >> sessions() >> announce
+    # within the turn, for the next day's sessions go on where these left off; if they fail, search gets its day all the same
+    tables >> sessions() >> (others := ended("others")) >> announce
+    first >> features() >> others
     check_settings(dag) >> wait >> turn >> tables >> daily >> learning >> announce

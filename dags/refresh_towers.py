@@ -1,6 +1,6 @@
 """By hand: retrain the query tower behind `champion` with its item vectors kept, judge the result, promote it.
 
-**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items`, `item_features` and the
+**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items`, the newest `item_features` and the
 champion's `embeddings`, `trained_index` and `codes` of the run's day, which `index_nightly` made.
 
 **Writes** `towers` (step `adore`), and in their space `index`, `rankings`, `report`; moves `champion` when the report's
@@ -26,7 +26,7 @@ from dags.forms import form, templates
 from dags.runner import check_settings, job, take_turn, wait_for
 from dags.settings import DEV_LABELS
 from dags.steps import SERVING, PinnedTowers, judge
-from jobs.lake.partitions import ITEM_FEATURES, ITEMS, PAIRS, QRELS, QUERIES, TOWERS
+from jobs.lake.partitions import ITEMS, PAIRS, QRELS, QUERIES, TOWERS
 
 REFRESH = form("refresh", "Refresh", "epochs batch_size depth lr trigram_lr temperature seed")
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
@@ -45,8 +45,7 @@ with DAG(
     tags=["training", "tier-3"],
     doc_md=__doc__,
 ) as dag:
-    day = (table.at(ds=DAY) for table in (ITEM_FEATURES, QUERIES, QRELS))
-    wait = wait_for(pairs, queries, items, *day, hours=1, gated=True)
+    wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), QRELS.at(ds=DAY), hours=1, gated=True)
     refreshed = job(
         "refresh",
         pairs=pairs,
@@ -61,5 +60,5 @@ with DAG(
     )
     # judged before it is promoted, as any other towers
     pin = job("pin")
-    pin >> refreshed >> job("pin", "pin_adore", towers=made) >> judge(after, coded=True)
+    pin >> refreshed >> job("pin", "pin_adore", towers=made, features_ds=DAY) >> judge(after, coded=True)
     check_settings(dag) >> wait >> take_turn(last="promote") >> pin

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from airflow.sdk import Param, TaskGroup
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Param, TaskGroup, TriggerRule
 
 from dags.approval import Approval, approve_param
 from dags.day import DAY, result
 from dags.forms import form, templates
-from dags.runner import job
+from dags.runner import job, of_day
 from jobs.lake.partitions import (
+    CLICK_COUNTS,
     CODES,
     EMBEDDINGS,
     IMPRESSIONS,
@@ -19,6 +21,7 @@ from jobs.lake.partitions import (
     ITEM_EVENTS,
     ITEM_FEATURES,
     ITEMS,
+    PROPENSITIES,
     QRELS,
     QUERIES,
     RANKINGS,
@@ -88,6 +91,11 @@ class PinnedTowers:
         return result(self.pinned_by, "champion")
 
     @property
+    def item_features(self) -> str:
+        """Address of the newest item_features when they were pinned; empty where there was none."""
+        return result(self.pinned_by, "item_features")
+
+    @property
     def items_space(self) -> str:
         """Space id of the item vectors; a refreshed query tower keeps that of the towers it was trained from."""
         return result(self.pinned_by, "items_space")
@@ -115,13 +123,26 @@ class PinnedTowers:
 
 
 def sessions() -> TaskGroup:
-    """What people did on the day, session by session, and its verdict."""
+    """Events of the day in the order of their sessions, and their verdict."""
     with TaskGroup("sessions", prefix_group_id=False, tooltip="What people did, session by session") as group:
         at = {"item_events": ITEM_EVENTS.at(ds=DAY), "session_events": SESSION_EVENTS.at(ds=DAY)}
         settings = templates({name: param for name, param in ORDERS_FORM.items() if name != "orders"})
         in_order = job("session_events", **at, orders=OWN_ORDERS, late_days="{{ params.late_days }}", **settings)
         in_order >> job("expect", "expect_sessions", partitions=str(SESSION_EVENTS.at(ds=DAY)))
     return group
+
+
+def features() -> TaskGroup:
+    """The numbers of the day's items, for rankers, and their verdict."""
+    with TaskGroup("features", prefix_group_id=False, tooltip="Numbers of items, for rankers") as group:
+        made = job("item_features", **of_day(CLICK_COUNTS, ITEMS, PROPENSITIES, ITEM_FEATURES))
+        made >> job("expect", "expect_features", partitions=str(ITEM_FEATURES.at(ds=DAY)))
+    return group
+
+
+def ended(task_id: str) -> EmptyOperator:
+    """A task that succeeds when those before it have ended, red or green."""
+    return EmptyOperator(task_id=task_id, trigger_rule=TriggerRule.ALL_DONE)
 
 
 def embed(towers: PinnedTowers, group_id: str, reuse: bool = False) -> TaskGroup:
@@ -192,7 +213,7 @@ def judge(
             towers=towers.partition,
             **day,
             index=made,
-            item_features=ITEM_FEATURES.at(ds=DAY),
+            item_features=towers.item_features,
             previous=towers.champion,
             min_relevance="{{ params.min_relevance }}",
             **templates(INDEX_FORM),

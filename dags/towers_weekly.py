@@ -1,7 +1,7 @@
 """Weekly: train the two towers, mine hard negatives, continue training with them, judge the result.
 
-**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items`,
-`item_features` of the run's day; the `prodbert` that the form names. All must have passed their data-quality gate.
+**Reads** `pairs`, `queries`, `items` of the day on which the judged days begin; `qrels`, `queries`, `items` of the
+run's day, the newest `item_features`; the `prodbert` that the form names. All must have passed their data-quality gate.
 
 **Writes** `towers` (step `in_batch`, then `star`), `negatives`, `embeddings`, `trained_index`, `codes`, `index`, `rankings`, `report`; moves
 `champion` when the report's gate lets it pass.
@@ -27,7 +27,7 @@ from dags.forms import form, templates
 from dags.runner import check_settings, job, wait_for
 from dags.settings import BERT, BERT_DS, DEV_LABELS, HARD, LOSS, MINING, MODEL, TRAINING
 from dags.steps import SERVING, PinnedTowers, embed, judge
-from jobs.lake.partitions import ITEM_FEATURES, ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
+from jobs.lake.partitions import ITEMS, NEGATIVES, PAIRS, QRELS, QUERIES, TOWERS
 
 JUDGED = labels_param() | form("qrels", "Judgements", "judge_days")
 
@@ -50,8 +50,7 @@ with DAG(
     tags=["training", "tier-2"],
     doc_md=__doc__,
 ) as dag:
-    day = (table.at(ds=DAY) for table in (QUERIES, ITEMS, ITEM_FEATURES, QRELS))
-    wait = wait_for(pairs, queries, items, *day, hours=36, gated=True)
+    wait = wait_for(pairs, queries, items, QUERIES.at(ds=DAY), ITEMS.at(ds=DAY), QRELS.at(ds=DAY), hours=36, gated=True)
     dataset = {"pairs": pairs, "queries": queries, "items": items}
 
     with TaskGroup("training", prefix_group_id=False, tooltip="In-batch negatives, then STAR") as training:
@@ -73,7 +72,7 @@ with DAG(
                 **FLAGS,
                 **templates(HARD),
             )
-            >> job("pin", "pin_star", towers=second)
+            >> job("pin", "pin_star", towers=second, features_ds=DAY)
         )
 
     index = judge(star, baseline=in_batch)

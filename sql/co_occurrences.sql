@@ -6,7 +6,7 @@ WITH per_session AS (
     a.session_id,
     a.item_id,
     b.item_id AS other_id,
-    -- a session' weight is that of its age: at half_life_days it counts half; 0 turns the decay off
+    -- a session weighs by its age: half at half_life_days; 0 turns the decay off
     MAX(
       CASE
         WHEN :half_life_days > 0

@@ -14,13 +14,50 @@ WITH texts AS (
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(CLEAN_ID(o.customer))) THEN CLEAN_ID(o.customer) END AS customer,
     TRIM(o.occurred) AS occurred,
     NULLIF(LOWER(TRIM(o.title)), '') AS title,
-    -- 12/1/2010 8:26, 01.12.2010, 1-12-2010 08:26:00
+    -- 12/1/2010 8:26, 12/1/2010 8:26 PM, 01.12.2010, 1-12-2010 08:26:00
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 1) AS first_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 2) AS second_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 3) AS year_number,
-    REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)', 1) AS clock,
+    REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}):[0-9]{2}', 1) AS hour_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '[0-9]{1,2}(:[0-9]{2}(:[0-9]{2})?)', 1) AS after_hour,
+    UPPER(REGEXP_EXTRACT(TRIM(o.occurred), '([AaPp])[.]? ?[Mm][.]?$', 1)) AS half_of_day,
     REGEXP_LIKE(TRIM(o.occurred), '^[0-9]{1,2}[.]') OR :day_first AS is_day_first
   FROM order_rows AS o
+),
+
+clocks AS (
+  SELECT
+    t.file,
+    t.block,
+    t.line,
+    t.malformed,
+    t.invoice,
+    t.item_id,
+    t.quantity,
+    t.price,
+    t.customer,
+    t.title,
+    t.occurred,
+    t.first_number,
+    t.second_number,
+    t.year_number,
+    t.is_day_first,
+    CASE
+      WHEN t.hour_number = '' THEN '00:00:00'
+      ELSE
+        CONCAT(
+          LPAD(
+            CASE t.half_of_day
+              WHEN '' THEN t.hour_number
+              WHEN 'A' THEN CAST(CAST(t.hour_number AS INT) % 12 AS STRING)
+              ELSE CAST(CAST(t.hour_number AS INT) % 12 + 12 AS STRING)
+            END, 2, '0'
+          ),
+          t.after_hour,
+          CASE WHEN LENGTH(t.after_hour) = 3 THEN ':00' ELSE '' END
+        )
+    END AS clock
+  FROM texts AS t
 ),
 
 timed AS (
@@ -41,22 +78,14 @@ timed AS (
           TO_UTC_TIMESTAMP(
             TRY_CAST(
               CONCAT(
-                CONCAT(
-                  t.year_number,
+                CONCAT_WS(
                   '-',
-                  LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0')
+                  t.year_number,
+                  LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0'),
+                  LPAD(CASE WHEN t.is_day_first THEN t.first_number ELSE t.second_number END, 2, '0')
                 ),
-                CONCAT('-', LPAD(CASE WHEN t.is_day_first THEN t.first_number ELSE t.second_number END, 2, '0')),
-                CONCAT(
-                  ' ',
-                  LPAD(
-                    CASE
-                      WHEN t.clock = '' THEN '00:00:00'
-                      WHEN LENGTH(t.clock) <= 5 THEN CONCAT(t.clock, ':', '00')
-                      ELSE t.clock
-                    END, 8, '0'
-                  )
-                )
+                ' ',
+                t.clock
               ) AS TIMESTAMP_LTZ
             ), :time_zone
           )
@@ -79,7 +108,7 @@ timed AS (
         TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e18 AND 9e18
         THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) / 1000000 AS BIGINT))
     END AS occurred_at
-  FROM texts AS t
+  FROM clocks AS t
 ),
 
 hashed AS (

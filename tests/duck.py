@@ -74,7 +74,7 @@ def rows_of(engine: duckdb.DuckDBPyConnection, name: str, settings: dict[str, An
 
 def bound(name: str) -> str:
     """Text of sql/<name>.sql with DuckDB's parameter syntax."""
-    return re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql_text(name))
+    return re.sub(r"(?<![:\w]):([a-z_]\w*)", r"$\1", sql_text(name))
 
 
 def separate_searches(engine: duckdb.DuckDBPyConnection) -> list[str]:

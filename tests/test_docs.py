@@ -1,4 +1,4 @@
-"""What the pages of docs/ say is tried: the units of systemd, and the dumps of the two databases in Postgres."""
+"""Parts of docs/ that are said to be tried: the units of systemd, and the dumps of the two databases in Postgres."""
 
 from __future__ import annotations
 

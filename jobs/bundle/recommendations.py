@@ -57,18 +57,16 @@ class Recommendations:
 
     def of_new_item(self, title: str, category: str = "", top: int = 10) -> list[Hit]:
         """Popular items whose words are like those of an item that the bundle does not have."""
-        words, vectors = self._words
-        place = {word: row for row, (word, _) in enumerate(words)}
-        nothing = np.zeros(vectors.shape[1], np.float32)
-        given = [content_words(title, category)]
+        place, weights, vectors = self._words
+        unknown = np.zeros(vectors.shape[1], np.float32)
         asked = text_vectors(
-            given,
-            lambda word: vectors[place[word]] if word in place else nothing,
-            dict(words),
+            [content_words(title, category)],
+            lambda word: vectors[place[word]] if word in place else unknown,
+            weights,
             self.facts["hashed_dim"],
         )
         rows, popular = self._popular
-        cosines = popular.astype(np.float32) @ asked[0]
+        cosines = popular @ asked[0]
         best = np.argsort(-cosines, kind="stable")[:top]
         return self._hits(rows[best], cosines[best], top)
 
@@ -90,16 +88,20 @@ class Recommendations:
         return [Hit(*row) for row in zip(ids, titles, values, strict=True)]
 
     @cached_property
-    def _words(self) -> tuple[list[tuple[str, float]], NDArray[np.float32]]:
+    def _words(self) -> tuple[dict[str, int], dict[str, float], NDArray[np.float32]]:
+        """Row of each word, its weight, and the vectors by row."""
         with pq.ParquetFile(self.pinned.path(WORDS)) as file:
             rows = file.read(["word", "weight"])
-        words = list(zip(texts(rows.column("word")), numbers(rows, "weight").tolist(), strict=True))
-        return words, np.load(self.pinned.path(WORD_VECTORS), allow_pickle=False)
+        words = texts(rows.column("word"))
+        weights = dict(zip(words, numbers(rows, "weight").tolist(), strict=True))
+        place = {word: row for row, word in enumerate(words)}
+        return place, weights, np.load(self.pinned.path(WORD_VECTORS), allow_pickle=False)
 
     @cached_property
-    def _popular(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        arrays = [np.load(self.pinned.path(name), allow_pickle=False) for name in (POPULAR, POPULAR_VECTORS)]
-        return arrays[0].astype(np.int64), arrays[1]
+    def _popular(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows of the popular items, and their content vectors."""
+        rows, vectors = (np.load(self.pinned.path(name), allow_pickle=False) for name in (POPULAR, POPULAR_VECTORS))
+        return rows.astype(np.int64), vectors.astype(np.float32)
 
 
 def open_recommendations(pinned: Pinned, users: Pinned | None = None) -> Recommendations:

@@ -32,9 +32,8 @@ GRAPH_FILE = "ranker.onnx"
 CONFIG_FILE = "config.json"
 GOLDEN_FILE = "golden.safetensors"
 TREES, NEURAL = "trees", "neural"
-MOST_APART = (
-    1e-4  # of a golden listing's scores: another library or machine rounds differently, another model is far off
-)
+# of a golden listing's scores: another library or machine rounds differently, another model is far off
+MOST_APART = 1e-4
 Scorer = Callable[[Floats, Floats, Floats], Floats]  # numbers [n, F], query [1, D], items [n, D] to scores [n]
 
 

@@ -9,23 +9,21 @@ The static score is learnt from the past: the numbers as they were some days ago
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from annotated_types import Ge
 
-from jobs.lake.arrow import numbers, table_of
-from jobs.lake.attempt import Attempt
+from jobs.lake.arrow import numbers
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.lake.windows import Window, before_day, span, window
 from jobs.platform.arguments import CommandArgs, NonNegativeFloat, PositiveFloat, PositiveInt
-from jobs.platform.row_counts import published
+from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import read_spark, run_sql, spark_session
 from models.reranking.numbers import NUMBERS, STATIC_SCORE, number_matrix
 from models.reranking.static_score import fit_static_score
@@ -79,10 +77,11 @@ def main(args: Args) -> dict[str, str | int]:
         horizon = horizon_of(days.facts["days_read"], args.click_counts.ds)
         now = run_sql("item_features", _parameters(args, law, args.click_counts.ds), **tables)
         trees = _learn(args, tables, law, now, horizon)
-        out.write_spark(now, by=["item_id"], files=days.files)
-        _add_static_score(out, trees)
+        rows = _scored(now, trees).repartition(days.files, "item_id").selectExpr("*", "CAST(NULL AS STRING) AS reason")
+        counts = RowCounter(rows, (), {"items": "1"}, {})
+        counts.write_kept(out, by=["item_id"])
         out.facts |= {"window": days.facts, "horizon_days": horizon if trees else 0, "catalogue": items.bundle_id}
-        out.count("items", items.manifest.rows, now.count(), {})
+        out.count("items", items.manifest.rows, counts.kept("items"), {})
     return published(out)
 
 
@@ -136,12 +135,21 @@ def _matrix(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
     return number_matrix({name: numbers(rows, name) for name in NUMBERS if name != STATIC_SCORE})
 
 
-def _add_static_score(out: Attempt, trees: Booster | None) -> None:
-    """Add the score to the files written, one file in memory at a time."""
+def _scored(now: DataFrame, trees: Booster | None) -> DataFrame:
+    """The rows with their static score, where there are trees: each task reads them from their text."""
     if trees is None:
-        return
-    for path in sorted(out.folder.glob("part-*.parquet")):
-        rows = pq.read_table(path)
-        score = np.asarray(trees.predict(_matrix(rows), num_threads=1), np.float64)
-        place = rows.column_names.index(STATIC_SCORE)
-        out.write_table(rows.set_column(place, STATIC_SCORE, table_of({"x": score}).column("x")), path.name)
+        return now
+    text, place = trees.model_to_string(), now.columns.index(STATIC_SCORE)
+
+    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import lightgbm as lgb
+
+        booster = lgb.Booster(model_str=text)
+        for batch in batches:
+            rows = pa.Table.from_batches([batch])
+            if rows.num_rows:
+                scores = np.asarray(booster.predict(_matrix(rows), num_threads=1), np.float64)
+                rows = rows.set_column(place, STATIC_SCORE, pa.array(scores))
+            yield from rows.to_batches()
+
+    return now.mapInArrow(score, now.schema)

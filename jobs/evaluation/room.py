@@ -16,8 +16,8 @@ class ReportRoom:
     headlines: arms in order of preference; the first that was ranked is the headline. Later ones serve rankings
     of older code, and indexes that lack an arm. gate_arms: arms that the gate compares with the champion beside the
     headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
-    show. more_measures: beside those of every room, such as RR@25. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
-    judged when they were made.
+    show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
+    judged when they were made. more_measures: beside those of every room, such as RR@25.
     """
 
     name: str

@@ -143,7 +143,7 @@ def _origin(out: Attempt, args: DataclassInstance) -> tuple[str, dict[str, Any],
     """Job, settings and inputs of a version; of one that repeats another, those of the other."""
     if again := out.again:
         return again.job, again.args, again.inputs
-    return command_of(type(args).__module__), {**spelled(args)}, [pinned.source for pinned in out.inputs]
+    return command_of(type(args).__module__), dict(spelled(args)), [pinned.source for pinned in out.inputs]
 
 
 def spelled(args: DataclassInstance) -> dict[str, str | int | float]:

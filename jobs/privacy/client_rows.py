@@ -140,7 +140,7 @@ def _copied_raw(pinned: Pinned, source: Path, target: Path | None, erased: Erase
 
 
 def _of_clients(pinned: Pinned, rows: pa.Table, erased: Erased) -> Any:
-    """Which rows of a table are the clients'."""
+    """A mask of the rows of a table that are the clients'."""
     names, hashes = rows.column_names, pa.array(sorted(erased.hashes), pa.string())
     if pinned.partition.table in LINKED:
         return _among(rows["query_id"], _held_out(pinned.partition.ds, hashes))
@@ -165,7 +165,7 @@ def _held_out(ds: str, hashes: Any) -> Any:
 
 
 def _rejected(rows: pa.Table, erased: Erased) -> Any:
-    """Which rejected lines name the clients."""
+    """A mask of the rejected lines that name the clients."""
     texts = rows["raw"].to_pylist() if "raw" in rows.column_names else [None] * rows.num_rows
     return pa.array([raw_records.names_client(text or "", erased) for text in texts], pa.bool_())
 

@@ -53,7 +53,8 @@ class ItemVectors(Encoder[pa.RecordBatch]):
         self.method, self.hashed_dim = model.partition.values["method"], int(model.facts["hashed_dim"])
         self.spaces = (space_of(model),)
         rows = pq.read_table(model.path(WORDS))
-        self.words, self.weights = strings(rows, "word"), numbers(rows, "weight").tolist()
+        self.words = strings(rows, "word")
+        self.weights = dict(zip(self.words, numbers(rows, "weight").tolist(), strict=True))
         self.vectors: Vectors = np.load(model.path(VECTORS), allow_pickle=False)
         self.place = {word: row for row, word in enumerate(self.words)}
         self.width = self.vectors.shape[1] + self.hashed_dim
@@ -72,8 +73,7 @@ class ItemVectors(Encoder[pa.RecordBatch]):
         ids, titles, categories, brands = (texts(features.column(name)) for name in ("item_id", *COLUMNS))
         if self.method == CONTENT:
             words = [content_words(*row) for row in zip(titles, categories, strict=True)]
-            weights = dict(zip(self.words, self.weights, strict=True))
-            return text_vectors(words, self._learnt, weights, self.hashed_dim)
+            return text_vectors(words, self._learnt, self.weights, self.hashed_dim)
         rows = np.array([self.place.get(name, -1) for name in ids], np.int64)
         made = self.vectors[rows]
         cold = np.flatnonzero(rows < 0)

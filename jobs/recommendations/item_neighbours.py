@@ -157,7 +157,7 @@ class Space:
 
     @property
     def facts(self) -> dict[str, object]:
-        """How it was searched."""
+        """Facts of the search."""
         return self.search.facts
 
 

@@ -78,7 +78,7 @@ class NeighbourLists:
         return support
 
     def _known(self) -> KnownLists:
-        """What went together with each item that is no longer thin, block by block."""
+        """Lists of what went together with each item that is no longer thin, made block by block."""
         rows = np.flatnonzero(self.support >= self.limits.thin)
         blocks = [rows[start : start + (1 << 14)] for start in range(0, len(rows), 1 << 14)]
         lists = [

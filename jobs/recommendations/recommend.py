@@ -19,7 +19,7 @@ from rich.text import Text
 from jobs.bundle.reader import Hit
 from jobs.bundle.recommendations import Recommendations, open_recommendations
 from jobs.lake.alias import pin_alias
-from jobs.lake.arrow import find, pick, texts
+from jobs.lake.arrow import find
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.read import pin
 from jobs.platform.arguments import Alias, CommandArgs
@@ -76,15 +76,15 @@ def _item(lists: Recommendations, args: Args) -> tuple[str, list[Hit]]:
             f"{lists.pinned.partition}: no item {args.item!r} among {len(lists.item_ids):,}; give its --title to see"
             " what a new item gets"
         )
-    return f"beside {texts(pick(lists.titles, find([args.item], lists.item_ids)))[0]}", lists.of_item(
-        args.item, args.top
-    )
+    return f"beside {lists.titles[row].as_py()}", lists.of_item(args.item, args.top)
 
 
 def _table(head: str, hits: list[Hit]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=head, title_justify="left", title_style="bold green", pad_edge=False)
-    for name, justify in (("", "right"), ("item", "left"), ("title", "left"), ("score", "right")):
-        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    table.add_column("", justify="right")
+    table.add_column("item", overflow="fold")
+    table.add_column("title", overflow="fold")
+    table.add_column("score", justify="right")
     for rank, hit in enumerate(hits, start=1):
         table.add_row(
             str(rank), Text(printable(hit.item_id, 24), "dim"), Text(printable(hit.title, 90)), f"{hit.score:.3f}"

@@ -1,4 +1,4 @@
-"""What people did with the items of a query, query by query: from click counts by Spark, or from judgements."""
+"""Labels of the items of a query, query by query: from click counts by Spark, or from judgements."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ python -m jobs pin --ds 2026-01-31 --shards 2             and the day to take em
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from jobs.lake.alias import CHAMPION, has_alias, pin_alias
-from jobs.lake.partitions import CODES, EMBEDDINGS, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
+from jobs.lake.partitions import CODES, EMBEDDINGS, ITEM_FEATURES, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
 from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, PositiveInt, ZeroOrOne
 
@@ -23,7 +24,8 @@ class Args(CommandArgs):
     """towers         trained towers; empty: those behind the index in service
     ds             day to embed: an earlier day is looked for whose embeddings can be reused; empty: none
     shards         parts that the embeddings of both days are in
-    previous_days  days that the earlier one may lie back
+    features_ds    day up to which the newest item_features is looked for; empty: none
+    previous_days  days that an earlier one may lie back
     rebuild        1: reuse nothing, encode everything anew
     alias          alias whose index is in service: a room and a name
     """
@@ -31,13 +33,14 @@ class Args(CommandArgs):
     towers: Partition = NOWHERE
     ds: str = ""
     shards: PositiveInt = 1
+    features_ds: str = ""
     previous_days: NonNegativeInt = 14
     rebuild: ZeroOrOne = 0
     alias: Alias = CHAMPION
 
     def __post_init__(self) -> None:
-        if self.ds:
-            ITEMS.at(ds=self.ds)
+        for day in filter(None, (self.ds, self.features_ds)):
+            ITEMS.at(ds=day)
 
 
 def main(args: Args) -> dict[str, object]:
@@ -57,8 +60,24 @@ def main(args: Args) -> dict[str, object]:
         "space": towers.facts["space_id"],
         "items_space": items_space,
         "champion": str(champion.partition) if champion else "",
+        "item_features": newest_features(args),
         **previous_days(args, items_space),
     }
+
+
+def newest_features(args: Args) -> str:
+    """Address of the newest item_features that is sound; empty where none is: an index without numbers serves all the same."""
+    if not args.features_ds:
+        return ""
+    for day in _days(args.features_ds, range(args.previous_days + 1)):
+        if _sound(ITEM_FEATURES.at(ds=day)):
+            return str(ITEM_FEATURES.at(ds=day))
+    log.warning(
+        "item_features: none of the %d days up to %s is sound; the index has no numbers, and no ranker serves on it",
+        args.previous_days + 1,
+        args.features_ds,
+    )
+    return ""
 
 
 def previous_days(args: Args, space: str) -> dict[str, str]:
@@ -70,10 +89,9 @@ def previous_days(args: Args, space: str) -> dict[str, str]:
 def _newest(args: Args, table: Table, space: str) -> str:
     if not args.ds or args.rebuild:
         return ""
-    last = date.fromisoformat(args.ds)
     shards = [f"{number}of{args.shards}" for number in range(args.shards)]
-    for back in range(1, args.previous_days + 1):
-        at = {"ds": (last - timedelta(days=back)).isoformat(), "space": space}
+    for day in _days(args.ds, range(1, args.previous_days + 1)):
+        at = {"ds": day, "space": space}
         parts = [table.at(**at, shard=shard) for shard in shards] if "shard" in table.keys else [table.at(**at)]
         if all(map(_sound, parts)):
             return at["ds"]
@@ -87,8 +105,13 @@ def _newest(args: Args, table: Table, space: str) -> str:
     return ""
 
 
-def _sound(shard: Partition) -> bool:
-    return exists(shard) and read_verdict(pin(shard, even_stopped=True)).get("verdict") != "stop"
+def _days(last: str, back: Iterable[int]) -> Iterator[str]:
+    """Days that lie so many days before the last one."""
+    return ((date.fromisoformat(last) - timedelta(days=days)).isoformat() for days in back)
+
+
+def _sound(partition: Partition) -> bool:
+    return exists(partition) and read_verdict(pin(partition, even_stopped=True)).get("verdict") != "stop"
 
 
 def towers_behind(champion: Pinned) -> Pinned:

@@ -92,7 +92,7 @@ class TowerDataset:
         return lists_of(query, item, len(self.queries))
 
     def _draws(self, rows: Rows, power: float, label_weight: float) -> NDArray[np.float32] | None:
-        """How often each pair is drawn, up to a factor; None: each once an epoch."""
+        """Weights by which the pairs are drawn; None: each once an epoch."""
         of_labels = rows >= len(self.pair_query) - self.label_pairs
         if not power and (label_weight == 1.0 or not self.label_pairs):
             return None

@@ -40,7 +40,7 @@ def spread(ranked: Ranked, clusters: NDArray[np.int32], nearest: int) -> Ranked:
 
 
 def _occurrence(values: Rows) -> Rows:
-    """How often each value [Q, K] stands before in its row."""
+    """Number of times [Q, K] that each value stands before in its row."""
     order = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=1)
     starts = np.ones(ordered.shape, np.bool_)

@@ -23,7 +23,7 @@ _LEAST_GAIN = 1e-5
 
 
 class Candidates(NamedTuple):
-    """What all arms show, as flat columns in order of (query, item): query [P], item [P], share [P, A]."""
+    """Items that the arms show, as flat columns in order of (query, item): query [P], item [P], share [P, A]."""
 
     query: Rows
     item: Rows

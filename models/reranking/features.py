@@ -215,7 +215,7 @@ def _idf(items: ItemArrays, wanted: NDArray[np.uint32]) -> NDArray[np.float64]:
 
 
 def _held(rows: Ragged, wanted: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which of the wanted, sorted values each row has: [n, wanted]."""
+    """A mask [n, wanted] of the wanted, sorted values that each row has."""
     known, place = _places(rows.values, wanted)
     held = np.zeros((len(rows), len(wanted)), bool)
     row = np.repeat(np.arange(len(rows)), rows.lengths)
@@ -224,7 +224,7 @@ def _held(rows: Ragged, wanted: NDArray[np.uint32]) -> NDArray[np.bool_]:
 
 
 def _shared(rows: Ragged, wanted: NDArray[Any]) -> NDArray[np.int64]:
-    """How many of the wanted values each row has, whose values differ."""
+    """Number [n] of the wanted values that each row has, whose values differ."""
     known, _ = _places(rows.values, wanted)
     before = np.concatenate([[0], np.cumsum(known)])
     counts: NDArray[np.int64] = before[rows.offsets[1:]] - before[rows.offsets[:-1]]

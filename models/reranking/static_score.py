@@ -22,5 +22,5 @@ def fit_static_score(numbers: NDArray[np.float32], value: NDArray[np.float64], t
     if len(value) < LEAST_ITEMS or not value.any():
         return None
     settings = {**SETTINGS, "num_threads": threads, "deterministic": True, "force_row_wise": True}
-    with quiet():
-        return lgb.train({**settings, "verbosity": -1}, lgb.Dataset(numbers, value), ROUNDS)
+    quiet()
+    return lgb.train({**settings, "verbosity": -1}, lgb.Dataset(numbers, value), ROUNDS)

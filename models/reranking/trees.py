@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,18 +120,18 @@ def to_grades(labels: NDArray[np.floating[Any]], levels: int = LEVELS) -> NDArra
 def fit_trees(train: TreeData, dev: TreeData | None, names: Sequence[str], settings: TreeSettings) -> FittedTrees:
     """Boost trees until the dev nDCG@10 stops rising, or to the last round where there is no dev."""
     parameters = settings.parameters()
-    with quiet():
-        data = _dataset(train, names, parameters, settings.unbiased)
-        if dev is None:
-            return FittedTrees(lgb.train(parameters, data, settings.rounds), settings.rounds)
-        curve: dict[str, Any] = {}
-        booster = lgb.train(
-            parameters,
-            data,
-            settings.rounds,
-            valid_sets=[_dataset(dev, names, parameters, False, reference=data)],
-            callbacks=[lgb.early_stopping(settings.patience, verbose=False), lgb.record_evaluation(curve)],
-        )
+    quiet()
+    data = _dataset(train, names, parameters, settings.unbiased)
+    if dev is None:
+        return FittedTrees(lgb.train(parameters, data, settings.rounds), settings.rounds)
+    curve: dict[str, Any] = {}
+    booster = lgb.train(
+        parameters,
+        data,
+        settings.rounds,
+        valid_sets=[_dataset(dev, names, parameters, False, reference=data)],
+        callbacks=[lgb.early_stopping(settings.patience, verbose=False), lgb.record_evaluation(curve)],
+    )
     return FittedTrees(booster, booster.best_iteration, list(curve["valid_0"]["ndcg@10"]))
 
 
@@ -146,11 +145,9 @@ def _dataset(
     return lgb.Dataset(rows, lists.grades, feature_name=list(names), params=parameters, **given).construct()
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Context without LightGBM's lines on standard output."""
+def quiet() -> None:
+    """Keep LightGBM's lines off standard output, from now on and for the whole process: it has one logger."""
     lgb.register_logger(_Silent())
-    yield
 
 
 class _Silent:

@@ -1,4 +1,4 @@
-"""What shoppers with taste do outside searches: look at the offer they clicked, follow its carousel, fill the basket.
+"""Events of shoppers with taste outside searches: they look at the offer they clicked, follow its carousel, fill the basket.
 
 Each item has a few companions, the same for everybody and from day to day: complements, from a category that goes with
 its own, and alike items beside it. So what one shopper puts together others put together too.

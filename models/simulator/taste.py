@@ -19,7 +19,7 @@ HOME_SHARES = (0.6, 0.3, 0.1)  # of a client's sessions
 BANDS = 3  # of prices within a category, equal in items
 _BRAND, _BAND, _SIZE = 0.5, 0.3, 0.2  # parts of an item's fit
 _RING = 2**31
-LIVELY = 0.7  # a taste at which recommenders have something to find; the demo's
+LIVELY = 0.7  # a taste at which recommenders have something to find
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ClientTaste:
 
 @dataclass(frozen=True)
 class Shoppers:
-    """Who likes what: clients of a day by number, in a shop with these traits. day: of the calendar, as a number."""
+    """Tastes of the clients of a day, by number, in a shop with these traits. day: of the calendar, as a number."""
 
     seed: int
     day: int
@@ -99,7 +99,7 @@ class Shoppers:
         return np.where(ends > starts, ring[np.minimum(place, len(ring) - 1)] % _RING, -1)
 
     def fit(self, clients: Ints, items: Ints) -> Floats:
-        """How well items [S, R], -1 past the end, fit their shopper [S]: from 0 to 1."""
+        """Fit of items [S, R], -1 past the end, to their shopper [S]: from 0 to 1."""
         rows = np.maximum(items, 0)
         categories = self.traits.categories[rows]
         who = np.repeat(clients, items.shape[1])

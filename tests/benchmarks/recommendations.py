@@ -84,7 +84,7 @@ def reciprocal_ranks(ranked: Ranked, target: Rows) -> Floats:
 
 
 class Known:
-    """What a split's training sessions say of its source items: every arm, as lists."""
+    """Arms of a split's source items, as lists, from its training sessions."""
 
     def __init__(self, dataset: Dataset, split: Split, names: list[str]) -> None:
         self.split, self.names = split, names

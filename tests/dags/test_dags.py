@@ -111,7 +111,7 @@ def test_the_corridor_runs_one_way(bag: DagBag) -> None:
 
 def test_only_a_checked_day_is_announced_and_only_a_judged_index_promoted(bag: DagBag) -> None:
     for dag_id, task_id, only in (
-        ("pairs_daily", "announce", {"expect_pairs", "expect_sessions"}),
+        ("pairs_daily", "announce", {"expect_pairs", "others"}),
         ("index_nightly", "approve", {"report"}),
         ("index_nightly", "promote", {"approve"}),
         ("towers_weekly", "promote", {"approve"}),
@@ -119,6 +119,19 @@ def test_only_a_checked_day_is_announced_and_only_a_judged_index_promoted(bag: D
         task = bag.dags[dag_id].get_task(task_id)
         assert task.upstream_task_ids == only
         assert task.trigger_rule == "all_success"
+
+
+def test_search_gets_its_day_though_sessions_or_numbers_of_items_fail(bag: DagBag) -> None:
+    """They alert by themselves; the next day still waits until they have ended."""
+    dag = bag.dags["pairs_daily"]
+    others = dag.get_task("others")
+    assert others.trigger_rule == "all_done" and others.upstream_task_ids == {"expect_sessions", "expect_features"}
+    gated = {"items", "impressions", "click_counts", "queries", "propensities", "pairs", "qrels"}
+    upstream = {task.task_id for task in dag.get_task("expect_pairs").get_flat_relatives(upstream=True)}
+    assert gated <= upstream and not upstream & {"session_events", "item_features"}
+    for dag_id in ("index_nightly", "towers_weekly", "refresh_towers"):
+        waits = " ".join(bag.dags[dag_id].get_task("wait").argv)
+        assert "qrels/ds=" in waits and "item_features" not in waits and "session_events" not in waits
 
 
 def test_every_field_of_the_form_is_described_and_has_a_section(bag: DagBag) -> None:

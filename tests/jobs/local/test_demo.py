@@ -1,4 +1,4 @@
-"""What the demo's towers learn from: labels join where a labelled folder is given, and never the simulated truth."""
+"""Pairs that the demo's towers learn from: labels join where a labelled folder is given, and never the simulated truth."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ _loads = json.loads
 
 
 def _spoilt(data: bytes, item: str) -> Any:
-    """What a file holds, with the golden list of one item turned round."""
+    """Content of a file, with the golden list of one item turned round."""
     value = _loads(data)
     return {**value, item: value[item][::-1]} if item in value else value
 

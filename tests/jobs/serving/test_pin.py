@@ -11,7 +11,7 @@ import pytest
 from jobs.lake import storage as store
 from jobs.lake.alias import CHAMPION, move_alias
 from jobs.lake.manifest import VERDICT
-from jobs.lake.partitions import EMBEDDINGS, INDEX, PAIRS, TOWERS, Partition
+from jobs.lake.partitions import EMBEDDINGS, INDEX, ITEM_FEATURES, PAIRS, TOWERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform import ready
@@ -58,6 +58,7 @@ def test_named_towers_are_pinned_and_the_index_in_service_is_told(lake: Path) ->
         "space": SPACE,
         "items_space": SPACE,
         "champion": "",
+        "item_features": "",
         **{f"previous_{name}": "" for name in ("embeddings", "trained_index", "codes")},
     }
     assert job.main(job.Args(STAR)) == first
@@ -107,6 +108,24 @@ def test_the_day_to_take_embeddings_over_from(lake: Path) -> None:
     verdict = {"verdict": "stop", "stops": ["a vector of norm 3"]}
     store.write_bytes(f"{newest.uri}/{VERDICT}", json.dumps(verdict).encode())
     assert found() == "2026-01-27", "what was stopped is not taken over"
+
+
+def test_the_newest_sound_numbers_of_items_are_taken_and_their_absence_stops_nothing(lake: Path) -> None:
+    made(STAR, space_id=SPACE)
+
+    def newest(**more: object) -> object:
+        return job.main(job.Args(STAR, **{"features_ds": "2026-02-10"} | more))["item_features"]
+
+    assert newest() == ""
+    for ds in ("2026-01-26", "2026-02-08", "2026-02-11"):
+        made(ITEM_FEATURES.at(ds=ds))
+    assert newest() == "item_features/ds=2026-02-08", "not a later day"
+    today = made(ITEM_FEATURES.at(ds="2026-02-10"))
+    assert newest() == "item_features/ds=2026-02-10" and newest(features_ds="") == ""
+    store.write_bytes(f"{today.uri}/{VERDICT}", json.dumps({"verdict": "stop", "stops": ["a rate of -1"]}).encode())
+    assert newest() == "item_features/ds=2026-02-08"
+    assert newest(features_ds="2026-02-07") == "item_features/ds=2026-01-26"
+    assert newest(features_ds="2026-02-07", previous_days=11) == ""
 
 
 @pytest.mark.parametrize("wrong", [{"ds": "2026-02-30"}, {"shards": 0}, {"rebuild": 2}, {"previous_days": -1}])

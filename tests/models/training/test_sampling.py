@@ -1,4 +1,4 @@
-"""What a batch draws, and what it does to popular items: logQ and the weights of pairs."""
+"""Draws of a batch and their effect on popular items: logQ and the weights of pairs."""
 
 from __future__ import annotations
 
