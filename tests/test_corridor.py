@@ -135,7 +135,7 @@ ON_SPARK = (
 # nightly.sh makes no rankers, and so no item_features
 MADE = (*(name for name in ON_SPARK if name != "item_features"), "late_impressions", "query_counts", "item_events")
 # judged on this machine under every runner, so their time would prove nothing here
-CHECKS = ("expect_tables", "expect_daily", "expect_pairs")
+CHECKS = ("expect_tables", "expect_sessions", "expect_daily", "expect_features", "expect_pairs")
 # lz4 files of searches stand, their sessions and robots are looked for: the middle of a job of some ten shuffles
 MIDDLE = f"impressions_v1/{DAY}/attempts/*/_tables/searches/*.parquet"
 
