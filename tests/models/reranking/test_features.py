@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -122,15 +121,3 @@ def test_an_item_has_the_same_features_wherever_it_lies_in_the_catalogue() -> No
         list_features(shop(), "bosch drill", candidates(rows)),
         list_features(back, "bosch drill", candidates([4 - row for row in rows])),
     )
-
-
-def test_a_list_of_300_takes_little_of_the_20_ms() -> None:
-    titles = [f"Brand{row % 50} model {row} drill cordless 18V set with two batteries" for row in range(3_000)]
-    items = shop(titles, [f"Brand{row % 50}" for row in range(3_000)])
-    listed = candidates(list(range(0, 3_000, 10)))
-    best = math.inf
-    for _ in range(20):
-        started = time.perf_counter()
-        list_features(items, "brand7 cordless drill 18v", listed)
-        best = min(best, time.perf_counter() - started)
-    assert best < 0.01
