@@ -89,7 +89,8 @@ def clean_ids(texts: pa.StringArray) -> pa.StringArray:
 
 def _matching(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
     found = pc.match_substring_regex(texts, pattern)
-    return cast(pa.BooleanArray, pc.if_else(pc.is_null(found), pa.scalar(False), found))
+    # a scalar of Python's would import pandas in every worker
+    return cast(pa.BooleanArray, pc.and_kleene(pc.is_valid(found), found))
 
 
 def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str]) -> pa.StringArray:
