@@ -34,17 +34,24 @@ WITH parsed AS (
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- require a date: Spark casts a bare time of day to today
-      WHEN
-        SUBSTRING(r.timestamp, 5, 1) = '-'
-        AND (
-          r.timestamp LIKE '%Z'
-          OR REGEXP_LIKE(SUBSTRING(r.timestamp, 11, 40), '[+-][0-9]{2}(:?[0-9]{2})?$| [A-Za-z/_]+$')
-        )
-        THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' AND r.timestamp LIKE '%Z' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
       -- without a zone it is the shop's own clock
-      WHEN
-        SUBSTRING(r.timestamp, 5, 1) = '-'
-        THEN TO_UTC_TIMESTAMP(TRY_CAST(r.timestamp AS TIMESTAMP_LTZ), :time_zone)
+      WHEN REGEXP_LIKE(r.timestamp, '^[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9:.,]*)?$')
+        THEN
+          TO_UTC_TIMESTAMP(TRY_CAST(REPLACE(REPLACE(r.timestamp, '/', '-'), ',', '.') AS TIMESTAMP_LTZ), :time_zone)
+      -- `+0100`, ` UTC`, `GMT+1`, `+01:00[Europe/Warsaw]`. BST is Bangladesh's time to Java, and Britain's to a shop
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' AND NOT r.timestamp LIKE '%BST'
+        THEN
+          TRY_CAST(
+            REGEXP_REPLACE(
+              REPLACE(
+                CASE
+                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(r.timestamp, '[', 1), '([+-][0-9:]+|Z)$') THEN SUBSTRING_INDEX(r.timestamp, '[', 1)
+                  ELSE r.timestamp
+                END, ',', '.'
+              ), 'z$', 'Z'
+            ) AS TIMESTAMP_LTZ
+          )
       -- milliseconds, seconds, microseconds or nanoseconds since 1970
       WHEN
         TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e12 AND 1e13

@@ -82,7 +82,7 @@ def _clean(session: SparkSession, folder: str) -> None:
     """The text of `items`, which has lambda functions, patterns and functions of Python, with its counts."""
     register_functions(session)
     rows = session.sql(CATALOGUE)
-    items = run_sql("items", {"money": "(E)(U)(R)", "decimal_comma": False}, catalogue_rows=rows)
+    items = run_sql("items", {"money": "(E)(U)(R)", "absent": [""], "decimal_comma": False}, catalogue_rows=rows)
     counted = RowCounter(items.repartition(1, "item_id"), ["no_title"], {"rows": "1"}, {})
     counted.frame.where("reason IS NULL").write.parquet(folder)
     counted.kept("rows")
