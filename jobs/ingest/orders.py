@@ -38,7 +38,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "price": ("price", "unitprice", "itemprice", "amount", "lineitemprice"),
     "customer": ("customer", "customerid", "clientid", "userid", "buyerid"),
     "occurred": ("time", "timestamp", "invoicedate", "orderdate", "orderedat", "createdat", "purchasedate", "date"),
-    "title": ("title", "description", "name", "productname", "itemname", "lineitemname"),
+    "title": ("title", "description", "lineitemname", "name", "productname", "itemname"),
     "status": ("status", "orderstatus", "financialstatus", "state"),
 }
 NEEDED = ("invoice", "item_id", "occurred")

@@ -51,6 +51,8 @@ def test_what_a_file_is(data: bytes, said: str) -> None:
     assert foreign(data).startswith(said) or f" {said}" in foreign(data)
 
 
-@pytest.mark.parametrize("data", [TEXT, b"\xef\xbb\xbf" + TEXT, b"item_id,title\n", b"", b"<b>Lampa</b>,1\n", bytes(100), b"PKO,1\n"])
+@pytest.mark.parametrize(
+    "data", [TEXT, b"\xef\xbb\xbf" + TEXT, b"item_id,title\n", b"", b"<b>Lampa</b>,1\n", bytes(100), b"PKO,1\n"]
+)
 def test_text_is_text(data: bytes) -> None:
     assert not foreign(data)
