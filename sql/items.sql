@@ -14,7 +14,10 @@ WITH cleaned AS (
     CLEAN_VALUE(r.currency) AS currency,
     CLEAN_JSON(r.attributes) AS attributes,
     -- all arrows between levels are one
-    REGEXP_REPLACE(REGEXP_REPLACE(CLEAN_JSON(r.category), '^(\\{ ?".{0,}\\})$', '[$1]'), '\\s*(?:(?:[-=]?>|[»›→])\\s*)+', ' > ') AS category
+    REGEXP_REPLACE(
+      REGEXP_REPLACE(CLEAN_JSON(r.category), '^(\\{ ?".{0,}\\})$', '[$1]'),
+      '\\s*(?:(?:[-=]?>|[»›→])\\s*)+', ' > '
+    ) AS category
   FROM catalogue_rows AS r
 ),
 

@@ -18,8 +18,14 @@ WITH parsed AS (
           :actions, CAST(NULLIF(ARRAY_POSITION(:action_names, LOWER(r.action_name)), 0) AS INT)
         )
     END AS action,
-    NULLIF(r.search_id, '') AS search_id,
-    CASE WHEN r.action_name IS NOT NULL THEN NULLIF(r.item_id, '') END AS item_id,
+    -- a long text is no word for nothing
+    CASE
+      WHEN LENGTH(r.search_id) > 9 OR NOT ARRAY_CONTAINS(:absent, LOWER(r.search_id)) THEN r.search_id
+    END AS search_id,
+    CASE
+      WHEN r.action_name IS NOT NULL AND (LENGTH(r.item_id) > 9 OR NOT ARRAY_CONTAINS(:absent, LOWER(r.item_id)))
+        THEN r.item_id
+    END AS item_id,
     -- what a tracker writes for people without consent is no id
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.client_id))) THEN r.client_id END AS client_id,
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.session_id))) THEN r.session_id END AS session_id,
@@ -46,7 +52,8 @@ WITH parsed AS (
             REGEXP_REPLACE(
               REPLACE(
                 CASE
-                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(r.timestamp, '[', 1), '([+-][0-9:]+|Z)$') THEN SUBSTRING_INDEX(r.timestamp, '[', 1)
+                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(r.timestamp, '[', 1), '([+-][0-9:]+|Z)$')
+                    THEN SUBSTRING_INDEX(r.timestamp, '[', 1)
                   ELSE r.timestamp
                 END, ',', '.'
               ), 'z$', 'Z'

@@ -20,7 +20,8 @@ WITH texts AS (
       AS first_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})(?:[./-][0-9]{4}|[./][0-9]{2}(?:[^0-9]|$))', 2)
       AS second_number,
-    REGEXP_EXTRACT(TRIM(o.occurred), '^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2}(?:[^0-9:]|$))', 1) AS year_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2}(?:[^0-9:]|$))', 1)
+      AS year_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}):[0-9]{2}', 1) AS hour_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '[0-9]{1,2}(:[0-9]{2}(:[0-9]{2})?)', 1) AS after_hour,
     UPPER(REGEXP_EXTRACT(TRIM(o.occurred), '([AaPp])[.]? ?[Mm][.]?$', 1)) AS half_of_day,
@@ -107,7 +108,8 @@ timed AS (
             REGEXP_REPLACE(
               REPLACE(
                 CASE
-                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(t.occurred, '[', 1), '([+-][0-9:]+|Z)$') THEN SUBSTRING_INDEX(t.occurred, '[', 1)
+                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(t.occurred, '[', 1), '([+-][0-9:]+|Z)$')
+                    THEN SUBSTRING_INDEX(t.occurred, '[', 1)
                   ELSE t.occurred
                 END, ',', '.'
               ), 'z$', 'Z'
