@@ -99,7 +99,7 @@ def clean_ids(texts: pa.StringArray) -> pa.StringArray:
     if not large.true_count:
         return bare
     numbers = bare.filter(large).cast(pa.float64())
-    whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less_equal(numbers, EXACT))
+    whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less_equal(numbers, pa.scalar(EXACT)))
     written = pc.if_else(whole, pc.floor(numbers).cast(pa.int64(), safe=False).cast(pa.string()), bare.filter(large))
     return cast(pa.StringArray, pc.replace_with_mask(bare, large, written))
 
@@ -107,7 +107,7 @@ def clean_ids(texts: pa.StringArray) -> pa.StringArray:
 def _matching(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
     found = pc.match_substring_regex(texts, pattern)
     # a scalar of Python's would import pandas in every worker
-    return cast(pa.BooleanArray, pc.and_kleene(pc.is_valid(found), found))
+    return pc.and_kleene(pc.is_valid(found), found)
 
 
 def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str]) -> pa.StringArray:
