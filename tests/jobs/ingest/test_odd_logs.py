@@ -245,7 +245,7 @@ def test_clocks_shippers_and_values_that_are_none(deliver: Deliver, monkeypatch:
     }
     # pandas and trackers write words where there is nothing
     blank = [record | {"action_name": ""} if "user_query" in record else record for record in visit("blank")]
-    nan = [record | {"action_name": float("nan")} if "user_query" in record else record for record in visit("nan")]
+    nan = [record | {"action_name": float("nan")} if "user_query" in record else record for record in visit("pandas")]
     padded = [r | {"action_name": " Click "} if r.get("action_name") == "click" else r for r in visit("padded")]
     edges = json.loads(json.dumps(visit("edges")).replace('"a"', '"\\u00a0a\\u200b"'))
     nowhere = [act("click", word, "a", 1) for word in ("undefined", "NaN", "null")]
@@ -257,7 +257,7 @@ def test_clocks_shippers_and_values_that_are_none(deliver: Deliver, monkeypatch:
     log = deliver(f"log/ds={DS}", {"a.ndjson": lines, "b.ndjson": commas, "c.ndjson": printed, **files})
     rows, manifest = run(log, max_rejected_frac=0.1)
     found = shown(rows)
-    for name in [*clocks, *shippers, "blank", "nan", "padded", "edges", "commas", "printed"]:
+    for name in [*clocks, *shippers, "blank", "pandas", "padded", "edges", "commas", "printed"]:
         if name != "bst":
             assert (found[name, "a"], found[name, "b"]) == ((1, True), (2, False)), name
     assert {str(row["searched_at"]) for row in rows} == {f"{DS} 10:00:00+00:00"}
