@@ -131,8 +131,8 @@ def interpreter(program: str) -> str:
 
 
 def job_environment(outer: Mapping[str, str], context: Mapping[str, str], argv: Sequence[str] = ()) -> dict[str, str]:
-    """This process's environment without Airflow's own settings, which hold secrets that no command needs."""
-    kept = {name: value for name, value in outer.items() if not name.startswith("AIRFLOW__")}
+    """This process's environment without settings of Airflow and its login, which hold secrets that no command needs."""
+    kept = {name: value for name, value in outer.items() if not name.startswith(("AIRFLOW__", "NIGHTSHELF_OIDC_"))}
     if CLEANS_DATABASE not in argv[3:4]:  # python -m jobs housekeeping
         kept.pop(DATABASE, None)
     return {**kept, "PYTHONUNBUFFERED": "1", **context}
