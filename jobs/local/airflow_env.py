@@ -23,7 +23,9 @@ ROOT = Path(__file__).absolute().parents[2]
 USER = "admin"
 # of Airflow's simple auth manager, and with a capital letter of FAB, from looking to everything
 ROLES = ("viewer", "user", "op", "admin")
-MANAGER, FAB = "AIRFLOW__CORE__AUTH_MANAGER", "FabAuthManager"
+MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"
+SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # name -> slots and what for. A slot is a GPU, or a JVM's worth of memory; tasks beyond wait their turn.
 POOLS: dict[str, tuple[int, str]] = {
     "gpu": (1, "training, mining and embedding: one slot per GPU, or one for the machine without"),
@@ -75,6 +77,7 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # a run started by hand in the UI or by REST goes through, and so does a backfill
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        MANAGER: manager(),
         USERS: accounts(),
         PASSWORDS: str(folder / "passwords.json"),
         "AIRFLOW__FAB__CONFIG_FILE": os.environ.get("AIRFLOW__FAB__CONFIG_FILE", str(LOGIN)),
@@ -95,6 +98,20 @@ def airflow_env() -> dict[str, str]:
         "NIGHTSHELF_SITE_URL": url("site"),
         "NIGHTSHELF_LAKE": lake if "://" in lake else str(Path(lake).absolute()),
     }
+
+
+def manager() -> str:
+    """The class by which people log in, which Airflow's own setting names.
+
+    Raises:
+        ValueError: NIGHTSHELF_OIDC_ISSUER is set, and this class would not ask it.
+    """
+    name = os.environ.get(MANAGER) or SIMPLE
+    if os.environ.get("NIGHTSHELF_OIDC_ISSUER") and name != FAB:
+        raise ValueError(
+            f"NIGHTSHELF_OIDC_ISSUER is set, and {MANAGER}={name} does not log in through it: expected {FAB}"
+        )
+    return name
 
 
 def accounts() -> str:
@@ -144,7 +161,7 @@ def prepare(env: Mapping[str, str]) -> None:
     folder.chmod(0o700)  # its database, keys and passwords are nobody else's
     write_passwords(env, {})
     done = folder / "prepared.json"
-    state = {"airflow": version("apache-airflow"), "pools": POOLS, "manager": env.get(MANAGER), "accounts": env[USERS]}
+    state = {"airflow": version("apache-airflow"), "pools": POOLS, "manager": env[MANAGER], "accounts": env[USERS]}
     if done.is_file() and json.loads(done.read_text("utf-8")) == json.loads(json.dumps(state)):
         return
     migrate(env)
@@ -169,7 +186,7 @@ def migrate(env: Mapping[str, str]) -> None:
     )
     _run(env, "db", "migrate")
     _run(env, "pools", "import", str(pools))
-    if env.get(MANAGER, "").endswith(FAB):
+    if env[MANAGER] == FAB:
         passwords = json.loads(Path(env[PASSWORDS]).read_text("utf-8"))
         for name, _, role in (account.partition(":") for account in env[USERS].split(",")):
             _add_account(env, name, role, passwords[name])

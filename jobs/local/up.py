@@ -31,7 +31,7 @@ from rich.table import Table
 from supervisor.xmlrpc import SupervisorTransport
 
 from jobs.lake.storage import umask
-from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
+from jobs.local.airflow_env import FAB, ROOT, USER, airflow, airflow_env, airflow_home, manager, port, prepare, url
 from jobs.platform import tracking
 from jobs.platform.arguments import CommandArgs, OneOf
 
@@ -284,12 +284,19 @@ def _get(name: str, path: str) -> bytes | None:
         return None
 
 
-def _table() -> Table:
+def _login() -> str:
+    """How a person gets in. FAB's accounts change their passwords themselves."""
+    if issuer := os.environ.get("NIGHTSHELF_OIDC_ISSUER"):
+        return f"log in through {issuer}"
     password = json.loads((airflow_home() / "passwords.json").read_text("utf-8"))[USER]
+    return f"login {USER}, {'first password' if manager() == FAB else 'password'} {password}"
+
+
+def _table() -> Table:
     table = Table(title="Nightshelf is up, on this machine only", title_justify="left")
     for column in ("what", "where", ""):
         table.add_column(column, overflow="fold")
-    table.add_row("Airflow", url("airflow"), f"login {USER}, password {password}")
+    table.add_row("Airflow", url("airflow"), _login())
     table.add_row("MLflow", url("mlflow"), "runs, curves, registry")
     table.add_row("Reports", url("site"), "evaluations and Data Docs; also in Airflow's menu")
     table.add_row("logs", str(folder()), "`make down` ends all")

@@ -19,10 +19,9 @@ import pytest
 from oidc_provider_mock import User, run_server_in_thread
 
 from jobs.local import up
-from jobs.local.airflow_env import MANAGER, PASSWORDS, airflow, airflow_env, prepare, url
+from jobs.local.airflow_env import FAB, MANAGER, PASSWORDS, airflow, airflow_env, prepare, url
+from jobs.local.webserver_config import roles_of_groups
 
-pytestmark = pytest.mark.slow
-FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 PEOPLE = [
     User(sub="1", claims={"preferred_username": "carla", "email": "carla@shop", "groups": ["tea", "search"]}),
     User(sub="2", claims={"preferred_username": "dora", "email": "dora@shop", "groups": ["tea"]}),
@@ -69,6 +68,23 @@ class Browser:
         return self.open(f"{url('airflow')}/api/v2/{path}")
 
 
+def token(name: str, password: str) -> int:
+    """Status of a script's login."""
+    body = json.dumps({"username": name, "password": password}).encode()
+    request = urllib.request.Request(f"{url('airflow')}/auth/token", body, {"Content-Type": "application/json"})
+    try:
+        return int(urllib.request.urlopen(request, timeout=60).status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("text", ["", "search", "search:boss", "search:op,", ":op", "search:Op"])
+def test_groups_that_fab_would_pass_over_are_refused(text: str) -> None:
+    assert roles_of_groups("a:b:op,c:viewer") == {"a:b": ["Op"], "c": ["Viewer"]}
+    with pytest.raises(ValueError, match="NIGHTSHELF_OIDC_ROLES='.*': expected group:role"):
+        roles_of_groups(text)
+
+
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home whose accounts are FAB's."""
@@ -95,6 +111,7 @@ def serve() -> None:
         time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_people_log_in_by_password_and_through_an_openid_provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = json.loads(Path(airflow_env()[PASSWORDS]).read_text("utf-8"))
     serve()
@@ -122,3 +139,5 @@ def test_people_log_in_by_password_and_through_an_openid_provider(home: Path, mo
         # an op sees connections; who is in no group that has a role sees nothing; a name gives nobody rights
         assert [who.may("dags") for who in (stranger, carla, dora, eve)] == [401, 200, 403, 200]
         assert [who.may("connections") for who in (stranger, carla, dora, eve)] == [401, 200, 403, 403]
+        assert [token("anna", password) for password in (passwords["anna"], "anna", "")] == [201, 401, 400]
+        assert token("carla", "carla") == 401  # has no password

@@ -168,6 +168,17 @@ def test_a_home_too_deep_for_a_socket_is_named(tmp_path: Path, monkeypatch: pyte
         up.launch({"sleeper": SLEEPER}, os.environ)
 
 
+def test_a_login_that_nobody_would_be_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simple manager would pass over the provider, and everybody would type a password."""
+    monkeypatch.delenv(airflow_env.MANAGER, raising=False)
+    assert airflow_env.manager() == airflow_env.SIMPLE
+    monkeypatch.setenv("NIGHTSHELF_OIDC_ISSUER", "https://login.shop")
+    with pytest.raises(ValueError, match=r"NIGHTSHELF_OIDC_ISSUER is set.*expected airflow\.providers\.fab"):
+        airflow_env.manager()
+    monkeypatch.setenv(airflow_env.MANAGER, airflow_env.FAB)
+    assert airflow_env.manager() == airflow_env.FAB
+
+
 @pytest.mark.parametrize("text", ["anna", "anna:boss", "admin:viewer", "anna:viewer:team", " anna:viewer", "a b:op"])
 def test_accounts_that_airflow_would_misread_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_AIRFLOW_USERS", text)
