@@ -15,7 +15,6 @@ from airflow.sdk import Asset, Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from dags.alerts import Alert
-from dags.operators import TurnSensor
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -58,14 +57,6 @@ def refuse_unknown(context: Context) -> None:
         )
 
 
-def before_each_task(context: Context) -> None:
-    """Refuse a conf of unknown keys, and a task that was cleared without its turn while another run works."""
-    refuse_unknown(context)
-    for task in context["dag"].tasks:
-        if isinstance(task, TurnSensor):
-            task.refuse_alone(context)
-
-
 DEFAULTS: dict[str, Any] = {
     "owner": "search",
     # an outage may pass, bad data will not: dags/process.py fails the latter without a retry
@@ -76,7 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": Alert(),
     # before every task, for a cleared one may be the first that runs
-    "pre_execute": before_each_task,
+    "pre_execute": refuse_unknown,
 }
 # settings of every DAG
 EVERY_DAG: dict[str, Any] = {

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator, Connection
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
 from dags.alerts import day_of, send_alerts
@@ -102,7 +102,7 @@ class TurnSensor(BaseSensorOperator):
     A run counts that works, that is ready, or that has yet to look whether it is; not one that was found to be late.
     A run whose first look is still to come has no day yet, and goes first for these moments.
     `max_active_tis_per_dag` lets one run look at a time, so two never go together. A task that was cleared without those
-    behind it is at work like others, and `refuse_alone` does not let it begin beside another run.
+    behind it is at work too, though `last` has ended; Airflow clears this task with it, for it is a setup task.
     """
 
     template_fields: Sequence[str] = ("day",)
@@ -130,23 +130,6 @@ class TurnSensor(BaseSensorOperator):
         if first:
             self.log.info("%s: first go %s", self.day, ", ".join(first))
         return not first
-
-    def refuse_alone(self, context: Context) -> None:
-        """Refuse a task that was cleared without its turn while another run works.
-
-        Raises:
-            AirflowFailException: names that run, and what to do.
-        """
-        task = context["ti"]
-        if task.max_tries <= task.task.retries or task.task_id not in self._held(context["dag"]):
-            return
-        if works := [
-            run_id for run_id, states in self._at_work(context).items() if states.get(self.task_id) == "success"
-        ]:
-            raise AirflowFailException(
-                f"{', '.join(works)} works, and days go one at a time: clear this task again with Downstream, and its run"
-                f" takes its turn, or without when that run has ended"
-            )
 
     def _held(self, dag: DAG) -> set[str]:
         """Ids of the tasks that one run at a time may do."""
