@@ -66,7 +66,9 @@ def programs() -> dict[str, list[str]]:
             *address,
         ],
         "site": [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))],
-        **{name: airflow(name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")},
+        **{name: airflow(name) for name in ("api-server", "dag-processor")},
+        # the API server reads task logs from this disk: they would be served on all interfaces
+        **{name: airflow(name, "--skip-serve-logs") for name in ("scheduler", "triggerer")},
     }
 
 

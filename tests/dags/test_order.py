@@ -5,6 +5,7 @@ And a task of it cleans its own database, which Airflow hides from tasks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ import pytest
 from jobs.lake.partitions import LOG
 from jobs.lake.publish import publish
 from jobs.local import up
-from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, prepare, url
+from jobs.local.airflow_env import ROOT, USER, airflow_env, airflow_home, prepare, url
 from tests.conftest import Delivery
 
 pytestmark = pytest.mark.slow
@@ -110,7 +111,8 @@ def started(mlflow_store: Path) -> Iterator[Path]:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
         }
         prepare(env)
-        up.launch({name: airflow(name) for name in ("api-server", "scheduler", "dag-processor")}, env)
+        services = up.programs()
+        up.launch({name: services[name] for name in ("api-server", "scheduler", "dag-processor")}, env)
         try:
             yield home
         finally:
@@ -174,6 +176,28 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     (alert,) = [alert for alert in alerts if alert["failed"]] if "failed" in alerts[0] else alerts
     assert (alert["task"], alert["dag_run"]) == ("wait", typo)
     assert alert["reason"].startswith("conf has dss, expected keys of the form: ds; trigger")
+
+
+def listening() -> set[str]:
+    """Addresses, in hexadecimal, on which the services and their children listen, as Linux tells them."""
+    sockets = set()
+    for pid in up.leftovers():
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(entry.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
+                found.add(words[1].partition(":")[0])
+    return found
+
+
+def test_services_listen_on_this_machine_alone(started: Path) -> None:
+    """Airflow's scheduler served logs on all interfaces."""
+    until(lambda: Airflow().call("/api/v2/monitor/health")["scheduler"]["status"] == "healthy", "the scheduler is up")
+    assert listening() == {"0100007F"}
 
 
 def test_who_does_not_log_in_reads_and_starts_nothing(started: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from jobs import __main__ as launch
-from jobs.local import airflow_env, up
+from jobs.local import airflow_env, site, up
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -233,8 +233,10 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     assert env["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
     assert not any("ALL_ADMINS" in name for name in env)  # everybody would be an administrator without a login
     assert env["NIGHTSHELF_LAKE"] == str(lake)
-    mlflow = up.programs()["mlflow"]
-    assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
+    programs = up.programs()
+    assert programs["mlflow"][programs["mlflow"].index("--host") + 1] == "127.0.0.1"
+    assert "--listen" not in programs["site"] and site.Args().listen == "127.0.0.1"
+    assert all("--skip-serve-logs" in programs[name] for name in ("scheduler", "triggerer"))
 
 
 def test_an_object_stores_lake_is_passed_on_as_it_is(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
