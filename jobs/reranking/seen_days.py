@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from jobs.bundle.files import numbers_day
+from jobs.bundle.files import days_of_features
 from jobs.lake.ancestry import ancestry, each
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
+
+READ = (("numbers", "items"), ("segments", "queries"))  # what rankers read of a bundle that days go into
 
 
 def last_trained_day(index: Pinned) -> str:
@@ -24,12 +26,15 @@ def last_trained_day(index: Pinned) -> str:
 
 
 def refuse_seen(index: Pinned, first_day: str, what: str) -> None:
-    """Refuse lists of days that the towers or the numbers of the items have seen: their clicks are in the features.
+    """Refuse lists of days that the towers, the numbers of the items or the segments of the queries have seen.
+
+    The clicks and searches of such days are in the features.
 
     Raises:
-        RuntimeError: the first day of the lists is not after both.
+        RuntimeError: the first day of the lists is not after all of them.
     """
-    seen = {"its towers": last_trained_day(index), "its numbers of items": numbers_day(index)}
+    days = days_of_features(index)
+    seen = {"its towers": last_trained_day(index)} | {f"its {name} of {of}": days.get(name, "") for name, of in READ}
     for name, day in seen.items():
         if day >= first_day:
             raise RuntimeError(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
 
-from jobs.bundle.files import numbers_day
+from jobs.bundle.files import days_of_features
 from jobs.bundle.reader import Bundle, open_bundle
 from jobs.bundle.reranker import NEURAL, TREES, TREES_FILE, WEIGHTS_FILE, open_reranker
 from jobs.evaluation import report
@@ -25,11 +25,12 @@ from jobs.lake.arrow import numbers, pick, strings
 from jobs.lake.partitions import ITEM_FEATURES, LISTINGS, NOWHERE, QRELS, QUERIES, RANKER, RANKINGS, REPORT, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
-from jobs.reranking import listings, rank
+from jobs.reranking import listings, rank, seen_days
 from jobs.reranking.dataset import read_listings
 from jobs.reranking.seen_days import refuse_seen
 from jobs.serving import promote
-from models.reranking.features import list_features
+from models.reranking.features import FEATURES, list_features
+from models.text.normalise import query_id
 from tests.jobs.reranking.ranked_shop import LATER, listings_of, make, make_listings, trained
 from tests.jobs.shop import DS, Args, Shop, opened
 
@@ -81,6 +82,14 @@ def test_training_and_serving_see_the_same_features_on_100_queries(shop: Shop, b
         served = list_features(bundle.item_arrays, text, stage.listed)
         np.testing.assert_array_equal(data.features(number), served)
         np.testing.assert_array_equal(data.query_vectors[number], stage.vector)
+    place = FEATURES.index("query_segment")
+    known = read_table(pin(shop.queries), ["query_id", "segment"]).to_pydict()
+    segments = dict(zip(known["query_id"], known["segment"], strict=True))
+    found = {text: data.features(number)[0, place] for number, text in enumerate(data.queries)}
+    assert found == {
+        text: {"head": 2.0, "torso": 1.0}.get(segments.get(query_id(text), ""), 0.0) for text in data.queries
+    }
+    assert {0.0, 1.0, 2.0} == set(found.values())
 
 
 def test_a_batch_pads_and_rows_cut_lists_without_changing_a_feature(shop: Shop) -> None:
@@ -205,11 +214,15 @@ def test_a_killed_training_goes_on_to_equal_weights(shop: Shop) -> None:
         np.testing.assert_array_equal(weight, ended[name], err_msg=name)
 
 
-def test_listings_of_days_that_the_bundle_has_seen_are_refused(shop: Shop) -> None:
+def test_listings_of_days_that_the_bundle_has_seen_are_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     index = pin(shop.index)
-    assert numbers_day(index) == DS
+    assert days_of_features(index) == {"numbers": DS, "segments": DS}
     refuse_seen(index, "2026-02-01", "the listings")
     with pytest.raises(RuntimeError, match=f"its numbers of items have seen clicks up to {DS}"):
+        refuse_seen(index, DS, "the listings")
+    # searches of the judged days are in the segments, even where the numbers are older
+    monkeypatch.setattr(seen_days, "days_of_features", lambda _: {"numbers": "2026-01-30", "segments": DS})
+    with pytest.raises(RuntimeError, match=f"its segments of queries have seen clicks up to {DS}"):
         refuse_seen(index, DS, "the listings")
 
 
