@@ -89,7 +89,8 @@ def main(args: Args) -> dict[str, Any]:
         out.facts.update(catalogue_health(whole, items), **recall(whole, texts, []))
         out.facts.update(arms=list(arms), queries=len(texts), leaked_queries=leaked, seen_queries=0, runs={})
         out.facts.update(alias=args.alias, space_id=ranker.facts["ranker_id"], split=args.split, depth=args.depth)
-        out.facts.update(promotes=asdict(ranker.source), importances=ranker.facts["importances"])
+        read = {pinned.facts["kind"]: pinned.facts["importances"] for pinned in (ranker, beside) if pinned}
+        out.facts.update(promotes=asdict(ranker.source), importances=read)
         out.facts.update(_latency(bundle, reranker, champion, serving, texts))
         tracked.measures(out.facts["latency_ms"])
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts), **out.facts["latency_ms"]}

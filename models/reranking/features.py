@@ -29,7 +29,16 @@ ARM_FEATURES = (
     *("sparse_rank", "sparse_score", "sparse_share"),
 )
 TEXT_FEATURES = (
-    *("query_segment", "query_terms", "query_chars", "title_terms", "terms_matched", "idf_matched", "terms_missed", "is_phrase"),
+    *(
+        "query_segment",
+        "query_terms",
+        "query_chars",
+        "title_terms",
+        "terms_matched",
+        "idf_matched",
+        "terms_missed",
+        "is_phrase",
+    ),
     *("is_exact", "last_term", "model_number", "brand", "first_place", "trigrams_matched", "trigrams_alike"),
 )
 LIST_FEATURES = ("price_to_list", "price_below_frac")

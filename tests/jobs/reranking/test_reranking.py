@@ -151,6 +151,9 @@ def test_reranking_300_is_judged_and_promoted_and_shuffled_labels_are_stopped(sh
     assert means["reranked"]["nDCG@10"] > means["hybrid"]["nDCG@10"] + 0.05
     assert means["neural"]["nDCG@10"] > means["hybrid"]["nDCG@10"]
     assert {"reranked", "trees", "neural", "static", "hybrid", "dense", "champion_reranked"} <= set(means)
+    page = pin(report_of(ranker(TREES))).path("report.html").read_text("utf-8")
+    assert page.count('<th scope="row">purchases_28</th>') == 2, "importances of both kinds"
+    assert "nDCG@10, trees" in page
     moved = promote.main(promote.Args(report=report_of(ranker(TREES)), alias="reranking/champion"))
     assert moved["champion"] == str(ranker(TREES))
     assert pin_alias("reranking/champion").partition == ranker(TREES)
@@ -186,7 +189,7 @@ def judged(shop: Shop, ranked: Partition, beside: Partition = NOWHERE) -> dict[s
     rankings = RANKINGS.at(ds=ranked.ds, space=pin(ranked).facts["ranker_id"])
     tables = (shop.index, QUERIES.at(ds=LATER), QRELS.at(ds=LATER), shop.items)
     done = rank.main(rank.Args(ranked, *tables, rankings, beside))
-    assert 0 < done["rerank_best_of_5_p99_ms"]
+    assert done["rerank_best_of_5_p99_ms"] > 0
     return report.main(report.Args(rankings, *tables, report_of(ranked), min_support=5))
 
 
