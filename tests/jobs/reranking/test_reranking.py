@@ -229,6 +229,18 @@ def test_listings_of_days_that_the_bundle_has_seen_are_refused(shop: Shop, monke
         refuse_seen(index, DS, "the listings")
 
 
+def test_lists_whose_labels_taught_the_towers_are_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_table(pin(listings_of(shop)), ["query_id"]).column("query_id").unique().to_pylist()
+    monkeypatch.setattr(listings, "taught_by_labels", lambda _: set(before[:3]))
+    make_listings(shop)
+    after = read_table(pin(listings_of(shop)), ["query_id"]).column("query_id").unique().to_pylist()
+    assert set(before) - set(after) == set(before[:3])
+    (account,) = pin(listings_of(shop)).manifest.accounting
+    assert account.dropped["its labels taught the towers"] == 3
+    monkeypatch.undo()
+    make_listings(shop)
+
+
 def test_a_ranker_of_other_towers_or_without_numbers_is_refused(shop: Shop, bundle: Bundle) -> None:
     reranker = open_reranker(pin(ranker(TREES)))
     other = replace(bundle, facts={**bundle.facts, "space_id": "0" * 16})
