@@ -1,4 +1,4 @@
-"""Rankers judged as `reranked` judges them, for benchmarks: nDCG@10 of the first stage and of each ranker, query by query."""
+"""Rankers judged as `reranked` judges them, for benchmarks: the first stage and each ranker, query by query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jobs.bundle.reader import RERANKED, Bundle
 from jobs.bundle.reranker import Reranker
 from jobs.datasets.judgements import judged_queries, relevance_scale
-from jobs.evaluation.measures import evaluate
+from jobs.evaluation.measures import Evaluation, evaluate
 from jobs.lake.arrow import strings
 from jobs.lake.read import Pinned, read_table
 from jobs.platform.trec import rows_of
@@ -25,22 +25,16 @@ DEPTH = 100
 
 
 def judged_arms(
-    bundle: Bundle,
-    queries: Pinned,
-    qrels: Pinned,
-    split: str,
-    rankers: Mapping[str, Reranker],
-    measure: str = "nDCG@10",
-) -> dict[str, Floats]:
-    """A measure [Q] of arm hybrid and of rankers by name, over the judged queries of a split with a relevant item."""
+    bundle: Bundle, queries: Pinned, qrels: Pinned, split: str, rankers: Mapping[str, Reranker]
+) -> Evaluation:
+    """Arm hybrid and rankers by name, over the judged queries of a split with a relevant item; the unjudged counts as 0."""
     asked = judged_queries(queries, qrels, split)
     texts, ids = strings(asked, "query"), strings(asked, "query_id")
     ranked = {"hybrid": bundle.rank(texts, DEPTH, RERANKED)["hybrid"]}
     ranked |= {name: first(bundle.reranked(texts, each), DEPTH) for name, each in rankers.items()}
     rows = pa.concat_tables([rows_of(name, ids, lists, bundle.item_ids) for name, lists in ranked.items()])
     judged = read_table(qrels, ["query_id", "item_id", "relevance", "split"]).filter(pc.field("split") == split)
-    found = evaluate(rows, judged, *relevance_scale(qrels, 0.0), DEPTH)
-    return {name: found.arms[name].column(measure) for name in ranked}
+    return evaluate(rows, judged, *relevance_scale(qrels, 0.0), DEPTH)
 
 
 def tell_gain(name: str, ours: Floats, peer: Floats, peer_name: str, varied: str, unit: str = "nDCG@10") -> None:

@@ -142,7 +142,8 @@ def rankers(split: str = "test", more: Mapping[str, dict[str, Any]] = {}) -> dic
 def arms_by_truth(bundle: Bundle, split: str, those: Mapping[str, Partition]) -> dict[str, Floats]:
     """nDCG@10 [Q] of hybrid and of rankers, by the judgements that the clicks were drawn from."""
     tables = pin(QUERIES.at(ds=LAST)), pin(QRELS.at(ds=LAST))
-    return judged_arms(bundle, *tables, split, {name: open_reranker(pin(each)) for name, each in those.items()})
+    opened = {name: open_reranker(pin(each)) for name, each in those.items()}
+    return {name: arm.column("nDCG@10") for name, arm in judged_arms(bundle, *tables, split, opened).arms.items()}
 
 
 def tell_shop(found: Mapping[str, Floats], about: str) -> None:
