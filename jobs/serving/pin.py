@@ -17,6 +17,7 @@ from jobs.lake.alias import CHAMPION, has_alias, pin_alias
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEM_FEATURES, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
 from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, Pattern, PositiveInt, WindowDays, ZeroOrOne
+from models.reranking.features import FEATURES
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Args(CommandArgs):
     alias          alias whose index is in service: a room and a name
     listed_ds      last day of clicks that a ranker learns from; empty: none
     window_days    days of such clicks at most; fewer where the towers are younger
-    unless_ranked  alias of a ranker: where it is of these towers, there is nothing to do; empty: go on
+    unless_ranked  alias of a ranker: where it is of these towers and this code's features, there is nothing to do;
+                   empty: go on
     """
 
     towers: Partition = NOWHERE
@@ -83,7 +85,8 @@ def listed_days(args: Args, towers: Pinned) -> dict[str, object]:
         return {}
     if args.unless_ranked and has_alias(args.unless_ranked):
         ranker = pin_alias(args.unless_ranked)
-        if ranker.facts["space_id"] == towers.facts["space_id"]:
+        reads = tuple(ranker.facts["features"])
+        if ranker.facts["space_id"] == towers.facts["space_id"] and reads == FEATURES:
             log.info("%s: %s is of the towers in service", args.unless_ranked, ranker.partition)
             raise SystemExit(NOTHING_TO_DO)
     age = (date.fromisoformat(args.listed_ds) - date.fromisoformat(towers.partition.ds)).days

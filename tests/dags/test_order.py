@@ -27,6 +27,7 @@ from jobs.lake.partitions import CLICK_COUNTS, LOG, PROPENSITIES, QRELS, QUERIES
 from jobs.lake.publish import publish
 from jobs.local import up
 from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, prepare, url
+from models.reranking.features import FEATURES
 from tests.conftest import Delivery
 from tests.jobs.serving.test_pin import OTHER, SPACE, made, promoted
 
@@ -251,7 +252,9 @@ def test_a_night_trains_a_ranker_where_none_fits_the_towers_and_is_skipped_else(
         for table in (CLICK_COUNTS, PROPENSITIES, QUERIES, QRELS):
             verdict = json.dumps({"verdict": "pass"}).encode()
             store.write_bytes(f"{made(table.at(ds=ds)).uri}/{VERDICT}", verdict)
-    move_alias("reranking/champion", made(RANKER.at(ds="2026-01-31", kind="trees"), space_id=SPACE))
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-01-31", kind="trees"), space_id=SPACE, features=[*FEATURES])
+    )
     until(lambda: Airflow().call(f"/api/v2/dags/{dag}"), "the DAG is read")
     api = Airflow()
     fits = api.schedule("2026-02-01", dag)
@@ -260,7 +263,9 @@ def test_a_night_trains_a_ranker_where_none_fits_the_towers_and_is_skipped_else(
     assert {states.pop(task) for task in ("check", "wait")} == {"success"}
     assert set(states.values()) == {"skipped"}, states
 
-    move_alias("reranking/champion", made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER))
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER, features=[*FEATURES])
+    )
     lacks = api.schedule("2026-02-02", dag)
     until(lambda: api.states(lacks, dag)["pin"] in ("success", "failed", "skipped"), "the night without one begins")
     assert api.states(lacks, dag)["pin"] == "success"

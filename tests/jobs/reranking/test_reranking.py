@@ -241,6 +241,20 @@ def test_lists_whose_labels_taught_the_towers_are_left_out(shop: Shop, monkeypat
     make_listings(shop)
 
 
+def test_a_ranker_in_service_that_serves_no_more_is_compared_as_the_plain_list(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no new ranker could ever take the place of one of older code or of other towers."""
+    serving, index = pin(ranker(TREES)), pin(shop.index)
+    assert rank._champion(serving, index) is not None
+    assert rank._champion(None, index) is None
+    monkeypatch.setitem(serving.facts, "space_id", "0" * 16)
+    assert rank._champion(serving, index) is None
+    monkeypatch.undo()
+    monkeypatch.setitem(serving.facts, "features", ["older"])
+    assert rank._champion(serving, index) is None
+
+
 def test_a_ranker_of_other_towers_or_without_numbers_is_refused(shop: Shop, bundle: Bundle) -> None:
     reranker = open_reranker(pin(ranker(TREES)))
     other = replace(bundle, facts={**bundle.facts, "space_id": "0" * 16})

@@ -16,6 +16,7 @@ from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform import ready
 from jobs.serving import pin as job
+from models.reranking.features import FEATURES
 
 SPACE, OTHER = "7f3a5c1e9b2d4a60", "0000000000000000"
 STAR = TOWERS.at(ds="2026-01-31", step="star")
@@ -28,7 +29,7 @@ class Args:
     x: str = ""
 
 
-def made(partition: Partition, *inputs: Pinned, **facts: str) -> Pinned:
+def made(partition: Partition, *inputs: Pinned, **facts: object) -> Pinned:
     """Publish a small partition with these inputs and facts."""
     with publish(partition, Args(), list(inputs)) as out:
         (out.folder / "data.txt").write_text(json.dumps(facts), encoding="utf-8")
@@ -178,9 +179,13 @@ def test_a_ranker_learns_from_the_days_that_its_towers_have_not_seen(lake: Path)
 
 def test_a_ranker_of_the_towers_in_service_leaves_nothing_to_mend(lake: Path) -> None:
     promoted()
-    other = made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER)
+    other = made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER, features=[*FEATURES])
     move_alias("reranking/champion", other)
     assert listed("2026-02-01") == (1, "2026-01-31"), "one of other towers serves no more"
-    move_alias("reranking/champion", made(RANKER.at(ds="2026-02-01", kind="trees"), space_id=SPACE))
+    move_alias("reranking/champion", made(RANKER.at(ds="2026-02-01", kind="trees"), space_id=SPACE, features=["older"]))
+    assert listed("2026-02-01") == (1, "2026-01-31"), "this code makes other features"
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-02-01", kind="trees"), space_id=SPACE, features=[*FEATURES])
+    )
     assert listed("2026-02-02") == 99
     assert listed("2026-02-06", unless="") == (6, "2026-01-31"), "the weekly run trains all the same"
