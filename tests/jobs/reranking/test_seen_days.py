@@ -1,16 +1,19 @@
-"""Whose judgements taught the towers: their lists would be scored by vectors that know the labels."""
+"""Lists belong to their bundle, and none is made of judgements that taught its towers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from jobs.lake.arrow_schema import arrow_schema
-from jobs.lake.partitions import INDEX, PAIRS, QRELS, TOWERS, Partition
+from jobs.lake.partitions import INDEX, LISTINGS, PAIRS, QRELS, TOWERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
+from jobs.reranking.dataset import made_of
 from jobs.reranking.seen_days import last_trained_day, taught_by_labels
 from tests.jobs.shop import Args
 
@@ -39,3 +42,16 @@ def test_train_queries_of_judged_pairs_and_of_learnt_labels_are_known(lake: Path
     # b by pairs, d by learnt labels, both of the step before; f only chose the epoch
     assert taught_by_labels(index) == {"b", "d"}
     assert last_trained_day(index) == "2026-01-29"
+
+
+def test_a_list_is_read_with_the_very_bundle_that_made_it_and_another_is_refused(lake: Path) -> None:
+    at = INDEX.at(ds="2026-01-31", space=SPACE)
+    index = put(at, [], number=1)
+    listings = put(LISTINGS.at(ds="2026-02-07", space=SPACE), [index])
+    put(at, [], number=2)  # the address has another bundle by now
+    found = made_of(listings, "index")
+    assert (found.facts["number"], found.manifest_sha256) == (1, index.manifest_sha256)
+    assert pin(at).facts["number"] == 2
+    forged = replace(listings.manifest, inputs=[replace(index.source, manifest_sha256="0" * 64)])
+    with pytest.raises(RuntimeError, match="make the listings again"):
+        made_of(replace(listings, manifest=forged), "index")
