@@ -94,10 +94,16 @@ class ItemArrays:
             name: Ragged(arrays[f"{name}_values"], arrays[f"{name}_offsets"])
             for name in ("titles", "brands", "trigrams")
         }
-        terms = {name: arrays[name] for name in ("terms", "term_idf")}
-        # bundles of older code know no queries
-        queries = arrays.get("queries", np.zeros(0, np.uint64)), arrays.get("segments", np.zeros(0, np.uint8))
-        return cls(arrays["numbers"], **parts, **terms, language=language, queries=queries[0], segments=queries[1])
+        return cls(
+            arrays["numbers"],
+            **parts,
+            terms=arrays["terms"],
+            term_idf=arrays["term_idf"],
+            language=language,
+            # bundles of older code know no queries
+            queries=arrays.get("queries", np.zeros(0, np.uint64)),
+            segments=arrays.get("segments", np.zeros(0, np.uint8)),
+        )
 
     @cached_property
     def analyser(self) -> Analyser:
