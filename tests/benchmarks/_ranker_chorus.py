@@ -57,8 +57,8 @@ class Judged:
         whole = (best * discounts[: len(best)]).sum()
         return float((gains * discounts[: len(gains)]).sum() / whole) if whole else 0.0
 
-    def held_out(self, train: NDArray[np.int64], test: NDArray[np.int64], choice: str) -> Floats:
-        """nDCG@10 of test lists by trees of the training lists: the mean score of trees of three seeds."""
+    def held_out(self, train: NDArray[np.int64], test: NDArray[np.int64], choice: str, seeds: int) -> Floats:
+        """nDCG@10 of test lists by trees of the training lists: the mean score of trees of some seeds."""
         matrix = np.concatenate([self.features[row] for row in train])
         sizes = np.array([len(self.labels[row]) for row in train])
         data = TreeData(
@@ -67,7 +67,7 @@ class Judged:
             sizes,
         )
         boosters = [
-            fit_trees(data, None, FEATURES, TreeSettings(**CHOICES[choice], seed=seed)).booster for seed in range(SEEDS)
+            fit_trees(data, None, FEATURES, TreeSettings(**CHOICES[choice], seed=seed)).booster for seed in range(seeds)
         ]
         scores = ([booster.predict(self.features[row]) for booster in boosters] for row in test)
         return np.array([self.ndcg10(row, np.mean(own, axis=0)) for row, own in zip(test, scores, strict=True)])
@@ -77,7 +77,7 @@ class Judged:
         fold, values = np.arange(len(rows)) % folds, np.zeros(len(rows))
         for number in range(folds):
             test = np.flatnonzero(fold == number)
-            values[test] = self.held_out(rows[fold != number], rows[test], choice)
+            values[test] = self.held_out(rows[fold != number], rows[test], choice, seeds=1)
         return values
 
     def nested(self) -> tuple[Floats, Counter[str]]:
@@ -88,7 +88,7 @@ class Judged:
             train, test = order[fold != number], order[fold == number]
             best = max(CHOICES, key=lambda choice: float(self.folded(train, INNER, choice).mean()))
             chosen[best] += 1
-            values[test] = self.held_out(train, test, best)
+            values[test] = self.held_out(train, test, best, SEEDS)
         return values, chosen
 
 
