@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # a query with nothing left but masks
 NOTHING_ELSE = "<personal>"
-# what exports write where a value is missing
-ABSENT = ("", "nan", "null", "none", "undefined", "<na>", "#n/a", "#ref!", "#name?", "#value!")
+# what exports write where a value is missing; Spark gives JSON's NaN as a text with its quotes
+ABSENT = ("", "nan", '"nan"', "null", "none", "undefined", "<na>", "#n/a", "#ref!", "#name?", "#value!")
 _ABSENT = rf"^ *(?i:{'|'.join(map(re.escape, ABSENT[1:]))}) *$"
 # JSON texts that `clean_texts` would break, or that Python wrote: {'size': None}
 UNCLEAN_JSON = rf"""{normalise.UNCLEAN}|\\u|[']|</?[a-zA-Z]|^\s*"\s*[\[{{]|\b(?:None|True|False|nan|NaN)\b|{_ABSENT}"""

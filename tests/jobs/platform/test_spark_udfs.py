@@ -44,6 +44,7 @@ def test_ids(delivered: str | None, expected: str | None) -> None:
         ('{"en":"Lamp","pl":"Lampa"}', '{"en":"Lamp","pl":"Lampa"}'),
         ("[Sale] Lamp", "[Sale] Lamp"),
         ("NaN", ""),
+        ('"NaN"', ""),  # as Spark gives the number
         (" #N/A", ""),
         ("Nan mug", "Nan mug"),
         ("<b>Lamp</b><br/>blue", "Lamp blue"),
