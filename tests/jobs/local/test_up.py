@@ -115,9 +115,7 @@ def test_a_program_is_never_given_up(run: Path) -> None:
 
 
 @pytest.mark.parametrize(("end", "like"), [("TIMEZONE", "TIME_ZONE"), ("SALTT", "SALT")])
-def test_a_setting_that_is_misspelt_is_refused(
-    name: str, like: str, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_that_is_misspelt_is_refused(end: str, like: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     up.refuse_unknown_settings()
     monkeypatch.setenv(f"NIGHTSHELF_{end}", "x")
     with pytest.raises(ValueError, match=f"NIGHTSHELF_{end} is no setting; the most like it is NIGHTSHELF_{like};"):
