@@ -25,7 +25,12 @@ STUBBORN = [
     "-c",
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('hello', flush=True); time.sleep(60)",
 ]
-PARENT = ["sh", "-c", "sleep 60 & wait"]
+# with a title of its own, as Airflow's processes have
+PARENT = [
+    sys.executable,
+    "-c",
+    "import setproctitle, subprocess; setproctitle.setproctitle('airflow worker'); subprocess.run(['sleep', '60'])",
+]
 FAILING = ["sh", "-c", "echo no disk; exit 1"]
 CHATTY = [sys.executable, "-c", "while True: print('x' * 1000, flush=True)"]
 
