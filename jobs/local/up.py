@@ -155,9 +155,9 @@ def launch(commands: Mapping[str, list[str]], env: Mapping[str, str]) -> None:
     with settings.open("w", encoding="utf-8") as file:
         _settings(commands).write(file)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings)]
-    done = subprocess.run(
-        command, env={**env, MARK: str(folder())}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    # Airflow's processes give themselves a title, which else is written over the environment that they are known by
+    marked = {**env, MARK: str(folder()), "SPT_NOENV": "1"}
+    done = subprocess.run(command, env=marked, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"supervisord: exit code {done.returncode}: {(done.stdout + done.stderr).strip()}")
 
