@@ -101,7 +101,10 @@ def ndcg(make: Callable[[ReadyLists, int], Scorer], train: ReadyLists, test: Rea
 
 
 def tell_reranking() -> None:
-    """p99 of re-ranking a list of 300, features and scores, against the 20 ms that a ranker may add to a search."""
+    """p99 of re-ranking a list of 300, features and scores, against the 20 ms that a ranker may add to a search.
+
+    In CPU time of the one thread: other work on the machine must not look like a slow ranker.
+    """
     titles = [f"Brand{row % 50} model {row} drill cordless 18V set with two batteries" for row in range(3_000)]
     numbers = np.zeros((len(titles), len(NUMBERS)), np.float32)
     items = item_arrays(titles, [f"Brand{row % 50}" for row in range(len(titles))], numbers, "none")
@@ -110,13 +113,14 @@ def tell_reranking() -> None:
         spent = np.zeros((ROUNDS, TIMED))
         for turn in range(ROUNDS):
             for query in range(TIMED):
-                listed = Candidates(np.arange(query, 3_000, 10)[:300], scores, ranks, scores, ranks, scores)
-                started = time.perf_counter()
+                listed = Candidates((10 * np.arange(300) + query) % len(titles), scores, ranks, scores, ranks, scores)
+                started = time.thread_time()
                 score(list_features(items, f"brand{query} cordless drill {query}v", listed))
-                spent[turn, query] = 1000 * (time.perf_counter() - started)
+                spent[turn, query] = 1000 * (time.thread_time() - started)
         p99 = float(np.percentile(spent.min(axis=0), 99))
         varied = f"p99 of each list's best of {ROUNDS}; median of all {np.median(spent):.1f}"
-        tell(f"ranker: re-ranking 300, {kind}", p99, 20.0, "limit", 20 / p99, "ms", varied)
+        tell(f"ranker: re-ranking 300, {kind}", p99, 20.0, "limit", 20 / p99, "CPU ms", varied)
+        sys.stdout.flush()
 
 
 def _trees() -> Callable[[Any], Any]:
