@@ -1,6 +1,7 @@
 """ROOM=ranker: time to re-rank 300; Chorus; trees and neural rankers against LightGBM, XGBoost and CatBoost on its example.
 
-Other parts: --part shop (a simulated shop with known relevance), homedepot (people's labels), curve (rows of listings).
+Other parts: --part labels (clicks with and without propensities, by the truth), shop (a simulated shop with all commands),
+homedepot (people's labels), curve (rows of listings).
 
 201 lists to train on, 50 to test (`lambdarank` of NIGHTSHELF_DATA); the gain is 2^label - 1. nDCG is the mean of three
 seeds; settings are the library's defaults of each side but for 100 trees of 31 leaves and a rate of .1.
@@ -170,7 +171,9 @@ def peers() -> None:
 def main() -> None:
     """One part; the first three where none is named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=["", "time", "chorus", "peers", "shop", "homedepot", "curve"], default="")
+    parser.add_argument(
+        "--part", choices=["", "time", "chorus", "peers", "labels", "shop", "homedepot", "curve"], default=""
+    )
     parser.add_argument("--items", type=int, default=4_000, help="of the simulated shop")
     parser.add_argument("--queries", type=int, default=1_200)
     parser.add_argument("--searches", type=int, default=12_000, help="a day")
@@ -189,6 +192,8 @@ def main() -> None:
         _ranker_shop.main(args.items, args.queries, args.searches, args.seed)
     if args.part == "homedepot":
         _ranker_homedepot.main(DATA / "homedepot")
+    if args.part == "labels":
+        _ranker_curve.kinds_of_labels(train_lists=500, test_lists=400, rounds=60)
     if args.part == "curve":
         _ranker_curve.curve([int(rows) for rows in args.rows.split(",")], args.rounds, threads=1)
 
