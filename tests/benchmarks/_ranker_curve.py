@@ -15,7 +15,8 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -142,7 +143,8 @@ def measured(rows: int, rounds: int, threads: int) -> dict[str, Any]:
     data, chosen_by = train.subset("train").trees(settings.levels), dev.subset("dev").trees(settings.levels)
     fitted = fit_trees(data, chosen_by, FEATURES, settings)
     spent = {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu, "peak_mb": peak_mb()}
-    plain, ranked = by_truth(None, test, grades), by_truth(fitted, test, grades)
+    features = [test.features(number) for number in range(len(grades))]
+    plain, ranked = by_truth(None, features, grades), by_truth(fitted, features, grades)
     gain_of = mean_interval(ranked - plain)
     return {
         "rows": len(train.columns["row"]),
@@ -156,13 +158,15 @@ def measured(rows: int, rounds: int, threads: int) -> dict[str, Any]:
     }
 
 
-def by_truth(fitted: FittedTrees | None, test: ListingData, grades: list[NDArray[np.int8]]) -> Floats:
+def by_truth(
+    fitted: FittedTrees | None, features: list[NDArray[np.float32]], grades: list[NDArray[np.int8]]
+) -> Floats:
     """nDCG@10 [lists] of the true grades, ordered by trees; None: as listed."""
 
     def scores(number: int) -> Floats:
         if fitted is None:
             return -np.arange(len(grades[number]), dtype=np.float64)
-        return np.asarray(fitted.booster.predict(test.features(number), num_iteration=fitted.rounds))
+        return np.asarray(fitted.booster.predict(features[number], num_iteration=fitted.rounds))
 
     labels = [truth.astype(np.float64)[None] for truth in grades]
     return np.array(
@@ -174,13 +178,14 @@ def kinds_of_labels(train_lists: int, test_lists: int, rounds: int) -> None:
     """Trees by each kind of label, with few and many searches of a query, against BM25's order and one another."""
     shop = Shop.made(6_000)
     test, grades = lists(shop, test_lists, TEST_FROM, "test")
-    plain = by_truth(None, test, grades)[None]
+    features = [test.features(number) for number in range(len(grades))]
+    plain = by_truth(None, features, grades)[None]
     for searches in (20, 200):
         found: dict[str, Floats] = {}
         for kind in (BY_PROPENSITY, BY_CLICKS, BY_TRUTH):
             train, _ = lists(shop, train_lists, 0, "train", Labels(searches, kind))
-            fits = (_fitted(train, rounds, seed) for seed in range(SEEDS))
-            found[kind] = np.stack([by_truth(fitted, test, grades) for fitted in fits])
+            fits = _fitted(train, rounds)
+            found[kind] = np.stack([by_truth(fitted, features, grades) for fitted in fits])
         about = f"{train_lists} train lists, {searches} searches of each; {test_lists} test lists, {SEEDS} seeds"
         for kind, values in found.items():
             tell_gain(f"ranker: trees by {kind}", values, plain, "BM25", about)
@@ -188,9 +193,14 @@ def kinds_of_labels(train_lists: int, test_lists: int, rounds: int) -> None:
         sys.stdout.flush()
 
 
-def _fitted(train: ListingData, rounds: int, seed: int) -> FittedTrees:
-    settings = TreeSettings(rounds=rounds, lr=0.1, seed=seed)
-    return fit_trees(train.subset("train").trees(settings.levels), None, FEATURES, settings)
+def _fitted(train: ListingData, rounds: int) -> Iterator[FittedTrees]:
+    """Trees of each seed; few lists, so their features are kept."""
+    settings = TreeSettings(rounds=rounds, lr=0.1)
+    data = train.subset("train").trees(settings.levels)
+    rows = data.features(0, len(data.grades))
+    for seed in range(SEEDS):
+        kept = replace(data, features=lambda start, stop: rows[start:stop])
+        yield fit_trees(kept, None, FEATURES, replace(settings, seed=seed))
 
 
 def peak_mb() -> float:

@@ -193,7 +193,7 @@ def main() -> None:
     if args.part == "homedepot":
         _ranker_homedepot.main(DATA / "homedepot")
     if args.part == "labels":
-        _ranker_curve.kinds_of_labels(train_lists=500, test_lists=400, rounds=60)
+        _ranker_curve.kinds_of_labels(train_lists=300, test_lists=300, rounds=60)
     if args.part == "curve":
         _ranker_curve.curve([int(rows) for rows in args.rows.split(",")], args.rounds, threads=1)
 
