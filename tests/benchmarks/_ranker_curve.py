@@ -158,9 +158,7 @@ def measured(rows: int, rounds: int, threads: int) -> dict[str, Any]:
     }
 
 
-def by_truth(
-    fitted: FittedTrees | None, features: list[NDArray[np.float32]], grades: list[NDArray[np.int8]]
-) -> Floats:
+def by_truth(fitted: FittedTrees | None, features: list[NDArray[np.float32]], grades: list[NDArray[np.int8]]) -> Floats:
     """nDCG@10 [lists] of the true grades, ordered by trees; None: as listed."""
 
     def scores(number: int) -> Floats:

@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1_200)
     parser.add_argument("--searches", type=int, default=12_000, help="a day")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--split", choices=["dev", "test"], default="test")
     parser.add_argument("--rows", default="1000000,3000000,10000000", help="of the learning curve")
     parser.add_argument("--rounds", type=int, default=100, help="trees of the learning curve")
     args = parser.parse_args()
@@ -188,10 +189,15 @@ def main() -> None:
         tell_chorus(DATA / "chorus")
     if args.part in ("", "peers"):
         peers()
-    if args.part == "shop":
-        _ranker_shop.main(args.items, args.queries, args.searches, args.seed)
-    if args.part == "homedepot":
-        _ranker_homedepot.main(DATA / "homedepot")
+    if args.part in ("shop", "homedepot"):
+        with tempfile.TemporaryDirectory() as folder:
+            # a lake that is named is kept, and the shop in it is not made again
+            os.environ.setdefault("NIGHTSHELF_LAKE", f"{folder}/lake")
+            os.environ.setdefault("NIGHTSHELF_HOME", f"{folder}/var")
+            if args.part == "shop":
+                _ranker_shop.main(args.items, args.queries, args.searches, args.seed, args.split)
+            else:
+                _ranker_homedepot.main(DATA / "homedepot")
     if args.part == "labels":
         _ranker_curve.kinds_of_labels(train_lists=300, test_lists=300, rounds=60)
     if args.part == "curve":
