@@ -1,8 +1,8 @@
-"""Learning curve of the trees: lists of a simulated shop, held as `listings` are read, 34 bytes a row.
+"""Trees on lists of a simulated shop, held as `listings` are read, 34 bytes a row: by rows, and by kind of label.
 
     python -m tests.benchmarks._ranker_curve --rows 1000000 --rounds 100
 
-Queries, items and true grades are the marketplace's; BM25 makes the lists, and each query is searched 20 times in a noisy
+Queries, items and true grades are the marketplace's; BM25 makes the lists, and each query is searched some times in a noisy
 order of BM25's, with clicks by position. Labels follow from the clicks as in `listings`, nDCG@10 is of the true grades.
 Each size is a process of its own, so that its peak memory is its own.
 """
@@ -15,7 +15,8 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,19 +26,32 @@ from numpy.typing import NDArray
 from jobs.reranking.dataset import KEPT, ListingData
 from models.evaluation.intervals import mean_interval
 from models.reranking.features import FEATURES, ItemArrays, item_arrays
-from models.reranking.labels import list_labels
+from models.reranking.labels import ListLabels, list_labels
 from models.reranking.numbers import NUMBERS
 from models.reranking.training import list_ndcg
-from models.reranking.trees import TreeSettings, fit_trees
+from models.reranking.trees import FittedTrees, TreeSettings, fit_trees
 from models.simulator.click_model import ClickModel, gain
 from models.simulator.marketplace import offers
 from models.simulator.marketplace.queries import asked, texts
 from models.simulator.marketplace.relevance import grade
 from models.sparse.bm25 import SparseIndex, build_sparse
+from tests.benchmarks._ranker_arms import tell_gain
 
-ITEMS, DEPTH, SEARCHES, SHOWN, NOISE, DAY, SEED = 20_000, 300, 20, 20, 0.18, 739_646, 7
-DEV, TEST, AT_ONCE = 300, 1_000, 2_000
+ITEMS, DEPTH, SHOWN, NOISE, DAY, SEED = 20_000, 300, 20, 0.18, 739_646, 7
+DEV, TEST, AT_ONCE = 300, 1_000, 700
+DEV_FROM, TEST_FROM = 10_000_000, 20_000_000  # numbers of queries
+BY_PROPENSITY, BY_CLICKS, BY_TRUTH = "clicks over examinations", "clicks over impressions", "the truth"
+SEEDS = 3
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """searches: of each query. kind: what its labels are made of. unseen_weight: of an item that nobody saw."""
+
+    searches: int = 20
+    kind: str = BY_PROPENSITY
+    unseen_weight: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,30 +63,32 @@ class Shop:
     latents: NDArray[np.int64]
 
     @classmethod
-    def made(cls) -> Shop:
+    def made(cls, items: int = ITEMS) -> Shop:
         """The shop of one day."""
-        made = offers(SEED, np.arange(ITEMS), DAY)
-        numbers = np.full((ITEMS, len(NUMBERS)), np.nan, np.float32)
+        made = offers(SEED, np.arange(items), DAY)
+        numbers = np.full((items, len(NUMBERS)), np.nan, np.float32)
         numbers[:, NUMBERS.index("price")] = made.prices
         titles, brands = made.titles.tolist(), [brand or "" for brand in made.brands.tolist()]
         engine = build_sparse([f"{title} {brand}" for title, brand in zip(titles, brands, strict=True)], "pl")
         return cls(item_arrays(titles, brands, numbers, "pl"), engine, made.latents)
 
 
-def lists(shop: Shop, count: int, first: int, split: str) -> tuple[ListingData, list[NDArray[np.int8]]]:
+def lists(
+    shop: Shop, count: int, first: int, split: str, labels: Labels = Labels()
+) -> tuple[ListingData, list[NDArray[np.int8]]]:
     """Lists of the queries from number `first` on, until there are `count` with a click, and the true grades of each."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in KEPT}
     queries: list[str] = []
     grades: list[NDArray[np.int8]] = []
     while len(queries) < count:
-        drawn = asked(SEED, np.arange(first, first + AT_ONCE), ITEMS, DAY, 50_000)
+        drawn = asked(SEED, np.arange(first, first + AT_ONCE), len(shop.latents), DAY, 50_000)
         found = shop.engine.search(words := [str(text).lower() for text in texts(SEED, drawn).tolist()], DEPTH)
         for text, wanted, listed, scores in zip(words, drawn.wanted, found.items, found.scores, strict=True):
             rows = listed[listed >= 0]
             if len(rows) < SHOWN or len(queries) == count:
                 continue
             truth = grade(wanted[None], shop.latents[rows])
-            if _add(parts, rows, scores[: len(rows)], truth, first + len(queries)):
+            if _add(parts, rows, scores[: len(rows)], truth, first + len(queries), labels):
                 queries.append(text)
                 grades.append(truth)
         first += AT_ONCE
@@ -88,10 +104,11 @@ def _add(
     scores: NDArray[np.float32],
     truth: NDArray[np.int8],
     number: int,
+    how: Labels,
 ) -> bool:
-    """Add a list with the labels of its clicks; False where nobody clicked."""
+    """Add a list with its labels; False where nobody clicked."""
     rng, model, n = np.random.default_rng([SEED, number]), ClickModel(), len(rows)
-    order = np.argsort(-scores / scores[0] + NOISE * rng.standard_normal((SEARCHES, n)), axis=1)[:, :SHOWN]
+    order = np.argsort(-scores / scores[0] + NOISE * rng.standard_normal((how.searches, n)), axis=1)[:, :SHOWN]
     seen = np.broadcast_to(model.propensities(SHOWN), order.shape)
     likely = seen * model.attraction(gain(truth.astype(np.float64), 0.0, 3.0))[order]
     clicked = (rng.random(order.shape) < likely).astype(np.float64)
@@ -103,7 +120,10 @@ def _add(
         return False
     known = np.flatnonzero(looks)[np.argsort(rows[np.flatnonzero(looks)])]
     mean = (where[known] / looks[known]).astype(np.int32)
-    labels = list_labels(rows, rows[known], clicks[known], examined[known], mean, 1.0, 0.1, True)
+    looked = looks if how.kind == BY_CLICKS else examined
+    labels = list_labels(rows, rows[known], clicks[known], looked[known], mean, 1.0, how.unseen_weight, True)
+    if how.kind == BY_TRUTH:
+        labels = ListLabels((truth / 3).astype(np.float32), np.ones(n, np.float32), labels.position)
     none, place = np.zeros(n, np.int32), np.arange(1, n + 1)
     made = {"row": rows, "score": scores, "dense_rank": none, "dense_score": np.full(n, np.nan), "sparse_rank": place}
     made |= {"sparse_score": scores, "label": labels.label, "weight": labels.weight, "position": labels.position}
@@ -115,21 +135,16 @@ def _add(
 def measured(rows: int, rounds: int, threads: int) -> dict[str, Any]:
     """Train on so many rows; peak memory, seconds and nDCG@10 of BM25's order and of the trees'."""
     shop, settings = Shop.made(), TreeSettings(rounds=rounds, patience=rounds, lr=0.1, threads=threads)
-    dev, _ = lists(shop, DEV, 10_000_000, "dev")
-    test, grades = lists(shop, TEST, 20_000_000, "test")
+    dev, _ = lists(shop, DEV, DEV_FROM, "dev")
+    test, grades = lists(shop, TEST, TEST_FROM, "test")
     train, _ = lists(shop, rows // DEPTH, 0, "train")
     before = peak_mb()
     started, cpu = time.perf_counter(), time.process_time()
     data, chosen_by = train.subset("train").trees(settings.levels), dev.subset("dev").trees(settings.levels)
     fitted = fit_trees(data, chosen_by, FEATURES, settings)
     spent = {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu, "peak_mb": peak_mb()}
-    plain, ranked = (
-        np.array([_ndcg(score(number), truth) for number, truth in enumerate(grades)])
-        for score in (
-            lambda number: -np.arange(len(grades[number]), dtype=np.float64),
-            lambda number: np.asarray(fitted.booster.predict(test.features(number), num_iteration=fitted.rounds)),
-        )
-    )
+    features = [test.features(number) for number in range(len(grades))]
+    plain, ranked = by_truth(None, features, grades), by_truth(fitted, features, grades)
     gain_of = mean_interval(ranked - plain)
     return {
         "rows": len(train.columns["row"]),
@@ -143,9 +158,47 @@ def measured(rows: int, rounds: int, threads: int) -> dict[str, Any]:
     }
 
 
-def _ndcg(scores: Floats, truth: NDArray[np.int8]) -> float:
-    labels = truth.astype(np.float64)[None]
-    return float(list_ndcg(scores[None], labels, np.ones_like(labels, dtype=bool))[0])
+def by_truth(fitted: FittedTrees | None, features: list[NDArray[np.float32]], grades: list[NDArray[np.int8]]) -> Floats:
+    """nDCG@10 [lists] of the true grades, ordered by trees; None: as listed."""
+
+    def scores(number: int) -> Floats:
+        if fitted is None:
+            return -np.arange(len(grades[number]), dtype=np.float64)
+        return np.asarray(fitted.booster.predict(features[number], num_iteration=fitted.rounds))
+
+    labels = [truth.astype(np.float64)[None] for truth in grades]
+    return np.array(
+        [list_ndcg(scores(row)[None], own, np.ones_like(own, dtype=bool))[0] for row, own in enumerate(labels)]
+    )
+
+
+def kinds_of_labels(train_lists: int, test_lists: int, rounds: int) -> None:
+    """Trees by each kind of label, with few and many searches of a query, against BM25's order and one another."""
+    shop = Shop.made(6_000)
+    test, grades = lists(shop, test_lists, TEST_FROM, "test")
+    features = [test.features(number) for number in range(len(grades))]
+    plain = by_truth(None, features, grades)[None]
+    for searches in (20, 200):
+        found: dict[str, Floats] = {}
+        for kind in (BY_PROPENSITY, BY_CLICKS, BY_TRUTH):
+            train, _ = lists(shop, train_lists, 0, "train", Labels(searches, kind))
+            fits = _fitted(train, rounds)
+            found[kind] = np.stack([by_truth(fitted, features, grades) for fitted in fits])
+        about = f"{train_lists} train lists, {searches} searches of each; {test_lists} test lists, {SEEDS} seeds"
+        for kind, values in found.items():
+            tell_gain(f"ranker: trees by {kind}", values, plain, "BM25", about)
+        tell_gain("ranker: labels", found[BY_PROPENSITY], found[BY_CLICKS], BY_CLICKS, about)
+        sys.stdout.flush()
+
+
+def _fitted(train: ListingData, rounds: int) -> Iterator[FittedTrees]:
+    """Trees of each seed; few lists, so their features are kept."""
+    settings = TreeSettings(rounds=rounds, lr=0.1)
+    data = train.subset("train").trees(settings.levels)
+    rows = data.features(0, len(data.grades))
+    for seed in range(SEEDS):
+        kept = replace(data, features=lambda start, stop: rows[start:stop])
+        yield fit_trees(kept, None, FEATURES, replace(settings, seed=seed))
 
 
 def peak_mb() -> float:

@@ -125,13 +125,13 @@ def ranker(made: Partition, kind: str, number: int, seed: int, **settings: Any) 
     return to
 
 
-def rankers(split: str = "test", more: Mapping[str, dict[str, Any]] = {}) -> dict[str, Floats]:
-    """nDCG@10 [seeds, Q] of each arm by the truth. more: settings of a kind."""
+def rankers(split: str) -> dict[str, Floats]:
+    """nDCG@10 [seeds, Q] of each arm by the truth."""
     made = {debias: listings(debias) for debias in ("on", "off")}
     bundle = open_bundle(pin(INDEX.at(ds=LAST, space=space_of(LAST))))
     found: dict[str, Floats] = {}
     for number, (arm, (kind, debias, settings)) in enumerate(ARMS.items()):
-        those = [ranker(made[debias], kind, number, seed, **more.get(kind, {}), **settings) for seed in range(SEEDS)]
+        those = [ranker(made[debias], kind, number, seed, **settings) for seed in range(SEEDS)]
         arms = arms_by_truth(bundle, split, {f"{arm} {seed}": each for seed, each in enumerate(those)})
         found.setdefault("hybrid", arms["hybrid"][None])
         found[arm] = np.stack([arms[f"{arm} {seed}"] for seed in range(SEEDS)])
@@ -152,10 +152,10 @@ def tell_shop(found: Mapping[str, Floats], about: str) -> None:
         tell_gain(f"ranker: shop, {better}", found[better], found[worse], worse, f"{about}; expected x{expected:g}")
 
 
-def main(items: int, queries: int, searches: int, seed: int) -> None:
-    """Make the shop where the lake has none, train all arms, tell."""
+def main(items: int, queries: int, searches: int, seed: int, split: str) -> None:
+    """Make the shop where the lake has none, train all arms, tell. split: dev while settings are being chosen."""
     if not (Path(os.environ["NIGHTSHELF_LAKE"]) / "index_v1").is_dir():
         shop(items, queries, searches, seed)
-    found = rankers()
-    about = f"{found['hybrid'].shape[1]} test queries, {SEEDS} seeds, {items:,} items"
+    found = rankers(split)
+    about = f"{found['hybrid'].shape[1]} {split} queries, {SEEDS} seeds, {items:,} items"
     tell_shop(found, about)
