@@ -263,6 +263,7 @@ TOWERS = _table(
 )
 NEGATIVES = _table("negatives", 1, ("ds", "space"), DERIVED, trained=True)
 EMBEDDINGS = _table("embeddings", 2, ("ds", "space", "shard"), MODEL, trained=True)
+HYDRATION = _table("hydration", 1, ("ds", "space"), MODEL, trained=True)
 TRAINED_INDEX = _table("trained_index", 1, ("ds", "space"), MODEL, trained=True, typed="vectors of canary queries")
 CODES = _table("codes", 1, ("ds", "space", "shard"), MODEL, trained=True)
 INDEX = _table(
