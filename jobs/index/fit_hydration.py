@@ -39,8 +39,6 @@ from models.fusion.ranked_lists import Ranked
 from models.towers.encode import encode_queries
 from models.towers.two_tower import TwoTower
 
-AUTO = "auto"
-NUMBERS = "static_score,purchases_28,price_quantile,age_days"
 WEIGHTS_FILE = "weights.json"
 
 
@@ -67,8 +65,8 @@ class Args(CommandArgs):
     item_features: Partition
     click_counts: Partition
     hydration: Partition
-    hydrate: Annotated[str, OneOf(OFF, AUTO, ON), FIRST] = OFF
-    numbers: str = NUMBERS
+    hydrate: Annotated[str, OneOf("off", "auto", "on"), FIRST] = "off"
+    numbers: str = "static_score,purchases_28,price_quantile,age_days"
     depth: PositiveInt = 100
     pool: PositiveInt = 500
     trials: PositiveInt = 120
