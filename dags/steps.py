@@ -233,7 +233,7 @@ def judge(
 
     reuse: codes of an earlier day. coded: the day's codes are published already. hydrated: by the day's weights.
     """
-    weighed = {"hydration": towers.hydration} if hydrated else {}
+    numbers = {"item_features": towers.item_features} | ({"hydration": towers.hydration} if hydrated else {})
     at = {"ds": DAY, "space": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
@@ -246,14 +246,13 @@ def judge(
             towers=towers.partition,
             **day,
             index=made,
-            item_features=towers.item_features,
-            **weighed,
+            **numbers,
             previous=towers.champion,
             min_relevance="{{ params.min_relevance }}",
             **templates(INDEX_FORM),
         )
         if not coded:
-            code(towers, day, reuse, weighed | {"item_features": towers.item_features} if weighed else {}) >> index
+            code(towers, day, reuse, numbers if hydrated else {}) >> index
         against = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
         given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, "alias": towers.alias, **against, **day}
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
