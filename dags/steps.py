@@ -238,11 +238,10 @@ def judge(
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
     with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
+        coded_as = {"codes": towers.codes(), "trained_index": towers.trained_index, "embeddings": towers.embeddings()}
         index = job(
             "index",
-            codes=towers.codes(),
-            trained_index=towers.trained_index,
-            embeddings=towers.embeddings(),
+            **coded_as,
             towers=towers.partition,
             **day,
             index=made,

@@ -1,4 +1,4 @@
-"""Later purchases -> weights of the items' numbers beside their vectors.
+"""Later purchases -> weights of the items' numbers.
 
 python -m jobs hydration --embeddings embeddings/ds=2026-01-31/space=7f3a5c1e9b2d4a60/shard=0of2 \\
     --towers towers/ds=2026-01-28/step=star --queries queries/ds=2026-01-31 --item_features item_features/ds=2026-01-28 \\
