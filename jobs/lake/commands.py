@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "towers": "train",
         "negatives": "negatives",
         "refresh": "refresh",
+        "ensemble": "ensemble",
         "tower_metrics": "exact_evaluation",
     },
     "embeddings": {"embeddings": "embed"},
