@@ -56,7 +56,8 @@ def vectors_in(index: faiss.Index, numbers: int = 0) -> VectorsOf:
     def decoded(rows: Rows) -> NDArray[np.float32]:
         vectors = np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)[:, : index.d - numbers]
         # a code of few bits is shorter or longer than its vector: two equal items would have a cosine below 1
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit
 
     return decoded
 

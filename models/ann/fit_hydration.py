@@ -35,7 +35,8 @@ class BoughtPools:
         else:
             top = np.argpartition(-scores, depth, axis=1)[:, :depth]
             found = np.take_along_axis(self.bought, top, axis=1)
-        return found.sum(axis=1) / np.maximum(1, self.counts)
+        share: Floats = found.sum(axis=1) / np.maximum(1, self.counts)
+        return share
 
     def certain(self, weights: Vectors, depth: int) -> float:
         """Share of the queries whose first `depth` items are certain: no item outside of the pool can come before them."""
