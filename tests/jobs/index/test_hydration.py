@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
-from jobs.bundle.reader import open_bundle
+from jobs.bundle.reader import Bundle, open_bundle
+from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import pin_shards, read_vectors
 from jobs.evaluation import rankings
 from jobs.index import build as index
 from jobs.index import codes, fit_hydration
 from jobs.index.hydration import Hydration, HydrationInputs
-from jobs.lake.arrow import strings
+from jobs.lake.arrow import strings, where
 from jobs.lake.arrow_schema import arrow_schema
 from jobs.lake.partitions import CLICK_COUNTS, HYDRATION, ITEM_FEATURES, Partition
 from jobs.lake.publish import publish
@@ -26,6 +28,7 @@ from tests.jobs.index.building import build, embed
 from tests.jobs.reranking.ranked_shop import publish_numbers
 from tests.jobs.shop import DS, Args, Shop, opened
 
+Floats = NDArray[Any]
 NUMBERS = "purchases_28,age_days"
 DAYS = ("2026-02-01", "2026-02-02", "2026-02-03")
 FEATURES = ITEM_FEATURES.at(ds=DS)
@@ -111,7 +114,7 @@ def test_numbers_of_before_the_towers_are_refused(shop: Shop) -> None:
         )
 
 
-def expected(shop: Shop, weights: list[float]) -> tuple[list[str], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def expected(shop: Shop, weights: list[float]) -> tuple[list[str], Floats, Floats]:
     """Ids, vectors and what the numbers add to the score of each item, by another way than the index's: sorted ranks."""
     ids, vectors = read_vectors(pin_shards(shop.embeddings()))
     rows = read_table(pin(FEATURES), ["item_id", *NUMBERS.split(",")]).to_pydict()
@@ -158,6 +161,30 @@ def test_recall_is_that_of_the_hydrated_vectors_and_the_titles_still_find_themse
     rankings.main(args)
     facts = pin(shop.rankings).facts
     assert facts["index_recall"] >= 0.93 and facts["own_vector_frac"] == 1.0
+    # what is tuned and fitted on dev queries is their hydrated search: R@60 of its exact lists, 20 deep, counted by hand
+    bundle = open_bundle(pin(shop.index))
+    told = bundle.facts["lost"]["R@60"]["exact"]
+    ids, vectors, added = expected(shop, bundle.facts["hydration"]["weights"])
+    assert told == pytest.approx(by_hand(shop, bundle, ids, vectors, added), abs=2e-3)
+    assert abs(told - by_hand(shop, bundle, ids, vectors, 0 * added)) > 0.02
+
+
+def by_hand(shop: Shop, bundle: Bundle, ids: list[str], vectors: Floats, added: Floats) -> float:
+    """Mean share of a judged dev query's relevant items in its first 20."""
+    dev = where(read_table(pin(shop.queries), ["query_id", "query", "split"]), "split", "dev").to_pylist()
+    least = relevance_scale(pin(shop.qrels), 0.0)[0]
+    relevant: dict[str, set[str]] = {}
+    for row in read_table(pin(shop.qrels)).to_pylist():
+        if row["relevance"] >= least:
+            relevant.setdefault(row["query_id"], set()).add(row["item_id"])
+    asked = [row for row in dev if row["query_id"] in relevant]
+    scores = bundle.encode([row["query"] for row in asked]) @ vectors.T + added
+    first = np.argsort(-scores, axis=1)[:, :20]
+    shares = [
+        len({ids[item] for item in items.tolist()} & relevant[row["query_id"]]) / len(relevant[row["query_id"]])
+        for row, items in zip(asked, first, strict=True)
+    ]
+    return float(np.mean(shares))
 
 
 def test_an_item_is_coded_anew_when_a_number_of_it_changes(shop: Shop, tmp_path: Path) -> None:
