@@ -215,7 +215,7 @@ def purchases(days: list[Pinned], queries: Pinned, ids: Strings, args: Args, tes
     if len(asked) > args.most_queries:
         asked = np.sort(np.random.default_rng(args.seed).choice(asked, args.most_queries, replace=False))
     there &= np.isin(query, asked)
-    chosen = rows.take(pa.array(asked))
+    chosen = rows.take(pa.array(asked, pa.int64()))
     segments, splits = (np.array(strings(chosen, name), np.str_) for name in ("segment", "split"))
     return Purchases(
         strings(chosen, "query"), segments, splits == "test", np.searchsorted(asked, query[there]), item[there]

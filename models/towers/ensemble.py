@@ -27,6 +27,11 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
         self.weights = unit_weights(weights)
 
+    @property
+    def towers(self) -> list[Tower]:
+        """The members, in their order."""
+        return [member for member in self.members if isinstance(member, Tower)]
+
     def join(self, vectors: Sequence[Tensor]) -> Tensor:
         """The members' unit vectors [B, D_i] as one [B, sum of D_i] of norm 1."""
         return torch.cat([weight * part for weight, part in zip(self.weights, vectors, strict=True)], dim=1)

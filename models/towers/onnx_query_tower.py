@@ -15,12 +15,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.towers.ensemble import Ensemble
-from models.towers.tower import Tower
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import BertModel
 
+    from models.towers.tower import Tower
     from models.towers.two_tower import TwoTower
 
 OUTPUT = "vectors"
@@ -64,8 +64,7 @@ def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
 def _joined(graph: Graph, ensemble: Ensemble, fusion: str) -> str:
     """The members' vectors one behind the other, each by its weight."""
     parts = []
-    for member, weight in zip(ensemble.members, ensemble.weights, strict=True):
-        assert isinstance(member, Tower)
+    for member, weight in zip(ensemble.towers, ensemble.weights, strict=True):
         parts.append(graph.node("Mul", _tower(graph, member, fusion), graph.constant(float(weight))))
     return graph.node("Concat", *parts, axis=1)
 

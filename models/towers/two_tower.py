@@ -120,7 +120,7 @@ class TwoTower(nn.Module):
     def _forward(self, tower: Tower | Ensemble, store: TextStore) -> Tensor:
         """Texts of like length together: a rectangle as wide as the longest is mostly padding."""
         if isinstance(tower, Ensemble):
-            return tower.join([self._forward(member, store) for member in tower.members])
+            return tower.join([self._forward(member, store) for member in tower.towers])
         shallow = tower.shallow(*store.trigram_batch(self.device))
         if not tower.has_bert:
             return tower.fuse(shallow, None)
