@@ -58,6 +58,7 @@ LOGGED = form(
     "late_days min_searchers searcher_days max_searches_per_minute max_rejected_frac actions accept_salt",
 )
 DELIVERY = form("impressions", "Log", "accept_drift max_bad_file_frac max_unpacked_gb")
+SLOTS = form("items", "Catalogue", "slots")
 VOTES = form("click_counts", "Log", "max_item_votes")
 WINDOW = form(
     "pairs",
@@ -73,7 +74,7 @@ with DAG(
     # a run that waits for its log must not block the others; `turn` keeps the days in order
     max_active_runs=16,
     **EVERY_DAG,
-    params=day_param() | LOGGED | DELIVERY | ORDERS_FORM | VOTES | WINDOW | labels_param() | JUDGED,
+    params=day_param() | LOGGED | DELIVERY | SLOTS | ORDERS_FORM | VOTES | WINDOW | labels_param() | JUDGED,
     tags=["etl", "tier-1"],
     doc_md=__doc__,
 ) as dag:
@@ -81,7 +82,7 @@ with DAG(
 
     with TaskGroup("tables", prefix_group_id=False, tooltip="Raw files to clean tables") as tables:
         clean = [
-            job("items", **of_day(CATALOGUE, ITEMS), **templates(DELIVERY)),
+            job("items", **of_day(CATALOGUE, ITEMS), **templates(DELIVERY | SLOTS)),
             job(
                 "impressions",
                 **of_day(LOG, IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, ITEM_EVENTS),

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Param, TaskGroup, TriggerRule
+from airflow.sdk import BaseOperator, Param, TaskGroup, TriggerRule
 
 from dags.approval import Approval, approve_param
 from dags.day import DAY, result
@@ -16,6 +16,7 @@ from jobs.lake.partitions import (
     CLICK_COUNTS,
     CODES,
     EMBEDDINGS,
+    HYDRATION,
     IMPRESSIONS,
     INDEX,
     ITEM_EVENTS,
@@ -38,6 +39,7 @@ TUNING_FORM = form("trained_index", "Index", "factory p99_ms memory_gb tune_item
 INDEX_FORM = form(
     "index", "Index", "recall_target max_shrink_frac cutoff lookalikes language sparse min_dense_gain clusters"
 )
+HYDRATION_FORM = form("hydration", "Index", "hydrate")
 EMBEDDING_FORM = form("embeddings", "Embeddings", "precision storage")
 MEASURES_FORM = form("report", "Judgements", "min_relevance zero_gain alt_action")
 GATE_FORM = form(
@@ -99,6 +101,13 @@ class PinnedTowers:
     def items_space(self) -> str:
         """Space id of the item vectors; a refreshed query tower keeps that of the towers it was trained from."""
         return result(self.pinned_by, "items_space")
+
+    @property
+    def hydration(self) -> str:
+        """Address of the day's weights; empty where the form wants none, or where no item has numbers."""
+        pinned = f"ti.xcom_pull(task_ids='{self.pinned_by}')"
+        address = f"'hydration/ds=' ~ ({DAY[3:-3]}) ~ '/space=' ~ {pinned}['space']"
+        return f"{{{{ {address} if params.hydrate != 'off' and {pinned}['item_features'] else '' }}}}"
 
     def embeddings(self, shard: int = 0) -> Partition:
         """One shard of the day's catalogue."""
@@ -166,8 +175,25 @@ def embed(towers: PinnedTowers, group_id: str, reuse: bool = False) -> TaskGroup
     return group
 
 
-def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool) -> TaskGroup:
-    """Tune and train an index, or keep that of an earlier day; then encode the catalogue shard by shard."""
+def hydrate(towers: PinnedTowers) -> BaseOperator:
+    """Weigh the items' numbers by what was bought after the towers' last day."""
+    address = f"'item_features/ds=' ~ ti.xcom_pull(task_ids='{towers.pinned_by}')['towers'].split('=')[1][:10]"
+    return job(
+        "hydration",
+        embeddings=towers.embeddings(),
+        towers=towers.partition,
+        **of_day(QUERIES, CLICK_COUNTS),
+        item_features=f"{{{{ {address} }}}}",
+        hydration=HYDRATION.at(ds=DAY, space=towers.space),
+        **templates(HYDRATION_FORM),
+    )
+
+
+def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool, numbers: dict[str, str]) -> TaskGroup:
+    """Tune and train an index, or keep that of an earlier day; then encode the catalogue shard by shard.
+
+    numbers: flags of hydrated vectors.
+    """
     with TaskGroup("coding", prefix_group_id=False, tooltip="Trained index, codes by shard") as group:
         trained_index = job(
             "trained_index",
@@ -178,6 +204,7 @@ def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool) -> TaskGr
             trained_index=towers.trained_index,
             previous=towers.previous("trained_index") if reuse else "",
             min_relevance="{{ params.min_relevance }}",
+            **numbers,
             **templates(TUNING_FORM),
         )
         trained_index >> [
@@ -188,6 +215,7 @@ def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool) -> TaskGr
                 trained_index=towers.trained_index,
                 codes=towers.codes(number),
                 previous=towers.previous("codes", number) if reuse else "",
+                **numbers,
             )
             for number in range(SHARDS)
         ]
@@ -195,31 +223,35 @@ def code(towers: PinnedTowers, day: dict[str, Partition], reuse: bool) -> TaskGr
 
 
 def judge(
-    towers: PinnedTowers, baseline: PinnedTowers | None = None, reuse: bool = False, coded: bool = False
+    towers: PinnedTowers,
+    baseline: PinnedTowers | None = None,
+    reuse: bool = False,
+    coded: bool = False,
+    hydrated: bool = False,
 ) -> TaskGroup:
     """Build the index, rank the judged queries, report, promote: one group of tasks.
 
-    reuse: codes of an earlier day. coded: the day's codes are published already.
+    reuse: codes of an earlier day. coded: the day's codes are published already. hydrated: by the day's weights.
     """
+    numbers = {"item_features": towers.item_features} | ({"hydration": towers.hydration} if hydrated else {})
     at = {"ds": DAY, "space": towers.space}
     made, rankings, report = INDEX.at(**at), RANKINGS.at(**at), REPORT.at(**at)
     day = {"queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY), "items": ITEMS.at(ds=DAY)}
     with TaskGroup("serving", prefix_group_id=False, tooltip="Build, judge, promote") as group:
+        coded_as = {"codes": towers.codes(), "trained_index": towers.trained_index, "embeddings": towers.embeddings()}
         index = job(
             "index",
-            codes=towers.codes(),
-            trained_index=towers.trained_index,
-            embeddings=towers.embeddings(),
+            **coded_as,
             towers=towers.partition,
             **day,
             index=made,
-            item_features=towers.item_features,
+            **numbers,
             previous=towers.champion,
             min_relevance="{{ params.min_relevance }}",
             **templates(INDEX_FORM),
         )
         if not coded:
-            code(towers, day, reuse) >> index
+            code(towers, day, reuse, numbers if hydrated else {}) >> index
         against = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
         given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, "alias": towers.alias, **against, **day}
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)

@@ -1,4 +1,5 @@
--- Grain: one row per row of the catalogue, with the reason of a row that is dropped. Input: catalogue_rows.
+-- Grain: one row per row of the catalogue, with the reason of a row that is dropped. Input: catalogue_rows,
+-- item_numbers (item_id, clicks_28; of an earlier day, empty where :slots names no sales).
 WITH cleaned AS (
   SELECT
     r.file,
@@ -265,15 +266,74 @@ ranked AS (
     ) AS age,
     CONCAT_WS(
       ' | ',
-      k.title,
       -- the words of all paths, so that each leads to the item
       NULLIF(REPLACE(ARRAY_JOIN(k.categories, ' '), ' > ', ' '), ''),
       NULLIF(k.brand, ''),
       NULLIF(
         ARRAY_JOIN(TRANSFORM(ARRAY_SORT(MAP_ENTRIES(k.attributes)), e -> e.value), ' '), ''
       )
-    ) AS text
+    ) AS words
   FROM checked AS k
+),
+
+-- fifths of the category, as words that nobody types: numbers that the item tower reads
+slotted AS (
+  SELECT
+    r.file,
+    r.raw,
+    r.item_id,
+    r.title,
+    r.categories,
+    r.brand,
+    r.attributes,
+    r.price,
+    r.currency,
+    r.group_id,
+    r.reason,
+    r.decimal_sign,
+    r.has_price,
+    r.attributes_repaired,
+    r.age,
+    r.words,
+    CASE
+      WHEN STARTSWITH(:slots, 'price') AND r.price IS NOT NULL AND r.reason IS NULL AND r.age = 1
+        THEN CONCAT('§pq', CAST(LEAST(FLOOR(5 * PERCENT_RANK() OVER (
+          PARTITION BY GET(r.categories, 0), r.price IS NULL OR r.reason IS NOT NULL OR r.age > 1
+          ORDER BY r.price
+        )), 4) AS INT))
+    END AS price_slot,
+    CASE
+      WHEN ENDSWITH(:slots, 'sales') AND n.clicks_28 > 0 AND r.reason IS NULL AND r.age = 1
+        THEN CONCAT('§sq', CAST(LEAST(FLOOR(5 * PERCENT_RANK() OVER (
+          PARTITION BY GET(r.categories, 0), COALESCE(n.clicks_28, 0) <= 0 OR r.reason IS NOT NULL OR r.age > 1
+          ORDER BY n.clicks_28
+        )), 4) AS INT))
+    END AS sales_slot
+  FROM ranked AS r
+  LEFT JOIN item_numbers AS n ON r.item_id = n.item_id
+),
+
+texts AS (
+  SELECT
+    s.file,
+    s.raw,
+    s.item_id,
+    s.title,
+    s.categories,
+    s.brand,
+    s.attributes,
+    s.price,
+    s.currency,
+    s.group_id,
+    s.reason,
+    s.decimal_sign,
+    s.has_price,
+    s.attributes_repaired,
+    s.age,
+    CONCAT_WS(
+      ' | ', s.title, NULLIF(CONCAT_WS(' ', s.price_slot, s.sales_slot), ''), NULLIF(s.words, '')
+    ) AS text
+  FROM slotted AS s
 )
 
 SELECT
@@ -295,4 +355,4 @@ SELECT
   r.has_price AND r.price IS NULL AS price_repaired,
   COALESCE(r.attributes_repaired, FALSE) AS attributes_repaired,
   CASE WHEN r.reason IS NULL AND r.age > 1 THEN 'duplicate' ELSE r.reason END AS reason
-FROM ranked AS r
+FROM texts AS r

@@ -25,7 +25,18 @@ DAGS_MAY_IMPORT = ("jobs.lake.partitions", "jobs.lake.commands", "jobs.lake.lock
 # models/ computes: nothing of files, days, machines or of those who call it
 MODELS_MAY_IMPORT = {
     *("models", "numpy", "torch", "transformers", "tokenizers", "safetensors", "faiss", "onnx"),
-    *("scipy", "bm25s", "Stemmer", "ir_measures", "kneed", "lightgbm", "matplotlib", "phonenumbers", "stdnum"),
+    *(
+        "scipy",
+        "bm25s",
+        "Stemmer",
+        "ir_measures",
+        "kneed",
+        "lightgbm",
+        "matplotlib",
+        "optuna",
+        "phonenumbers",
+        "stdnum",
+    ),
     *("gensim", "implicit"),
 }
 MODELS_NEVER = {*("datetime", "glob", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile")}

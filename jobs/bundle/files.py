@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 # raised when older code can no longer read new files, or new code older ones;
 # 2 has query_tower.onnx, without which only torch can read a bundle
 BUNDLE_FORMAT = 2
-READABLE_FORMATS = (1, 2)
+HYDRATED_FORMAT = 3  # vectors with numbers of the items behind them: a query needs the weights in the facts
+READABLE_FORMATS = (1, 2, 3)
 INDEX_FILE = "index.faiss"
 LISTS_FILE = "index.ivfdata"  # inverted lists that stay on disk, where the index was written so
 QUERY_TOWER = "query_tower.onnx"
@@ -34,6 +35,7 @@ IDS_FILE = "item_ids.parquet"
 FACTS_FILE = "facts.json"
 CANARIES_FILE = "canaries.json"
 CLUSTERS_FILE = "clusters.npy"  # of each row of the index, where lists are spread over clusters
+LEVELS_FILE = "levels.npy"  # of each row of the index, where vectors are hydrated
 SPARSE_FILE = "sparse.json"
 ITEM_ARRAYS_FILE = "item_arrays.json"
 SPARSE_ARRAYS = ("data", "indices", "indptr")

@@ -45,22 +45,27 @@ def threshold_of(setting: str) -> float:
     return threshold
 
 
-def vectors_in(index: faiss.Index) -> VectorsOf:
-    """A function that decodes unit vectors [n, D] of rows from the index. An IVF index needs 8 bytes an item for it."""
+def vectors_in(index: faiss.Index, numbers: int = 0) -> VectorsOf:
+    """A function that decodes unit vectors [n, D] of rows from the index. An IVF index needs 8 bytes an item for it.
+
+    numbers: components at the end that are no part of an item's vector, where vectors are hydrated.
+    """
     if (lists := parts(index).ivf) is not None:
         lists.make_direct_map()
 
     def decoded(rows: Rows) -> NDArray[np.float32]:
-        vectors = np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)
+        vectors = np.asarray(index.reconstruct_batch(np.ascontiguousarray(rows)), np.float32)[:, : index.d - numbers]
         # a code of few bits is shorter or longer than its vector: two equal items would have a cosine below 1
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit
 
     return decoded
 
 
-def fit_threshold(index: faiss.Index, lists: Rows, ids: Strings, items: Pinned, relevant: Rows) -> NearDuplicateFit:
-    """Fit the threshold to lists [Q, K] of item rows. relevant: keys, query row * N + item row.
+def fit_threshold(
+    index: faiss.Index, lists: Rows, ids: Strings, items: Pinned, relevant: Rows, numbers: int = 0
+) -> NearDuplicateFit:
+    """Fit the threshold to lists [Q, K] of item rows. relevant: keys, query row * N + item row. numbers: as `vectors_in`.
 
     Offers of one product (group_id), or failing that items of one title, are the true duplicates.
     """
@@ -76,7 +81,7 @@ def fit_threshold(index: faiss.Index, lists: Rows, ids: Strings, items: Pinned, 
     at = np.searchsorted(shown, item).clip(max=max(0, len(shown) - 1))
     is_shown = shown[at] == item
     known = Known(query[is_shown], at[is_shown], len(lists))
-    vectors = vectors_in(index)
+    vectors = vectors_in(index, numbers)
     return fit_near_duplicates(places, lambda rows: vectors(shown[rows]), group, known)
 
 
@@ -91,8 +96,8 @@ def threshold_in(facts: Mapping[str, Any]) -> float:
     return float(facts.get("lookalikes", {}).get("threshold", KEEP_ALL))
 
 
-def without_near_duplicates(index: faiss.Index, ranked: Ranked, threshold: float) -> Ranked:
-    """Drop items whose cosine with a better-ranked one reaches the threshold."""
+def without_near_duplicates(index: faiss.Index, ranked: Ranked, threshold: float, numbers: int = 0) -> Ranked:
+    """Drop items whose cosine with a better-ranked one reaches the threshold. numbers: as `vectors_in`."""
     if threshold >= KEEP_ALL:
         return ranked
-    return deduplicate(ranked.items, ranked.scores, vectors_in(index), threshold)
+    return deduplicate(ranked.items, ranked.scores, vectors_in(index, numbers), threshold)

@@ -28,6 +28,7 @@ from jobs.bundle.query_encoder import Encoder, Vectors, open_encoder
 from jobs.lake.arrow import Rows, Strings, pick, texts
 from jobs.lake.read import Pinned
 from models.ann.cutoff import DENSE, Cutoff
+from models.ann.hydrate import hydrated_queries
 from models.ann.near_duplicates import VectorsOf
 from models.ann.search import ask
 from models.ann.spread import spread
@@ -110,7 +111,7 @@ class Bundle:
     def _uncut(self, query: str, dense: Ranked, sparse: Ranked | None, depth: int) -> Ranked:
         """Fuse the arms, drop near-duplicates, and spread over clusters where the bundle says so."""
         whole = dense if sparse is None else self.fused([query], dense, sparse, depth)
-        distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts))
+        distinct = without_near_duplicates(self.index, whole, threshold_in(self.facts), len(self.weights))
         if self.clusters is None:
             return distinct
         return spread(distinct, self.clusters, int(self.facts["clusters"]["nearest"]))
@@ -165,7 +166,21 @@ class Bundle:
     @cached_property
     def item_vectors(self) -> VectorsOf:
         """Unit vectors of rows, decoded from the index."""
-        return vectors_in(self.index)
+        return vectors_in(self.index, len(self.weights))
+
+    @cached_property
+    def weights(self) -> Vectors:
+        """Weights of the items' numbers, which the index has behind its vectors; empty where it has none."""
+        return np.array(self.facts.get("hydration", {}).get("weights", []), np.float32)
+
+    @property
+    def dim(self) -> int:
+        """Components of an item's vector, without its numbers."""
+        return int(self.index.d) - len(self.weights)
+
+    def hydrated(self, vectors: Vectors) -> Vectors:
+        """Query vectors as the index compares them: with the weights behind them."""
+        return hydrated_queries(vectors, self.weights, self.dim) if len(self.weights) else vectors
 
     def skips_dense(self, query: str) -> bool:
         """Whether a query is of a class for which the dense arm adds nothing, so that it is not encoded either."""
@@ -196,8 +211,11 @@ class Bundle:
         return self.encoder(queries)
 
     def dense(self, vectors: Vectors, depth: int, **settings: float) -> Ranked:
-        """Rank by cosine similarity. settings (nprobe, ...) replace the tuned ones, for this call alone."""
-        return trec_order(*ask(self.index, vectors, depth, {**self.settings, **settings}))
+        """Rank by cosine similarity, and where the bundle is hydrated by the items' numbers.
+
+        settings (nprobe, ...) replace the tuned ones, for this call alone.
+        """
+        return trec_order(*ask(self.index, self.hydrated(vectors), depth, {**self.settings, **settings}))
 
     @cached_property
     def settings(self) -> dict[str, float]:

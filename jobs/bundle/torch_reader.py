@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 
 from jobs.bundle.files import QUERY_TOWER, read_parts
-from jobs.bundle.near_duplicates import vectors_in
 from jobs.bundle.query_encoder import open_encoder
 from jobs.bundle.reader import Bundle
 from jobs.bundle.tower_files import check_golden, load_towers
@@ -63,7 +62,7 @@ def own_vector_frac(bundle: TorchBundle, item_ids: Sequence[str], wanted: Sequen
     rows = find(item_ids, bundle.item_ids)
     fresh = encode_items(bundle.towers, list(wanted))
     stored = np.zeros_like(fresh)
-    stored[rows >= 0] = vectors_in(bundle.index)(rows[rows >= 0])
+    stored[rows >= 0] = bundle.item_vectors(rows[rows >= 0])
     stored /= np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), 1e-12)
     near = stored @ fresh.T
     own = near.diagonal()

@@ -8,14 +8,16 @@ torchrun --nproc-per-node=8 -m jobs embeddings ...
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
+from jobs.bundle.files import CONFIG
 from jobs.embeddings.delta import check_address
 from jobs.embeddings.embed_shard import ShardOptions, embed_shard
 from jobs.embeddings.encoder import EncoderSource
 from jobs.embeddings.item_tower import ItemTower
 from jobs.lake.partitions import Partition
-from jobs.lake.read import pin
+from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import NonNegativeInt, OneOf
 from models.towers.precision import PRECISIONS
 
@@ -41,5 +43,21 @@ class Args(ShardOptions):
 
 def main(args: Args) -> dict[str, object] | None:
     """Embed the items of one shard; of several processes the first publishes and answers."""
-    source = EncoderSource.of(ItemTower, pin(args.towers), precision=args.precision, token_budget=args.token_budget)
+    towers = pin(args.towers)
+    check_template(pin(args.items), towers)
+    source = EncoderSource.of(ItemTower, towers, precision=args.precision, token_budget=args.token_budget)
     return embed_shard(args.items, args.embeddings, source, args)
+
+
+def check_template(items: Pinned, towers: Pinned) -> None:
+    """Refuse items whose texts are made by another rule than those that the towers learnt from.
+
+    Raises:
+        RuntimeError: the rules differ.
+    """
+    learnt = json.loads(towers.path(CONFIG).read_text("utf-8")).get("text_template")
+    if (made := items.facts.get("text_template", learnt)) != learnt:
+        raise RuntimeError(
+            f"{items.partition}: texts by the template {made!r}, {towers.partition} learnt from {learnt!r}; train towers on"
+            " these items, or make the items with the slots of before"
+        )

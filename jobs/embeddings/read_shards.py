@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.embeddings.hydrated import HydratedShard
 from jobs.lake.arrow import Strings, large, texts
 from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned, pin, record_batches
@@ -67,14 +68,20 @@ def shard_batches(shard: Pinned, batch_rows: int = BATCH_ROWS) -> Iterator[Embed
     """Items of one shard in the order of its files, at most batch_rows at a time."""
     for batch in record_batches(shard, COLUMNS, batch_rows):
         ids, hashes, vectors = (batch.column(name) for name in COLUMNS)
-        yield Embedded(ids, hashes, matrix(vectors))
+        yield Embedded(ids, hashes, _vectors(shard, ids, vectors))
 
 
 def batches(shards: list[Pinned], batch_rows: int = BATCH_ROWS) -> Iterator[tuple[Strings, Vectors]]:
     """Ids and vectors of all shards, at most batch_rows at a time, in the order of the files."""
     for shard in shards:
         for batch in record_batches(shard, ("item_id", "embedding"), batch_rows):
-            yield batch.column("item_id"), matrix(batch.column("embedding"))
+            ids = batch.column("item_id")
+            yield ids, _vectors(shard, ids, batch.column("embedding"))
+
+
+def _vectors(shard: Pinned, ids: Strings, column: Any) -> Vectors:
+    vectors = matrix(column)
+    return shard.levels.hydrate(ids, vectors) if isinstance(shard, HydratedShard) else vectors
 
 
 def read_vectors(shards: list[Pinned]) -> tuple[list[str], Vectors]:

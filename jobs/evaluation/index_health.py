@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from jobs.bundle.files import LEVELS_FILE
 from jobs.bundle.latency import latency_ms
 from jobs.bundle.near_duplicates import vectors_in
 from jobs.bundle.reader import Bundle
 from jobs.bundle.torch_reader import TorchBundle, own_vector_frac
+from jobs.embeddings.hydrated import ItemLevels, hydrated
 from jobs.embeddings.read_shards import exact_rankings
 from jobs.lake.alias import has_alias, pin_alias
 from jobs.lake.arrow import find, strings
@@ -52,7 +54,7 @@ def recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[s
     lists = parts(bundle.index).ivf
     found = bundle.dense(wanted, depth).items
     if shards:
-        ranked, ids, equal = exact_rankings(shards, wanted, depth)
+        ranked, ids, equal = exact_rankings(hydrated(shards, _levels(bundle)), bundle.hydrated(wanted), depth)
         # a lost item stays wanted, as it has a number; one that only the index has is never wanted
         exact, found = ranked.items, find([*texts_of(bundle.item_ids), ""], ids)[found]
     else:
@@ -62,6 +64,13 @@ def recall(bundle: Bundle, texts: Sequence[str], shards: list[Pinned]) -> dict[s
     share = overlap(*(interchangeable(labelled(rows, equal)) for rows in (found, exact)))
     against = "its vectors" if shards else "an exhaustive search of itself"
     return {"index_recall": share, "recall_depth": depth, "recall_against": against}
+
+
+def _levels(bundle: Bundle) -> ItemLevels | None:
+    """The numbers of the items that the bundle has behind its vectors; None for plain vectors."""
+    if not len(bundle.weights):
+        return None
+    return ItemLevels.of(bundle.item_ids, np.load(bundle.pinned.path(LEVELS_FILE), allow_pickle=False))
 
 
 def _equal_codes(bundle: Bundle, rows: Rows) -> Rows:

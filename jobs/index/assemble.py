@@ -48,6 +48,10 @@ def pin_codes(first: Partition) -> list[Pinned]:
                     f"{sibling.partition}: {name} {sibling.facts[name][:16]}, unlike {first} with"
                     f" {pinned[0].facts[name][:16]}; run jobs.index.codes on this shard again"
                 )
+        if sibling.facts.get("hydrated", {}) != pinned[0].facts.get("hydrated", {}):
+            raise RuntimeError(
+                f"{sibling.partition}: numbers of items unlike those of {first}; run jobs.index.codes on this shard again"
+            )
     return pinned
 
 

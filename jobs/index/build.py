@@ -27,11 +27,13 @@ from jobs.embeddings.read_shards import catalogue, pin_shards
 from jobs.index.assemble import MergedCodes, assemble, pin_codes
 from jobs.index.clusters import write_clusters
 from jobs.index.hybrid import ArmSettings, DevQueries, fit_served, write_sparse
+from jobs.index.hydration import Hydration, HydrationInputs, check_flags, check_numbers, facts_of, with_levels
 from jobs.index.item_numbers import write_items_of_rankers
 from jobs.index.search_parameters import tune_search
 from jobs.index.shard_codes import CodedShard
 from jobs.index.tune import TrainedIndex
 from jobs.index.tuning_queries import judged_by_labels, relevant_keys, tuning_queries
+from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Strings, large, pick, strings, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
@@ -62,6 +64,7 @@ class Args(ArmSettings):
     qrels            judgements of dev queries: k1 and b of BM25, the fusion of the arms and the cut-off are
                      fitted on them
     item_features    numbers of the items, for rankers; empty: the bundle has none, and no ranker can serve on it
+    hydration        weights of those numbers beside the vectors; codes and trained_index must be made with them too
     previous         index in service: its search parameters are tried first where the trained index is the
                      same, and its number of items is compared
     cutoff           end of the served lists: knee, threshold (a share of the best score) or fixed, both fitted on qrels; none; or
@@ -85,6 +88,7 @@ class Args(ArmSettings):
     index: Partition
     qrels: Partition = NOWHERE
     item_features: Partition = NOWHERE
+    hydration: Partition = NOWHERE
     previous: Partition = NOWHERE
     cutoff: Annotated[str, OneOf(*CHOICES), FIRST] = "auto"
     lookalikes: Annotated[str, FIRST] = "off"
@@ -97,6 +101,7 @@ class Args(ArmSettings):
         if self.cutoff in FITTED and not self.qrels:
             raise ValueError(f"cutoff={self.cutoff}: is fitted on judgements, give qrels")
         threshold_of(self.lookalikes)
+        check_flags(self.hydration, self.item_features)
         if self.lookalikes == AUTO and not self.qrels:
             raise ValueError("lookalikes=auto: is fitted on judgements, give qrels")
         if self.item_features and self.item_features.ds > self.items.ds:
@@ -116,11 +121,13 @@ class BundleInputs:
     qrels: Pinned | None
     previous: Pinned | None
     item_features: Pinned | None = None
+    hydration: Pinned | None = None
 
     @property
     def all(self) -> list[Pinned]:
         """Every input, in the order of the manifest."""
-        optional = [pinned for pinned in (self.qrels, self.previous, self.item_features) if pinned is not None]
+        given = self.qrels, self.previous, self.item_features, self.hydration
+        optional = [pinned for pinned in given if pinned is not None]
         return [*self.codes, self.trained_index, *self.embeddings, self.towers, self.items, self.queries, *optional]
 
     def check(self) -> None:
@@ -143,6 +150,21 @@ class BundleInputs:
                     f"{shard.partition}: of another catalogue ({content[:12]}) than {self.items.partition}"
                     f" ({expected[:12]}); embed and code this catalogue first"
                 )
+
+    def numbers(self) -> Hydration | None:
+        """The numbers beside the vectors, which are those of the codes.
+
+        Raises:
+            RuntimeError: they are not.
+        """
+        hydration = Hydration.open(HydrationInputs(self.hydration, self.item_features))
+        check_numbers(self.trained_index, hydration)
+        if (coded := self.codes[0].facts.get("hydrated", {})) != facts_of(hydration):
+            raise RuntimeError(
+                f"{self.codes[0].partition}: coded with numbers {coded or 'none'}, found {facts_of(hydration) or 'none'}"
+                " here; give codes and index the same hydration and item_features"
+            )
+        return hydration
 
     def earlier_search(self) -> dict[str, float]:
         """Search parameters of the previous index, where it has the same trained index; else empty."""
@@ -172,6 +194,7 @@ def main(args: Args) -> dict[str, Any]:
         qrels=pin(args.qrels) if args.qrels else None,
         previous=pin(args.previous) if args.previous else None,
         item_features=pin(args.item_features) if args.item_features else None,
+        hydration=pin(args.hydration) if args.hydration else None,
     )
     inputs.check()
     with mlflow_run("index", args, inputs.all) as tracked:
@@ -188,12 +211,13 @@ def main(args: Args) -> dict[str, Any]:
 def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     towers = load_towers(inputs.towers)
     check_space(args.index, inputs, towers)
+    hydration = inputs.numbers()
     merged = MergedCodes.of([CodedShard.open(shard) for shard in inputs.codes])
     if inputs.previous is not None:
         guard_size(len(merged.ids), int(inputs.previous.facts["items"]), args.max_shrink_frac, args.index)
     for name in files.TOWERS_FILES:
         shutil.copyfile(inputs.towers.path(name), out.folder / name)  # checked against its manifest on the way
-    dev = _dev_queries(args, inputs, towers, merged.ids)
+    dev = _dev_queries(args, inputs, towers, merged.ids, hydration)
     item_texts, language = write_catalogue(inputs.items, merged.ids, args.language, args.seed, out)
     if inputs.item_features is not None:
         write_items_of_rankers(inputs.item_features, inputs.items, inputs.queries, merged.ids, language, out)
@@ -201,13 +225,15 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     write_query_tower(towers, out.folder, dev.queries)
     filled = assemble(merged, TrainedIndex.open(inputs.trained_index), args.disk_above_gb, out.folder)
     fault_point("index.merged")
-    dataset = inputs.embeddings, merged.ids, dev.vectors, dev.relevant
+    dataset = with_levels(inputs.embeddings, hydration), merged.ids, dev.vectors, dev.relevant
     facts = tune_search(args, filled, *dataset, inputs.earlier_search(), dev.labelled)
     files.write_index(filled.index, out.folder / files.INDEX_FILE)
     out.facts.update(facts, format=files.BUNDLE_FORMAT, space_id=args.index.values["space"], lists=filled.lists)
+    if hydration is not None:
+        write_hydration(hydration, merged.ids, out)
     out.facts.update(changed=inputs.changes())
     clusters = write_clusters(args.clusters, inputs.embeddings, merged.ids, args.seed, out)
-    fitted_on = merged.ids, inputs.items, clusters
+    fitted_on = merged.ids, inputs.items, clusters, len(hydration.names) if hydration is not None else 0
     served = fit_served(args, args.cutoff, args.lookalikes, filled.index, sparse, dev, facts["search"], *fitted_on)
     out.facts.update(served)
     # a second run writes the same bytes: measured times are in the manifest only
@@ -216,7 +242,16 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     out.count("items", inputs.items.manifest.rows, len(merged.ids), {})
 
 
-def _dev_queries(args: Args, inputs: BundleInputs, towers: TwoTower, ids: Strings) -> DevQueries:
+def write_hydration(hydration: Hydration, ids: Strings, out: Attempt) -> None:
+    """Write the levels of the items, in the order of ids, and the weights into the facts."""
+    save_array(out.folder / files.LEVELS_FILE, hydration.levels.at(ids))
+    own = {"names": list(hydration.names), "weights": hydration.weights.tolist()}
+    out.facts.update(format=files.HYDRATED_FORMAT, hydration=own)
+
+
+def _dev_queries(
+    args: Args, inputs: BundleInputs, towers: TwoTower, ids: Strings, hydration: Hydration | None
+) -> DevQueries:
     """The dev queries that everything is tuned on, with their vectors and judgements."""
     rows = tuning_queries(inputs.queries, args.tuning_queries, inputs.qrels)
     queries = strings(rows, "query")
@@ -226,7 +261,10 @@ def _dev_queries(args: Args, inputs: BundleInputs, towers: TwoTower, ids: String
         relevant = relevant_keys(inputs.qrels, relevance_scale(inputs.qrels, args.min_relevance)[0], rows, ids)
         judged = relevant_keys(inputs.qrels, -math.inf, rows, ids)
         labelled = judged_by_labels(inputs.qrels)
-    return DevQueries(queries, encode_queries(towers, queries), relevant, judged, labelled)
+    vectors = encode_queries(towers, queries)
+    if hydration is not None:
+        vectors = hydration.queries(vectors, towers.config.width)
+    return DevQueries(queries, vectors, relevant, judged, labelled)
 
 
 def check_space(index: Partition, inputs: BundleInputs, towers: TwoTower) -> None:

@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from jobs.embeddings.read_shards import catalogue
+from jobs.index.hydration import Hydration, HydrationInputs, check_flags, check_numbers, facts_of, with_levels
 from jobs.index.shard_codes import CodedShard, ShardCoder
 from jobs.index.tune import TrainedIndex
 from jobs.lake.partitions import NOWHERE, Partition
@@ -29,14 +30,19 @@ class Args(CommandArgs):
     trained_index  the index that encodes it
     codes          output, of the same shard
     previous       codes of an earlier day, reused where they are of the same trained index
+    hydration      weights with which the index was trained
+    item_features  numbers of the items that are coded beside their vectors
     """
 
     embeddings: Partition
     trained_index: Partition
     codes: Partition
     previous: Partition = NOWHERE
+    hydration: Partition = NOWHERE
+    item_features: Partition = NOWHERE
 
     def __post_init__(self) -> None:
+        check_flags(self.hydration, self.item_features)
         given = filter(None, (self.embeddings, self.codes, self.previous))
         if len({(partition.values["space"], partition.values["shard"]) for partition in given}) != 1:
             raise ValueError(
@@ -54,11 +60,15 @@ def main(args: Args) -> dict[str, Any]:
             " items coded by centroids of another space are not found again"
         )
     previous = pin(args.previous) if args.previous else None
-    inputs = [embeddings, source, *filter(None, [previous])]
+    further = HydrationInputs.pin(args.hydration, args.item_features)
+    hydration = Hydration.open(further)
+    check_numbers(source, hydration)
+    inputs = [embeddings, source, *filter(None, [previous]), *further.all]
     with mlflow_run("codes", args, inputs) as tracked, publish(args.codes, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         trained_index = TrainedIndex.open(source)
-        coder = ShardCoder(embeddings, trained_index.trained, out.folder, str(device()))
+        (shard,) = with_levels([embeddings], hydration)
+        coder = ShardCoder(shard, trained_index.trained, out.folder, str(device()))
         counts = coder.write(_usable(previous, trained_index))
         items = counts["coded"] + counts["taken_over"]
         out.count("items", embeddings.manifest.rows, items, {})
@@ -70,6 +80,7 @@ def main(args: Args) -> dict[str, Any]:
             quantiser_id=trained_index.id,
             space_id=args.codes.values["space"],
             catalogue=catalogue(embeddings),
+            hydrated=facts_of(hydration),
             code_bytes=code_bytes,
             refine_bytes=refine_bytes,
         )

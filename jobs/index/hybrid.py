@@ -114,19 +114,21 @@ def fit_served(
     ids: Strings,
     items: Pinned,
     clusters: NDArray[np.int32] | None = None,
+    numbers: int = 0,
 ) -> dict[str, Any]:
     """Facts of what Bundle.search returns, fitted on judgements where there are any.
 
     In the order in which a search applies them: query selection, the fusion, near-duplicates in the fused lists,
     clusters, and the end of the lists without them. search: tuned settings of the index. items: the catalogue.
+    numbers: components of the index that are numbers of the items.
     """
     ranked, facts = _fused(args, trec_order(*ask(index, dev.vectors, POOL, search)), sparse, dev, len(ids))
     threshold = threshold_of(lookalikes)
     facts["lookalikes"] = {"threshold": threshold, "rule": lookalikes}
     if lookalikes == AUTO and dev.relevant is not None:
-        fitted = fit_threshold(index, ranked.items, ids, items, dev.relevant)
+        fitted = fit_threshold(index, ranked.items, ids, items, dev.relevant, numbers)
         threshold, facts["lookalikes"] = fitted.threshold, asdict(fitted)
-    distinct = without_near_duplicates(index, ranked, threshold)
+    distinct = without_near_duplicates(index, ranked, threshold, numbers)
     if clusters is not None:
         known = known_of(dev.relevant, len(ids), len(dev.queries))
         fitted_spread = fit_spread(distinct, clusters, category_codes(items, ids), known)

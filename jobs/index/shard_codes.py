@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from jobs.embeddings.hydrated import HydratedShard
 from jobs.embeddings.read_shards import in_order, shard_batches
 from jobs.lake.arrays import mapped_array, save_array
 from jobs.lake.arrow import Rows, Strings, large, pick, table_of
@@ -71,6 +72,8 @@ class ShardCoder:
         table = read_table(embeddings, ["item_id", "content_hash"])
         self.ids, order = in_order(table.column("item_id").chunks)
         self.hashes = pick(large(table.column("content_hash").chunks), order)
+        if isinstance(embeddings, HydratedShard):
+            self.hashes = embeddings.levels.hashes_with(self.ids, self.hashes)
         self.row = np.empty_like(order)  # row of each item, in the order of the embeddings
         self.row[order] = np.arange(len(order))
         if len(order) and pc.any(pc.equal(self.ids[1:], self.ids[:-1])).as_py():

@@ -15,6 +15,7 @@ from typing import Any
 from jobs.bundle.tower_files import load_towers
 from jobs.datasets.judgements import relevance_scale
 from jobs.embeddings.read_shards import pin_shards
+from jobs.index.hydration import Hydration, HydrationInputs, check_flags, with_levels
 from jobs.index.tune import IndexSettings, TuningSample, keep_or_train
 from jobs.index.tuning_queries import judged_items, tuning_queries
 from jobs.lake.arrow import strings
@@ -32,6 +33,8 @@ class Args(IndexSettings):
     trained_index  output
     qrels          judgements; R@60 and RR@60 of each candidate are reported with them
     previous       trained_index of an earlier day in the same space
+    hydration      weights of the items' numbers, where vectors are to be hydrated
+    item_features  those numbers
     """
 
     embeddings: Partition
@@ -40,9 +43,12 @@ class Args(IndexSettings):
     trained_index: Partition
     qrels: Partition = NOWHERE
     previous: Partition = NOWHERE
+    hydration: Partition = NOWHERE
+    item_features: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_flags(self.hydration, self.item_features)
         if self.previous and self.previous.values["space"] != self.trained_index.values["space"]:
             raise ValueError(f"previous={self.previous}: of another space than {self.trained_index}")
 
@@ -53,14 +59,19 @@ def main(args: Args) -> dict[str, Any]:
     towers, queries = pin(args.towers), pin(args.queries)
     previous = pin(args.previous) if args.previous else None
     qrels = pin(args.qrels) if args.qrels else None
-    inputs = [*shards, towers, queries, *filter(None, (previous, qrels))]
+    further = HydrationInputs.pin(args.hydration, args.item_features)
+    inputs = [*shards, towers, queries, *filter(None, (previous, qrels)), *further.all]
     with mlflow_run("trained_index", args, inputs) as tracked, publish(args.trained_index, args, inputs) as out:
         out.mlflow_run_id = tracked.id
         rows = tuning_queries(queries, args.tuning_queries, qrels)
         judged = judged_items(qrels, relevance_scale(qrels, args.min_relevance)[0], rows) if qrels else None
-        vectors = encode_queries(load_towers(towers), strings(rows, "query"))
-        keep_or_train(args, TuningSample.draw(args, shards, vectors, judged), previous, out)
-        out.facts.update(space_id=args.trained_index.values["space"])
+        model, hydration = load_towers(towers), Hydration.open(further)
+        vectors = encode_queries(model, strings(rows, "query"))
+        if hydration is not None:
+            vectors, shards = hydration.queries(vectors, model.config.width), with_levels(shards, hydration)
+        names = hydration.names if hydration is not None else ()
+        keep_or_train(args, TuningSample.draw(args, shards, vectors, judged), previous, out, names)
+        out.facts.update(space_id=args.trained_index.values["space"], hydrated=list(names))
         chosen = out.facts["chosen"]
         tracked.measures({f"now_{name}": value for name, value in out.facts["now"].items()})
         tracked.measures({name: chosen[name] for name in ("recall", "cpu_ms", "bytes_per_item")})

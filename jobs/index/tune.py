@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -187,12 +188,17 @@ def sample_vectors(
     return large(ids), np.concatenate(parts)
 
 
-def keep_or_train(settings: IndexSettings, sample: TuningSample, previous: Pinned | None, out: Attempt) -> None:
-    """Keep the earlier trained index while its figures hold, else tune and train one; writes files and facts."""
+def keep_or_train(
+    settings: IndexSettings, sample: TuningSample, previous: Pinned | None, out: Attempt, numbers: Sequence[str] = ()
+) -> None:
+    """Keep the earlier trained index while its figures hold, else tune and train one; writes files and facts.
+
+    numbers: names of the further columns of hydrated vectors.
+    """
     reasons = ["no earlier one in this space"]
     if previous is not None:
         before = TrainedIndex.open(previous)
-        reasons, now = reasons_to_train(settings, sample, before)
+        reasons, now = reasons_to_train(settings, sample, before, numbers)
         if now is not None and not reasons:
             for name in FILES:
                 shutil.copyfile(previous.path(name), out.folder / name)  # checked against the manifest
@@ -206,9 +212,11 @@ def keep_or_train(settings: IndexSettings, sample: TuningSample, previous: Pinne
 
 
 def reasons_to_train(
-    settings: IndexSettings, sample: TuningSample, before: TrainedIndex
+    settings: IndexSettings, sample: TuningSample, before: TrainedIndex, numbers: Sequence[str] = ()
 ) -> tuple[list[str], IndexFigures | None]:
     """Reasons against keeping an earlier index, and its figures over today's sample where they were taken."""
+    if (was := before.facts.get("hydrated", [])) != list(numbers):
+        return [f"vectors with {', '.join(numbers) or 'no numbers'}, were with {', '.join(was) or 'none'}"], None
     if settings.factory not in ("auto", before.factory):
         return [f"factory {settings.factory}, was {before.factory}"], None
     if settings.recall_target > before.facts["recall_target"]:

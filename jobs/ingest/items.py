@@ -14,13 +14,14 @@ from jobs.ingest.prices import MONEY, SIGNS, decimal_sign, price_alerts
 from jobs.ingest.profile import Profile
 from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.lake.attempt import Attempt
-from jobs.lake.partitions import Partition
+from jobs.lake.partitions import ITEM_FEATURES, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
-from jobs.platform.arguments import CommandArgs, Fraction, OneOf, PositiveFloat, ZeroOrOne
+from jobs.lake.windows import before_day
+from jobs.platform.arguments import FIRST, CommandArgs, Fraction, OneOf, PositiveFloat, ZeroOrOne
 from jobs.platform.csv_text import csv_header
 from jobs.platform.row_counts import RowCounter, published
-from jobs.platform.spark import run_sql, spark_session
+from jobs.platform.spark import read_spark, run_sql, spark_session
 from jobs.platform.spark_udfs import ABSENT, register_functions
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ BYTES_PER_FILE = 256 << 20
 NAMED = 12  # fields that a message names
 # the rule by which sql/items.sql builds an item's text; it enters the space id
 TEXT_TEMPLATE = "1: title | category | brand | attribute values by key"
+SLOTS_TEMPLATE = "2: title | fifths of {} | category | brand | attribute values by key"
+OFF, PRICE, PRICE_AND_SALES = "off", "price", "price,sales"
+NUMBERS_DAYS = 7  # days back in which the newest item_features is looked for
 
 
 class Args(CommandArgs):
@@ -49,6 +53,8 @@ class Args(CommandArgs):
     max_bad_file_frac  share of the catalogue's bytes in damaged files above which the command stops
     accept_drift       1: somebody looked at the changed columns and accepts them, so no change stops the day
     max_unpacked_gb    size of the unpacked catalogue above which the command stops; a file beyond it is set aside
+    slots              numbers that the item tower reads as words: the fifth of its category that an item's price is in,
+                       and the fifth of its clicks in the newest item_features of the 7 days before; off: none
     decimal_sign       sign before the decimals of a price such as 1.299; auto: as most prices of the catalogue tell
     """
 
@@ -57,29 +63,35 @@ class Args(CommandArgs):
     max_bad_file_frac: Fraction = 0.05
     accept_drift: ZeroOrOne = 0
     max_unpacked_gb: PositiveFloat = MAX_UNPACKED_GB
+    slots: Annotated[str, OneOf("off", "price", "price,sales"), FIRST] = "off"
     decimal_sign: Annotated[str, OneOf("auto", *SIGNS)] = "auto"
+
+    @property
+    def text_template(self) -> str:
+        """The rule of an item's text, which enters the space id."""
+        return TEXT_TEMPLATE if self.slots == OFF else SLOTS_TEMPLATE.format(self.slots.replace(",", " and "))
 
 
 def main(args: Args) -> dict[str, object]:
     """Read every row, keep the last of each item_id, and put rejected rows into quarantine."""
     delivery = inspect(pin(args.catalogue), args.items, args.max_bad_file_frac, args.accept_drift, args.max_unpacked_gb)
-    catalogue = delivery.undamaged
-    with spark_session("items") as spark, publish(args.items, args, [catalogue]) as out:
+    catalogue, earlier = delivery.undamaged, earlier_numbers(args)
+    with spark_session("items") as spark, publish(args.items, args, [catalogue, *earlier]) as out:
         register_functions(spark)
-        rows = catalogue_rows(spark, catalogue)
+        inputs = {"catalogue_rows": catalogue_rows(spark, catalogue), "item_numbers": numbers_of(spark, earlier)}
         sign = "comma" if args.decimal_sign == "comma" else "point"
-        checked, counts = _write_items(out, rows, catalogue, sign)
+        checked, counts = _write_items(out, inputs, catalogue, sign, args.slots)
         told = {name: counts[name] for name in TOLD}
         if args.decimal_sign == "auto" and told["either"] and decimal_sign(told) == "comma":
             # only now is it known that some price was read wrongly: read them all once more
-            checked, counts = _write_items(out, rows, catalogue, sign := "comma")
+            checked, counts = _write_items(out, inputs, catalogue, sign := "comma", args.slots)
         dropped = counts.dropped("rows")
         out.count("catalogue rows", counts["rows"], counts.kept("rows"), dropped)
         _check(args, counts, delivery.profile)
         if dropped:
             _quarantine(out, checked)
         delivery.record(out)
-        out.facts["text_template"] = TEXT_TEMPLATE
+        out.facts["text_template"] = args.text_template
         out.facts["repairs"] = {name: counts[name] for name in REPAIRS if counts[name]}
         out.facts["prices"] = {"decimal_sign": decimal_sign(told) if args.decimal_sign == "auto" else sign, **told}
     alerts = price_alerts(sign, told, counts["prices"], counts["price mended"])
@@ -89,9 +101,35 @@ def main(args: Args) -> dict[str, object]:
     return {**published(out), "prices": out.facts["prices"], "alerts": alerts}
 
 
-def _write_items(out: Attempt, rows: DataFrame, catalogue: Pinned, sign: str) -> tuple[DataFrame, RowCounter]:
-    settings = {"money": MONEY, "absent": list(ABSENT), "decimal_comma": sign == "comma"}
-    checked = run_sql("items", settings, catalogue_rows=rows)
+def earlier_numbers(args: Args) -> list[Pinned]:
+    """The newest item_features before the day; none where no slot needs it.
+
+    Raises:
+        LookupError: a slot needs it, and none of the days before has one.
+    """
+    if args.slots != PRICE_AND_SALES:
+        return []
+    earlier = before_day(ITEM_FEATURES, args.items.ds, NUMBERS_DAYS).days[-1:]
+    if not earlier:
+        raise LookupError(
+            f"{args.items}: slots={args.slots} reads item_features, and none of the {NUMBERS_DAYS} days before is published;"
+            " make a day of item_features first, or take slots=price"
+        )
+    return list(earlier)
+
+
+def numbers_of(spark: SparkSession, earlier: list[Pinned]) -> DataFrame:
+    """item_id and clicks_28; no row without a table."""
+    if not earlier:
+        return spark.createDataFrame([], "item_id STRING, clicks_28 DOUBLE")
+    return read_spark(spark, earlier[0]).select("item_id", "clicks_28")
+
+
+def _write_items(
+    out: Attempt, inputs: dict[str, DataFrame], catalogue: Pinned, sign: str, slots: str
+) -> tuple[DataFrame, RowCounter]:
+    settings = {"money": MONEY, "absent": list(ABSENT), "decimal_comma": sign == "comma", "slots": slots}
+    checked = run_sql("items", settings, **inputs)
     columns = [*out.partition.table.columns, "reason", "has_price", "decimal_sign", *REPAIRED]
     files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
     spread = checked.select(*columns).repartition(files, "item_id")

@@ -29,10 +29,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "towers": "train",
         "negatives": "negatives",
         "refresh": "refresh",
+        "ensemble": "ensemble",
         "tower_metrics": "exact_evaluation",
     },
     "embeddings": {"embeddings": "embed"},
-    "index": {"trained_index": "trained_index", "codes": "codes", "index": "build"},
+    "index": {"hydration": "fit_hydration", "trained_index": "trained_index", "codes": "codes", "index": "build"},
     "recommendations": {
         "session_items": "session_items",
         "co_occurrences": "co_occurrences",

@@ -158,7 +158,7 @@ class ListSubset:
         longest = max(map(len, features))
         shape = (len(chosen), longest)
         made = np.full((*shape, features[0].shape[1]), np.nan, np.float32)
-        items = np.zeros((*shape, self.data.bundle.index.d), np.float32)
+        items = np.zeros((*shape, self.data.bundle.dim), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(len(chosen), np.float32)
         mask = np.zeros(shape, bool)
         for place, number in enumerate(chosen.tolist()):

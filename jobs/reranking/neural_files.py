@@ -35,7 +35,7 @@ def fit_neural(
 ) -> Callable[[int, Floats], Floats]:
     """Train to the best epoch by dev nDCG@10 and write the files; returns scores of a list by number and features."""
     data = train.data
-    if args.reads != "numbers" and data.query_vectors.shape[1] != data.bundle.index.d:
+    if args.reads != "numbers" and data.query_vectors.shape[1] != data.bundle.dim:
         raise ValueError(
             f"reads={args.reads}: {data.bundle.name} has several vectors of a query; expected reads=numbers"
         )

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 
+from jobs.embeddings.sharding import hash64
 from jobs.lake.windows import bounds
 from jobs.simulator.item_traits import TasteCatalogue
 from jobs.simulator.shop import Shop
+from models.simulator.click_model import appeals
 from models.simulator.day import DayPart, DaySettings, day
 from models.simulator.identities import Identities, ranking
 from models.simulator.lexical import lexical
@@ -66,6 +69,7 @@ def scene(plan: DaySettings, shop: Shop, tastes: TasteCatalogue | None = None) -
     made, asked = unusual_queries(drawn, plan.unusual, rng)
     people = Identities(plan.seed, plan.ds, made, shop.texts, asked, plan.faults.skew_frac)
     crowd = (shoppers, tastes.near) if shoppers and tastes else None
-    parts = day(plan, made, people.dialects, people.skews, candidates, rng, crowd)
+    appeal = appeals(hash64(pa.array(shop.item_ids.tolist())).astype(np.int64), plan.appeal) if plan.appeal else None
+    parts = day(plan, made, people.dialects, people.skews, candidates, rng, crowd, appeal)
     midnight_ms = round(bounds(plan.ds)[0].timestamp() * 1000)
     return Scene(plan, shop, made, asked, people, midnight_ms, parts, shoppers)

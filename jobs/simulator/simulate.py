@@ -64,6 +64,8 @@ class Args(CommandArgs):
     taste             share of people's behaviour that follows their taste: home categories, brands, price band, size; they
                       then act outside searches too. 0: popularity alone
     drift_weeks       weeks after which the home categories of a client change; 0: never
+    appeal            spread of what words do not say of an item and buyers see, the same every day: standard deviation of
+                      the logarithm of a factor of the chance that it is put in the cart; 0: items sell by relevance
     engine_items      titles in the simulated engine's own index: the judged ones and a sample of the
                       rest, which bounds its memory
     seed              another seed is another day
@@ -92,6 +94,7 @@ class Args(CommandArgs):
     rare_frac: Fraction = 0.0
     taste: Fraction = 0.0
     drift_weeks: NonNegativeFloat = 0.0
+    appeal: NonNegativeFloat = 0.0
     engine_items: PositiveInt = 200_000
     seed: NonNegativeInt = 7
 
@@ -117,6 +120,7 @@ class Args(CommandArgs):
             Faults(**{field.name: getattr(self, field.name) for field in fields(Faults)}),
             UnusualShares(self.personal_frac, self.rare_frac),
             Taste(self.taste, self.drift_weeks),
+            self.appeal,
         )
 
 

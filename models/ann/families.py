@@ -17,7 +17,8 @@ FLAT_BELOW = 10_000
 GRAPH_BELOW = 5_000_000  # above, a graph over the items needs too much memory
 GRAPH_COARSE_FROM = 32_768  # lists from which a graph over the centroids is faster than comparing with all
 MAX_LISTS = 65_536
-USUAL_DIMS = (64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+_DIMS = (64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+USUAL_DIMS = (*_DIMS, *(dim + 4 for dim in _DIMS))  # plain, and with four numbers of the item
 IP = faiss.METRIC_INNER_PRODUCT
 
 # FAISS searches these codes fastest in a packed form, which cannot be filled or merged list by list (FastScan ignores

@@ -13,8 +13,9 @@ feedback" (WSDM 2017; their eta is 1 and their click noise 0.1).
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
-from models.simulator.arrays import Flags, Floats
+from models.simulator.arrays import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,25 @@ def gain(relevance: Floats, lowest: float, highest: float) -> Floats:
     return gains
 
 
-def behave(model: ClickModel, gains: Floats, shown: Flags, rng: np.random.Generator) -> Behaviour:
+def appeals(numbers: Ints, spread: float) -> Floats:
+    """Appeal [N] of items by a number of each: log-normal with mean 1 and this standard deviation of the logarithm.
+
+    It says what words do not, price and photographs: who clicks an item sees it, and buys it or not.
+    """
+    even = (numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    drawn: Floats = np.exp(spread * ndtri(np.clip(even, 1e-9, 1 - 1e-9)) - spread**2 / 2)
+    return drawn
+
+
+def behave(
+    model: ClickModel, gains: Floats, shown: Flags, rng: np.random.Generator, appeal: Floats | float = 1.0
+) -> Behaviour:
     """Draw the clicks, carts and purchases of S searches.
 
-    gains, shown [S, R], place 0 on top; nothing happens where shown is False.
+    gains, shown [S, R], place 0 on top; nothing happens where shown is False. appeal [S, R]: factor of the chance that
+    a clicked item is put in the cart.
     """
     likely = model.propensities(gains.shape[1])[None, :] * model.attraction(gains)
     clicks = shown & (rng.random(gains.shape) < likely)
-    carts = clicks & (rng.random(gains.shape) < model.cart * gains)
+    carts = clicks & (rng.random(gains.shape) < model.cart * gains * appeal)
     return Behaviour(clicks, carts, carts & (rng.random(gains.shape) < model.purchase))

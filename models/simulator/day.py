@@ -33,7 +33,7 @@ SEARCHES_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class DaySettings:
-    """The settings of a day; results: items shown per search at most."""
+    """The settings of a day; results: items shown per search at most. appeal: its spread, 0 for items that sell alike."""
 
     seed: int
     ds: str
@@ -43,6 +43,7 @@ class DaySettings:
     faults: Faults
     unusual: UnusualShares
     taste: Taste = NO_TASTE
+    appeal: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,11 @@ def day(
     pool: Pool,
     rng: np.random.Generator,
     crowd: tuple[Shoppers, Companions] | None = None,
+    appeal: Floats | None = None,
 ) -> Iterator[DayPart]:
     """Yield the day in order of time, SEARCHES_AT_ONCE searches at a time: memory is that of a chunk.
 
-    crowd: shoppers with taste and what they put together; None: popularity alone.
+    crowd: shoppers with taste and what they put together; None: popularity alone. appeal [N]: of each item; None: all alike.
     """
     faults = settings.faults
     for start in range(0, len(traffic.queries), SEARCHES_AT_ONCE):
@@ -96,7 +98,7 @@ def day(
         clients = traffic.clients[rows]
         gains = crowd[0].gains(gains, items, clients, traffic.kinds[rows]) if crowd else gains
         who = Searchers(traffic.kinds[rows], traffic.rates[clients], traffic.targets[clients])
-        made = events(traffic.seconds[rows], items >= 0, act(settings.model, gains, items, who, rng))
+        made = events(traffic.seconds[rows], items >= 0, act(settings.model, gains, items, who, rng, appeal))
         waits = delayed_searches(len(rows), faults, rng)
         done = delivered(made, waits, skews[rows], faults, settings.traffic_mix.day_s, rng)
         lines = len(rows) + len(done.searches)

@@ -36,15 +36,22 @@ class Events(Columns):
     seconds: Floats
 
 
-def act(model: ClickModel, gains: Floats, items: Ints, who: Searchers, rng: np.random.Generator) -> Behaviour:
+def act(
+    model: ClickModel,
+    gains: Floats,
+    items: Ints,
+    who: Searchers,
+    rng: np.random.Generator,
+    appeal: Floats | None = None,
+) -> Behaviour:
     """Draw what searchers do with the items [S, R] shown to them, -1 past the end.
 
     People go by the click model, of gains [S, R]; quiet ones click nothing; bots click what they aim at, and of the
-    rest their share.
+    rest their share. appeal [N]: of each item.
     """
     shown = items >= 0
     bots = np.flatnonzero(is_bot(who.kinds))
-    done = behave(model, gains, shown, rng)
+    done = behave(model, gains, shown, rng, 1.0 if appeal is None else appeal[items])
     done.clicks[bots] = done.carts[bots] = done.purchases[bots] = False
     silent = np.flatnonzero(who.kinds == QUIET)
     done.clicks[silent] = done.carts[silent] = done.purchases[silent] = False

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 NORMALISATION = "2"  # enters the space id: change it with the rules below
 # 1 and 2 differ in texts that a web layer encoded and in invisible letters alone: towers of 1 search on
 READABLE = ("1", NORMALISATION)
+# begins a number that an item's text carries as a word (sql/items.sql): no letter, so that no word of a query has it
+SLOT_MARK = "§"
 # of a normalised query: labels, training and search read the first ones of a longer text, the log sets its search aside.
 # Over 100,000 letters of one word the sums of fp32 differ between torch and ONNX by more than a service may see
 QUERY_CHARS = 500

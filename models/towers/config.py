@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 from models.text.normalise import NORMALISATION, READABLE
@@ -11,7 +11,7 @@ from models.text.trigrams import TRIGRAMS
 FUSIONS = ("gate", "attention", "sum")
 ENCODERS = ("both", "bert", "trigrams")
 # later than the first towers, whose configs lack them: left out at their default, so that those keep their space id
-_LATER = ("encoders", "query_layers", "cut", "items_of", "heads")
+_LATER = ("encoders", "query_layers", "cut", "items_of", "heads", "members", "member_weights")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class TowerConfig:
     items. When shared, both still have one table of trigrams and one of word pieces. cut: dimensions
     that vectors keep, at unit norm again; 0: all. items_of: space id of the
     towers whose item tower, and hence whose embeddings, these towers keep. heads: vectors of a query, K, each a
-    projection of its own of what the query tower gives; an item is scored by the best of them.
+    projection of its own of what the query tower gives; an item is scored by the best of them. members: configs of
+    the towers whose vectors these join (models.towers.ensemble), and member_weights: of each in a query.
     """
 
     dim: int
@@ -46,6 +47,8 @@ class TowerConfig:
     cut: int = 0
     items_of: str = ""
     heads: int = 1
+    members: Sequence[Mapping[str, object]] = ()
+    member_weights: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("fusion", FUSIONS), ("encoders", ENCODERS)):
@@ -80,6 +83,11 @@ class TowerConfig:
     def has_bert(self) -> bool:
         """Whether towers have BERT."""
         return bool(self.bert) and self.encoders != "trigrams"
+
+    @property
+    def member_configs(self) -> list[TowerConfig]:
+        """The configs of the members; empty for towers that are no ensemble."""
+        return [TowerConfig.from_dict(member) for member in self.members]
 
     @property
     def width(self) -> int:

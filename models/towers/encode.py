@@ -84,7 +84,7 @@ def _packed(towers: TwoTower, rows: int, precision: str) -> Iterator[None]:
         yield
         return
     dtype = torch.bfloat16 if in_bf16(towers.device, precision) else torch.float32
-    encoders = {tower.bert for tower in (towers.item_tower, towers.query_tower)}
+    encoders = towers.bert_encoders
     try:
         for encoder in encoders:
             encoder.packed = PackedBert(encoder.bert, dtype)

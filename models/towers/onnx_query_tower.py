@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.towers.ensemble import Ensemble
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import BertModel
@@ -47,13 +49,24 @@ def query_graph(towers: TwoTower, weights: str, places: Places) -> bytes:
     for name, weight in towers.named_parameters(remove_duplicate=False):
         names.setdefault(id(weight), name)
     graph = Graph(names, weights, places)
-    vectors = _tower(graph, towers.query_tower, towers.config.fusion)
-    shape: tuple[str | int, ...] = ("texts", towers.query_tower.width)
-    if towers.query_tower.heads is not None:
-        vectors = _headed(graph, vectors, towers.query_tower.heads)
-        shape = ("texts", towers.config.heads, towers.query_tower.width)
+    shape: tuple[str | int, ...] = ("texts", towers.config.width)
+    if isinstance(towers.query_tower, Ensemble):
+        vectors = _joined(graph, towers.query_tower, towers.config.fusion)
+    else:
+        vectors = _tower(graph, towers.query_tower, towers.config.fusion)
+        if towers.query_tower.heads is not None:
+            vectors = _headed(graph, vectors, towers.query_tower.heads)
+            shape = ("texts", towers.config.heads, towers.config.width)
     graph.node("Identity", vectors, out=OUTPUT)
     return graph.model("query_tower", OUTPUT, shape)
+
+
+def _joined(graph: Graph, ensemble: Ensemble, fusion: str) -> str:
+    """The members' vectors one behind the other, each by its weight."""
+    parts = []
+    for member, weight in zip(ensemble.towers, ensemble.weights, strict=True):
+        parts.append(graph.node("Mul", _tower(graph, member, fusion), graph.constant(float(weight))))
+    return graph.node("Concat", *parts, axis=1)
 
 
 def _headed(graph: Graph, vectors: str, heads: Tensor) -> str:
@@ -185,7 +198,9 @@ class Graph:
         return name
 
     def input(self, name: str, whole: bool, shape: Shape) -> str:
-        """Add an input of the graph: whole numbers (int64) or float32."""
+        """Add an input of the graph, once: whole numbers (int64) or float32."""
+        if any(known.name == name for known in self._inputs):
+            return name
         kind = TensorProto.INT64 if whole else TensorProto.FLOAT
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name

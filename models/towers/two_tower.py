@@ -19,7 +19,8 @@ from models.text.text_store import TextStore, buckets
 from models.text.tokens import pad_id, set_length, token_store
 from models.text.trigrams import trigram_ids
 from models.towers.config import PRESETS, TowerConfig
-from models.towers.tower import Tower, new_bert, query_tower
+from models.towers.ensemble import Ensemble, ensemble_config, ensemble_towers
+from models.towers.tower import BertEncoder, Tower, new_bert, query_tower
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
@@ -38,15 +39,61 @@ class TwoTower(nn.Module):
         self.pad = pad_id(tokenizer)
         if config.has_bert:
             set_length(tokenizer, config.max_tokens)  # before anybody asks for the space id
+        self.item_tower: Tower | Ensemble
+        self.query_tower: Tower | Ensemble
+        items = [self._item_tower(each, bert) for each in config.member_configs or [config]]
+        if config.members:
+            self.item_tower, self.query_tower = ensemble_towers(config, items)
+        else:
+            self.item_tower, self.query_tower = items[0], query_tower(config, items[0])
+
+    def _item_tower(self, config: TowerConfig, bert: BertModel | None) -> Tower:
         if bert is None and config.has_bert:
-            bert = new_bert(config.bert, tokenizer.get_vocab_size(), self.pad)
-        self.item_tower = Tower(config, bert)
-        self.query_tower = query_tower(config, self.item_tower)
+            bert = new_bert(config.bert, self.tokenizer.get_vocab_size(), self.pad)
+        return Tower(config, bert)
+
+    @classmethod
+    def ensemble(cls, members: Sequence[TwoTower], weights: Sequence[float]) -> TwoTower:
+        """Towers that join the vectors of others; weights: of each in a query's.
+
+        Raises:
+            ValueError: the members do not read the same features.
+        """
+        first = members[0].tokenizer.to_str()
+        if any(each.tokenizer.to_str() != first for each in members):
+            raise ValueError("members have different tokenizers: train one from the other's start")
+        towers = cls(ensemble_config([each.config for each in members], weights), Tokenizer.from_str(first))
+        named = [each.state()[2].items() for each in members]
+        towers.load_tensors(
+            {
+                name.replace("_tower.", f"_tower.members.{number}.", 1): tensor
+                for number, tensors in enumerate(named)
+                for name, tensor in tensors
+            }
+        )
+        return towers.eval()
 
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
         return next(self.parameters()).device
+
+    @property
+    def trained_sides(self) -> tuple[Tower, Tower]:
+        """Query tower and item tower, for a training.
+
+        Raises:
+            ValueError: they are an ensemble, whose members are trained one by one.
+        """
+        if self.config.members:
+            raise ValueError("these towers are an ensemble: train its members, and join them anew")
+        assert isinstance(self.query_tower, Tower) and isinstance(self.item_tower, Tower)
+        return self.query_tower, self.item_tower
+
+    @property
+    def bert_encoders(self) -> list[BertEncoder]:
+        """Every BERT of both towers, each once."""
+        return [part for part in self.modules() if isinstance(part, BertEncoder)]
 
     def store(self, texts: Sequence[str]) -> TextStore:
         """Features of texts; `store_queries` for queries."""
@@ -70,8 +117,10 @@ class TwoTower(nn.Module):
         """Unit vectors [B, D] of items, with gradient."""
         return self._forward(self.item_tower, store)
 
-    def _forward(self, tower: Tower, store: TextStore) -> Tensor:
+    def _forward(self, tower: Tower | Ensemble, store: TextStore) -> Tensor:
         """Texts of like length together: a rectangle as wide as the longest is mostly padding."""
+        if isinstance(tower, Ensemble):
+            return tower.join([self._forward(member, store) for member in tower.towers])
         shallow = tower.shallow(*store.trigram_batch(self.device))
         if not tower.has_bert:
             return tower.fuse(shallow, None)

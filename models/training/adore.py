@@ -97,7 +97,7 @@ class AdoreTraining(Training[Rows]):
             raise ValueError("towers share their weights: give own_query_tower(towers)")
         self.towers, self.queries, self.pairs, self.known = towers, queries, pairs, known
         self.items, self.plan = items, plan
-        towers.item_tower.requires_grad_(False)
+        towers.trained_sides[1].requires_grad_(False)
         steps_per_epoch = len(batches_of(epoch_order(pairs, plan.seed, 0), plan.batch_size))
         optimiser = _optimiser(towers, plan)
         super().__init__(towers, optimiser, steps_per_epoch, plan.epochs, _WARMUP_FRAC, plan.clip)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.text.normalise import SLOT_MARK
 from models.text.ragged import Ragged
 from models.text.text_store import TextStore, concatenate_stores
 from models.text.trigrams import fold
@@ -265,6 +266,8 @@ def _drawn_from(lists: Ragged, query: Rows, count: int, rng: np.random.Generator
 def synthetic_queries(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
     """For each text one to four of its first dozen words, in their order; empty for an empty text.
 
+    Slots (numbers of the item, written as words) are left out.
+
     They teach the towers every word of the catalogue, where real pairs cover a small part of it.
     """
     if not texts:
@@ -280,11 +283,12 @@ def synthetic_queries(texts: Sequence[str], rng: np.random.Generator) -> list[st
 
     # of each text's first words, those with the smallest of random keys
     wanted = rng.integers(1, _MAX_WORDS + 1, len(texts))
-    key = rng.random(len(starts)) + np.where(place < _OUT_OF, 0, 1)
+    slot = codes[starts] == ord(SLOT_MARK)
+    key = rng.random(len(starts)) + np.where((place < _OUT_OF) & ~slot, 0, 1)
     order = np.lexsort((key, text))
     rank = np.empty(len(starts), np.int64)
     rank[order] = np.arange(len(starts)) - first[text[order]]
-    kept_word = rank < np.minimum(wanted[text], _OUT_OF)
+    kept_word = (rank < np.minimum(wanted[text], _OUT_OF)) & ~slot
 
     # white space goes with the word before it
     word_of = np.cumsum(~space & before) - 1

@@ -164,7 +164,8 @@ class TowerTraining(Training[Batch]):
     def _encoded(self, batch: Batch) -> tuple[CachedEncoding, CachedEncoding]:
         """Both sides of the batch."""
         towers, precision = self.towers, self.plan.precision
-        sides = ((towers.query_tower, batch.queries, 0), (towers.item_tower, batch.items, 1))
+        query_tower, item_tower = towers.trained_sides
+        sides = ((query_tower, batch.queries, 0), (item_tower, batch.items, 1))
         while True:
             try:
                 queries, items = (
@@ -190,7 +191,7 @@ class TowerTraining(Training[Batch]):
 
     def _halve_chunk(self, batch: Batch) -> None:
         texts = self.chunk or max(len(batch.queries), len(batch.items))
-        if texts == 1 or not (self.towers.query_tower.has_bert or self.towers.item_tower.has_bert):
+        if texts == 1 or not self.towers.config.has_bert:
             raise RuntimeError(
                 f"step {self.done + 1}: the GPU's memory does not do for one text at a time; lower batch_size or dim"
             )

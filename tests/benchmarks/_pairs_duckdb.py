@@ -33,7 +33,7 @@ SELECT
   coalesce(nullif(client_id, ''), nullif(event_attributes.client_id, '')) AS client_id,
   coalesce(nullif(session_id, ''), nullif(event_attributes.session_id, '')) AS session_id,
   user_query, timestamp, query_response_hit_ids AS hit_ids,
-  trim(event_attributes.object.object_id) AS item_id, CAST(event_attributes.position.ordinal AS VARCHAR) AS ordinal{columns}
+  CAST(NULL AS VARCHAR) AS placement, trim(event_attributes.object.object_id) AS item_id, CAST(event_attributes.position.ordinal AS VARCHAR) AS ordinal{columns}
 FROM read_parquet([{files}], union_by_name = TRUE)
 """
 
@@ -70,6 +70,7 @@ def _impressions(engine: duckdb.DuckDBPyConnection, ds: str, folder: Path) -> in
     engine.execute(f"CREATE VIEW raw_lines AS {RAW.format(files=files, columns=columns)}")
     engine.execute("CREATE TABLE days (day DATE, day_from TIMESTAMPTZ, day_to TIMESTAMPTZ)")
     engine.executemany("INSERT INTO days VALUES (?, ?, ?)", rules.days())
+    engine.execute("CREATE TABLE erased_clients (client_id VARCHAR)")
     keep(engine, "log_lines", rules.for_lines)
     zero_based = duck.separate_searches(engine)
     keep(engine, "searches", {"salt": os.environ["NIGHTSHELF_SALT"]})

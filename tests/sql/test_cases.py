@@ -47,6 +47,7 @@ VIEWS = TABLES | {
     "label_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "rule_rows": "query_id STRING, item_id STRING, relevance DOUBLE",
     "label_queries": "query_id STRING, query STRING, split STRING",
+    "item_numbers": "item_id STRING, clicks_28 DOUBLE",
     "catalogue_rows": (
         "file STRING, block BIGINT, line BIGINT, raw STRING, malformed BOOLEAN, item_id STRING, title STRING,"
         " category STRING, brand STRING, attributes STRING, price STRING, currency STRING, group_id STRING"
@@ -113,7 +114,7 @@ FLAGS = (
     "is_browse",
 )
 # parameters that a case may leave out
-SETTINGS = {"items": {"money": MONEY, "absent": list(ABSENT), "decimal_comma": False}}
+SETTINGS = {"items": {"money": MONEY, "absent": list(ABSENT), "decimal_comma": False, "slots": "off"}}
 
 
 def load(path: Path) -> Any:

@@ -18,13 +18,15 @@ from jobs.bundle.query_encoder import OnnxEncoder, session
 from jobs.bundle.tower_files import write_towers
 from models.text.tokens import train_tokenizer
 from models.towers.encode import encode_queries
+from models.towers.ensemble import ensemble_config
 from models.towers.onnx_query_tower import Graph, query_graph
 from models.towers.two_tower import PRESETS, TowerConfig, TwoTower
 from tests.jobs.shop import titles
 
 SMALL, MINI = PRESETS["small"], PRESETS["minilm"]
+TINY = replace(PRESETS["tiny"], trigram_buckets=1 << 12)
 KINDS = {
-    "trigrams alone": replace(PRESETS["tiny"], trigram_buckets=1 << 12),
+    "trigrams alone": TINY,
     "gate": SMALL,
     "attention": replace(SMALL, fusion="attention"),
     "sum": replace(SMALL, fusion="sum"),
@@ -36,6 +38,8 @@ KINDS = {
     "own query tower": replace(SMALL, shared=False),
     "six layers": replace(MINI, trigram_buckets=1 << 12, vocabulary=500),
     "fewer layers for queries": replace(MINI, trigram_buckets=1 << 12, query_layers=2),
+    "ensemble of trigrams": ensemble_config([TINY, replace(TINY, dim=32)], (0.7, 0.3)),
+    "ensemble with BERT and own query towers": ensemble_config([replace(SMALL, shared=False)] * 2, (1, 4)),
     "other width": replace(SMALL, dim=64, bert={**SMALL.bert, "hidden_act": "gelu_new"}),
 }
 TYPED = ["red shoes", "Acme blue lamp 512a", "czerwone buty męskie", "ab12-x/9", *titles()[:20]]

@@ -255,3 +255,13 @@ def test_chunks_and_files_change_nothing(shop: Shop, chunk: int, monkeypatch: py
     assert len(files) == {1: 4, 7: 4, 1000: 1}[chunk]
     kind = pq.read_schema(pin(at).files()[0]).field("embedding").type
     assert kind == pa.list_(pa.field("element", pa.float32()), 64)
+
+
+def test_texts_of_another_template_than_the_towers_learnt_from_are_refused(shop: Shop) -> None:
+    items, towers = pin(ITEMS.at(ds=day(1))), pin(shop.towers)
+    embeddings.check_template(items, towers)
+    facts = {**items.facts, "text_template": "2: title | fifths of price"}
+    with pytest.raises(
+        RuntimeError, match=r"'2: title \| fifths of price'.* learnt from 'title'.* the slots of before"
+    ):
+        embeddings.check_template(replace(items, manifest=replace(items.manifest, facts=facts)), towers)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.simulator.click_model import ClickModel, behave, gain
+from models.simulator.click_model import ClickModel, appeals, behave, gain
 from models.simulator.events import CART, CLICK, IMPRESSION, PURCHASE, Searchers, act, events
 from models.simulator.traffic import BURST_CLICKS, CRAWLER, FARM, KEEN, METRONOME, PERSON, QUIET
 
@@ -40,6 +40,16 @@ def test_click_frequencies_match_the_theory() -> None:
     assert not (done.carts & ~done.clicks).any()
     assert not (done.purchases & ~done.carts).any()
     assert not done.carts[:, 0].any()  # nobody buys what does not answer
+
+
+def test_what_appeals_is_bought_more_often_and_clicked_as_often() -> None:
+    appeal = appeals(np.arange(200_000), 1.0)
+    assert appeal.mean() == pytest.approx(1.0, abs=0.03) and np.log(appeal).std() == pytest.approx(1.0, abs=0.01)
+    assert (appeals(np.arange(9), 0.0) == 1).all()
+    shown, gains = np.ones((60_000, 2), bool), np.ones((60_000, 2))
+    done = behave(ClickModel(eta=0.0), gains, shown, np.random.default_rng(1), np.array([3.0, 0.5]))
+    assert done.clicks.all() and done.carts.mean(axis=0) == pytest.approx([0.75, 0.125], abs=0.01)
+    assert done.purchases.mean(axis=0) == pytest.approx([0.3, 0.05], abs=0.01)
 
 
 def test_what_is_not_shown_is_not_clicked() -> None:

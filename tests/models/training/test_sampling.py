@@ -10,7 +10,7 @@ import pytest
 from models.text.ragged import ragged
 from models.towers.encode import encode_items, encode_queries
 from models.training.batches import Pairs
-from models.training.examples import Examples, Sampling
+from models.training.examples import Examples, Sampling, synthetic_queries
 from models.training.fit import fit
 from models.training.losses import Objective
 from models.training.tower_training import TowerTraining
@@ -109,3 +109,10 @@ def test_listed_negatives_move_away_from_their_query(kind: str, share: bool) -> 
     moved = scores[1] - scores[0]
     assert moved[lamp, bicycle] < -0.05
     assert moved[lamp, own] > moved[lamp, bicycle] + 0.05
+
+
+def test_made_up_queries_have_no_number_of_the_item() -> None:
+    texts = ["buty czerwone | §pq3 §sq0 | Nike", "§pq1"] * 200
+    made = synthetic_queries(texts, np.random.default_rng(0))
+    assert not any("q" in query for query in made) and set(made[1::2]) == {""}
+    assert {word for query in made[::2] for word in query.split()} == {"buty", "czerwone", "|", "nike"}
