@@ -69,8 +69,14 @@ def compare_values(
     return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
 
 
+def measures_of(room: ReportRoom) -> tuple[str, ...]:
+    """Measures by which a room's arms are compared."""
+    return tuple(dict.fromkeys((*room.gate_measures, "nDCG@10")))
+
+
 def pairs_of(room: ReportRoom, evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion."""
+    """Pairs of arms to compare: with the best single arm, with step 1, with standing arms, with the shop's own, with
+    the champion."""
     arms = list(evaluation.arms)
     pairs: list[tuple[str, str]] = []
     if "dense" in arms:
@@ -78,6 +84,7 @@ def pairs_of(room: ReportRoom, evaluation: Evaluation) -> list[tuple[str, str]]:
         pairs += [("dense", arm) for arm in others]
     if "hybrid" in arms and (single := best_single(evaluation)):
         pairs.append(("hybrid", single))
+    pairs += [(room.headline(arms), arm) for arm in room.standing if arm in arms]
     for run in (arm for arm in arms if arm.startswith("run_")):
         pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]
     pairs += [(arm, f"champion_{arm}") for arm in room.compared_arms(arms) if {arm, f"champion_{arm}"} <= set(arms)]

@@ -23,6 +23,19 @@ def tuning(ancestors: list[Ancestor]) -> Row:
     return {}
 
 
+def mixture_rows(ancestors: list[Ancestor]) -> list[Row]:
+    """One row per class of items: the weights of the mixture that made the lists, and the dev sessions that fitted them;
+    empty where no lists were mixed."""
+    for ancestor in ancestors:
+        if ancestor.table == "item_neighbours" and ancestor.pinned is not None:
+            facts = ancestor.pinned.facts
+            return [
+                {"name": name, "sessions": facts.get(f"dev_sessions_{name}"), "weights": weights}
+                for name, weights in facts["weights"].items()
+            ]
+    return []
+
+
 def family_rows(tuned: Row) -> list[Row]:
     """One row per family, the cheapest first: its cheapest point that holds the target, else its best recall."""
     if not tuned:
