@@ -15,7 +15,7 @@ from jobs.evaluation import report
 from jobs.evaluation.history import earlier_nights
 from jobs.evaluation.room import RECOMMENDATIONS as ROOM
 from jobs.evaluation.room import SEARCH
-from jobs.lake.alias import has_alias, pin_alias
+from jobs.lake.alias import pin_alias
 from jobs.lake.arrow import numbers, strings, where
 from jobs.lake.manifest import ARM_LISTS
 from jobs.lake.partitions import (
@@ -187,7 +187,7 @@ def test_the_same_lists_pass_and_a_worse_mixture_is_stopped(content: Partition) 
 
 def test_a_report_of_another_room_is_no_night_of_the_trend(content: Partition) -> None:
     tonight = REPORT.at(ds="2026-02-03", space="0" * 16)
-    assert [night.ds for night in earlier_nights(ROOM, tonight)][0] == DS
+    assert next(night.ds for night in earlier_nights(ROOM, tonight)) == DS
     assert earlier_nights(SEARCH, tonight) == []
 
 

@@ -177,7 +177,7 @@ def judged(shop: Shop, ranked: Partition, beside: Partition = NOWHERE) -> dict[s
     rankings = RANKINGS.at(ds=ranked.ds, space=pin(ranked).facts["ranker_id"])
     tables = (shop.index, QUERIES.at(ds=LATER), QRELS.at(ds=LATER), shop.items)
     done = rank.main(rank.Args(ranked, *tables, rankings, beside))
-    assert 0 < done["rerank_best_of_5_p99_ms"]
+    assert done["rerank_best_of_5_p99_ms"] > 0
     return report.main(report.Args(rankings, *tables, report_of(ranked), min_support=5))
 
 
