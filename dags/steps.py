@@ -240,8 +240,7 @@ def decide(
 ) -> None:
     """Check rankings, report on them, promote what they are of. given, settings: further flags of the report."""
     checked = job("expect", "expect_rankings", partitions=str(rankings))
-    flags = {"rankings": rankings, **given, "report": report}
-    reported = job("report", **flags, **templates(settings))
+    reported = job("report", rankings=rankings, **given, report=report, **templates(settings))
     promoted = job("promote", report=report, alias=alias, **templates(PROMOTION_FORM))
     # promote depends on the report alone: what was not judged must not be served
     ranked >> checked >> reported >> Approval(task_id="approve") >> promoted
