@@ -59,8 +59,7 @@ def gather(
         ancestors=ancestors,
         limits=limits,
         min_relevance=scale[0],
-        # of sessions, only those that were held out are ranked
-        seen_unseen=seen_unseen(rows.ranked, rows.every_split, known_items if room.searches else None, *scale),
+        seen_unseen=seen_unseen(rows.ranked, rows.every_split, known_items, *scale) if room.searches else [],
         segments=segment_rows(room, evaluation, limits.min_support),
         dense_helps=where_dense_helps(evaluation, limits.min_support),
         variety=variety(tested, rows.items, [arm for arm in evaluation.arms if not arm.startswith("champion_")]),

@@ -38,18 +38,7 @@ def segments_of(
     asked = [typed[row] if row >= 0 else "" for row in at]
     often = np.array([searched[row] if row >= 0 else "unseen" for row in at], np.str_)
     row_of = find(judgements.item_ids, large(items.column("item_id").chunks))
-    given = np.array([text.count(" ") + 1 for text in asked])
-    if room.searches:
-        groups: Groups = {
-            "searched": {name: often == name for name in SEARCHED},
-            "wording": _wording(judgements, asked, items, row_of),
-            "length": _each(slices.lengths(asked)),
-        }
-    else:
-        groups = {
-            "last item": {name: often == stored for name, stored in SUPPORT.items()},
-            "given": _each(np.select([given == 1, given < 4], ["1 item", "2-3 items"], "4+ items")),
-        }
+    groups: Groups = _of_texts(judgements, asked, often, items, row_of) if room.searches else _of_sessions(asked, often)
     groups |= _categories(judgements, items, row_of)
     if known_items is not None:
         fresh = find(judgements.item_ids, known_items) < 0
@@ -59,6 +48,25 @@ def segments_of(
     return {
         group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()}
         for group, some in groups.items()
+    }
+
+
+def _of_texts(
+    judgements: Judgements, asked: list[str], often: NDArray[np.str_], items: pa.Table, row_of: Rows
+) -> Groups:
+    return {
+        "searched": {name: often == name for name in SEARCHED},
+        "wording": _wording(judgements, asked, items, row_of),
+        "length": _each(slices.lengths(asked)),
+    }
+
+
+def _of_sessions(asked: list[str], often: NDArray[np.str_]) -> Groups:
+    """By what is known of the last given item, and by the number of given items, which are the words of the query."""
+    given = np.array([text.count(" ") + 1 for text in asked])
+    return {
+        "last item": {name: often == stored for name, stored in SUPPORT.items()},
+        "given": _each(np.select([given == 1, given < 4], ["1 item", "2-3 items"], "4+ items")),
     }
 
 

@@ -1,4 +1,4 @@
-"""Bundle and held-out sessions -> the ranked lists of each arm.
+"""Held-out sessions -> ranked lists of each arm.
 
 python -m jobs neighbour_rankings --recommendations recommendations/ds=2026-01-31 \\
     --item_neighbours item_neighbours/ds=2026-01-31/method=hybrid --items items/ds=2026-01-31 \\

@@ -140,7 +140,7 @@ def _visits(sessions: Pinned, held_out: Pinned | None, days: list[Pinned]) -> pa
         judging = read_table(held_out, ["session_id"], pc.field("split") != "train").column("session_id").unique()
         for day in days:
             rows = read_table(day, EVENTS, known & pc.field("session_id").isin(judging))
-            bought = pc.equal(rows.column("action"), "purchase")
+            bought = pc.equal(rows.column("action"), pa.scalar("purchase"))
             rows = rows.append_column("bought", bought).rename_columns({"ordinal": "place"})
             tables.append(rows.select(COLUMNS))
     order = ("client_id", "day", "session_id", "place")
