@@ -51,7 +51,7 @@ split AS (
           SPLIT(c.category, '[,|](?=Default Category(?:/|$))'),
           p -> REPLACE(REGEXP_REPLACE(p, '^Default Category/?', ''), '/', ' > ')
         )
-      WHEN NOT RLIKE(c.category, '>.{0,}[,;|]|[,;|].{0,}>') THEN ARRAY(c.category)
+      WHEN NOT (CONTAINS(c.category, '>') AND RLIKE(c.category, '[,;|]')) THEN ARRAY(c.category)
       -- WooCommerce: "A > B, C > D" are two paths, "\," is a comma. A comma stays in a name that goes on with "and":
       -- "Care > Perfume, Cologne & Fragrance > Unisex" is one path, unless its first level comes again
       ELSE TRANSFORM(

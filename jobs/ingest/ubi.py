@@ -129,7 +129,8 @@ LINE_COLUMNS = (
 NEEDED = ("query_id", "timestamp")
 ONE_OF = ("user_query", "action_name")
 # what may be a record in another form: jobs.ingest.record_forms rewrites it. A line that ends in its middle is none
-WHOLE = rf"NOT {rawfiles.LONG} AND is_valid_utf8(raw) AND rlike(raw, '\\{{.*\\}}[\\s,\\]]*$')"
+# (two tests, because one pattern for both, `{.*}`, takes the square of the length on a line of many `{`)
+WHOLE = rf"NOT {rawfiles.LONG} AND is_valid_utf8(raw) AND contains(raw, '{{') AND rlike(raw, '\\}}[\\s,\\]]*$')"
 WRAPPED = """record.query_id IS NULL AND record.timestamp IS NULL AND contains(raw, '"_source"')"""
 LISTED = "coalesce(left(record.event_attributes.object.object_id, 1) IN ('[', '{'), false)"
 OTHER_FORM = f"(malformed AND {WHOLE}) OR ({WRAPPED}) OR {LISTED}"
