@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.bundle.latency import lists_ms
 from jobs.bundle.recommendations import Recommendations, open_recommendations
 from jobs.lake.alias import has_alias, pin_alias
-from jobs.lake.arrow import find, large, strings, table_of
+from jobs.lake.arrow import find, large, pick, strings, table_of, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.manifest import ARM_LISTS
 from jobs.lake.partitions import Partition
@@ -107,8 +106,9 @@ def _asked(sessions: Pinned, items: Pinned, most: int) -> pa.Table:
     known = read_table(items, ["item_id", "title", "category"])
     at = find(strings(rows, "source"), large(known.column("item_id").chunks))
     for name in ("title", "category"):
-        values = known.column(name).take(pa.array(np.maximum(at, 0)))
-        rows = rows.append_column(name, pc.if_else(pa.array(at >= 0), values, pa.scalar("", values.type)))
+        words = texts(pick(large(known.column(name).chunks), np.maximum(at, 0)))
+        there = [word if row >= 0 else "" for word, row in zip(words, at.tolist(), strict=True)]
+        rows = rows.append_column(name, pa.array(there, pa.string()))
     return rows
 
 
@@ -116,7 +116,7 @@ def _served(lists: Recommendations, asked: pa.Table) -> pa.Table:
     """What a service shows beside each item that is asked for: source, item_id, rank, score."""
     once = asked.select(["source", "title", "category"]).group_by(["source", "title", "category"]).aggregate([])
     columns = [strings(once, name) for name in ("source", "title", "category")]
-    shown = [lists.beside(*words, top=DEPTH) for words in zip(*columns, strict=True)]
+    shown = [lists.beside(item, title, category, DEPTH) for item, title, category in zip(*columns, strict=True)]
     lengths = [len(hits) for hits in shown]
     return table_of(
         {
@@ -159,7 +159,8 @@ def _latency(lists: Recommendations, champion: Recommendations | None, asked: pa
         "index": str(pinned.partition),
         "manifest_sha256": pinned.manifest_sha256,
         "items": facts["items"],
-        "space_id": facts["lists_id"],
-        "bytes_per_item": facts["bytes_per_item"],
+        # a bundle of older code has neither
+        "space_id": facts.get("lists_id", ""),
+        "bytes_per_item": facts.get("bytes_per_item", 0.0),
     }
     return {"latency_ms": ours, "champion": {**compared, "latency_ms": theirs[0]}}

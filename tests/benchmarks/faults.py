@@ -129,7 +129,9 @@ class Bench:
         }
 
 
-def main(markdown: bool = False, seed: int = 0, tables: str = "") -> None:
+def main(
+    markdown: bool = False, seed: int = 0, tables: str = "", history: int = HISTORY_DAYS, clean: int = CLEAN_DAYS
+) -> None:
     """Print one line for each corruption and the totals."""
     wanted = set(tables.split(",")) if tables else set(INPUTS)
     logging.disable(logging.WARNING)
@@ -138,14 +140,14 @@ def main(markdown: bool = False, seed: int = 0, tables: str = "") -> None:
         bench, shop = Bench(), Shop(seed)
         alarms: Counter[str] = Counter()
         false_alarms = 0
-        for number in range(HISTORY_DAYS):
+        for number in range(history):
             bench.remember(day_of(number), of(shop.make(number), wanted))
-        for number in range(HISTORY_DAYS, HISTORY_DAYS + CLEAN_DAYS):
+        for number in range(history, history + clean):
             verdicts = bench.clean(day_of(number), of(shop.make(number), wanted))
             said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]
             false_alarms += bool(said)
             alarms.update(said)
-        last = HISTORY_DAYS + CLEAN_DAYS
+        last = history + clean
         ds, day = day_of(last), of(shop.make(last), wanted)
         bench.clean(ds, day)
         every = [
@@ -169,9 +171,9 @@ def main(markdown: bool = False, seed: int = 0, tables: str = "") -> None:
             "detected": noticed,
             "detection_rate": round(noticed / len(every), 3),
             "stopped": sum(one["detected"] == "stop" for one in lines),
-            "clean_days": CLEAN_DAYS,
+            "clean_days": clean,
             "days_with_false_alarm": false_alarms,
-            "false_alarm_rate": round(false_alarms / CLEAN_DAYS, 3),
+            "false_alarm_rate": round(false_alarms / max(1, clean), 3),
             "false_alarms_by": dict(alarms),
         }
         tell(lines, total, markdown)
@@ -198,6 +200,8 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="a table instead of JSON lines")
+    parser.add_argument("--history", type=int, default=HISTORY_DAYS, help="days that later ones are compared with")
+    parser.add_argument("--clean", type=int, default=CLEAN_DAYS, help="clean days that are judged")
     parser.add_argument("--tables", default="", help="these tables alone, separated by commas")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another shop")
     main(**vars(parser.parse_args()))
