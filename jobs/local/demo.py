@@ -357,7 +357,8 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
         console.print(
             f"{'lists':<10} {summary['lists_report']} ({summary['lists_verdict']})", highlight=False, soft_wrap=True
         )
-        commands.append(f"recommend --item {shlex.quote(summary['example_item'])}")
+        if summary["lists_verdict"] == "pass":  # else nothing may serve yet
+            commands.append(f"recommend --item {shlex.quote(summary['example_item'])}")
     for command in commands:
         console.print(f"\nNext: {given}.venv/bin/python -m jobs {command}", highlight=False, soft_wrap=True)
 
