@@ -86,7 +86,8 @@ def choose_examples(data: ReportData) -> list[Example]:
 def _arms(headline: str, sides: tuple[str, str], evaluation: Evaluation) -> list[str]:
     """Arms whose lists are shown: beside the champion's, where it was ranked."""
     champion = f"champion_{headline}"
-    wanted = (headline, champion, *sides[:1]) if champion in evaluation.arms else (*sides, headline)
+    others = [arm for arm in sides if arm != headline]
+    wanted = (headline, champion, *others[:1]) if champion in evaluation.arms else (*sides, headline)
     return [arm for arm in dict.fromkeys(wanted) if arm in evaluation.arms]
 
 

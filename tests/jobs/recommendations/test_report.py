@@ -130,6 +130,9 @@ def test_the_report_measures_what_is_served_beside_standing_arms(content: Partit
     assert compared == {("served", arm) for arm in ROOM.standing}
     page = pin(first_report()).path("report.html").read_text()
     assert "recommendations report" in page and "RR@25, served" in page and 'id="mixture"' in page
+    mixture = page.partition('id="mixture"')[2].partition("</table>")[0]
+    places = [mixture.index(f'<th scope="row">{name}</th>') for name in ("none", "thin", "known")]
+    assert places == sorted(places) and mixture.index("<th>after</th>") < mixture.index("<th>before</th>")
     assert "Cut-off" not in page and "index recall" not in page and "R@60" not in page.partition("<footer>")[0]
 
 
