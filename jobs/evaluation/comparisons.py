@@ -75,16 +75,17 @@ def measures_of(room: ReportRoom) -> tuple[str, ...]:
 
 
 def pairs_of(room: ReportRoom, evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Pairs of arms to compare: with the best single arm, with step 1, with standing arms, with the shop's own, with
-    the champion."""
+    """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion; or the
+    room's own pairs."""
     arms = list(evaluation.arms)
     pairs: list[tuple[str, str]] = []
-    if "dense" in arms:
+    if room.pairs:
+        pairs += [pair for pair in room.pairs if set(pair) <= set(arms)]
+    elif "dense" in arms:
         others = [arm for arm in ("sparse", "dense_in_batch") if arm in arms]
         pairs += [("dense", arm) for arm in others]
-    if "hybrid" in arms and (single := best_single(evaluation)):
+    if not room.pairs and "hybrid" in arms and (single := best_single(evaluation)):
         pairs.append(("hybrid", single))
-    pairs += [(room.headline(arms), arm) for arm in room.standing if arm in arms]
     for run in (arm for arm in arms if arm.startswith("run_")):
         pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]
     pairs += [(arm, f"champion_{arm}") for arm in room.compared_arms(arms) if {arm, f"champion_{arm}"} <= set(arms)]

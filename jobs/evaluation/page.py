@@ -9,7 +9,15 @@ from jobs.evaluation.index_section import family_rows, mixture_rows, night_rows,
 from jobs.evaluation.plots import plots
 from jobs.evaluation.report_data import ReportData
 from jobs.evaluation.segment_tables import compared_arms
-from jobs.evaluation.tables import arm_rows, columns_of, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
+from jobs.evaluation.tables import (
+    arm_rows,
+    columns_of,
+    cutoff_rows,
+    data_of_the_day,
+    importance_rows,
+    lineage_rows,
+    stage_rows,
+)
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
 
@@ -36,7 +44,6 @@ def render(data: ReportData, summary: dict[str, Any]) -> str:
         condensed=arm_rows(data, condensed),
         condensed_names=[name.removesuffix(" judged") for name in condensed],
         main=data.main,
-        measure=data.room.measure,
         mixture=mixture_rows(data.ancestors),
         segment_arms=compared_arms(data.room, data.evaluation),
         plots=plots(data, choice, summary["nights"]),
@@ -51,6 +58,7 @@ def render(data: ReportData, summary: dict[str, Any]) -> str:
         data=data_of_the_day(data),
         lineage=lineage_rows(data.ancestors),
         stages=stage_rows(data.ancestors),
+        importances=importance_rows(data.inputs.rankings.facts),
     )
     return page + "\n"
 

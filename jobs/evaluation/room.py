@@ -18,10 +18,10 @@ class ReportRoom:
     headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
     show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
     judged when they were made. more_measures: beside those of every room, such as RR@25. shown: measures of a summary.
-    sides: two arms that segments and examples set beside each other where no champion was ranked. standing: arms that
-    the headline is compared with in any case. about: descriptions of arms, where they mean something else here.
-    searches: whether a vector index answers texts, with a recall, a cut-off and a search curve. Without one, queries are
-    sessions: their texts are items.
+    judges: the thing that the page is about. pairs: arms compared beside the champion's; where there are none, those of
+    search. sides: two arms that segments and examples set beside each other where no champion was ranked. about:
+    descriptions of arms, where they mean something else here. searches: whether a vector index answers texts, with a
+    recall, a cut-off and a search curve. Without one, queries are sessions: their texts are items.
     """
 
     name: str
@@ -32,14 +32,15 @@ class ReportRoom:
     input_tables: tuple[str, ...]
     more_measures: tuple[str, ...] = ()
     shown: tuple[str, ...] = ("R@10", "R@60", "RR@60", "nDCG@10")
+    judges: str = "index"
+    pairs: tuple[tuple[str, str], ...] = ()
     sides: tuple[str, str] = ("dense", "sparse")
-    standing: tuple[str, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
     searches: bool = True
 
     @property
     def measure(self) -> str:
-        """The measure of segments, plots and the trend."""
+        """The measure that decides, which segments, plots and the trend show."""
         return self.gate_measures[0]
 
     @property
@@ -75,6 +76,8 @@ RERANKING = ReportRoom(
     gate_measures=("nDCG@10", "nDCG@60"),
     main_arms=("reranked", "trees", "neural", "static", "hybrid"),
     input_tables=("items", "queries", "qrels", "item_features", "listings", "rankings"),
+    judges="ranker",
+    pairs=(("trees", "hybrid"), ("neural", "hybrid"), ("neural", "trees"), ("static", "hybrid")),
 )
 
 RECOMMENDATIONS = ReportRoom(
@@ -91,7 +94,8 @@ RECOMMENDATIONS = ReportRoom(
     more_measures=("RR@25", "Success@25"),
     shown=("RR@25", "Success@1", "Success@10", "Success@25", "nDCG@10"),
     sides=("served", "knn"),
-    standing=("rrf", "knn", "rules", "content", "popularity"),
+    judges="recommendations",
+    pairs=tuple(("served", arm) for arm in ("rrf", "knn", "rules", "content", "popularity")),
     about={
         "served": "what a service shows: no near-duplicates, popular items beside a new one",
         "hybrid": "the mixture of all arms, whole",

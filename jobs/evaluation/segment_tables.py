@@ -25,8 +25,7 @@ def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> 
     The difference is the headline against the champion's where one was ranked, else that of the room's two sides.
     Segments below the minimum support come last and are not tested.
     """
-    arm, against = compared_arms(room, evaluation)
-    measure = room.measure
+    (arm, against), measure = compared_arms(room, evaluation), room.measure
     main = [arm for arm in room.main_arms if arm in evaluation.arms]
     rows: list[Row] = []
     for group, name, queries in evaluation.segments():
