@@ -27,11 +27,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param
 
-from dags.approval import Approval, approve_param
+from dags.approval import approve_param
 from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param, result
 from dags.forms import form, templates
 from dags.runner import check_settings, job, wait_for
-from dags.steps import GATE_FORM, MEASURES_FORM, PROMOTION_FORM, PinnedTowers
+from dags.steps import GATE_FORM, MEASURES_FORM, PROMOTION_FORM, PinnedTowers, decide
 from jobs.lake.partitions import (
     CLICK_COUNTS,
     INDEX,
@@ -99,12 +99,8 @@ with DAG(
         for kind in ("trees", "neural")
     ]
     ranked = job("reranked", ranker=judged, beside=beside, **given, rankings=rankings, alias=towers.alias)
-    checked = job("expect", "expect_rankings", partitions=str(rankings))
-    reported = job("report", rankings=rankings, **given, report=report, **templates(MEASURES_FORM | GATE_FORM))
-    promoted = job("promote", report=report, alias=towers.alias, **templates(PROMOTION_FORM))
     # a list is not learnt from before its verdict is written
     listed_well = job("expect", "expect_listings", partitions=str(listings))
     pinned = job("pin", "pin", listed_ds=DAY, window_days="{{ params.window_days }}", unless_ranked=MENDED)
-    check_settings(dag) >> wait >> pinned >> made >> listed_well >> rankers
-    # promote depends on the report alone: a ranker that was not judged must not be served
-    rankers >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted
+    check_settings(dag) >> wait >> pinned >> made >> listed_well >> rankers >> ranked
+    decide(ranked, rankings, report, towers.alias, given, MEASURES_FORM | GATE_FORM)

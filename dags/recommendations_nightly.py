@@ -3,9 +3,11 @@
 **Reads** `session_events` of the window, `items` of the day.
 
 **Writes** `holdout_sessions` (the sessions that judge), `session_items`, `co_occurrences`, `item2vec` and `embeddings` of two spaces
-(content, prod2vec), `item_neighbours`, `recommendations`, `user_recommendations`; moves `recommendations/champion`.
+(content, prod2vec), `item_neighbours`, `recommendations`, `rankings` and `report` in the space `lists_id`,
+`user_recommendations`; moves `recommendations/champion` when the report's gate lets it pass.
 
-**Gate** `expect_neighbours`: every living item once, and the served lists judged on test sessions. What it stops no task reads.
+**Gates** `expect_neighbours`: every living item once, and the served lists no worse than popularity; what it stops no task
+reads. `report`: served lists against those in service, on the same test sessions.
 
 **If red**
 
@@ -14,6 +16,9 @@
 - `expect_sessions`: sessions are cut, doubled or of a later day; look at `session_events` of the window.
 - `expect_neighbours`: the Data Docs give the reason. "find more than popularity": were sessions joined to another catalogue?
 - `embed_*`: "has space id": its model was trained anew while this task waited; clear the task `content` or `prod2vec` too.
+- `expect_content`, `expect_prod2vec`: vectors that are not of this catalogue, or all alike; clear `content` or `prod2vec`.
+- `promote` green but nothing moved: the gate stopped it. The report gives the reasons.
+- `approve` waits: the form asked for a person's approval. Answer under Required Actions; after 12 hours it is refused.
 - anything else: read its last line, clear it. `item_neighbours` goes on with the block at which it was stopped.
 
 Starts when `pairs_daily` announces a day. Roll back by the DAG `rollback`, with the alias `recommendations/champion`.
@@ -21,14 +26,16 @@ Starts when `pairs_daily` announces a day. Roll back by the DAG `rollback`, with
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, BaseOperator, IdentityMapper, PartitionedAssetTimetable
+from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable
 
-from dags.day import DAY, EVERY_DAG, PAIRS_READY, day_param, result
+from dags.day import DAY, EVERY_DAG, PAIRS_READY, day_param
 from dags.forms import form, templates
+from dags.item_lists import FORM, judge_lists, lists_of_clients, vectors
 from dags.runner import check_settings, job, listed, of_day, take_turn, wait_for
 from jobs.lake.partitions import (
     CO_OCCURRENCES,
-    EMBEDDINGS,
+    HOLDOUT_QRELS,
+    HOLDOUT_QUERIES,
     HOLDOUT_SESSIONS,
     ITEM2VEC,
     ITEM_NEIGHBOURS,
@@ -36,27 +43,12 @@ from jobs.lake.partitions import (
     RECOMMENDATIONS,
     SESSION_EVENTS,
     SESSION_ITEMS,
-    USER_RECOMMENDATIONS,
-    Partition,
 )
 
 HELD_OUT = form("holdout_sessions", "Judgements", "split_by")
 WINDOW = form("session_items", "Sessions", "window_days max_items recommendation_weight")
 PAIRED = form("co_occurrences", "Sessions", "max_gap min_voices half_life_days")
-VECTORS = form("item2vec", "Vectors", "vector_size epochs ns_exponent sample")
 LISTS = form("item_neighbours", "Neighbours", "thin min_cosine near_duplicate search")
-CLIENTS = form("user_recommendations", "Clients", "active_days decay")
-
-
-def vectors(method: str, **sessions: Partition) -> tuple[BaseOperator, BaseOperator, Partition]:
-    """Train item vectors and embed the catalogue with them: two tasks, and the shard that they make."""
-    model = ITEM2VEC.at(ds=DAY, method=method)
-    trained = job("item2vec", method, items=ITEMS.at(ds=DAY), item2vec=model, **sessions, **templates(VECTORS))
-    shard = EMBEDDINGS.at(ds=DAY, space=result(method, "space"), shard="0of1")
-    embedded = job("item_embeddings", f"embed_{method}", items=ITEMS.at(ds=DAY), item2vec=model, embeddings=shard)
-    trained >> embedded
-    return trained, embedded, shard
-
 
 with DAG(
     "recommendations_nightly",
@@ -65,7 +57,7 @@ with DAG(
     # a run by hand that waits for its day must not block the night; `turn` moves the champion one day at a time
     max_active_runs=16,
     **EVERY_DAG,
-    params=day_param() | HELD_OUT | WINDOW | PAIRED | VECTORS | LISTS | CLIENTS,
+    params=day_param() | HELD_OUT | WINDOW | PAIRED | LISTS | FORM,
     tags=["serving", "tier-2"],
     doc_md=__doc__,
 ) as dag:
@@ -79,9 +71,10 @@ with DAG(
     )
     in_order = job("session_items", **of_day(SESSION_EVENTS, HOLDOUT_SESSIONS, SESSION_ITEMS), **templates(WINDOW))
     paired = job("co_occurrences", **of_day(SESSION_ITEMS, CO_OCCURRENCES), **templates(PAIRED))
-    sound = job("expect", "expect_sessions", partitions=listed(HOLDOUT_SESSIONS, SESSION_ITEMS, CO_OCCURRENCES))
-    words, embed_words, content = vectors("content")
-    learnt, embed_learnt, prod2vec = vectors("prod2vec", session_items=SESSION_ITEMS.at(ds=DAY))
+    made = (HOLDOUT_SESSIONS, HOLDOUT_QUERIES, HOLDOUT_QRELS, SESSION_ITEMS, CO_OCCURRENCES)
+    sound = job("expect", "expect_sessions", partitions=listed(*made))
+    words, of_words, content = vectors("content")
+    learnt, of_sessions, prod2vec = vectors("prod2vec", session_items=SESSION_ITEMS.at(ds=DAY))
     lists = ITEM_NEIGHBOURS.at(ds=DAY, method="hybrid")
     neighbours = job(
         "item_neighbours",
@@ -98,23 +91,15 @@ with DAG(
         item_neighbours=lists,
         item2vec=ITEM2VEC.at(ds=DAY, method="content"),
         content=content,
-        promote="on",
     )
-    people = USER_RECOMMENDATIONS.at(ds=DAY, method="lists")
-    for_clients = job(
-        "user_recommendations",
-        **of_day(SESSION_ITEMS, ITEMS),
-        item_neighbours=lists,
-        user_recommendations=people,
-        **templates(CLIENTS),
-    )
-    checked = job("expect", "expect_clients", partitions=str(people))
+    ranked = judge_lists(lists)
+    for_clients = lists_of_clients(lists)
 
     held_out >> in_order >> paired >> sound
     # nothing is learnt of sessions that were not checked
-    sound >> learnt >> embed_learnt
-    [sound, embed_words, embed_learnt] >> neighbours >> gate
-    # both depend on the gate: lists that were not judged must not be served, nor sent to anybody
+    sound >> learnt
+    [sound, of_words, of_sessions] >> neighbours >> gate
+    # both depend on the gate: lists that it stopped must not be served, nor sent to anybody
     gate >> [bundle, for_clients]
-    for_clients >> checked
-    check_settings(dag) >> wait >> take_turn(last="recommendations") >> [held_out, words]
+    bundle >> ranked
+    check_settings(dag) >> wait >> take_turn(last="promote") >> [held_out, words]

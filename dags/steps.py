@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -255,10 +256,23 @@ def judge(
         against = {"champion": towers.champion, "baseline": baseline.embeddings() if baseline else ""}
         given = {"embeddings": towers.embeddings(), "external_runs": OWN_RUNS, "alias": towers.alias, **against, **day}
         ranked = job("rankings", index=made, rankings=rankings, min_relevance="{{ params.min_relevance }}", **given)
-        judged = {"rankings": rankings, "index": made, **day, "report": report, "alt_relevance": IMPRESSIONS.at(ds=DAY)}
-        reported = job("report", **judged, **templates(MEASURES_FORM | GATE_FORM))
-        promoted = job("promote", report=report, alias=towers.alias, **templates(PROMOTION_FORM))
-        checked = job("expect", "expect_rankings", partitions=str(rankings))
-        # promote depends on the report alone: an index that was not judged must not be served
-        index >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted
+        judged = {"index": made, **day, "alt_relevance": IMPRESSIONS.at(ds=DAY)}
+        index >> ranked
+        decide(ranked, rankings, report, towers.alias, judged, MEASURES_FORM | GATE_FORM)
     return group
+
+
+def decide(
+    ranked: BaseOperator,
+    rankings: Partition,
+    report: Partition,
+    alias: str,
+    given: Mapping[str, Partition],
+    settings: dict[str, Param],
+) -> None:
+    """Check rankings, report on them, promote what they are of. given, settings: further flags of the report."""
+    checked = job("expect", "expect_rankings", partitions=str(rankings))
+    reported = job("report", rankings=rankings, **given, report=report, **templates(settings))
+    promoted = job("promote", report=report, alias=alias, **templates(PROMOTION_FORM))
+    # promote depends on the report alone: what was not judged must not be served
+    ranked >> checked >> reported >> Approval(task_id="approve") >> promoted

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.bundle.reader import Bundle
+from jobs.bundle.recommendations import Recommendations
 from jobs.bundle.reranker import Reranker
 from models.ann.search import one_thread
 
@@ -61,6 +62,24 @@ def rerank_ms(bundle: Bundle, rerankers: Sequence[Reranker], queries: Sequence[s
     ]
 
 
+def lists_ms(bundles: Sequence[Recommendations], asked: Sequence[tuple[str, str, str]]) -> list[dict[str, float]]:
+    """Milliseconds of single look-ups, for each bundle: search_{p50,p99}_ms, and GATE_P99. asked: id, title, category."""
+    rows = np.linspace(0, len(asked) - 1, min(TIMED_QUERIES, len(asked))).astype(int)
+    timed = [asked[row] for row in rows]
+    for bundle in bundles:
+        for words in timed[:WARM_UP]:
+            bundle.beside(*words)
+    rounds = [[[_list_seconds(bundle, words) for bundle in bundles] for words in timed] for _ in range(ROUNDS)]
+    samples = 1000 * np.array(rounds)[..., None]  # [ROUNDS, Q, bundles, 1]
+    return [_percentiles(samples[:, :, place], ("search",)) for place in range(len(bundles))]
+
+
+def _list_seconds(bundle: Recommendations, words: tuple[str, str, str]) -> float:
+    started = time.perf_counter()
+    bundle.beside(*words)
+    return time.perf_counter() - started
+
+
 def _of_ranker(samples: NDArray[np.float64]) -> dict[str, float]:
     """Percentiles of a ranker's milliseconds [ROUNDS, Q]."""
     values = {f"rerank_p{percent}_ms": float(np.percentile(samples, percent)) for percent in (50, 99)}
@@ -79,14 +98,14 @@ def _rerank_seconds(bundle: Bundle, reranker: Reranker, text: str) -> tuple[floa
     return encode, dense, searched, time.perf_counter() - begun
 
 
-def _percentiles(samples: NDArray[np.float64]) -> dict[str, float]:
-    """Percentiles of milliseconds [ROUNDS, Q, STAGES]."""
+def _percentiles(samples: NDArray[np.float64], stages: Sequence[str] = STAGES) -> dict[str, float]:
+    """Percentiles of milliseconds [ROUNDS, Q, stages]."""
     values = {
         f"{stage}_p{percent}_ms": float(np.percentile(samples[:, :, place], percent))
-        for place, stage in enumerate(STAGES)
+        for place, stage in enumerate(stages)
         for percent in (50, 99)
     }
-    fastest = samples[:, :, STAGES.index("search")].min(axis=0)
+    fastest = samples[:, :, stages.index("search")].min(axis=0)
     return values | {GATE_P99: float(np.percentile(fastest, 99))}
 
 

@@ -4,9 +4,10 @@
     from jobs.lake.alias import pin_alias
 
     lists = open_recommendations(pin_alias("recommendations/champion"))
-    for hit in lists.of_item("4711"):
+    for hit in lists.beside("4711", "Red lamp", "Home > Lamps"):
         hit.item_id, hit.title, hit.score
-    lists.of_new_item("Red lamp", "Home > Lamps")     # came in after the bundle was made
+
+`beside` shows something for every item: its own list, or popular items like it where it came in after the bundle was made.
 
 Lists of people are no part of a bundle: an alias keeps a bundle for weeks, and they must go with retention and erasure. They
 are opened beside it, as `users`: `user_recommendations` of the day.
@@ -22,13 +23,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.bundle.files import FACTS_FILE, IDS_FILE
 from jobs.bundle.reader import Hit
-from jobs.lake.arrow import Strings, find, large, numbers, pick, texts
+from jobs.lake.arrow import Strings, large, numbers, pick, row_in, texts
 from jobs.lake.read import Pinned, read_table
 from models.recommendations.word_vectors import content_words, text_vectors
 
@@ -40,7 +40,10 @@ GOLDEN_TOP = 10
 
 @dataclass(frozen=True)
 class Recommendations:
-    """A verified bundle. neighbours [N, K]: item rows, best first, -1 where a list has ended; scores [N, K]."""
+    """A verified bundle. neighbours [N, K]: item rows, best first, -1 where a list has ended; scores [N, K].
+
+    item_ids [N], and the clients of `users`, are sorted.
+    """
 
     pinned: Pinned
     item_ids: Strings
@@ -50,9 +53,15 @@ class Recommendations:
     facts: Mapping[str, Any]
     users: pa.Table | None = None
 
+    def beside(self, item_id: str, title: str = "", category: str = "", top: int = 10) -> list[Hit]:
+        """Items beside an offer page: the item's own, popular ones like its words where it has none, else the most popular."""
+        if hits := self.of_item(item_id, top):
+            return hits
+        return self.of_new_item(title, category, top) if title or category else self.popular(top)
+
     def of_item(self, item_id: str, top: int = 10) -> list[Hit]:
-        """Neighbours of an item, best first; none where the bundle does not have it (see of_new_item)."""
-        row = int(find([item_id], self.item_ids)[0])
+        """Neighbours of an item, best first; none where the bundle does not have it."""
+        row = row_in(self.item_ids, item_id)
         return self._hits(self.neighbours[row], self.scores[row], top) if row >= 0 else []
 
     def of_new_item(self, title: str, category: str = "", top: int = 10) -> list[Hit]:
@@ -73,19 +82,28 @@ class Recommendations:
     def of_user(self, client_id: str, top: int = 10) -> list[Hit]:
         """Items for an active client, by the hash of the client; the most popular ones for anybody else."""
         if self.users is not None:
-            row = pc.index(self.users.column("client_id"), client_id).as_py()
+            row = row_in(self._clients, client_id)
             if row >= 0:
                 ids, scores = (self.users.column(name)[row].as_py() for name in ("item_ids", "scores"))
-                rows = find(ids, self.item_ids)
-                return self._hits(rows[rows >= 0], np.array(scores, np.float32)[rows >= 0], top)
+                rows = np.array([row_in(self.item_ids, item) for item in ids], np.int64)
+                return self._hits(rows, np.array(scores, np.float32), top)
+        return self.popular(top)
+
+    def popular(self, top: int = 10) -> list[Hit]:
+        """The items of the most clients. Score: 1 / rank."""
         rows = self._popular[0][:top]
-        return self._hits(rows, np.zeros(len(rows), np.float32), top)
+        return self._hits(rows, 1 / np.arange(1, len(rows) + 1), top)
 
     def _hits(self, rows: NDArray[Any], scores: NDArray[Any], top: int) -> list[Hit]:
         there = rows >= 0
         kept, values = rows[there][:top].astype(np.int64), scores[there][:top].astype(float).tolist()
         ids, titles = texts(pick(self.item_ids, kept)), texts(pick(self.titles, kept))
         return [Hit(*row) for row in zip(ids, titles, values, strict=True)]
+
+    @cached_property
+    def _clients(self) -> Strings:
+        """Ids of the clients that have lists."""
+        return large(self.users.column("client_id").chunks if self.users else [])
 
     @cached_property
     def _words(self) -> tuple[dict[str, int], dict[str, float], NDArray[np.float32]]:

@@ -69,8 +69,14 @@ def compare_values(
     return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
 
 
+def measures_of(room: ReportRoom) -> tuple[str, ...]:
+    """Measures by which a room's arms are compared."""
+    return tuple(dict.fromkeys((*room.gate_measures, "nDCG@10")))
+
+
 def pairs_of(room: ReportRoom, evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion."""
+    """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion; or the
+    room's own pairs."""
     arms = list(evaluation.arms)
     pairs: list[tuple[str, str]] = []
     if room.pairs:

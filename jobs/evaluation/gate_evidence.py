@@ -36,13 +36,13 @@ def gate_evidence(
     def evidence(prefix: str, about: Mapping[str, Any]) -> Evidence:
         return Evidence(
             values=_values(room, evaluation, prefix),
-            queries_digest=_ranked_queries(evaluation, rows, f"{prefix}dense"),
+            queries_digest=_ranked_queries(evaluation, rows, prefix + room.whole_arm),
             qrels_digest=qrels_digest,
             space_id=rankings.partition.values["space"],
             index_space_id=about["space_id"],
-            index_recall=facts["index_recall"],
-            recall_depth=facts["recall_depth"],
-            canaries_frac=facts["own_vector_frac"],
+            index_recall=facts["index_recall"] if room.searches else None,
+            recall_depth=facts["recall_depth"] if room.searches else None,
+            canaries_frac=facts["own_vector_frac"] if room.searches else None,
             items=facts["items"],
             indexed=int(about["indexed"]),
             lost_items=facts["lost_items"],

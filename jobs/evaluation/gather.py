@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.datasets.judgements import relevance_scale
-from jobs.evaluation.comparisons import compare, pairs_of
+from jobs.evaluation.comparisons import compare, measures_of, pairs_of
 from jobs.evaluation.diversity import variety
 from jobs.evaluation.gate_evidence import gate_evidence
 from jobs.evaluation.history import earlier_nights
@@ -36,13 +36,13 @@ def gather(
     action: str,
 ) -> ReportData:
     """Measure every arm by segments, compare, judge. min_relevance 0: from the scale. action: of impressions."""
-    rows = _rows(inputs)
+    rows = _rows(room, inputs)
     scale = relevance_scale(inputs.qrels, min_relevance, zero_gain)
     known_items = trained_items(inputs.index, inputs.pairs)
     depth = int(inputs.rankings.facts["depth"])
     evaluation = evaluate(rows.ranked, rows.judgements, *scale, depth, room.more_measures)
     judgements, second = evaluation.judgements, inputs.alt_relevance
-    evaluation = replace(evaluation, groups=segments_of(judgements, rows.queries, rows.items, known_items))
+    evaluation = replace(evaluation, groups=segments_of(room, judgements, rows.queries, rows.items, known_items))
     tested = rows.ranked.filter(pc.field("query_id").isin(pa.array(judgements.query_ids)))
     ancestors = list(each(ancestry(inputs.rankings)))
     compared_limits = replace(limits, arms=room.compared_arms(evaluation.arms))
@@ -55,11 +55,11 @@ def gather(
         rows=rows,
         evaluation=evaluation,
         verdict=judge(*evidence, compared_limits, segments),
-        compared=compare(evaluation, pairs_of(room, evaluation)),
+        compared=compare(evaluation, pairs_of(room, evaluation), measures_of(room)),
         ancestors=ancestors,
         limits=limits,
         min_relevance=scale[0],
-        seen_unseen=seen_unseen(rows.ranked, rows.every_split, known_items, *scale),
+        seen_unseen=seen_unseen(rows.ranked, rows.every_split, known_items, *scale) if room.searches else [],
         segments=segment_rows(room, evaluation, limits.min_support),
         dense_helps=where_dense_helps(evaluation, limits.min_support),
         variety=variety(tested, rows.items, [arm for arm in evaluation.arms if not arm.startswith("champion_")]),
@@ -68,17 +68,15 @@ def gather(
     )
 
 
-def _rows(inputs: ReportInputs) -> ReportRows:
+def _rows(room: ReportRoom, inputs: ReportInputs) -> ReportRows:
     facts = inputs.rankings.facts
     # a served list may be longer than the arms beside it
     ranked = read_table(inputs.rankings).filter(pc.field("rank") <= int(facts["depth"]))
-    every_split = read_table(inputs.qrels, ["query_id", "item_id", "relevance", "split", "source"])
+    mine = None if room.searches else pc.field("split") == facts["split"]
+    every_split = read_table(inputs.qrels, ["query_id", "item_id", "relevance", "split", "source"], mine)
     # queries that were not ranked were left out on purpose: training saw them under another spelling
     was_ranked = pc.field("query_id").isin(ranked.column("query_id").unique())
-    return ReportRows(
-        ranked,
-        every_split,
-        every_split.filter((pc.field("split") == facts["split"]) & was_ranked),
-        read_table(inputs.queries, ["query_id", "query", "searches", "segment"]),
-        read_table(inputs.items, ["item_id", "title", "category", "brand", "group_id"]),
-    )
+    items = read_table(inputs.items, ["item_id", "title", "category", "brand", "group_id"])
+    queries = read_table(inputs.queries, ["query_id", "query", "searches", "segment"], was_ranked)
+    judged = every_split.filter((pc.field("split") == facts["split"]) & was_ranked)
+    return ReportRows(ranked, every_split, judged, queries, items)

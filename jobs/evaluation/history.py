@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from jobs.evaluation.room import SEARCH, ReportRoom
+from jobs.evaluation.room import SEARCH, ReportRoom, room_of
+from jobs.lake.alias import CHAMPION
 from jobs.lake.partitions import REPORT, Partition
-from jobs.lake.read import pin, published_partitions
+from jobs.lake.read import Pinned, pin, published_partitions
 
 log = logging.getLogger(__name__)
 DAYS = 90
-MEASURE = "R@60"
 LAST = 7  # nights that today is compared with; medians of the last 7 and of the best 7
 FEWEST = 3  # nights below which there is no alert
 
 
 @dataclass(frozen=True)
 class Night:
-    """One report. now, served: R@60 of the headline arm, of the index judged and of the index in service then;
-    served is 0 without one. age_days: age of that index's catalogue."""
+    """One report. now, served: the room's measure of the headline arm, of the index judged and of the index in service
+    then; served is 0 without one. age_days: age of that index's catalogue."""
 
     ds: str
     towers: str
@@ -38,12 +38,12 @@ class Night:
 
     @property
     def kept(self) -> float:
-        """R@60 of the index in service as a share of a fresh one's; 0 without one."""
+        """The measure of the index in service as a share of a fresh one's; 0 without one."""
         return self.served / self.now if self.now else 0.0
 
 
 def earlier_nights(room: ReportRoom, report: Partition) -> list[Night]:
-    """One report of each earlier day, oldest first. Later days are left out, so that a backfill repeats itself.
+    """One report of the room of each earlier day, oldest first. Later days are left out, so that a backfill repeats itself.
 
     Of several of one day, that of tonight's space counts, else the last that was written. A report that cannot be
     read is left out, with a warning: an old one must not keep tonight's from being written.
@@ -52,7 +52,10 @@ def earlier_nights(room: ReportRoom, report: Partition) -> list[Night]:
     best: dict[str, tuple[bool, str, Night]] = {}
     for partition in published_partitions(REPORT, first, before=report.ds):
         try:
-            written_at, night = _read(room, partition)
+            pinned = pin(partition, even_stopped=True)
+            if room_of(pinned.facts.get("alias", CHAMPION)) != room:
+                continue
+            written_at, night = _read(room, pinned)
         # for any reason: damaged, of older code, half deleted
         except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             log.warning("%s: left out of the trend: %s: %s", partition, type(error).__name__, error)
@@ -62,14 +65,13 @@ def earlier_nights(room: ReportRoom, report: Partition) -> list[Night]:
     return [night for _, _, night in best.values()]
 
 
-def _read(room: ReportRoom, report: Partition) -> tuple[str, Night]:
+def _read(room: ReportRoom, report: Pinned) -> tuple[str, Night]:
     """Time at which a report was written, and its point of the trend."""
-    pinned = pin(report, even_stopped=True)
-    summary = json.loads(pinned.path("summary.json").read_bytes())
-    night = night_of(report, summary, pinned.facts.get("champion") or {}, room)
+    summary = json.loads(report.path("summary.json").read_bytes())
+    night = night_of(report.partition, summary, report.facts.get("champion") or {}, room)
     if not math.isfinite(night.now) or not math.isfinite(night.served):
-        raise ValueError(f"{MEASURE} is {night.now}, expected a finite number")
-    return pinned.manifest.created_at, night
+        raise ValueError(f"{room.measure} is {night.now}, expected a finite number")
+    return report.manifest.created_at, night
 
 
 def night_of(report: Partition, summary: dict[str, Any], champion: dict[str, Any], room: ReportRoom = SEARCH) -> Night:
@@ -83,13 +85,15 @@ def night_of(report: Partition, summary: dict[str, Any], champion: dict[str, Any
         report.values["space"],
         summary["verdict"],
         summary["queries"],
-        float(means[arm][MEASURE]),
-        float(means.get(f"champion_{arm}", {}).get(MEASURE, 0.0)),
+        float(means[arm][room.measure]),
+        float(means.get(f"champion_{arm}", {}).get(room.measure, 0.0)),
         age,
     )
 
 
-def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int) -> list[str]:
+def alerts_of(
+    nights: Sequence[Night], tonight: Night, max_drop: float, max_age_days: int, room: ReportRoom = SEARCH
+) -> list[str]:
     """Alerts: a fall against the last nights or, slowly, against the best week; an index in service that is too old or
     has lost too much.
 
@@ -99,21 +103,21 @@ def alerts_of(nights: Sequence[Night], tonight: Night, max_drop: float, max_age_
     last = [night.now for night in nights[-LAST:]]
     if len(last) >= FEWEST and (usual := float(np.median(last))) - tonight.now > max_drop:
         alerts.append(
-            f"{MEASURE} fell to {tonight.now:.3f}; the median of the last {len(last)} nights is {usual:.3f}"
+            f"{room.measure} fell to {tonight.now:.3f}; the median of the last {len(last)} nights is {usual:.3f}"
             f" (alert from {max_drop:g})"
         )
-    alerts += _decay([*nights, tonight], max_drop)
+    alerts += _decay([*nights, tonight], max_drop, room.measure)
     if tonight.served and tonight.age_days > max_age_days:
         alerts.append(f"the index in service is of {tonight.age_days} days ago, more than {max_age_days}")
     if tonight.served and tonight.now - tonight.served > max_drop:
         alerts.append(
-            f"the index in service has {MEASURE} {tonight.served:.3f} on today's queries, a fresh one {tonight.now:.3f}"
+            f"the index in service has {room.measure} {tonight.served:.3f} on today's queries, a fresh one {tonight.now:.3f}"
             f" (alert from {max_drop:g})"
         )
     return alerts
 
 
-def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
+def _decay(nights: Sequence[Night], max_drop: float, measure: str) -> list[str]:
     """Alert of a loss too slow for the last nights to show: their median against that of the best week before."""
     if len(nights) < 2 * LAST:
         return []
@@ -124,7 +128,7 @@ def _decay(nights: Sequence[Night], max_drop: float) -> list[str]:
     if earlier[best] - now <= max_drop:
         return []
     text = (
-        f"{MEASURE} is in slow decay: the median of the last {LAST} nights is {now:.3f}, that of the {LAST} up to"
+        f"{measure} is in slow decay: the median of the last {LAST} nights is {now:.3f}, that of the {LAST} up to"
         f" {nights[best + LAST - 1].ds} was {earlier[best]:.3f} (alert from {max_drop:g})"
     )
     return [text]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from jobs.index.tune import FRONT
 from jobs.lake.ancestry import Ancestor
 from jobs.lake.read import Pinned
 from models.evaluation.plots import Plot, lines
+from models.recommendations.arms import ARMS, CLASSES
 
 Row = dict[str, Any]
 CURVES = 4  # families in the plot: more would hide each other
@@ -21,6 +23,24 @@ def tuning(ancestors: list[Ancestor]) -> Row:
             front: Row = json.loads(ancestor.pinned.path(FRONT).read_text("utf-8"))
             return {**front, "target": ancestor.pinned.facts["recall_target"]}
     return {}
+
+
+def mixture_rows(ancestors: list[Ancestor]) -> list[Row]:
+    """One row per class of items: the weights of the mixture that made the lists, and the dev sessions that fitted them;
+    empty where no lists were mixed."""
+    for ancestor in ancestors:
+        if ancestor.table == "item_neighbours" and ancestor.pinned is not None:
+            facts = ancestor.pinned.facts
+            return [
+                {"name": name, "sessions": facts.get(f"dev_sessions_{name}"), "weights": _in_order(weights, ARMS)}
+                for name, weights in _in_order(facts["weights"], CLASSES).items()
+            ]
+    return []
+
+
+def _in_order(row: Row, names: Sequence[str]) -> Row:
+    """A row of a manifest, whose keys are sorted, in the order of some names; others come last."""
+    return {name: row[name] for name in (*(name for name in names if name in row), *(row.keys() - set(names)))}
 
 
 def family_rows(tuned: Row) -> list[Row]:

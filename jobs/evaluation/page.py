@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.evaluation.examples import choose_examples
-from jobs.evaluation.index_section import family_rows, night_rows, tuning
+from jobs.evaluation.index_section import family_rows, mixture_rows, night_rows, tuning
 from jobs.evaluation.plots import plots
 from jobs.evaluation.report_data import ReportData
 from jobs.evaluation.segment_tables import compared_arms
 from jobs.evaluation.tables import (
-    PLAIN,
     arm_rows,
+    columns_of,
     cutoff_rows,
     data_of_the_day,
     importance_rows,
@@ -20,7 +20,6 @@ from jobs.evaluation.tables import (
 )
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
-from models.evaluation.measures import CONDENSED
 
 CHECKS = {
     "soundness": "Is the index whole and its own?",
@@ -35,15 +34,17 @@ def render(data: ReportData, summary: dict[str, Any]) -> str:
     """Fill the template; every value is escaped by it."""
     pages = environment()
     facts, choice = data.inputs.index.facts, tuning(data.ancestors)
+    plain, condensed = columns_of(data.room)
     page = pages.get_template("evaluation/report.html.j2").render(
         **vars(data),
         summary=summary,
         checks=_checks(data),
-        plain=arm_rows(data, PLAIN),
-        plain_names=PLAIN,
-        condensed=arm_rows(data, list(CONDENSED)),
-        condensed_names=[name.removesuffix(" judged") for name in CONDENSED],
+        plain=arm_rows(data, plain),
+        plain_names=plain,
+        condensed=arm_rows(data, condensed),
+        condensed_names=[name.removesuffix(" judged") for name in condensed],
         main=data.main,
+        mixture=mixture_rows(data.ancestors),
         segment_arms=compared_arms(data.room, data.evaluation),
         plots=plots(data, choice, summary["nights"]),
         examples=choose_examples(data),

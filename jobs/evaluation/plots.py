@@ -15,8 +15,7 @@ from models.evaluation.measures import recall_curve
 from models.evaluation.plots import Plot, forest, lines, spread
 
 CURVES = "curves.parquet"
-MEASURE = "R@60"
-GROUPS = ("searched", "wording", "length", "items")
+GROUPS = ("searched", "wording", "length", "last item", "given", "items")
 FEWEST = 5  # queries of a segment that is drawn
 
 
@@ -29,14 +28,15 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
         for arm in data.main
     }
     made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=evaluation.depth > 200)}
-    made |= _segments(data) | _nights(nights)
-    compared = [row for row in data.compared if row.measure == data.room.measure]
+    measure = data.room.measure
+    made |= _segments(data, measure) | _nights(nights, measure)
+    compared = [row for row in data.compared if row.measure == measure]
     if compared:
         made["compared"] = forest(
             [(f"{row.arm} − {row.against}".replace("_", " "), row.difference) for row in compared],
-            f"difference of {data.room.measure}, 95% interval",
+            f"difference of {measure}, 95% interval",
         )
-    if tuning := _tuning(data.inputs.index.facts):
+    if data.room.searches and (tuning := _tuning(data.inputs.index.facts)):
         made["tuning"] = tuning
     for name, label in (("loss", "loss, nats"), ("R@60", "R@60 of dev queries")):
         if trained := training_curves(data.ancestors, name):
@@ -45,9 +45,9 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
     return made | ({"front": front} if front is not None else {})
 
 
-def _segments(data: ReportData) -> dict[str, Plot]:
-    """The room's measure of each arm by segment, a plot for each group that a shopper's query falls into."""
-    evaluation, measure, made = data.evaluation, data.room.measure, {}
+def _segments(data: ReportData, measure: str) -> dict[str, Plot]:
+    """A measure of each arm by segment, a plot for each group that a shopper's query falls into."""
+    evaluation, made = data.evaluation, {}
     for group in GROUPS:
         some = {name: rows for name, rows in evaluation.groups.get(group, {}).items() if rows.sum() >= FEWEST}
         if len(some) > 1:
@@ -59,8 +59,8 @@ def _segments(data: ReportData) -> dict[str, Plot]:
     return made
 
 
-def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
-    """R@60 night by night, and what an index in service keeps of a fresh one's as it ages."""
+def _nights(nights: list[dict[str, Any]], measure: str) -> dict[str, Plot]:
+    """A measure night by night, and what an index in service keeps of a fresh one's as it ages."""
     made: dict[str, Plot] = {}
     if len(nights) > 1:
         last = date.fromisoformat(nights[-1]["ds"])
@@ -69,7 +69,7 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
         served = [(day, night["served"]) for day, night in zip(days, nights, strict=True) if night["served"]]
         if served:
             curves["in service"] = ([day for day, _ in served], [value for _, value in served])
-        made["nights"] = lines(curves, "days before tonight", MEASURE)
+        made["nights"] = lines(curves, "days before tonight", measure)
     aged: dict[float, list[float]] = {}
     for night in nights:
         if night["served"]:
@@ -79,7 +79,7 @@ def _nights(nights: list[dict[str, Any]]) -> dict[str, Plot]:
         made["age"] = lines(
             {"": (ages, [float(np.mean(aged[age])) for age in ages])},
             "age of the index in service, days",
-            f"its {MEASURE} / a fresh one's",
+            f"its {measure} / a fresh one's",
         )
     return made
 

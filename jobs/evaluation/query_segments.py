@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.datasets.judgements import Judgements
+from jobs.evaluation.room import ReportRoom
 from jobs.lake.arrow import Rows, Strings, find, large, pick, strings, texts
 from jobs.platform.html import printable
 from models.evaluation import query_slices as slices
@@ -16,6 +17,7 @@ from models.evaluation import query_slices as slices
 Mask = NDArray[np.bool_]
 Groups = dict[str, dict[str, Mask]]
 SEARCHED = ("head", "torso", "tail", "unseen")
+SUPPORT = dict(zip(("head", "warm", "cold", "new"), SEARCHED, strict=True))  # of the item that a session ends with
 CATEGORIES = 12  # the largest, by queries; the rest is `(other)`
 SEVERAL = 3  # top categories among the relevant items from which a query is ambiguous
 TITLES = 1_000_000  # of the catalogue, for its words: bounds time and memory
@@ -23,24 +25,21 @@ SHOWN_TITLES = 50  # of a query's relevant items, whose words are compared
 
 
 def segments_of(
-    judgements: Judgements, queries: pa.Table, items: pa.Table, known_items: Strings | None = None
+    room: ReportRoom, judgements: Judgements, queries: pa.Table, items: pa.Table, known_items: Strings | None = None
 ) -> Groups:
     """Group -> segment -> queries [Q].
 
     queries: query_id, query, segment. items: item_id, title, category, brand. known_items: items that training
-    saw; a query is of new items when most of its relevant items are not among them.
+    saw; a query is of new items when most of its relevant items are not among them. A session is of the support of its
+    last item, and as long as the items that it gives.
     """
     at = find(judgements.query_ids, strings(queries, "query_id"))
     typed, searched = strings(queries, "query"), strings(queries, "segment")
     asked = [typed[row] if row >= 0 else "" for row in at]
     often = np.array([searched[row] if row >= 0 else "unseen" for row in at], np.str_)
     row_of = find(judgements.item_ids, large(items.column("item_id").chunks))
-    groups: Groups = {
-        "searched": {name: often == name for name in SEARCHED},
-        "wording": _wording(judgements, asked, items, row_of),
-        "length": _each(slices.lengths(asked)),
-        **_categories(judgements, items, row_of),
-    }
+    groups: Groups = _of_texts(judgements, asked, often, items, row_of) if room.searches else _of_sessions(asked, often)
+    groups |= _categories(judgements, items, row_of)
     if known_items is not None:
         fresh = find(judgements.item_ids, known_items) < 0
         share = _share(judgements, fresh)
@@ -49,6 +48,25 @@ def segments_of(
     return {
         group: {name: rows for name, rows in some.items() if rows.any() and not rows.all()}
         for group, some in groups.items()
+    }
+
+
+def _of_texts(
+    judgements: Judgements, asked: list[str], often: NDArray[np.str_], items: pa.Table, row_of: Rows
+) -> Groups:
+    return {
+        "searched": {name: often == name for name in SEARCHED},
+        "wording": _wording(judgements, asked, items, row_of),
+        "length": _each(slices.lengths(asked)),
+    }
+
+
+def _of_sessions(asked: list[str], often: NDArray[np.str_]) -> Groups:
+    """By what is known of the last given item, and by the number of given items, which are the words of the query."""
+    given = np.array([text.count(" ") + 1 for text in asked])
+    return {
+        "last item": {name: often == stored for name, stored in SUPPORT.items()},
+        "given": _each(np.select([given == 1, given < 4], ["1 item", "2-3 items"], "4+ items")),
     }
 
 

@@ -36,9 +36,9 @@ FILES = ("report.html", "summary.json", "summary.md", "verdict.json")
 
 class Args(CommandArgs):
     """rankings          ranked lists of each arm, and facts about the index
-    index             the bundle that was ranked
-    queries           their segments and texts
-    qrels             judgements
+    index             the bundle that was ranked: an index, or recommendations
+    queries           their segments and texts; of sessions, holdout_queries
+    qrels             judgements; of sessions, holdout_qrels
     items             catalogue, for titles, categories and brands
     report            output
     pairs             pairs that the towers were trained on; empty: those of their manifests; other items are new
@@ -53,7 +53,8 @@ class Args(CommandArgs):
     sweep             sweep of several seeds, which measures how much towers differ by their seed alone
     seed_noise        the same by hand: standard deviation of R@60 over seeds; no smaller loss stops the promotion
     min_index_recall  overlap with exact search that the gate requires
-    max_drop          loss of R@60 against the last week, or against a fresh index, that raises an alert
+    max_drop          loss of R@60, or of the room's own measure, against the last week, or against a fresh index, that
+                      raises an alert
     max_age_days      age in days of the index in service that raises an alert
     max_cost_ratio    latency and memory that the gate accepts, as a multiple of the champion's
     """
@@ -144,10 +145,10 @@ def _set_facts(out: Attempt, data: ReportData, summary: dict[str, Any]) -> None:
     """Facts of the manifest: verdict, headline, the champion that was compared with, and queries left out."""
     evaluation, facts = data.evaluation, data.inputs.rankings.facts
     out.facts.update({name: summary[name] for name in ("verdict", "reasons", "alerts")})
-    out.facts["headline"] = {arm: round(evaluation.means[arm]["R@60"], 4) for arm in data.main}
+    out.facts["headline"] = {arm: round(evaluation.means[arm][data.room.measure], 4) for arm in data.main}
     out.facts.update(compared=data.verdict.compared, champion=facts["champion"])
     out.facts["alias"] = facts.get("alias", CHAMPION)
-    if "promotes" in facts:  # something else than the index: a ranker
+    if "promotes" in facts:  # something else than an index: a ranker, recommendations
         out.facts["promotes"] = facts["promotes"]
     left_out, kept = evaluation.judgements.queries_without_relevant, len(evaluation.judgements)
     leaked = int(facts.get("leaked_queries", 0))

@@ -108,8 +108,9 @@ class ReportData:
     @property
     def arms(self) -> list[str]:
         """Arms in the order of display; a shop's own runs before the champion."""
-        known = [arm for arm in dict.fromkeys((*self.room.main_arms, *ARMS)) if arm in self.evaluation.arms]
-        runs = sorted(arm for arm in self.evaluation.arms if arm not in ARMS)
+        order = dict.fromkeys((*self.room.about, *self.room.main_arms, *ARMS))
+        known = [arm for arm in order if arm in self.evaluation.arms]
+        runs = sorted(arm for arm in self.evaluation.arms if arm not in order)
         champion = [arm for arm in known if arm.startswith("champion_")]
         return [*(arm for arm in known if arm not in champion), *runs, *champion]
 

@@ -6,7 +6,7 @@ A further system (recommendations, visual search, ...) describes itself by anoth
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,11 @@ class ReportRoom:
     of older code, and indexes that lack an arm. gate_arms: arms that the gate compares with the champion beside the
     headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
     show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
-    judged when they were made. more_measures: beside those of every room, such as RR@25. judges: the thing that the page
-    is about. pairs: arms compared beside the champion's; where there are none, those of search.
+    judged when they were made. more_measures: beside those of every room, such as RR@25. shown: measures of a summary.
+    judges: the thing that the page is about. pairs: arms compared beside the champion's; where there are none, those of
+    search. sides: two arms that segments and examples set beside each other where no champion was ranked. about:
+    descriptions of arms, where they mean something else here. searches: whether a vector index answers texts, with a
+    recall, a cut-off and a search curve. Without one, queries are sessions: their texts are items.
     """
 
     name: str
@@ -28,13 +31,22 @@ class ReportRoom:
     main_arms: tuple[str, ...]
     input_tables: tuple[str, ...]
     more_measures: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ("R@10", "R@60", "RR@60", "nDCG@10")
     judges: str = "index"
     pairs: tuple[tuple[str, str], ...] = ()
+    sides: tuple[str, str] = ("dense", "sparse")
+    about: dict[str, str] = field(default_factory=dict)
+    searches: bool = True
 
     @property
     def measure(self) -> str:
-        """The measure that decides, which segments and figures show."""
+        """The measure that decides, which segments, plots and the trend show."""
         return self.gate_measures[0]
+
+    @property
+    def whole_arm(self) -> str:
+        """An arm that has a list for every ranked query."""
+        return self.sides[0]
 
     def headline(self, ranked: Collection[str]) -> str:
         """The headline among the arms that were ranked; the last preference where none was."""
@@ -68,7 +80,37 @@ RERANKING = ReportRoom(
     pairs=(("trees", "hybrid"), ("neural", "hybrid"), ("neural", "trees"), ("static", "hybrid")),
 )
 
-ROOMS = {room.name: room for room in (SEARCH, RERANKING)}
+RECOMMENDATIONS = ReportRoom(
+    name="recommendations",
+    # what a service shows beside an item, be it new or not
+    headlines=("served",),
+    gate_arms=(),
+    gate_measures=("RR@25", "Success@10"),
+    main_arms=("served", "knn", "content", "popularity"),
+    input_tables=(
+        *("items", "holdout_sessions", "holdout_queries", "holdout_qrels", "session_items", "co_occurrences"),
+        *("embeddings", "item_neighbours", "rankings"),
+    ),
+    more_measures=("RR@25", "Success@25"),
+    shown=("RR@25", "Success@1", "Success@10", "Success@25", "nDCG@10"),
+    sides=("served", "knn"),
+    judges="recommendations",
+    pairs=tuple(("served", arm) for arm in ("rrf", "knn", "rules", "content", "popularity")),
+    about={
+        "served": "what a service shows: no near-duplicates, popular items beside a new one",
+        "hybrid": "the mixture of all arms, whole",
+        "knn": "items of the same sessions, cosine",
+        "rules": "items that came next, by distance",
+        "rrf": "kNN and rules, fused by rank",
+        "content": "items whose words are alike",
+        "via_popular": "what went with the nearest popular items",
+        "prod2vec": "items of near vectors, learnt from sessions",
+        "popularity": "the same items for everybody",
+    },
+    searches=False,
+)
+
+ROOMS = {room.name: room for room in (SEARCH, RERANKING, RECOMMENDATIONS)}
 
 
 def room_of(alias: str) -> ReportRoom:

@@ -22,8 +22,8 @@ WORDING = ("model number", "likely typo", "diacritics left out", "brand named")
 def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> list[Row]:
     """One row per segment: the room's measure of each arm, and the difference that matters, corrected over all segments.
 
-    The difference is the headline against the champion's where one was ranked, else dense against sparse. Segments
-    below the minimum support come last and are not tested.
+    The difference is the headline against the champion's where one was ranked, else that of the room's two sides.
+    Segments below the minimum support come last and are not tested.
     """
     (arm, against), measure = compared_arms(room, evaluation), room.measure
     main = [arm for arm in room.main_arms if arm in evaluation.arms]
@@ -50,8 +50,8 @@ def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> 
 
 def compared_arms(room: ReportRoom, evaluation: Evaluation) -> tuple[str, str]:
     """The two arms whose difference is shown by segment; empty names where there is no pair."""
-    arms = (room.headline(evaluation.arms), "dense")
-    for pair in (*((arm, f"champion_{arm}") for arm in arms), ("dense", "sparse")):
+    arms = dict.fromkeys((room.headline(evaluation.arms), room.sides[0]))
+    for pair in (*((arm, f"champion_{arm}") for arm in arms), room.sides):
         if all(arm in evaluation.arms for arm in pair):
             return pair
     return "", ""

@@ -16,8 +16,9 @@ from models.evaluation.arm_overlap import found_only_by
 from models.evaluation.caveats import HEADLINE, caveats
 from models.evaluation.intervals import Interval
 
-SHOWN = ("R@10", "R@60", "RR@60", "nDCG@10")
 DEPTH = 60
+# facts of a bundle
+INDEX, LISTS = ("factory", "nprobe", "items", "cutoff"), ("items", "depth", "coverage")
 WORST = 5
 
 
@@ -25,7 +26,7 @@ def summarise(data: ReportData, max_drop: float, max_age_days: int) -> dict[str,
     """Everything that the page shows as figures, as JSON; max_drop, max_age_days: when to alert."""
     figures = _figures(data)
     tonight = night_of(data.report, figures, data.inputs.rankings.facts["champion"], data.room)
-    alerts = alerts_of(data.nights, tonight, max_drop, max_age_days)
+    alerts = alerts_of(data.nights, tonight, max_drop, max_age_days, data.room)
     return {**figures, "nights": as_rows([*data.nights, tonight]), "alerts": alerts}
 
 
@@ -61,9 +62,9 @@ def _figures(data: ReportData) -> dict[str, Any]:
         "reasons": verdict.reasons,
         "remarks": caveats(remarkable, said_of(data), simulated, _coverage(data)),
         "simulated": simulated,
-        "index": {name: data.inputs.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
+        "index": {name: data.inputs.index.facts[name] for name in (INDEX if data.room.searches else LISTS)},
         "dense_skipped": _skipped(data),
-        "index_recall": rankings.facts["index_recall"],
+        "index_recall": rankings.facts["index_recall"] if data.room.searches else None,
         "latency_ms": rankings.facts["latency_ms"],
     }
 
@@ -76,12 +77,12 @@ def markdown(data: ReportData, summary: dict[str, Any]) -> str:
         *(f"- {_cell(reason)}" for reason in summary["reasons"]),
         *(f"- {_cell(remark)}" for remark in [*summary["alerts"], *summary["remarks"]]),
         "",
-        f"| arm ({summary['queries']:,} queries) | {' | '.join(SHOWN)} |",
-        f"|---|{'---|' * len(SHOWN)}",
+        f"| arm ({summary['queries']:,} queries) | {' | '.join(data.room.shown)} |",
+        f"|---|{'---|' * len(data.room.shown)}",
     ]
     for arm in data.arms:
         spans = summary["intervals"][arm]
-        cells = (f"{spans[name][0]:.3f} [{spans[name][1]:.3f}, {spans[name][2]:.3f}]" for name in SHOWN)
+        cells = (f"{spans[name][0]:.3f} [{spans[name][1]:.3f}, {spans[name][2]:.3f}]" for name in data.room.shown)
         lines.append(f"| {_cell(arm)} | {' | '.join(cells)} |")
     worst = [row for row in summary["segments_worst_first"] if row["said"] == "worse"][:WORST]
     if worst:

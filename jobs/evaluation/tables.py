@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.evaluation.report_data import ARMS, ReportData
+from jobs.evaluation.room import ReportRoom
 from jobs.lake.ancestry import Ancestor
 from jobs.lake.arrow import strings
 from jobs.lake.read import read_verdict
@@ -14,17 +15,26 @@ from models.ann.cutoff import SERVED
 from models.evaluation.measures import CONDENSED, MEASURES
 
 # R@100 and RR@100 are in summary.json: at a depth of 100 they are the end of the curve
+DAILY = ("items", "impressions", "pairs", "queries", "qrels")
 IMPORTANT = 15  # features of a ranker that are shown
 PLAIN = [name for name in MEASURES if name not in (*CONDENSED, "RR@100")]
 
 
-def about(arm: str) -> str:
+def about(room: ReportRoom, arm: str) -> str:
     """Description of an arm."""
     if arm.startswith("run_"):
         return "the shop's own ranking"
     if arm.startswith("hybrid_run_"):
         return f"dense and {arm.removeprefix('hybrid_')}, fused"
-    return ARMS[arm]
+    return room.about.get(arm) or ARMS[arm]
+
+
+def columns_of(room: ReportRoom) -> tuple[list[str], list[str]]:
+    """Measures of the page's tables: plain ones, and those of judged items only.
+
+    A session has one judged item, which would be the first of every list of judged items.
+    """
+    return (PLAIN, list(CONDENSED)) if room.searches else ([*room.shown], [])
 
 
 def arm_rows(data: ReportData, names: list[str]) -> list[dict[str, Any]]:
@@ -40,7 +50,7 @@ def arm_rows(data: ReportData, names: list[str]) -> list[dict[str, Any]]:
         cells = [{"span": spans[name], "best": arm in data.own and means[arm][name] == best[name]} for name in names]
         # without step 1 beside it, it is unknown here whether hard negatives were used
         plain = arm == "dense" and "dense_in_batch" not in means
-        rows.append({"arm": arm, "about": "two towers" if plain else about(arm), "cells": cells})
+        rows.append({"arm": arm, "about": "two towers" if plain else about(data.room, arm), "cells": cells})
     return rows
 
 
@@ -48,7 +58,7 @@ def data_of_the_day(data: ReportData) -> list[tuple[str, str]]:
     """The day's inputs: sizes, judgements, and data-quality verdicts."""
     rows: list[tuple[str, str]] = []
     for ancestor in data.ancestors:
-        if ancestor.pinned is not None and ancestor.table in ("items", "impressions", "pairs", "queries", "qrels"):
+        if ancestor.pinned is not None and ancestor.table in (DAILY if data.room.searches else data.room.input_tables):
             verdict = read_verdict(ancestor.pinned).get("verdict", "not checked")
             size = f"{ancestor.pinned.manifest.rows:,} rows"
             rows.append((ancestor.source.partition, f"{size}; quality checks: {verdict}"))
@@ -98,9 +108,9 @@ def stage_rows(ancestors: list[Ancestor]) -> list[dict[str, Any]]:
 
 
 def cutoff_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per cut-off that was compared; empty for an older index without them."""
+    """One row per cut-off that was compared; empty for an older index without them, and where nothing is cut off."""
     rows = []
-    unit = " of the best score" if facts["cutoff"].get("reads") == SERVED else ""
+    unit = " of the best score" if facts.get("cutoff", {}).get("reads") == SERVED else ""
     for found in facts.get("cutoffs", ()):
         value = found["value"]
         name = {"threshold": f"threshold {value:.3f}{unit}", "fixed": f"first {value:.0f} items"}

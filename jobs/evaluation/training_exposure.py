@@ -1,4 +1,4 @@
-"""Items and queries that the towers behind an index were trained on, from the tables that their manifests name."""
+"""Items and queries that training behind an index saw, from the tables that manifests name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ def training_tables(index: Pinned, table: str) -> list[Pinned]:
 
 
 def trained_items(index: Pinned, pairs: Pinned | None) -> Strings | None:
-    """Items that training saw. pairs: to be read instead of the towers' own. None where neither is known."""
+    """Items that training saw. pairs: to be read instead of the towers' own. None where neither is known.
+
+    Of recommendations, the items with a session among those that neighbours were made of.
+    """
+    for neighbours in (one.pinned for one in each(ancestry(index)) if one.table == "item_neighbours"):
+        if neighbours is not None:
+            return large(read_table(neighbours, ["item_id"], pc.field("support") > 0).column("item_id").chunks)
     tables = [pairs] if pairs is not None else training_tables(index, "pairs")
     if not tables:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -56,6 +57,12 @@ def find(wanted: Sequence[str] | Strings, among: Sequence[str] | Strings) -> Row
     positions: Any = pc.index_in(values, known)
     rows: Rows = positions.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return rows
+
+
+def row_in(sorted_names: Strings, name: str) -> int:
+    """Row of a string among sorted ones, by bisection; -1 where it is absent. `find` reads all of them for each call."""
+    row = bisect_left(range(len(sorted_names)), name, key=lambda at: sorted_names[at].as_py())
+    return row if row < len(sorted_names) and sorted_names[row].as_py() == name else -1
 
 
 def pick(values: Strings, rows: Rows) -> Strings:

@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "item_neighbours": "item_neighbours",
         "user_recommendations": "user_recommendations",
         "recommendations": "bundle",
+        "neighbour_rankings": "neighbour_rankings",
         "recommend": "recommend",
     },
     "evaluation": {"rankings": "rankings", "report": "report", "compare": "compare", "evaluate": "evaluate_trec"},

@@ -18,9 +18,10 @@ POINTER = "_current.json"
 VERDICT = "_verdict.json"
 # lies beside a manifest whose quarantine jobs.privacy.retention has deleted
 EXPIRED = "_expired.json"
-# folders whose files are not rows of the table: rejected rows; ids of items removed since the previous day
-QUARANTINE = "quarantine"
-ASIDE = (QUARANTINE, "tombstones")
+# folders whose files are not rows of the table: rejected rows; ids of items removed since the previous day; lists of each
+# arm beside the lists that are served
+QUARANTINE, ARM_LISTS = "quarantine", "arms"
+ASIDE = (QUARANTINE, "tombstones", ARM_LISTS)
 
 
 @dataclass(frozen=True)

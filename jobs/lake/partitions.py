@@ -100,7 +100,8 @@ class Table:
     """A table. A breaking change of its columns raises `version`, and with it the path.
 
     zone: the kind of personal data in it. trained: made by or after training, so a trial keeps it in its own lake.
-    typed: texts of people that remain in a table of the zone MODEL.
+    typed: texts of people that remain in a table of the zone MODEL. stands_for: the table whose flags take this one
+    too, because it has the same columns, or serves in the same way.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Table:
     zone: str
     trained: bool = False
     typed: str = "nothing"
+    stands_for: str = ""
 
     def at(self, **values: str) -> Partition:
         """The partition with these key values. In a DAG a value may be a Jinja expression."""
@@ -220,9 +222,15 @@ TABLES: dict[str, Table] = {}  # in the order in which a night makes them
 
 
 def _table(
-    name: str, version: int, keys: tuple[str, ...], zone: str, trained: bool = False, typed: str = "nothing"
+    name: str,
+    version: int,
+    keys: tuple[str, ...],
+    zone: str,
+    trained: bool = False,
+    typed: str = "nothing",
+    stands_for: str = "",
 ) -> Table:
-    TABLES[name] = Table(name, version, keys, zone, trained, typed)
+    TABLES[name] = Table(name, version, keys, zone, trained, typed, stands_for)
     return TABLES[name]
 
 
@@ -249,13 +257,13 @@ UNCLICKED = _table("unclicked", 1, ("ds",), DERIVED)
 QUERIES = _table("queries", 1, ("ds",), DERIVED)
 QRELS = _table("qrels", 1, ("ds",), DERIVED)
 HOLDOUT_SESSIONS = _table("holdout_sessions", 1, ("ds",), DERIVED)
-HOLDOUT_QUERIES = _table("holdout_queries", 1, ("ds",), DERIVED)
-HOLDOUT_QRELS = _table("holdout_qrels", 1, ("ds",), DERIVED)
+HOLDOUT_QUERIES = _table("holdout_queries", 1, ("ds",), DERIVED, stands_for="queries")
+HOLDOUT_QRELS = _table("holdout_qrels", 1, ("ds",), DERIVED, stands_for="qrels")
 SESSION_ITEMS = _table("session_items", 1, ("ds",), DERIVED)
 CO_OCCURRENCES = _table("co_occurrences", 1, ("ds",), DERIVED)
 ITEM2VEC = _table("item2vec", 1, ("ds", "method"), MODEL)
 ITEM_NEIGHBOURS = _table("item_neighbours", 1, ("ds", "method"), DERIVED)
-RECOMMENDATIONS = _table("recommendations", 1, ("ds",), MODEL)
+RECOMMENDATIONS = _table("recommendations", 1, ("ds",), MODEL, stands_for="index")
 USER_RECOMMENDATIONS = _table("user_recommendations", 1, ("ds", "method"), DERIVED)
 PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary")
 TOWERS = _table(
@@ -271,7 +279,7 @@ INDEX = _table(
 )
 CATEGORIES = _table("categories", 1, ("ds", "space"), MODEL, trained=True)
 LISTINGS = _table("listings", 1, ("ds", "space"), DERIVED, trained=True)
-RANKER = _table("ranker", 1, ("ds", "kind"), MODEL, trained=True)
+RANKER = _table("ranker", 1, ("ds", "kind"), MODEL, trained=True, stands_for="index")
 RANKINGS = _table("rankings", 1, ("ds", "space"), DERIVED, trained=True)
 REPORT = _table("report", 1, ("ds", "space"), MODEL, trained=True, typed="queries as examples")
 TOWER_METRICS = _table("tower_metrics", 1, ("ds", "space"), DERIVED, trained=True)

@@ -1,6 +1,7 @@
 """Run the whole corridor on this machine, to a new champion.
 
 A synthetic Polish marketplace, or real queries and products from a labelled folder (--data). A stage that did not change is not run again.
+People of the marketplace have a taste, so that sessions say what goes together: it gets recommendations too.
 """
 
 from __future__ import annotations
@@ -22,20 +23,23 @@ from annotated_types import Ge
 from rich.console import Console
 from rich.table import Table
 
+from jobs.bundle.recommendations import open_recommendations
+from jobs.evaluation.room import RECOMMENDATIONS as LISTED
+from jobs.evaluation.room import SEARCH, ReportRoom
 from jobs.lake import storage as store
 from jobs.lake.alias import CHAMPION, pin_alias
 from jobs.lake.ancestry import ancestry, each
 from jobs.lake.arrow import strings, where
 from jobs.lake.manifest import code_version
-from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, REPORT, Partition
-from jobs.lake.read import Pinned, pin, read_table
+from jobs.lake.partitions import CLICK_COUNTS, LABELS, LOG, PAIRS, QRELS, RECOMMENDATIONS, REPORT, Partition
+from jobs.lake.read import Pinned, exists, pin, read_table
 from jobs.local.airflow_env import airflow, airflow_env, prepare
-from jobs.platform.arguments import CommandArgs, OneOf
+from jobs.platform.arguments import CommandArgs, Fraction, OneOf
 from jobs.platform.html import printable
 from jobs.platform.tracking import home, tracking_uri
 
 SETTINGS = ("NIGHTSHELF_LAKE", "NIGHTSHELF_HOME")
-HEADLINE = ("R@10", "R@60", "RR@60", "nDCG@10")
+LISTS = Path(__file__).with_name("lists.txt")
 # modules whose lines go to the screen too
 MARKS = ("jobs.lake.publish: ", "jobs.platform.progress: ", "jobs.towers.training_loop: ", "jobs.local.demo: ")
 
@@ -49,6 +53,8 @@ class Args(CommandArgs):
     items     items of the marketplace
     queries   queries of the marketplace
     searches  searches a day
+    taste     share of the marketplace's behaviour that follows people's taste; 0: nothing goes together, and no
+              recommendations are made. A labelled folder has none
     """
 
     data: str = ""
@@ -59,6 +65,12 @@ class Args(CommandArgs):
     items: int = 20_000
     queries: int = 4_000
     searches: int = 12_000
+    taste: Fraction = 0.7
+
+    @property
+    def recommends(self) -> bool:
+        """Whether sessions say something."""
+        return not self.data and self.taste > 0
 
     def __post_init__(self) -> None:
         if self.data and not Path(self.data).is_dir():
@@ -104,6 +116,9 @@ def stages(args: Args) -> list[Stage]:
         "click_counts --impressions impressions/ds={0} --late_impressions late_impressions/ds={0} --items items/ds={0}"
         + " --click_counts click_counts/ds={0} --query_counts query_counts/ds={0}",
     ]
+    if args.recommends:
+        past.append("session_events --item_events item_events/ds={0} --session_events session_events/ds={0}")
+    lists = _batch("lists", LISTS.read_text("utf-8").splitlines(), [RECOMMENDATIONS.at(ds=args.ds)], args.ds)
     return [
         _batch(
             "shop",
@@ -117,6 +132,7 @@ def stages(args: Args) -> list[Stage]:
         ),
         _dag("pairs_daily", conf, lambda: [PAIRS.at(ds=args.ds), QRELS.at(ds=args.ds)]),
         _dag("towers_weekly", weekly, lambda: [*champion()]),
+        *([lists] if args.recommends else []),
     ]
 
 
@@ -131,7 +147,8 @@ def _shop(args: Args, ds: str) -> list[str]:
         lines = [f"labelled --folder {shlex.quote(args.data)} --splits auto {made}"]
     return [
         *lines,
-        f"simulate {made} --log log/ds={ds} --simulated_truth simulated_truth/ds={ds} --searches {args.searches}",
+        f"simulate {made} --log log/ds={ds} --simulated_truth simulated_truth/ds={ds} --searches {args.searches}"
+        + (f" --taste {args.taste}" if args.recommends else ""),
     ]
 
 
@@ -145,8 +162,8 @@ def _days(args: Args) -> list[str]:
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(args.days))]
 
 
-def _batch(name: str, lines: list[str], outputs: list[Partition]) -> Stage:
-    command = (sys.executable, "-m", "jobs", "batch", "--commands", "-")
+def _batch(name: str, lines: list[str], outputs: list[Partition], ds: str = "") -> Stage:
+    command = (sys.executable, "-m", "jobs", "batch", "--commands", "-", "--ds", ds)
     return Stage(name, command, lambda: outputs, "\n".join(lines))
 
 
@@ -291,8 +308,25 @@ def write_summary(stage_seconds: Mapping[str, float]) -> dict[str, Any]:
             "summary": str(home() / "summary.json"),
         },
     }
+    summary |= _lists_summary(report.partition.ds)
     store.write_bytes(str(home() / "summary.json"), json.dumps(summary, indent=1).encode())
     return summary
+
+
+def _lists_summary(ds: str) -> dict[str, Any]:
+    """Measures of the day's recommendations, their verdict and report, and an item to look at; empty where there are none."""
+    if not exists(at := RECOMMENDATIONS.at(ds=ds)):
+        return {}
+    bundle = pin(at)
+    report = pin(REPORT.at(ds=ds, space=bundle.facts["lists_id"]), even_stopped=True)
+    found = json.loads(report.path("summary.json").read_text("utf-8"))
+    items = [hit.item_id for hit in open_recommendations(bundle).popular(1)]
+    names = {
+        "lists_measures": found["measures"],
+        "lists_verdict": found["verdict"],
+        "lists_report": str(report.path("report.html")),
+    }
+    return {**names, "example_item": items[0] if items else ""}
 
 
 def _example_query(report: Pinned) -> str:
@@ -306,25 +340,36 @@ def _example_query(report: Pinned) -> str:
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print measures, seconds and paths."""
-    console.print(_measures(summary))
+    console.print(_measures("Held-out queries, whole catalogue", SEARCH, summary["measures"]))
+    if "lists_measures" in summary:
+        console.print(
+            _measures("Recommendations: the last item of held-out sessions", LISTED, summary["lists_measures"])
+        )
     console.print(_seconds(summary))
     if summary["simulated"]:
         console.print("[yellow]The search log is simulated; these figures say nothing of real users.")
     console.print(f"verdict    {summary['verdict']}")
     for name, path in summary["paths"].items():
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
-    given = [f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ]
-    command = f".venv/bin/python -m jobs search --query {shlex.quote(summary['example_query'])}"
-    console.print(f"\nNext: {''.join(given)}{command}", highlight=False, soft_wrap=True)
+    given = "".join(f"{key}={os.environ[key]} " for key in SETTINGS if key in os.environ)
+    commands = [f"search --query {shlex.quote(summary['example_query'])}"]
+    if "lists_measures" in summary:
+        console.print(
+            f"{'lists':<10} {summary['lists_report']} ({summary['lists_verdict']})", highlight=False, soft_wrap=True
+        )
+        if summary["lists_verdict"] == "pass":  # else nothing may serve yet
+            commands.append(f"recommend --item {shlex.quote(summary['example_item'])}")
+    for command in commands:
+        console.print(f"\nNext: {given}.venv/bin/python -m jobs {command}", highlight=False, soft_wrap=True)
 
 
-def _measures(summary: Mapping[str, Any]) -> Table:
-    table = Table(title="Held-out queries, whole catalogue", title_justify="left")
+def _measures(title: str, room: ReportRoom, arms: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title=title, title_justify="left")
     table.add_column("arm")
-    for name in HEADLINE:
+    for name in room.shown:
         table.add_column(name, justify="right")
-    for arm, measures in summary["measures"].items():
-        table.add_row(arm, *(f"{measures[name]:.3f}" for name in HEADLINE))
+    for arm, measures in arms.items():
+        table.add_row(arm, *(f"{measures[name]:.3f}" for name in room.shown))
     return table
 
 

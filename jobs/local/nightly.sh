@@ -90,3 +90,6 @@ verify --index index/$AT
 # The alias moves only where the report's gate lets it: an index that nobody judged is not served.
 promote --report report/$AT
 EOF
+
+# Recommendations, where sessions say what goes together: a shop with TASTE=0.7, or your own with some days of events.
+if [ "${LISTS:-0}" = 1 ]; then jobs batch --commands "$(dirname "$0")/lists.txt" --ds "${DAY#ds=}"; fi

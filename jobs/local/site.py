@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from annotated_types import Interval
 
+from jobs.evaluation.room import room_of
+from jobs.lake.alias import CHAMPION
 from jobs.lake.partitions import REPORT, SWEEP, Partition, Table
 from jobs.lake.read import pin, published_partitions
 from jobs.local.airflow_env import url
@@ -141,12 +143,15 @@ def rows_of(table: Table, key: str) -> list[dict[str, str]]:
 
 def _row(partition: Partition, key: str) -> dict[str, str]:
     pinned = pin(partition)
+    room = room_of(pinned.facts.get("alias", CHAMPION))
     return {
         "href": f"/{partition}/{SHOWN[partition.name][0]}",
         "ds": partition.ds,
         key: partition.values[key],
         "verdict": str(pinned.facts.get("verdict", "")),
+        "room": room.name,
         "found": ", ".join(f"{arm} {value:.3f}" for arm, value in pinned.facts.get("headline", {}).items()),
+        "measure": room.measure,
         "alerts": str(len(pinned.facts.get("alerts", ())) or ""),
         "created_at": pinned.manifest.created_at,
         "simulated": "simulated log" if pinned.manifest.simulated else "",

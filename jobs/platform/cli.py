@@ -162,6 +162,11 @@ def _command(args_type: type) -> str:
     return command_of(args_type.__module__)
 
 
+def _fits(value: Partition) -> tuple[str, str]:
+    """Flags that take a partition: of its own table, and of the one that it stands for."""
+    return value.name, value.table.stands_for
+
+
 def _converter(name: str, kind: type) -> Callable[[str], Any]:
     """argparse shows an ArgumentTypeError's own text; a plain ValueError's it would hide."""
 
@@ -170,7 +175,7 @@ def _converter(name: str, kind: type) -> Callable[[str], Any]:
             value = Partition.parse(text) if kind is Partition else kind(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
-        if kind is Partition and value is not NOWHERE and name in TABLES and value.name != name:
+        if kind is Partition and value is not NOWHERE and name in TABLES and name not in _fits(value):
             raise argparse.ArgumentTypeError(f"{text!r} is of table {value.name}, expected {name}")
         return value
 

@@ -23,7 +23,7 @@ from jobs.lake.manifest import MANIFEST, QUARANTINE, VERDICT, FileEntry
 from jobs.lake.partitions import HOLDOUT_QRELS, HOLDOUT_QUERIES, HOLDOUT_SESSIONS, LOG, ORDERS, SESSION_EVENTS, TABLES
 from jobs.lake.partitions import Partition as Address
 from jobs.lake.publish import held, partition_lock, publish
-from jobs.lake.read import Pinned, exists, expired, pin, pointer, published_days
+from jobs.lake.read import Pinned, exists, expired, pin, pointer, published_days, published_partitions
 from jobs.privacy import raw_records
 from jobs.privacy.raw_records import Erased
 
@@ -41,8 +41,10 @@ def partitions_of_people() -> Iterator[Address]:
     """Partitions with rows of people, published now: what follows from others before them, the raw zone last."""
     tables = [table for table in TABLES.values() if set(KEYS) & set(table.columns)]
     for table in (*LINKED, *reversed(tables), ORDERS, LOG):
-        for ds in published_days(table, FIRST, LAST):
-            yield table.at(ds=ds)
+        if len(table.keys) > 1:  # a list for each client, by its method
+            yield from published_partitions(table)
+        else:
+            yield from (table.at(ds=ds) for ds in published_days(table, FIRST, LAST))
 
 
 def versions(partition: Address) -> list[Pinned]:

@@ -32,6 +32,7 @@ from jobs.quality.count import (
 )
 from jobs.quality.count_keys import grouped
 from jobs.quality.count_vectors import VectorSums
+from jobs.quality.group_columns import PARTIAL
 from jobs.quality.metrics import ROWS, Metric
 from jobs.quality.references import RELATED, partner_keys
 
@@ -148,7 +149,9 @@ def _count_whole(spark: SparkSession, plan: CountPlan) -> PartialCounts:
     metrics = plan.whole()
     rows = read_spark(spark, plan.pinned).select(*plan.columns(metrics))
     (key,) = {plan.derived[name].whole for metric in metrics for name in metric.columns if name in plan.derived}
-    arms = rows.select("arm").dropna().distinct().count() if "arm" in rows.columns else 0
+    arms = 0
+    if "arm" in rows.columns:
+        arms = rows.select("arm").dropna().where(~rows["arm"].isin(*PARTIAL)).distinct().count()
 
     def count(batches: Batches) -> Batches:
         if parts := list(batches):

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from jobs.quality.row_columns import DerivedColumn, PartitionFacts
 
 RANKING = ("arm", "query_id")
+# arms of recommendations that know nothing of some items
+PARTIAL = ("knn", "rules", "rrf", "content", "via_popular", "prod2vec")
 BATCH_ROWS = 65_536
 
 
@@ -99,11 +101,12 @@ def ends_with(column: str, other: str) -> DerivedColumn:
 
 
 def arms_missing() -> DerivedColumn:
-    """Number of the partition's arms that have no ranking for the row's query."""
+    """Number of the partition's arms that have no ranking for the row's query; those of PARTIAL need none."""
 
     def make(rows: pa.Table, facts: PartitionFacts) -> np.ndarray:
         codes = pd.Series(_codes(rows, ["arm"]))
-        arms = codes.where(codes > 0)  # 0 is no arm
+        asked = ~rows["arm"].to_pandas().isin(PARTIAL)
+        arms = codes.where((codes > 0) & asked)  # 0 is no arm
         per_query = arms.groupby(_codes(rows, ["query_id"])).transform("nunique")
         return ((facts.arms or arms.nunique()) - per_query).to_numpy()
 

@@ -16,7 +16,8 @@ class PartitionFacts:
     """Facts of a partition that derived columns need.
 
     dim   of its vectors; 0: it has none
-    arms  different arms of its rankings, where the rows are only some of them; 0: count them in the rows
+    arms  different arms of its rankings that must answer every query, where the rows are only some of them; 0: count
+          them in the rows
     """
 
     ds: str

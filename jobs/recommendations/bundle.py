@@ -7,7 +7,7 @@ python -m jobs recommendations --items items/ds=2026-01-31 \\
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import shutil
 from typing import Any
 
@@ -17,21 +17,18 @@ from numpy.typing import NDArray
 from jobs.bundle import recommendations as bundle
 from jobs.bundle.files import FACTS_FILE, write_ids, write_json
 from jobs.embeddings.read_shards import batches, pin_shards
-from jobs.lake.alias import move_alias, read_history
 from jobs.lake.arrays import save_array
 from jobs.lake.arrow import Rows, Strings, find, large, numbers, pick, texts
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
-from jobs.platform.arguments import Alias, CommandArgs, OnOff, PositiveInt
+from jobs.platform.arguments import CommandArgs, PositiveInt
 from jobs.recommendations.item_encoder import VECTORS, WORDS, space_of
 from jobs.recommendations.read_lists import read_lists
 from models.fusion.ranked_lists import Ranked
 
-CHAMPION = "recommendations/champion"
 GOLDEN_ITEMS = 32
-log = logging.getLogger(__name__)
 
 
 class Args(CommandArgs):
@@ -41,8 +38,6 @@ class Args(CommandArgs):
     content          first shard of the catalogue's content vectors
     recommendations  output
     popular          items of the most clients, among which new items find theirs
-    promote          on: it comes into service, unless a bundle of a later day serves
-    alias            alias to move: a room and a name; `python -m jobs promote --to previous --alias ...` rolls back
     """
 
     items: Partition
@@ -51,8 +46,6 @@ class Args(CommandArgs):
     content: Partition
     recommendations: Partition
     popular: PositiveInt = 20_000
-    promote: OnOff = "off"
-    alias: Alias = CHAMPION
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -73,23 +66,9 @@ def main(args: Args) -> dict[str, Any]:
         save_array(out.folder / bundle.POPULAR_VECTORS, _vectors(shards, pick(ids, popular)))
         shutil.copyfile(words.path(WORDS), out.folder / bundle.WORDS)
         shutil.copyfile(words.path(VECTORS), out.folder / bundle.WORD_VECTORS)
-        _write_facts(out, ids, ranked, words)
-    made = pin(args.recommendations)
-    bundle.open_recommendations(made)
-    return {"recommendations": str(args.recommendations), **out.facts, "promoted": _promote(args, made)}
-
-
-def _promote(args: Args, made: Pinned) -> bool:
-    """Move the alias, after the bundle was opened as a service would. Lists that stopped were refused when pinned."""
-    if args.promote == "off":
-        return False
-    history = read_history(args.alias)
-    if history and Partition.parse(history[0].partition).ds > args.recommendations.ds:
-        log.warning("%s: not promoted, %s is of a later day", args.recommendations, history[0].partition)
-        return False
-    serving = history[0].manifest_sha256 if history else ""
-    move_alias(args.alias, made, why=f"lists of {args.item_neighbours}", instead_of=serving)
-    return True
+        _write_facts(out, ids, ranked, lists, words)
+    bundle.open_recommendations(pin(args.recommendations))
+    return {"recommendations": str(args.recommendations), **out.facts}
 
 
 def _popular(lists: Pinned, ids: Strings, count: int) -> Rows:
@@ -112,9 +91,13 @@ def _vectors(shards: list[Pinned], wanted: Strings) -> NDArray[np.float16]:
     return made
 
 
-def _write_facts(out: Attempt, ids: Strings, ranked: Ranked, words: Pinned) -> None:
+def _write_facts(out: Attempt, ids: Strings, ranked: Ranked, lists: Pinned, words: Pinned) -> None:
+    """Facts and golden lists. lists_id: a hash of what decides the lists, by which rankings and reports name them."""
     covered = float((ranked.items[:, 0] >= 0).mean()) if len(ids) else 0.0
+    about = f"{lists.manifest.content_sha256} {words.manifest.content_sha256}"
+    size = sum(file.stat().st_size for file in out.folder.iterdir())
     out.facts.update(items=len(ids), depth=ranked.items.shape[1], coverage=covered)
+    out.facts.update(lists_id=hashlib.sha256(about.encode()).hexdigest()[:16], bytes_per_item=size / max(1, len(ids)))
     made = {"recommendations_format": bundle.FORMAT, "hashed_dim": int(words.facts["hashed_dim"])}
     write_json({**out.facts, **made}, out.folder / FACTS_FILE)
     chosen = np.unique(np.linspace(0, len(ids) - 1, min(GOLDEN_ITEMS, len(ids))).astype(np.int64))

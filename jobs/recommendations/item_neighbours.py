@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from jobs.embeddings.read_shards import pin_shards
 from jobs.lake.arrow import Rows
+from jobs.lake.attempt import Attempt
 from jobs.lake.fault import fault_point
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
@@ -29,14 +30,14 @@ from jobs.lake.read import Pinned, pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, OneOf, PositiveInt
 from jobs.platform.progress import progress
 from jobs.platform.tracking import mlflow_run
-from jobs.recommendations.judge_lists import held_out, judge, standing
+from jobs.recommendations.judge_lists import SHOWN, held_out, judge, standing, write_arms
 from jobs.recommendations.neighbour_lists import Catalogue, Limits, NeighbourLists
 from jobs.towers.blockwise_search import SEARCHES, BlockwiseSearch, SearchPlan
 from jobs.towers.catalogue_vectors import read_shards_into
 from jobs.towers.resume import Scratch
 from models.ann.exact import nearest, pieces
 from models.fusion.mixture import fit_mixture
-from models.fusion.ranked_lists import Ranked
+from models.fusion.ranked_lists import Ranked, take
 from models.recommendations.arms import ARMS, CLASSES, START, classes_of
 from models.training.batches import Known
 
@@ -60,6 +61,7 @@ class Args(CommandArgs):
     min_cosine        content that is less alike is too far
     near_duplicate    cosine of content from which two items are the same thing
     min_sessions      dev sessions that a class of items needs for weights of its own
+    judged_sessions   sessions of dev and of test that are read, at most; those of test keep the lists of every arm
     search            ivf: inverted lists, a few times faster from 100,000 items on
     agreement         share of the exact result that ivf must find, on a sample of items
     block_items       items whose lists are made together: bounds memory
@@ -78,6 +80,7 @@ class Args(CommandArgs):
     min_cosine: Annotated[float, Interval(ge=-1, le=1), FIRST] = 0.1
     near_duplicate: Annotated[float, Interval(gt=0, le=2), FIRST] = 0.98
     min_sessions: PositiveInt = 50
+    judged_sessions: PositiveInt = 20_000
     search: Annotated[str, OneOf(*SEARCHES), FIRST] = "exact"
     agreement: Annotated[float, Interval(gt=0, le=1)] = 0.95
     block_items: PositiveInt = 8_192
@@ -109,7 +112,8 @@ def main(args: Args) -> dict[str, Any]:
         lists = NeighbourLists(catalogue, pairs, spaces["content"].vectors, args.limits())
         weights = Weights(args, lists, spaces)
         figures: dict[str, Any] = weights.fit(judged) if judged else {}
-        out.facts["judged"] = weights.judge(judged) if judged else {}
+        out.facts["judged"] = weights.judge(judged, out) if judged else {}
+        out.facts["judged_sessions"] = args.judged_sessions
         listed = covered = 0
         for number, (rows, made) in enumerate(blocks(args, lists, spaces)):
             best = lists.lists(rows, made, weights.values)
@@ -187,36 +191,44 @@ class Weights:
 
     def fit(self, judged: Pinned) -> dict[str, float]:
         """Fit the weights on dev sessions: the target, predicted from the item before it. Returns figures by class."""
-        source, target = held_out(judged, "dev", self.lists.catalogue.ids)
+        source, target = held_out(judged, "dev", self.lists.catalogue.ids, self.args.judged_sessions)
         classes = classes_of(self.lists.support[source], self.args.thin)
         counts = np.bincount(classes, minlength=len(CLASSES))
         kept = (counts >= self.args.min_sessions)[classes]
         if not self.fitted or not kept.any():
             log.warning("%s: the usual weights stay; dev sessions by class: %s", judged.partition, counts.tolist())
             return {}
-        made = self._arms(source[kept])
+        asked, place = np.unique(source[kept], return_inverse=True)
+        made = [take(arm, place) for arm in self._arms(asked)]
         self.values, worth = fit_mixture(made, target[kept], classes[kept], len(CLASSES), self.values)
         figures: dict[str, float] = {}
         for name, (before, after), sessions in zip(CLASSES, worth.tolist(), counts.tolist(), strict=True):
             figures |= {f"dev_sessions_{name}": sessions, f"dev_rr_{name}": after, f"dev_rr_{name}_before": before}
         return figures
 
-    def judge(self, judged: Pinned) -> dict[str, Any]:
-        """Judge the very lists that are served, and standing arms, on test sessions; nothing where there is none."""
-        source, target = held_out(judged, "test", self.lists.catalogue.ids)
+    def judge(self, judged: Pinned, out: Attempt) -> dict[str, Any]:
+        """Judge the very lists that are served, and standing arms, on test sessions; nothing where there is none.
+
+        The lists of every other arm for the items that the sessions begin at stay in `out`, for `neighbour_rankings`.
+        """
+        ids, support, depth = self.lists.catalogue.ids, self.lists.support, self.args.depth
+        source, target = held_out(judged, "test", ids, self.args.judged_sessions)
         if not len(source):
             log.warning("%s: no test session begins at a living item; nothing is judged", judged.partition)
             return {}
-        made, support = self._arms(source), self.lists.support
-        arms = {"served": self.lists.lists(source, made, self.values), **standing(made, support)}
-        return judge(arms, target, classes_of(support[source], self.args.thin), len(self.lists.catalogue))
-
-    def _arms(self, source: Rows) -> list[Ranked]:
-        """Every arm of these rows, which may repeat and come in any order."""
         asked, place = np.unique(source, return_inverse=True)
+        made = self._arms(asked)
+        others = standing(made, support, depth)
+        more = {name: made[ARMS.index(name)] for name in SHOWN} | {"hybrid": self.lists.mixed(asked, made, self.values)}
+        write_arms(out, others | more, asked, ids, depth)
+        arms = {"served": self.lists.lists(asked, made, self.values), **others}
+        by_session = {name: take(lists, place) for name, lists in arms.items()}
+        return judge(by_session, target, classes_of(support[source], self.args.thin), len(ids))
+
+    def _arms(self, asked: Rows) -> list[Ranked]:
+        """Every arm of these rows, ascending."""
         learnt = self.spaces["prod2vec"].of(asked) if "prod2vec" in self.spaces else None
-        made = self.lists.arms(asked, self.spaces["content"].of(asked), learnt)
-        return [Ranked(arm.items[place], arm.scores[place]) for arm in made]
+        return self.lists.arms(asked, self.spaces["content"].of(asked), learnt)
 
     def facts(self) -> dict[str, dict[str, float]]:
         """Class -> arm -> weight."""

@@ -5,37 +5,69 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from jobs.lake.arrow import Rows, Strings, find, strings
+from jobs.lake.arrow import Rows, Strings, find, pick, strings, table_of, texts
+from jobs.lake.attempt import Attempt
+from jobs.lake.manifest import ARM_LISTS
 from jobs.lake.read import Pinned, read_table
+from jobs.platform.trec import rows_of
 from models.evaluation.arm_overlap import index_behind
 from models.evaluation.measures import measure
 from models.evaluation.qrels import Judged, hits_in
 from models.evaluation.significance import permutation_p
 from models.fusion.fuse import reciprocal_rank_fusion
-from models.fusion.ranked_lists import Ranked
+from models.fusion.ranked_lists import Ranked, first
 from models.recommendations.arms import ARMS, CLASSES, popularity
 
 DEPTH = 25
 RRF_K = 9  # the first rank counts 1/10, as is usual for lists so short
 MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
+# arms of the mixture that a report shows beside the standing ones
+SHOWN = ("content", "via_popular", "prod2vec")
 
 
-def held_out(judged: Pinned, split: str, ids: Strings) -> tuple[Rows, Rows]:
-    """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+def sources(judged: Pinned, split: str, most: int) -> pa.Table:
+    """query_id, source (the item before the target) and target of a split's sessions: the first `most` in order of query_id.
+
+    The id is a hash, so these are a random sample.
+    """
     rows = read_table(judged, ["query_id", "given", "target"], pc.field("split") == split).sort_by("query_id")
+    rows = rows.slice(0, most)
     given: list[Any] = rows.column("given").to_pylist()
-    last = [items[-1] for items in given]
-    source, target = (find(names, ids) for names in (last, strings(rows, "target")))
+    return table_of(
+        {"query_id": rows.column("query_id"), "source": [items[-1] for items in given], "target": rows.column("target")}
+    )
+
+
+def held_out(judged: Pinned, split: str, ids: Strings, most: int) -> tuple[Rows, Rows]:
+    """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+    rows = sources(judged, split, most)
+    source, target = (find(strings(rows, name), ids) for name in ("source", "target"))
     return source[source >= 0], target[source >= 0]
 
 
-def standing(made: list[Ranked], support: Rows) -> dict[str, Ranked]:
+def standing(made: list[Ranked], support: Rows, depth: int) -> dict[str, Ranked]:
     """Arms that every judgement shows: popularity, co-session neighbours, sequential rules, and both fused by rank."""
     rules, together = made[ARMS.index("after")], made[ARMS.index("together")]
-    both = reciprocal_rank_fusion([together.items, rules.items], DEPTH, RRF_K)
-    return {"popularity": popularity(support, len(rules.items), DEPTH), "knn": together, "rules": rules, "rrf": both}
+    both = reciprocal_rank_fusion([together.items, rules.items], depth, RRF_K)
+    return {"popularity": popularity(support, len(rules.items), depth), "knn": together, "rules": rules, "rrf": both}
+
+
+def write_arms(out: Attempt, arms: dict[str, Ranked], rows: Rows, ids: Strings, depth: int) -> None:
+    """Write the first `depth` of each arm's lists for some items, beside the rows of `out`: arm, source, item_id, rank, score."""
+    folder = out.folder / ARM_LISTS
+    folder.mkdir()
+    names = texts(pick(ids, rows))
+    for arm, lists in arms.items():
+        if not (lists.items >= 0).any():  # nothing was learnt that it could show
+            continue
+        table = rows_of(arm, names, first(lists, depth), ids).rename_columns(
+            ["arm", "source", "item_id", "rank", "score"]
+        )
+        pq.write_table(table, folder / f"{arm}.parquet", compression="zstd", write_page_checksum=True)
 
 
 def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int) -> dict[str, Any]:

@@ -117,10 +117,14 @@ class NeighbourLists:
         made |= arms.content(closed_up(alike.items, alike.scores, near), self.support, limits.thin, self.known)
         return [arms.without_source(made[name], rows) for name in ARMS]
 
+    def mixed(self, rows: Rows, made: list[Ranked], weights: Floats) -> Ranked:
+        """The mixed lists of these rows. weights [C, A]."""
+        return mix(made, weights[arms.classes_of(self.support[rows], self.limits.thin)], self.limits.pool)
+
     def lists(self, rows: Rows, made: list[Ranked], weights: Floats) -> Ranked:
-        """The mixed lists of these rows, without near-duplicates of the source and of each other. weights [C, A]."""
+        """The mixed lists of these rows as they are served: without near-duplicates of the source and of each other."""
         limits, group = self.limits, self.catalogue.group
-        mixed = mix(made, weights[arms.classes_of(self.support[rows], limits.thin)], limits.pool)
+        mixed = self.mixed(rows, made, weights)
         # the source stands first, so that what repeats its group repeats something
         groups = np.where(mixed.items >= 0, group[mixed.items], len(group) + np.arange(mixed.items.shape[1]))
         listed = np.concatenate([group[rows][:, None], groups], axis=1)

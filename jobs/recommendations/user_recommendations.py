@@ -12,6 +12,7 @@ als      matrix factorisation, by implicit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from jobs.lake.arrow import Rows, Strings, find, large, numbers, pick, texts
 from jobs.lake.partitions import NOWHERE, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin, read_table
-from jobs.lake.windows import first_day
+from jobs.lake.windows import first_day, window
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeInt, PositiveInt, WindowDays
 from jobs.platform.row_counts import published
 from jobs.recommendations.read_lists import read_lists
@@ -45,12 +46,15 @@ from models.recommendations.users import (
 )
 
 COLUMNS = ["client_id", "item_id", "day", "session_id", "place", "bought"]
+EVENTS = ["client_id", "item_id", "day", "session_id", "ordinal", "action"]
 
 
 class Args(CommandArgs):
     """session_items         items of sessions: what clients visited and bought
     items                 the catalogue: living items
     user_recommendations  output; its key method is lists, vectors or als
+    holdout_sessions      sessions that judge: they teach nothing, but a client's last visits and purchases are among them
+    session_events        last day of the events of those sessions, with holdout_sessions
     item_neighbours       neighbours of items, for method lists
     embeddings            first shard of item vectors, for method vectors
     active_days           days within which a client was last seen
@@ -66,6 +70,8 @@ class Args(CommandArgs):
     user_recommendations: Partition
     item_neighbours: Partition = NOWHERE
     embeddings: Partition = NOWHERE
+    holdout_sessions: Partition = NOWHERE
+    session_events: Partition = NOWHERE
     active_days: Annotated[WindowDays, FIRST] = 28
     decay: Annotated[float, Interval(gt=0, le=1), FIRST] = 0.9
     depth: Annotated[PositiveInt, FIRST] = 50
@@ -75,6 +81,8 @@ class Args(CommandArgs):
 
     def __post_init__(self) -> None:
         needed = {LISTS: self.item_neighbours, MEAN: self.embeddings, ALS: self.items}
+        if bool(self.holdout_sessions) != bool(self.session_events):
+            raise ValueError("session_events goes with holdout_sessions")
         if not needed.get(self.user_recommendations.values["method"]):
             raise ValueError(
                 f"{self.user_recommendations}: expected method {', '.join(WAYS)}; lists needs item_neighbours,"
@@ -95,10 +103,13 @@ def main(args: Args) -> dict[str, Any]:
     sessions, items = pin(args.session_items), pin(args.items)
     lists = pin(args.item_neighbours) if args.item_neighbours else None
     shards = pin_shards(args.embeddings) if args.embeddings else []
-    inputs = [sessions, items, *([lists] if lists else []), *shards]
+    held_out = pin(args.holdout_sessions) if args.holdout_sessions else None
+    days = _days_of(args, held_out) if held_out else []
+    inputs = [sessions, items, *([lists] if lists else []), *shards, *([held_out] if held_out else []), *days]
     with publish(args.user_recommendations, args, inputs) as out:
         ids = large(read_table(items, ["item_id"]).sort_by("item_id").column("item_id").chunks)
-        clients, seen = _clients(args, sessions, ids)
+        visited = _visits(sessions, held_out, days)
+        clients, seen = _clients(args, visited, sessions.partition.ds, ids)
         ranked = _way(args, clients, lists, shards, ids)
         kept = 0
         for number, rows in enumerate(_blocks(len(clients.ids), args.block_clients)):
@@ -111,14 +122,36 @@ def main(args: Args) -> dict[str, Any]:
     return published(out)
 
 
-def _clients(args: Args, sessions: Pinned, ids: Strings) -> tuple[Clients, int]:
-    """Active clients in order of their ids, and how many clients there are."""
+def _days_of(args: Args, held_out: Pinned) -> list[Pinned]:
+    """The days of events in which sessions that were held out lie."""
+    first = pc.min(read_table(held_out, ["day"], pc.field("split") != "train").column("day")).as_py()
+    if first is None:
+        return []
+    # a session may begin on the day before its last
+    days = (date.fromisoformat(args.session_events.ds) - first).days + 2
+    return list(window(args.session_events, days).days)
+
+
+def _visits(sessions: Pinned, held_out: Pinned | None, days: list[Pinned]) -> pa.Table:
+    """Items that known clients visited, in order of client and time."""
     known: Any = pc.field("client_id").is_valid()
-    rows = read_table(sessions, COLUMNS, known)
-    rows = rows.sort_by([(name, "ascending") for name in ("client_id", "day", "session_id", "place")])
+    tables = [read_table(sessions, COLUMNS, known)]
+    if held_out is not None:
+        judging = read_table(held_out, ["session_id"], pc.field("split") != "train").column("session_id").unique()
+        for day in days:
+            rows = read_table(day, EVENTS, known & pc.field("session_id").isin(judging))
+            bought = pc.equal(rows.column("action"), pa.scalar("purchase"))
+            rows = rows.append_column("bought", bought).rename_columns({"ordinal": "place"})
+            tables.append(rows.select(COLUMNS))
+    order = ("client_id", "day", "session_id", "place")
+    return pa.concat_tables(tables, promote_options="permissive").sort_by([(name, "ascending") for name in order])
+
+
+def _clients(args: Args, rows: pa.Table, ds: str, ids: Strings) -> tuple[Clients, int]:
+    """Active clients in order of their ids, and how many clients there are."""
     seen = pc.count_distinct(rows.column("client_id")).as_py()
     last = rows.group_by("client_id").aggregate([("day", "max")])
-    since = pa.scalar(first_day(sessions.partition.ds, args.active_days)).cast(pa.date32())
+    since = pa.scalar(first_day(ds, args.active_days)).cast(pa.date32())
     active = last.filter(pc.greater_equal(last.column("day_max"), since)).column("client_id")
     names = large(active.chunks)
     names = names.take(pc.sort_indices(names))

@@ -125,9 +125,11 @@ def _promote(args: Args) -> dict[str, Any]:
         log.warning("%s: passed, not promoted: %s", args.report, why)
         return {"promoted": False, "champion": str(serving), "reasons": [why]}
     compared = _still_the_champion(args.alias, report)
-    judged = next(source for source in report.manifest.inputs if source.partition.startswith("index/"))
-    if "promotes" in summary:
-        judged = Source(**summary["promotes"])
+    judged = (
+        Source(**summary["promotes"])
+        if "promotes" in summary
+        else next(source for source in report.manifest.inputs if source.partition.startswith("index/"))
+    )
     return _serve(args, _as_judged(report, judged), "; ".join(summary["reasons"]), compared)
 
 

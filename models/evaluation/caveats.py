@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 Means = Mapping[str, Mapping[str, float]]
-HEADLINE = "R@60"
+HEADLINE, SESSIONS = "R@60", "RR@25"
+STANDING = ("popularity", "knn", "rules", "rrf")
 
 
 def caveats(
@@ -34,7 +35,7 @@ def caveats(
                 f"That hybrid beats its best arm may be chance: {HEADLINE} {value['hybrid']:.3f}, and"
                 f" {value[best]:.3f} for {best} alone."
             )
-    sentences += _own_engine(value, answered or {})
+    sentences += [*_own_engine(value, answered or {}), *_standing(means)]
     if {"dense", "sparse"} <= set(value) and value["dense"] <= value["sparse"]:
         sentences.append(
             f"Dense does not beat sparse yet: {HEADLINE} {value['dense']:.3f} against {value['sparse']:.3f}."
@@ -45,6 +46,15 @@ def caveats(
             f" {value['dense_in_batch']:.3f} before."
         )
     return sentences
+
+
+def _standing(means: Means) -> list[str]:
+    """Comparison of served recommendations with the standing arms, each of which is a line of code."""
+    found = {arm: means[arm][SESSIONS] for arm in ("served", *STANDING) if SESSIONS in means.get(arm, {})}
+    best = max((arm for arm in found if arm != "served"), key=lambda arm: found[arm], default="")
+    if not best or "served" not in found or found["served"] > found[best]:
+        return []
+    return [f"Served does not beat {best}: {SESSIONS} {found['served']:.3f}, and {found[best]:.3f} for {best} alone."]
 
 
 def _own_engine(value: Mapping[str, float], answered: Mapping[str, float]) -> list[str]:

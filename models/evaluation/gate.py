@@ -28,7 +28,8 @@ class Evidence:
     values: arm -> measure -> float64 [Q], one per evaluated query. queries_digest names those queries,
     qrels_digest their judgements: values over different ones must not be compared.
     index_recall: overlap with exact search in the first `recall_depth`, on the evaluated queries.
-    canaries_frac: share of sampled items whose stored vector is that of their own text, re-encoded.
+    canaries_frac: share of sampled items whose stored vector is that of their own text, re-encoded. All three are None
+    of lists, which no vector index finds.
     items: rows of the catalogue; indexed: vectors in the index. p99_ms: of a whole search on one thread, each
     query's best of several rounds. bytes: of the index in memory. Both are 0 where they were not measured.
     data: input partition -> its data-quality verdict.
@@ -39,9 +40,9 @@ class Evidence:
     qrels_digest: str
     space_id: str
     index_space_id: str
-    index_recall: float
-    recall_depth: int
-    canaries_frac: float
+    index_recall: float | None
+    recall_depth: int | None
+    canaries_frac: float | None
     items: int
     indexed: int
     lost_items: int
@@ -147,13 +148,12 @@ def _sound(challenger: Evidence, limits: GateLimits) -> list[Check]:
             f"{challenger.items:,} (0 lost)",
             challenger.indexed == challenger.items and not challenger.lost_items,
         ),
-        _at_least(
-            f"index recall against exact search, first {challenger.recall_depth}",
-            challenger.index_recall,
-            limits.min_index_recall,
-        ),
-        _at_least("items found at their own vector", challenger.canaries_frac, limits.min_canaries_frac),
     ]
+    if challenger.index_recall is not None:
+        name = f"index recall against exact search, first {challenger.recall_depth}"
+        checks.append(_at_least(name, challenger.index_recall, limits.min_index_recall))
+    if challenger.canaries_frac is not None:
+        checks.append(_at_least("items found at their own vector", challenger.canaries_frac, limits.min_canaries_frac))
     for arm in limits.arms:
         values = challenger.of(arm, limits.measures[0])
         mean = 0.0 if values is None or not len(values) else float(values.mean())

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jobs.embeddings.sharding import shard_of
+from tests.benchmarks import _shop_sessions as sessions
 from tests.benchmarks import _shop_tables as tables
 
 FIRST = date(2026, 1, 5)  # a Monday
@@ -97,6 +98,7 @@ class Shop:
         vectors = rng.standard_normal((ITEMS * 2, DIM)) + rng.standard_normal(DIM) * 0.4
         self.vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         self.window: list[pd.DataFrame] = []
+        self.events: list[pd.DataFrame] = []
 
     def _catalogue(self, rng: np.random.Generator, n: int) -> pd.DataFrame:
         place = rng.choice(len(PATHS), n, p=np.arange(len(PATHS), 0, -1) / 55)
@@ -107,6 +109,8 @@ class Shop:
                 "item_id": [f"i{k}" for k in range(n)],
                 "title": titles,
                 "category": np.array(PATHS)[place],
+                "categories": [[path] for path in np.array(PATHS)[place].tolist()],
+                "currency": "PLN",
                 "brand": brands,
                 "attributes": [[("kolor", "czarny")]] * n,
                 "price": np.round(np.exp(rng.normal(3 + place / 4, 0.6)), 2),
@@ -149,7 +153,26 @@ class Shop:
             **{name: Delivered(tables.table(name, frame)) for name, frame in found.items()},
             "pairs": Delivered(tables.table("pairs", learnt), {"item_ended": 20}),
             "embeddings": Delivered(self.embedded(mine), facts={"dim": DIM}),
+            **self._sessions(number, ids, alive, day),
         }
+
+    def _sessions(self, number: int, ids: np.ndarray, alive: np.ndarray, day: date) -> Day:
+        """What is made of sessions; streams of their own."""
+        rng = np.random.default_rng([self.seed, number, 2])
+        volume = SEASON[number % 7] * (1 + 0.002 * number) * np.exp(rng.normal(0, 0.04))
+        today = sessions.events(day, alive, volume, rng)
+        self.events = [*self.events, today][-WINDOW_DAYS:]
+        items, pairs = sessions.learnt(pd.concat(self.events), day)
+        judged = {"less_popularity": 0.05 + rng.normal(0, 0.005), "less_best_other": rng.normal(0.005, 0.002)}
+        made = {
+            "session_events": today,
+            "session_items": items,
+            "co_occurrences": pairs,
+            "item_neighbours": sessions.neighbours(ids, pairs, rng),
+            "user_recommendations": sessions.of_clients(items, ids, rng),
+        }
+        facts = {"item_neighbours": {"judged": judged}}
+        return {name: Delivered(tables.table(name, frame), facts=facts.get(name, {})) for name, frame in made.items()}
 
     def embedded(self, items: np.ndarray) -> pa.Table:
         """Vectors of some items."""

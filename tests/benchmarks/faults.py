@@ -31,6 +31,7 @@ from tests.benchmarks._corruptions import Corruption
 from tests.benchmarks._corruptions_judged import of_judgements, of_late, of_negatives, of_propensities
 from tests.benchmarks._corruptions_learnt import of_items, of_pairs, of_vectors
 from tests.benchmarks._corruptions_log import of_log
+from tests.benchmarks._corruptions_sessions import of_lists, of_sessions
 from tests.benchmarks._shop_days import SHARD, TOWERS, Day, Delivered, Shop, day_of
 
 HISTORY_DAYS, CLEAN_DAYS = 28, 30
@@ -47,6 +48,11 @@ INPUTS = {
     "negatives": "queries",
     "pairs": "queries",
     "embeddings": "items",
+    "session_events": "log",
+    "session_items": "session_events",
+    "co_occurrences": "session_items",
+    "item_neighbours": "items",
+    "user_recommendations": "items",
 }
 UNITS = {"items": "catalogue rows", "impressions": "log lines", "pairs": "clicks"}
 
@@ -60,7 +66,7 @@ class Args:
 
 def at(table: str, ds: str) -> Partition:
     """The partition of a day."""
-    known = {"ds": ds, "space": TOWERS, "shard": SHARD}
+    known = {"ds": ds, "space": TOWERS, "shard": SHARD, "method": "hybrid"}
     return TABLES[table].at(**{key: known[key] for key in TABLES[table].keys})
 
 
@@ -123,23 +129,26 @@ class Bench:
         }
 
 
-def main(markdown: bool = False, seed: int = 0) -> None:
+def main(
+    markdown: bool = False, seed: int = 0, tables: str = "", history: int = HISTORY_DAYS, clean: int = CLEAN_DAYS
+) -> None:
     """Print one line for each corruption and the totals."""
+    wanted = set(tables.split(",")) if tables else set(INPUTS)
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"NIGHTSHELF_LAKE": f"{folder}/lake", "NIGHTSHELF_HOME": f"{folder}/var"}
         bench, shop = Bench(), Shop(seed)
         alarms: Counter[str] = Counter()
         false_alarms = 0
-        for number in range(HISTORY_DAYS):
-            bench.remember(day_of(number), shop.make(number))
-        for number in range(HISTORY_DAYS, HISTORY_DAYS + CLEAN_DAYS):
-            verdicts = bench.clean(day_of(number), shop.make(number))
+        for number in range(history):
+            bench.remember(day_of(number), of(shop.make(number), wanted))
+        for number in range(history, history + clean):
+            verdicts = bench.clean(day_of(number), of(shop.make(number), wanted))
             said = [text.partition(" [")[0] for one in verdicts for text in one["stops"] + one["warns"]]
             false_alarms += bool(said)
             alarms.update(said)
-        last = HISTORY_DAYS + CLEAN_DAYS
-        ds, day = day_of(last), shop.make(last)
+        last = history + clean
+        ds, day = day_of(last), of(shop.make(last), wanted)
         bench.clean(ds, day)
         every = [
             *of_log(),
@@ -150,7 +159,10 @@ def main(markdown: bool = False, seed: int = 0) -> None:
             *of_judgements(),
             *of_negatives(),
             *of_vectors(),
+            *of_sessions(),
+            *of_lists(),
         ]
+        every = [one for one in every if one.table in wanted]
         lines = [bench.plant(ds, day, one) for one in every]
         noticed = sum(one["detected"] != "no" for one in lines)
         total = {
@@ -159,12 +171,17 @@ def main(markdown: bool = False, seed: int = 0) -> None:
             "detected": noticed,
             "detection_rate": round(noticed / len(every), 3),
             "stopped": sum(one["detected"] == "stop" for one in lines),
-            "clean_days": CLEAN_DAYS,
+            "clean_days": clean,
             "days_with_false_alarm": false_alarms,
-            "false_alarm_rate": round(false_alarms / CLEAN_DAYS, 3),
+            "false_alarm_rate": round(false_alarms / max(1, clean), 3),
             "false_alarms_by": dict(alarms),
         }
         tell(lines, total, markdown)
+
+
+def of(day: Day, tables: set[str]) -> Day:
+    """Some of the day's tables; the catalogue, which others are compared with, is always there."""
+    return {name: given for name, given in day.items() if name in tables or name == "items"}
 
 
 def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> None:
@@ -183,5 +200,8 @@ def tell(lines: list[dict[str, Any]], total: dict[str, Any], markdown: bool) -> 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="a table instead of JSON lines")
+    parser.add_argument("--history", type=int, default=HISTORY_DAYS, help="days that later ones are compared with")
+    parser.add_argument("--clean", type=int, default=CLEAN_DAYS, help="clean days that are judged")
+    parser.add_argument("--tables", default="", help="these tables alone, separated by commas")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another shop")
     main(**vars(parser.parse_args()))

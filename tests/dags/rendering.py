@@ -50,6 +50,8 @@ def pulled(task_ids: str) -> dict[str, object]:
         return {"ranker_id": "4444444444444444"}
     if task_ids == "report":
         return {"report": "report/ds=2026-01-31/space=3333333333333333", "verdict": "pass", "summary": "| arm |"}
+    if task_ids == "recommendations":
+        return {"lists_id": "7777777777777777"}
     if task_ids in ("content", "prod2vec"):
         return {"space": "5555555555555555" if task_ids == "content" else "6666666666666666"}
     step = {"pin_in_batch": "in_batch", "pin_adore": "adore"}.get(task_ids, "star")

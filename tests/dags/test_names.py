@@ -10,7 +10,7 @@ import pytest
 
 from dags import runner
 from dags.process import ROOT
-from jobs.evaluation.room import RERANKING, ROOMS, SEARCH
+from jobs.evaluation.room import RECOMMENDATIONS, RERANKING, ROOMS, SEARCH
 from jobs.ingest.repair import DAILY
 from jobs.lake.commands import COMMANDS, is_command, module_of
 from jobs.lake.partitions import TABLES
@@ -68,6 +68,9 @@ def test_the_gate_looks_at_every_table_that_has_rules() -> None:
     ruled = {path.stem for path in (ROOT / "great_expectations" / "rules").glob("*.yaml")}
     assert set(SEARCH.input_tables) == ruled - NOT_AT_THE_GATE - OF_OTHER_ROOMS
     assert set(RERANKING.input_tables) >= OF_OTHER_ROOMS
+    # what lists are made of and judged by; lists for clients are made beside them
+    judged = {*OF_SESSIONS, *RECOMMENDED} - {"item_events", "session_events", "user_recommendations"}
+    assert set(RECOMMENDATIONS.input_tables) >= judged
 
 
 def test_a_repaired_day_is_traced_through_every_table_that_its_dag_makes() -> None:

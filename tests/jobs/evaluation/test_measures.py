@@ -11,6 +11,7 @@ from jobs.datasets.judgements import judge_items
 from jobs.evaluation.comparisons import compare, pairs_of
 from jobs.evaluation.measures import digest, evaluate
 from jobs.evaluation.query_segments import segments_of
+from jobs.evaluation.room import RECOMMENDATIONS as ROOM
 from jobs.evaluation.room import SEARCH
 from jobs.platform.trec import read_qrels, read_run, rows_of, write_trec
 from models.fusion.ranked_lists import Ranked
@@ -200,7 +201,7 @@ def test_segments_by_hand() -> None:
     qrels = pa.table(
         {"query_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "relevance": [1.0] * len(rows)}
     )
-    groups = segments_of(judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string()))
+    groups = segments_of(SEARCH, judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string()))
 
     def of(group: str, name: str) -> list[bool]:
         return groups[group][name].tolist()
@@ -214,3 +215,31 @@ def test_segments_by_hand() -> None:
     assert of("category", "Obuwie")[0] and of("category", "Dom")[1:3] == [True, True]
     assert of("breadth", "3 categories or more") == [False, False, True, False]
     assert of("items", "new items") == [False, False, False, True]
+
+
+def test_segments_of_sessions_by_hand() -> None:
+    """The queries are items: how much is known of the last one, how many there are, whether the target is known."""
+    items = pa.table({name: ["a", "b", "c"] for name in ("item_id", "title", "category", "brand")})
+    queries = pa.table(
+        {
+            "query_id": ["q1", "q2", "q3", "q4", "q5"],
+            "query": ["a", "a b", "b a b", "a b c a", "c"],
+            "segment": ["head", "torso", "tail", "unseen", "unseen"],
+        }
+    )
+    ids = queries.column("query_id").to_pylist()
+    qrels = pa.table({"query_id": ids, "item_id": ["a", "b", "c", "a", "a"], "relevance": [1.0] * 5})
+    groups = segments_of(ROOM, judge_items(qrels, 1.0), queries, items, pa.array(["a", "b"], pa.large_string()))
+    assert {name: np.flatnonzero(mask).tolist() for name, mask in groups["last item"].items()} == {
+        "head": [0],
+        "warm": [1],
+        "cold": [2],
+        "new": [3, 4],
+    }
+    assert {name: np.flatnonzero(mask).tolist() for name, mask in groups["given"].items()} == {
+        "1 item": [0, 4],
+        "2-3 items": [1, 2],
+        "4+ items": [3],
+    }
+    assert np.flatnonzero(groups["items"]["new items"]).tolist() == [2]
+    assert not {"wording", "length", "searched"} & set(groups)

@@ -15,6 +15,7 @@ from jobs.lake.partitions import NOWHERE, PAIRS, Partition
 from jobs.lake.storage import restrict_umask, umask
 from jobs.platform.arguments import FIRST, CommandArgs, OnOff, PositiveInt
 from jobs.platform.cli import parse, run, show_commands
+from jobs.serving import verify
 from jobs.towers import train
 
 
@@ -170,3 +171,13 @@ def test_run_prints_one_json_line_or_one_clear_error(
     assert "pairs/ds=2026-01-31: not published" in said.err
     assert "Traceback" not in said.err
     assert said.out == ""
+
+
+def test_a_flag_takes_a_table_that_stands_for_its_own() -> None:
+    """holdout_queries has the columns of queries; a bundle of lists is served as an index is."""
+    for address in ("index/ds=2026-01-31/space=0123456789abcdef", "recommendations/ds=2026-01-31"):
+        assert (
+            str(parse(verify.Args, ["--index", address, "--queries", "holdout_queries/ds=2026-01-31"]).index) == address
+        )
+    with pytest.raises(SystemExit):
+        parse(verify.Args, ["--index", "rankings/ds=2026-01-31/space=0123456789abcdef"])

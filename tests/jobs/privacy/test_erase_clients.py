@@ -26,15 +26,19 @@ from jobs.lake.partitions import (
     HOLDOUT_SESSIONS,
     IMPRESSIONS,
     ITEM_EVENTS,
+    ITEMS,
     LOG,
     ORDERS,
     QUERY_USERS,
     SESSION_EVENTS,
+    SESSION_ITEMS,
+    USER_RECOMMENDATIONS,
     Partition,
 )
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
 from jobs.privacy import erase_clients
+from jobs.recommendations import session_items, user_recommendations
 from tests.conftest import Delivery
 from tests.jobs.ingest.ubi_records import Deliver, Record, act, ndjson, search
 from tests.killed import killed_at
@@ -99,6 +103,10 @@ def made(ds: str) -> None:
     given = (SESSION_EVENTS.at(ds=ds), ITEM_EVENTS.at(ds=ds), ORDERS.at(ds=ds))
     session_events.main(session_events.Args(*given, order_columns="invoice=nr"))
     holdout_sessions.main(holdout_sessions.Args(SESSION_EVENTS.at(ds=ds), HOLDOUT_SESSIONS.at(ds=ds)))
+    # no session is held out, so that she would have a list
+    session_items.main(session_items.Args(SESSION_EVENTS.at(ds=ds), SESSION_ITEMS.at(ds=ds)))
+    people = USER_RECOMMENDATIONS.at(ds=ds, method="als")
+    user_recommendations.main(user_recommendations.Args(SESSION_ITEMS.at(ds=ds), ITEMS.at(ds=ds), people, factors=2))
 
 
 def texts(file: Path) -> str:
@@ -132,10 +140,13 @@ def erase(**settings: Any) -> dict[str, object]:
 def test_an_erased_client_is_nowhere_and_stays_away(lake: Path, deliver: Deliver, tmp_path: Path) -> None:
     deliver(f"log/ds={FIRST}", log_of(FIRST))
     deliver(f"orders/ds={FIRST}", {"orders.csv": ORDER_LINES.encode()})
+    with publish(ITEMS.at(ds=FIRST), Delivery(ITEMS.at(ds=FIRST))) as out:
+        pq.write_table(pa.table({"item_id": ["a", "b", "b2", "c", "d"]}), out.folder / "part-00000.parquet")
     made(FIRST)
     deliver(f"log/ds={FIRST}", log_of(FIRST))
     made(FIRST)  # versions that were replaced lie beside
     tables = {"log", "orders", "impressions", "item_events", "session_events", "query_users", "holdout_sessions"}
+    tables |= {"session_items", "user_recommendations"}
     assert traces(lake) == {f"{table}_v1" for table in tables}
     ids = tmp_path / "ids.txt"
     ids.write_text(f"{ANNA}\n{CUSTOMER}\n")

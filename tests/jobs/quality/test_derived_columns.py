@@ -16,7 +16,7 @@ from jobs.lake.publish import publish
 from jobs.quality import count_spark, expect
 from jobs.quality.count import BATCH_ROWS, CountPlan, PartialCounts, count_batch, figures_here, named_figures
 from jobs.quality.count_spark import figures_spark
-from jobs.quality.group_columns import fingerprint, norm, repeated
+from jobs.quality.group_columns import PARTIAL, fingerprint, norm, repeated
 from jobs.quality.metrics import Metric, metrics_of
 from jobs.quality.references import RELATED
 from jobs.quality.row_columns import PartitionFacts
@@ -154,7 +154,8 @@ def by_executors(plan: CountPlan, tasks: int = 3) -> dict[str, float]:
                 total.add(count_spark._parse(plan, line))
     if whole := plan.whole():
         rows = reading.read_table(plan.pinned, columns=plan.columns(whole))
-        arms = len(rows["arm"].drop_null().unique()) if "arm" in rows.column_names else 0
+        named = set(rows["arm"].to_pylist()) if "arm" in rows.column_names else set()
+        arms = len(named - {None, *PARTIAL})
         (key,) = {plan.derived[name].whole for metric in whole for name in metric.columns if name in plan.derived}
         for group in rows[key].unique():
             is_here = pc.is_null(rows[key]) if group.as_py() is None else pc.equal(rows[key], group)

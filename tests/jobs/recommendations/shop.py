@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.lake.partitions import CO_OCCURRENCES, EMBEDDINGS, HOLDOUT_SESSIONS, ITEM2VEC, ITEMS, SESSION_ITEMS, Partition
+from jobs.datasets.holdout_sessions import QRELS
+from jobs.lake.partitions import (
+    CO_OCCURRENCES,
+    EMBEDDINGS,
+    HOLDOUT_QRELS,
+    HOLDOUT_QUERIES,
+    HOLDOUT_SESSIONS,
+    ITEM2VEC,
+    ITEMS,
+    SESSION_ITEMS,
+    Partition,
+)
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.recommendations import item2vec, item_embeddings
@@ -116,7 +127,7 @@ def publish_vectors(method: str, **settings: int) -> Partition:
 
 
 def publish_holdout(shuffled: bool = False) -> Partition:
-    """The last item of later sessions, half of them dev."""
+    """The last item of later sessions, half of them dev; and the same as queries and qrels, by the lake's own texts."""
     some = sessions(seed=1, count=240, shuffled=shuffled)
     columns = {
         "query_id": [f"q{number:03d}" for number in range(len(some))],
@@ -128,6 +139,12 @@ def publish_holdout(shuffled: bool = False) -> Partition:
         "split": ["dev" if number % 2 else "test" for number in range(len(some))],
     }
     _publish(HOLDOUT_SESSIONS.at(ds=DS), columns)
+    engine = duck.connect()
+    engine.register("holdout_sessions", pa.table(columns))
+    queries = duck.rows_of(engine, "holdout_queries", {"cold_support": 20, "head_support": 200})
+    _publish(HOLDOUT_QUERIES.at(ds=DS), {name: queries.column(name) for name in queries.column_names})
+    qrels = engine.sql(f"SELECT {', '.join(QRELS).replace('1D', '1::DOUBLE')} FROM holdout_sessions").to_arrow_table()
+    _publish(HOLDOUT_QRELS.at(ds=DS), {name: qrels.column(name) for name in qrels.column_names})
     return HOLDOUT_SESSIONS.at(ds=DS)
 
 

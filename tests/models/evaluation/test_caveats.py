@@ -33,3 +33,15 @@ def test_the_shops_own_engine_is_the_baseline_that_counts() -> None:
     assert said[0].startswith("run_shop has a list for 60% of the queries")
     assert "Dense does not beat the shop's own ranking: R@60 0.600, and 0.700" in said[1]
     assert caveats(means(dense=0.6, run_shop=0.5), {}, False, {"run_shop": 1.0}) == []
+
+
+def test_a_recommender_that_does_not_beat_a_line_of_code_is_said() -> None:
+    found = {
+        "served": {"R@60": 0.5, "RR@25": 0.2},
+        "knn": {"R@60": 0.5, "RR@25": 0.21},
+        "rrf": {"R@60": 0.5, "RR@25": 0.19},
+    }
+    (said,) = caveats(found, {}, False)
+    assert said == "Served does not beat knn: RR@25 0.200, and 0.210 for knn alone."
+    assert caveats(found | {"served": {"R@60": 0.5, "RR@25": 0.22}}, {}, False) == []
+    assert caveats({name: found[name] for name in ("knn", "rrf")}, {}, False) == []

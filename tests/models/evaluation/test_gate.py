@@ -179,3 +179,14 @@ def test_a_check_says_from_which_loss_on_it_would_see_one() -> None:
 def test_a_challenger_that_nobody_measured_does_not_pass() -> None:
     assert not judge(replace(CHAMPION, p99_ms=0.0), CHAMPION, LIMITS).passed
     assert not judge(replace(CHAMPION, bytes=0), CHAMPION, LIMITS).passed
+
+
+def test_lists_without_a_vector_index_have_no_recall_to_check() -> None:
+    """None is no measurement; a value that is missing where there is an index still stops, as NaN."""
+    lists = replace(CHAMPION, index_recall=None, recall_depth=None, canaries_frac=None)
+    verdict = judge(lists, lists, LIMITS, SEGMENTS)
+    assert verdict.passed and verdict.compared
+    names = [check.name for check in verdict.checks]
+    assert not any("recall" in name or "own vector" in name for name in names)
+    assert not judge(replace(CHAMPION, index_recall=float("nan")), CHAMPION, LIMITS, SEGMENTS).passed
+    assert not judge(replace(lists, values=moved("served", "R@60", -0.1)), lists, LIMITS, SEGMENTS).passed
