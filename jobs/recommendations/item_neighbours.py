@@ -187,7 +187,7 @@ class Weights:
 
     def fit(self, judged: Pinned) -> dict[str, float]:
         """Fit the weights on dev sessions: the target, predicted from the item before it. Returns figures by class."""
-        source, target = held_out(judged, "dev", self.lists.catalogue.ids)
+        source, target, _ = held_out(judged, "dev", self.lists.catalogue.ids)
         classes = classes_of(self.lists.support[source], self.args.thin)
         counts = np.bincount(classes, minlength=len(CLASSES))
         kept = (counts >= self.args.min_sessions)[classes]
@@ -203,7 +203,7 @@ class Weights:
 
     def judge(self, judged: Pinned) -> dict[str, Any]:
         """Judge the very lists that are served, and standing arms, on test sessions; nothing where there is none."""
-        source, target = held_out(judged, "test", self.lists.catalogue.ids)
+        source, target, _ = held_out(judged, "test", self.lists.catalogue.ids)
         if not len(source):
             log.warning("%s: no test session begins at a living item; nothing is judged", judged.partition)
             return {}

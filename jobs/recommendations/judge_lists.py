@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jobs.lake.arrow import Rows, Strings, find, strings
 from jobs.lake.read import Pinned, read_table
 from models.evaluation.arm_overlap import index_behind
-from models.evaluation.measures import measure
+from models.evaluation.measures import Floats, measure
 from models.evaluation.qrels import Judged, hits_in
 from models.evaluation.significance import permutation_p
 from models.fusion.fuse import reciprocal_rank_fusion
@@ -22,13 +22,22 @@ RRF_K = 9  # the first rank counts 1/10, as is usual for lists so short
 MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
 
 
-def held_out(judged: Pinned, split: str, ids: Strings) -> tuple[Rows, Rows]:
+class HeldOut(NamedTuple):
     """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+
+    source: Rows
+    target: Rows
+    query_ids: list[str]
+
+
+def held_out(judged: Pinned, split: str, ids: Strings) -> HeldOut:
+    """Sessions of a split, in the order of their ids."""
     rows = read_table(judged, ["query_id", "given", "target"], pc.field("split") == split).sort_by("query_id")
     given: list[Any] = rows.column("given").to_pylist()
     last = [items[-1] for items in given]
     source, target = (find(names, ids) for names in (last, strings(rows, "target")))
-    return source[source >= 0], target[source >= 0]
+    names = strings(rows.filter(source >= 0), "query_id")
+    return HeldOut(source[source >= 0], target[source >= 0], names)
 
 
 def standing(made: list[Ranked], support: Rows) -> dict[str, Ranked]:
@@ -38,16 +47,20 @@ def standing(made: list[Ranked], support: Rows) -> dict[str, Ranked]:
     return {"popularity": popularity(support, len(rules.items), DEPTH), "knn": together, "rules": rules, "rrf": both}
 
 
+def measured(lists: Ranked, target: Rows, n_items: int) -> Floats:
+    """MEASURES [S, M] of each session's list. A target that has left the catalogue, -1, is found by none."""
+    living = target >= 0
+    gains = np.ones(int(living.sum()))
+    truth = Judged.of(len(target), n_items, np.flatnonzero(living), target[living], gains, gains > 0)
+    return measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES)
+
+
 def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int) -> dict[str, Any]:
     """Facts: measures of each arm by class of support, served less the best other arm with its p, and P90 coverage.
 
-    arms: served first. A target that has left the catalogue is found by no arm.
+    arms: served first.
     """
-    query = np.arange(len(target))
-    living = target >= 0
-    gains = np.ones(int(living.sum()))
-    truth = Judged.of(len(target), n_items, query[living], target[living], gains, gains > 0)
-    values = {name: measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES) for name, lists in arms.items()}
+    values = {name: measured(lists, target, n_items) for name, lists in arms.items()}
     groups = {"all": np.ones(len(target), bool), **{name: classes == at for at, name in enumerate(CLASSES)}}
     served, *others = values
     best = max(others, key=lambda name: float(values[name][:, 0].mean()))
