@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, get_type_hints
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from jobs.lake.commands import module_of
-from jobs.lake.partitions import ITEM2VEC, NOWHERE, SESSION_ITEMS, Partition
+from jobs.lake.partitions import NOWHERE, Partition
 
 COMMANDS = ("towers", "negatives", "item2vec")
 STEPS = ("in_batch", "star")
@@ -34,7 +34,6 @@ STAR_ONLY = {
     *("hard_negatives", "share_hard_negatives", "hard_weight", "easy_per_hard", "hard_ramp_frac"),
     *("start_lr_frac", "restart", "fallback"),
 }
-ANY_DAY = "2026-01-31"
 RESTART = {"continue": "off", "restart": "on"}
 Value = str | int | float
 Setting = Mapping[str, Value]
@@ -120,7 +119,7 @@ def flags_of(setting: Setting, commands: Mapping[str, str] = TOWER_STAGES) -> di
         for stage in target.stages:
             flags[stage][target.flag] = RESTART[str(setting[name])] if name == "star" else setting[name]
     for stage, values in flags.items():
-        _check(commands[stage], stage, values)
+        _check(commands[stage], values)
     return flags
 
 
@@ -165,12 +164,10 @@ def _fields(command: str) -> dict[str, type]:
     return get_type_hints(importlib.import_module(module_of(command)).Args)
 
 
-def _check(command: str, stage: str, flags: Setting) -> None:
-    """Let the command's own Args check the values, with no partition given but one that says the method."""
+def _check(command: str, flags: Setting) -> None:
+    """Let the command's own Args check the values, with no partition given."""
     args = importlib.import_module(module_of(command)).Args
     empty = {field.name: NOWHERE for field in dataclasses.fields(args) if field.default is dataclasses.MISSING}
-    if command == "item2vec":
-        empty |= {"item2vec": ITEM2VEC.at(ds=ANY_DAY, method=stage), "session_items": SESSION_ITEMS.at(ds=ANY_DAY)}
     given: dict[str, Any] = {name: value for name, value in flags.items() if _fields(command)[name] is not Partition}
     try:
         args(**{**empty, **given})

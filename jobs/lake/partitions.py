@@ -50,7 +50,7 @@ def _is_space_id(value: str) -> bool:
 
 
 def _is_step(value: str) -> bool:
-    return value in ("in_batch", "star", "adore")
+    return value in ("in_batch", "star", "adore", "co_click")
 
 
 def _is_kind(value: str) -> bool:
@@ -65,7 +65,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "ds": (_is_date, "a day as YYYY-MM-DD"),
     "space": (_is_space_id, "a space id: 16 hexadecimal digits"),
     "shard": (_is_shard, "a shard such as 0of4"),
-    "step": (_is_step, "in_batch, star or adore"),
+    "step": (_is_step, "in_batch, star, adore or co_click"),
     "method": (_is_name, "a name of small letters, digits and _"),
     "kind": (_is_kind, "trees or neural"),
     "study": (_is_name, "a name of small letters, digits and _"),

@@ -70,6 +70,8 @@ class Args(CommandArgs):
     seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
+        if not self.item2vec:
+            return  # a sweep checks its settings without a partition
         method = self.item2vec.values["method"]
         if method not in METHODS or (method == CONTENT) == bool(self.session_items):
             raise ValueError(

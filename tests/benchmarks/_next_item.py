@@ -47,11 +47,10 @@ class Dataset:
     titles: dict[str, str] = field(default_factory=dict)
 
 
-def datasets() -> Iterator[Dataset]:
-    """The three sets of real sessions."""
-    yield _retail()
-    yield _yoochoose()
-    yield _paper()
+def datasets(wanted: str = "") -> Iterator[Dataset]:
+    """The sets of real sessions whose name has this in it."""
+    readers = {RETAIL: _retail, YOOCHOOSE: _yoochoose, PAPER: _paper}
+    return (read() for name, read in readers.items() if wanted in name)
 
 
 def _retail() -> Dataset:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.ann.exact import nearest
@@ -25,8 +23,8 @@ from models.recommendations import users
 from models.recommendations.arms import ARMS, CLASSES, CoOccurrences, KnownLists, classes_of
 from models.recommendations.item2vec import SkipGram, train_items, train_words
 from models.recommendations.word_vectors import inverse_frequencies, text_vectors, words_of
-from tests import duck
 from tests.benchmarks._next_item import RETAIL, Dataset, Split, datasets
+from tests.benchmarks._next_item_lake import session_tables
 from tests.benchmarks._next_item_peers import best_of, counts, peers, together
 
 Rows = NDArray[np.int64]
@@ -37,10 +35,7 @@ PROD2VEC = SkipGram(window=3, epochs=30)
 
 def main() -> None:
     """Each data set in turn."""
-    wanted = " ".join(sys.argv[1:])
-    for dataset in datasets():
-        if wanted not in dataset.name:
-            continue
+    for dataset in datasets(" ".join(sys.argv[1:])):
         names = sorted(
             {item for split in (dataset.dev, dataset.test) for _, items in split.train for item in items}
             | set(dataset.titles)
@@ -98,33 +93,10 @@ class Known:
 
     def _pairs(self, dataset: Dataset) -> tuple[CoOccurrences, Rows]:
         """The tables session_items and co_occurrences, made by the lake's own texts."""
-        items = [(f"{number:08d}", day, item) for number, (day, some) in enumerate(self.split.train) for item in some]
-        session, day, item = zip(*items, strict=True)
-        moments = [datetime.fromisoformat(f"{one}T00:00:00+00:00") for one in day]
-        events = pa.table(
-            {
-                "session_id": session,
-                "client_id": pa.nulls(len(items), pa.string()),
-                "item_id": item,
-                "ordinal": list(range(len(items))),
-                "occurred_at": moments,
-                "placement": ["basket"] * len(items),
-                "action": ["purchase"] * len(items),
-                "day": [moment.date() for moment in moments],
-            }
-        )
-        engine = duck.connect()
-        engine.register("session_events", events)
-        engine.register("held_out", events.select(["session_id"]).slice(0, 0))
-        settings: dict[str, Any] = {"recommendation_weight": 0.0, "max_items": 200}
-        engine.execute(f"CREATE TABLE session_items AS {duck.bound('session_items')}", settings)
-        settings = {"ds": self.split.last_day, "half_life_days": dataset.half_life_days, "max_gap": 10}
-        found = duck.rows_of(engine, "co_occurrences", {**settings, "min_voices": 1, "max_others": 1_000})
-        known = engine.sql(
-            "SELECT item_id, COUNT(DISTINCT session_id) AS n FROM session_items GROUP BY item_id"
-        ).fetchall()
+        sessions, found = session_tables(self.split.train, self.split.last_day, dataset.half_life_days)
+        known = sessions.group_by("item_id").aggregate([("session_id", "count_distinct")]).to_pylist()
         support = np.zeros(len(self.names), np.int64)
-        support[[self.row[name] for name, _ in known]] = [n for _, n in known]
+        support[[self.row[one["item_id"]] for one in known]] = [one["session_id_count_distinct"] for one in known]
         rows = {
             name: np.array([self.row[str(one)] for one in found[name].to_pylist()]) for name in ("item_id", "other_id")
         }
