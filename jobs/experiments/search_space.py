@@ -114,8 +114,11 @@ def flags_of(setting: Setting, commands: Mapping[str, str] = TOWER_STAGES) -> di
     for name in sorted(setting, key=lambda name: "." in name):
         target = target_of(name)
         if target.stages[0] not in flags:
-            own = ", ".join(sorted({*commands.values()}))
-            raise ValueError(f"{name}: a flag of {target.command}, and this study runs {own}; write {own}.{name}?")
+            own = sorted({*commands.values()})
+            hint = "; ".join(f"write {one}.{target.flag}" for one in own if target.flag in _fields(one))
+            raise ValueError(
+                f"{name}: a flag of {target.command}, and this study runs {', '.join(own)}{'; ' if hint else ''}{hint}"
+            )
         for stage in target.stages:
             flags[stage][target.flag] = RESTART[str(setting[name])] if name == "star" else setting[name]
     for stage, values in flags.items():

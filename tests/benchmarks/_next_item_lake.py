@@ -33,10 +33,8 @@ class Args:
     target: Partition
 
 
-def session_tables(
-    train: list[Session], last_day: str, half_life_days: float = 0.0, max_others: int = 1_000
-) -> tuple[pa.Table, pa.Table]:
-    """session_items and co_occurrences of baskets or sessions. last_day: on which a session counts whole."""
+def session_items(train: list[Session], max_items: int = 200) -> pa.Table:
+    """Rows of session_items: the last items of each basket or session."""
     items = [(f"{number:08d}", day, item) for number, (day, some) in enumerate(train) for item in some]
     session, day, item = zip(*items, strict=True)
     moments = [datetime.fromisoformat(f"{one}T00:00:00+00:00") for one in day]
@@ -55,19 +53,26 @@ def session_tables(
     engine = duck.connect()
     engine.register("session_events", events)
     engine.register("held_out", events.select(["session_id"]).slice(0, 0))
-    settings: dict[str, Any] = {"recommendation_weight": 0.0, "max_items": 200}
-    engine.execute(f"CREATE TABLE session_items AS {duck.bound('session_items')}", settings)
-    settings = {"ds": last_day, "half_life_days": half_life_days, "max_gap": 10}
-    pairs = duck.rows_of(engine, "co_occurrences", {**settings, "min_voices": 1, "max_others": max_others})
-    return engine.sql("FROM session_items ORDER BY session_id, place").to_arrow_table(), pairs
+    settings: dict[str, Any] = {"recommendation_weight": 0.0, "max_items": max_items}
+    return duck.rows_of(engine, "session_items", settings).sort_by([("session_id", "ascending"), ("place", "ascending")])
 
 
-def publish_shop(products: Mapping[str, Product], train: list[Session], held: Mapping[str, Pairs], last_day: str) -> None:
-    """Publish items, session_items, co_occurrences and holdout_sessions of DS. held: split -> (given, target)."""
-    sessions, pairs = session_tables(train, last_day)
+def co_occurrences(sessions: pa.Table, last_day: str, half_life_days: float = 0.0) -> pa.Table:
+    """Rows of co_occurrences of session_items. last_day: on which a session counts whole."""
+    engine = duck.connect()
+    engine.register("session_items", sessions)
+    settings = {"ds": last_day, "half_life_days": half_life_days, "max_gap": 10, "min_voices": 1, "max_others": 1_000}
+    return duck.rows_of(engine, "co_occurrences", settings)
+
+
+def publish_shop(
+    products: Mapping[str, Product], sessions: pa.Table, held: Mapping[str, Pairs], pairs: pa.Table | None = None
+) -> None:
+    """Publish items, session_items, holdout_sessions and co_occurrences of DS. held: split -> (given, target)."""
     _publish(ITEMS.at(ds=DS), _items(products))
     _publish(SESSION_ITEMS.at(ds=DS), sessions)
-    _publish(CO_OCCURRENCES.at(ds=DS), pairs.sort_by([("item_id", "ascending"), ("other_id", "ascending")]))
+    if pairs is not None:
+        _publish(CO_OCCURRENCES.at(ds=DS), pairs.sort_by([("item_id", "ascending"), ("other_id", "ascending")]))
     rows = [(split, given, target) for split, some in held.items() for given, target in some]
     names = [f"{number:08d}" for number in range(len(rows))]
     table = {
@@ -76,7 +81,7 @@ def publish_shop(products: Mapping[str, Product], train: list[Session], held: Ma
         "client_id": pa.nulls(len(rows), pa.string()),
         "given": [[given] for _, given, _ in rows],
         "target": [target for *_, target in rows],
-        "day": pa.array([datetime.fromisoformat(last_day).date()] * len(rows)),
+        "day": [datetime.fromisoformat(DS).date()] * len(rows),
         "split": [split for split, *_ in rows],
     }
     _publish(HOLDOUT_SESSIONS.at(ds=DS), pa.table(table))

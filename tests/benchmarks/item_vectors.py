@@ -23,10 +23,10 @@ from jobs.lake.read import pin
 from jobs.recommendations import item2vec
 from models.evaluation.intervals import mean_interval, ratio_span, resampled
 from tests.benchmarks._next_item import PAPER, datasets
-from tests.benchmarks._next_item_lake import DS, Product, publish_shop
+from tests.benchmarks._next_item_lake import DS, Product, publish_shop, session_items
 
 Floats = NDArray[np.float64]
-SPACE = "vector_size=24..128~;window=2..12;item2vec.epochs=10..200~;ns_exponent=-1..1;sample=1e-5..1e-2~"
+SPACE = "vector_size=24..128~;window=2..12;item2vec.epochs=10..100~;ns_exponent=-1..1;sample=1e-5..1e-2~"
 # gensim's defaults at the paper's dimension, and the paper's own setting
 DEFAULT: dict[str, Any] = {"vector_size": 50, "window": 5, "epochs": 5, "ns_exponent": 0.75, "sample": 1e-3}
 PAPERS: dict[str, Any] = {"vector_size": 50, "window": 3, "epochs": 140, "ns_exponent": 1.0, "sample": 1e-3}
@@ -51,7 +51,7 @@ def tuned(trials: int) -> None:
     paper = next(datasets(PAPER))
     held = {"dev": paper.dev.pairs, "test": paper.test.pairs}
     items = {item for _, some in paper.test.train for item in some} | {item for some in held.values() for _, item in some}
-    publish_shop(dict.fromkeys(items, Product()), paper.test.train, held, paper.test.last_day)
+    publish_shop(dict.fromkeys(items, Product()), session_items(paper.test.train, 1_000), held)
     tables = {"items": ITEMS.at(ds=DS), "session_items": SESSION_ITEMS.at(ds=DS)}
     tables["holdout_sessions"] = HOLDOUT_SESSIONS.at(ds=DS)
     study = {"sweep": SWEEP.at(ds=DS, study="vectors"), "stages": "prod2vec", "objective": "RR@25", "space": SPACE}

@@ -24,7 +24,7 @@ from models.recommendations.arms import ARMS, CLASSES, CoOccurrences, KnownLists
 from models.recommendations.item2vec import SkipGram, train_items, train_words
 from models.recommendations.word_vectors import inverse_frequencies, text_vectors, words_of
 from tests.benchmarks._next_item import RETAIL, Dataset, Split, datasets
-from tests.benchmarks._next_item_lake import session_tables
+from tests.benchmarks._next_item_lake import co_occurrences, session_items
 from tests.benchmarks._next_item_peers import best_of, counts, peers, together
 
 Rows = NDArray[np.int64]
@@ -93,7 +93,8 @@ class Known:
 
     def _pairs(self, dataset: Dataset) -> tuple[CoOccurrences, Rows]:
         """The tables session_items and co_occurrences, made by the lake's own texts."""
-        sessions, found = session_tables(self.split.train, self.split.last_day, dataset.half_life_days)
+        sessions = session_items(self.split.train)
+        found = co_occurrences(sessions, self.split.last_day, dataset.half_life_days)
         known = sessions.group_by("item_id").aggregate([("session_id", "count_distinct")]).to_pylist()
         support = np.zeros(len(self.names), np.int64)
         support[[self.row[one["item_id"]] for one in known]] = [one["session_id_count_distinct"] for one in known]
