@@ -26,7 +26,7 @@ from tests.benchmarks._next_item import PAPER, datasets
 from tests.benchmarks._next_item_lake import DS, Product, publish_shop, session_items
 
 Floats = NDArray[np.float64]
-SPACE = "vector_size=24..128~;window=2..12;item2vec.epochs=10..100~;ns_exponent=-1..1;sample=1e-5..1e-2~"
+SPACE = "vector_size=24..128~;window=2..12;item2vec.epochs=10..60~;ns_exponent=-1..1;sample=1e-5..1e-2~"
 # gensim's defaults at the paper's dimension, and the paper's own setting
 DEFAULT: dict[str, Any] = {"vector_size": 50, "window": 5, "epochs": 5, "ns_exponent": 0.75, "sample": 1e-3}
 PAPERS: dict[str, Any] = {"vector_size": 50, "window": 3, "epochs": 140, "ns_exponent": 1.0, "sample": 1e-3}
