@@ -98,7 +98,9 @@ def render(report: StudyReport) -> str:
     """The page; the template escapes every value."""
     template = environment().get_template("experiments/sweep.html.j2")
     talk = {"talk_ratio": TALK_RATIO, "talk_doubling": TALK_DOUBLING}
-    return template.render(report=report, headline=report.headline, plots=dict(plots(report)), short=short, **talk) + "\n"
+    return (
+        template.render(report=report, headline=report.headline, plots=dict(plots(report)), short=short, **talk) + "\n"
+    )
 
 
 def show(report: StudyReport) -> None:

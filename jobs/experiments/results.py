@@ -51,10 +51,7 @@ TOWERS = Kind(
     ("segment", "typo", "model_number", "length"),
 )
 ITEM_VECTORS = Kind(
-    ("items", "session_items", "holdout_sessions"),
-    ITEM_STAGES,
-    ("RR@25", "Success@25", "Success@10"),
-    ("support",),
+    ("items", "session_items", "holdout_sessions"), ITEM_STAGES, ("RR@25", "Success@25", "Success@10"), ("support",)
 )
 
 
@@ -154,7 +151,10 @@ class StudyFigures:
     def _of_slice(self, trial: FrozenTrial, queries: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
         """(stage, measure, seeds, value, low, high, seeds_low, seeds_high), all from one set of draws."""
         stages = {stage: self.values[trial.number, stage][:, queries] for stage in made_of(trial)}
-        drawn, measures = resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES), self.kind.measures
+        drawn, measures = (
+            resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES),
+            self.kind.measures,
+        )
         for place, measure in enumerate(measures):
             draws = dict(zip(stages, drawn[:, place :: len(measures)].T, strict=True))
             seeds = {stage: values[:, :, place].mean(axis=1) for stage, values in stages.items()}

@@ -51,7 +51,11 @@ def mean_interval(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> I
 
 
 def grouped_intervals(
-    values: Array, names: Sequence[str], groups: Mapping[str, NDArray[np.bool_]], seed: int = 0, resamples: int = RESAMPLES
+    values: Array,
+    names: Sequence[str],
+    groups: Mapping[str, NDArray[np.bool_]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> dict[str, dict[str, Any]]:
     """Group -> `queries`, and measure -> interval of its mean. values [Q, M] of the measures named; group `all` comes first.
 

@@ -15,6 +15,7 @@ from tests import duck
 from tests.benchmarks._next_item import Pairs, Session
 
 DS = "2026-01-31"
+CATALOGUE = ITEMS.at(ds=DS)
 
 
 class Product(NamedTuple):
@@ -54,7 +55,9 @@ def session_items(train: list[Session], max_items: int = 200) -> pa.Table:
     engine.register("session_events", events)
     engine.register("held_out", events.select(["session_id"]).slice(0, 0))
     settings: dict[str, Any] = {"recommendation_weight": 0.0, "max_items": max_items}
-    return duck.rows_of(engine, "session_items", settings).sort_by([("session_id", "ascending"), ("place", "ascending")])
+    return duck.rows_of(engine, "session_items", settings).sort_by(
+        [("session_id", "ascending"), ("place", "ascending")]
+    )
 
 
 def co_occurrences(sessions: pa.Table, last_day: str, half_life_days: float = 0.0) -> pa.Table:
@@ -69,7 +72,7 @@ def publish_shop(
     products: Mapping[str, Product], sessions: pa.Table, held: Mapping[str, Pairs], pairs: pa.Table | None = None
 ) -> None:
     """Publish items, session_items, holdout_sessions and co_occurrences of DS. held: split -> (given, target)."""
-    _publish(ITEMS.at(ds=DS), _items(products))
+    publish_items(products)
     _publish(SESSION_ITEMS.at(ds=DS), sessions)
     if pairs is not None:
         _publish(CO_OCCURRENCES.at(ds=DS), pairs.sort_by([("item_id", "ascending"), ("other_id", "ascending")]))
@@ -85,6 +88,11 @@ def publish_shop(
         "split": [split for split, *_ in rows],
     }
     _publish(HOLDOUT_SESSIONS.at(ds=DS), pa.table(table))
+
+
+def publish_items(products: Mapping[str, Product], at: Partition = CATALOGUE) -> None:
+    """Publish a catalogue."""
+    _publish(at, _items(products))
 
 
 def _items(products: Mapping[str, Product]) -> pa.Table:

@@ -66,7 +66,13 @@ def main() -> None:
             rest = _run(args.search)
             figures["killed_at_s"], figures["resumed_s"] = killed["wall_s"], rest["wall_s"]
             figures["equal_bytes"] = pin(LISTS).manifest.content_sha256 == before and killed["code"] == -signal.SIGKILL
-        line = {"name": "neighbours of every item", "items": args.items, "dim": args.dim, "threads": args.threads, **figures}
+        line = {
+            "name": "neighbours of every item",
+            "items": args.items,
+            "dim": args.dim,
+            "threads": args.threads,
+            **figures,
+        }
         sys.stdout.write(json.dumps(line) + "\n")
 
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from jobs.experiments.search_space import (
-    ITEM_STAGES,
-    flags_of,
-    grid,
-    is_numeric,
-    parse_fixed,
-    parse_space,
-    point_name,
-)
+from jobs.experiments.search_space import ITEM_STAGES, flags_of, grid, is_numeric, parse_fixed, parse_space, point_name
 
 
 def test_lists_and_ranges_take_the_types_of_their_flags() -> None:
@@ -68,7 +60,9 @@ def test_flags_of_item2vec_go_to_its_methods_and_to_no_towers() -> None:
     assert flags_of(setting, ITEM_STAGES) == {"prod2vec": flags, "meta_prod2vec": flags}
     # without the name of its command a flag of both is that of towers, as it always was
     assert flags_of({"epochs": 4})["in_batch"] == {"epochs": 4}
-    with pytest.raises(ValueError, match="epochs: a flag of towers, and this study runs item2vec; write item2vec.epochs"):
+    with pytest.raises(
+        ValueError, match="epochs: a flag of towers, and this study runs item2vec; write item2vec.epochs"
+    ):
         flags_of({"epochs": 4}, ITEM_STAGES)
     with pytest.raises(ValueError, match="window: a flag of item2vec, and this study runs negatives, towers"):
         flags_of({"window": 4})

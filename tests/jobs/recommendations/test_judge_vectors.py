@@ -77,7 +77,12 @@ def test_figures_are_those_of_plain_loops(tables: dict[str, Partition]) -> None:
 
 def test_a_sweep_chooses_on_dev_and_tells_test(tables: dict[str, Partition]) -> None:
     at = SWEEP.at(ds=DS, study="vectors")
-    study: dict[str, Any] = {"sweep": at, "stages": "prod2vec", "objective": "RR@25", "fixed": "vector_size=16;item2vec.epochs=20"}
+    study: dict[str, Any] = {
+        "sweep": at,
+        "stages": "prod2vec",
+        "objective": "RR@25",
+        "fixed": "vector_size=16;item2vec.epochs=20",
+    }
     said = sweep.main(sweep.Args(**tables, **study, space="sample=0.0001,0.5"))
     assert (said["trials"], said["failed"], said["best"]) == (2, 0, "sample=0.5")
     made = pin(at)
