@@ -1,4 +1,4 @@
-"""Train and evaluate towers, or vectors of items, over ranges of settings.
+"""Train and evaluate towers or item vectors over settings.
 
 python -m jobs sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\

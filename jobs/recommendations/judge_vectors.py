@@ -62,7 +62,7 @@ def supports(sessions: Pinned, ids: Strings) -> Rows:
     """Clients [N] of each item in sessions; a session without a client is a voice of its own."""
     rows = read_table(sessions, ["client_id", "session_id", "item_id"])
     voice = pc.coalesce(rows.column("client_id"), rows.column("session_id"))
-    voices = pa.table({"item_id": rows.column("item_id"), "voice": voice}).group_by("item_id")
+    voices = table_of({"item_id": rows.column("item_id"), "voice": voice}).group_by("item_id")
     counted = voices.aggregate([("voice", "count_distinct")])
     row = find(large(counted.column("item_id").chunks), ids)
     support = np.zeros(len(ids), np.int64)
@@ -73,7 +73,7 @@ def supports(sessions: Pinned, ids: Strings) -> Rows:
 def _lists(space: ItemSpace, rows: pa.Table, asked: HeldOut) -> Ranked:
     """The nearest items of each session's source, searched exactly: one chunk of vectors is in memory at a time."""
     source, place = np.unique(asked.source, return_inverse=True)
-    scores, near = nearest(space.vectors(rows.take(pa.array(source))), _chunks(space, rows), DEPTH + 1)
+    scores, near = nearest(space.vectors(rows.take(pa.array(source, pa.int64()))), _chunks(space, rows), DEPTH + 1)
     lists = without_source(Ranked(near, scores), source)
     return Ranked(lists.items[place], lists.scores[place])
 
