@@ -6,8 +6,10 @@ test. The pairs come from the lake's own texts (sql/session_items.sql, sql/co_oc
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,12 +37,19 @@ PROD2VEC = SkipGram(window=3, epochs=30)
 
 def main() -> None:
     """Each data set in turn."""
-    for dataset in datasets(" ".join(sys.argv[1:])):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", nargs="*", help="sets whose name has these words")
+    parser.add_argument("--customers", choices=["all", "als"], default="all", help="als: that way to people alone")
+    args = parser.parse_args()
+    for dataset in datasets(" ".join(args.name)):
         names = sorted(
             {item for split in (dataset.dev, dataset.test) for _, items in split.train for item in items}
             | set(dataset.titles)
         )
         dev, test = (Known(dataset, split, names) for split in (dataset.dev, dataset.test))
+        if args.customers == "als":
+            _people(dev, test, None)
+            continue
         weights, worth = fit_mixture(
             dev.ranked, dev.target, dev.classes, len(CLASSES), arms_of.START[:, : len(dev.ranked)], DEPTH
         )
@@ -87,10 +96,37 @@ class Known:
         self.row = {name: row for row, name in enumerate(names)}
         asked = [(self.row.get(item, -1), self.row.get(after, -1)) for item, after in split.pairs]
         self.source, self.target = np.array(asked, np.int64).T
-        self.pairs, self.support = self._pairs(dataset)
-        self.classes = classes_of(np.where(self.source < 0, 0, self.support[self.source]), THIN)
-        self.every = self._arms(dataset)
-        self.ranked = [self._of_sources(arm) for arm in self.every]
+        self.dataset = dataset
+
+    @cached_property
+    def tables(self) -> tuple[CoOccurrences, Rows]:
+        """Pairs, and the support of each item."""
+        return self._pairs(self.dataset)
+
+    @property
+    def pairs(self) -> CoOccurrences:
+        """Pairs of items."""
+        return self.tables[0]
+
+    @property
+    def support(self) -> Rows:
+        """Sessions [N] of each item."""
+        return self.tables[1]
+
+    @property
+    def classes(self) -> Rows:
+        """Class of each source item."""
+        return classes_of(np.where(self.source < 0, 0, self.support[self.source]), THIN)
+
+    @cached_property
+    def every(self) -> list[Ranked]:
+        """The arms of all items."""
+        return self._arms(self.dataset)
+
+    @cached_property
+    def ranked(self) -> list[Ranked]:
+        """The arms of the source items."""
+        return [self._of_sources(arm) for arm in self.every]
 
     def _pairs(self, dataset: Dataset) -> tuple[CoOccurrences, Rows]:
         """The tables session_items and co_occurrences, made by the lake's own texts."""
@@ -149,10 +185,10 @@ class Known:
         new = [{self.row[item] for item in items} for _, items in self.split.people]
         return owner, np.concatenate([np.array(some, np.int64) for some in rows]), new
 
-    def neighbours(self, way: Way, weights: Floats) -> users.Matrix:
+    def neighbours(self, way: Way, weights: Floats | None) -> users.Matrix:
         """Item-to-item scores [N, N] of a way that interleaves lists: the hybrid's, or a peer's cosines."""
         n_items = len(self.names)
-        if way.basis == HYBRID:
+        if way.basis == HYBRID and weights is not None:
             lists = mix(self.every, weights[classes_of(self.support, THIN)], POOL)
             return users.list_matrix(lists, n_items)
         histories = [items for _, items in self.split.train] if way.basis == BASKETS else self.split.histories
@@ -186,11 +222,11 @@ PEERS = [Way(basis, k) for basis in (BASKETS, CUSTOMERS) for k in (50, 200, 0)]
 DECAYS = (0.9, 0.97, 0.99, 0.995, 1.0)
 
 
-def _people(dev: Known, test: Known, weights: Floats) -> None:
+def _people(dev: Known, test: Known, weights: Floats | None) -> None:
     """Customers of Online Retail: what is new in the next basket, by each way; decay is chosen on dev for each way, and of the
-    peer also what its cosines count and how many neighbours it takes."""
+    peer also what its cosines count and how many neighbours it takes. weights: of the hybrid; None: als alone."""
     peer = _tuned("item-kNN with decay", PEERS, dev, test, weights)
-    for basis in users.WAYS:
+    for basis in users.WAYS if weights is not None else (users.ALS,):
         ours = _tuned(basis, [Way(basis)], dev, test, weights)
         low, high = mean_interval(ours.values - peer.values)[1:]
         line = {
@@ -214,7 +250,7 @@ class Tuned(NamedTuple):
     values: Floats
 
 
-def _tuned(name: str, ways: list[Way], dev: Known, test: Known, weights: Floats) -> Tuned:
+def _tuned(name: str, ways: list[Way], dev: Known, test: Known, weights: Floats | None) -> Tuned:
     tried: dict[tuple[Way, float], float] = {}
     for way in ways:
         of_lists = dev.neighbours(way, weights) if way.basis not in (users.ALS, users.MEAN) else None

@@ -60,6 +60,8 @@ def test_items_without_a_session_find_their_series(tables: dict[str, Any]) -> No
     """A title says as much of the colour as of the thing; co-occurrences say that the thing counts."""
     made = train.main(train.Args(**tables, towers=AT, **SMALL))
     assert made is not None and made["registered"] == "" and made["dev_queries"] > 30
+    # an item that stood first in its own list would let no target stand before second
+    assert made["RR@60"] > 0.5
     assert client().search_registered_models() == []
     space = EMBEDDINGS.at(ds=DS, space=str(made["space_id"]), shard="0of1")
     embed.main(embed.Args(items=tables["items"], towers=AT, embeddings=space))
@@ -70,6 +72,9 @@ def test_items_without_a_session_find_their_series(tables: dict[str, Any]) -> No
     near = dict(zip(texts(rows.column("item_id")), rows.column("neighbour_ids").to_pylist(), strict=True))
     for row in NEW:
         assert [int(one[1:]) // PER_SERIES for one in near[name(row)][:3]] == [row // PER_SERIES] * 3
+    # the arm is that of its own space: without it nothing is near
+    made = item_neighbours.main(item_neighbours.Args(**given, item_neighbours=at, depth=10, pool=20))
+    assert made["coverage"] == 0.0
 
 
 @pytest.mark.parametrize(
