@@ -105,6 +105,7 @@ RECOMMENDATIONS = ReportRoom(
         "content": "items whose words are alike",
         "via_popular": "what went with the nearest popular items",
         "prod2vec": "items of near vectors, learnt from sessions",
+        "co_click": "items of near vectors, by towers that learnt from sessions",
         "popularity": "the same items for everybody",
     },
     searches=False,

@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.experiments.results import DIFFERENCE, RATIO, Figure, Slope, made_of
-from jobs.experiments.search_space import Setting, Space, Value, is_numeric, target_of
+from jobs.experiments.results import DIFFERENCE, RATIO, Figure, Slope, kind_of, made_of
+from jobs.experiments.search_space import METHODS, Setting, Space, Value, is_numeric, target_of
 from jobs.lake.partitions import Partition
 from jobs.platform.html import environment
 from models.evaluation.plots import Plot, lines, spans
 
-HEADLINE = ("R@60", "RR@60")
-STAGES = ("in_batch", "star", RATIO, DIFFERENCE)
+STAGES = ("in_batch", "star", RATIO, DIFFERENCE, *METHODS)
 CURVES = 5  # in one picture, as many as there are hues
 # Allegro's talk: the factor of STAR, and the gain of a doubled batch
 TALK_RATIO = {"R@60": 1.137, "RR@60": 1.358}
@@ -41,6 +40,11 @@ class StudyReport:
     split: str
     objective: str
     simulated: bool
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Measures of page and table."""
+        return kind_of(self.question["stages"]).headline
 
     @cached_property
     def overall(self) -> dict[tuple[int, str, str, str], Figure]:
@@ -71,7 +75,7 @@ class StudyReport:
     def slices(self) -> list[tuple[str, int, list[Figure]]]:
         """Slice, its queries, and the figure of each trial's last stage."""
         last = {trial.number: last_stage(trial) for trial in self.ranked}
-        measure = self.objective if self.objective in HEADLINE else HEADLINE[0]
+        measure = self.objective if self.objective in self.headline else self.headline[0]
         rows = [row for row in self.figures if (row.split, row.measure) == (self.split, measure)]
         slices: dict[str, list[Figure]] = {}
         for row in rows:
@@ -81,8 +85,8 @@ class StudyReport:
 
 
 def last_stage(trial: FrozenTrial) -> str:
-    """The stage whose towers a trial is for."""
-    return "star" if "star" in made_of(trial) else "in_batch"
+    """The stage whose towers or vectors a trial is for."""
+    return list(made_of(trial))[-1]
 
 
 def short(value: Value) -> str:
@@ -94,14 +98,16 @@ def render(report: StudyReport) -> str:
     """The page; the template escapes every value."""
     template = environment().get_template("experiments/sweep.html.j2")
     talk = {"talk_ratio": TALK_RATIO, "talk_doubling": TALK_DOUBLING}
-    return template.render(report=report, headline=HEADLINE, plots=dict(plots(report)), short=short, **talk) + "\n"
+    return (
+        template.render(report=report, headline=report.headline, plots=dict(plots(report)), short=short, **talk) + "\n"
+    )
 
 
 def show(report: StudyReport) -> None:
     """Print the trials, the best first, on standard error; standard output has the JSON line alone."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
     table = Table(title=f"{report.sweep}: {report.split}, by {report.objective}", title_justify="left")
-    columns = [(stage, name) for stage in report.stages if stage != DIFFERENCE for name in HEADLINE]
+    columns = [(stage, name) for stage in report.stages if stage != DIFFERENCE for name in report.headline]
     for title in ("trial", *report.space, *map(" ".join, columns), "s"):
         table.add_column(title, justify="right")
     for trial in report.ranked:
@@ -130,8 +136,8 @@ def plots(report: StudyReport) -> Iterator[tuple[str, Plot]]:
         if len(xs) < 2:
             continue
         target, log_x = target_of(flag), min(xs) > 0 and max(xs) / min(xs) >= 4
-        for stage in STAGES[:3]:
-            for measure in HEADLINE if stage in (*target.stages, "star", RATIO) else ():
+        for stage in report.stages:
+            for measure in report.headline if stage in (*target.stages, "star", RATIO) else ():
                 rows = [(trial.params, report.of(trial.number, stage, measure)) for trial in report.ranked]
                 points = [(params, (row.value, row.low, row.high)) for params, row in rows if row]
                 curves = {name: some for name, some in _curves(points, flag, stage).items() if len(some) > 1}

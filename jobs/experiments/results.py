@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
+from jobs.experiments.search_space import ITEM_STAGES, TOWER_STAGES
 from jobs.experiments.trial_commands import variable
 from jobs.lake.arrow import numbers, strings
 from jobs.lake.partitions import Partition
@@ -22,17 +23,46 @@ from jobs.lake.read import pin
 from models.evaluation.intervals import Interval, over_seeds, ratio_span, resampled, slope_interval, span
 from models.evaluation.query_slices import named
 
-MEASURED = ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged")
-SLICED = ("segment", "typo", "model_number", "length")
 SHARES = ("unmoved_frac", "false_frac", "filled_frac")
 RATIO, DIFFERENCE = "star / in_batch", "star - in_batch"
 RESAMPLES = 1_000
 Array = NDArray[np.float64]
 
 
+class Kind(NamedTuple):
+    """What a study trains. inputs: its tables; commands: of each stage; measures: of each query, the headline's two first;
+    slices: columns by which queries are grouped."""
+
+    inputs: tuple[str, ...]
+    commands: Mapping[str, str]
+    measures: tuple[str, ...]
+    slices: tuple[str, ...]
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Measures that the page and the terminal show."""
+        return self.measures[:2]
+
+
+TOWERS = Kind(
+    ("pairs", "queries", "items", "qrels"),
+    TOWER_STAGES,
+    ("R@60", "RR@60", "R@10", "RR@10", "R@60 judged", "RR@60 judged"),
+    ("segment", "typo", "model_number", "length"),
+)
+ITEM_VECTORS = Kind(
+    ("items", "session_items", "holdout_sessions"), ITEM_STAGES, ("RR@25", "Success@25", "Success@10"), ("support",)
+)
+
+
+def kind_of(stages: str) -> Kind:
+    """The kind of a study with these stages."""
+    return ITEM_VECTORS if stages in ITEM_STAGES else TOWERS
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A measure of a trial. stage: in_batch, star, or the change from one to the other, as ratio and as difference.
+    """A measure of a trial. stage: in_batch, star, the change from one to the other as ratio and as difference, or a method.
 
     low, high: 95% interval over queries and seeds; seeds_low, seeds_high: over seeds alone, infinite for one seed.
     """
@@ -65,7 +95,7 @@ class Slope:
 
 
 def made_of(trial: FrozenTrial) -> dict[str, list[tuple[str, str]]]:
-    """stage -> (root, tower_metrics) for each seed; empty where the trial failed."""
+    """stage -> (root, judged partition) for each seed; empty where the trial failed."""
     made: dict[str, list[tuple[str, str]]] = json.loads(trial.user_attrs["made"])
     return made
 
@@ -73,17 +103,17 @@ def made_of(trial: FrozenTrial) -> dict[str, list[tuple[str, str]]]:
 class StudyFigures:
     """Figures of the trials that succeeded, from values per query, so that every comparison is paired."""
 
-    def __init__(self, folder: Path, trials: Sequence[FrozenTrial], splits: Sequence[str]) -> None:
-        self.trials, self.splits = trials, splits
+    def __init__(self, folder: Path, trials: Sequence[FrozenTrial], splits: Sequence[str], kind: Kind = TOWERS) -> None:
+        self.trials, self.splits, self.kind = trials, splits, kind
         self.values: dict[tuple[int, str], Array] = {}  # (trial, stage) -> [seed, query, measure]
         slices: dict[str, NDArray[Any]] = {}
         for trial in trials:
             for stage, places in made_of(trial).items():
                 tables = [_read(folder / root, partition) for root, partition in places]
                 self.values[trial.number, stage] = np.stack(
-                    [np.stack([numbers(table, name) for name in MEASURED], axis=1) for table in tables]
+                    [np.stack([numbers(table, name) for name in kind.measures], axis=1) for table in tables]
                 )
-                slices = slices or {name: np.array(tables[0].column(name).to_pylist()) for name in SLICED} | {
+                slices = slices or {name: np.array(tables[0].column(name).to_pylist()) for name in kind.slices} | {
                     "split": np.array(strings(tables[0], "split"), np.str_)
                 }
         self.split_of = slices.pop("split", np.zeros(0, np.str_))
@@ -108,12 +138,12 @@ class StudyFigures:
         differ = len(set(zip(xs, groups, strict=True))) > len(set(groups))  # two trials differ in this flag alone
         if not differ or min(xs) <= 0:
             return
-        for stage in ("in_batch", "star"):
+        for stage in self.kind.commands:
             if not all((trial.number, stage) in self.values for trial in self.trials):
                 continue
             stack = np.stack([self.values[trial.number, stage] for trial in self.trials])
             for split in self.splits:
-                for place, measure in enumerate(MEASURED[:2]):
+                for place, measure in enumerate(self.kind.headline):
                     values = stack[:, :, self.split_of == split, place]
                     slope = slope_interval(np.log2(xs), values, groups, resamples=RESAMPLES)
                     yield Slope(flag, stage, split, measure, len(xs), slope)
@@ -121,9 +151,12 @@ class StudyFigures:
     def _of_slice(self, trial: FrozenTrial, queries: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
         """(stage, measure, seeds, value, low, high, seeds_low, seeds_high), all from one set of draws."""
         stages = {stage: self.values[trial.number, stage][:, queries] for stage in made_of(trial)}
-        drawn = resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES)
-        for place, measure in enumerate(MEASURED):
-            draws = dict(zip(stages, drawn[:, place :: len(MEASURED)].T, strict=True))
+        drawn, measures = (
+            resampled(np.concatenate(list(stages.values()), axis=2), resamples=RESAMPLES),
+            self.kind.measures,
+        )
+        for place, measure in enumerate(measures):
+            draws = dict(zip(stages, drawn[:, place :: len(measures)].T, strict=True))
             seeds = {stage: values[:, :, place].mean(axis=1) for stage, values in stages.items()}
             spans = {stage: (span(each.mean(), draws[stage]), each) for stage, each in seeds.items()}
             if "star" in stages and seeds["in_batch"].all():

@@ -1,9 +1,10 @@
-"""Settings of a sweep: flags of `towers` and `negatives` by their own names, and the values that they take.
+"""Settings of a sweep: flags of `towers` and `negatives`, or of `item2vec`, by their own names, and the values that they take.
 
 `batch_size=256,1024;temperature=0.03..0.1~;r_min=0,10,100;star=continue,restart`
 
 - `a,b,c` is a list, `low..high` a range, `low..high~` a range on a logarithmic scale.
 - `star.epochs`, `in_batch.lr`: the flag of that step alone. `negatives.margin`, `towers.margin`: a flag of both commands.
+- `item2vec.epochs`: a flag that towers have too; without the name of its command it is that of towers.
 - `star=restart`: step 3 trains new towers with the negatives that step 1 mined (its flag `restart`).
 """
 
@@ -22,8 +23,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from jobs.lake.commands import module_of
 from jobs.lake.partitions import NOWHERE, Partition
 
-COMMANDS = ("towers", "negatives")
+COMMANDS = ("towers", "negatives", "item2vec")
 STEPS = ("in_batch", "star")
+METHODS = ("prod2vec", "meta_prod2vec")  # of item2vec
+# the commands of a study's stages, by name
+TOWER_STAGES = {"in_batch": "towers", "negatives": "negatives", "star": "towers"}
+ITEM_STAGES = dict.fromkeys(METHODS, "item2vec")
 # flags without an effect where there are no hard negatives: step 1 is the same for all their values
 STAR_ONLY = {
     *("hard_negatives", "share_hard_negatives", "hard_weight", "easy_per_hard", "hard_ramp_frac"),
@@ -36,7 +41,7 @@ Space = Mapping[str, BaseDistribution]
 
 
 class Target(NamedTuple):
-    """The flag behind a name. stages: those of in_batch, negatives and star whose command gets it."""
+    """The flag behind a name. stages: those of TOWER_STAGES or ITEM_STAGES whose command gets it."""
 
     command: str
     flag: str
@@ -96,20 +101,28 @@ def is_numeric(values: BaseDistribution) -> bool:
     return not any(isinstance(choice, str) for choice in choices)
 
 
-def flags_of(setting: Setting) -> dict[str, dict[str, Value]]:
-    """The flags of each command of a trial: in_batch (step 1), negatives, star (step 3).
+def flags_of(setting: Setting, commands: Mapping[str, str] = TOWER_STAGES) -> dict[str, dict[str, Value]]:
+    """The flags of each stage of a trial: in_batch (step 1), negatives, star (step 3), or the methods of item2vec.
+
+    commands: stage -> command.
 
     Raises:
-        ValueError: the command refuses them together.
+        ValueError: the command refuses them together, or no stage has the flag.
     """
-    flags: dict[str, dict[str, Value]] = {"in_batch": {}, "negatives": {}, "star": {}}
+    flags: dict[str, dict[str, Value]] = {stage: {} for stage in commands}
     # a flag of one step wins over the same flag of both, in any order
     for name in sorted(setting, key=lambda name: "." in name):
         target = target_of(name)
+        if target.stages[0] not in flags:
+            own = sorted({*commands.values()})
+            hint = "; ".join(f"write {one}.{target.flag}" for one in own if target.flag in _fields(one))
+            raise ValueError(
+                f"{name}: a flag of {target.command}, and this study runs {', '.join(own)}{'; ' if hint else ''}{hint}"
+            )
         for stage in target.stages:
             flags[stage][target.flag] = RESTART[str(setting[name])] if name == "star" else setting[name]
     for stage, values in flags.items():
-        _check("negatives" if stage == "negatives" else "towers", values)
+        _check(commands[stage], values)
     return flags
 
 
@@ -127,13 +140,17 @@ def target_of(name: str) -> Target:
     owners = [command for command in COMMANDS if flag in _fields(command)]
     if where:
         owners = [command for command in owners if command == (where if where in COMMANDS else "towers")]
+    elif len(owners) > 1:
+        owners = [command for command in owners if command != "item2vec"]
     if not owners:
         raise ValueError(_unknown(name, where, flag))
     if flag == "seed":
         raise ValueError("seed: each setting is trained with `seeds` seeds; it is not swept or fixed")
     if len(owners) > 1:
         raise ValueError(f"{name}: both commands have this flag; write towers.{name} or negatives.{name}")
-    stages = ("negatives",) if owners == ["negatives"] else ("star",) if flag in STAR_ONLY else STEPS
+    stages = {"negatives": ("negatives",), "item2vec": METHODS}.get(
+        owners[0], ("star",) if flag in STAR_ONLY else STEPS
+    )
     return Target(owners[0], flag, _fields(owners[0])[flag], (where,) if where in STEPS else stages)
 
 
@@ -141,7 +158,7 @@ def _unknown(name: str, where: str, flag: str) -> str:
     known = sorted({known for command in COMMANDS for known in _fields(command)})
     near = difflib.get_close_matches(flag, known, 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; they have {', '.join(known)}"
-    owner = f"{where if where in COMMANDS else 'towers'} has" if where else "towers and negatives have"
+    owner = f"{where if where in COMMANDS else 'towers'} has" if where else "towers, negatives and item2vec have"
     return f"{name}: {owner} no flag {flag}{hint}"
 
 

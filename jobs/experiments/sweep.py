@@ -1,11 +1,14 @@
-"""Train and evaluate towers over ranges of settings.
+"""Train and evaluate towers or item vectors over settings.
 
 python -m jobs sweep --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-31 --items items/ds=2026-01-31 \\
     --qrels qrels/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=batch_curve \\
     --space "batch_size=256,1024,4096;r_min=0,10,100" --fixed "epochs=4;preset=tiny" --seeds 3
+python -m jobs sweep --stages prod2vec --items items/ds=2026-01-31 --session_items session_items/ds=2026-01-31 \\
+    --holdout_sessions holdout_sessions/ds=2026-01-31 --sweep sweep/ds=2026-01-31/study=vectors --objective RR@25 \\
+    --space "vector_size=32..128~;window=2..10;item2vec.epochs=10..160~" --sampler tpe --trials 30
 
 `jobs.experiments.search_space` documents the language of `space` and `fixed`. A trial runs the real commands (towers,
-tower_metrics, negatives, towers, tower_metrics) in lakes of their own, below NIGHTSHELF_TRIALS or
+tower_metrics, negatives, towers, tower_metrics; or item2vec) in lakes of their own, below NIGHTSHELF_TRIALS or
 NIGHTSHELF_HOME/trials. After a kill the same command continues; several may run at once and share the work.
 """
 
@@ -28,13 +31,13 @@ from annotated_types import MinLen
 from optuna.trial import FrozenTrial
 
 from jobs.experiments.report import StudyReport, render, show
-from jobs.experiments.results import StudyFigures, figures_table, made_of, trials_table
-from jobs.experiments.search_space import Setting, Value, flags_of, grid, is_numeric, parse_fixed, parse_space
+from jobs.experiments.results import Kind, StudyFigures, figures_table, kind_of, made_of, trials_table
+from jobs.experiments.search_space import METHODS, Setting, Value, flags_of, grid, is_numeric, parse_fixed, parse_space
 from jobs.experiments.study import NEXT, SAMPLERS, Claim, Study
 from jobs.experiments.trial_commands import Output, TrialCommands, variable
 from jobs.lake import storage as store
 from jobs.lake.attempt import spelled
-from jobs.lake.partitions import Partition, trials_root
+from jobs.lake.partitions import NOWHERE, Partition, trials_root
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, NonNegativeInt, OneOf, OnOff, PositiveInt
@@ -49,42 +52,46 @@ log = logging.getLogger(__name__)
 
 
 class Args(CommandArgs):
-    """pairs          positives that the towers are trained on
-    queries        their texts, and those of the judged queries
-    items          the catalogue
-    qrels          judgements of dev and test queries
-    sweep          output; its key study is the name of the study
-    space          the varied settings: flag=a,b,c or flag=low..high or flag=low..high~ (log), separated by ;
-    stages         in_batch alone, or in_batch,star: with mining and step 3
-    sampler        grid takes every combination
-    trials         settings that random and tpe try
-    seeds          trainings of each setting, each with a seed of its own
-    fixed          flag=value;... for every trial
-    objective      measure whose mean over seeds is the trial's value
-    splits         judged queries; the first is the objective's: settings are not chosen on test
-    min_relevance  relevance from which an item counts; 0: as the judgements say
-    workers        parallel processes on this machine
-    limit_s        seconds that one command of a trial may take; 0: no limit
-    budget_s       seconds after which no new trial begins; 0: no limit
-    retry          on: trials that failed before are tried again
-    keep           best: after success only the best trial's towers are kept; all: everything is
-    only           plan, work or publish alone, for a DAG; empty: all three
-    point          with only=work: this setting and no other
-    seed           of the sampler, and the first of the trainings
+    """items             the catalogue
+    sweep             output; its key study is the name of the study
+    pairs             positives that the towers are trained on
+    queries           their texts, and those of the judged queries
+    qrels             judgements of dev and test queries
+    session_items     items of sessions, for prod2vec and meta_prod2vec instead of pairs, queries and qrels
+    holdout_sessions  sessions of dev and test that judge their vectors
+    space             the varied settings: flag=a,b,c or flag=low..high or flag=low..high~ (log), separated by ;
+    stages            in_batch alone; in_batch,star: with mining and step 3; or a method of item2vec
+    sampler           grid takes every combination
+    trials            settings that random and tpe try
+    seeds             trainings of each setting, each with a seed of its own
+    fixed             flag=value;... for every trial
+    objective         measure whose mean over seeds is the trial's value
+    splits            judged queries; the first is the objective's: settings are not chosen on test
+    min_relevance     relevance from which an item counts; 0: as the judgements say
+    workers           parallel processes on this machine
+    limit_s           seconds that one command of a trial may take; 0: no limit
+    budget_s          seconds after which no new trial begins; 0: no limit
+    retry             on: trials that failed before are tried again
+    keep              best: after success only the best trial's towers are kept; all: everything is
+    only              plan, work or publish alone, for a DAG; empty: all three
+    point             with only=work: this setting and no other
+    seed              of the sampler, and the first of the trainings
     """
 
-    pairs: Partition
-    queries: Partition
     items: Partition
-    qrels: Partition
     sweep: Partition
+    pairs: Partition = NOWHERE
+    queries: Partition = NOWHERE
+    qrels: Partition = NOWHERE
+    session_items: Partition = NOWHERE
+    holdout_sessions: Partition = NOWHERE
     space: Annotated[str, MinLen(3), FIRST] = "batch_size=256,1024"
-    stages: Annotated[str, OneOf("in_batch", "in_batch,star"), FIRST] = "in_batch,star"
+    stages: Annotated[str, OneOf("in_batch", "in_batch,star", *METHODS), FIRST] = "in_batch,star"
     sampler: Annotated[str, OneOf(*SAMPLERS), FIRST] = "grid"
     trials: Annotated[PositiveInt, FIRST] = 20
     seeds: Annotated[PositiveInt, FIRST] = 1
     fixed: Annotated[str, FIRST] = ""
-    objective: Annotated[str, OneOf(*MEASURES)] = "R@60"
+    objective: Annotated[str, OneOf(*MEASURES, "RR@25", "Success@25")] = "R@60"
     splits: Annotated[str, OneOf("dev,test", "test,dev", "dev", "test")] = "dev,test"
     min_relevance: NonNegativeFloat = 0.0
     workers: PositiveInt = 1
@@ -99,6 +106,21 @@ class Args(CommandArgs):
     def __post_init__(self) -> None:
         if self.point and self.only != "work":
             raise ValueError("point: give --only work too")
+        if missing := [name for name, table in self.tables.items() if not table]:
+            raise ValueError(f"stages={self.stages}: give {', '.join(missing)} too")
+        known = self.kind.measures if self.stages in METHODS else MEASURES
+        if self.objective not in known:
+            raise ValueError(f"objective={self.objective}: stages={self.stages} measure {', '.join(known)}")
+
+    @property
+    def kind(self) -> Kind:
+        """What the study trains."""
+        return kind_of(self.stages)
+
+    @property
+    def tables(self) -> dict[str, Partition]:
+        """The study's inputs."""
+        return {name: getattr(self, name) for name in self.kind.inputs}
 
 
 @dataclass(frozen=True)
@@ -116,7 +138,7 @@ class Sweep:
 
     def __init__(self, args: Args) -> None:
         self.args, self.space, self.fixed = args, parse_space(args.space), parse_fixed(args.fixed)
-        self.inputs = [pin(table) for table in (args.pairs, args.queries, args.items, args.qrels)]
+        self.inputs = [pin(table) for table in args.tables.values()]
         if not self.space or self.space.keys() & self.fixed.keys():
             raise ValueError(
                 f"space={args.space!r}, fixed={args.fixed!r}: expected a flag at least in space, none in both"
@@ -142,7 +164,7 @@ class Sweep:
 
     def flags(self, setting: Setting) -> dict[str, dict[str, Value]]:
         """The flags of each command of a trial."""
-        return flags_of({**self.fixed, **setting})
+        return flags_of({**self.fixed, **setting}, self.args.kind.commands)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials that ended."""
@@ -151,9 +173,8 @@ class Sweep:
     def run(self, claim: Claim) -> str:
         """Run a trial and record its result; returns its error, empty after success."""
         log.info("trial %s", claim.point)
-        tables = {name: getattr(self.args, name) for name in ("pairs", "queries", "items", "qrels")}
         options = self.args.splits, self.args.min_relevance, self.args.limit_s
-        commands = TrialCommands(self.folder, tables, self.contents, *options)
+        commands = TrialCommands(self.folder, self.args.tables, self.contents, *options)
         made: dict[str, list[Output]] = {}
         value, error = None, ""
         with variable("NIGHTSHELF_PARENT_RUN", self.mlflow_run):
@@ -182,10 +203,13 @@ class Sweep:
         return error
 
     def _stages(self, commands: TrialCommands, setting: Setting) -> dict[str, list[Output]]:
-        """Train and evaluate, seed by seed: stage -> tower_metrics, one for each seed."""
+        """Train and evaluate, seed by seed: stage -> what was judged, one for each seed."""
         flags = self.flags(setting)
         made: dict[str, list[Output]] = {stage: [] for stage in self.args.stages.split(",")}
         for seed in range(self.args.seed, self.args.seed + self.args.seeds):
+            if (method := self.args.stages) in METHODS:
+                made[method].append(commands.item2vec(method, {**flags[method], "seed": seed}))
+                continue
             first = commands.towers("in_batch", {**flags["in_batch"], "seed": seed})
             made["in_batch"].append(commands.tower_metrics(first))
             if "star" in made:
@@ -195,8 +219,8 @@ class Sweep:
         return made
 
     def _objective(self, made: Mapping[str, Sequence[Output]]) -> float:
-        """Mean over seeds of the objective of the last stage's towers, on the first split."""
-        split, last = self.args.splits.split(",")[0], made["star" if "star" in made else "in_batch"]
+        """Mean over seeds of the objective of the last stage, on the first split."""
+        split, last = self.args.splits.split(",")[0], list(made.values())[-1]
         return fmean(output.pinned.facts["splits"][split]["all"][self.args.objective][0] for output in last)
 
     def clear(self, kept: Iterable[str]) -> int:
@@ -221,7 +245,8 @@ class Sweep:
         if not ranked:
             errors = "; ".join(dict.fromkeys(str(trial.user_attrs["error"]) for trial in failed))
             raise RuntimeError(f"{args.sweep}: none of {len(trials)} trials succeeded: {errors or 'none was begun'}")
-        figures = StudyFigures(self.folder, [trial for trial in trials if made_of(trial)], args.splits.split(","))
+        done = [trial for trial in trials if made_of(trial)]
+        figures = StudyFigures(self.folder, done, args.splits.split(","), args.kind)
         return StudyReport(
             sweep=args.sweep,
             question={name: getattr(args, name) for name in QUESTION},

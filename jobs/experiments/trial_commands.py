@@ -23,10 +23,17 @@ from jobs.experiments.search_space import Setting
 from jobs.lake import storage as store
 from jobs.lake.fault import fault_point
 from jobs.lake.locks import file_lock
-from jobs.lake.partitions import NEGATIVES, TOWER_METRICS, TOWERS, Partition, lake_root
+from jobs.lake.partitions import ITEM2VEC, NEGATIVES, TOWER_METRICS, TOWERS, Partition, lake_root
 from jobs.lake.read import Pinned, exists, pin
 from jobs.platform.html import printable
 
+TRAINED_ON = ("items", "queries", "pairs")
+READS = {
+    "towers": TRAINED_ON,
+    "negatives": TRAINED_ON,
+    "tower_metrics": ("items", "queries", "qrels"),
+    "item2vec": ("items", "session_items", "holdout_sessions"),
+}
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +56,7 @@ class Output:
 
 @dataclass
 class TrialCommands:
-    """Runs the commands of a trial. inputs: pairs, queries, items, qrels in the lake; contents: their digests."""
+    """Runs the commands of a trial. inputs: the study's tables in the lake; contents: their digests."""
 
     folder: Path
     inputs: Mapping[str, Partition]
@@ -74,6 +81,10 @@ class TrialCommands:
         output = TOWER_METRICS.at(ds=self.inputs["items"].ds, space=towers.space)
         flags: Setting = {"split": self.splits, "min_relevance": self.min_relevance}
         return self._make("tower_metrics", output, flags, {"towers": towers})
+
+    def item2vec(self, method: str, flags: Setting) -> Output:
+        """Train vectors of items, which judge themselves by the sessions that were held out."""
+        return self._make("item2vec", ITEM2VEC.at(ds=self.inputs["items"].ds, method=method), flags, {})
 
     def shares(self) -> dict[str, float]:
         """Means over seeds: mined negatives that are random fill (filled_frac) or false by estimate (false_frac), and
@@ -101,8 +112,7 @@ class TrialCommands:
                     link(need.pinned.partition, str(need.root), root)
                 if isinstance(bert := flags.get("prodbert"), str):
                     link(Partition.parse(bert), "", root)
-                tables = ("items", "queries", "qrels" if command == "tower_metrics" else "pairs")
-                given = {name: self.inputs[name] for name in tables} | {output.name: output}
+                given = {name: self.inputs[name] for name in READS[command]} | {output.name: output}
                 given |= {name: need.pinned.partition for name, need in needs.items()}
                 words = [word for flag, value in {**given, **flags}.items() for word in (f"--{flag}", str(value))]
                 self._run(command, words, root, lock)

@@ -50,7 +50,7 @@ def _is_space_id(value: str) -> bool:
 
 
 def _is_step(value: str) -> bool:
-    return value in ("in_batch", "star", "adore", "ensemble")
+    return value in ("in_batch", "star", "adore", "ensemble", "co_click")
 
 
 def _is_kind(value: str) -> bool:
@@ -65,7 +65,7 @@ KEYS: dict[str, tuple[Callable[[str], bool], str]] = {
     "ds": (_is_date, "a day as YYYY-MM-DD"),
     "space": (_is_space_id, "a space id: 16 hexadecimal digits"),
     "shard": (_is_shard, "a shard such as 0of4"),
-    "step": (_is_step, "in_batch, star, adore or ensemble"),
+    "step": (_is_step, "in_batch, star, adore, ensemble or co_click"),
     "method": (_is_name, "a name of small letters, digits and _"),
     "kind": (_is_kind, "trees or neural"),
     "study": (_is_name, "a name of small letters, digits and _"),
@@ -261,7 +261,7 @@ HOLDOUT_QUERIES = _table("holdout_queries", 1, ("ds",), DERIVED, stands_for="que
 HOLDOUT_QRELS = _table("holdout_qrels", 1, ("ds",), DERIVED, stands_for="qrels")
 SESSION_ITEMS = _table("session_items", 1, ("ds",), DERIVED)
 CO_OCCURRENCES = _table("co_occurrences", 1, ("ds",), DERIVED)
-ITEM2VEC = _table("item2vec", 1, ("ds", "method"), MODEL)
+ITEM2VEC = _table("item2vec", 1, ("ds", "method"), MODEL, trained=True)
 ITEM_NEIGHBOURS = _table("item_neighbours", 1, ("ds", "method"), DERIVED)
 RECOMMENDATIONS = _table("recommendations", 1, ("ds",), MODEL, stands_for="index")
 USER_RECOMMENDATIONS = _table("user_recommendations", 1, ("ds", "method"), DERIVED)

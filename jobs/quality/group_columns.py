@@ -17,7 +17,7 @@ from jobs.quality.row_columns import DerivedColumn, PartitionFacts
 
 RANKING = ("arm", "query_id")
 # arms of recommendations that know nothing of some items
-PARTIAL = ("knn", "rules", "rrf", "content", "via_popular", "prod2vec")
+PARTIAL = ("knn", "rules", "rrf", "content", "via_popular", "prod2vec", "co_click")
 BATCH_ROWS = 65_536
 
 

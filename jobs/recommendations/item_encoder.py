@@ -43,21 +43,49 @@ def space_of(model: Pinned) -> str:
     return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
+class ItemSpace:
+    """A space of trained words and items, in which every item has a place: one that training never saw has the mean of its
+    metadata's vectors."""
+
+    def __init__(self, method: str, learnt: Learnt, weights: Mapping[str, float], hashed_dim: int) -> None:
+        self.method, self.hashed_dim, self.weights = method, hashed_dim, dict(weights)
+        self.trained = learnt.vectors
+        self.place = {word: row for row, word in enumerate(learnt.words)}
+        self.width = self.trained.shape[1] + hashed_dim
+
+    def vectors(self, items: pa.RecordBatch | pa.Table) -> Vectors:
+        """Unit vectors [n, D] of rows with item_id and COLUMNS."""
+        ids, titles, categories, brands = (texts(items.column(name)) for name in ("item_id", *COLUMNS))
+        if self.method == CONTENT:
+            words = [content_words(*row) for row in zip(titles, categories, strict=True)]
+            return text_vectors(words, self.of_word, self.weights, self.hashed_dim)
+        rows = np.array([self.place.get(name, -1) for name in ids], np.int64)
+        made = self.trained[rows]
+        cold = np.flatnonzero(rows < 0)
+        metadata = [metadata_words(categories[row], brands[row]) for row in cold.tolist()]
+        known = {word: self.of_word(word) for some in metadata for word in some if word in self.place}
+        made[cold] = cold_vectors(metadata, known, self.trained.mean(axis=0))
+        return made
+
+    def of_word(self, word: str) -> Vectors:
+        """The trained vector [D] of a word; zeros of one that training never saw."""
+        row = self.place.get(word, -1)
+        return self.trained[row] if row >= 0 else np.zeros(self.trained.shape[1], np.float32)
+
+
 class ItemVectors(Encoder[pa.RecordBatch]):
-    """Encodes items by a trained `item2vec`. An item that training never saw gets the mean of its metadata's vectors."""
+    """Encodes items by a trained `item2vec`."""
 
     hash_columns = COLUMNS
     spaces: tuple[str, ...] = ()
 
     def __init__(self, model: Pinned, *, device: torch.device) -> None:
-        self.method, self.hashed_dim = model.partition.values["method"], int(model.facts["hashed_dim"])
         self.spaces = (space_of(model),)
         rows = pq.read_table(model.path(WORDS))
-        self.words = strings(rows, "word")
-        self.weights = dict(zip(self.words, numbers(rows, "weight").tolist(), strict=True))
-        self.vectors: Vectors = np.load(model.path(VECTORS), allow_pickle=False)
-        self.place = {word: row for row, word in enumerate(self.words)}
-        self.width = self.vectors.shape[1] + self.hashed_dim
+        learnt = Learnt(strings(rows, "word"), np.load(model.path(VECTORS), allow_pickle=False))
+        weights = dict(zip(learnt.words, numbers(rows, "weight").tolist(), strict=True))
+        self.space = ItemSpace(model.partition.values["method"], learnt, weights, int(model.facts["hashed_dim"]))
+        self.width = self.space.width
 
     def content_hashes(self, items: pa.RecordBatch) -> Strings:
         """Hash of id, title, category and brand."""
@@ -70,18 +98,4 @@ class ItemVectors(Encoder[pa.RecordBatch]):
 
     def encode(self, features: pa.RecordBatch) -> Vectors:
         """Unit vectors [n, D]."""
-        ids, titles, categories, brands = (texts(features.column(name)) for name in ("item_id", *COLUMNS))
-        if self.method == CONTENT:
-            words = [content_words(*row) for row in zip(titles, categories, strict=True)]
-            return text_vectors(words, self._learnt, self.weights, self.hashed_dim)
-        rows = np.array([self.place.get(name, -1) for name in ids], np.int64)
-        made = self.vectors[rows]
-        cold = np.flatnonzero(rows < 0)
-        metadata = [metadata_words(categories[row], brands[row]) for row in cold.tolist()]
-        known = {word: self._learnt(word) for some in metadata for word in some if word in self.place}
-        made[cold] = cold_vectors(metadata, known, self.vectors.mean(axis=0))
-        return made
-
-    def _learnt(self, word: str) -> Vectors:
-        row = self.place.get(word, -1)
-        return self.vectors[row] if row >= 0 else np.zeros(self.vectors.shape[1], np.float32)
+        return self.space.vectors(features)

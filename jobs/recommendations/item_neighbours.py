@@ -43,6 +43,7 @@ from models.training.batches import Known
 
 log = logging.getLogger(__name__)
 HYBRID = "hybrid"
+SPACES = ("content", "prod2vec", "co_click")
 Floats = NDArray[np.float64]
 NO_ITEMS = np.zeros(0, np.int64)
 
@@ -53,6 +54,7 @@ class Args(CommandArgs):
     content           first shard of content vectors
     item_neighbours   output; its key method is hybrid, or an arm
     prod2vec          first shard of vectors learnt from sessions; empty: without that arm
+    co_click          first shard of vectors of towers that learnt from co-occurrences; empty: without that arm
     holdout_sessions  sessions that judge: split dev fits the weights, split test judges what is served; empty: the
                       usual weights, and nothing is judged
     depth             neighbours of an item
@@ -73,6 +75,7 @@ class Args(CommandArgs):
     content: Partition
     item_neighbours: Partition
     prod2vec: Partition = NOWHERE
+    co_click: Partition = NOWHERE
     holdout_sessions: Partition = NOWHERE
     depth: PositiveInt = 100
     pool: PositiveInt = 200
@@ -102,7 +105,7 @@ class Args(CommandArgs):
 def main(args: Args) -> dict[str, Any]:
     """Search, mix, publish."""
     items, pairs = pin(args.items), pin(args.co_occurrences)
-    shards = {name: pin_shards(at) for name in ("content", "prod2vec") if (at := getattr(args, name))}
+    shards = {name: pin_shards(at) for name in SPACES if (at := getattr(args, name))}
     judged = pin(args.holdout_sessions) if args.holdout_sessions else None
     inputs = [items, pairs, *(one for some in shards.values() for one in some), *([judged] if judged else [])]
     with mlflow_run("item_neighbours", args, inputs) as tracked, publish(args.item_neighbours, args, inputs) as out:
@@ -115,7 +118,7 @@ def main(args: Args) -> dict[str, Any]:
         out.facts["judged"] = weights.judge(judged, out) if judged else {}
         out.facts["judged_sessions"] = args.judged_sessions
         listed = covered = 0
-        for number, (rows, made) in enumerate(blocks(args, lists, spaces)):
+        for number, (rows, made) in enumerate(blocks(lists, spaces)):
             best = lists.lists(rows, made, weights.values)
             out.write_table(lists.table(rows, best), f"part-{number:05d}.parquet")
             listed, covered = listed + len(rows), covered + int((best.items[:, 0] >= 0).sum())
@@ -165,16 +168,13 @@ class Space:
         return self.search.facts
 
 
-def blocks(args: Args, lists: NeighbourLists, spaces: dict[str, Space]) -> Iterator[tuple[Rows, list[Ranked]]]:
+def blocks(lists: NeighbourLists, spaces: dict[str, Space]) -> Iterator[tuple[Rows, list[Ranked]]]:
     """Rows of the catalogue, and their arms, block by block."""
-    count, start = len(lists.catalogue), 0
-    learnt: Iterator[Ranked | None] = iter(lambda: None, 0)
-    if "prod2vec" in spaces:
-        learnt = spaces["prod2vec"].blocks()
-    with progress("item_neighbours", count, "items") as advance:
-        for alike, of_sessions in zip(spaces["content"].blocks(), learnt, strict=False):
-            rows = np.arange(start, start + len(alike.items))
-            yield rows, lists.arms(rows, alike, of_sessions)
+    start = 0
+    with progress("item_neighbours", len(lists.catalogue), "items") as advance:
+        for near in zip(*(space.blocks() for space in spaces.values()), strict=True):
+            rows = np.arange(start, start + len(near[0].items))
+            yield rows, lists.arms(rows, dict(zip(spaces, near, strict=True)))
             start += len(rows)
             advance(len(rows))
 
@@ -191,7 +191,7 @@ class Weights:
 
     def fit(self, judged: Pinned) -> dict[str, float]:
         """Fit the weights on dev sessions: the target, predicted from the item before it. Returns figures by class."""
-        source, target = held_out(judged, "dev", self.lists.catalogue.ids, self.args.judged_sessions)
+        source, target, _ = held_out(judged, "dev", self.lists.catalogue.ids, self.args.judged_sessions)
         classes = classes_of(self.lists.support[source], self.args.thin)
         counts = np.bincount(classes, minlength=len(CLASSES))
         kept = (counts >= self.args.min_sessions)[classes]
@@ -212,7 +212,7 @@ class Weights:
         The lists of every other arm for the items that the sessions begin at stay in `out`, for `neighbour_rankings`.
         """
         ids, support, depth = self.lists.catalogue.ids, self.lists.support, self.args.depth
-        source, target = held_out(judged, "test", ids, self.args.judged_sessions)
+        source, target, _ = held_out(judged, "test", ids, self.args.judged_sessions)
         if not len(source):
             log.warning("%s: no test session begins at a living item; nothing is judged", judged.partition)
             return {}
@@ -227,8 +227,7 @@ class Weights:
 
     def _arms(self, asked: Rows) -> list[Ranked]:
         """Every arm of these rows, ascending."""
-        learnt = self.spaces["prod2vec"].of(asked) if "prod2vec" in self.spaces else None
-        return self.lists.arms(asked, self.spaces["content"].of(asked), learnt)
+        return self.lists.arms(asked, {name: space.of(asked) for name, space in self.spaces.items()})
 
     def facts(self) -> dict[str, dict[str, float]]:
         """Class -> arm -> weight."""

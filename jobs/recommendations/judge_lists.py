@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from jobs.lake.manifest import ARM_LISTS
 from jobs.lake.read import Pinned, read_table
 from jobs.platform.trec import rows_of
 from models.evaluation.arm_overlap import index_behind
-from models.evaluation.measures import measure
+from models.evaluation.measures import Floats, measure
 from models.evaluation.qrels import Judged, hits_in
 from models.evaluation.significance import permutation_p
 from models.fusion.fuse import reciprocal_rank_fusion
@@ -26,10 +26,18 @@ DEPTH = 25
 RRF_K = 9  # the first rank counts 1/10, as is usual for lists so short
 MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
 # arms of the mixture that a report shows beside the standing ones
-SHOWN = ("content", "via_popular", "prod2vec")
+SHOWN = ("content", "via_popular", "prod2vec", "co_click")
 
 
-def sources(judged: Pinned, split: str, most: int) -> pa.Table:
+class HeldOut(NamedTuple):
+    """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+
+    source: Rows
+    target: Rows
+    query_ids: list[str]
+
+
+def sources(judged: Pinned, split: str, most: int | None = None) -> pa.Table:
     """query_id, source (the item before the target) and target of a split's sessions: the first `most` in order of query_id.
 
     The id is a hash, so these are a random sample.
@@ -42,11 +50,12 @@ def sources(judged: Pinned, split: str, most: int) -> pa.Table:
     )
 
 
-def held_out(judged: Pinned, split: str, ids: Strings, most: int) -> tuple[Rows, Rows]:
-    """The item before the target [S] and the target [S], -1 where it has left, of sessions whose last given item lives."""
+def held_out(judged: Pinned, split: str, ids: Strings, most: int | None = None) -> HeldOut:
+    """Sessions of a split, in the order of their ids; at most `most`."""
     rows = sources(judged, split, most)
     source, target = (find(strings(rows, name), ids) for name in ("source", "target"))
-    return source[source >= 0], target[source >= 0]
+    names = strings(rows.filter(source >= 0), "query_id")
+    return HeldOut(source[source >= 0], target[source >= 0], names)
 
 
 def standing(made: list[Ranked], support: Rows, depth: int) -> dict[str, Ranked]:
@@ -70,16 +79,20 @@ def write_arms(out: Attempt, arms: dict[str, Ranked], rows: Rows, ids: Strings, 
         pq.write_table(table, folder / f"{arm}.parquet", compression="zstd", write_page_checksum=True)
 
 
+def measured(lists: Ranked, target: Rows, n_items: int) -> Floats:
+    """MEASURES [S, M] of each session's list. A target that has left the catalogue, -1, is found by none."""
+    living = target >= 0
+    gains = np.ones(int(living.sum()))
+    truth = Judged.of(len(target), n_items, np.flatnonzero(living), target[living], gains, gains > 0)
+    return measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES)
+
+
 def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int) -> dict[str, Any]:
     """Facts: measures of each arm by class of support, served less the best other arm with its p, and P90 coverage.
 
-    arms: served first. A target that has left the catalogue is found by no arm.
+    arms: served first.
     """
-    query = np.arange(len(target))
-    living = target >= 0
-    gains = np.ones(int(living.sum()))
-    truth = Judged.of(len(target), n_items, query[living], target[living], gains, gains > 0)
-    values = {name: measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES) for name, lists in arms.items()}
+    values = {name: measured(lists, target, n_items) for name, lists in arms.items()}
     groups = {"all": np.ones(len(target), bool), **{name: classes == at for at, name in enumerate(CLASSES)}}
     served, *others = values
     best = max(others, key=lambda name: float(values[name][:, 0].mean()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,13 +106,14 @@ class NeighbourLists:
         support = numbers(table, "other_support")[kept].astype(np.int64)
         return CoOccurrences(row[kept], other[kept], **weights, other_support=support)
 
-    def arms(self, rows: Rows, alike: Ranked, learnt: Ranked | None) -> list[Ranked]:
-        """Every arm of ARMS for these rows. alike, learnt: nearest items with cosines, by content and by prod2vec."""
+    def arms(self, rows: Rows, near_by: Mapping[str, Ranked]) -> list[Ranked]:
+        """Every arm of ARMS for these rows. near_by: nearest items with cosines, by the space; one without has an empty arm."""
         limits, pool = self.limits, self.limits.pool
         made = arms.collaborative(self._co_occurrences(rows), len(rows), pool)
         nothing = Ranked(np.full((len(rows), 1), -1, np.int64), np.full((len(rows), 1), -np.inf, np.float32))
-        made["prod2vec"] = nothing if learnt is None else arms.learnt(learnt, self.support, rows)
-        alike, top = arms.without_source(alike, rows), self.catalogue.top
+        made["prod2vec"] = arms.learnt(near_by.get("prod2vec", nothing), self.support, rows)
+        made["co_click"] = arms.squared(near_by.get("co_click", nothing))
+        alike, top = arms.without_source(near_by["content"], rows), self.catalogue.top
         same = (top[alike.items] == top[rows][:, None]) | (top[rows] < 0)[:, None]
         near = (alike.items >= 0) & (alike.scores >= limits.min_cosine) & same
         made |= arms.content(closed_up(alike.items, alike.scores, near), self.support, limits.thin, self.known)

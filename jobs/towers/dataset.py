@@ -29,7 +29,8 @@ class TowerDataset:
     """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
     because their query or item is not in the tables given. items: source of the rows' features.
     label_pairs: number of the pairs, the last ones, that are of labels and not of clicks. overruled: clicked
-    pairs left out because people labelled them irrelevant."""
+    pairs left out because people labelled them irrelevant. own_item: row of the item that each query is, where
+    queries are items too; else None."""
 
     query_ids: Strings
     queries: list[str]
@@ -44,11 +45,16 @@ class TowerDataset:
     items: Pinned
     label_pairs: int = 0
     overruled: int = 0
+    own_item: Rows | None = None
 
     @property
     def known(self) -> Known:
-        """Known positives of every split: an item clicked at any time is no negative."""
-        return Known(self.pair_query, self.pair_item, len(self.queries))
+        """Known positives of every split: an item clicked at any time is no negative, nor is the query's own item."""
+        query, item = self.pair_query, self.pair_item
+        if self.own_item is not None:
+            trained = np.flatnonzero(self.query_split == "train")
+            query, item = np.append(query, trained), np.append(item, self.own_item[trained])
+        return Known(query, item, len(self.queries))
 
     def of_split(self, split: str) -> Rows:
         """Rows of the pairs of a split."""
@@ -70,13 +76,15 @@ class TowerDataset:
                 " items that of pairs?"
             )
         weight = self._draws(rows, weight_power, label_weight)
+        # an item reads alike on either side
+        read_queries = towers.store_queries if self.own_item is None else towers.store
         return Examples(
-            queries=towers.store_queries(self.queries),
+            queries=read_queries(self.queries),
             items=item_store(self.items, towers),
             pairs=Pairs(self.pair_query[rows], self.pair_item[rows], weight),
             known=self.known,
             item_texts=self.item_texts,
-            read_queries=towers.store_queries,
+            read_queries=read_queries,
             negatives=mined,
         )
 

@@ -18,6 +18,7 @@ from jobs.lake.read import Pinned, read_table
 from jobs.towers.dataset import TowerDataset, read_judgements
 from jobs.towers.training_loop import EpochScore
 from models.ann.exact import nearest
+from models.ann.near_duplicates import closed_up
 from models.evaluation.recall import recall_and_rr
 from models.text.text_store import TextStore
 from models.towers.encode import TOKEN_BUDGET, Vectors, encode_store, store_vectors
@@ -47,6 +48,7 @@ class DevEvaluator:
         labels = _labels(dataset, qrels)
         self.judged_by = "clicks" if labels is None else "labels"
         self.relevant = dataset.known if labels is None else labels
+        self.own_item = dataset.own_item
         clicked = np.unique(dataset.pair_query[dataset.of_split("dev")])
         self.queries, self.items = _sample(
             clicked if labels is None else _with_relevant(labels), self.relevant, dataset
@@ -64,8 +66,11 @@ class DevEvaluator:
         queries = self.query_store.take(self.queries)
         query_vectors = prefix(encode_store(towers.forward_queries, queries, TOKEN_BUDGET, towers), dim)
         item_vectors = (prefix(chunk, dim) for chunk in self.item_vectors(towers))
-        _, places = nearest(query_vectors, item_vectors, CUTOFF, towers.device)
-        return recall_and_rr(np.where(places < 0, -1, self.items[places]), self.queries, self.relevant)
+        scores, places = nearest(query_vectors, item_vectors, CUTOFF + 1, towers.device)
+        found = np.where(places < 0, -1, self.items[places])
+        if self.own_item is not None:
+            found = closed_up(found, scores, (found >= 0) & (found != self.own_item[self.queries][:, None])).items
+        return recall_and_rr(found[:, :CUTOFF], self.queries, self.relevant)
 
     def item_vectors(self, towers: TwoTower) -> Iterable[Vectors]:
         """Vectors of the items that are searched, chunk by chunk."""

@@ -34,7 +34,7 @@ from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf
 from jobs.platform.progress import progress
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from models.ann.exact import Vectors, nearest
-from models.evaluation.intervals import Interval, mean_intervals
+from models.evaluation.intervals import Interval, grouped_intervals
 from models.evaluation.measures import CUTOFFS, MEASURES, Measured, measure
 from models.evaluation.qrels import hits_of
 from models.evaluation.query_slices import lengths, likely_typos, model_numbers, named, words_of
@@ -109,14 +109,9 @@ def _write(out: Attempt, judged: JudgedQueries, measured: Measured, columns: dic
 
 
 def _means(args: Args, measured: Measured, rows: NDArray[np.bool_], slices: Slices) -> dict[str, Any]:
-    """Segment -> queries, and measure -> (mean, low, high); a segment without a query is left out."""
-    means: dict[str, Any] = {}
-    for name, chosen in {"all": np.ones_like(rows), **slices}.items():
-        if both := int((rows & chosen).sum()):
-            values = measured.values[rows & chosen]
-            spans = mean_intervals(values, args.seed, args.resamples)
-            means[name] = {"queries": both, **dict(zip(measured.names, spans, strict=True))}
-    return means
+    """Segment -> queries, and measure -> (mean, low, high), of these rows."""
+    chosen = {name: some[rows] for name, some in slices.items()}
+    return grouped_intervals(measured.values[rows], measured.names, chosen, args.seed, args.resamples)
 
 
 def _log(tracked: MlflowRun, means: dict[str, Any]) -> None:

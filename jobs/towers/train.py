@@ -4,6 +4,8 @@ python -m jobs towers --pairs pairs/ds=2026-01-31 --queries queries/ds=2026-01-3
     --towers towers/ds=2026-01-31/step=in_batch
 python -m jobs towers ... --start towers/ds=2026-01-31/step=in_batch \\
     --negatives negatives/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --towers towers/ds=2026-01-31/step=star
+python -m jobs towers --co_occurrences co_occurrences/ds=2026-01-31 --holdout_sessions holdout_sessions/ds=2026-01-31 \\
+    --items items/ds=2026-01-31 --towers towers/ds=2026-01-31/step=co_click --logq on      (items on both sides)
 torchrun --nproc-per-node=8 -m jobs towers ...
 
 Only pairs of split train are trained on, and of the queries' texts only theirs reach the tokenizer. After each epoch
@@ -33,6 +35,7 @@ from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import pretrained_towers
 from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset, write_trained
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
+from jobs.towers.item_pairs import read_item_pairs
 from jobs.towers.resume import resume_key
 from jobs.towers.settings import TowerSettings
 from jobs.towers.train_labels import AUTO, BOTH, CLICKS, LABELS, read_train_labels, with_labels
@@ -48,7 +51,11 @@ from models.training.memory import MEMORY_FRAC, StepTexts, chunk_within, device_
 from models.training.tower_training import TowerPlan, TowerTraining
 
 log = logging.getLogger(__name__)
-INPUTS = ("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked")
+CO_CLICK = "co_click"
+INPUTS = (
+    *("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked"),
+    *("co_occurrences", "holdout_sessions"),
+)
 TOKENIZER_ITEMS = 1_000_000
 LATENCY_QUERIES = 200
 CURVES = ("loss", "lr", "temperature", "padding_frac", "mean_cosine", "effective_rank", *NAMES)
@@ -56,25 +63,29 @@ Inputs = dict[str, Pinned]
 
 
 class Args(TowerSettings, kw_only=True):
-    """pairs      positives; those of split train are trained on; none of any split becomes a negative
-    queries    their texts
-    items      the catalogue that is searched
-    towers     output; its key step: in_batch, or star (with start and negatives)
-    start      towers to continue from; empty: new ones of the preset
-    restart    on: new towers, of the preset, are trained with the negatives that `start` mined
-    fallback   on: the towers of `start` are published unless an epoch is significantly better in dev R@60;
-               off: the best epoch is published, even a worse one
-    negatives  hard negatives mined with `start`; empty: in-batch negatives only
-    prodbert   a BERT of the command `prodbert`; empty: the preset's own
-    qrels      judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks; those of
-               train queries are learnt from (`learn`, `judged_negatives`)
-    unclicked  items that were viewed and not clicked, as negatives; empty: none
+    """items             the catalogue that is searched
+    towers            output; its key step: in_batch, star (with start and negatives), or co_click (co_occurrences)
+    pairs             positives; those of split train are trained on; none of any split becomes a negative
+    queries           their texts
+    co_occurrences    pairs of items of one session, instead of pairs and queries: both sides are items
+    holdout_sessions  sessions of split dev choose the epoch of co_click; empty: the last one is kept
+    start             towers to continue from; empty: new ones of the preset
+    restart           on: new towers, of the preset, are trained with the negatives that `start` mined
+    fallback          on: the towers of `start` are published unless an epoch is significantly better in dev R@60;
+                      off: the best epoch is published, even a worse one
+    negatives         hard negatives mined with `start`; empty: in-batch negatives only
+    prodbert          a BERT of the command `prodbert`; empty: the preset's own
+    qrels             judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks; those of
+                      train queries are learnt from (`learn`, `judged_negatives`)
+    unclicked         items that were viewed and not clicked, as negatives; empty: none
     """
 
-    pairs: Partition
-    queries: Partition
     items: Partition
     towers: Partition
+    pairs: Partition = NOWHERE
+    queries: Partition = NOWHERE
+    co_occurrences: Partition = NOWHERE
+    holdout_sessions: Partition = NOWHERE
     start: Partition = NOWHERE
     restart: OnOff = "off"
     fallback: OnOff = "on"
@@ -85,6 +96,7 @@ class Args(TowerSettings, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_sides()
         if self.negatives and not self.start:
             raise ValueError("negatives: give `start` too, the towers they were mined with")
         if (self.learn in (LABELS, BOTH) or self.judged_negatives) and not self.qrels:
@@ -93,6 +105,18 @@ class Args(TowerSettings, kw_only=True):
             )
         if bool(self.unclicked_negatives) != bool(self.unclicked):
             raise ValueError("unclicked: give both the partition and `unclicked_negatives`, or none of them")
+
+    def _check_sides(self) -> None:
+        """Refuse sources that do not go together. A sweep checks its settings without a partition."""
+        of_queries = self.pairs, self.queries, self.qrels, self.unclicked, self.negatives
+        if not self.co_occurrences:
+            if self.towers and (not self.pairs or not self.queries or self.towers.values["step"] == CO_CLICK):
+                raise ValueError(f"{self.towers}: give pairs and queries, or for step={CO_CLICK} co_occurrences")
+        elif any(of_queries) or self.shared == "off" or self.towers.values["step"] != CO_CLICK:
+            raise ValueError(
+                f"{self.towers}: co_occurrences have items on both sides, which share their weights; expected"
+                f" step={CO_CLICK}, shared=on, and no pairs, queries, qrels, unclicked or negatives"
+            )
 
     @property
     def continues(self) -> bool:
@@ -135,8 +159,8 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
         out.facts.update(loop.best, items=len(dataset.item_ids), queries=len(dataset.queries))
         out.facts.update(**measured, **evaluator.facts, plateau=loop.plateau, **dataset.learnt_from)
     checkpoint.remove()
-    # the towers of a sweep's trial are no candidate for serving
-    registered = "" if trial() else register_towers(pin(args.towers))
+    # the towers of a sweep's trial are no candidate for serving, and those of items are none for search
+    registered = "" if trial() or args.co_occurrences else register_towers(pin(args.towers))
     return {
         "towers": str(args.towers),
         "space_id": out.facts["space_id"],
@@ -148,6 +172,8 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
 
 
 def _dataset(args: Args, inputs: Inputs) -> TowerDataset:
+    if args.co_occurrences:
+        return read_item_pairs(inputs["co_occurrences"], inputs["items"], inputs.get("holdout_sessions"))
     dataset = read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
     if args.learn == CLICKS or (args.learn == AUTO and not args.qrels):
         return dataset

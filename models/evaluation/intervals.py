@@ -8,8 +8,8 @@ about two thirds of their variance; `over_seeds` is the cautious figure for so f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +48,25 @@ def mean_intervals(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> 
 def mean_interval(values: Array, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Interval of a mean. values [Q] or [S, Q]."""
     return mean_intervals(values[..., None], seed, resamples)[0]
+
+
+def grouped_intervals(
+    values: Array,
+    names: Sequence[str],
+    groups: Mapping[str, NDArray[np.bool_]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, dict[str, Any]]:
+    """Group -> `queries`, and measure -> interval of its mean. values [Q, M] of the measures named; group `all` comes first.
+
+    A group without a query is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, rows in {"all": np.ones(len(values), np.bool_), **groups}.items():
+        if queries := int(rows.sum()):
+            spans = mean_intervals(values[rows], seed, resamples)
+            found[name] = {"queries": queries, **dict(zip(names, spans, strict=True))}
+    return found
 
 
 def slope_interval(

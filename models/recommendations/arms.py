@@ -18,11 +18,15 @@ Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 COLLABORATIVE = ("after", "before", "together")
 CONTENT = ("content", "content_new", "via_popular")
-ARMS = (*COLLABORATIVE, "prod2vec", *CONTENT)
+ARMS = (*COLLABORATIVE, "prod2vec", *CONTENT, "co_click")
 CLASSES = NONE, THIN, KNOWN = ("none", "thin", "known")
 # where the fit of the weights begins, class by class: nothing collaborative is known of an item without a session
 START = np.array(
-    [(0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.1), (0.2, 0.2, 0.2, 0.0, 0.8, 0.0, 0.4), (0.15, 0.15, 0.8, 0.0, 0.02, 0.0, 0.0)]
+    [
+        (0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.1, 0.0),
+        (0.2, 0.2, 0.2, 0.0, 0.8, 0.0, 0.4, 0.0),
+        (0.15, 0.15, 0.8, 0.0, 0.02, 0.0, 0.0, 0.0),
+    ]
 )
 KNOWN_SHARE = 0.1
 POPULARITY_POWER = 0.4  # of the other item's support, by which `together` is divided: 0.5 is the cosine
@@ -77,16 +81,22 @@ def content(alike: Ranked, support: Rows, thin: int, known: KnownLists, bridge: 
     ones keep a tenth of their score, so that one new item that is hardly alike does not stand alone.
     via_popular: what went together with the `bridge` nearest of those that are no longer thin. known: their lists.
     """
-    squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf).astype(np.float32)
+    squares = squared(alike)
     there = alike.items >= 0
     is_thin = there & (support[np.maximum(alike.items, 0)] < thin)
-    near = first(closed_up(alike.items, squares, there & ~is_thin), bridge)
+    near = first(closed_up(alike.items, squares.scores, there & ~is_thin), bridge)
     rows = np.where(near.items >= 0, known.place[np.maximum(near.items, 0)], -1)
     return {
-        "content": Ranked(alike.items, squares),
-        "content_new": _in_order(alike.items, np.where(is_thin, squares, KNOWN_SHARE * squares)),
+        "content": squares,
+        "content_new": _in_order(alike.items, np.where(is_thin, squares.scores, KNOWN_SHARE * squares.scores)),
         "via_popular": through(Ranked(rows, near.scores), known.lists, alike.items.shape[1]),
     }
+
+
+def squared(alike: Ranked) -> Ranked:
+    """Nearest items with the squares of their cosines, so that the nearest weigh more; a cosine below 0 counts as 0."""
+    squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf)
+    return Ranked(alike.items, squares.astype(np.float32))
 
 
 def _in_order(items: Rows, scores: NDArray[np.float32]) -> Ranked:
@@ -111,8 +121,7 @@ def without_source(ranked: Ranked, source: Rows) -> Ranked:
 def learnt(alike: Ranked, support: Rows, source: Rows) -> Ranked:
     """The arm prod2vec, of nearest items with their cosines: an item without a session has no place of its own there."""
     known = (support[np.maximum(alike.items, 0)] > 0) & (support[source] > 0)[:, None]
-    squares = np.where(alike.items >= 0, np.maximum(alike.scores, 0) ** 2, -np.inf).astype(np.float32)
-    return closed_up(alike.items, squares, known & (alike.items >= 0))
+    return closed_up(alike.items, squared(alike).scores, known & (alike.items >= 0))
 
 
 def popularity(support: Rows, n_rows: int, depth: int) -> Ranked:

@@ -27,13 +27,15 @@ RETAIL, YOOCHOOSE, PAPER = "Online Retail", "yoochoose 100k", "the paper's sessi
 class Split:
     """Sessions to learn from, and pairs to predict. last_day: of the training sessions.
 
-    people: of customers, all items of earlier baskets in order, and what is new in the next one.
+    people: of customers, all items of earlier baskets in order, and what is new in the next one. histories: the earlier
+    items of every customer, with a next basket or without.
     """
 
     train: list[Session]
     pairs: Pairs
     last_day: str
     people: list[tuple[list[str], set[str]]] = field(default_factory=list)
+    histories: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,10 @@ class Dataset:
     titles: dict[str, str] = field(default_factory=dict)
 
 
-def datasets() -> Iterator[Dataset]:
-    """The three sets of real sessions."""
-    yield _retail()
-    yield _yoochoose()
-    yield _paper()
+def datasets(wanted: str = "") -> Iterator[Dataset]:
+    """The sets of real sessions whose name has this in it."""
+    readers = {RETAIL: _retail, YOOCHOOSE: _yoochoose, PAPER: _paper}
+    return (read() for name, read in readers.items() if wanted in name)
 
 
 def _retail() -> Dataset:
@@ -70,14 +71,17 @@ def _retail() -> Dataset:
 
     def cut(first: str, after: str) -> Split:
         pairs = [(items[-2], items[-1]) for day, items in baskets if first <= day < after]
-        people = _people(baskets, customers, first, after)
-        return Split([basket for basket in baskets if basket[0] < first], pairs, _before(first), people)
+        people, histories = _people(baskets, customers, first, after)
+        return Split([basket for basket in baskets if basket[0] < first], pairs, _before(first), people, histories)
 
     return Dataset(RETAIL, cut("2011-09-01", "2011-10-01"), cut("2011-10-01", "2011-11-01"), 120, titles)
 
 
-def _people(baskets: list[Session], customers: list[str], first: str, after: str) -> list[tuple[list[str], set[str]]]:
-    """Customers with a basket before the month and one in it: what they had bought, and what is new in the next one."""
+def _people(
+    baskets: list[Session], customers: list[str], first: str, after: str
+) -> tuple[list[tuple[list[str], set[str]]], list[list[str]]]:
+    """Customers with a basket before the month and one in it: what they had bought, and what is new in the next one; and the
+    histories of all customers before the month."""
     before: dict[str, list[str]] = {}
     following: dict[str, list[str]] = {}
     for (day, items), customer in zip(baskets, customers, strict=True):
@@ -86,7 +90,7 @@ def _people(baskets: list[Session], customers: list[str], first: str, after: str
         elif customer and day < after:
             following.setdefault(customer, items)
     both = [(before[name], set(items) - set(before[name])) for name, items in following.items() if name in before]
-    return [(history, new) for history, new in both if new]
+    return [(history, new) for history, new in both if new], list(before.values())
 
 
 def _yoochoose() -> Dataset:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.fusion.fuse import reciprocal_rank_fusion
 from models.fusion.ranked_lists import Ranked
@@ -16,8 +17,9 @@ DEPTH = 26
 WINDOW, RRF_K = 3, 9  # 9: the first rank counts 1/10
 
 
-def peers(sessions: list[Rows], n_items: int, source: Rows) -> dict[str, Ranked]:
-    """The first 26 items of each peer for source items [Q], -1 for one that training lacks."""
+def peers(sessions: list[Rows], n_items: int, source: Rows, titles: list[str]) -> dict[str, Ranked]:
+    """The first 26 items of each peer for source items [Q], -1 for one that training lacks. titles [N]: all empty: without
+    the peer that reads them."""
     visits = counts(sessions, n_items)
     lists = {
         "kNN, co-session cosine": best_of(together(sessions, n_items), visits**0.5, source),
@@ -27,7 +29,28 @@ def peers(sessions: list[Rows], n_items: int, source: Rows) -> dict[str, Ranked]
     seen = visits[top].astype(np.float32)
     popular = Ranked(np.tile(top, (len(source), 1)), np.tile(seen, (len(source), 1)))
     both = reciprocal_rank_fusion([some.items for some in lists.values()], DEPTH, RRF_K)
-    return {"popularity": popular, **lists, "RRF of kNN and rules": both}
+    alike = {"content, TF-IDF of titles": _alike(titles, source)} if any(titles) else {}
+    return {"popularity": popular, **lists, "RRF of kNN and rules": both, **alike}
+
+
+def _alike(titles: list[str], source: Rows) -> Ranked:
+    """Cosine of TF-IDF vectors of the titles."""
+    words = sparse.csr_matrix(TfidfVectorizer().fit_transform(titles))
+    return best_of(sparse.csr_matrix(words @ words.T), np.ones(len(titles)), source)
+
+
+def cosines(sets: list[Rows], n_items: int, k: int = 0) -> sparse.csr_matrix:
+    """Cosine [N, N] of the sets, baskets or customers, that two items are in; k: each item keeps its nearest, 0: all."""
+    shared = together(sets, n_items)
+    norm = sparse.diags(1 / np.sqrt(np.maximum(shared.diagonal(), 1)))
+    alike = sparse.csr_matrix(norm @ shared @ norm)
+    alike.setdiag(0)
+    alike.eliminate_zeros()
+    if k:
+        lists = best_of(alike, np.ones(n_items), np.arange(n_items), k)
+        at = np.nonzero(lists.items >= 0)
+        alike = sparse.csr_matrix((lists.scores[at], (at[0], lists.items[at])), (n_items, n_items))
+    return alike
 
 
 def counts(sessions: list[Rows], n_items: int) -> NDArray[np.float64]:

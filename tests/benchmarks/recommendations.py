@@ -6,13 +6,13 @@ test. The pairs come from the lake's own texts (sql/session_items.sql, sql/co_oc
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.ann.exact import nearest
@@ -25,9 +25,9 @@ from models.recommendations import users
 from models.recommendations.arms import ARMS, CLASSES, CoOccurrences, KnownLists, classes_of
 from models.recommendations.item2vec import SkipGram, train_items, train_words
 from models.recommendations.word_vectors import inverse_frequencies, text_vectors, words_of
-from tests import duck
 from tests.benchmarks._next_item import RETAIL, Dataset, Split, datasets
-from tests.benchmarks._next_item_peers import best_of, counts, peers, together
+from tests.benchmarks._next_item_lake import co_occurrences, session_items
+from tests.benchmarks._next_item_peers import cosines, peers
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -37,15 +37,19 @@ PROD2VEC = SkipGram(window=3, epochs=30)
 
 def main() -> None:
     """Each data set in turn."""
-    wanted = " ".join(sys.argv[1:])
-    for dataset in datasets():
-        if wanted not in dataset.name:
-            continue
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", nargs="*", help="sets whose name has these words")
+    parser.add_argument("--customers", choices=["all", "als"], default="all", help="als: that way to people alone")
+    args = parser.parse_args()
+    for dataset in datasets(" ".join(args.name)):
         names = sorted(
             {item for split in (dataset.dev, dataset.test) for _, items in split.train for item in items}
             | set(dataset.titles)
         )
         dev, test = (Known(dataset, split, names) for split in (dataset.dev, dataset.test))
+        if args.customers == "als":
+            _people(dev, test, None)
+            continue
         weights, worth = fit_mixture(
             dev.ranked, dev.target, dev.classes, len(CLASSES), arms_of.START[:, : len(dev.ranked)], DEPTH
         )
@@ -69,6 +73,7 @@ def _tell(name: str, test: Known, hybrid: Ranked, more: dict[str, Any]) -> None:
                     "ours": round(float(ours[rows].mean()), 4),
                     "peer": round(float(values[rows].mean()), 4),
                     "peer_name": peer,
+                    "difference": [round(end, 4) for end in mean_interval((ours - values)[rows])[1:]],
                     "p": round(float(permutation_p((ours - values)[rows][:, None])[0]), 4),
                     "unit": "RR@25",
                 }
@@ -87,44 +92,49 @@ class Known:
     """Arms of a split's source items, as lists, from its training sessions."""
 
     def __init__(self, dataset: Dataset, split: Split, names: list[str]) -> None:
-        self.split, self.names = split, names
+        self.split, self.names, self.titles = split, names, dataset.titles
         self.row = {name: row for row, name in enumerate(names)}
         asked = [(self.row.get(item, -1), self.row.get(after, -1)) for item, after in split.pairs]
         self.source, self.target = np.array(asked, np.int64).T
-        self.pairs, self.support = self._pairs(dataset)
-        self.classes = classes_of(np.where(self.source < 0, 0, self.support[self.source]), THIN)
-        self.every = self._arms(dataset)
-        self.ranked = [self._of_sources(arm) for arm in self.every]
+        self.dataset = dataset
+
+    @cached_property
+    def tables(self) -> tuple[CoOccurrences, Rows]:
+        """Pairs, and the support of each item."""
+        return self._pairs(self.dataset)
+
+    @property
+    def pairs(self) -> CoOccurrences:
+        """Pairs of items."""
+        return self.tables[0]
+
+    @property
+    def support(self) -> Rows:
+        """Sessions [N] of each item."""
+        return self.tables[1]
+
+    @property
+    def classes(self) -> Rows:
+        """Class of each source item."""
+        return classes_of(np.where(self.source < 0, 0, self.support[self.source]), THIN)
+
+    @cached_property
+    def every(self) -> list[Ranked]:
+        """The arms of all items."""
+        return self._arms(self.dataset)
+
+    @cached_property
+    def ranked(self) -> list[Ranked]:
+        """The arms of the source items."""
+        return [self._of_sources(arm) for arm in self.every]
 
     def _pairs(self, dataset: Dataset) -> tuple[CoOccurrences, Rows]:
         """The tables session_items and co_occurrences, made by the lake's own texts."""
-        items = [(f"{number:08d}", day, item) for number, (day, some) in enumerate(self.split.train) for item in some]
-        session, day, item = zip(*items, strict=True)
-        moments = [datetime.fromisoformat(f"{one}T00:00:00+00:00") for one in day]
-        events = pa.table(
-            {
-                "session_id": session,
-                "client_id": pa.nulls(len(items), pa.string()),
-                "item_id": item,
-                "ordinal": list(range(len(items))),
-                "occurred_at": moments,
-                "placement": ["basket"] * len(items),
-                "action": ["purchase"] * len(items),
-                "day": [moment.date() for moment in moments],
-            }
-        )
-        engine = duck.connect()
-        engine.register("session_events", events)
-        engine.register("held_out", events.select(["session_id"]).slice(0, 0))
-        settings: dict[str, Any] = {"recommendation_weight": 0.0, "max_items": 200}
-        engine.execute(f"CREATE TABLE session_items AS {duck.bound('session_items')}", settings)
-        settings = {"ds": self.split.last_day, "half_life_days": dataset.half_life_days, "max_gap": 10}
-        found = duck.rows_of(engine, "co_occurrences", {**settings, "min_voices": 1, "max_others": 1_000})
-        known = engine.sql(
-            "SELECT item_id, COUNT(DISTINCT session_id) AS n FROM session_items GROUP BY item_id"
-        ).fetchall()
+        sessions = session_items(self.split.train)
+        found = co_occurrences(sessions, self.split.last_day, dataset.half_life_days)
+        known = sessions.group_by("item_id").aggregate([("session_id", "count_distinct")]).to_pylist()
         support = np.zeros(len(self.names), np.int64)
-        support[[self.row[name] for name, _ in known]] = [n for _, n in known]
+        support[[self.row[one["item_id"]] for one in known]] = [one["session_id_count_distinct"] for one in known]
         rows = {
             name: np.array([self.row[str(one)] for one in found[name].to_pylist()]) for name in ("item_id", "other_id")
         }
@@ -161,8 +171,12 @@ class Known:
 
     def peers(self) -> dict[str, Ranked]:
         """The usual recipes on the same sessions; popularity may name the source itself, as it does in the recipe."""
-        sessions = [np.array([self.row[item] for item in items]) for _, items in self.split.train]
-        return peers(sessions, len(self.names), self.source)
+        sessions = self.rows_of([items for _, items in self.split.train])
+        return peers(sessions, len(self.names), self.source, [self.titles.get(name, "") for name in self.names])
+
+    def rows_of(self, sets: list[list[str]]) -> list[Rows]:
+        """Item rows of sessions, or of what customers bought."""
+        return [np.array([self.row[item] for item in items]) for items in sets]
 
     def people(self) -> tuple[Rows, Rows, list[set[int]]]:
         """Customer [V] and item [V] of each earlier purchase in order, and what is new in each customer's next basket."""
@@ -171,54 +185,81 @@ class Known:
         new = [{self.row[item] for item in items} for _, items in self.split.people]
         return owner, np.concatenate([np.array(some, np.int64) for some in rows]), new
 
-    def of_people(self, weights: Floats | None, decay: float, way: str) -> Floats:
-        """RR@25 [U] of a way: the first new item that the next basket has. weights None: the peer's neighbours, by kNN."""
+    def neighbours(self, way: Way, weights: Floats | None) -> users.Matrix:
+        """Item-to-item scores [N, N] of a way that interleaves lists: the hybrid's, or a peer's cosines."""
+        n_items = len(self.names)
+        if way.basis == HYBRID and weights is not None:
+            lists = mix(self.every, weights[classes_of(self.support, THIN)], POOL)
+            return users.list_matrix(lists, n_items)
+        histories = [items for _, items in self.split.train] if way.basis == BASKETS else self.split.histories
+        return cosines(self.rows_of(histories), n_items, way.k)
+
+    def of_people(self, way: Way, decay: float, neighbours: users.Matrix | None) -> Floats:
+        """RR@25 [U] of a way: the first new item that the next basket has."""
         owner, item, new = self.people()
         n_items, n_people = len(self.names), len(new)
         visits = users.histories(owner, item, n_people, n_items, decay)
         bought = users.histories(owner, item, n_people, n_items, 1.0)
-        if way == users.ALS:
+        if way.basis == users.ALS:
             ranked = users.by_factors(*users.fit_factors(visits, users.Factors()), bought, DEPTH)
-        elif way == users.MEAN:
+        elif way.basis == users.MEAN:
             ranked = users.by_vectors(visits, self.vectors, bought, DEPTH)
         else:
-            classes = classes_of(self.support, THIN)
-            lists = self.every[ARMS.index("together")] if weights is None else mix(self.every, weights[classes], POOL)
-            if weights is None:
-                lists = _cosine([np.array([self.row[one] for one in some]) for _, some in self.split.train], n_items)
-            ranked = users.by_lists(visits, users.list_matrix(lists, n_items), bought, DEPTH)
+            ranked = users.by_lists(visits, neighbours, bought, DEPTH)
         hit = np.array([[one in wanted for one in row] for row, wanted in zip(ranked.items.tolist(), new, strict=True)])
         return np.where(hit.any(axis=1), 1.0 / (1 + hit.argmax(axis=1)), 0.0)
 
 
-DECAYS = (0.9, 0.97, 0.99, 1.0)
+class Way(NamedTuple):
+    """A way to make lists for people. basis: hybrid, vectors, als, or what a peer's cosines count; k: its neighbours, 0: all."""
+
+    basis: str
+    k: int = 0
 
 
-def _people(dev: Known, test: Known, weights: Floats) -> None:
-    """Customers of Online Retail: what is new in the next basket, by each way; decay chosen on dev for each, the peer too."""
-    ways = {"peer": (None, users.LISTS), **{way: (weights, way) for way in users.WAYS}}
-    values = {}
-    for name, (given, way) in ways.items():
-        decay = max(DECAYS, key=lambda one: float(dev.of_people(given, one, way).mean()))
-        values[name] = test.of_people(given, decay, way)
-        low, high = mean_interval(values[name] - values["peer"])[1:]
+HYBRID, BASKETS, CUSTOMERS = "lists", "baskets", "customers"
+PEERS = [Way(basis, k) for basis in (BASKETS, CUSTOMERS) for k in (50, 200, 0)]
+DECAYS = (0.9, 0.97, 0.99, 0.995, 1.0)
+
+
+def _people(dev: Known, test: Known, weights: Floats | None) -> None:
+    """Customers of Online Retail: what is new in the next basket, by each way; decay is chosen on dev for each way, and of the
+    peer also what its cosines count and how many neighbours it takes. weights: of the hybrid; None: als alone."""
+    peer = _tuned("item-kNN with decay", PEERS, dev, test, weights)
+    for basis in users.WAYS if weights is not None else (users.ALS,):
+        ours = _tuned(basis, [Way(basis)], dev, test, weights)
+        low, high = mean_interval(ours.values - peer.values)[1:]
         line = {
-            "name": f"{RETAIL}, new items of a customer's next basket, {name}",
-            "customers": len(values[name]),
-            "ours": round(float(values[name].mean()), 4),
-            "peer": round(float(values["peer"].mean()), 4),
-            "peer_name": "item-kNN with decay",
+            "name": f"{RETAIL}, new items of a customer's next basket, {basis}",
+            "customers": len(ours.values),
+            "ours": round(float(ours.values.mean()), 4),
+            "peer": round(float(peer.values.mean()), 4),
+            "peer_name": f"item-kNN with decay {peer.decay}, of {peer.way.basis}, k={peer.way.k or 'all'}",
             "difference": [round(low, 4), round(high, 4)],
-            "decay": decay,
+            "decay": ours.decay,
             "unit": "RR@25",
         }
         sys.stdout.write(json.dumps(line) + "\n")
 
 
-def _cosine(sessions: list[Rows], n_items: int) -> Ranked:
-    """The peer's item-to-item lists: co-session cosine, whole."""
-    every = np.arange(n_items)
-    return best_of(together(sessions, n_items), counts(sessions, n_items) ** 0.5, every, POOL)
+class Tuned(NamedTuple):
+    """A way with the settings that dev chose, and its values [U] on test."""
+
+    way: Way
+    decay: float
+    values: Floats
+
+
+def _tuned(name: str, ways: list[Way], dev: Known, test: Known, weights: Floats | None) -> Tuned:
+    tried: dict[tuple[Way, float], float] = {}
+    for way in ways:
+        of_lists = dev.neighbours(way, weights) if way.basis not in (users.ALS, users.MEAN) else None
+        tried |= {(way, decay): float(dev.of_people(way, decay, of_lists).mean()) for decay in DECAYS}
+    (way, decay), worth = max(tried.items(), key=lambda one: one[1])
+    line = {"name": f"{name}, on dev", "best": [*way, decay], "RR@25": round(worth, 4), "tried": len(tried)}
+    sys.stdout.write(json.dumps(line) + "\n")
+    of_lists = test.neighbours(way, weights) if way.basis not in (users.ALS, users.MEAN) else None
+    return Tuned(way, decay, test.of_people(way, decay, of_lists))
 
 
 def _alike(texts: list[list[str]]) -> Ranked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from jobs.experiments.search_space import flags_of, grid, is_numeric, parse_fixed, parse_space, point_name
+from jobs.experiments.search_space import ITEM_STAGES, flags_of, grid, is_numeric, parse_fixed, parse_space, point_name
 
 
 def test_lists_and_ranges_take_the_types_of_their_flags() -> None:
@@ -54,6 +54,22 @@ def test_every_flag_goes_where_it_has_an_effect() -> None:
     assert flags_of(one)["in_batch"] == flags_of(other)["in_batch"]
 
 
+def test_flags_of_item2vec_go_to_its_methods_and_to_no_towers() -> None:
+    setting = {"vector_size": 32, "item2vec.epochs": 9, "ns_exponent": -0.5}
+    flags = {"vector_size": 32, "epochs": 9, "ns_exponent": -0.5}
+    assert flags_of(setting, ITEM_STAGES) == {"prod2vec": flags, "meta_prod2vec": flags}
+    # without the name of its command a flag of both is that of towers, as it always was
+    assert flags_of({"epochs": 4})["in_batch"] == {"epochs": 4}
+    with pytest.raises(
+        ValueError, match="epochs: a flag of towers, and this study runs item2vec; write item2vec.epochs"
+    ):
+        flags_of({"epochs": 4}, ITEM_STAGES)
+    with pytest.raises(ValueError, match="window: a flag of item2vec, and this study runs negatives, towers"):
+        flags_of({"window": 4})
+    with pytest.raises(ValueError, match="ns_exponent=3"):
+        flags_of({"ns_exponent": 3.0}, ITEM_STAGES)
+
+
 def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
     found = parse_fixed("epochs=4;preset=tiny;prodbert=prodbert/ds=2026-01-31;matryoshka=32,16")
     assert found == {"epochs": 4, "preset": "tiny", "prodbert": "prodbert/ds=2026-01-31", "matryoshka": "32,16"}
@@ -78,7 +94,7 @@ def test_fixed_takes_one_value_of_each_and_a_bert() -> None:
         ("share_hard_negatives=on..off", "a range wants numbers"),
         ("star=stop", "star='stop': expected continue or restart"),
         ("margin=0.1", "both commands have this flag; write towers.margin or negatives.margin"),
-        ("late.lr=0.1", "late is no step; expected one of in_batch, star, towers, negatives"),
+        ("late.lr=0.1", "late is no step; expected one of in_batch, star, towers, negatives, item2vec"),
         ("star.r_min=0", "towers has no flag r_min"),
         ("negatives.lr=0.1", "negatives has no flag lr"),
         ("seed=1,2", "trained with `seeds` seeds"),
