@@ -59,7 +59,7 @@ class Browser:
     def log_in_through(self, issuer: str, subject: str) -> None:
         """By the provider's page, which the button on FAB's page leads to."""
         self.open(f"{url('airflow')}/auth/login/sso")
-        assert self.address.startswith(issuer)
+        assert self.address.startswith(issuer) and "code_challenge=" in self.address
         self.open(self.address, {"sub": subject})
         assert self.address.startswith(url("airflow"))
 
