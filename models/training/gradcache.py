@@ -1,11 +1,14 @@
 """GradCache for towers of two encoders: the gradient of a loss over a whole batch, in little memory.
 
-The trigrams of all texts are encoded in one pass, which needs no more memory than their vectors. BERT reads chunks:
-first all of them without a graph; then the loss gives the gradient of the vectors; then each chunk again, with a graph
-and the same dropout, to take its part of that gradient to the weights. This costs a second forward pass of BERT. Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
+The trigrams of all texts are encoded in one pass, which needs no more memory than their vectors. BERT and the fusion
+read chunks: first all of them without a graph; then the loss gives the gradient of the vectors; then each chunk again,
+with a graph and the same dropout, to take its part of that gradient to the weights. This costs a second forward pass.
+Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from models.towers.precision import autocast
 from models.towers.two_tower import Tower
 from models.training.batches import Rows
 
+_FUSED = 1024  # texts whose fusion keeps its graph together
 _TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT when the whole graph is kept
 
 
@@ -39,19 +43,53 @@ class CachedEncoding:
         self.pad, self.device, self.precision = pad, device, precision
         self.groups = _chunks(store.sizes, chunk, device) if tower.has_bert else []
         whole = store.trigram_batch(device) if tower.has_trigrams else None
-        shallow = tower.shallow(*whole) if whole is not None else None
+        self.shallow = tower.shallow(*whole) if whole is not None else None
         self.deep = self._deep() if tower.has_bert else None
-        self.fused = tower.fuse(shallow, self.deep)
+        self.fused = self._fused()
         self.vectors = self.fused.detach().requires_grad_()
 
     def backward(self) -> None:
         """Take the gradient of `vectors` to the weights of the tower."""
-        self.fused.backward(self.vectors.grad)  # type: ignore[no-untyped-call]
-        if not self.chunk or self.deep is None or self.deep.grad is None:
+        gradient = self.vectors.grad
+        assert gradient is not None
+        if not self.chunk or self.deep is None:
+            self.fused.backward(gradient)  # type: ignore[no-untyped-call]
             return
+        to_shallow, to_deep = self._through_fusion(gradient)
+        if self.shallow is not None and to_shallow is not None:
+            self.shallow.backward(to_shallow)  # type: ignore[no-untyped-call]
         for number, rows in enumerate(self.groups):
             part = self._part(number, rows)
-            part.backward(self.deep.grad[self._places(rows)])  # type: ignore[no-untyped-call]
+            part.backward(to_deep[self._places(rows)])  # type: ignore[no-untyped-call]
+
+    def _fused(self) -> Tensor:
+        """Vectors of all texts; of chunks, without a graph."""
+        if not self.chunk or self.deep is None:
+            return self.tower.fuse(self.shallow, self.deep)
+        with torch.no_grad():
+            return torch.cat([self.tower.fuse(*self._inputs(rows)) for rows in self._slices()])
+
+    def _through_fusion(self, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Gradients of both encoders' vectors, one chunk's graph at a time; that of the fusion goes to its weights."""
+        assert self.deep is not None
+        to_shallow, to_deep = (
+            torch.zeros_like(side) if side is not None else None for side in (self.shallow, self.deep)
+        )
+        for rows in self._slices():
+            leaves = [side.requires_grad_() if side is not None else None for side in self._inputs(rows)]
+            self.tower.fuse(*leaves).backward(gradient[rows])  # type: ignore[no-untyped-call]
+            for leaf, whole in zip(leaves, (to_shallow, to_deep), strict=True):
+                if leaf is not None and whole is not None and leaf.grad is not None:
+                    whole[rows] = leaf.grad
+        assert to_deep is not None
+        return to_shallow, to_deep
+
+    def _inputs(self, rows: slice) -> list[Tensor | None]:
+        """Both encoders' vectors of some texts, without a graph."""
+        return [side[rows].detach() if side is not None else None for side in (self.shallow, self.deep)]
+
+    def _slices(self) -> Iterator[slice]:
+        return (slice(start, start + _FUSED) for start in range(0, max(1, len(self.store)), _FUSED))
 
     def _deep(self) -> Tensor:
         if not self.chunk:
@@ -64,7 +102,7 @@ class CachedEncoding:
                 vectors = part.new_empty(len(self.store), part.shape[1]) if vectors is None else vectors
                 vectors[self._places(rows)] = part
         assert vectors is not None
-        return vectors.requires_grad_()
+        return vectors
 
     def _part(self, number: int, rows: Rows) -> Tensor:
         torch.manual_seed(self.noise + number)

@@ -94,7 +94,7 @@ def test_it_learns_clicks_and_is_published_whole(start: Path, monkeypatch: pytes
     assert {entry.name for entry in made.entries()} == files
     assert said["examples"] == sum(row % 5 != 4 for row, _ in positives().tolist())
     curves = pq.read_table(made.path("curves.parquet")).to_pylist()
-    assert curves[-1]["loss"] < 0.9 * curves[0]["loss"]
+    assert curves[-1]["loss"] < 0.95 * curves[0]["loss"]
     best = max((point for point in curves if point["dev_in_order"]), key=lambda point: point["dev_in_order"])
     assert (best["epoch"], best["dev_in_order"]) == (said["best_epoch"], said["dev_in_order"])
     read = read_pair_scorer(made, of_dataset(), torch.device("cpu"), "fp32")
