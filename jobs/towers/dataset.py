@@ -55,9 +55,16 @@ class TowerDataset:
         """Rows of the pairs of a split."""
         return np.flatnonzero(self.pair_split == split)
 
-    def examples(self, towers: TwoTower, weight_power: float, mined: Ragged | None, *source_weights: float) -> Examples:
+    def examples(
+        self,
+        towers: TwoTower,
+        weight_power: float,
+        mined: Ragged | None,
+        label_weight: float = 1.0,
+        pseudo_weight: float = 1.0,
+    ) -> Examples:
         """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once), those of labels
-        and of a cross-encoder source_weights (1 each) times as often.
+        label_weight and those of a cross-encoder pseudo_weight times as often.
 
         Raises:
             ValueError: no pair is of split train.
@@ -68,7 +75,7 @@ class TowerDataset:
                 f"pairs: of {len(self.pair_split):,} none is of split train; is the day of queries and"
                 " items that of pairs?"
             )
-        weight = self._draws(rows, weight_power, *source_weights)
+        weight = self._draws(rows, weight_power, label_weight, pseudo_weight)
         return Examples(
             queries=towers.store_queries(self.queries),
             items=item_store(self.items, towers),
@@ -91,9 +98,7 @@ class TowerDataset:
         query, item = rows_of(table, "query_id", self.query_ids), rows_of(table, "item_id", self.item_ids)
         return lists_of(query, item, len(self.queries))
 
-    def _draws(
-        self, rows: Rows, power: float, label_weight: float = 1.0, pseudo_weight: float = 1.0
-    ) -> NDArray[np.float32] | None:
+    def _draws(self, rows: Rows, power: float, label_weight: float, pseudo_weight: float) -> NDArray[np.float32] | None:
         """Weights by which the pairs are drawn; None: each once an epoch."""
         shares = (1.0, label_weight, pseudo_weight)
         clicked = len(self.pair_query) - self.label_pairs - self.pseudo_pairs
