@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from jobs.bundle.tower_files import write_towers
 from jobs.lake.partitions import CROSS_ENCODER, NEGATIVES, QRELS, Partition
@@ -242,3 +242,12 @@ def test_refusals_of_the_other_commands(start: Path) -> None:
         train_cross_encoder.Args(**settings(start, learn="labels"))
     with pytest.raises(ValueError, match="max_tokens=48: .* reads 32 tokens of both texts"):
         learn(start, max_tokens=48)
+
+
+def test_files_of_two_versions_are_refused(start: Path) -> None:
+    with publish(MADE, Args(MADE)) as out:
+        for name in ("config.json", "tokenizer.json", "weights.safetensors"):
+            (out.folder / name).write_bytes((start / name).read_bytes())
+        save_file({"score.weight": torch.zeros(1, 32)}, out.folder / "head.safetensors")
+    with pytest.raises(ValueError, match="head.safetensors has score.weight, expected norm.weight, .*score.bias"):
+        read_pair_scorer(pin(MADE), of_dataset(), torch.device("cpu"))
