@@ -111,6 +111,11 @@ class Args(CommandArgs):
         RankWindow(self.r_min, self.r_max, self.per_query)
         if self.pseudo_positives and not self.cross_encoder:
             raise ValueError(f"pseudo_positives={self.pseudo_positives}: give `cross_encoder`, which reads them")
+        if self.negative_below > self.positive_above:
+            raise ValueError(
+                f"negative_below={self.negative_below}, positive_above={self.positive_above}: expected negative_below <="
+                " positive_above, or an item would be both"
+            )
 
     def plan(self) -> SearchPlan:
         """Settings of the search."""

@@ -33,8 +33,8 @@ class Teacher:
     def lesson(self, batch: Batch, rows: slice) -> Lesson:
         """Margins of the listed negatives of these queries of the batch."""
         columns = batch.columns
-        negative, weight = (side[rows] for side in columns.listed_negatives())
-        weight = weight * (batch.query[rows] < self.queries)[:, None]
+        listed, present = columns.listed_negatives()
+        negative, weight = listed[rows], present[rows] & (batch.query[rows] < self.queries)[:, None]
         row, place = np.nonzero(weight)
         query, positive = batch.query[rows], columns.positive[rows]
         # a positive is scored once for all of its negatives
@@ -65,7 +65,8 @@ class Lesson:
         right = (queries * items.index_select(0, positive)).sum(dim=1)
         near = items.index_select(0, negative.flatten()).view(*negative.shape, -1)
         apart = scale * (right[:, None] - torch.einsum("rd,rhd->rh", queries, near))
-        return ((apart - margin).square() * weight).sum()
+        total: Tensor = ((apart - margin).square() * weight).sum()
+        return total
 
 
 def distil(teacher: Teacher, batch: Batch, queries: Tensor, items: Tensor, scale: float, group: ProcessGroup) -> float:
@@ -80,8 +81,8 @@ def distil(teacher: Teacher, batch: Batch, queries: Tensor, items: Tensor, scale
     local = torch.tensor([float(total.detach()), float(lesson.weight.sum())], dtype=torch.float64, device=items.device)
     loss, taught = group.all_reduce(local).tolist()
     share = teacher.weight / max(1.0, taught)
-    (total * share).backward()  # type: ignore[no-untyped-call]
+    (total * share).backward()
     assert own.grad is not None
     assert every.grad is not None
     torch.autograd.backward([queries, items], [own.grad, group.all_reduce(every.grad)[group.local_slice(count)]])
-    return share * loss
+    return float(share * loss)

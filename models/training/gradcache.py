@@ -1,8 +1,9 @@
 """GradCache for towers of two encoders: the gradient of a loss over a whole batch, in little memory.
 
-The trigrams of all texts are encoded in one pass, which needs no more memory than their vectors. BERT and the fusion
-read chunks: first all of them without a graph; then the loss gives the gradient of the vectors; then each chunk again,
-with a graph and the same dropout, to take its part of that gradient to the weights. This costs a second forward pass.
+BERT and the fusion read chunks: first all of them without a graph; then the loss gives the gradient of the vectors; then
+each chunk again, with a graph and the same dropout, to take its part of that gradient to the weights. The trigrams of
+all texts are encoded in one pass each time, as their gradient is as large as their table. This costs a second forward
+pass.
 Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size.
 """
 
@@ -42,8 +43,6 @@ class CachedEncoding:
         self.tower, self.store, self.chunk, self.noise = tower, store, chunk, noise
         self.pad, self.device, self.precision = pad, device, precision
         self.groups = _chunks(store.sizes, chunk, device) if tower.has_bert else []
-        whole = store.trigram_batch(device) if tower.has_trigrams else None
-        self.shallow = tower.shallow(*whole) if whole is not None else None
         self.deep = self._deep() if tower.has_bert else None
         self.fused = self._fused()
         self.vectors = self.fused.detach().requires_grad_()
@@ -55,38 +54,37 @@ class CachedEncoding:
         if not self.chunk or self.deep is None:
             self.fused.backward(gradient)  # type: ignore[no-untyped-call]
             return
-        to_shallow, to_deep = self._through_fusion(gradient)
-        if self.shallow is not None and to_shallow is not None:
-            self.shallow.backward(to_shallow)  # type: ignore[no-untyped-call]
+        shallow = self._shallow()
+        to_shallow, to_deep = self._through_fusion(shallow, gradient)
+        if shallow is not None:
+            shallow.backward(to_shallow)  # type: ignore[no-untyped-call]
         for number, rows in enumerate(self.groups):
             part = self._part(number, rows)
             part.backward(to_deep[self._places(rows)])  # type: ignore[no-untyped-call]
 
+    def _shallow(self) -> Tensor | None:
+        """Trigram vectors of all texts."""
+        return self.tower.shallow(*self.store.trigram_batch(self.device)) if self.tower.has_trigrams else None
+
     def _fused(self) -> Tensor:
         """Vectors of all texts; of chunks, without a graph."""
         if not self.chunk or self.deep is None:
-            return self.tower.fuse(self.shallow, self.deep)
+            return self.tower.fuse(self._shallow(), self.deep)
         with torch.no_grad():
-            return torch.cat([self.tower.fuse(*self._inputs(rows)) for rows in self._slices()])
+            shallow = self._shallow()
+            return torch.cat([self.tower.fuse(*_rows(rows, shallow, self.deep)) for rows in self._slices()])
 
-    def _through_fusion(self, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+    def _through_fusion(self, shallow: Tensor | None, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
         """Gradients of both encoders' vectors, one chunk's graph at a time; that of the fusion goes to its weights."""
         assert self.deep is not None
-        to_shallow, to_deep = (
-            torch.zeros_like(side) if side is not None else None for side in (self.shallow, self.deep)
-        )
+        to_shallow, to_deep = torch.zeros_like(shallow) if shallow is not None else None, torch.zeros_like(self.deep)
         for rows in self._slices():
-            leaves = [side.requires_grad_() if side is not None else None for side in self._inputs(rows)]
+            leaves = _rows(rows, shallow, self.deep)
             self.tower.fuse(*leaves).backward(gradient[rows])  # type: ignore[no-untyped-call]
             for leaf, whole in zip(leaves, (to_shallow, to_deep), strict=True):
                 if leaf is not None and whole is not None and leaf.grad is not None:
                     whole[rows] = leaf.grad
-        assert to_deep is not None
         return to_shallow, to_deep
-
-    def _inputs(self, rows: slice) -> list[Tensor | None]:
-        """Both encoders' vectors of some texts, without a graph."""
-        return [side[rows].detach() if side is not None else None for side in (self.shallow, self.deep)]
 
     def _slices(self) -> Iterator[slice]:
         return (slice(start, start + _FUSED) for start in range(0, max(1, len(self.store)), _FUSED))
@@ -113,6 +111,11 @@ class CachedEncoding:
 
     def _places(self, rows: Rows) -> Tensor:
         return torch.from_numpy(rows).to(self.device)
+
+
+def _rows(rows: slice, *sides: Tensor | None) -> list[Tensor | None]:
+    """Some rows of both encoders' vectors, as leaves."""
+    return [side[rows].detach().requires_grad_() if side is not None else None for side in sides]
 
 
 def _chunks(sizes: NDArray[np.int64], chunk: int, device: torch.device) -> list[Rows]:

@@ -1,4 +1,4 @@
-"""Peak memory of training mixed towers, by batch size, each in a process of its own.
+"""Peak memory of training mixed towers, by batch size, each in a process of its own over the same 16,384 pairs.
 
 python -m tests.benchmarks._memory --plot memory.png      the curve with and without GradCache
 """
@@ -34,7 +34,8 @@ def peak_mib(batch: int, chunk: int, preset: str) -> float:
 def one_step(batch: int, chunk: int, preset: str) -> None:
     """Take a step, print the peak."""
     towers = bert_towers("both") if preset == "minilm" else _small(preset)
-    for _ in islice(fit(training(towers, batch, 1, chunk, "auto")), 1):
+    # as many pairs for every batch size: their features are no memory of the step
+    for _ in islice(fit(training(towers, batch, BATCHES[-1] // batch, chunk, "auto")), 1):
         pass
     # not getrusage: its peak is handed on from the process that started this one
     status = Path("/proc/self/status").read_text("utf-8")

@@ -193,7 +193,7 @@ def test_a_planted_false_negative_is_no_negative_but_a_pair_to_learn(
     facts = pin(at).facts
     assert (facts["dropped cross-encoder"], facts["pseudo_positives"]) == (len(before), len(before))
     # kept as negatives without a drop where the limit is above every score
-    same = mine(at, cross_encoder=MADE, negative_below=1.0)
+    same = mine(at, cross_encoder=MADE, negative_below=1.0, positive_above=1.0)
     assert {query: row["item_ids"] for query, row in same.items()} == {q: row["item_ids"] for q, row in before.items()}
     mine(at, cross_encoder=MADE, pseudo_positives=20)
     train(negatives=at, pseudo_weight=2.0, max_steps=2)
@@ -238,6 +238,9 @@ def test_towers_refuse_what_would_have_no_effect(more: dict[str, Any], message: 
 def test_refusals_of_the_other_commands(start: Path) -> None:
     with pytest.raises(ValueError, match="pseudo_positives=3: give `cross_encoder`"):
         negatives.Args(towers=IN_BATCH, **TABLES, negatives=NEGATIVES.at(ds=DS, space="0" * 16), pseudo_positives=3)
+    with pytest.raises(ValueError, match=r"negative_below=0.9, positive_above=0.8: expected negative_below <="):
+        at = NEGATIVES.at(ds=DS, space="0" * 16)
+        negatives.Args(towers=IN_BATCH, **TABLES, negatives=at, negative_below=0.9, positive_above=0.8)
     with pytest.raises(ValueError, match="learn=labels: give `qrels`"):
         train_cross_encoder.Args(**settings(start, learn="labels"))
     with pytest.raises(ValueError, match="max_tokens=48: .* reads 32 tokens of both texts"):
