@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, Connection
+from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import context_to_airflow_vars
 
@@ -97,11 +97,12 @@ class ReadySensor(BaseSensorOperator):
 
 
 class TurnSensor(BaseSensorOperator):
-    """Waits for runs of the DAG that go first: one between this task and the task `last`, or one of an earlier day.
+    """Waits for runs of the DAG that go first: one at work between this task and the task `last`, or one of an earlier day.
 
     A run counts that works, that is ready, or that has yet to look whether it is; not one that was found to be late.
     A run whose first look is still to come has no day yet, and goes first for these moments.
-    `max_active_tis_per_dag` lets one run look at a time, so two never go together.
+    `max_active_tis_per_dag` lets one run look at a time, so two never go together. A task that was cleared without those
+    behind it is at work too, though `last` has ended; Airflow clears this task with it, for it is a setup task.
     """
 
     template_fields: Sequence[str] = ("day",)
@@ -124,24 +125,34 @@ class TurnSensor(BaseSensorOperator):
         task = context["ti"]
         if context["dag_run"].triggering_user_name == DAG_TEST:
             return True  # it runs alone, and one that was killed would hold the next for ever
-        runs = task.get_task_states(dag_id=task.dag_id, task_ids=[self.waited, self.task_id, self.last])
-        first = [
-            run_id
-            for run_id, states in runs.items()
-            if run_id != task.run_id and self._goes_first(task, run_id, states)
-        ]
+        runs = self._at_work(context)
+        first = [run_id for run_id, states in runs.items() if self._goes_first(task, run_id, states)]
         if first:
             self.log.info("%s: first go %s", self.day, ", ".join(first))
         return not first
 
+    def _held(self, dag: DAG) -> set[str]:
+        """Ids of the tasks that one run at a time may do."""
+        before = dag.get_task(self.last).get_flat_relative_ids(upstream=True)
+        return (dag.get_task(self.task_id).get_flat_relative_ids() & before) | {self.last}
+
+    def _at_work(self, context: Context) -> dict[str, dict[str, str | None]]:
+        """Other runs that go on and have work up to the task `last` before them -> states of their tasks."""
+        task, own = context["ti"], (self.waited, self.task_id)
+        runs = task.get_task_states(dag_id=task.dag_id, task_ids=[*own, *sorted(self._held(context["dag"]))])
+        return {
+            run_id: states
+            for run_id, states in runs.items()
+            if run_id != task.run_id
+            and states.get(self.waited) in (*UNSEEN, "success")
+            and any(state not in ENDED for name, state in states.items() if name not in own)
+            # a queued run may itself wait for one of these to end
+            and task.get_dagrun_state(task.dag_id, run_id) == "running"
+        }
+
     def _goes_first(self, task: RuntimeTaskInstanceProtocol, run_id: str, states: Mapping[str, str | None]) -> bool:
-        if states.get(self.last, "removed") in ENDED or states.get(self.waited) not in (*UNSEEN, "success"):
-            return False
         if states.get(self.task_id) == "success":
             return True
-        # a queued run may itself wait for one of these to end
-        if task.get_dagrun_state(task.dag_id, run_id) != "running":
-            return False
         day = task.xcom_pull(task_ids=self.waited, key=DAY_KEY, run_id=run_id)
         return day is None or (day, run_id) < (self.day, task.run_id)
 

@@ -24,6 +24,7 @@ TRACE = "Traceback (most recent call last)"
 # a line that begins a log record, as jobs/platform/cli.py writes it; other lines continue the record before
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?P<level>[A-Z]+) \S+: (?P<text>.*)")
 MAX_CHARS = 2_000
+LOGIN_SECRET = "NIGHTSHELF_OIDC_SECRET"
 # the address of Airflow's database, with its password, and the one command that gets it
 DATABASE, CLEANS_DATABASE = "NIGHTSHELF_AIRFLOW_DB", "housekeeping"
 
@@ -132,7 +133,7 @@ def interpreter(program: str) -> str:
 
 def job_environment(outer: Mapping[str, str], context: Mapping[str, str], argv: Sequence[str] = ()) -> dict[str, str]:
     """This process's environment without Airflow's own settings, which hold secrets that no command needs."""
-    kept = {name: value for name, value in outer.items() if not name.startswith("AIRFLOW__")}
+    kept = {name: value for name, value in outer.items() if not name.startswith("AIRFLOW__") and name != LOGIN_SECRET}
     if CLEANS_DATABASE not in argv[3:4]:  # python -m jobs housekeeping
         kept.pop(DATABASE, None)
     return {**kept, "PYTHONUNBUFFERED": "1", **context}

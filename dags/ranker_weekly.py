@@ -1,24 +1,26 @@
-"""Weekly: train rankers on a week of listings, judge them on the judged queries, promote the better order.
+"""Weekly, and the night after new towers: train rankers on listings, judge them on the judged queries, promote the better order.
 
-**Reads** the towers behind `search/champion`, resolved once, by `pin`, and their `index` of the day on which the window of
-listings begins; `click_counts` of the window; `propensities`, `queries`, `qrels` of the run's day.
+**Reads** the towers behind `search/champion`, resolved once, by `pin`, and their `index` of the day before the window of
+listings; `click_counts` of the window; `propensities`, `queries`, `qrels` of the run's day.
 
 **Writes** `listings`, `ranker` (kinds `trees` and `neural`), `rankings` and `report` in the space of the ranker that `kind`
 names; moves `reranking/champion` to it when the report's gate lets it pass.
+
+**When** it runs every night and is skipped unless it is Saturday, or the ranker in service is of other towers than the index. So
+after Sunday's towers a search goes without a ranker for one day: Monday's run learns from the one day of clicks that the
+new towers have not seen, Saturday's from six. A run by hand with a day in its form always trains.
 
 **If red** the ranker in service stays in service, and with other towers than its own a search goes on without one.
 
 - `check`: a setting that a later task would refuse. Trigger a new run with another.
 - `wait`: `pairs_daily` has not finished that day, or stopped it. Look there first.
-- `pin`: nothing was promoted yet. `towers_weekly` trains and promotes the first.
-- `listings`: "not published": the towers are younger than `window_days`; run it on a later day or with a shorter window.
+- all skipped after `pin`: there is nothing to do: nothing was promoted yet, the ranker fits, or the towers are of the day itself.
+- `listings`: "not published": the index of the day before the window was not built; run it with a shorter window.
   "have seen clicks": the same, for the days that trained them.
 - `ranker_neural`: clear the task; training continues from its last checkpoint.
 - `promote` green but nothing moved: the gate stopped it. The report gives the reasons.
 - `approve` waits: the form asked for a person's approval. Answer under Required Actions; after 12 hours it is refused.
 - anything else: read its last line, clear it. A job replaces its partition whole: nothing to undo.
-
-It runs on Saturday: the towers of Sunday have then six days of clicks that they have not seen.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, CronPartitionTimetable, Param
 
 from dags.approval import Approval, approve_param
-from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param, days_before
+from dags.day import DAY, EVERY_DAG, KEY_FORMAT, day_param, result
 from dags.forms import form, templates
 from dags.runner import check_settings, job, wait_for
 from dags.steps import GATE_FORM, MEASURES_FORM, PROMOTION_FORM, PinnedTowers
@@ -57,7 +59,12 @@ TRAINED = form("ranker", "Ranker", "rounds leaves tree_lr unbiased loss hidden b
 OTHER = "{{ 'neural' if params.kind == 'trees' else 'trees' }}"
 
 # the bundle of the day before the window: neither its towers nor its numbers have seen the window's clicks
-BUNDLE_DAY = days_before("params.window_days")
+BUNDLE_DAY, WINDOW_DAYS = result("pin", "bundle_ds"), result("pin", "window_days")
+# scheduled runs of other days than Saturday mend alone: a ranker that fits stays
+MENDED = (
+    "{{ '' if params.ds or not dag_run.partition_key or macros.ds_format(dag_run.partition_key, '%Y-%m-%d', '%w') == '6'"
+    " else 'reranking/champion' }}"
+)
 towers = PinnedTowers(pinned_by="pin", alias="reranking/champion")
 index, items = INDEX.at(ds=BUNDLE_DAY, space=towers.space), ITEMS.at(ds=BUNDLE_DAY)
 listings = LISTINGS.at(ds=DAY, space=towers.space)
@@ -68,7 +75,7 @@ given = {"index": index, "queries": QUERIES.at(ds=DAY), "qrels": QRELS.at(ds=DAY
 
 with DAG(
     "ranker_weekly",
-    schedule=CronPartitionTimetable("59 23 * * 6", timezone="UTC", key_format=KEY_FORMAT),
+    schedule=CronPartitionTimetable("59 23 * * *", timezone="UTC", key_format=KEY_FORMAT),
     # a run that waits must not block one started by hand
     max_active_runs=2,
     **EVERY_DAG,
@@ -85,7 +92,7 @@ with DAG(
         click_counts=CLICK_COUNTS.at(ds=DAY),
         propensities=PROPENSITIES.at(ds=DAY),
         listings=listings,
-        **templates(LISTED),
+        **templates(LISTED) | {"window_days": WINDOW_DAYS},
     )
     rankers = [
         job("ranker", f"ranker_{kind}", listings=listings, ranker=RANKER.at(ds=DAY, kind=kind), **templates(TRAINED))
@@ -97,7 +104,7 @@ with DAG(
     promoted = job("promote", report=report, alias=towers.alias, **templates(PROMOTION_FORM))
     # a list is not learnt from before its verdict is written
     listed_well = job("expect", "expect_listings", partitions=str(listings))
-    pinned = job("pin", "pin")
+    pinned = job("pin", "pin", listed_ds=DAY, window_days="{{ params.window_days }}", unless_ranked=MENDED)
     check_settings(dag) >> wait >> pinned >> made >> listed_well >> rankers
     # promote depends on the report alone: a ranker that was not judged must not be served
     rankers >> ranked >> checked >> reported >> Approval(task_id="approve") >> promoted

@@ -123,7 +123,7 @@ def take_turn(last: str, waited: str = "wait") -> TurnSensor:
     """A sensor behind the task `waited`: runs of one DAG go on one at a time, the earliest day first, up to the task `last`.
 
     A run that still waits for its partitions holds nobody back, which `max_active_runs=1` would. As a setup task it is
-    cleared with the tasks behind it, so that a run of which something is cleared takes its turn again.
+    cleared with each task behind it, so that a run of which something is cleared takes its turn again.
     """
     turn = TurnSensor(task_id="turn", day=DAY, last=last, waited=waited)
     turn.is_setup = True

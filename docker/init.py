@@ -1,6 +1,6 @@
 """Prepare the volumes and databases of the stack; run at each `up`.
 
-Passwords and Spark's secret as files that this user alone may read, Airflow's tables and pools.
+Passwords and Spark's secret as files that this user alone may read, Airflow's tables, pools and accounts.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from jobs.local.airflow_env import USER, migrate, write_passwords
+from jobs.local.airflow_env import USER, manager, migrate, write_passwords
 
 
 def main() -> None:
     """Write the files, migrate the database."""
     os.umask(0o077)
+    manager()  # settings of the login that contradict each other
     airflow = Path(os.environ["AIRFLOW_HOME"])
     airflow.mkdir(parents=True, exist_ok=True)
     write_passwords(os.environ, {USER: os.environ["AIRFLOW_ADMIN_PASSWORD"]})

@@ -8,13 +8,16 @@ WITH cleaned AS (
     r.malformed,
     CLEAN_ID(r.item_id) AS item_id,
     CLEAN_ID(r.group_id) AS group_id,
-    CLEAN_TEXT(r.title) AS title,
-    CLEAN_TEXT(r.brand) AS brand,
-    CLEAN_TEXT(r.price) AS price,
-    CLEAN_TEXT(r.currency) AS currency,
+    CLEAN_VALUE(r.title) AS title,
+    CLEAN_VALUE(r.brand) AS brand,
+    CLEAN_VALUE(r.price) AS price,
+    CLEAN_VALUE(r.currency) AS currency,
     CLEAN_JSON(r.attributes) AS attributes,
     -- all arrows between levels are one
-    REGEXP_REPLACE(CLEAN_JSON(r.category), '\\s*(?:(?:[-=]?>|[»›→])\\s*)+', ' > ') AS category
+    REGEXP_REPLACE(
+      REGEXP_REPLACE(CLEAN_JSON(r.category), '^(\\{ ?".{0,}\\})$', '[$1]'),
+      '\\s*(?:(?:[-=]?>|[»›→])\\s*)+', ' > '
+    ) AS category
   FROM catalogue_rows AS r
 ),
 
@@ -51,7 +54,7 @@ split AS (
           SPLIT(c.category, '[,|](?=Default Category(?:/|$))'),
           p -> REPLACE(REGEXP_REPLACE(p, '^Default Category/?', ''), '/', ' > ')
         )
-      WHEN NOT RLIKE(c.category, '>.{0,}[,;|]|[,;|].{0,}>') THEN ARRAY(c.category)
+      WHEN NOT (CONTAINS(c.category, '>') AND RLIKE(c.category, '[,;|]')) THEN ARRAY(c.category)
       -- WooCommerce: "A > B, C > D" are two paths, "\," is a comma. A comma stays in a name that goes on with "and":
       -- "Care > Perfume, Cologne & Fragrance > Unisex" is one path, unless its first level comes again
       ELSE TRANSFORM(
@@ -225,9 +228,13 @@ checked AS (
     END AS price,
     CASE
       WHEN g.malformed THEN 'malformed'
-      WHEN COALESCE(g.item_id, '') = '' THEN 'no_item_id'
-      WHEN LENGTH(g.item_id) > 256 OR RLIKE(g.item_id, '\\p{Cntrl}') THEN 'bad_item_id'
+      WHEN ARRAY_CONTAINS(:absent, LOWER(COALESCE(g.item_id, ''))) THEN 'no_item_id'
+      -- 1.23457E+12: Excel, or a float of 17 digits, has rounded it, so that different items have one id
+      WHEN RLIKE(g.item_id, '^[0-9][.,][0-9]+(?:[eE]\\+[0-9]{2}|E1[0-9])$|^[0-9]e\\+1[0-9]$') THEN 'rounded_item_id'
+      WHEN LENGTH(g.item_id) > 256 OR RLIKE(g.item_id, '\\p{Cntrl}|^[{\\[]"') THEN 'bad_item_id'
       WHEN COALESCE(g.title, '') = '' THEN 'no_title'
+      -- a title in each of several languages
+      WHEN RLIKE(g.title, '^\\{ ?".{0,}\\}$') THEN 'several_titles'
     END AS reason,
     COALESCE(g.price, '') != '' AS has_price,
     COALESCE(g.attributes, '') != '' AND g.attribute_entries IS NULL AS attributes_repaired

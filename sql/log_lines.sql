@@ -18,8 +18,14 @@ WITH parsed AS (
           :actions, CAST(NULLIF(ARRAY_POSITION(:action_names, LOWER(r.action_name)), 0) AS INT)
         )
     END AS action,
-    NULLIF(r.search_id, '') AS search_id,
-    CASE WHEN r.action_name IS NOT NULL THEN NULLIF(r.item_id, '') END AS item_id,
+    -- a long text is no word for nothing
+    CASE
+      WHEN LENGTH(r.search_id) > 9 OR NOT ARRAY_CONTAINS(:absent, LOWER(r.search_id)) THEN r.search_id
+    END AS search_id,
+    CASE
+      WHEN r.action_name IS NOT NULL AND (LENGTH(r.item_id) > 9 OR NOT ARRAY_CONTAINS(:absent, LOWER(r.item_id)))
+        THEN r.item_id
+    END AS item_id,
     -- what a tracker writes for people without consent is no id
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.client_id))) THEN r.client_id END AS client_id,
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(TRIM(r.session_id))) THEN r.session_id END AS session_id,
@@ -34,17 +40,25 @@ WITH parsed AS (
     r.timestamp IS NOT NULL AS has_timestamp,
     CASE
       -- require a date: Spark casts a bare time of day to today
-      WHEN
-        SUBSTRING(r.timestamp, 5, 1) = '-'
-        AND (
-          r.timestamp LIKE '%Z'
-          OR REGEXP_LIKE(SUBSTRING(r.timestamp, 11, 40), '[+-][0-9]{2}(:?[0-9]{2})?$| [A-Za-z/_]+$')
-        )
-        THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' AND r.timestamp LIKE '%Z' THEN TRY_CAST(r.timestamp AS TIMESTAMP_LTZ)
       -- without a zone it is the shop's own clock
-      WHEN
-        SUBSTRING(r.timestamp, 5, 1) = '-'
-        THEN TO_UTC_TIMESTAMP(TRY_CAST(r.timestamp AS TIMESTAMP_LTZ), :time_zone)
+      WHEN REGEXP_LIKE(r.timestamp, '^[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9:.,]*)?$')
+        THEN
+          TO_UTC_TIMESTAMP(TRY_CAST(REPLACE(REPLACE(r.timestamp, '/', '-'), ',', '.') AS TIMESTAMP_LTZ), :time_zone)
+      -- `+0100`, ` UTC`, `GMT+1`, `+01:00[Europe/Warsaw]`. BST is Bangladesh's time to Java, and Britain's to a shop
+      WHEN SUBSTRING(r.timestamp, 5, 1) = '-' AND NOT r.timestamp LIKE '%BST'
+        THEN
+          TRY_CAST(
+            REGEXP_REPLACE(
+              REPLACE(
+                CASE
+                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(r.timestamp, '[', 1), '([+-][0-9:]+|Z)$')
+                    THEN SUBSTRING_INDEX(r.timestamp, '[', 1)
+                  ELSE r.timestamp
+                END, ',', '.'
+              ), 'z$', 'Z'
+            ) AS TIMESTAMP_LTZ
+          )
       -- milliseconds, seconds, microseconds or nanoseconds since 1970
       WHEN
         TRY_CAST(r.timestamp AS DOUBLE) BETWEEN 1e12 AND 1e13

@@ -14,10 +14,14 @@ WITH texts AS (
     CASE WHEN NOT ARRAY_CONTAINS(:nobody, LOWER(CLEAN_ID(o.customer))) THEN CLEAN_ID(o.customer) END AS customer,
     TRIM(o.occurred) AS occurred,
     NULLIF(LOWER(TRIM(o.title)), '') AS title,
-    -- 12/1/2010 8:26, 12/1/2010 8:26 PM, 01.12.2010, 1-12-2010 08:26:00
-    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 1) AS first_number,
-    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 2) AS second_number,
-    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})', 3) AS year_number,
+    NULLIF(LOWER(REGEXP_REPLACE(TRIM(o.status), '^wc-', '')), '') AS status,
+    -- 12/1/2010 8:26, 12/1/2010 8:26 PM, 01.12.2010, 1-12-2010 08:26:00, 1.12.10
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})(?:[./-][0-9]{4}|[./][0-9]{2}(?:[^0-9]|$))', 1)
+      AS first_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^([0-9]{1,2})[./-]([0-9]{1,2})(?:[./-][0-9]{4}|[./][0-9]{2}(?:[^0-9]|$))', 2)
+      AS second_number,
+    REGEXP_EXTRACT(TRIM(o.occurred), '^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2}(?:[^0-9:]|$))', 1)
+      AS year_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '([0-9]{1,2}):[0-9]{2}', 1) AS hour_number,
     REGEXP_EXTRACT(TRIM(o.occurred), '[0-9]{1,2}(:[0-9]{2}(:[0-9]{2})?)', 1) AS after_hour,
     UPPER(REGEXP_EXTRACT(TRIM(o.occurred), '([AaPp])[.]? ?[Mm][.]?$', 1)) AS half_of_day,
@@ -37,6 +41,7 @@ clocks AS (
     t.price,
     t.customer,
     t.title,
+    t.status,
     t.occurred,
     t.first_number,
     t.second_number,
@@ -72,15 +77,17 @@ timed AS (
     t.price,
     t.customer,
     t.title,
+    t.status,
+    COALESCE(t.occurred, '') = '' AND t.invoice IS NOT NULL AS is_timeless,
     CASE
-      WHEN t.year_number != ''
+      WHEN t.year_number != '' AND t.first_number != ''
         THEN
           TO_UTC_TIMESTAMP(
             TRY_CAST(
               CONCAT(
                 CONCAT_WS(
                   '-',
-                  t.year_number,
+                  CASE WHEN LENGTH(t.year_number) = 4 THEN t.year_number ELSE CONCAT('20', LEFT(t.year_number, 2)) END,
                   LPAD(CASE WHEN t.is_day_first THEN t.second_number ELSE t.first_number END, 2, '0'),
                   LPAD(CASE WHEN t.is_day_first THEN t.first_number ELSE t.second_number END, 2, '0')
                 ),
@@ -89,15 +96,25 @@ timed AS (
               ) AS TIMESTAMP_LTZ
             ), :time_zone
           )
-      WHEN
-        SUBSTRING(t.occurred, 5, 1) = '-'
-        AND (
-          t.occurred LIKE '%Z' OR REGEXP_LIKE(SUBSTRING(t.occurred, 11, 40), '[+-][0-9]{2}(:?[0-9]{2})?$| [A-Za-z/_]+$')
-        )
-        THEN TRY_CAST(t.occurred AS TIMESTAMP_LTZ)
-      WHEN
-        SUBSTRING(t.occurred, 5, 1) = '-'
-        THEN TO_UTC_TIMESTAMP(TRY_CAST(t.occurred AS TIMESTAMP_LTZ), :time_zone)
+      WHEN SUBSTRING(t.occurred, 5, 1) = '-' AND t.occurred LIKE '%Z' THEN TRY_CAST(t.occurred AS TIMESTAMP_LTZ)
+      -- without a zone it is the shop's own clock
+      WHEN REGEXP_LIKE(t.occurred, '^[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9:.,]*)?$')
+        THEN
+          TO_UTC_TIMESTAMP(TRY_CAST(REPLACE(REPLACE(t.occurred, '/', '-'), ',', '.') AS TIMESTAMP_LTZ), :time_zone)
+      -- `+0100`, ` UTC`, `GMT+1`, `+01:00[Europe/Warsaw]`. BST is Bangladesh's time to Java, and Britain's to a shop
+      WHEN SUBSTRING(t.occurred, 5, 1) = '-' AND NOT t.occurred LIKE '%BST'
+        THEN
+          TRY_CAST(
+            REGEXP_REPLACE(
+              REPLACE(
+                CASE
+                  WHEN REGEXP_LIKE(SUBSTRING_INDEX(t.occurred, '[', 1), '([+-][0-9:]+|Z)$')
+                    THEN SUBSTRING_INDEX(t.occurred, '[', 1)
+                  ELSE t.occurred
+                END, ',', '.'
+              ), 'z$', 'Z'
+            ) AS TIMESTAMP_LTZ
+          )
       WHEN
         TRY_CAST(t.occurred AS DOUBLE) BETWEEN 1e12 AND 1e13
         THEN TIMESTAMP_MILLIS(CAST(TRY_CAST(t.occurred AS DOUBLE) AS BIGINT))
@@ -111,6 +128,28 @@ timed AS (
   FROM clocks AS t
 ),
 
+whole AS (
+  -- Shopify names time, status and customer of an order on its first line alone
+  SELECT
+    t.file,
+    t.block,
+    t.line,
+    t.malformed,
+    t.invoice,
+    t.item_id,
+    t.quantity,
+    t.price,
+    t.title,
+    CASE
+      WHEN t.is_timeless THEN COALESCE(t.customer, MIN(t.customer) OVER (PARTITION BY t.invoice)) ELSE t.customer
+    END AS customer,
+    CASE
+      WHEN t.is_timeless THEN COALESCE(t.status, MIN(t.status) OVER (PARTITION BY t.invoice)) ELSE t.status
+    END AS status,
+    CASE WHEN t.is_timeless THEN MIN(t.occurred_at) OVER (PARTITION BY t.invoice) ELSE t.occurred_at END AS occurred_at
+  FROM timed AS t
+),
+
 hashed AS (
   SELECT
     t.invoice,
@@ -118,6 +157,7 @@ hashed AS (
     t.quantity,
     t.price,
     t.title,
+    t.status,
     t.occurred_at,
     t.malformed,
     CAST(FROM_UTC_TIMESTAMP(t.occurred_at, :time_zone) AS DATE) AS day,
@@ -127,7 +167,7 @@ hashed AS (
     CAST(
       ROW_NUMBER() OVER (PARTITION BY t.invoice ORDER BY t.file ASC, t.block ASC, t.line ASC) AS BIGINT
     ) AS line
-  FROM timed AS t
+  FROM whole AS t
 )
 
 SELECT
@@ -141,16 +181,16 @@ SELECT
   CASE
     WHEN h.malformed THEN 'malformed'
     WHEN e.client_id IS NOT NULL THEN 'erased'
-    WHEN h.invoice IS NULL THEN 'no_invoice'
-    WHEN h.item_id IS NULL THEN 'no_item_id'
+    WHEN ARRAY_CONTAINS(:absent, LOWER(COALESCE(h.invoice, ''))) THEN 'no_invoice'
+    WHEN ARRAY_CONTAINS(:absent, LOWER(COALESCE(h.item_id, ''))) THEN 'no_item_id'
     -- C536379: an order that was taken back
-    WHEN REGEXP_LIKE(h.invoice, '^[Cc][0-9]') THEN 'cancelled'
+    WHEN REGEXP_LIKE(h.invoice, '^[Cc][0-9]') OR ARRAY_CONTAINS(:undone, h.status) THEN 'cancelled'
     WHEN h.occurred_at IS NULL THEN 'bad_time'
     WHEN ARRAY_CONTAINS(:service_codes, LOWER(h.item_id)) THEN 'no_product'
     -- the amount does not matter here, so the sign decides whatever the decimal sign is
     WHEN COALESCE(NOT REGEXP_LIKE(h.quantity, '[0-9]'), TRUE) THEN 'bad_quantity'
-    WHEN REGEXP_LIKE(h.quantity, '^[(-]') OR NOT REGEXP_LIKE(h.quantity, '[1-9]') THEN 'negative_quantity'
-    WHEN COALESCE(REGEXP_LIKE(h.price, '^[(-]') OR NOT REGEXP_LIKE(h.price, '[1-9]'), TRUE) THEN 'no_price'
+    WHEN REGEXP_LIKE(h.quantity, '^[(−‒–-]|[0-9]-$') OR NOT REGEXP_LIKE(h.quantity, '[1-9]') THEN 'negative_quantity'
+    WHEN COALESCE(REGEXP_LIKE(h.price, '^[(−‒–-]|[0-9]-$') OR NOT REGEXP_LIKE(h.price, '[1-9]'), TRUE) THEN 'no_price'
     WHEN h.day < CAST(:first_day AS DATE) OR h.day > CAST(:ds AS DATE) THEN 'outside_day'
   END AS reason
 FROM hashed AS h

@@ -76,12 +76,10 @@ class Cluster:
 
     def follow(self, program: str, folder: Path) -> None:
         """Run the page's lines with this program as they stand, here instead of in the container."""
-        lines = re.findall(
-            rf"^    docker compose .* postgres ({program} .*)$", (DOCS / "backup.md").read_text(), re.MULTILINE
-        )
-        assert len(lines) == 2
-        for line in lines:
-            subprocess.run(["sh", "-c", line], env=self.env, cwd=folder, check=True)
+        text = (DOCS / "backup.md").read_text()
+        lines = re.findall(rf"^    (?:docker compose .* postgres )?(umask .*|{program} .*)$", text, re.MULTILINE)
+        assert len(lines) == 3
+        subprocess.run(["sh", "-ec", "\n".join(lines)], env=self.env, cwd=folder, check=True)
 
     def stop(self) -> None:
         """End it."""
@@ -119,6 +117,11 @@ def test_both_databases_are_restored_from_their_dumps(clusters: list[Cluster], t
     Path(env["AIRFLOW_HOME"]).mkdir(parents=True)
     migrate(env)
     used.follow("pg_dump", tmp_path)
+    dumps = sorted(tmp_path.glob("*.dump"))
+    assert [(dump.name, dump.stat().st_mode & 0o777) for dump in dumps] == [
+        ("airflow.dump", 0o600),
+        ("mlflow.dump", 0o600),
+    ]
     client.delete_registered_model("search")  # after the backup
 
     new.follow("pg_restore", tmp_path)

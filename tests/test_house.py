@@ -296,6 +296,7 @@ def hashed(text: str) -> dict[str, str]:
     lines = [line for line in text.splitlines() if line[0] != "#"]
     found = [re.fullmatch(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
     assert all(found), "every line is name==version --hash=sha256:..."
+    assert len({pin[1] for pin in found if pin}) == len(found), "a package is named once"
     return {pin[1]: pin[2] for pin in found if pin}
 
 

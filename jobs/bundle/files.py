@@ -145,12 +145,12 @@ def read_sparse(pinned: Pinned) -> SparseIndex:
     return SparseIndex(**arrays, **about)
 
 
-def write_item_arrays(items: ItemArrays, day: str, folder: Path) -> None:
-    """Write the items' numbers and hashed words, by row of the index. day: the last one that the numbers were summed over."""
+def write_item_arrays(items: ItemArrays, days: Mapping[str, str], folder: Path) -> None:
+    """Write what rankers read, items by row of the index. days: the last one that went into `numbers`, into `segments`."""
     arrays = items.arrays()
     for name, values in arrays.items():
         save_array(folder / f"item_arrays.{name}.npy", values)
-    write_json({"language": items.language, "day": day, "arrays": sorted(arrays)}, folder / ITEM_ARRAYS_FILE)
+    write_json({"language": items.language, "days": dict(days), "arrays": sorted(arrays)}, folder / ITEM_ARRAYS_FILE)
 
 
 def read_item_arrays(pinned: Pinned) -> ItemArrays:
@@ -163,10 +163,15 @@ def read_item_arrays(pinned: Pinned) -> ItemArrays:
     return ItemArrays.of(arrays, about["language"])
 
 
-def numbers_day(pinned: Pinned) -> str:
-    """The last day that the items' numbers of a bundle were summed over; empty for a bundle without numbers."""
-    has = pinned.has(ITEM_ARRAYS_FILE)
-    return str(json.loads(pinned.path(ITEM_ARRAYS_FILE).read_bytes())["day"]) if has else ""
+def days_of_features(pinned: Pinned) -> dict[str, str]:
+    """The last day that went into the `numbers` of a bundle's items, and into the `segments` of its queries.
+
+    Empty for a bundle without them; one of older code has no segments.
+    """
+    if not pinned.has(ITEM_ARRAYS_FILE):
+        return {}
+    about = json.loads(pinned.path(ITEM_ARRAYS_FILE).read_bytes())
+    return dict(about["days"]) if "days" in about else {"numbers": str(about["day"])}
 
 
 def read_parts(pinned: Pinned, lists: str = "") -> dict[str, Any]:

@@ -73,10 +73,12 @@ def pairs_of(room: ReportRoom, evaluation: Evaluation) -> list[tuple[str, str]]:
     """Pairs of arms to compare: with the best single arm, with step 1, with the shop's own, with the champion."""
     arms = list(evaluation.arms)
     pairs: list[tuple[str, str]] = []
-    if "dense" in arms:
+    if room.pairs:
+        pairs += [pair for pair in room.pairs if set(pair) <= set(arms)]
+    elif "dense" in arms:
         others = [arm for arm in ("sparse", "dense_in_batch") if arm in arms]
         pairs += [("dense", arm) for arm in others]
-    if "hybrid" in arms and (single := best_single(evaluation)):
+    if not room.pairs and "hybrid" in arms and (single := best_single(evaluation)):
         pairs.append(("hybrid", single))
     for run in (arm for arm in arms if arm.startswith("run_")):
         pairs += [(arm, run) for arm in ("dense", "hybrid", f"hybrid_{run}") if arm in arms]

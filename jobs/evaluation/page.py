@@ -9,7 +9,15 @@ from jobs.evaluation.index_section import family_rows, night_rows, tuning
 from jobs.evaluation.plots import plots
 from jobs.evaluation.report_data import ReportData
 from jobs.evaluation.segment_tables import compared_arms
-from jobs.evaluation.tables import PLAIN, arm_rows, cutoff_rows, data_of_the_day, lineage_rows, stage_rows
+from jobs.evaluation.tables import (
+    PLAIN,
+    arm_rows,
+    cutoff_rows,
+    data_of_the_day,
+    importance_rows,
+    lineage_rows,
+    stage_rows,
+)
 from jobs.platform.html import environment
 from models.ann.cutoff import KEEP_FRAC
 from models.evaluation.measures import CONDENSED
@@ -49,6 +57,7 @@ def render(data: ReportData, summary: dict[str, Any]) -> str:
         data=data_of_the_day(data),
         lineage=lineage_rows(data.ancestors),
         stages=stage_rows(data.ancestors),
+        importances=importance_rows(data.inputs.rankings.facts),
     )
     return page + "\n"
 

@@ -30,11 +30,11 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
     }
     made = {"recall": lines(curves, "items shown (K)", "R@K", log_x=evaluation.depth > 200)}
     made |= _segments(data) | _nights(nights)
-    compared = [row for row in data.compared if row.measure == MEASURE]
+    compared = [row for row in data.compared if row.measure == data.room.measure]
     if compared:
         made["compared"] = forest(
             [(f"{row.arm} − {row.against}".replace("_", " "), row.difference) for row in compared],
-            f"difference of {MEASURE}, 95% interval",
+            f"difference of {data.room.measure}, 95% interval",
         )
     if tuning := _tuning(data.inputs.index.facts):
         made["tuning"] = tuning
@@ -46,15 +46,15 @@ def plots(data: ReportData, choice: dict[str, Any], nights: list[dict[str, Any]]
 
 
 def _segments(data: ReportData) -> dict[str, Plot]:
-    """R@60 of each arm by segment, a plot for each group that a shopper's query falls into."""
-    evaluation, made = data.evaluation, {}
+    """The room's measure of each arm by segment, a plot for each group that a shopper's query falls into."""
+    evaluation, measure, made = data.evaluation, data.room.measure, {}
     for group in GROUPS:
         some = {name: rows for name, rows in evaluation.groups.get(group, {}).items() if rows.sum() >= FEWEST}
         if len(some) > 1:
             made[f"segments {group}"] = spread(
                 [f"{name} ({int(rows.sum()):,})" for name, rows in some.items()],
-                {arm: [evaluation.means_of(arm, MEASURE, rows) for rows in some.values()] for arm in data.main},
-                MEASURE,
+                {arm: [evaluation.means_of(arm, measure, rows) for rows in some.values()] for arm in data.main},
+                measure,
             )
     return made
 

@@ -24,7 +24,7 @@ ARMS = {
     "dense": "two towers, after hard negatives",
     "sparse": "BM25",
     "dense_in_batch": "two towers, before hard negatives",
-    "reranked": "what a search returns with the ranker: its order, cut off",
+    "reranked": "what a search with it returns",
     "trees": "the first 300, ordered by trees",
     "neural": "the first 300, ordered by the neural ranker",
     "static": "the first 300, by the items' static score",
@@ -108,7 +108,7 @@ class ReportData:
     @property
     def arms(self) -> list[str]:
         """Arms in the order of display; a shop's own runs before the champion."""
-        known = [arm for arm in ARMS if arm in self.evaluation.arms]
+        known = [arm for arm in dict.fromkeys((*self.room.main_arms, *ARMS)) if arm in self.evaluation.arms]
         runs = sorted(arm for arm in self.evaluation.arms if arm not in ARMS)
         champion = [arm for arm in known if arm.startswith("champion_")]
         return [*(arm for arm in known if arm not in champion), *runs, *champion]

@@ -17,7 +17,8 @@ class ReportRoom:
     of older code, and indexes that lack an arm. gate_arms: arms that the gate compares with the champion beside the
     headline. gate_measures: by which it does; segments by the first alone. main_arms: arms that plots and segments
     show. input_tables: tables of the day whose data-quality verdicts the gate reads; towers and earlier days were
-    judged when they were made. more_measures: beside those of every room, such as RR@25.
+    judged when they were made. more_measures: beside those of every room, such as RR@25. judges: the thing that the page
+    is about. pairs: arms compared beside the champion's; where there are none, those of search.
     """
 
     name: str
@@ -27,6 +28,13 @@ class ReportRoom:
     main_arms: tuple[str, ...]
     input_tables: tuple[str, ...]
     more_measures: tuple[str, ...] = ()
+    judges: str = "index"
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def measure(self) -> str:
+        """The measure that decides, which segments and figures show."""
+        return self.gate_measures[0]
 
     def headline(self, ranked: Collection[str]) -> str:
         """The headline among the arms that were ranked; the last preference where none was."""
@@ -56,6 +64,8 @@ RERANKING = ReportRoom(
     gate_measures=("nDCG@10", "nDCG@60"),
     main_arms=("reranked", "trees", "neural", "static", "hybrid"),
     input_tables=("items", "queries", "qrels", "item_features", "listings", "rankings"),
+    judges="ranker",
+    pairs=(("trees", "hybrid"), ("neural", "hybrid"), ("neural", "trees"), ("static", "hybrid")),
 )
 
 ROOMS = {room.name: room for room in (SEARCH, RERANKING)}

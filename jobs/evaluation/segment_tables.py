@@ -20,12 +20,12 @@ WORDING = ("model number", "likely typo", "diacritics left out", "brand named")
 
 
 def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> list[Row]:
-    """One row per segment: R@60 of each arm, and the difference that matters, corrected over all segments.
+    """One row per segment: the room's measure of each arm, and the difference that matters, corrected over all segments.
 
     The difference is the headline against the champion's where one was ranked, else dense against sparse. Segments
     below the minimum support come last and are not tested.
     """
-    arm, against = compared_arms(room, evaluation)
+    (arm, against), measure = compared_arms(room, evaluation), room.measure
     main = [arm for arm in room.main_arms if arm in evaluation.arms]
     rows: list[Row] = []
     for group, name, queries in evaluation.segments():
@@ -33,12 +33,12 @@ def segment_rows(room: ReportRoom, evaluation: Evaluation, min_support: int) -> 
             "group": group,
             "name": name,
             "queries": int(queries.sum()),
-            "means": {name: evaluation.means_of(name, MEASURE, queries) for name in main},
+            "means": {name: evaluation.means_of(name, measure, queries) for name in main},
             "enough": bool(queries.sum() >= min_support),
             "said": "",
         }
         if arm:
-            moved = (evaluation.arms[arm].column(MEASURE) - evaluation.arms[against].column(MEASURE))[queries]
+            moved = (evaluation.arms[arm].column(measure) - evaluation.arms[against].column(measure))[queries]
             row |= {"moved": mean_interval(moved), "p": float(permutation_p(moved[:, None])[0])}
         rows.append(row)
     tested = [row for row in rows if arm and row["enough"]]

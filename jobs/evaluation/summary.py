@@ -33,6 +33,8 @@ def _figures(data: ReportData) -> dict[str, Any]:
     evaluation, verdict, rankings = data.evaluation, data.verdict, data.inputs.rankings
     simulated = rankings.manifest.simulated
     arms = evaluation.arms
+    # what is to be said of dense and sparse, the report of their own room says
+    remarkable = {arm: evaluation.means[arm] for arm in data.main} if data.room.pairs else evaluation.means
     hits = {arm: shown for arm, shown in evaluation.hits.items() if arm in ("dense", "sparse")}
     return {
         "measures": evaluation.means,
@@ -57,7 +59,7 @@ def _figures(data: ReportData) -> dict[str, Any]:
         "split": rankings.facts["split"],
         "verdict": "pass" if verdict.passed else "stop",
         "reasons": verdict.reasons,
-        "remarks": caveats(evaluation.means, said_of(data), simulated, _coverage(data)),
+        "remarks": caveats(remarkable, said_of(data), simulated, _coverage(data)),
         "simulated": simulated,
         "index": {name: data.inputs.index.facts[name] for name in ("factory", "nprobe", "items", "cutoff")},
         "dense_skipped": _skipped(data),

@@ -14,6 +14,7 @@ from models.ann.cutoff import SERVED
 from models.evaluation.measures import CONDENSED, MEASURES
 
 # R@100 and RR@100 are in summary.json: at a depth of 100 they are the end of the curve
+IMPORTANT = 15  # features of a ranker that are shown
 PLAIN = [name for name in MEASURES if name not in (*CONDENSED, "RR@100")]
 
 
@@ -107,6 +108,18 @@ def cutoff_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         row |= {key: _share(found[key]) for key in ("precision", "recall", "f1", "kept_frac", "no_knee_frac")}
         rows.append({**row, "name": name.get(found["kind"], found["kind"])})
     return rows
+
+
+def importance_rows(facts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Features of each kind of ranker that was ranked, the most important first; empty for an index."""
+    made = {}
+    for kind, importances in facts.get("importances", {}).items():
+        first = sorted(importances.items(), key=lambda row: -row[1])[:IMPORTANT]
+        most = max((value for _, value in first), default=0.0) or 1.0
+        made[kind] = [
+            {"feature": name, "importance": value, "share": 100 * max(value, 0.0) / most} for name, value in first
+        ]
+    return made
 
 
 def _share(value: float | None) -> str:

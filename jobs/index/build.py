@@ -196,7 +196,7 @@ def _build(args: Args, inputs: BundleInputs, out: Attempt) -> None:
     dev = _dev_queries(args, inputs, towers, merged.ids)
     item_texts, language = write_catalogue(inputs.items, merged.ids, args.language, args.seed, out)
     if inputs.item_features is not None:
-        write_items_of_rankers(inputs.item_features, inputs.items, merged.ids, language, out)
+        write_items_of_rankers(inputs.item_features, inputs.items, inputs.queries, merged.ids, language, out)
     sparse = write_sparse(args, item_texts, language, dev, args.seed, out)
     write_query_tower(towers, out.folder, dev.queries)
     filled = assemble(merged, TrainedIndex.open(inputs.trained_index), args.disk_above_gb, out.folder)

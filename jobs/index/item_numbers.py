@@ -1,4 +1,4 @@
-"""The numbers and words of a bundle's items, which a ranker reads while it serves."""
+"""The numbers and words of a bundle's items, and the segments of its queries, which a ranker reads while it serves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from models.reranking.numbers import NUMBERS, number_matrix
 LEAST_KNOWN_FRAC = 0.5  # of the catalogue; fewer mean numbers of another shop or of long ago
 
 
-def write_items_of_rankers(item_features: Pinned, items: Pinned, ids: Strings, language: str, out: Attempt) -> None:
+def write_items_of_rankers(
+    item_features: Pinned, items: Pinned, queries: Pinned, ids: Strings, language: str, out: Attempt
+) -> None:
     """Write the arrays in the order of ids. A new item, of which the table knows nothing yet, has NaN.
 
     Raises:
@@ -33,5 +35,8 @@ def write_items_of_rankers(item_features: Pinned, items: Pinned, ids: Strings, l
     texts = read_table(items, ["item_id", "title", "brand"]).sort_by("item_id")
     titles, brands = (strings(texts, name) for name in ("title", "brand"))
     day = str(item_features.facts["window"]["days_read"][-1])
-    write_item_arrays(item_arrays(titles, brands, values, language), day, out.folder)
-    out.facts.update(numbers_day=day, numbers_unknown=int((~known).sum()))
+    asked = read_table(queries, ["query_id", "segment"])
+    segments = strings(asked, "query_id"), strings(asked, "segment")
+    arrays = item_arrays(titles, brands, values, language, *segments)
+    write_item_arrays(arrays, {"numbers": day, "segments": queries.partition.ds}, out.folder)
+    out.facts.update(numbers_day=day, numbers_unknown=int((~known).sum()), queries_known=len(arrays.queries))

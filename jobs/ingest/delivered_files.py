@@ -12,10 +12,14 @@ from jobs.lake import storage as store
 
 LINES = (".ndjson", ".ndjson.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz")
 LOG_ENDINGS = (*LINES, ".parquet")
+# what desktops, archives and Spark leave beside the data
+_LEFT_BY_TOOLS = re.compile(
+    r"(?:^|/)(?:__MACOSX/.+|\._[^/]*|\.DS_Store|\.[^/]+\.crc|_SUCCESS|_(?:committed|started)_[^/]*|Thumbs\.db|desktop\.ini)$"
+)
 
 
 def find(pattern: str) -> list[str]:
-    """Files that a path, folder or pattern names, sorted.
+    """Files that a path, folder or pattern names, sorted, without what tools leave beside them (`.DS_Store`, `_SUCCESS`).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -37,7 +41,9 @@ def find(pattern: str) -> list[str]:
     named = [
         name
         for name in sorted(file.name for file in store.walk(folder))
-        if len(parts := name.split("/")) <= len(steps) and all(map(fnmatch.fnmatchcase, parts, steps))
+        if len(parts := name.split("/")) <= len(steps)
+        and all(map(fnmatch.fnmatchcase, parts, steps))
+        and not _LEFT_BY_TOOLS.search(name)
     ]
     # a file stands at the last step; a link may stand for a folder at any step
     store.refuse_links([folder, *(f"{folder}/{name}" for name in named)])

@@ -113,16 +113,19 @@ def _first_day(today: Profile, shape: Shape) -> Iterator[SchemaChange]:
                 expected = f"{share:.1%} of the records, expected one of {', '.join(READ_FORMS)}"
                 text = f"{_named(application)}: timestamps as {form} in {expected}"
                 yield SchemaChange("timestamp_form", "needed", text)
-        yield from _unused_actions(today["actions"].get(application, {}), _named(application))
+        has_searches = "search" in today["records"].get(application, {})
+        yield from _unused_actions(today["actions"].get(application, {}), has_searches, _named(application))
 
 
-def _unused_actions(actions: dict[str, float], who: str) -> Iterator[SchemaChange]:
-    """Names of actions that are not used, and what to type if they mean one of the four."""
+def _unused_actions(actions: dict[str, float], has_searches: bool, who: str) -> Iterator[SchemaChange]:
+    """Names of actions that are not used, and what to type if they mean one of ours."""
     for name, share in sorted(actions.items()):
         # a look at an offer is used, but where nothing is an impression `view` may be one
         is_look = name.lower() in VIEW_NAMES and any(
             ACTION_NAMES.get(other.lower()) == "impression" for other in actions
         )
+        # a tracker's event of a search says nothing beside the query records
+        is_look = is_look or (has_searches and OFTEN_CALLED.get(name.lower()) == "search")
         if share >= NEW_ACTION_FRAC and name != OTHER and name.lower() not in ACTION_NAMES and not is_look:
             meant = OFTEN_CALLED.get(name.lower())
             advice = f"if it means {meant}, add" if meant else "if it means one of the four actions, add the like of"

@@ -24,6 +24,7 @@ from jobs.lake.partitions import Partition
 from jobs.lake.read import Pinned
 from jobs.lake.windows import before_day
 from jobs.platform.csv_text import delimiter_of
+from jobs.platform.spark_udfs import ABSENT
 
 log = logging.getLogger(__name__)
 LOOK_BACK_DAYS = 14
@@ -109,7 +110,9 @@ def _usual(records: Iterable[Record], action_names: Mapping[str, str]) -> Iterat
 
 
 def _with_own_name(record: Record, action_names: Mapping[str, str]) -> Record:
-    name = str(record.get("action_name")).lower()
+    name = str(record.get("action_name")).strip().lower()
+    if name in ABSENT or action_names.get(name) == "search":
+        return {**record, "action_name": None}
     if name in ACTION_NAMES or name not in action_names:
         return record
     return {**record, "action_name": action_names[name]}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from jobs.ingest import spark_readers as rawfiles
 from jobs.ingest.inspect import inspect
 from jobs.ingest.prices import MONEY, SIGNS, decimal_sign, price_alerts
+from jobs.ingest.profile import Profile
 from jobs.ingest.scan import MAX_UNPACKED_GB
 from jobs.lake.attempt import Attempt
 from jobs.lake.partitions import Partition
@@ -20,7 +21,7 @@ from jobs.platform.arguments import CommandArgs, Fraction, OneOf, PositiveFloat,
 from jobs.platform.csv_text import csv_header
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import run_sql, spark_session
-from jobs.platform.spark_udfs import register_functions
+from jobs.platform.spark_udfs import ABSENT, register_functions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,13 +30,14 @@ log = logging.getLogger(__name__)
 NEEDED = ("item_id", "title")
 COLUMNS = (*NEEDED, "category", "brand", "attributes", "price", "currency", "group_id")
 FIELDS = ", ".join(f"{name} STRING" for name in COLUMNS)
-REASONS = ("malformed", "no_item_id", "bad_item_id", "no_title", "duplicate")
+REASONS = ("malformed", "no_item_id", "rounded_item_id", "bad_item_id", "no_title", "several_titles", "duplicate")
 # names in the manifest -> what to sum
 REPAIRED = ("price_repaired", "attributes_repaired")
 REPAIRS = {name.replace("_repaired", " mended"): f"if(reason IS NULL AND {name}, 1, 0)" for name in REPAIRED}
 TOLD = {name: f"if(reason IS NULL AND decimal_sign = '{name}', 1, 0)" for name in (*SIGNS, "either")}
 PRICES = {"prices": "if(reason IS NULL AND has_price, 1, 0)"} | TOLD
 BYTES_PER_FILE = 256 << 20
+NAMED = 12  # fields that a message names
 # the rule by which sql/items.sql builds an item's text; it enters the space id
 TEXT_TEMPLATE = "1: title | category | brand | attribute values by key"
 
@@ -73,7 +75,7 @@ def main(args: Args) -> dict[str, object]:
             checked, counts = _write_items(out, rows, catalogue, sign := "comma")
         dropped = counts.dropped("rows")
         out.count("catalogue rows", counts["rows"], counts.kept("rows"), dropped)
-        _check(args, counts)
+        _check(args, counts, delivery.profile)
         if dropped:
             _quarantine(out, checked)
         delivery.record(out)
@@ -88,7 +90,8 @@ def main(args: Args) -> dict[str, object]:
 
 
 def _write_items(out: Attempt, rows: DataFrame, catalogue: Pinned, sign: str) -> tuple[DataFrame, RowCounter]:
-    checked = run_sql("items", {"money": MONEY, "decimal_comma": sign == "comma"}, catalogue_rows=rows)
+    settings = {"money": MONEY, "absent": list(ABSENT), "decimal_comma": sign == "comma"}
+    checked = run_sql("items", settings, catalogue_rows=rows)
     columns = [*out.partition.table.columns, "reason", "has_price", "decimal_sign", *REPAIRED]
     files = 1 + sum(entry.bytes for entry in catalogue.entries()) // BYTES_PER_FILE
     spread = checked.select(*columns).repartition(files, "item_id")
@@ -145,11 +148,14 @@ def _check_columns(catalogue: Pinned, uri: str, columns: list[str]) -> None:
         raise ValueError(f"{lead} the column {twice[0]} twice; leave one of them and deliver the file again")
 
 
-def _check(args: Args, counts: RowCounter) -> None:
+def _check(args: Args, counts: RowCounter, profile: Profile) -> None:
     if not counts.kept("rows"):
+        found = sorted({name for kinds in profile["fields"].values() for fields in kinds.values() for name in fields})
+        hint = ", where records are wrapped (elasticdump: jq -c ._source)" if "_source" in found else ""
         raise ValueError(
             f"{args.catalogue}: 0 items in {counts['rows']:,} rows (dropped: {counts.dropped('rows')}); expected rows "
-            f"with {' and '.join(NEEDED)}; repair the export and deliver it again"
+            f"with {' and '.join(NEEDED)}, found the fields {', '.join(found[:NAMED]) or 'of none'}{hint}; repair the export"
+            " and deliver it again"
         )
 
 

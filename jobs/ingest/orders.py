@@ -22,19 +22,32 @@ if TYPE_CHECKING:
 
 # our name -> names in small letters, without anything between the letters
 NAMES: dict[str, tuple[str, ...]] = {
-    "invoice": ("invoice", "invoiceno", "invoiceid", "orderid", "orderno", "ordernumber", "order", "transactionid"),
-    "item_id": ("itemid", "stockcode", "sku", "productid", "productcode", "offerid", "item"),
-    "quantity": ("quantity", "qty", "units"),
-    "price": ("price", "unitprice", "itemprice", "amount"),
+    "invoice": (
+        "invoice",
+        "invoiceno",
+        "invoiceid",
+        "orderid",
+        "orderno",
+        "ordernumber",
+        "order",
+        "transactionid",
+        "incrementid",
+    ),
+    "item_id": ("itemid", "stockcode", "sku", "productid", "productcode", "offerid", "item", "lineitemsku"),
+    "quantity": ("quantity", "qty", "units", "lineitemquantity"),
+    "price": ("price", "unitprice", "itemprice", "amount", "lineitemprice"),
     "customer": ("customer", "customerid", "clientid", "userid", "buyerid"),
-    "occurred": ("time", "timestamp", "invoicedate", "orderdate", "orderedat", "createdat", "date"),
-    "title": ("title", "description", "name", "productname", "itemname"),
+    "occurred": ("time", "timestamp", "invoicedate", "orderdate", "orderedat", "createdat", "purchasedate", "date"),
+    "title": ("title", "description", "lineitemname", "name", "productname", "itemname"),
+    "status": ("status", "orderstatus", "financialstatus", "state"),
 }
 NEEDED = ("invoice", "item_id", "occurred")
 # a file without these columns says nothing against its lines
 GIVEN = {"quantity": "'1'", "price": "'1'"}
 PLACE = ("file", "block", "line", "malformed")
-NUMBERS = r"'^([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{4}'"
+NUMBERS = r"'^([0-9]{1,2})[/-]([0-9]{1,2})(?:[/-][0-9]{4}|/[0-9]{2}(?:[^0-9]|$))'"
+# orders of which nothing was bought in the end, in the words of shops; `wc-cancelled` is WooCommerce's
+UNDONE = ("cancelled", "canceled", "refunded", "voided", "failed", "returned", "chargeback")
 
 
 def parse_columns(text: str) -> dict[str, str]:

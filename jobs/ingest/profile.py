@@ -26,7 +26,10 @@ MAX_FIELDS, MAX_APPLICATIONS, MAX_DEPTH = 80, 12, 4
 OTHER = "other"
 # kind of a record without its query text or its query_id -> kind that it would be of
 INCOMPLETE = {"listing": "search", "impression of no search": "impression", "act of no search": "act"}
-ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?(\d\d)?| [A-Za-z/_]+)?")
+ISO = re.compile(
+    r"\d{4}(?P<mark>[-/])\d\d?(?P=mark)\d\d?[T ]\d\d?:\d\d(:\d\d([.,]\d+)?)?"
+    r"(?P<zone>[Zz]| ?(UTC|GMT)?[+-]\d\d?:?(\d\d)?| ?[A-Za-z/_]+)?(\[[A-Za-z/_]+\])?"
+)
 DIGITS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us", 19: "epoch_ns"}
 
 
@@ -153,7 +156,7 @@ def _kind(record: Record) -> str:
 
 
 def _action(record: Record) -> str | None:
-    return ACTION_NAMES.get(str(record.get("action_name")).lower())
+    return ACTION_NAMES.get(str(record.get("action_name")).strip().lower())
 
 
 def kept_name(value: Any) -> str:
@@ -212,4 +215,4 @@ def timestamp_form(value: Any) -> str:
     iso = ISO.fullmatch(text)
     if iso is None:
         return OTHER
-    return {"Z": "iso_utc", None: "iso_without_zone"}.get(iso["zone"], "iso_with_offset")
+    return {"Z": "iso_utc", "z": "iso_utc", None: "iso_without_zone"}.get(iso["zone"], "iso_with_offset")

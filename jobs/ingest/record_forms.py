@@ -1,12 +1,14 @@
 """Other forms of UBI records, rewritten to the form that Spark's reader knows.
 
-Exports wrap records in `_source` (elasticdump), put several on one line (Firehose), write them as one array, keep nested
-objects as JSON text (a warehouse's UNLOAD), or name several items in one purchase. Only lines that the reader could not
-use come here, so this module may be slow; the sample that `inspect` profiles goes through it too.
+Exports wrap records in `_source` (elasticdump) or in a field of the log shipper (`message`, `log`, `payload`), encode
+them twice, put several on one line (Firehose), write them as one array or as Python prints them, keep nested objects as
+JSON text (a warehouse's UNLOAD), or name several items in one purchase. Only lines that the reader could not use come
+here, so this module may be slow; the sample that `inspect` profiles goes through it too.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -19,12 +21,13 @@ from jobs.ingest.ubi import FURTHER_ITEM, LIST_FIELDS
 Record = dict[str, Any]
 # a byte order mark, `index<TAB>`, the brackets and commas of an array, white space between records
 _BETWEEN = re.compile(r"(?:\ufeff|[\s,\[\]]|[\w.-]+\t)*")
-_WRAPPER = "_source"
+# a record has one of these; around it there is none
+_NAMES = frozenset({"query_id", "user_query", "action_name"})
 
 
 def is_usual(record: Any) -> bool:
     """Whether a parsed line is a record in the usual form, with one item."""
-    if not isinstance(record, Mapping) or _WRAPPER in record:
+    if not isinstance(record, Mapping) or _inside(record) is not record:
         return False
     attributes = record.get("event_attributes")
     item = attributes.get("object") if isinstance(attributes, Mapping) else attributes
@@ -39,7 +42,7 @@ def is_usual(record: Any) -> bool:
 def usual_lines(lines: pa.StringArray) -> pa.ListArray[Any]:
     """For each line, its records as JSON texts in the usual form; the line itself where it holds none."""
     given = cast(list[str], lines.to_pylist())
-    texts = [[json.dumps(record) for record in read_records(line)] or [line] for line in given]
+    texts = [[json.dumps(record, default=str) for record in read_records(line)] or [line] for line in given]
     return cast("pa.ListArray[Any]", pa.array(texts, pa.list_(pa.string())))
 
 
@@ -66,12 +69,32 @@ def _objects(line: str) -> list[Record]:
         try:
             value, at = decoder.raw_decode(line, at)
         except (ValueError, RecursionError):
-            return []
+            return _printed(line)
+        value = _from_text(value)
         if not isinstance(value, dict):
             return []
-        found.append(value[_WRAPPER] if isinstance(value.get(_WRAPPER), dict) else value)
+        found.append(dict(_inside(value)))
         at = _after_separator(line, at)
     return found
+
+
+def _printed(line: str) -> list[Record]:
+    """The record of a line that Python printed, `{'query_id': 'q', 'user_query': None}`."""
+    try:
+        value = ast.literal_eval(line.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return []
+    return [dict(_inside(value))] if isinstance(value, dict) else []
+
+
+def _inside(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one record that a field of a shipper's or a search engine's record holds, as an object or as JSON text."""
+    if _NAMES & value.keys():
+        return value
+    inner = [
+        found for each in value.values() if (found := _object(each)) and "timestamp" in found and _NAMES & found.keys()
+    ]
+    return inner[0] if len(inner) == 1 else value
 
 
 def _after_separator(line: str, at: int) -> int:

@@ -126,4 +126,4 @@ def cut_off(line: bytes) -> bool:
         text = line[start:].decode().rstrip()
     except UnicodeDecodeError:
         return False
-    return not read_records(text)
+    return not (read_records(text) or read_records(line.decode()))

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from jobs.ingest.sample import LineSample, RowSample, cut_off
 from jobs.lake import storage as store
 from jobs.platform.csv_text import CsvError, check_csv
+from jobs.platform.file_kinds import GZIP, foreign
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -26,11 +27,10 @@ HOLE = bytes(512)
 BATCH_ROWS = 20_000
 # below either limit, lines that are not UTF-8 are rejected one by one
 BAD_LINES, BAD_LINES_FRAC = 10, 0.1
-OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
-GZIP = b"\x1f\x8b"
 GB = 1_000_000_000
 MAX_UNPACKED_GB = 200.0
 ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\{")
+OVER_LINES = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{[ \t]*\r?\n")
 
 
 class FlawError(ValueError):
@@ -83,7 +83,7 @@ def unpacked(stream: BinaryIO) -> Iterator[bytes]:
         raise FlawError("empty: no gzip header")
     while waiting:
         if not waiting.startswith(GZIP[: len(waiting)]):
-            raise FlawError("bytes that are not gzip where a gzip stream was expected")
+            raise FlawError(foreign(waiting) or "bytes that are not gzip where a gzip stream was expected")
         member = zlib.decompressobj(31)
         while not member.eof:
             packed = waiting or stream.read(CHUNK_BYTES)
@@ -120,10 +120,8 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
     """Sample the lines of an intact file."""
     sample, total, bad, rest = LineSample(), 0, 0, b""
     for number, piece in enumerate(pieces):
-        if number == 0 and piece.startswith(OTHER_ENCODINGS):
-            raise FlawError("UTF-16, expected UTF-8")
-        if number == 0 and as_json and ARRAY.match(piece):
-            raise FlawError("a JSON array, expected a record per line; convert it: jq -c '.[]'")
+        if number == 0:
+            _check_beginning(piece, as_json)
         if HOLE in piece:
             raise FlawError("a hole: 512 NULs and more in a row")
         whole, newline, rest = (rest + piece).rpartition(b"\n")
@@ -143,6 +141,15 @@ def _text(pieces: Iterator[bytes], as_json: bool) -> list[bytes]:
     if bad > BAD_LINES and bad > BAD_LINES_FRAC * total:
         raise FlawError(f"not UTF-8: {bad:,} of {total:,} lines")
     return sample.close()
+
+
+def _check_beginning(text: bytes, as_json: bool) -> None:
+    if kind := foreign(text):
+        raise FlawError(kind)
+    if as_json and ARRAY.match(text):
+        raise FlawError("a JSON array, expected a record per line; convert it: jq -c '.[]'")
+    if as_json and OVER_LINES.match(text):
+        raise FlawError("records that go over several lines, expected a record per line; convert it: jq -c .")
 
 
 def _bad_lines(block: bytes) -> int:

@@ -26,6 +26,7 @@ from jobs.lake.erasures import erased_clients
 from jobs.lake.windows import bounds, time_zone
 from jobs.platform.row_counts import RowCounter
 from jobs.platform.spark import run_sql
+from jobs.platform.spark_udfs import ABSENT
 from jobs.platform.temp_tables import Keep
 from models.text.normalise import QUERY_CHARS
 
@@ -116,6 +117,7 @@ class LogRules:
             "placement_names": list(PLACEMENT_NAMES),
             "placements": list(PLACEMENT_NAMES.values()),
             "nobody": list(NOBODY),
+            "absent": list(ABSENT),
             "time_zone": time_zone(),
             "earliest": _utc(days[0][1]),
             "day_to": _utc(days[-1][2]),

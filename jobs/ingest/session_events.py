@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Interval
 
 from jobs.ingest.hashing_secret import FACT, fingerprint, hashing_secret
-from jobs.ingest.orders import day_first, order_rows, parse_columns
+from jobs.ingest.orders import UNDONE, day_first, order_rows, parse_columns
 from jobs.ingest.search_log import NOBODY
 from jobs.lake.attempt import Attempt
 from jobs.lake.erasures import erased_clients
@@ -25,7 +25,7 @@ from jobs.lake.windows import before_day, first_day, read_columns, time_zone
 from jobs.platform.arguments import CommandArgs, NonNegativeInt, OneOf
 from jobs.platform.row_counts import RowCounter, published
 from jobs.platform.spark import BYTES_PER_PART, run_sql, spark_session
-from jobs.platform.spark_udfs import register_functions
+from jobs.platform.spark_udfs import ABSENT, register_functions
 from jobs.platform.temp_tables import Keep, temp_tables
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def _order_events(args: Args, spark: SparkSession, orders: Pinned, out: Attempt,
         "nobody": list(NOBODY),
         "time_zone": time_zone(),
         "day_first": day_first(rows, orders, args.date_order),
+        "undone": list(UNDONE),
+        "absent": list(ABSENT),
         "service_codes": [code.strip().lower() for code in args.service_codes.split(",") if code.strip()],
         "first_day": first_day(orders.partition.ds, args.order_days + 1),
         "ds": orders.partition.ds,

@@ -29,7 +29,7 @@ LONG = f"octet_length(raw) > {MAX_LINE_BYTES}"
 SEVERAL = (
     r"CASE WHEN rlike(raw, '\\}[\\s,]*\\{')"
     r" THEN coalesce(size(from_json(concat('[', raw, ']'), 'ARRAY<STRING>')), 0) != 1"
-    r" ELSE NOT (endswith(raw, '}') OR rlike(raw, '\\}\\s*$')) END"
+    r" ELSE NOT (endswith(raw, '}') OR rlike(raw, '\\}[\\s,]*$')) END"
 )
 # order of a row: later files, blocks and lines were delivered later
 PLACE = ("_metadata.file_name AS file", "_metadata.file_block_start AS block", "monotonically_increasing_id() AS line")
@@ -118,9 +118,12 @@ def parquet_records(spark: SparkSession, uris: Sequence[str], fields: str) -> Da
     Columns with the structure of `fields` are cast to text, and Spark skips the other columns of the file. If a column
     has another structure, such as JSON in a string, the whole record goes through JSON.
     """
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import BinaryType, StructType
 
     columns = spark.read.parquet(*[store.spark_uri(uri) for uri in uris])
+    for field in columns.schema.fields:
+        if isinstance(field.dataType, BinaryType):  # texts of a writer that does not say so
+            columns = columns.withColumn(field.name, columns[field.name].cast("string"))
     wanted = cast("StructType", StructType.fromDDL(fields))
     shaped = _shaped(wanted, columns.schema)
     raw = "to_json(struct(*)) AS raw"  # Spark evaluates it for the rejected rows only
@@ -162,8 +165,11 @@ def _shaped(wanted: StructType, schema: StructType, at: str = "") -> str:
 def csv_rows(spark: SparkSession, uri: str, header: CsvHeader) -> DataFrame:
     """Records of one CSV file (RFC 4180) -> file, block, line, raw, malformed, and its columns as STRING.
 
-    Spark knows the columns by number: names may be empty, contain a dot, or differ in case only.
+    Spark knows the columns by number: names may be empty, contain a dot, or differ in case only. A header that comes
+    again, as in files put behind each other, is no record.
     """
+    from pyspark.sql import functions as f
+
     numbers = [f"_{number}" for number in range(len(header.names))]
     rows = spark.read.csv(
         store.spark_uri(uri),
@@ -175,7 +181,11 @@ def csv_rows(spark: SparkSession, uri: str, header: CsvHeader) -> DataFrame:
         columnNameOfCorruptRecord=CORRUPT,
         enforceSchema=True,
     )
-    return rows.selectExpr(
+    again = [
+        f.trim(f.ltrim(f.coalesce(f.col(at), f.lit("")), f.lit("\ufeff"))) == name
+        for at, name in zip(numbers, header.names, strict=True)
+    ]
+    return rows.where(~reduce(lambda left, right: left & right, again)).selectExpr(
         *PLACE, f"coalesce({CORRUPT}, to_json(struct(*))) AS raw", f"{CORRUPT} IS NOT NULL AS malformed", *numbers
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.ingest import spark_readers as rawfiles
 from jobs.lake.columns import SEARCH_COLUMNS, Column
 from jobs.lake.read import Pinned
+from jobs.platform.spark_udfs import ABSENT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,11 +58,10 @@ PLACEMENT_NAMES = {
 }
 # what other tools call them: proposed, never assumed, since `view` may also be a look at an offer's page
 OFTEN_CALLED = {
-    **dict.fromkeys(
-        ("view", "impressions", "view_item_list", "view_search_results", "product_impression"), "impression"
-    ),
+    **dict.fromkeys(("view", "impressions", "view_item_list", "product_impression"), "impression"),
     **dict.fromkeys(("select_item", "item_select", "product_click", "result_click", "select"), "click"),
     **dict.fromkeys(("addtocart", "add_item_to_cart", "add_to_basket", "basket_add", "atc"), "cart"),
+    **dict.fromkeys(("search", "on_search", "query", "search_query"), "search"),
     **dict.fromkeys(("order", "buy", "bought", "transaction", "conversion", "checkout_complete"), "purchase"),
 }
 # set by jobs.ingest.record_forms: a further item of a record that is counted already
@@ -74,14 +74,14 @@ def parse_actions(text: str) -> dict[str, str]:
     """A shop's names of actions, `view=impression,select_item=click` -> name in lower case: action.
 
     Raises:
-        ValueError: a part is not name=action, or the action is none of the four, nor `view`.
+        ValueError: a part is not name=action, or the action is none of ours.
     """
     found = {}
     for part in filter(None, text.split(",")):
         name, _, action = (word.strip() for word in part.partition("="))
-        if not name or action not in (*ACTIONS[1:], "view"):
+        if not name or action not in (*ACTIONS, "view"):
             raise ValueError(
-                f"actions: found {part!r}, expected name=action with one of {', '.join(ACTIONS[1:])}, view"
+                f"actions: found {part!r}, expected name=action with one of {', '.join(ACTIONS[1:])}, view, search"
             )
         found[name.lower()] = action
     return found
@@ -93,15 +93,27 @@ def search_column(column: Column) -> str:
     return f"TRY_CAST(coalesce({texts}, NULL) AS {column.type}) AS {column.name}"
 
 
+def given(text: str) -> str:
+    """Spark expression of a field without blanks around it; NULL where an export says that there is none."""
+    words = ", ".join(f"'{word}'" for word in ABSENT)
+    # a long text is none of these words
+    return f"CASE WHEN octet_length({text}) > 20 OR lower(trim({text})) NOT IN ({words}) THEN trim({text}) END"
+
+
 # whole numbers that an export wrote as floats, 10000000001.0 or 1.0E10: an id is compared as text
 FLOAT = "^-?[0-9]+[.][0-9]+(E[0-9]+)?$"
 
 
 def item_id(text: str) -> str:
-    """Spark expression of an id: trimmed, and a whole number without its decimals."""
+    """Spark expression of an id: without what stands around it, and a whole number without its decimals."""
     number = f"TRY_CAST({text} AS DECIMAL(38, 10))"
     is_whole = f"contains({text}, '.') AND rlike({text}, '{FLOAT}') AND {number} = floor({number})"
-    return f"CASE WHEN {is_whole} THEN CAST(CAST({number} AS DECIMAL(28, 0)) AS STRING) ELSE trim({text}) END"
+    # blanks of other alphabets and invisible letters take several bytes
+    bare = f"regexp_replace({text}, '^[\\\\s\\\\p{{Z}}\\\\p{{Cf}}]+|[\\\\s\\\\p{{Z}}\\\\p{{Cf}}]+$', '')"
+    return (
+        f"CASE WHEN {is_whole} THEN CAST(CAST({number} AS DECIMAL(28, 0)) AS STRING)"
+        f" WHEN octet_length({text}) = char_length({text}) THEN trim({text}) ELSE {bare} END"
+    )
 
 
 HITS = "coalesce(record.query_response_hit_ids, record.query_response_object_ids)"
@@ -114,12 +126,12 @@ LINE_COLUMNS = (
     "is_bulk_action",
     f"if(record.{FURTHER_ITEM} IS NULL, 1, 0) AS counted",
     "record.application",
-    "record.action_name",
+    f"{given('record.action_name')} AS action_name",
     "trim(record.query_id) AS search_id",
     "coalesce(nullif(record.client_id, ''), nullif(record.event_attributes.client_id, '')) AS client_id",
     "coalesce(nullif(record.session_id, ''), nullif(record.event_attributes.session_id, '')) AS session_id",
     "record.user_query",
-    "record.timestamp",
+    "trim(record.timestamp) AS timestamp",
     f"transform({HITS}, id -> {item_id('id')}) AS hit_ids",
     f"{item_id('record.event_attributes.object.object_id')} AS item_id",
     "record.event_attributes.position.ordinal",
@@ -129,8 +141,10 @@ LINE_COLUMNS = (
 NEEDED = ("query_id", "timestamp")
 ONE_OF = ("user_query", "action_name")
 # what may be a record in another form: jobs.ingest.record_forms rewrites it. A line that ends in its middle is none
-WHOLE = rf"NOT {rawfiles.LONG} AND is_valid_utf8(raw) AND rlike(raw, '\\{{.*\\}}[\\s,\\]]*$')"
-WRAPPED = """record.query_id IS NULL AND record.timestamp IS NULL AND contains(raw, '"_source"')"""
+# (two tests, because one pattern for both, `{.*}`, takes the square of the length on a line of many `{`)
+WHOLE = rf"""NOT {rawfiles.LONG} AND is_valid_utf8(raw) AND contains(raw, '{{') AND rlike(raw, '\\}}"?[\\s,\\]]*$')"""
+# in `_source`, or in a field of a log shipper
+WRAPPED = "record.query_id IS NULL AND record.user_query IS NULL AND record.action_name IS NULL AND contains(raw, 'timestamp')"
 LISTED = "coalesce(left(record.event_attributes.object.object_id, 1) IN ('[', '{'), false)"
 OTHER_FORM = f"(malformed AND {WHOLE}) OR ({WRAPPED}) OR {LISTED}"
 

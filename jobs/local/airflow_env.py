@@ -21,8 +21,11 @@ from jobs.platform.tracking import home
 
 ROOT = Path(__file__).absolute().parents[2]
 USER = "admin"
-# of Airflow's simple auth manager, from looking to everything
+# of Airflow's simple auth manager, and with a capital letter of FAB, from looking to everything
 ROLES = ("viewer", "user", "op", "admin")
+MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"
+SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # name -> slots and what for. A slot is a GPU, or a JVM's worth of memory; tasks beyond wait their turn.
 POOLS: dict[str, tuple[int, str]] = {
     "gpu": (1, "training, mining and embedding: one slot per GPU, or one for the machine without"),
@@ -30,6 +33,8 @@ POOLS: dict[str, tuple[int, str]] = {
 }
 
 
+# people's login under FAB; a shop may name a file of its own
+LOGIN = ROOT / "jobs" / "local" / "webserver_config.py"
 USERS, PASSWORDS = (f"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_{name}" for name in ("USERS", "PASSWORDS_FILE"))
 
 
@@ -72,8 +77,10 @@ def airflow_env() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # a run started by hand in the UI or by REST goes through, and so does a backfill
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        MANAGER: manager(),
         USERS: accounts(),
         PASSWORDS: str(folder / "passwords.json"),
+        "AIRFLOW__FAB__CONFIG_FILE": os.environ.get("AIRFLOW__FAB__CONFIG_FILE", str(LOGIN)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port('airflow')}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "NIGHTSHELF_AIRFLOW_DB": database,
@@ -91,6 +98,20 @@ def airflow_env() -> dict[str, str]:
         "NIGHTSHELF_SITE_URL": url("site"),
         "NIGHTSHELF_LAKE": lake if "://" in lake else str(Path(lake).absolute()),
     }
+
+
+def manager() -> str:
+    """The class by which people log in, which Airflow's own setting names.
+
+    Raises:
+        ValueError: NIGHTSHELF_OIDC_ISSUER is set, and this class would not ask it.
+    """
+    name = os.environ.get(MANAGER) or SIMPLE
+    if os.environ.get("NIGHTSHELF_OIDC_ISSUER") and name != FAB:
+        raise ValueError(
+            f"NIGHTSHELF_OIDC_ISSUER is set, and {MANAGER}={name} does not log in through it: expected {FAB}"
+        )
+    return name
 
 
 def accounts() -> str:
@@ -130,7 +151,7 @@ def airflow(*words: str) -> list[str]:
 
 
 def prepare(env: Mapping[str, str]) -> None:
-    """Write the passwords; make or migrate the database and the pools, once for each version of Airflow.
+    """Write the passwords; make or migrate the database, pools and accounts, once for each version of Airflow and its accounts.
 
     Raises:
         RuntimeError: Airflow refused; its last lines.
@@ -140,7 +161,7 @@ def prepare(env: Mapping[str, str]) -> None:
     folder.chmod(0o700)  # its database, keys and passwords are nobody else's
     write_passwords(env, {})
     done = folder / "prepared.json"
-    state = {"airflow": version("apache-airflow"), "pools": POOLS}
+    state = {"airflow": version("apache-airflow"), "pools": POOLS, "manager": env[MANAGER], "accounts": env[USERS]}
     if done.is_file() and json.loads(done.read_text("utf-8")) == json.loads(json.dumps(state)):
         return
     migrate(env)
@@ -148,7 +169,7 @@ def prepare(env: Mapping[str, str]) -> None:
 
 
 def migrate(env: Mapping[str, str]) -> None:
-    """Make or migrate the database and make the pools.
+    """Make or migrate the database, make the pools, and the accounts where FAB keeps them.
 
     Raises:
         RuntimeError: Airflow refused; its last lines.
@@ -163,8 +184,38 @@ def migrate(env: Mapping[str, str]) -> None:
         ),
         encoding="utf-8",
     )
-    for command in (airflow("db", "migrate"), airflow("pools", "import", str(pools))):
-        process = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False, timeout=300)
-        if process.returncode:
-            tail = "\n".join((process.stdout + process.stderr).splitlines()[-10:])
-            raise RuntimeError(f"{' '.join(command[2:])}: exit code {process.returncode}:\n{tail}")
+    _run(env, "db", "migrate")
+    _run(env, "pools", "import", str(pools))
+    if env[MANAGER] == FAB:
+        passwords = json.loads(Path(env[PASSWORDS]).read_text("utf-8"))
+        for name, _, role in (account.partition(":") for account in env[USERS].split(",")):
+            _add_account(env, name, role, passwords[name])
+
+
+def _add_account(env: Mapping[str, str], name: str, role: str, password: str) -> None:
+    """An account of FAB, unless it has one of this name: password and role are FAB's from then on."""
+    mail = name if "@" in name else f"{name}@localhost"
+    words = {"username": name, "role": role.capitalize(), "firstname": name, "lastname": name, "email": mail}
+    # not as an argument, which everybody on this machine may read
+    _run(env, "users", "create", *(f"--{flag}={word}" for flag, word in words.items()), typed=f"{password}\n" * 2)
+
+
+def _run(env: Mapping[str, str], *words: str, typed: str = "") -> None:
+    """One of Airflow's commands, without a terminal that it could ask.
+
+    Raises:
+        RuntimeError: it refused; its last lines.
+    """
+    process = subprocess.run(
+        airflow(*words),
+        env=dict(env),
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        start_new_session=True,
+    )
+    if process.returncode:
+        tail = "\n".join((process.stdout + process.stderr).splitlines()[-10:])
+        raise RuntimeError(f"airflow {' '.join(words)}: exit code {process.returncode}:\n{tail}")

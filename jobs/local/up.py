@@ -10,8 +10,10 @@ NIGHTSHELF_HOME/run. Ports: NIGHTSHELF_AIRFLOW_PORT (8080), NIGHTSHELF_MLFLOW_PO
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -20,6 +22,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from configparser import ConfigParser
 from pathlib import Path
@@ -31,12 +34,16 @@ from rich.table import Table
 from supervisor.xmlrpc import SupervisorTransport
 
 from jobs.lake.storage import umask
-from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, port, prepare, url
+from jobs.local.airflow_env import FAB, ROOT, USER, airflow, airflow_env, airflow_home, manager, port, prepare, url
 from jobs.platform import tracking
 from jobs.platform.arguments import CommandArgs, OneOf
 
 HEALTHY_S = 240.0
 STOP_S = 20  # from the polite signal to the kill
+# supervisord gives up a program after three tries, six seconds, by itself: a full disk or memory may last longer. It waits
+# a second longer before each try
+TRIES = 100_000
+FAILED_S = 5  # in which a program that ends at once is tried three times
 LOG_BYTES, LOGS_KEPT = 20_000_000, 2
 SOCKET_CHARS = 96  # 107 by the system, less the process id that supervisord adds at first
 MARK = "NIGHTSHELF_RUN"  # names the folder in the environment of all that is started here
@@ -59,7 +66,9 @@ def programs() -> dict[str, list[str]]:
             *address,
         ],
         "site": [sys.executable, "-m", "jobs", "site", "--port", str(port("site"))],
-        **{name: airflow(name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")},
+        **{name: airflow(name) for name in ("api-server", "dag-processor")},
+        # the API server reads task logs from this disk: they would be served on all interfaces
+        **{name: airflow(name, "--skip-serve-logs") for name in ("scheduler", "triggerer")},
     }
 
 
@@ -70,12 +79,27 @@ def main(args: Args) -> None:
         ended = stop()
         console.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
         return
+    refuse_unknown_settings()
     if not supervisor():
         _start(console)
     elif begun := start_again():
         console.print(f"started again: {', '.join(begun)}")
     _wait(console)
     console.print(_table())
+
+
+def refuse_unknown_settings() -> None:
+    """Refuse a setting that none of the tables of settings has: a misspelt one would be passed over.
+
+    Raises:
+        ValueError: names it, and the one that is most like it.
+    """
+    pages = "".join((ROOT / room / "README.md").read_text("utf-8") for room in ("dags", "docker"))
+    known = {*re.findall(r"^\| `(NIGHTSHELF_\w+)` ", pages, re.MULTILINE), MARK}
+    for name in sorted(os.environ.keys() - known):
+        if name.startswith("NIGHTSHELF_"):
+            (like,) = difflib.get_close_matches(name, known, 1, 0.0)
+            raise ValueError(f"{name} is no setting; the most like it is {like}; all of them: dags/README.md")
 
 
 def _start(console: Console) -> None:
@@ -100,10 +124,11 @@ def _wait(console: Console) -> None:
     Raises:
         RuntimeError: a program ended again and again, or does not answer.
     """
-    started = time.monotonic()
+    started, ended = time.monotonic(), Counter[str]()
     with console.status("waiting until all are healthy"):
         while waiting := unhealthy():
-            failed = [info["name"] for info in _processes() if info["statename"] == "FATAL"]
+            ended.update(info["name"] for info in _processes() if info["statename"] in ("BACKOFF", "FATAL"))
+            failed = [name for name, seen in ended.items() if seen > FAILED_S]
             if failed or time.monotonic() - started > HEALTHY_S:
                 tails = [f"{name}: {tail(name)}" for name in failed]
                 advice = f"not healthy: {', '.join(waiting)}; look into the logs in {folder()}, then `make down` and `make up`"
@@ -157,6 +182,7 @@ def _settings(commands: Mapping[str, list[str]]) -> ConfigParser:
             "directory": str(ROOT).replace("%", "%%"),
             "priority": priority,
             "autorestart": "true",
+            "startretries": TRIES,
             "stopasgroup": "true",
             "killasgroup": "true",
             "stopwaitsecs": STOP_S,
@@ -284,12 +310,19 @@ def _get(name: str, path: str) -> bytes | None:
         return None
 
 
-def _table() -> Table:
+def _login() -> str:
+    """How a person gets in. FAB's accounts change their passwords themselves."""
+    if issuer := os.environ.get("NIGHTSHELF_OIDC_ISSUER"):
+        return f"log in through {issuer}"
     password = json.loads((airflow_home() / "passwords.json").read_text("utf-8"))[USER]
+    return f"login {USER}, {'first password' if manager() == FAB else 'password'} {password}"
+
+
+def _table() -> Table:
     table = Table(title="Nightshelf is up, on this machine only", title_justify="left")
     for column in ("what", "where", ""):
         table.add_column(column, overflow="fold")
-    table.add_row("Airflow", url("airflow"), f"login {USER}, password {password}")
+    table.add_row("Airflow", url("airflow"), _login())
     table.add_row("MLflow", url("mlflow"), "runs, curves, registry")
     table.add_row("Reports", url("site"), "evaluations and Data Docs; also in Airflow's menu")
     table.add_row("logs", str(folder()), "`make down` ends all")

@@ -13,9 +13,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.platform.java import java_home
-from jobs.platform.spark import ARCHIVE, CONF, LOCAL_CONF
+from jobs.platform.row_counts import RowCounter
+from jobs.platform.spark import ARCHIVE, CONF, LOCAL_CONF, run_sql
+from jobs.platform.spark_udfs import register_functions
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # shapes of the jobs' own texts: JSON lines, windows, sets, joins, hashes, Parquet
 LINES = [f'{{"query_id": "q{n % 9}", "at": "2026-01-31T10:00:{n:02}Z", "item": {{"id": "i{n}"}}}}' for n in range(60)]
@@ -28,6 +34,11 @@ WITH placed AS (SELECT *, ROW_NUMBER() OVER (PARTITION BY query_id ORDER BY at) 
 SELECT p.query_id, COUNT(DISTINCT p.item_id) AS items, COLLECT_LIST(p.place) AS places, MAX_BY(p.item_id, p.at) AS last
 FROM placed AS p JOIN (SELECT query_id, MIN(at) AS first FROM rows GROUP BY query_id) AS f ON p.query_id = f.query_id
 WHERE p.at >= f.first GROUP BY p.query_id ORDER BY items DESC
+"""
+CATALOGUE = """
+SELECT 'f' AS file, 0L AS block, item_id AS line, '' AS raw, false AS malformed, item_id, item_id AS title,
+'["a > b", "c"]' AS category, '' AS brand, '{"a": "b"}' AS attributes, '1,5 EUR' AS price, '' AS currency, '' AS group_id
+FROM rows
 """
 
 
@@ -55,6 +66,7 @@ def main() -> None:
         counted = session.sql(COUNT)
         counted.write.parquet(f"{folder}/counted")
         counted.mapInArrow(lambda batches: batches, counted.schema).toPandas()
+        _clean(session, f"{folder}/items")
     java: subprocess.Popen[bytes] = session.sparkContext._gateway.proc  # type: ignore[union-attr]
     session.stop()
     assert java.stdin
@@ -64,6 +76,16 @@ def main() -> None:
         part.replace(ARCHIVE)
     else:
         sys.stderr.write("This Java writes no class archive: Spark starts without one.\n")
+
+
+def _clean(session: SparkSession, folder: str) -> None:
+    """The text of `items`, which has lambda functions, patterns and functions of Python, with its counts."""
+    register_functions(session)
+    rows = session.sql(CATALOGUE)
+    items = run_sql("items", {"money": "(E)(U)(R)", "absent": [""], "decimal_comma": False}, catalogue_rows=rows)
+    counted = RowCounter(items.repartition(1, "item_id"), ["no_title"], {"rows": "1"}, {})
+    counted.frame.where("reason IS NULL").write.parquet(folder)
+    counted.kept("rows")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from jobs.lake import storage as store
+from jobs.platform.file_kinds import foreign
 
 DELIMITERS = ",;\t|"
 MAX_FIELD_CHARS = 1 << 20  # a longer field is many records that a quote swallowed
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LINE_BREAK = re.compile(r"(?:\r\n|\r|\n)+")
 _END = "\x1e"  # a record of its own behind the last line, unless a quote swallows it
 OnInvalid = Callable[[pyarrow.csv.InvalidRow], Literal["skip", "error"]]
@@ -62,7 +62,7 @@ def check_csv(uri: str) -> CsvHeader:
     """Header of a CSV file whose quotes all close where they should.
 
     Inch marks and quoted line breaks are fine. A quote that opens a field and swallows the records after it is not: other
-    readers return a file of a few long fields, and say nothing.
+    readers return a file of a few long fields, and say nothing. Nor is one behind a backslash: what follows would be cut.
 
     Raises:
         CsvError: names the line of such a quote.
@@ -70,13 +70,13 @@ def check_csv(uri: str) -> CsvHeader:
     with _lines(uri) as lines:
         header = _header(lines)
         try:
-            line = _stray_quote(lines, header)
+            line, fault = _stray_quote(lines, header)
         except OSError:
             raise CsvError("damaged: it cannot be unpacked to its end") from None
         if line:
             raise CsvError(
-                f"line {line + 1} (data line {line}): a quoted field begins there and swallows the lines after it; write a"
-                ' quote inside a quoted field twice (""), or export without quotes around the field'
+                f'line {line + 1} (data line {line}): {fault}; write a quote inside a quoted field twice (""), or export'
+                " without quotes around the field"
             )
     return header
 
@@ -123,15 +123,15 @@ def _header(lines: io.TextIOWrapper) -> CsvHeader:
         first = lines.readline(MAX_FIELD_CHARS)
     except OSError:
         raise CsvError("damaged: it cannot be unpacked") from None
-    if first.encode("utf-8", "surrogateescape").startswith(UTF_16) or "\0" in first:
-        raise CsvError("UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")
+    if kind := foreign(first.encode("utf-8", "surrogateescape")):
+        raise CsvError(kind)
     if any("\udc80" <= letter <= "\udcff" for letter in first):
         raise CsvError(
             "its header is not UTF-8 but perhaps Windows-1252 or -1250; convert it: iconv -f WINDOWS-1252 -t UTF-8"
         )
     delimiter = delimiter_of(first)
     try:
-        names = next(csv.reader(chain([first], lines), delimiter=delimiter), [])
+        names = [name.strip() for name in next(csv.reader(chain([first], lines), delimiter=delimiter), [])]
     except csv.Error as error:
         raise CsvError(f"its header is not readable ({error})") from None
     if not names:
@@ -139,8 +139,9 @@ def _header(lines: io.TextIOWrapper) -> CsvHeader:
     return CsvHeader(names, delimiter)
 
 
-def _stray_quote(lines: Iterable[str], header: CsvHeader) -> int:
-    """Number of the line behind the header whose quoted field swallows others; 0 if there is none."""
+def _stray_quote(lines: Iterable[str], header: CsvHeader) -> tuple[int, str]:
+    """Number of the line behind the header whose quoted field would be misread, and why; 0 if there is none."""
+    swallows = "a quoted field begins there and swallows the lines after it"
     seen = [""]
     reader = csv.reader(_remember(lines, seen), delimiter=header.delimiter, strict=True)
     first = 1
@@ -148,13 +149,15 @@ def _stray_quote(lines: Iterable[str], header: CsvHeader) -> int:
         try:
             for row in reader:
                 if reader.line_num > first and _swallows(row, header):
-                    return first
+                    return first, swallows
                 first = reader.line_num + 1
-            return 0
+            return 0, ""
         except csv.Error:
             # text behind a closing quote, as in `"Nora" mill`, is harmless while the record ends with its line
             if reader.line_num > first or _stays_open(seen[0], header.delimiter):
-                return first
+                return first, swallows
+            if '\\"' in seen[0]:
+                return first, 'a quote behind a backslash (\\") ends its field there, as RFC 4180 has it'
             first = reader.line_num + 1
 
 

@@ -1,4 +1,4 @@
-"""User-defined functions of the SQL texts over Arrow batches: CLEAN_QUERY, CLEAN_TEXT, CLEAN_ID and others."""
+"""User-defined functions of the SQL texts over Arrow batches: CLEAN_QUERY, CLEAN_VALUE, CLEAN_ID and others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 
 # a query with nothing left but masks
 NOTHING_ELSE = "<personal>"
+# what exports write where a value is missing
+ABSENT = ("", "nan", "null", "none", "undefined", "<na>", "#n/a", "#ref!", "#name?", "#value!")
+_ABSENT = rf"^ *(?i:{'|'.join(map(re.escape, ABSENT[1:]))}) *$"
 # JSON texts that `clean_texts` would break, or that Python wrote: {'size': None}
-UNCLEAN_JSON = rf"{normalise.UNCLEAN}|\\u|'|\b(?:None|True|False|nan|NaN)\b"
+UNCLEAN_JSON = rf"""{normalise.UNCLEAN}|\\u|[']|</?[a-zA-Z]|^\s*"\s*[\[{{]|\b(?:None|True|False|nan|NaN)\b|{_ABSENT}"""
+# texts that `_clean_value` may change
+UNCLEAN_VALUE = rf"{normalise.UNCLEAN}|^[\[{{]|</?[a-zA-Z]|{_ABSENT}"
+# marks of HTML that editors put into titles; other words in angle brackets are text
+_TAG = re.compile(
+    r"</?(?:a|b|big|br|div|em|font|h[1-6]|hr|i|img|li|mark|nobr|ol|p|small|span|strong|sub|sup|u|ul|wbr)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
 # RE2: what stands around an id but is not part of it, and ids that a reader of floats wrote: 1.0, 1.0E10
 ID_EDGES = r"^[\s\pZ\p{Cf}]+|[\s\pZ\p{Cf}]+$"
-LIST_OF_ONE = r'^\[\s*"?([^\[\]",]+)"?\s*\]$'
+# a list of one id, or MongoDB's: {"$oid": "65b9"}
+LIST_OF_ONE = r'^(?:\[\s*"?([^\[\]",]+)"?\s*\]|\{\s*"\$(?:oid|numberLong)"\s*:\s*"([^"]+)"\s*\})$'
 FLOAT_ID = r"^(-?\d+)\.0+$"
 EXPONENT_ID = r"^\d\.\d+E1?\d$|^\d(?:\.\d+)?e\+1\d$"
+EXACT = 2.0**53  # above it a float stands for several whole numbers
 _NAN = re.compile(r"([:,\[(]\s*)nan(?=\s*[],})])")  # as Python writes it, which it does not read
 TextFunction = Callable[[pa.StringArray], pa.StringArray]
 
@@ -68,6 +80,11 @@ def clean_texts(texts: pa.StringArray) -> pa.StringArray:
     return _replaced(texts, normalise.UNCLEAN, normalise.clean_text)
 
 
+def clean_values(texts: pa.StringArray) -> pa.StringArray:
+    """`clean_text` of fields that hold one text, without HTML marks: a list of one is its text, `nan` is none."""
+    return _replaced(texts, UNCLEAN_VALUE, _clean_value)
+
+
 def clean_json_texts(texts: pa.StringArray) -> pa.StringArray:
     """`clean_text` of each text inside a JSON value; of the whole text if it is no JSON. Python's literals become JSON."""
     return _replaced(texts, UNCLEAN_JSON, _clean_json)
@@ -76,20 +93,21 @@ def clean_json_texts(texts: pa.StringArray) -> pa.StringArray:
 def clean_ids(texts: pa.StringArray) -> pa.StringArray:
     """Ids of the catalogue, of labels and of logs in one form: no blanks around them, and 1.0 is 1."""
     bare = pc.replace_substring_regex(texts, ID_EDGES, "")
-    bare = pc.replace_substring_regex(bare, LIST_OF_ONE, r"\1")
+    bare = pc.replace_substring_regex(bare, LIST_OF_ONE, r"\1\2")
     bare = pc.replace_substring_regex(bare, FLOAT_ID, r"\1")
     large = _matching(bare, EXPONENT_ID)
     if not large.true_count:
         return bare
     numbers = bare.filter(large).cast(pa.float64())
-    whole = pc.equal(numbers, pc.floor(numbers))
+    whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less_equal(numbers, EXACT))
     written = pc.if_else(whole, pc.floor(numbers).cast(pa.int64(), safe=False).cast(pa.string()), bare.filter(large))
     return cast(pa.StringArray, pc.replace_with_mask(bare, large, written))
 
 
 def _matching(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
     found = pc.match_substring_regex(texts, pattern)
-    return cast(pa.BooleanArray, pc.if_else(pc.is_null(found), pa.scalar(False), found))
+    # a scalar of Python's would import pandas in every worker
+    return cast(pa.BooleanArray, pc.and_kleene(pc.is_valid(found), found))
 
 
 def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str]) -> pa.StringArray:
@@ -101,20 +119,52 @@ def _replaced(texts: pa.StringArray, pattern: str, function: Callable[[str], str
     return cast(pa.StringArray, pc.replace_with_mask(texts, matched, pa.array(found, pa.string())))
 
 
+def _clean_value(text: str) -> str:
+    """Of several texts in a list the first; an object of several stays one, for sql/items.sql to reject."""
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and len(value) == 1:
+            value = list(value.values())
+        if isinstance(value, list) and value and isinstance(value[0], str | int | float):
+            text = str(value[0])
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    text = normalise.clean_text(text)
+    if "<" in text:
+        text = normalise.clean_text(_TAG.sub(" ", text))
+    return "" if text.lower() in ABSENT else text
+
+
 def _clean_json(text: str) -> str:
+    if text.lstrip().startswith('"'):
+        text = _encoded_twice(text)
     if not text.lstrip().startswith(("{", "[")):
-        return normalise.clean_text(text)
+        return _plain(text)
     for read in (json.loads, lambda written: ast.literal_eval(_NAN.sub(r"\1None", written))):
         try:
             return json.dumps(_clean_values(read(text.strip())), ensure_ascii=False)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
-    return normalise.clean_text(text)
+    return _plain(text)
+
+
+def _encoded_twice(text: str) -> str:
+    """The JSON text of an object or a list inside a JSON text."""
+    try:
+        inner = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return inner if isinstance(inner, str) and inner.lstrip().startswith(("{", "[")) else text
 
 
 def _clean_values(value: Any) -> Any:
     if isinstance(value, str):
-        return normalise.clean_text(value)
+        return _plain(value)
     if isinstance(value, dict):
         return {normalise.clean_text(str(name)): _clean_values(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set):
@@ -144,7 +194,7 @@ def _decoded(coded: Any, values: list[str]) -> pa.StringArray:
 
 FUNCTIONS: dict[str, TextFunction] = {
     "clean_query": clean_queries,
-    "clean_text": clean_texts,
+    "clean_value": clean_values,
     "clean_json": clean_json_texts,
     "clean_id": clean_ids,
     "normalise_query": _over_distinct(normalise.normalise_query),

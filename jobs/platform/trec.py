@@ -13,7 +13,7 @@ ir_measures.read_trec_run 8.7), and reading, ordering and checking 2,000,000 lin
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from io import BufferedReader
 from itertools import islice
@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from jobs.lake.arrow import Strings, large, numbers, pick, strings, table_of
+from jobs.platform.file_kinds import GZIP, ZSTD, foreign
 from models.fusion.ranked_lists import Ranked
 
 _SPACE = re.compile(r"\s")
@@ -34,15 +35,7 @@ _QRELS = ("query_id", "iteration", "item_id", "relevance")
 _NUMBERS = {"score": pa.float64(), "relevance": pa.float64()}
 _LINES_AT_ONCE = 1 << 16
 # a file is what its first bytes say, whatever its name
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_STRANGE = {
-    b"PK\x03\x04": "a zip archive: unpack it",
-    b"\xfd7zXZ\x00": "an xz file: unpack it",
-    b"BZh91AY&SY": "a bzip2 file: unpack it",
-    BOM_UTF16_LE: "text in UTF-16: save it in UTF-8",
-    BOM_UTF16_BE: "text in UTF-16: save it in UTF-8",
-    b"PAR1": "a Parquet file",
-}
+_PACKED = {GZIP: "gzip", ZSTD: "zstd"}
 
 
 def rows_of(arm: str, query_ids: list[str], ranked: Ranked, item_ids: Strings) -> pa.Table:
@@ -139,11 +132,10 @@ def _opened(path: Path) -> Any:
         ValueError: it is no text.
     """
     with path.open("rb") as file:
-        head = file.read(10)
-    for mark, what in _STRANGE.items():
-        if head.startswith(mark):
-            raise ValueError(f"{path}: it is {what}; expected lines of text, plain, gzip or zstd")
+        head = file.read(100)
     codec: Any = next((codec for mark, codec in _PACKED.items() if head.startswith(mark)), None)
+    if codec is None and (kind := foreign(head)):
+        raise ValueError(f"{path}: it is {kind}; expected lines of text, plain, gzip or zstd")
     return pa.input_stream(str(path), compression=codec)
 
 

@@ -90,7 +90,7 @@ def read_listings(listings: Pinned) -> ListingData:
         raise RuntimeError(f"{listings.partition}: the rows of a query are not together; make the listings again")
     query_ids = pick(query.dictionary, query.indices.to_numpy()[heads])
     splits = np.array(texts(split.dictionary), dtype=np.str_)[split.indices.to_numpy()[heads]]
-    bundle = open_bundle(_input(listings, "index"))
+    bundle = open_bundle(made_of(listings, "index"))
     return ListingData(bundle, columns, np.append(heads, len(query)), _texts(listings, query_ids), splits)
 
 
@@ -99,8 +99,12 @@ def _compact(column: Any, kind: Any) -> NDArray[Any]:
     return kept
 
 
-def _input(listings: Pinned, table: str) -> Pinned:
-    """The version of an input that the listings were made of."""
+def made_of(listings: Pinned, table: str) -> Pinned:
+    """The version of an input that the listings were made of, whatever its address holds by now.
+
+    Raises:
+        RuntimeError: that version is another one than it was.
+    """
     source = next(source for source in listings.manifest.inputs if source.partition.startswith(f"{table}/"))
     pinned = pin(Partition.parse(source.partition), attempt=source.attempt)
     if pinned.manifest_sha256 != source.manifest_sha256:
@@ -111,7 +115,7 @@ def _input(listings: Pinned, table: str) -> Pinned:
 
 
 def _texts(listings: Pinned, query_ids: Strings) -> list[str]:
-    rows = read_table(_input(listings, "queries"), ["query_id", "query"])
+    rows = read_table(made_of(listings, "queries"), ["query_id", "query"])
     place = find(large([query_ids]), large(rows.column("query_id").chunks))
     if (place < 0).any():
         raise RuntimeError(f"{listings.partition}: {int((place < 0).sum()):,} queries without a text")

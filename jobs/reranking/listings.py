@@ -6,7 +6,7 @@ python -m jobs listings --index index/ds=2026-01-31/space=7f3a5c1e9b2d4a60 --que
 python -m jobs listings ... --qrels qrels/ds=2026-01-31        (people's grades, or clicks of judged days)
 
 Each list is a query's first 300 with the ranks, scores and labels of its items, made by the very code that serves it. Days
-that the towers or the numbers of the items have seen are refused.
+that the towers or the numbers of the items have seen are refused; queries whose judgements taught the towers are left out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from jobs.platform.progress import progress
 from jobs.platform.row_counts import published
 from jobs.platform.spark import read_spark, run_sql, spark_session
 from jobs.reranking.labels import QueryLabels, from_clicks, from_judgements
-from jobs.reranking.seen_days import refuse_seen
+from jobs.reranking.seen_days import refuse_seen, taught_by_labels
 from models.reranking.labels import ListLabels, list_labels
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 REASONS = ("query_unknown", "not_sampled", "no_click")
 NOT_LISTED = "no clicked item among the first"
+TAUGHT = "its labels taught the towers"
 LISTS_PER_FILE = 2_000
 HEX_STEPS = 0x10000
 
@@ -121,8 +122,10 @@ def _judged(args: Args, index: Pinned, queries: Pinned) -> dict[str, str | int]:
         zero_gain = relevance_scale(qrels, args.min_relevance)[1]
         labelled = list(from_judgements(qrels, queries, bundle.item_ids, zero_gain))
         judged = len(read_table(qrels, ["query_id"]).column("query_id").unique())
-        unknown = Counter({"query_unknown": judged - len(labelled)} if judged > len(labelled) else {})
-        _write(args, bundle, iter(labelled), out, judged, unknown)
+        seen = taught_by_labels(index)
+        kept = [labels for labels in labelled if labels.query_id not in seen]
+        dropped = Counter({TAUGHT: len(labelled) - len(kept), "query_unknown": judged - len(labelled)})
+        _write(args, bundle, iter(kept), out, judged, +dropped)
     return published(out)
 
 

@@ -37,6 +37,7 @@ from jobs.platform.tracking import mlflow_run
 from jobs.platform.trec import rows_of, write_trec
 from jobs.reranking.seen_days import refuse_seen
 from models.fusion.ranked_lists import Ranked, first, stacked, trec_order
+from models.reranking.features import FEATURES
 from models.reranking.numbers import NUMBERS, STATIC_SCORE
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ def main(args: Args) -> dict[str, Any]:
         out.facts.update(catalogue_health(whole, items), **recall(whole, texts, []))
         out.facts.update(arms=list(arms), queries=len(texts), leaked_queries=leaked, seen_queries=0, runs={})
         out.facts.update(alias=args.alias, space_id=ranker.facts["ranker_id"], split=args.split, depth=args.depth)
-        out.facts.update(promotes=asdict(ranker.source), importances=ranker.facts["importances"])
+        read = {pinned.facts["kind"]: pinned.facts["importances"] for pinned in (ranker, beside) if pinned}
+        out.facts.update(promotes=asdict(ranker.source), importances=read)
         out.facts.update(_latency(bundle, reranker, champion, serving, texts))
         tracked.measures(out.facts["latency_ms"])
     return {"rankings": str(args.rankings), "arms": list(arms), "queries": len(texts), **out.facts["latency_ms"]}
@@ -114,8 +116,11 @@ def _judged(args: Args, index: Pinned, queries: Pinned, qrels: Pinned) -> tuple[
 
 
 def _champion(serving: Pinned | None, index: Pinned) -> Reranker | None:
-    """The ranker in service; None where none serves, or where it is of other towers and so ranks nothing here."""
+    """The ranker in service; None where none serves, or where it is of other towers or features and so ranks nothing here."""
     if serving is None:
+        return None
+    if tuple(serving.facts["features"]) != FEATURES:
+        log.warning("%s: reads other features than this code makes; compared with the plain list", serving.partition)
         return None
     if serving.facts["space_id"] != index.partition.values["space"]:
         log.warning("%s: of other towers than %s; compared with the plain list", serving.partition, index.partition)

@@ -3,6 +3,7 @@
 python -m jobs pin                                        the champion's
 python -m jobs pin --towers towers/ds=2026-01-31/step=star
 python -m jobs pin --ds 2026-01-31 --shards 2             and the day to take embeddings over from
+python -m jobs pin --listed_ds 2026-02-07 --window_days 6 and the days of clicks that a ranker can learn from
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from typing import Annotated
 
 from jobs.lake.alias import CHAMPION, has_alias, pin_alias
 from jobs.lake.partitions import CODES, EMBEDDINGS, ITEM_FEATURES, ITEMS, NOWHERE, TRAINED_INDEX, Partition, Table
 from jobs.lake.read import Pinned, exists, pin, read_verdict
-from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, PositiveInt, ZeroOrOne
+from jobs.platform.arguments import Alias, CommandArgs, NonNegativeInt, Pattern, PositiveInt, WindowDays, ZeroOrOne
+from models.reranking.features import FEATURES
 
 NOTHING_TO_DO = 99  # Airflow skips what follows
 log = logging.getLogger(__name__)
@@ -28,6 +31,10 @@ class Args(CommandArgs):
     previous_days  days that an earlier one may lie back
     rebuild        1: reuse nothing, encode everything anew
     alias          alias whose index is in service: a room and a name
+    listed_ds      last day of clicks that a ranker learns from; empty: none
+    window_days    days of such clicks at most; fewer where the towers are younger
+    unless_ranked  alias of a ranker: where it is of these towers and this code's features, there is nothing to do;
+                   empty: go on
     """
 
     towers: Partition = NOWHERE
@@ -37,14 +44,17 @@ class Args(CommandArgs):
     previous_days: NonNegativeInt = 14
     rebuild: ZeroOrOne = 0
     alias: Alias = CHAMPION
+    listed_ds: str = ""
+    window_days: WindowDays = 6
+    unless_ranked: Annotated[str, Pattern("^([a-z][a-z_]*/[a-z][a-z_]*)?$")] = ""
 
     def __post_init__(self) -> None:
-        for day in filter(None, (self.ds, self.features_ds)):
+        for day in filter(None, (self.ds, self.features_ds, self.listed_ds)):
             ITEMS.at(ds=day)
 
 
 def main(args: Args) -> dict[str, object]:
-    """Print the towers, their space id and the index in service; exit with 99 when there are no towers."""
+    """Print the towers, their space id and the index in service; exit with 99 where there is nothing to do."""
     champion = pin_alias(args.alias) if has_alias(args.alias) else None
     if args.towers:
         towers = pin(args.towers)
@@ -62,7 +72,29 @@ def main(args: Args) -> dict[str, object]:
         "champion": str(champion.partition) if champion else "",
         "item_features": newest_features(args),
         **previous_days(args, items_space),
+        **listed_days(args, towers),
     }
+
+
+def listed_days(args: Args, towers: Pinned) -> dict[str, object]:
+    """window_days of clicks up to `listed_ds` that the towers cannot have seen, and bundle_ds, the day before them.
+
+    Exits with 99 where the ranker in service is of these towers, or where no such day has ended yet.
+    """
+    if not args.listed_ds:
+        return {}
+    if args.unless_ranked and has_alias(args.unless_ranked):
+        ranker = pin_alias(args.unless_ranked)
+        reads = tuple(ranker.facts["features"])
+        if ranker.facts["space_id"] == towers.facts["space_id"] and reads == FEATURES:
+            log.info("%s: %s is of the towers in service", args.unless_ranked, ranker.partition)
+            raise SystemExit(NOTHING_TO_DO)
+    age = (date.fromisoformat(args.listed_ds) - date.fromisoformat(towers.partition.ds)).days
+    if age < 1:
+        log.info("%s: no day after it has ended up to %s; a ranker waits", towers.partition, args.listed_ds)
+        raise SystemExit(NOTHING_TO_DO)
+    days = min(args.window_days, age)
+    return {"window_days": days, "bundle_ds": _before(args.listed_ds, days)}
 
 
 def newest_features(args: Args) -> str:
@@ -107,7 +139,11 @@ def _newest(args: Args, table: Table, space: str) -> str:
 
 def _days(last: str, back: Iterable[int]) -> Iterator[str]:
     """Days that lie so many days before the last one."""
-    return ((date.fromisoformat(last) - timedelta(days=days)).isoformat() for days in back)
+    return (_before(last, days) for days in back)
+
+
+def _before(last: str, days: int) -> str:
+    return (date.fromisoformat(last) - timedelta(days=days)).isoformat()
 
 
 def _sound(partition: Partition) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from jobs.lake.storage import refuse_links
 from jobs.platform import csv_text
+from jobs.platform.spark_udfs import TextFunction, clean_ids
 from models.text.normalise import normalise_query
 
 KEPT_REJECTS = 10_000  # rows that go into the quarantine file of a table; all are counted
@@ -83,8 +85,10 @@ def read_csv(path: Path, required: Sequence[str]) -> DatasetRows:
         table = csv_text.read_csv(str(path), header, dict.fromkeys(header.names, pa.binary()), wrong_width)
     except (csv_text.CsvError, pa.ArrowInvalid) as error:
         raise ValueError(f"{path}: not readable as CSV ({error})") from error
-    columns = {name: _decoded(table, name) for name in table.column_names}
-    rows = DatasetRows(pd.DataFrame(columns), table.num_rows + len(bad))
+    frame = pd.DataFrame({name: _decoded(table, name) for name in table.column_names})
+    # files put behind each other have their header again, perhaps behind a mark
+    frame = frame[~frame.apply(lambda column: column.str.lstrip("\ufeff").eq(column.name)).all(axis=1)]
+    rows = DatasetRows(frame, len(frame) + len(bad))
     if bad:
         rows.note(len(bad), "wrong_width", bad)
     rows.reject(rows.frame.isna().any(axis=1), "not_utf8")
@@ -179,15 +183,22 @@ def _graded(path: Path, labels: pd.Series[str], grades: Mapping[str, str]) -> pd
     return relevance.fillna("")
 
 
+def cleaned(texts: pd.Series[str], clean: TextFunction) -> pd.Series[str]:
+    """A column in the form that `clean` gives its texts."""
+    return pd.Series(clean(pa.array(texts, pa.string())).to_numpy(zero_copy_only=False), index=texts.index)
+
+
 def _texts_of(judged: DatasetRows, queries: pd.DataFrame) -> pd.Series[str]:
     """The text of each judgement's query_id, empty where it has none.
 
     Which of two texts of one query_id was judged is not known: such judgements are rejected.
     """
-    queries = queries.assign(query_id=queries["query_id"].str.strip(), key=queries["query"].map(normalise_query))
+    queries = queries.assign(
+        query_id=cleaned(queries["query_id"], clean_ids), key=queries["query"].map(normalise_query)
+    )
     named = queries.drop_duplicates(["query_id", "key"])
     twice = set(named.loc[named["query_id"].duplicated(), "query_id"])
-    judged.frame = judged.frame.assign(query_id=judged.frame["query_id"].str.strip())
+    judged.frame = judged.frame.assign(query_id=cleaned(judged.frame["query_id"], clean_ids))
     judged.reject(judged.frame["query_id"].isin(twice), "query_id_of_several_texts")
     texts = named.drop_duplicates("query_id").set_index("query_id")["query"]
     return judged.frame["query_id"].map(texts).fillna("")
@@ -294,7 +305,9 @@ def read_json_lines(path: Path, columns: Sequence[str]) -> DatasetRows:
 
 
 def _plain(value: object) -> str:
-    """A JSON value as text: 7 and 7.0 are one id; null, lists and objects are no text, half a character is `?`."""
+    """A JSON value as text: 7 and 7.0 are one id; null, NaN, lists and objects are no text, half a character is `?`."""
+    if isinstance(value, float) and math.isnan(value):  # as pandas writes what is missing
+        return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

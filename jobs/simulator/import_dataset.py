@@ -24,8 +24,8 @@ from jobs.lake.partitions import Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.platform.arguments import FIRST, CommandArgs, NonNegativeFloat, OneOf
-from jobs.platform.spark_udfs import TextFunction, clean_ids, clean_texts
-from jobs.simulator.dataset_layouts import OPTIONAL, DatasetRows, detect
+from jobs.platform.spark_udfs import ABSENT, clean_ids, clean_values
+from jobs.simulator.dataset_layouts import OPTIONAL, DatasetRows, cleaned, detect
 from models.text.normalise import normalise_query
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def main(args: Args) -> dict[str, object]:
 def _check_items(items: DatasetRows, folder: str) -> None:
     # as `items` will clean them, so that the judgements meet the items
     items.frame = items.frame.assign(
-        item_id=_cleaned(items.frame["item_id"], clean_ids), title=_cleaned(items.frame["title"], clean_texts)
+        item_id=cleaned(items.frame["item_id"], clean_ids), title=cleaned(items.frame["title"], clean_values)
     )
     items.require(["item_id", "title"])
     items.reject(items.frame["item_id"].duplicated(), "duplicate_item")
@@ -116,15 +116,11 @@ def _check_items(items: DatasetRows, folder: str) -> None:
         raise ValueError(f"{folder}: of {items.rows_in:,} items none is usable: {dict(items.dropped)}")
 
 
-def _cleaned(texts: pd.Series[str], clean: TextFunction) -> pd.Series[str]:
-    return pd.Series(clean(pa.array(texts, pa.string())).to_numpy(zero_copy_only=False), index=texts.index)
-
-
 def _check_judged(judged: DatasetRows, items: DatasetRows, args: Args, from_one: bool) -> dict[str, object]:
     """Reject what cannot be used; return the facts of the labels."""
     judged.require(["query", "item_id", "relevance"])
     judged.frame = judged.frame.assign(
-        item_id=_cleaned(judged.frame["item_id"], clean_ids),
+        item_id=cleaned(judged.frame["item_id"], clean_ids),
         value=pd.to_numeric(judged.frame["relevance"], errors="coerce"),
         side=judged.frame["split"].str.strip().str.lower().map(SPLITS),
     )
@@ -134,7 +130,7 @@ def _check_judged(judged: DatasetRows, items: DatasetRows, args: Args, from_one:
     judged.reject(~judged.frame["item_id"].isin(items.frame["item_id"]), "unknown_item")
     keys = {text: normalise_query(text) for text in judged.frame["query"].unique()}
     judged.frame = judged.frame.assign(key=judged.frame["query"].map(keys))
-    judged.reject(judged.frame["key"] == "", "no_query")
+    judged.reject(judged.frame["key"].isin(ABSENT), "no_query")
     # other spellings of one query stay: `qrels` takes the mean of their judgements
     judged.reject(judged.frame.duplicated(["query", "item_id"]), "duplicate_judgement")
     if judged.frame.empty:

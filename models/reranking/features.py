@@ -16,19 +16,29 @@ from numpy.typing import NDArray
 
 from models.reranking.numbers import NUMBERS
 from models.text.analyser import Analyser, Terms
-from models.text.normalise import normalise_query
+from models.text.normalise import normalise_query, query_id
 from models.text.ragged import Ragged
 from models.text.trigrams import trigram_ids
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 BUCKETS = 1 << 20  # of trigrams
+SEGMENTS = ("tail", "torso", "head")  # of queries, by rising number of searches; the feature is the place here
 ARM_FEATURES = (
     *("hybrid_rank", "hybrid_score", "hybrid_share", "dense_rank", "dense_score", "dense_below_best"),
     *("sparse_rank", "sparse_score", "sparse_share"),
 )
 TEXT_FEATURES = (
-    *("query_terms", "query_chars", "title_terms", "terms_matched", "idf_matched", "terms_missed", "is_phrase"),
+    *(
+        "query_segment",
+        "query_terms",
+        "query_chars",
+        "title_terms",
+        "terms_matched",
+        "idf_matched",
+        "terms_missed",
+        "is_phrase",
+    ),
     *("is_exact", "last_term", "model_number", "brand", "first_place", "trigrams_matched", "trigrams_alike"),
 )
 LIST_FEATURES = ("price_to_list", "price_below_frac")
@@ -54,7 +64,8 @@ class Candidates(NamedTuple):
 class ItemArrays:
     """All items of a bundle, by row: numbers [N, F] as NUMBERS, hashed terms of titles and brands, hashed trigrams.
 
-    terms, term_idf: hash of each term of the titles, sorted, with its inverse document frequency. Arrays may be
+    terms, term_idf: hash of each term of the titles, sorted, with its inverse document frequency. queries, segments: hash
+    of each query of head and torso, sorted, with its place in SEGMENTS; without any, no segment is known. Arrays may be
     memory-mapped.
     """
 
@@ -65,13 +76,16 @@ class ItemArrays:
     terms: NDArray[np.uint32]
     term_idf: Floats
     language: str
+    queries: NDArray[np.uint64]
+    segments: NDArray[np.uint8]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, to be written; `language` goes beside them."""
         parts = {"titles": self.titles, "brands": self.brands, "trigrams": self.trigrams}
         flat = {f"{name}_values": part.values for name, part in parts.items()}
         flat |= {f"{name}_offsets": part.offsets for name, part in parts.items()}
-        return {"numbers": self.numbers, "terms": self.terms, "term_idf": self.term_idf, **flat}
+        terms = {"terms": self.terms, "term_idf": self.term_idf}
+        return {"numbers": self.numbers, **terms, "queries": self.queries, "segments": self.segments, **flat}
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], language: str) -> ItemArrays:
@@ -80,7 +94,16 @@ class ItemArrays:
             name: Ragged(arrays[f"{name}_values"], arrays[f"{name}_offsets"])
             for name in ("titles", "brands", "trigrams")
         }
-        return cls(arrays["numbers"], **parts, terms=arrays["terms"], term_idf=arrays["term_idf"], language=language)
+        return cls(
+            arrays["numbers"],
+            **parts,
+            terms=arrays["terms"],
+            term_idf=arrays["term_idf"],
+            language=language,
+            # bundles of older code know no queries
+            queries=arrays.get("queries", np.zeros(0, np.uint64)),
+            segments=arrays.get("segments", np.zeros(0, np.uint8)),
+        )
 
     @cached_property
     def analyser(self) -> Analyser:
@@ -88,8 +111,15 @@ class ItemArrays:
         return Analyser(self.language)
 
 
-def item_arrays(titles: Sequence[str], brands: Sequence[str], numbers: Floats, language: str) -> ItemArrays:
-    """Arrays of N items, in the order of their rows."""
+def item_arrays(
+    titles: Sequence[str],
+    brands: Sequence[str],
+    numbers: Floats,
+    language: str,
+    query_ids: Sequence[str] = (),
+    segments: Sequence[str] = (),
+) -> ItemArrays:
+    """Arrays of N items, in the order of their rows. query_ids, segments: known queries; of tail, or unseen, none is kept."""
     analyser = Analyser(language)
     words = _hashed(analyser.analyse(titles))
     grams, offsets = trigram_ids(titles, BUCKETS)
@@ -104,6 +134,7 @@ def item_arrays(titles: Sequence[str], brands: Sequence[str], numbers: Floats, l
         terms.astype(np.uint32),
         idf,
         language,
+        *_segments(query_ids, segments),
     )
 
 
@@ -153,6 +184,7 @@ def _text_features(items: ItemArrays, query: str, rows: Rows) -> list[NDArray[An
     lengths = titles.lengths.astype(np.float64)
     matched = held.sum(1)
     return [
+        np.full(len(rows), _segment(items, query)),
         np.full(len(rows), len(wanted)),
         np.full(len(rows), len(query)),
         lengths,
@@ -178,6 +210,27 @@ def _price_features(price: Floats) -> list[NDArray[Any]]:
     middle = float(np.median(known))
     below = np.searchsorted(np.sort(known), price).astype(np.float64) / len(known)
     return [price / middle if middle else np.full(len(price), np.nan), np.where(np.isnan(price), np.nan, below)]
+
+
+def _segments(query_ids: Sequence[str], segments: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Hashes of the queries of head and torso, sorted, and their places in SEGMENTS."""
+    places = np.array([SEGMENTS.index(name) if name in SEGMENTS else 0 for name in segments], np.uint8)
+    hashes = np.array([_query_hash(known) for known in query_ids], np.uint64)[places > 0]
+    order = np.argsort(hashes)
+    return hashes[order], places[places > 0][order]
+
+
+def _segment(items: ItemArrays, query: str) -> float:
+    """Place in SEGMENTS of a normalised query; a query that is not among the known ones is of the tail."""
+    if not len(items.queries):
+        return float("nan")
+    known, place = _places(np.array([_query_hash(query_id(query))], np.uint64), items.queries)
+    return float(items.segments[place[0]]) if known[0] else 0.0
+
+
+def _query_hash(known: str) -> int:
+    """First 64 bits of a query_id."""
+    return int(known[:16], 16)
 
 
 def _hashes(terms: Sequence[str]) -> NDArray[np.uint32]:

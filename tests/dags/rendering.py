@@ -59,6 +59,8 @@ def pulled(task_ids: str) -> dict[str, object]:
         "items_space": SPACES["pin" if task_ids == "pin_adore" else task_ids],
         "champion": "index/ds=2026-01-30/space=3333333333333333",
         "item_features": "item_features/ds=2026-01-30",
+        "bundle_ds": "2026-01-25",
+        "window_days": 6,
         **{f"previous_{name}": "2026-01-29" for name in ("embeddings", "trained_index", "codes")},
     }
 

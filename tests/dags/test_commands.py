@@ -226,6 +226,27 @@ def test_towers_learn_from_days_before_the_judged_ones(params: dict[str, object]
     assert argv[argv.index("--labels") + 1] == labels
 
 
+@pytest.mark.parametrize(
+    ("params", "key", "unless"),
+    [
+        ({}, "2026-01-31", ""),  # a Saturday: always trained
+        ({}, "2026-02-01", "reranking/champion"),  # Sunday to Friday: where the ranker does not fit the towers
+        ({}, "2026-02-02", "reranking/champion"),
+        ({"ds": "2026-02-02"}, "2026-02-02", ""),  # by hand
+        ({}, None, ""),
+    ],
+)
+def test_rankers_are_trained_on_saturdays_and_else_where_none_fits(
+    params: dict[str, object], key: str | None, unless: str
+) -> None:
+    dag = load("ranker_weekly")
+    argv = rendered(dag.get_task("pin"), params, key).argv
+    assert argv[argv.index("--unless_ranked") + 1] == unless
+    argv = rendered(dag.get_task("listings"), {"window_days": 9}, key).argv
+    assert argv[argv.index("--window_days") + 1] == "6", "what pin found, not the form"
+    assert argv[argv.index("--index") + 1].startswith("index/ds=2026-01-25/")
+
+
 def test_a_day_without_an_earlier_one_takes_nothing_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "pulled", lambda task_ids: pulled(task_ids) | {"previous_embeddings": ""})
     argv = rendered(load("index_nightly").get_task("embeddings_0")).argv

@@ -1,10 +1,11 @@
 """Airflow's own scheduler: a late day holds nobody back, ready days go in order, a typo in conf ends a run, with one alert.
 
-And a task of it cleans its own database, which Airflow hides from tasks.
+And a task of it cleans its own database, which Airflow hides from tasks; a night on which nothing has to be mended is skipped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,11 +21,16 @@ from typing import Any
 
 import pytest
 
-from jobs.lake.partitions import LOG
+from jobs.lake import storage as store
+from jobs.lake.alias import move_alias
+from jobs.lake.manifest import VERDICT
+from jobs.lake.partitions import CLICK_COUNTS, LOG, PROPENSITIES, QRELS, QUERIES, RANKER
 from jobs.lake.publish import publish
 from jobs.local import up
-from jobs.local.airflow_env import ROOT, USER, airflow, airflow_env, airflow_home, prepare, url
+from jobs.local.airflow_env import ROOT, USER, airflow_env, airflow_home, prepare, url
+from models.reranking.features import FEATURES
 from tests.conftest import Delivery
+from tests.jobs.serving.test_pin import OTHER, SPACE, made, promoted
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 600
@@ -74,17 +80,23 @@ class Airflow:
         run: str = self.call(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
         return run
 
+    def schedule(self, key: str, dag: str) -> str:
+        """Start a run as the clock does: with a partition key and an untouched form."""
+        body = {"logical_date": None, "conf": {}, "partition_key": key}
+        run: str = self.call(f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
+        return run
+
     def state(self, run: str, dag: str = "days") -> str:
         state: str = self.call(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]
         return state
 
-    def clear(self, run: str, task: str) -> None:
-        """Clear a task and those behind it, as the button in the UI does."""
-        what = {"dag_run_id": run, "task_ids": [task], "include_downstream": True, "only_failed": False}
+    def clear(self, run: str, task: str, behind: bool = True) -> None:
+        """Clear a task, and those behind it where Downstream is ticked in the UI's dialog."""
+        what = {"dag_run_id": run, "task_ids": [task], "include_downstream": behind, "only_failed": False}
         self.call("/api/v2/dags/days/clearTaskInstances", {**what, "reset_dag_runs": True, "dry_run": False})
 
-    def states(self, run: str) -> dict[str, str | None]:
-        tasks = self.call(f"/api/v2/dags/days/dagRuns/{run}/taskInstances")["task_instances"]
+    def states(self, run: str, dag: str = "days") -> dict[str, str | None]:
+        tasks = self.call(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks}
 
 
@@ -104,13 +116,15 @@ def started(mlflow_store: Path) -> Iterator[Path]:
         free.close()
         (home / "dags").mkdir()
         (home / "dags" / "days.py").write_text(DAYS)
-        shutil.copy(ROOT / "dags" / "housekeeping.py", home / "dags")
+        for name in ("housekeeping", "ranker_weekly"):
+            shutil.copy(ROOT / "dags" / f"{name}.py", home / "dags")
         env = airflow_env() | {
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
         }
         prepare(env)
-        up.launch({name: airflow(name) for name in ("api-server", "scheduler", "dag-processor")}, env)
+        services = up.programs()
+        up.launch({name: services[name] for name in ("api-server", "scheduler", "dag-processor")}, env)
         try:
             yield home
         finally:
@@ -156,17 +170,16 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     deliver("2026-01-29")
     until(lambda: api.states(late)["announce"] == "success", "the late day is done")
 
-    # days of which something is cleared take their turn again
-    said.unlink(), (started / "go").unlink()
-    api.clear(first, "work")
-    until(said.exists, "a cleared day works again")
-    api.clear(second, "work")
-    until(lambda: api.states(second)["turn"] == "up_for_reschedule", "the other cleared day waits")
-    (started / "go").touch()
-    until(
-        lambda: api.states(second)["announce"] == "success" and len(said.read_text().splitlines()) == 4, "both are done"
-    )
-    assert said.read_text().splitlines() == [f"{word} 2026-01-{day}" for day in (28, 30) for word in ("begin", "end")]
+    # days of which something is cleared take their turn again; so does a task that is cleared alone
+    for alone in ("", first, second):
+        said.unlink(), (started / "go").unlink()
+        api.clear(first, "work", behind=alone != first)
+        until(said.exists, "the first day works again")
+        api.clear(second, "work", behind=alone != second)
+        until(lambda: api.states(second)["turn"] == "up_for_reschedule", "the other day waits for it")
+        (started / "go").touch()
+        until(lambda: api.state(second) == "success", "both days are done")
+        assert said.read_text().splitlines() == order[:4]
 
     typo = api.trigger({"dss": "2026-01-31"})
     until(lambda: api.state(typo) == "failed", "a typo is refused")
@@ -175,6 +188,28 @@ def test_a_late_day_holds_nobody_back_and_ready_days_go_in_order(started: Path) 
     (alert,) = [alert for alert in alerts if alert["failed"]] if "failed" in alerts[0] else alerts
     assert (alert["task"], alert["dag_run"]) == ("wait", typo)
     assert alert["reason"].startswith("conf has dss, expected keys of the form: ds; trigger")
+
+
+def listening() -> set[str]:
+    """Addresses, in hexadecimal, on which the services and their children listen, as Linux tells them."""
+    sockets = set()
+    for pid in up.leftovers():
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(entry.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
+                found.add(words[1].partition(":")[0])
+    return found
+
+
+def test_services_listen_on_this_machine_alone(started: Path) -> None:
+    """Airflow's scheduler served logs on all interfaces."""
+    until(lambda: Airflow().call("/api/v2/monitor/health")["scheduler"]["status"] == "healthy", "the scheduler is up")
+    assert listening() == {"0100007F"}
 
 
 def test_who_does_not_log_in_reads_and_starts_nothing(started: Path) -> None:
@@ -231,3 +266,32 @@ def test_housekeeping_deletes_old_runs_and_logs_and_no_others(started: Path) -> 
     assert api.state(run, "housekeeping") == "success"
     assert old not in runs(database) and {young, run} <= runs(database)
     assert not (logs / "old").exists() and (logs / "young" / "1.log").is_file()
+
+
+def test_a_night_trains_a_ranker_where_none_fits_the_towers_and_is_skipped_else(started: Path) -> None:
+    dag = "ranker_weekly"
+    promoted()  # towers of 31 January
+    for ds in ("2026-02-01", "2026-02-02"):
+        for table in (CLICK_COUNTS, PROPENSITIES, QUERIES, QRELS):
+            verdict = json.dumps({"verdict": "pass"}).encode()
+            store.write_bytes(f"{made(table.at(ds=ds)).uri}/{VERDICT}", verdict)
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-01-31", kind="trees"), space_id=SPACE, features=[*FEATURES])
+    )
+    until(lambda: Airflow().call(f"/api/v2/dags/{dag}"), "the DAG is read")
+    api = Airflow()
+    fits = api.schedule("2026-02-01", dag)
+    until(lambda: api.state(fits, dag) in ("success", "failed"), "the night with a ranker ends")
+    states = api.states(fits, dag)
+    assert {states.pop(task) for task in ("check", "wait")} == {"success"}
+    assert set(states.values()) == {"skipped"}, states
+
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER, features=[*FEATURES])
+    )
+    lacks = api.schedule("2026-02-02", dag)
+    until(lambda: api.states(lacks, dag)["pin"] in ("success", "failed", "skipped"), "the night without one begins")
+    assert api.states(lacks, dag)["pin"] == "success"
+    pulled = api.call(f"/api/v2/dags/{dag}/dagRuns/{lacks}/taskInstances/pin/xcomEntries/return_value")["value"]
+    found = json.loads(pulled) if isinstance(pulled, str) else pulled
+    assert (found["window_days"], found["bundle_ds"]) == (2, "2026-01-31")

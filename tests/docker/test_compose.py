@@ -23,6 +23,7 @@ from urllib.request import Request, urlopen
 import pyspark
 import pytest
 import yaml
+from airflow.providers.fab.get_provider_info import get_provider_info
 
 from jobs.platform.java import java_home
 
@@ -46,7 +47,7 @@ def test_every_airflow_setting_exists_in_the_pinned_version() -> None:
     package = find_spec("airflow")
     assert package and package.submodule_search_locations
     template = Path(package.submodule_search_locations[0]) / "config_templates" / "config.yml"
-    known = yaml.safe_load(template.read_text())
+    known = yaml.safe_load(template.read_text()) | get_provider_info()["config"]
     for name in SERVICES["scheduler"]["environment"]:
         if name.startswith("AIRFLOW__"):
             _, section, option = name.lower().split("__")

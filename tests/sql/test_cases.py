@@ -21,7 +21,7 @@ from jobs.ingest.prices import MONEY
 from jobs.lake.arrow_schema import ARROW
 from jobs.lake.columns import COLUMNS, SEARCH_COLUMNS
 from jobs.platform.spark import run_sql
-from jobs.platform.spark_udfs import register_functions
+from jobs.platform.spark_udfs import ABSENT, register_functions
 from models.text.normalise import normalise_query, split_of
 from tests import duck
 
@@ -69,7 +69,7 @@ VIEWS = TABLES | {
     "earlier_events": TABLES["session_events"],
     "order_rows": (
         "file STRING, block BIGINT, line BIGINT, malformed BOOLEAN, invoice STRING, item_id STRING, quantity STRING,"
-        " price STRING, customer STRING, occurred STRING, title STRING"
+        " price STRING, customer STRING, occurred STRING, title STRING, status STRING"
     ),
     "order_events": (
         "session_id STRING, client_id STRING, item_id STRING, occurred_at TIMESTAMP, day DATE, line BIGINT"
@@ -113,7 +113,7 @@ FLAGS = (
     "is_browse",
 )
 # parameters that a case may leave out
-SETTINGS = {"items": {"money": MONEY, "decimal_comma": False}}
+SETTINGS = {"items": {"money": MONEY, "absent": list(ABSENT), "decimal_comma": False}}
 
 
 def load(path: Path) -> Any:

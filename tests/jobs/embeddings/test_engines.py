@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from jobs.lake.partitions import ITEMS
 from jobs.lake.read import pin
 from tests.jobs.shop import Shop, publish_towers
 from tests.jobs.towers.catalogue import day, embed, publish_items, shard, texts, vectors_of
+from tests.killed import killed_at
 
 MARKED = ["embeddings.taken_over", "embeddings.encoded:2", "embeddings.written:4", "embeddings.checked"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,8 +73,7 @@ def test_a_killed_shard_is_done_again_alone(shop: Shop, point: str) -> None:
     at, other = shard(shop, day(2)), shard(shop, day(1), "1of2")
     embed(shop, day(2), before=day(1), chunk_items=8)
     untouched, stands = pin(at).manifest, pin(other).manifest_sha256
-    killed = command(shop, fault=point)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    killed_at(point, lambda: embed(shop, day(2), before=day(1), chunk_items=8))
     assert pin(at).manifest.attempt == untouched.attempt, "the old version stays in place"
     embed(shop, day(2), before=day(1), chunk_items=8)
     assert pin(at).manifest.attempt != untouched.attempt

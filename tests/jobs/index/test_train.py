@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ from jobs.lake.partitions import ITEMS, TRAINED_INDEX, Partition
 from jobs.lake.read import Pinned, pin
 from models.ann.families import parts
 from tests.jobs.shop import DS, Shop, publish_tables, publish_towers
+from tests.killed import killed_at
 
 ROOT = Path(__file__).resolve().parents[3]
 LATER = "2026-02-01"
@@ -103,22 +100,9 @@ def test_a_quantiser_of_another_space_is_no_previous_one(shop: Shop) -> None:
 
 
 def test_killed_it_leaves_nothing_and_run_again_it_makes_the_same(shop: Shop) -> None:
-    at = str(TRAINED_INDEX.at(ds=LATER, space=shop.space))
-    flags = {
-        "embeddings": shop.embeddings(),
-        "towers": shop.towers,
-        "queries": shop.queries,
-        "trained_index": at,
-        "factory": "IVF8,SQ8",
-        "tune_items": 1000,
-    }
-    argv = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    env = {**os.environ, "NIGHTSHELF_FAULT": "trained_index.tuned"}
-    command = [sys.executable, "-m", "jobs", "trained_index", *argv]
-    killed = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    killed_at("trained_index.tuned", lambda: made(shop, LATER, recall_depth=100))
     with pytest.raises(LookupError):
-        pin(Partition.parse(at))
+        pin(TRAINED_INDEX.at(ds=LATER, space=shop.space))
     first = made(shop, recall_depth=100)
     again = made(shop, LATER, recall_depth=100)
     assert first.facts["quantiser_id"] == again.facts["quantiser_id"]

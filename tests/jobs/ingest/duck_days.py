@@ -20,6 +20,7 @@ from jobs.ingest.search_log import BOT_LIMITS, MAX_CLIENT_SESSIONS, NOBODY, TYPI
 from jobs.ingest.ubi import ACTION_NAMES, PLACEMENT_NAMES
 from jobs.lake.columns import SEARCH_COLUMNS
 from jobs.lake.partitions import TABLES
+from jobs.platform.spark_udfs import ABSENT
 from tests import duck
 
 RAW = """
@@ -97,6 +98,7 @@ class Days:
                 "placement_names": list(PLACEMENT_NAMES),
                 "placements": list(PLACEMENT_NAMES.values()),
                 "nobody": list(NOBODY),
+                "absent": list(ABSENT),
                 "time_zone": "UTC",
                 "earliest": str((last - timedelta(days=self.late_days)).replace(tzinfo=None)),
                 "day_to": str((last + timedelta(days=1)).replace(tzinfo=None)),

@@ -148,10 +148,12 @@ def test_a_damaged_file_among_many_costs_the_day_nothing_else(deliver: Deliver) 
 
 def test_a_damaged_catalogue_file(deliver: Deliver) -> None:
     rows = "".join(json.dumps({"item_id": str(n), "title": "but"}) + "\n" for n in range(200)).encode()
+    # a pattern that takes the square of a text's length would not end on the second line
+    rows += b'{"item_id": "deep", "title": "but", "category": "' + b">a" * 400_000 + b'"}\n'
     bad = b'{"item_id": "\xff\xfe", "title": "x"}\n{"item_id": "x", "title": "' + b"y" * (2 << 20) + b'"}\n'
     catalogue = deliver(f"catalogue/ds={DS}", {"a.ndjson": rows, "b.csv.gz": b"\x1f\x8b\x08"})
     told = items.main(items.Args(catalogue, ITEMS.at(ds=DS)))
-    assert told["rows"] == 200
+    assert told["rows"] == 201
     assert [one["name"] for one in pin(ITEMS.at(ds=DS)).facts["files_set_aside"]] == ["b.csv.gz"]
     items.main(items.Args(deliver(f"catalogue/ds={DS}", {"a.ndjson": rows + bad}), ITEMS.at(ds=DS)))
     assert pin(ITEMS.at(ds=DS)).manifest.accounting[0].dropped == {"malformed": 2}

@@ -160,9 +160,32 @@ def test_twice_is_the_same_bytes(deliver: Deliver) -> None:
     assert {row["item_id"]: row["title"] for row in found}["9"] == "rzecz 99"
 
 
+def test_texts_without_a_type_and_files_behind_each_other(deliver: Deliver) -> None:
+    """Parquet whose texts are bytes, beside a column that goes through JSON; CSV with its header again."""
+    rows = [{"item_id": "1", "title": "lampa", "category": [{"name": "Dom"}]}]
+    kinds = {"title": pa.binary(), "category": pa.list_(pa.struct([("name", pa.string())]))}
+    again = csv("item_id,title", "2,kubek", "\ufeffitem_id,title", "3,dywan")
+    trailing = b'{"item_id": "4", "title": "taca"},\n'
+    found, manifest = run(
+        deliver(f"catalogue/ds={DS}", {"a.parquet": parquet(rows, **kinds), "b.csv": again, "c.ndjson": trailing})
+    )
+    assert [(row["item_id"], row["title"], row["category"]) for row in found] == [
+        ("1", "lampa", "Dom"),
+        ("2", "kubek", ""),
+        ("3", "dywan", ""),
+        ("4", "taca", ""),
+    ]
+    (account,) = manifest.accounting
+    assert (account.rows_in, account.dropped) == (4, {})
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
+        (
+            {"a.ndjson": b'{"_index": "i", "_source": {"item_id": "1", "title": "x"}}\n'},
+            r"found the fields _index, _source, where records are wrapped \(elasticdump: jq -c \._source\)",
+        ),
         ({"a.csv": csv("id,title", "1,x")}, r"a\.csv has no column item_id; found id, title"),
         ({"a.parquet": parquet([{"item_id": "1"}])}, r"a\.parquet has no column title"),
         ({"a.ndjson": b'{"sku": "1"}\n'}, r"catalogue/ds=2026-01-31: 0 items in 1 rows .*no_item_id"),

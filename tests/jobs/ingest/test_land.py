@@ -47,6 +47,20 @@ def test_a_folder_a_file_and_a_pattern(exports: Path, monkeypatch: pytest.Monkey
     assert sources.find(f"file://{exports}/*.csv") == [f"file://{exports}/items.csv"]
 
 
+def test_what_tools_leave_beside_the_data_is_no_file_of_it(exports: Path) -> None:
+    left = (".DS_Store", "._events.ndjson", "_SUCCESS", "_committed_1", ".events.ndjson.crc", "Thumbs.db")
+    for name in left:
+        (exports / "a" / name).write_bytes(b"\0")
+    (exports / "__MACOSX").mkdir()
+    (exports / "__MACOSX" / "events.ndjson").write_bytes(b"\0")
+    land.main(land.Args(f"{exports}/a", log=DAY))
+    assert [entry.name for entry in pin(DAY).entries()] == ["events.ndjson", "more__.ndjson.gz"]
+    assert len(sources.find(f"{exports}/*/events.ndjson")) == 2
+    # a file of the data may begin so
+    (exports / "a" / "_events.ndjson").write_text("{}\n")
+    assert len(sources.find(f"{exports}/a")) == 3
+
+
 def test_odd_names_become_plain_ones(exports: Path) -> None:
     land.main(land.Args(f"{exports}/a/more*", log=DAY))
     assert [entry.name for entry in pin(DAY).entries()] == ["more__.ndjson.gz"]

@@ -219,3 +219,63 @@ def test_events_that_do_not_fit_their_searches_are_told(deliver: Deliver) -> Non
     facts = pin(IMPRESSIONS.at(ds=DS)).facts
     assert (facts["events_without_search_frac"], facts["clicks_not_shown_frac"]) == (0.3333, 0.5)
     assert len(read_table(pin(IMPRESSIONS.at(ds=DS)))) == 50
+
+
+def test_clocks_shippers_and_values_that_are_none(deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every visit is of 10:00 UTC, whatever its clock, its shipper and its words for nothing; 11:00 in the shop."""
+    monkeypatch.setenv("NIGHTSHELF_TIME_ZONE", "Europe/Warsaw")
+    clocks = {
+        "gmt1": f"{DS}T11:00:00GMT+1",
+        "utc1": f"{DS} 11:00:00 UTC+1",
+        "glued": f"{DS}T10:00:00UTC",
+        "java": f"{DS}T11:00:00.000+01:00[Europe/Warsaw]",
+        "log4j": f"{DS} 11:00:00,000",
+        "slashes": f"{DS.replace('-', '/')} 11:00:00",
+        "blanks": f" {DS}T10:00:00Z ",
+        "ruby": f"{DS} 11:00:00 +0100",
+        "bst": f"{DS} 10:00:00 BST",
+    }
+    records = [record for name, clock in clocks.items() for record in visit(name, timestamp=clock)]
+    shippers = {
+        "logstash": [{"@timestamp": "t", "message": json.dumps(r), "host": {"name": "h"}} for r in visit("logstash")],
+        "docker": [{"log": json.dumps(r) + "\n", "stream": "stdout"} for r in visit("docker")],
+        "kafka": [{"payload": r, "schema": {"type": "struct"}} for r in visit("kafka")],
+        "events": [{"specversion": "1.0", "time": "t", "data": r} for r in visit("events")],
+        "twice": [json.dumps(r) for r in visit("twice")],
+    }
+    # pandas and trackers write words where there is nothing
+    blank = [record | {"action_name": ""} if "user_query" in record else record for record in visit("blank")]
+    nan = [record | {"action_name": float("nan")} if "user_query" in record else record for record in visit("nan")]
+    padded = [r | {"action_name": " Click "} if r.get("action_name") == "click" else r for r in visit("padded")]
+    edges = json.loads(json.dumps(visit("edges")).replace('"a"', '"\\u00a0a\\u200b"'))
+    nowhere = [act("click", word, "a", 1) for word in ("undefined", "NaN", "null")]
+    nothing = [act("impression", "edges", word, 3) for word in ("undefined", float("nan"))]
+    lines = ndjson(*records, *blank, *nan, *padded, *edges, *nowhere, *nothing)
+    commas = b"".join(json.dumps(record).encode() + b",\n" for record in visit("commas"))
+    printed = b"".join(repr(record | {"client_id": None}).encode() + b"\n" for record in visit("printed"))
+    files = {f"{name}.ndjson": ndjson(*wrapped) for name, wrapped in shippers.items()}
+    log = deliver(f"log/ds={DS}", {"a.ndjson": lines, "b.ndjson": commas, "c.ndjson": printed, **files})
+    rows, manifest = run(log, max_rejected_frac=0.1)
+    found = shown(rows)
+    for name in [*clocks, *shippers, "blank", "nan", "padded", "edges", "commas", "printed"]:
+        if name != "bst":
+            assert (found[name, "a"], found[name, "b"]) == ((1, True), (2, False)), name
+    assert {str(row["searched_at"]) for row in rows} == {f"{DS} 10:00:00+00:00"}
+    assert len(rows) == 2 * (len(clocks) - 1 + len(shippers) + 6)
+    # Java takes BST for Bangladesh's time
+    assert dropped(manifest) == {"bad_timestamp": 4, "no_query_id": 3, "missing_field": 2}
+
+
+def test_searches_that_a_tracker_names_like_events(deliver: Deliver) -> None:
+    records = [
+        record | {"action_name": "on_search"} if "user_query" in record else record
+        for n in range(30)
+        for record in visit(f"v{n}")
+    ]
+    log = deliver(f"log/ds={DS}", {"a.ndjson": ndjson(*records)})
+    with pytest.raises(ValueError, match="found 0 searches"):
+        run(log)
+    rows, manifest = run(log, actions="on_search=search")
+    assert len(rows) == 60
+    assert not dropped(manifest)
+    assert not manifest.facts["drift"]["findings"]

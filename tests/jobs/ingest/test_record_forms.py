@@ -34,8 +34,15 @@ def items(records: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
         "\ufeff[" + json.dumps(SEARCH) + "," + json.dumps(CLICK),
         json.dumps({"_index": "ubi", "_source": SEARCH}) + json.dumps({"_id": "7", "_source": CLICK}),
         "index\t" + json.dumps(SEARCH) + "index\t" + json.dumps(CLICK),
+        json.dumps({"@timestamp": "t", "message": json.dumps(SEARCH), "host": {"name": "h"}})
+        + json.dumps({"log": json.dumps(CLICK) + "\n", "stream": "stdout"}),
+        json.dumps({"timestamp": "t", "payload": SEARCH, "schema": {"type": "struct"}}) + json.dumps({"data": CLICK}),
+        json.dumps(json.dumps(SEARCH)) + "," + json.dumps(json.dumps(CLICK)),
     ],
-    ids=["joined", "blanks", "array", "commas", "open array", "elasticdump", "named"],
+    ids=[
+        *("joined", "blanks", "array", "commas", "open array", "elasticdump", "named"),
+        *("logstash, docker", "kafka, cloudevents", "encoded twice"),
+    ],
 )
 def test_several_records_on_a_line(line: str) -> None:
     assert read_records(line) == [SEARCH, CLICK]
@@ -86,3 +93,18 @@ def test_any_objects_on_one_line(records: list[dict[str, Any]]) -> None:
     records = [{**record, "_source": 1} for record in records]  # a wrapper holds an object
     line = "".join(json.dumps(record, ensure_ascii=False) for record in records)
     assert read_records(line) == records
+
+
+def test_a_record_that_python_printed() -> None:
+    record = {**SEARCH, "client_id": None, "new": True}
+    assert read_records(repr(record)) == [record]
+    assert not cut_off(repr(record).encode())
+    assert read_records("{'timestamp': datetime.datetime(2026, 1, 31)}") == []
+
+
+def test_what_holds_two_records_or_none_stays_as_it_is() -> None:
+    both = {"before": SEARCH, "after": CLICK}
+    assert read_records(json.dumps(both)) == [both]
+    item = {"item_id": "1", "attributes": {"timestamp": "t", "colour": "red"}}
+    assert is_usual(item)
+    assert read_records(json.dumps(item)) == [item]

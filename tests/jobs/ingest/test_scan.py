@@ -64,6 +64,13 @@ DAMAGED = {
     # as pandas and json.dumps write a list
     "array.json": (b'[{"n": 1}, {"n": 2}]', "a JSON array, expected a record per line"),
     "pretty.json.gz": (gzip.compress(b'[\n  {\n "n": 1\n }\n]\n'), "a JSON array"),
+    "over_lines.json": (b'{\n  "n": 1\n}\n{\n  "n": 2\n}\n', "records that go over several lines"),
+    "packed.ndjson": (PACKED, "gzip: name it .gz"),
+    "twice.ndjson.gz": (gzip.compress(PACKED), "gzip: name it .gz, or unpack it"),
+    "archive.ndjson.gz": (b"PK\x03\x04" + bytes(40), "a zip archive"),
+    "login.ndjson": (b"<!DOCTYPE html>\n<html>\n</html>\n", "an HTML or XML page"),
+    "book.csv": (b"PK\x03\x04" + bytes(40), "an Excel workbook"),
+    "escaped.csv": (b'item_id,title\n1,"12\\" pan"\n', "line 2 (data line 1): a quote behind a backslash"),
     "stray.csv": (b'item_id,title\n1,"12in\n2,b\n', "line 2 (data line 1): a quoted field"),
     "endless.ndjson": (b"x" * (65 << 20), "its line ends are lost"),
     "footer.parquet": (parquet()[:-100], "no readable Parquet footer"),

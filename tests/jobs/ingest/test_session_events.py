@@ -187,6 +187,14 @@ def ordered(ds: str = FIRST, **settings: Any) -> pd.DataFrame:
 
 
 CSV = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID\n"
+# the order's own columns are on its first line alone; a second order was paid back; two files behind each other
+SHOPIFY = f"""Name,Customer,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku
+1,17850,paid,{FIRST} 09:26:00 +0100,2,Lamp,2.55,i1
+1,,,,1,Vase,1.00,i2
+\ufeffName,Customer,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku
+2,17850,refunded,{FIRST} 09:26:00 +0100,1,Lamp,2.55,i1
+2,,,,1,Vase,1.00,i2
+"""
 PLAIN = f"{CSV}1,i1,Lamp,2,{FIRST} 08:26,2.55,17850.0\n1,i2,Vase,1,{FIRST} 08:26,1.00,17850.0\n"
 
 
@@ -229,6 +237,7 @@ UCI = f"{CSV}1,i1,Lamp,2,1/31/2026 8:26,2.55,17850\n1,i2,Vase,1,1/31/2026 8:26,1
         ("uci.csv", UCI.encode(), {}),
         ("columns.parquet", parquet(), {}),
         ("lines.ndjson", LINES.encode(), {}),
+        ("shopify.csv", SHOPIFY.encode(), {"order_columns": "invoice=Name"}),
         ("own.csv", POLISH.encode(), {"order_columns": "invoice=nr,item_id=towar,quantity=szt,occurred=data"}),
     ],
 )

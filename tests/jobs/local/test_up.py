@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from jobs import __main__ as launch
-from jobs.local import airflow_env, up
+from jobs.local import airflow_env, site, up
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -90,17 +90,41 @@ def test_a_child_of_a_killed_service_ends_with_down(run: Path) -> None:
 
 
 def test_up_is_judged_by_health_and_says_what_to_do(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs run, and nothing answers; one has ended again and again, and is started once more."""
+    """Programs run, and nothing answers; one ends again and again, and is named."""
     for name in up.PORTS:
         with socket.create_server(("127.0.0.1", 0)) as free:
             monkeypatch.setenv(f"NIGHTSHELF_{name.upper()}_PORT", str(free.getsockname()[1]))
     up.launch({"scheduler": SLEEPER, "site": FAILING}, os.environ)
-    until(lambda: {info["statename"] for info in up._processes()} == {"RUNNING", "FATAL"})
-    tries = (run / "site.log").read_text().count("no disk")
-    monkeypatch.setattr(up, "HEALTHY_S", 0.0)
-    with pytest.raises(RuntimeError, match="not healthy: mlflow, site, airflow; look into the logs in .*make down"):
+    with pytest.raises(
+        RuntimeError, match="not healthy: mlflow, site, airflow; look into the logs in .*make down"
+    ) as told:
         up.main(up.Args("start"))
-    until(lambda: (run / "site.log").read_text().count("no disk") > tries)
+    assert "site: no disk" in str(told.value)
+    monkeypatch.setattr(up, "HEALTHY_S", 0.0)
+    with pytest.raises(RuntimeError, match="not healthy: mlflow, site, airflow"):
+        up.main(up.Args("start"))
+
+
+def test_a_program_is_never_given_up(run: Path) -> None:
+    """The disk is full for longer than supervisord's own three tries take, and then is not."""
+    waiting = ["sh", "-c", f"test -e {run}/room && exec sleep 60; echo no disk; exit 1"]
+    up.launch({"scheduler": waiting}, os.environ)
+    until(lambda: (run / "scheduler.log").is_file() and (run / "scheduler.log").read_text().count("no disk") == 5)
+    (run / "room").touch()
+    until(lambda: "scheduler" in up.running())
+
+
+@pytest.mark.parametrize(
+    ("name", "like"), [("NIGHTSHELF_TIMEZONE", "NIGHTSHELF_TIME_ZONE"), ("NIGHTSHELF_SALTT", "NIGHTSHELF_SALT")]
+)
+def test_a_setting_that_is_misspelt_is_refused(
+    name: str, like: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up.refuse_unknown_settings()
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(ValueError, match=f"{name} is no setting; the most like it is {like};"):
+        up.main(up.Args("start"))
+    assert not run.exists()
 
 
 def test_logs_are_rotated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +192,17 @@ def test_a_home_too_deep_for_a_socket_is_named(tmp_path: Path, monkeypatch: pyte
         up.launch({"sleeper": SLEEPER}, os.environ)
 
 
+def test_a_login_that_nobody_would_be_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simple manager would pass over the provider, and everybody would type a password."""
+    monkeypatch.delenv(airflow_env.MANAGER, raising=False)
+    assert airflow_env.manager() == airflow_env.SIMPLE
+    monkeypatch.setenv("NIGHTSHELF_OIDC_ISSUER", "https://login.shop")
+    with pytest.raises(ValueError, match=r"NIGHTSHELF_OIDC_ISSUER is set.*expected airflow\.providers\.fab"):
+        airflow_env.manager()
+    monkeypatch.setenv(airflow_env.MANAGER, airflow_env.FAB)
+    assert airflow_env.manager() == airflow_env.FAB
+
+
 @pytest.mark.parametrize("text", ["anna", "anna:boss", "admin:viewer", "anna:viewer:team", " anna:viewer", "a b:op"])
 def test_accounts_that_airflow_would_misread_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSHELF_AIRFLOW_USERS", text)
@@ -198,8 +233,10 @@ def test_everything_listens_on_this_machine_alone(lake: Path) -> None:
     assert env["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
     assert not any("ALL_ADMINS" in name for name in env)  # everybody would be an administrator without a login
     assert env["NIGHTSHELF_LAKE"] == str(lake)
-    mlflow = up.programs()["mlflow"]
-    assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
+    programs = up.programs()
+    assert programs["mlflow"][programs["mlflow"].index("--host") + 1] == "127.0.0.1"
+    assert "--listen" not in programs["site"] and site.Args().listen == "127.0.0.1"
+    assert all("--skip-serve-logs" in programs[name] for name in ("scheduler", "triggerer"))
 
 
 def test_an_object_stores_lake_is_passed_on_as_it_is(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

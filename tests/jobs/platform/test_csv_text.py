@@ -22,7 +22,13 @@ REFUSED = {
     "a file in a field": ('1,oak,x\n2,"12in,y\n' + "".join(f"{n},lamp number {n},z\n" for n in range(90_000)), 3),
     "blank lines between": ('2,"12in pan,Kitchen\n\n3,lamp,Home\n\n4,pan 14",Home\n', 2),
 }
+BACKSLASHES = {
+    # to RFC 4180 the field ends there, and a comma behind it begins another one
+    "before a comma": ('1,oak,x\n2,"12\\" pan, black",y\n', 3),
+    "twice": ('1,"say \\"hi\\" to",x\n', 2),
+}
 TAKEN = {
+    "a folder": '1,"C:\\dir\\",x\n2,a\\b,y\n',
     "line breaks and commas in a text": '1,"Lampa,\n wisząca",x\n2,"<p>red, blue</p>\n<p>a, b</p>\n",y\n',
     "a line break in the first field": '"but\n zimowy",x,y\n"a,\nb",c,d\n',
     "inch marks": '1,12" pan,x\n2,5" x 3",y\n3,"12"" pan",z\n',
@@ -44,6 +50,19 @@ def test_a_quote_that_swallows_records_is_named_by_its_line(tmp_path: Path, case
     packed.write_bytes(gzip.compress((HEAD + text).replace(",", "\t").encode()))
     with pytest.raises(CsvError, match=f"^line {line} "):
         check_csv(str(packed))
+
+
+@pytest.mark.parametrize("case", BACKSLASHES)
+def test_a_quote_behind_a_backslash_is_named_by_its_line(tmp_path: Path, case: str) -> None:
+    text, line = BACKSLASHES[case]
+    (tmp_path / "a.csv").write_text(HEAD + text)
+    with pytest.raises(CsvError, match=rf"^line {line} \(data line {line - 1}\): a quote behind a backslash"):
+        check_csv(str(tmp_path / "a.csv"))
+
+
+def test_blanks_around_names_are_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("item_id, title ,category\n")
+    assert check_csv(str(tmp_path / "a.csv")).names == ["item_id", "title", "category"]
 
 
 @pytest.mark.parametrize("case", TAKEN)

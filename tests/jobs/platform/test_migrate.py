@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +22,7 @@ from jobs.platform import migrate
 from jobs.privacy import retention
 from jobs.quality import data_docs
 from jobs.serving import promote
+from tests.killed import died_at
 
 ARCHIVE = Path(__file__).parents[1] / "lake" / "old_lake.tar.gz"
 ROOT = Path(__file__).resolve().parents[3]
@@ -144,11 +141,7 @@ def test_verdicts_and_their_pages_move_together(old: Path) -> None:
 @pytest.mark.parametrize("time", range(1, 30, 4))
 def test_killed_half_way_the_next_call_finishes(old: Path, time: int) -> None:
     before = files(old)
-    env = {**os.environ, "NIGHTSHELF_FAULT": f"migrate.renamed:{time}"}
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", "migrate"], cwd=ROOT, env=env, capture_output=True, check=False
-    )
-    assert done.returncode in (-signal.SIGKILL, 0), done.stderr
+    died_at(f"migrate.renamed:{time}", lambda: migrate.main(migrate.Args()))
     migrate.main(migrate.Args())
     check_migrated(old)
     assert sorted(files(old).values()) == sorted(before.values())

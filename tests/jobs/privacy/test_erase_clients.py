@@ -5,10 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -41,6 +37,7 @@ from jobs.lake.read import pin, read_table
 from jobs.privacy import erase_clients
 from tests.conftest import Delivery
 from tests.jobs.ingest.ubi_records import Deliver, Record, act, ndjson, search
+from tests.killed import killed_at
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRST, SECOND = "2026-01-31", "2026-02-01"
@@ -196,11 +193,7 @@ def small(lake: Path) -> None:
 @pytest.mark.parametrize("fault", [point for point in POINTS if point.startswith("erase.")] + ["erase.published:2"])
 def test_killed_anywhere_readers_see_whole_versions_and_the_next_call_ends_it(lake: Path, fault: str) -> None:
     small(lake)
-    command = [sys.executable, "-m", "jobs", "erase", "--erasures", f"erasures/ds={SECOND}", "--clients", hashed(ANNA)]
-    killed = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "NIGHTSHELF_FAULT": fault}, capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
+    killed_at(fault, lambda: erase(clients=hashed(ANNA)))
     # from its first step on no job takes her up, and each partition is whole: before or after
     assert erased_clients() == [hashed(ANNA)]
     for at in (IMPRESSIONS.at(ds=FIRST), SESSION_EVENTS.at(ds=FIRST)):

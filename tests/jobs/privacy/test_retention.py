@@ -5,9 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -42,6 +39,7 @@ from jobs.privacy import retention
 from jobs.privacy.audit import audit
 from jobs.privacy.limits import AgeLimits
 from jobs.privacy.partition_folders import partition_folders
+from tests.killed import killed_at
 
 DAY = date(2025, 6, 30)
 TYPED = "jan.kowalski@poczta.example zamsz 44051401359"
@@ -115,11 +113,7 @@ def limits(**given: int) -> AgeLimits:
 
 
 def killed(fault: str) -> None:
-    command = [sys.executable, "-m", "jobs", "retention", "--retention", f"retention/ds={DAY}"]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "NIGHTSHELF_FAULT": fault}, capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    killed_at(fault, lambda: retention.main(args()))
 
 
 def record() -> dict[str, object]:

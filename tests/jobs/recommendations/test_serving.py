@@ -30,6 +30,7 @@ from tests.jobs.recommendations import shop
 from tests.jobs.recommendations.shop import DS, PER_SERIES, name
 
 BUNDLE, NEIGHBOURS = RECOMMENDATIONS.at(ds=DS), ITEM_NEIGHBOURS.at(ds=DS, method="hybrid")
+CATALOGUE = ITEMS.at(ds=DS)
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +55,12 @@ def series(item: str) -> int:
     return int(item[1:]) // PER_SERIES
 
 
-def for_clients(content: Partition, method: str, **settings: Any) -> list[dict[str, Any]]:
+def for_clients(content: Partition, method: str, items: Partition = CATALOGUE, **settings: Any) -> list[dict[str, Any]]:
     given: dict[str, Any] = {"lists": {"item_neighbours": NEIGHBOURS}, "vectors": {"embeddings": content}}.get(
         method, {}
     )
     place = USER_RECOMMENDATIONS.at(ds=DS, method=method)
-    user_recommendations.main(
-        user_recommendations.Args(SESSION_ITEMS.at(ds=DS), ITEMS.at(ds=DS), place, **given, **settings)
-    )
+    user_recommendations.main(user_recommendations.Args(SESSION_ITEMS.at(ds=DS), items, place, **given, **settings))
     rows: list[dict[str, Any]] = read_table(pin(place)).to_pylist()
     return rows
 
@@ -84,6 +83,21 @@ def test_active_clients_get_living_items_that_they_did_not_buy(content: Partitio
         own = {item // PER_SERIES for item in seen[row["client_id"]]}
         hits, total = hits + sum(series(item) in own for item in row["item_ids"]), total + 5
     assert hits / total > 0.7  # by chance five of twelve series
+
+
+@pytest.mark.parametrize("method", ["lists", "als"])
+def test_clients_are_not_shown_items_that_left(content: Partition, method: str) -> None:
+    """Sessions and neighbour lists have them still; vectors of another catalogue are refused."""
+    gone = 2 * PER_SERIES
+    fewer = shop.publish_items("2026-02-02", left=gone)
+    before = {name(row) for row in range(gone)} & {
+        item for row in for_clients(content, method) for item in row["item_ids"]
+    }
+    assert before, "they were shown while they were there"
+    shown = [item for row in for_clients(content, method, fewer) for item in row["item_ids"]]
+    assert shown and not {name(row) for row in range(gone)} & set(shown)
+    with pytest.raises(RuntimeError, match="embed this catalogue first"):
+        for_clients(content, "vectors", fewer)
 
 
 def test_a_later_visit_weighs_more(content: Partition) -> None:

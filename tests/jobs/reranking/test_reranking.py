@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
 
-from jobs.bundle.files import numbers_day
+from jobs.bundle.files import days_of_features
 from jobs.bundle.reader import Bundle, open_bundle
 from jobs.bundle.reranker import NEURAL, TREES, TREES_FILE, WEIGHTS_FILE, open_reranker
 from jobs.evaluation import report
@@ -25,11 +25,12 @@ from jobs.lake.arrow import numbers, pick, strings
 from jobs.lake.partitions import ITEM_FEATURES, LISTINGS, NOWHERE, QRELS, QUERIES, RANKER, RANKINGS, REPORT, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import pin, read_table
-from jobs.reranking import listings, rank
+from jobs.reranking import listings, rank, seen_days
 from jobs.reranking.dataset import read_listings
 from jobs.reranking.seen_days import refuse_seen
 from jobs.serving import promote
-from models.reranking.features import list_features
+from models.reranking.features import FEATURES, list_features
+from models.text.normalise import query_id
 from tests.jobs.reranking.ranked_shop import LATER, listings_of, make, make_listings, trained
 from tests.jobs.shop import DS, Args, Shop, opened
 
@@ -81,6 +82,14 @@ def test_training_and_serving_see_the_same_features_on_100_queries(shop: Shop, b
         served = list_features(bundle.item_arrays, text, stage.listed)
         np.testing.assert_array_equal(data.features(number), served)
         np.testing.assert_array_equal(data.query_vectors[number], stage.vector)
+    place = FEATURES.index("query_segment")
+    known = read_table(pin(shop.queries), ["query_id", "segment"]).to_pydict()
+    segments = dict(zip(known["query_id"], known["segment"], strict=True))
+    found = {text: data.features(number)[0, place] for number, text in enumerate(data.queries)}
+    assert found == {
+        text: {"head": 2.0, "torso": 1.0}.get(segments.get(query_id(text), ""), 0.0) for text in data.queries
+    }
+    assert {0.0, 1.0, 2.0} == set(found.values())
 
 
 def test_a_batch_pads_and_rows_cut_lists_without_changing_a_feature(shop: Shop) -> None:
@@ -142,6 +151,9 @@ def test_reranking_300_is_judged_and_promoted_and_shuffled_labels_are_stopped(sh
     assert means["reranked"]["nDCG@10"] > means["hybrid"]["nDCG@10"] + 0.05
     assert means["neural"]["nDCG@10"] > means["hybrid"]["nDCG@10"]
     assert {"reranked", "trees", "neural", "static", "hybrid", "dense", "champion_reranked"} <= set(means)
+    page = pin(report_of(ranker(TREES))).path("report.html").read_text("utf-8")
+    assert page.count('<th scope="row">purchases_28</th>') == 2, "importances of both kinds"
+    assert "nDCG@10, trees" in page
     moved = promote.main(promote.Args(report=report_of(ranker(TREES)), alias="reranking/champion"))
     assert moved["champion"] == str(ranker(TREES))
     assert pin_alias("reranking/champion").partition == ranker(TREES)
@@ -177,7 +189,7 @@ def judged(shop: Shop, ranked: Partition, beside: Partition = NOWHERE) -> dict[s
     rankings = RANKINGS.at(ds=ranked.ds, space=pin(ranked).facts["ranker_id"])
     tables = (shop.index, QUERIES.at(ds=LATER), QRELS.at(ds=LATER), shop.items)
     done = rank.main(rank.Args(ranked, *tables, rankings, beside))
-    assert 0 < done["rerank_best_of_5_p99_ms"]
+    assert done["rerank_best_of_5_p99_ms"] > 0
     return report.main(report.Args(rankings, *tables, report_of(ranked), min_support=5))
 
 
@@ -205,12 +217,42 @@ def test_a_killed_training_goes_on_to_equal_weights(shop: Shop) -> None:
         np.testing.assert_array_equal(weight, ended[name], err_msg=name)
 
 
-def test_listings_of_days_that_the_bundle_has_seen_are_refused(shop: Shop) -> None:
+def test_listings_of_days_that_the_bundle_has_seen_are_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     index = pin(shop.index)
-    assert numbers_day(index) == DS
+    assert days_of_features(index) == {"numbers": DS, "segments": DS}
     refuse_seen(index, "2026-02-01", "the listings")
     with pytest.raises(RuntimeError, match=f"its numbers of items have seen clicks up to {DS}"):
         refuse_seen(index, DS, "the listings")
+    # searches of the judged days are in the segments, even where the numbers are older
+    monkeypatch.setattr(seen_days, "days_of_features", lambda _: {"numbers": "2026-01-30", "segments": DS})
+    with pytest.raises(RuntimeError, match=f"its segments of queries have seen clicks up to {DS}"):
+        refuse_seen(index, DS, "the listings")
+
+
+def test_lists_whose_labels_taught_the_towers_are_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_table(pin(listings_of(shop)), ["query_id"]).column("query_id").unique().to_pylist()
+    monkeypatch.setattr(listings, "taught_by_labels", lambda _: set(before[:3]))
+    make_listings(shop)
+    after = read_table(pin(listings_of(shop)), ["query_id"]).column("query_id").unique().to_pylist()
+    assert set(before) - set(after) == set(before[:3])
+    (account,) = pin(listings_of(shop)).manifest.accounting
+    assert account.dropped["its labels taught the towers"] == 3
+    monkeypatch.undo()
+    make_listings(shop)
+
+
+def test_a_ranker_in_service_that_serves_no_more_is_compared_as_the_plain_list(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no new ranker could ever take the place of one of older code or of other towers."""
+    serving, index = pin(ranker(TREES)), pin(shop.index)
+    assert rank._champion(serving, index) is not None
+    assert rank._champion(None, index) is None
+    monkeypatch.setitem(serving.facts, "space_id", "0" * 16)
+    assert rank._champion(serving, index) is None
+    monkeypatch.undo()
+    monkeypatch.setitem(serving.facts, "features", ["older"])
+    assert rank._champion(serving, index) is None
 
 
 def test_a_ranker_of_other_towers_or_without_numbers_is_refused(shop: Shop, bundle: Bundle) -> None:

@@ -11,11 +11,12 @@ import pytest
 from jobs.lake import storage as store
 from jobs.lake.alias import CHAMPION, move_alias
 from jobs.lake.manifest import VERDICT
-from jobs.lake.partitions import EMBEDDINGS, INDEX, ITEM_FEATURES, PAIRS, TOWERS, Partition
+from jobs.lake.partitions import EMBEDDINGS, INDEX, ITEM_FEATURES, PAIRS, RANKER, TOWERS, Partition
 from jobs.lake.publish import publish
 from jobs.lake.read import Pinned, pin
 from jobs.platform import ready
 from jobs.serving import pin as job
+from models.reranking.features import FEATURES
 
 SPACE, OTHER = "7f3a5c1e9b2d4a60", "0000000000000000"
 STAR = TOWERS.at(ds="2026-01-31", step="star")
@@ -28,7 +29,7 @@ class Args:
     x: str = ""
 
 
-def made(partition: Partition, *inputs: Pinned, **facts: str) -> Pinned:
+def made(partition: Partition, *inputs: Pinned, **facts: object) -> Pinned:
     """Publish a small partition with these inputs and facts."""
     with publish(partition, Args(), list(inputs)) as out:
         (out.folder / "data.txt").write_text(json.dumps(facts), encoding="utf-8")
@@ -156,3 +157,35 @@ def test_ready_lists_what_is_missing_and_waits_for_the_verdict(lake: Path) -> No
 def test_ready_takes_addresses_alone(text: str) -> None:
     with pytest.raises(ValueError, match=r"partitions|found keys|is not|is no table"):
         ready.Args(text)
+
+
+def listed(ds: str, unless: str = "reranking/champion", days: int = 6) -> object:
+    """What a ranker of a day can learn from: its days and the day before them, or the code of a skip."""
+    try:
+        found = job.main(job.Args(listed_ds=ds, window_days=days, unless_ranked=unless))
+    except SystemExit as ended:
+        return ended.code
+    return found["window_days"], found["bundle_ds"]
+
+
+def test_a_ranker_learns_from_the_days_that_its_towers_have_not_seen(lake: Path) -> None:
+    promoted()  # towers of 31 January
+    assert listed("2026-01-31") == 99, "no day after them has ended"
+    assert listed("2026-02-01") == (1, "2026-01-31")
+    assert listed("2026-02-03") == (3, "2026-01-31")
+    assert listed("2026-02-06") == (6, "2026-01-31")
+    assert listed("2026-02-20") == (6, "2026-02-14")
+
+
+def test_a_ranker_of_the_towers_in_service_leaves_nothing_to_mend(lake: Path) -> None:
+    promoted()
+    other = made(RANKER.at(ds="2026-01-24", kind="trees"), space_id=OTHER, features=[*FEATURES])
+    move_alias("reranking/champion", other)
+    assert listed("2026-02-01") == (1, "2026-01-31"), "one of other towers serves no more"
+    move_alias("reranking/champion", made(RANKER.at(ds="2026-02-01", kind="trees"), space_id=SPACE, features=["older"]))
+    assert listed("2026-02-01") == (1, "2026-01-31"), "this code makes other features"
+    move_alias(
+        "reranking/champion", made(RANKER.at(ds="2026-02-01", kind="trees"), space_id=SPACE, features=[*FEATURES])
+    )
+    assert listed("2026-02-02") == 99
+    assert listed("2026-02-06", unless="") == (6, "2026-01-31"), "the weekly run trains all the same"

@@ -246,7 +246,7 @@ def beir(folder: Path, packed: bool = False) -> None:
     """Three items, one of them without a title and one with an empty one, and a query of each split."""
     documents = [
         {"_id": "d1", "title": "oak shelf", "text": "two boards", "metadata": {"url": "x"}},
-        {"_id": "d2", "title": "", "text": "red armchair"},
+        {"_id": "d2", "title": float("nan"), "text": "red armchair"},
         {"_id": 3.0, "text": "blue rug }{"},
     ]
     asked = [
@@ -266,6 +266,28 @@ def beir(folder: Path, packed: bool = False) -> None:
             (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
         else:
             (folder / name).write_text(text)
+
+
+def test_files_put_behind_each_other_and_values_that_are_none(folder: Path) -> None:
+    """A header that comes again is no row; `nan` is neither a title nor a query; WANDS' ids as floats meet."""
+    (folder / "items.csv").write_text(
+        "item_id,title\n1,lamp\n2,nan\n3,#N/A\n\ufeffitem_id,title\n4,<b>desk</b>\n", "utf-8"
+    )
+    (folder / "relevance.csv").write_text(
+        "query,item_id,relevance\nlamp,1,1\nnan,1,1\nquery,item_id,relevance\nlamp,4,0\n"
+    )
+    catalogue, labels = taken(folder)
+    assert [(row["item_id"], row["title"]) for row in rows(catalogue)] == [("1", "lamp"), ("4", "desk")]
+    assert [(row["item_id"], row["relevance"]) for row in rows(labels)] == [("1", 1.0), ("4", 0.0)]
+    (of_items,), (of_labels,) = catalogue.manifest.accounting, labels.manifest.accounting
+    assert (of_items.rows_in, of_items.dropped) == (4, {"no_title": 2})
+    assert (of_labels.rows_in, of_labels.dropped) == (3, {"no_query": 1})
+    for name in ("items.csv", "relevance.csv"):
+        (folder / name).unlink()
+    (folder / "product.csv").write_text("product_id\tproduct_name\n7\tlamp\n")
+    (folder / "query.csv").write_text("query_id\tquery\n0\tred lamp\n")
+    (folder / "label.csv").write_text("id\tquery_id\tproduct_id\tlabel\n0\t0.0\t7.0\tExact\n")
+    assert [tuple(row.values()) for row in rows(taken(folder)[1])] == [("red lamp", "7", 2.0, None)]
 
 
 @pytest.mark.parametrize("packed", [False, True])

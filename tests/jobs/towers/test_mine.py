@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from models.mining import inverted_lists as lists
 from models.towers.space_id import space_id
 from models.training.batches import Known
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, TABLES, Args, publish_learning
+from tests.killed import killed_at
 from tests.models.ann import vectors
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import positives, towers
@@ -65,17 +64,9 @@ def test_killed_while_encoding_or_searching_it_ends_as_if_nothing_had_been(
     settings = {**SETTINGS, "block_queries": 5, "chunk_items": 7, "search": "ivf"}
     negatives.main(args(mined_at, **settings))
     straight, said = content(mined_at), pin(mined_at).facts["agreement"]
-    flags = {**TABLES, "towers": IN_BATCH, "negatives": mined_at, **settings}
-    argv = [f"--{name}={value}" for name, value in flags.items()]
     scratch = Path(os.environ["NIGHTSHELF_HOME"]) / "scratch"
     for fault, left in (("negatives.items:3", "items.done"), ("negatives.block:2", "block-*.npz")):
-        killed = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "jobs", "negatives", *argv],
-            env={**os.environ, "NIGHTSHELF_FAULT": fault},
-            capture_output=True,
-            check=False,
-        )
-        assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+        killed_at(fault, lambda: negatives.main(args(mined_at, **settings)))
         (folder,) = scratch.iterdir()
         assert list(folder.glob(left))
     assert (folder / "items.done").read_text() == str(len(TITLES))

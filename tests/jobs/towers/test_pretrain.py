@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from models.pretraining.masking import Masker
 from models.text.tokens import train_tokenizer
 from tests.jobs.towers.classroom import DS, IN_BATCH, SECRET, Args, publish_learning
 from tests.jobs.towers.classroom import TABLES as LEARNING
+from tests.killed import killed_at
 from tests.models.shop import ITEMS as TITLES
 from tests.models.shop import QUERIES as TEXTS
 
@@ -145,15 +144,7 @@ def test_texts_of_test_queries_enter_nowhere(classroom: Path) -> None:
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
     learn(checkpoint_s=0.0)
-    settings = {**TABLES, "prodbert": ANOTHER, **SMALL, "checkpoint_s": 0.0}
-    argv = [f"--{name}={value}" for name, value in settings.items()]
-    killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs", "prodbert", *argv],
-        env={**os.environ, "NIGHTSHELF_FAULT": "pretrain.step:7"},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    killed_at("pretrain.step:7", lambda: learn(prodbert=ANOTHER, checkpoint_s=0.0))
     (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
     torch.manual_seed(123)
     learn(prodbert=ANOTHER, checkpoint_s=0.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
 from models.training.tower_training import TowerTraining
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, SECRET, SMALL, STAR, TABLES, publish_learning
+from tests.killed import killed_at
 from tests.models.shop import ITEMS, QUERIES, positives
 
 
@@ -122,14 +121,7 @@ def check_negatives(found: TwoTower) -> None:
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(classroom: Path) -> None:
     straight = train(towers=IN_BATCH, checkpoint_s=0.0)["space_id"]
-    argv = [f"--{name}={value}" for name, value in {**TABLES, "towers": STAR, **SMALL, "checkpoint_s": 0.0}.items()]
-    killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs", "towers", *argv],
-        env={**os.environ, "NIGHTSHELF_FAULT": "towers.step:8"},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    killed_at("towers.step:8", lambda: train(towers=STAR, checkpoint_s=0.0))
     (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
     again = train(towers=STAR, checkpoint_s=0.0)
     assert again["space_id"] == straight

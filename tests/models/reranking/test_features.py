@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.reranking.features import FEATURES, Candidates, ItemArrays, item_arrays, list_features
 from models.reranking.numbers import NUMBERS
+from models.text.normalise import query_id
 
 TITLES = ["Bosch GSR 120 drill", "Drill bits", "Makita DHP482 cordless drill", "Lamp", ""]
 BRANDS = ["Bosch", "", "Makita", "", ""]
@@ -90,6 +91,28 @@ def test_rare_words_weigh_more_as_a_plain_loop_counts_them() -> None:
     assert found["idf_matched"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_segment_is_that_of_the_known_query_and_tail_for_all_others() -> None:
+    known = {"drill bits": "head", "lamp": "torso", "makita": "tail", "bosch": "unseen"}
+    ids = [query_id(text) for text in known]
+    items = item_arrays(TITLES, BRANDS, shop().numbers, "none", ids, list(known.values()))
+    asked = {"Drill  BITS": 2.0, "lamp": 1.0, "makita": 0.0, "bosch": 0.0, "lamps": 0.0, "": 0.0}
+    assert {text: columns(items, text, [0, 1])["query_segment"] for text in asked} == {
+        text: [place] * 2 for text, place in asked.items()
+    }
+    assert len(items.queries) == 2, "the tail is not kept"
+    assert math.isnan(columns(shop(), "lamp", [0])["query_segment"][0]), "without queries nothing is known"
+    older = {name: array for name, array in items.arrays().items() if name not in ("queries", "segments")}
+    assert math.isnan(columns(ItemArrays.of(older, "none"), "lamp", [0])["query_segment"][0])
+
+
+def test_the_model_number_and_the_last_term_stand_anywhere_in_the_title() -> None:
+    found = columns(shop(), "120 482 drill", [0, 1, 2])
+    assert found["model_number"] == [0.5, 0, 0]  # 120 alone; DHP482 is another word
+    assert found["last_term"] == [1, 1, 1]
+    assert found["title_terms"] == [4, 2, 4]
+    assert all(math.isnan(value) for value in columns(shop(), "drill", [0, 1])["model_number"])
+
+
 def test_a_typo_is_seen_by_trigrams_alone() -> None:
     found = columns(shop(), "makta dhp482", [2, 1, 0])
     assert found["terms_matched"] == [0.5, 0, 0]
@@ -105,7 +128,7 @@ def test_hostile_queries_and_empty_lists_have_features(query: str) -> None:
 
 
 def test_arrays_written_and_read_are_the_same_items() -> None:
-    items = shop()
+    items = item_arrays(TITLES, BRANDS, shop().numbers, "none", [query_id("drill 120")], ["head"])
     again = ItemArrays.of({name: array.copy() for name, array in items.arrays().items()}, "none")
     same(list_features(items, "drill 120", candidates([2, 0])), list_features(again, "drill 120", candidates([2, 0])))
 
