@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from models.text.tokens import train_tokenizer
 from models.towers.space_id import space_id
 from models.towers.tower import new_bert
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, SMALL, STAR, TABLES, Args, publish_learning
+from tests.killed import killed_at
 from tests.models.shop import BERT, ITEMS, QUERIES, positives
 from tests.models.shop import towers as untrained
 
@@ -129,14 +128,7 @@ def test_labels_are_learnt_as_graded_and_win_over_clicks(start: Path) -> None:
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(start: Path) -> None:
     learn(start, checkpoint_s=0.0)
-    argv = [f"--{name}={value}" for name, value in settings(start, cross_encoder=ANOTHER, checkpoint_s=0.0).items()]
-    killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "jobs", "cross_encoder", *argv],
-        env={**os.environ, "NIGHTSHELF_FAULT": "cross_encoder.step:4"},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    killed_at("cross_encoder.step:4", lambda: learn(start, cross_encoder=ANOTHER, checkpoint_s=0.0))
     (checkpoint,) = (Path(os.environ["NIGHTSHELF_HOME"]) / "checkpoints").iterdir()
     learn(start, cross_encoder=ANOTHER, checkpoint_s=0.0)
     assert not checkpoint.exists()
