@@ -71,7 +71,7 @@ def main() -> None:
     session.stop()
     assert java.stdin
     java.stdin.close()  # the JVM ends with its caller's stream
-    java.wait(timeout=120)
+    java.wait(timeout=600)  # it writes the archive as it ends: a minute alone, more on a busy machine
     if part.exists():
         part.replace(ARCHIVE)
     else:
