@@ -41,7 +41,7 @@ SPARK_JOBS = frozenset(
     }
 ) | {"holdout_sessions", "session_items", "co_occurrences", "listings"}
 # where GPUs abound, NIGHTSHELF_GPU_JOBS may add trained_index and codes
-GPU_JOBS = "prodbert,towers,negatives,refresh,embeddings"
+GPU_JOBS = "prodbert,towers,cross_encoder,negatives,refresh,embeddings"
 # spark-submit takes a file and not a module: this file runs the commands
 LAUNCHER = "jobs/__main__.py"
 Value = Partition | str | int

@@ -218,6 +218,7 @@ DDL: dict[str, str] = {
         item_ids ARRAY<STRING>
         ranks ARRAY<INT> COMMENT 'rank of the item for the query before filtering, from 1; 0: random fill'
         scores ARRAY<FLOAT> COMMENT 'cosine similarity'
+        pseudo_positives ARRAY<STRING> COMMENT 'items that a cross-encoder takes for right; empty without one'
     """,
     "embeddings": """
         item_id STRING

@@ -27,6 +27,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "towers": {
         "prodbert": "pretrain",
         "towers": "train",
+        "cross_encoder": "train_cross_encoder",
         "negatives": "negatives",
         "refresh": "refresh",
         "ensemble": "ensemble",

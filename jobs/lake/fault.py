@@ -22,6 +22,7 @@ POINTS = (
     "ranker.step",
     "sweep.command",
     "pretrain.step",
+    "cross_encoder.step",
     "refresh.step",
     "negatives.items",
     "negatives.block",

@@ -269,6 +269,9 @@ PRODBERT = _table("prodbert", 1, ("ds",), MODEL, trained=True, typed="words of q
 TOWERS = _table(
     "towers", 1, ("ds", "step"), MODEL, trained=True, typed="golden queries, words of queries in the vocabulary"
 )
+CROSS_ENCODER = _table(
+    "cross_encoder", 1, ("ds",), MODEL, trained=True, typed="words of queries in the vocabulary of its prodbert"
+)
 NEGATIVES = _table("negatives", 1, ("ds", "space"), DERIVED, trained=True)
 EMBEDDINGS = _table("embeddings", 2, ("ds", "space", "shard"), MODEL, trained=True)
 HYDRATION = _table("hydration", 1, ("ds", "space"), MODEL, trained=True)

@@ -28,9 +28,9 @@ GOLDEN_TEXTS = 16  # of each side
 class TowerDataset:
     """Rows of pairs refer to rows of queries and items. split: of each pair. lost: pairs left out
     because their query or item is not in the tables given. items: source of the rows' features.
-    label_pairs: number of the pairs, the last ones, that are of labels and not of clicks. overruled: clicked
-    pairs left out because people labelled them irrelevant. own_item: row of the item that each query is, where
-    queries are items too; else None."""
+    label_pairs, pseudo_pairs: number of the pairs that are of labels and of a cross-encoder, behind those of clicks.
+    overruled: clicked pairs left out because people labelled them irrelevant. own_item: row of the item that each
+    query is, where queries are items too; else None."""
 
     query_ids: Strings
     queries: list[str]
@@ -44,6 +44,7 @@ class TowerDataset:
     lost: int
     items: Pinned
     label_pairs: int = 0
+    pseudo_pairs: int = 0
     overruled: int = 0
     own_item: Rows | None = None
 
@@ -61,10 +62,15 @@ class TowerDataset:
         return np.flatnonzero(self.pair_split == split)
 
     def examples(
-        self, towers: TwoTower, weight_power: float, mined: Ragged | None, label_weight: float = 1.0
+        self,
+        towers: TwoTower,
+        weight_power: float,
+        mined: Ragged | None,
+        label_weight: float = 1.0,
+        pseudo_weight: float = 1.0,
     ) -> Examples:
-        """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once), those of
-        labels label_weight times as often.
+        """Training examples: pairs of split train, drawn by weight ** weight_power (0: each once), those of labels
+        label_weight and those of a cross-encoder pseudo_weight times as often.
 
         Raises:
             ValueError: no pair is of split train.
@@ -75,7 +81,7 @@ class TowerDataset:
                 f"pairs: of {len(self.pair_split):,} none is of split train; is the day of queries and"
                 " items that of pairs?"
             )
-        weight = self._draws(rows, weight_power, label_weight)
+        weight = self._draws(rows, weight_power, label_weight, pseudo_weight)
         # an item reads alike on either side
         read_queries = towers.store_queries if self.own_item is None else towers.store
         return Examples(
@@ -91,7 +97,8 @@ class TowerDataset:
     @property
     def learnt_from(self) -> dict[str, int]:
         """Facts of towers that learnt from labels too; empty where they did not."""
-        return {"label_pairs": self.label_pairs, "overruled": self.overruled} if self.label_pairs else {}
+        facts = {"label_pairs": self.label_pairs, "overruled": self.overruled} if self.label_pairs else {}
+        return facts | ({"pseudo_pairs": self.pseudo_pairs} if self.pseudo_pairs else {})
 
     def unclicked(self, viewed: Pinned) -> Ragged:
         """Items of each query row that were viewed and never clicked."""
@@ -99,15 +106,19 @@ class TowerDataset:
         query, item = rows_of(table, "query_id", self.query_ids), rows_of(table, "item_id", self.item_ids)
         return lists_of(query, item, len(self.queries))
 
-    def _draws(self, rows: Rows, power: float, label_weight: float) -> NDArray[np.float32] | None:
+    def _draws(self, rows: Rows, power: float, label_weight: float, pseudo_weight: float) -> NDArray[np.float32] | None:
         """Weights by which the pairs are drawn; None: each once an epoch."""
-        of_labels = rows >= len(self.pair_query) - self.label_pairs
-        if not power and (label_weight == 1.0 or not self.label_pairs):
+        shares = (1.0, label_weight, pseudo_weight)
+        clicked = len(self.pair_query) - self.label_pairs - self.pseudo_pairs
+        source = np.repeat(np.arange(3), [clicked, self.label_pairs, self.pseudo_pairs])[rows]
+        sources = np.unique(source).tolist()
+        if not power and all(shares[number] == 1.0 for number in sources):
             return None
         weight: NDArray[np.float32] = self.pair_weight[rows] ** power
-        # clicks and labels weigh in units of their own
-        for source, share in ((of_labels, label_weight), (~of_labels, 1.0)) if self.label_pairs else ():
-            weight[source] *= share / weight[source].mean() if source.any() else 1.0
+        # clicks, labels and a cross-encoder weigh in units of their own
+        for number in sources if self.label_pairs or self.pseudo_pairs else ():
+            of_source = source == number
+            weight[of_source] *= shares[number] / weight[of_source].mean()
         return weight
 
     def negatives(self, mined: Pinned) -> Ragged:
@@ -116,17 +127,20 @@ class TowerDataset:
         Raises:
             ValueError: fewer than half of them are still there.
         """
-        table = read_table(mined, ["query_id", "item_ids"])
-        query = rows_of(table, "query_id", self.query_ids)
-        lists: Any = table.column("item_ids").combine_chunks()
-        item = find(lists.flatten(), self.item_ids)
+        query, item = self.listed(mined, "item_ids")
         if (known := np.count_nonzero(item >= 0)) < len(item) / 2:
             raise ValueError(
                 f"{mined.partition}: of {len(item):,} mined items {known:,} are in {self.items.partition}, expected half or"
                 " more; mine negatives of that catalogue (`python -m jobs negatives`)"
             )
-        owner = np.repeat(query, lists.value_lengths().to_numpy(zero_copy_only=False))
-        return lists_of(owner, item, len(self.queries))
+        return lists_of(query, item, len(self.queries))
+
+    def listed(self, mined: Pinned, column: str) -> tuple[Rows, Rows]:
+        """(query row, item row) of every item in a list column of `negatives`; -1 for an unknown one."""
+        table = read_table(mined, ["query_id", column])
+        lists: Any = table.column(column).combine_chunks()
+        counts = lists.value_lengths().to_numpy(zero_copy_only=False)
+        return np.repeat(rows_of(table, "query_id", self.query_ids), counts), find(lists.flatten(), self.item_ids)
 
 
 def read_dataset(pairs: Pinned, queries: Pinned, items: Pinned) -> TowerDataset:

@@ -33,13 +33,17 @@ from jobs.platform.arguments import FIRST, CommandArgs, Fraction, NonNegativeInt
 from jobs.platform.tracking import MlflowRun, mlflow_run
 from jobs.towers.blockwise_search import SEARCHES, BlockwiseSearch, SearchedBlock, SearchPlan
 from jobs.towers.catalogue_vectors import catalogue_vectors
-from jobs.towers.dataset import TowerDataset, read_dataset, read_judgements
+from jobs.towers.cross_encoder_files import read_pair_scorer
+from jobs.towers.dataset import TowerDataset, lists_of, read_dataset, read_judgements
 from jobs.towers.resume import Scratch
+from models.cross_encoder.model import RememberedScores, ScorePairs, log_odds
 from models.evaluation.plots import bars
 from models.mining.false_negatives import FalseNegativeCounts, hold_out
 from models.mining.near_duplicate_titles import near_duplicates
-from models.mining.star import MARGINS, Likeness, MinedNegatives, PositiveAwareFilter, RankWindow, mine
+from models.mining.pseudo_positives import pseudo_positives
+from models.mining.star import MARGINS, IsRight, Likeness, MinedNegatives, PositiveAwareFilter, RankWindow, mine
 from models.text.normalise import normalise_text
+from models.text.ragged import Ragged, empty
 from models.towers.encode import encode_queries
 from models.towers.space_id import items_space, space_id
 from models.training.batches import JudgedItems, Known
@@ -64,6 +68,10 @@ class Args(CommandArgs):
     margin         which candidates score too high to be negatives: those above the best known positive less
                    margin_size (absolute), or less margin_size times its score (relative); off: none
     margin_size    of `margin`
+    cross_encoder  reads the candidates: those that it takes for right are no negatives; empty: none
+    negative_below  probability below which an item stays a negative
+    pseudo_positives  candidates a query, from rank 1 on and not known, that it reads for pseudo-positives
+    positive_above  probability from which one of these is a pseudo-positive
     search         ivf: inverted lists, a few times faster from 100,000 items on
     agreement      share of the exact result that ivf must find, on a sample of queries
     plateau        where the towers' dev recall was still rising: stop, warn, or go on silently (off)
@@ -87,6 +95,10 @@ class Args(CommandArgs):
     near_duplicate: Annotated[Fraction, FIRST] = 0.0
     margin: Annotated[str, OneOf(*MARGINS), FIRST] = "off"
     margin_size: Annotated[float, Interval(ge=0, le=2)] = 0.05
+    cross_encoder: Partition = NOWHERE
+    negative_below: Fraction = 0.1
+    pseudo_positives: NonNegativeInt = 0
+    positive_above: Fraction = 0.9
     search: Annotated[str, OneOf(*SEARCHES), FIRST] = "exact"
     agreement: Annotated[float, Interval(gt=0, le=1)] = 0.95
     plateau: Annotated[str, OneOf("stop", "warn", "off")] = "warn"
@@ -97,6 +109,13 @@ class Args(CommandArgs):
 
     def __post_init__(self) -> None:
         RankWindow(self.r_min, self.r_max, self.per_query)
+        if self.pseudo_positives and not self.cross_encoder:
+            raise ValueError(f"pseudo_positives={self.pseudo_positives}: give `cross_encoder`, which reads them")
+        if self.negative_below > self.positive_above:
+            raise ValueError(
+                f"negative_below={self.negative_below}, positive_above={self.positive_above}: expected negative_below <="
+                " positive_above, or an item would be both"
+            )
 
     def plan(self) -> SearchPlan:
         """Settings of the search."""
@@ -108,7 +127,8 @@ def main(args: Args) -> dict[str, object]:
     inputs = [pin(partition) for partition in (args.towers, args.pairs, args.queries, args.items)]
     shards = pin_shards(args.embeddings) if args.embeddings else []
     judged = [pin(args.qrels)] if args.qrels else []
-    inputs += [*shards, *judged]
+    teacher = [pin(args.cross_encoder)] if args.cross_encoder else []
+    inputs += [*shards, *judged, *teacher]
     _check_plateau(args, inputs[0])
     with mlflow_run("negatives", args, inputs) as tracked, publish(args.negatives, args, inputs) as out:
         out.mlflow_run_id = tracked.id
@@ -126,7 +146,8 @@ def main(args: Args) -> dict[str, object]:
 
         search = BlockwiseSearch(args.plan(), scratch, vectors, encode, towers.device.type)
         judgements = read_judgements(judged[0], dataset, args.min_relevance) if judged else None
-        miner = Miner(args, dataset, read_likeness(inputs[3], args.near_duplicate), judgements)
+        score = read_pair_scorer(teacher[0], dataset, towers.device) if teacher else None
+        miner = Miner(args, dataset, read_likeness(inputs[3], args.near_duplicate), judgements, score)
         query = np.unique(dataset.pair_query[dataset.of_split("train")])
         for number, block in enumerate(search.blocks(query, dataset.known)):
             out.write_table(miner.table(block), f"part-{number:05d}.parquet")
@@ -153,32 +174,52 @@ def _check_plateau(args: Args, towers: Pinned) -> None:
 class Miner:
     """Filters block after block and keeps count."""
 
-    def __init__(self, args: Args, dataset: TowerDataset, like: Likeness, judgements: JudgedItems | None) -> None:
-        self.args, self.dataset, self.like, self.judgements = args, dataset, like, judgements
+    def __init__(
+        self,
+        args: Args,
+        dataset: TowerDataset,
+        like: Likeness,
+        judgements: JudgedItems | None,
+        score: ScorePairs | None = None,
+    ) -> None:
+        """score: of a cross-encoder; None: none reads the candidates."""
+        self.args, self.dataset, self.like, self.judgements, self.score = args, dataset, like, judgements, score
         self.known = dataset.known
         pairs = dataset.pair_query, dataset.pair_item
         self.fewer, self.held_out = hold_out(*pairs, args.held_out_frac, len(dataset.queries), args.seed)
         self.false_negatives, self.dropped = FalseNegativeCounts(), Counter[str]()
-        self.queries = self.slots = self.filled = 0
+        self.queries = self.slots = self.filled = self.pseudo_positives = 0
 
     def table(self, block: SearchedBlock) -> pa.Table:
         """Rows of a block's queries."""
-        mined = self._mine(block, self.known)
+        # the same candidates are read for negatives, for the estimate and for pseudo-positives
+        score = RememberedScores(self.score, len(self.dataset.item_ids)) if self.score else None
+        mined = self._mine(block, self.known, score)
         self.queries += len(block.query)
         self.slots += mined.items.size
         self.filled += mined.filled
         self.dropped.update(mined.dropped)
         self.false_negatives.count(mined, block.query, self.judgements)
         if self.args.held_out_frac:
-            blind = self._mine(block, self.fewer)
+            blind = self._mine(block, self.fewer, score)
             self.false_negatives.count_blind(blind, block.query, self.held_out)
-        return _table(self.dataset, block.query, mined)
+        pseudo = self._pseudo_positives(block, score)
+        self.pseudo_positives += len(pseudo.values)
+        return _table(self.dataset, block.query, mined, pseudo)
 
-    def _mine(self, block: SearchedBlock, known: Known) -> MinedNegatives:
+    def _pseudo_positives(self, block: SearchedBlock, score: ScorePairs | None) -> Ragged:
+        """Item rows of each query of a block."""
+        if score is None or not self.args.pseudo_positives:
+            return empty(len(block.query))
+        reads = self.args.pseudo_positives, _at_least(score, self.args.positive_above)
+        return lists_of(*pseudo_positives(block.rows, block.query, self.known, *reads), len(block.query))
+
+    def _mine(self, block: SearchedBlock, known: Known, score: ScorePairs | None) -> MinedNegatives:
         args, found = self.args, (block.rows, block.scores, block.query)
         limits = PositiveAwareFilter(args.margin, args.margin_size).limits(block.positive)
         window = RankWindow(args.r_min, args.r_max, args.per_query)
-        return mine(*found, known, self.like, window, args.seed, limits)
+        is_right = _at_least(score, args.negative_below) if score else None
+        return mine(*found, known, self.like, window, args.seed, limits, is_right)
 
     def account(self, out: Attempt, tracked: MlflowRun, search: dict[str, object]) -> dict[str, object]:
         """Record the queries and figures in the manifest and in MLflow; returns those for the command's result.
@@ -194,10 +235,16 @@ class Miner:
         every = rates[-1] if rates else {}
         shares = {f"false_negatives_{name}": value for name in RATES if isinstance(value := every.get(name), float)}
         dropped = {f"dropped {name}": count for name, count in self.dropped.items()}
+        if self.args.pseudo_positives:
+            figures["pseudo_positives"] = self.pseudo_positives
         out.facts.update(figures, **dropped, **search, false_negatives=rates)
         tracked.measures({**figures, **dropped, **shares})
         log_rates(tracked, rates)
         return {**figures, **shares}
+
+
+def _at_least(score: ScorePairs, probability: float) -> IsRight:
+    return lambda query, item: score(query, item) >= log_odds(probability)
 
 
 def read_likeness(items: Pinned, near_duplicate: float) -> Likeness:
@@ -223,7 +270,7 @@ def log_rates(tracked: MlflowRun, rates: list[dict[str, object]]) -> None:
         tracked.text(svg, "false_negatives.svg")
 
 
-def _table(dataset: TowerDataset, query: NDArray[np.int64], mined: MinedNegatives) -> pa.Table:
+def _table(dataset: TowerDataset, query: NDArray[np.int64], mined: MinedNegatives, pseudo: Ragged) -> pa.Table:
     """One row per query; random items have rank 0 and no score."""
     filled = mined.items >= 0
     offsets = pa.array(np.concatenate([[0], np.cumsum(filled.sum(axis=1))]), pa.int32())
@@ -235,5 +282,8 @@ def _table(dataset: TowerDataset, query: NDArray[np.int64], mined: MinedNegative
             "item_ids": pa.ListArray.from_arrays(offsets, ids),
             "ranks": pa.ListArray.from_arrays(offsets, pa.array(ranks, pa.int32())),
             "scores": pa.ListArray.from_arrays(offsets, pa.array(scores, pa.float32(), mask=ranks == 0)),
+            "pseudo_positives": pa.ListArray.from_arrays(
+                pa.array(pseudo.offsets, pa.int32()), dataset.item_ids.take(pa.array(pseudo.values, pa.int64()))
+            ),
         }
     )

@@ -66,6 +66,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     irrelevant_frac       share of the least relevant item's gain up to which a labelled item is irrelevant
     judged_negatives      items labelled irrelevant, drawn per query and step; where none is labelled, none
     judged_weight         weight of one of these
+    pseudo_weight         how often a pseudo-positive in `negatives` is drawn, as a multiple of a click pair; 0: never
+    distillation_weight   weight of the margin MSE to the scores of `cross_encoder` beside the loss
     unclicked_negatives   items viewed but not clicked (`unclicked`), drawn per query and step
     unclicked_weight      weight of one of these
     synthetic_queries     made-up queries (a few words of an item) per real pair; 0: none
@@ -116,6 +118,8 @@ class TowerSettings(CommandArgs, kw_only=True):
     irrelevant_frac: Fraction = 0.55
     judged_negatives: NonNegativeInt = 0
     judged_weight: NonNegativeFloat = 1.0
+    pseudo_weight: NonNegativeFloat = 0.0
+    distillation_weight: PositiveFloat = 0.05
     unclicked_negatives: NonNegativeInt = 0
     unclicked_weight: NonNegativeFloat = 1.0
     synthetic_queries: NonNegativeFloat = 0.5

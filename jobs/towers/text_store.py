@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from jobs.embeddings.sharding import utf8
 from jobs.lake.arrow import Rows
@@ -37,7 +38,7 @@ from jobs.lake.read import Pinned, dataset
 from jobs.platform.tracking import home
 from models.text.ragged import Ragged, empty
 from models.text.text_store import TextStore
-from models.text.tokens import token_store
+from models.text.tokens import set_length, token_store
 from models.text.trigrams import TRIGRAMS, trigram_ids
 from models.towers.two_tower import TwoTower
 
@@ -97,15 +98,21 @@ def item_store(items: Pinned, towers: TwoTower) -> TextStore:
         key = {**version, "trigrams": TRIGRAMS, "buckets": buckets}
         trigrams = open_store("trigrams", key, lambda: map(hashed, texts.chunks()))
     if config.has_bert:
-        tokenizer, last = towers.tokenizer, towers.tokenizer.get_vocab_size() - 1
-
-        def split(chunk: list[str]) -> Ragged:
-            return _narrowed(token_store(tokenizer, chunk, config.max_tokens), last)
-
-        content = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
-        key = {**version, "tokenizer": content, "max_tokens": config.max_tokens}
-        tokens = open_store("tokens", key, lambda: map(split, texts.chunks()))
+        tokens = item_tokens(items, towers.tokenizer, config.max_tokens)
     return TextStore(trigrams, tokens)
+
+
+def item_tokens(items: Pinned, tokenizer: Tokenizer, max_tokens: int) -> Ragged:
+    """Open the token ids of all items, cut to max_tokens; made on the first call."""
+    last = tokenizer.get_vocab_size() - 1
+    set_length(tokenizer, max_tokens)
+
+    def split(chunk: list[str]) -> Ragged:
+        return _narrowed(token_store(tokenizer, chunk, max_tokens), last)
+
+    content = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+    key = {"items": items.manifest.content_sha256, "tokenizer": content, "max_tokens": max_tokens}
+    return open_store("tokens", key, lambda: map(split, item_texts(items).chunks()))
 
 
 def _sorted(items: Pinned) -> Iterator[Ragged]:

@@ -33,18 +33,20 @@ from jobs.platform.distributed import device, processes
 from jobs.platform.registry import register_towers
 from jobs.platform.tracking import mlflow_run
 from jobs.towers.bert_checkpoint import pretrained_towers
+from jobs.towers.cross_encoder_files import read_pair_scorer
 from jobs.towers.dataset import TowerDataset, bytes_per_pair, read_dataset, write_trained
 from jobs.towers.dev_evaluation import NAMES, DevEvaluator
 from jobs.towers.item_pairs import read_item_pairs
 from jobs.towers.resume import resume_key
 from jobs.towers.settings import TowerSettings
-from jobs.towers.train_labels import AUTO, BOTH, CLICKS, LABELS, read_train_labels, with_labels
+from jobs.towers.train_labels import AUTO, BOTH, CLICKS, LABELS, read_train_labels, with_labels, with_pseudo_positives
 from jobs.towers.training_loop import Checkpoint, TrainingLoop, follow
 from models.text.ragged import Ragged
 from models.text.tokens import train_tokenizer
 from models.towers.encode import query_latency
 from models.towers.space_id import space_id
 from models.towers.two_tower import TwoTower
+from models.training.distillation import Teacher
 from models.training.distributed import ProcessGroup
 from models.training.examples import Examples
 from models.training.memory import MEMORY_FRAC, StepTexts, chunk_within, device_bytes
@@ -53,7 +55,7 @@ from models.training.tower_training import TowerPlan, TowerTraining
 log = logging.getLogger(__name__)
 CO_CLICK = "co_click"
 INPUTS = (
-    *("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked"),
+    *("pairs", "queries", "items", "start", "negatives", "prodbert", "qrels", "unclicked", "cross_encoder"),
     *("co_occurrences", "holdout_sessions"),
 )
 TOKENIZER_ITEMS = 1_000_000
@@ -78,6 +80,8 @@ class Args(TowerSettings, kw_only=True):
     qrels             judgements: people's labels of 50 or more dev queries choose the epoch, instead of clicks; those of
                       train queries are learnt from (`learn`, `judged_negatives`)
     unclicked         items that were viewed and not clicked, as negatives; empty: none
+    cross_encoder     a teacher: the towers learn its margin between a positive and the query's own listed negatives;
+                      empty: none
     """
 
     items: Partition
@@ -93,6 +97,7 @@ class Args(TowerSettings, kw_only=True):
     prodbert: Partition = NOWHERE
     qrels: Partition = NOWHERE
     unclicked: Partition = NOWHERE
+    cross_encoder: Partition = NOWHERE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,6 +110,19 @@ class Args(TowerSettings, kw_only=True):
             )
         if bool(self.unclicked_negatives) != bool(self.unclicked):
             raise ValueError("unclicked: give both the partition and `unclicked_negatives`, or none of them")
+        if self.pseudo_weight and not self.negatives:
+            raise ValueError(f"pseudo_weight={self.pseudo_weight}: give `negatives`, which hold the pseudo-positives")
+        if self.cross_encoder:
+            self._check_teacher()
+
+    def _check_teacher(self) -> None:
+        if not (self.negatives or self.judged_negatives or self.unclicked_negatives):
+            raise ValueError(
+                "cross_encoder: it teaches the margin to listed negatives; give `negatives`, `judged_negatives` or"
+                " `unclicked_negatives`"
+            )
+        if self.heads > 1:
+            raise ValueError(f"heads={self.heads}: expected one head with cross_encoder")
 
     def _check_sides(self) -> None:
         """Refuse sources that do not go together. A sweep checks its settings without a partition."""
@@ -174,7 +192,11 @@ def _lead(args: Args, inputs: Inputs, group: ProcessGroup) -> dict[str, object]:
 def _dataset(args: Args, inputs: Inputs) -> TowerDataset:
     if args.co_occurrences:
         return read_item_pairs(inputs["co_occurrences"], inputs["items"], inputs.get("holdout_sessions"))
-    dataset = read_dataset(inputs["pairs"], inputs["queries"], inputs["items"])
+    dataset = _with_labels(args, inputs, read_dataset(inputs["pairs"], inputs["queries"], inputs["items"]))
+    return with_pseudo_positives(dataset, inputs["negatives"]) if args.pseudo_weight else dataset
+
+
+def _with_labels(args: Args, inputs: Inputs, dataset: TowerDataset) -> TowerDataset:
     if args.learn == CLICKS or (args.learn == AUTO and not args.qrels):
         return dataset
     labels = read_train_labels(inputs["qrels"], dataset, args.irrelevant_frac)
@@ -191,10 +213,18 @@ def _training(args: Args, inputs: Inputs, dataset: TowerDataset, group: ProcessG
     if args.negatives:
         _check_space(args, load_towers(inputs["start"]) if args.restart == "on" else towers)
         mined = dataset.negatives(inputs["negatives"])
-    examples = dataset.examples(towers, args.weight_power, mined, args.label_weight)
+    examples = dataset.examples(towers, args.weight_power, mined, args.label_weight, args.pseudo_weight)
     examples = replace(examples, group=group, lists=_lists(args, inputs, dataset))
     plan = args.plan(first=not args.continues, mined=bool(args.negatives), pretrained=_is_pretrained(args, inputs))
-    return TowerTraining(towers, examples, replace(plan, chunk=plan.chunk or _chunk(plan, towers, examples)))
+    plan = replace(plan, chunk=plan.chunk or _chunk(plan, towers, examples))
+    return TowerTraining(towers, examples, plan, _teacher(args, inputs, dataset))
+
+
+def _teacher(args: Args, inputs: Inputs, dataset: TowerDataset) -> Teacher | None:
+    if not args.cross_encoder:
+        return None
+    score = read_pair_scorer(inputs["cross_encoder"], dataset, device(), args.precision)
+    return Teacher(score, len(dataset.queries), args.distillation_weight)
 
 
 def _chunk(plan: TowerPlan, towers: TwoTower, examples: Examples) -> int:

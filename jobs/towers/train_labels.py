@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from jobs.datasets.judgements import relevance_scale
 from jobs.lake.arrow import Rows, numbers, strings
 from jobs.lake.read import Pinned, read_table
+from jobs.lake.read import dataset as files_of
 from jobs.towers.dataset import TowerDataset, lists_of, rows_of
 from models.text.ragged import Ragged
 
@@ -42,15 +43,17 @@ class TrainLabels:
         return lists_of(self.query[self.irrelevant], self.item[self.irrelevant], queries)
 
 
-def read_train_labels(qrels: Pinned, dataset: TowerDataset, irrelevant_frac: float) -> TrainLabels:
-    """Read the labels of train queries. irrelevant_frac: share of the least relevant item's gain up to which an item
-    is irrelevant; clicks among the judgements are left out."""
+def read_train_labels(
+    qrels: Pinned, dataset: TowerDataset, irrelevant_frac: float, split: str = "train"
+) -> TrainLabels:
+    """Read the labels of train queries, or of those of another split. irrelevant_frac: share of the least relevant
+    item's gain up to which an item is irrelevant; clicks among the judgements are left out."""
     min_relevance, zero_gain = relevance_scale(qrels, 0.0)
     table = read_table(qrels, ["query_id", "item_id", "relevance", "split", "source"])
-    table = table.filter((pc.field("split") == "train") & pc.field("source").isin(TAUGHT))
+    table = table.filter((pc.field("split") == split) & pc.field("source").isin(TAUGHT))
     query, item = rows_of(table, "query_id", dataset.query_ids), rows_of(table, "item_id", dataset.item_ids)
     kept = (query >= 0) & (item >= 0)
-    kept &= dataset.query_split[query] == "train"
+    kept &= dataset.query_split[query] == split
     gain = ((numbers(table, "relevance") - zero_gain) / (min_relevance - zero_gain)).astype(np.float32)[kept]
     query, item = query[kept], item[kept]
     # a rule speaks where people have not
@@ -88,4 +91,30 @@ def with_labels(dataset: TowerDataset, labels: TrainLabels, learn: str) -> Tower
         pair_split=np.append(split, np.full(count, "train")),
         label_pairs=count,
         overruled=int((~kept).sum()),
+    )
+
+
+def with_pseudo_positives(dataset: TowerDataset, mined: Pinned) -> TowerDataset:
+    """The dataset with the pairs that a cross-encoder found right while negatives were mined; none is a negative then.
+
+    Raises:
+        ValueError: it found none.
+    """
+    # negatives of before the cross-encoder lack the column
+    there = "pseudo_positives" in files_of(mined).schema.names
+    query, item = dataset.listed(mined, "pseudo_positives") if there else (np.zeros(0, np.int64),) * 2
+    kept = (query >= 0) & (item >= 0)
+    query, item = query[kept], item[kept]
+    if not len(query):
+        raise ValueError(
+            f"{mined.partition}: found no pseudo-positives; expected some for pseudo_weight above 0: mine them by"
+            " `python -m jobs negatives --cross_encoder ... --pseudo_positives 4`"
+        )
+    return replace(
+        dataset,
+        pair_query=np.append(dataset.pair_query, query),
+        pair_item=np.append(dataset.pair_item, item),
+        pair_weight=np.append(dataset.pair_weight, np.ones(len(query), np.float32)),
+        pair_split=np.append(dataset.pair_split, np.full(len(query), "train")),
+        pseudo_pairs=len(query),
     )

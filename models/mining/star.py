@@ -8,7 +8,9 @@ A dropped candidate is counted under the first of these filters that removes it:
 4. near-duplicate title: of a known positive or of a candidate ranked above (models.mining.near_duplicate_titles);
 5. rank window: ranks up to r_min are often right, only unclicked, and do harm as negatives; ranks beyond r_max are
    not looked at;
-6. margin: scores above the limit that the query's best known positive sets (PositiveAwareFilter).
+6. margin: scores above the limit that the query's best known positive sets (PositiveAwareFilter);
+7. cross-encoder: items that it takes for right (RocketQA, Qu et al. 2021, section 4.2). It is slow, so it reads a query's
+   candidates in their order and only until n of them have passed.
 The first n of the remaining candidates are kept. Where fewer remain, random items fill up, with rank 0; they too
 are no known positives, nor of their groups. 3 and 4 come before 5, because a candidate like one that is skipped
 for its high rank is as likely right.
@@ -28,6 +30,7 @@ from models.text.ragged import Ragged
 from models.training.batches import Known
 
 MARGINS = ("off", "absolute", "relative")
+IsRight = Callable[[Rows, Rows], NDArray[np.bool_]]  # of pairs (query row, item row)
 _QUERIES_AT_ONCE, _DRAWS = 1 << 10, 20
 
 
@@ -100,16 +103,18 @@ def mine(
     window: RankWindow,
     seed: int,
     limits: Vectors | None = None,
+    is_right: IsRight | None = None,
 ) -> MinedNegatives:
     """Filter the neighbours found [Q, depth >= r_max] of the query rows [Q], best first.
 
-    limits [Q]: highest scores allowed. Random items follow from the seed and the queries mined together.
+    limits [Q]: highest scores allowed. is_right: of a cross-encoder. Random items follow from the seed and the queries
+    mined together.
     """
     limits = np.full(len(query), np.inf, np.float32) if limits is None else limits
     parts = []
     for start in range(0, max(1, len(query)), _QUERIES_AT_ONCE):
         block = slice(start, start + _QUERIES_AT_ONCE)
-        miner = _Miner(query[block], known, like, window, seed)
+        miner = _Miner(query[block], known, like, window, seed, is_right)
         parts.append(miner.mined(found[block], scores[block], limits[block]))
     return MinedNegatives(
         np.concatenate([part.items for part in parts]),
@@ -123,8 +128,11 @@ def mine(
 class _Miner:
     """Mining of a block of queries."""
 
-    def __init__(self, query: Rows, known: Known, like: Likeness, window: RankWindow, seed: int) -> None:
+    def __init__(
+        self, query: Rows, known: Known, like: Likeness, window: RankWindow, seed: int, is_right: IsRight | None
+    ) -> None:
         self.query, self.known, self.like, self.window, self.seed = query, known, like, window, seed
+        self.is_right = is_right
         place, items = known.of(query)
         self.groups = Known(place, like.group[items], len(query))
         self.titles = Known(place, like.title[items], len(query))
@@ -143,6 +151,8 @@ class _Miner:
             "rank window": lambda: np.broadcast_to(rank <= self.window.r_min, found.shape),
             "margin": lambda: scores > limits[:, None],
         }
+        if self.is_right:
+            filters["cross-encoder"] = lambda: self._right(found, kept)
         for name, wrong in filters.items():
             gone = kept & wrong()
             dropped[name] = int(gone.sum())
@@ -161,6 +171,21 @@ class _Miner:
         near[:, :width] = np.where(full, np.take_along_axis(scores, order, axis=1), np.nan)
         items = self._fill(items)
         return MinedNegatives(items, ranks, near, dropped, int(((ranks == 0) & (items >= 0)).sum()))
+
+    def _right(self, found: Rows, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """True where the cross-encoder takes a candidate for right, as far as it must read to fill the places."""
+        right = np.zeros(found.shape, np.bool_)
+        unread = kept.copy() if self.is_right else right
+        passed = np.zeros((len(found), 1), np.int64)
+        while self.is_right and unread.any():
+            next_ = unread & (np.cumsum(unread, axis=1) <= self.window.per_query - passed)
+            row, place = np.nonzero(next_)
+            if not len(row):
+                break
+            right[row, place] = self.is_right(self.query[row], found[row, place])
+            passed += (next_ & ~right).sum(axis=1, keepdims=True)
+            unread = unread & ~next_
+        return right
 
     def _near(self, title: Rows, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """True where a title is a near-duplicate of a known positive's, or of a candidate's ranked above."""

@@ -14,7 +14,7 @@ from models.pretraining.masking import MaskedBatch, Masker
 from models.pretraining.mlm import MaskedLM, masked_loss
 from models.text.ragged import Ragged
 from models.text.text_store import buckets
-from models.training.fit import Training
+from models.training.fit import Training, adamw
 
 _ORDER, _MASKS = 1, 2  # seeds of the two things that are drawn
 Rows = NDArray[np.int64]
@@ -56,7 +56,7 @@ class MaskedLMTraining(Training[Rows]):
         # texts of like length together; the lengths are the same in every epoch, so are the cuts
         steps_per_epoch = sum(1 for _ in buckets(self.costs, plan.batch_tokens))
         length = plan.epochs, plan.warmup_frac, plan.clip, plan.max_steps
-        super().__init__(model, _optimiser(model, plan), steps_per_epoch, *length)
+        super().__init__(model, adamw(model, plan.lr, plan.weight_decay), steps_per_epoch, *length)
         self.pieces = self.area = 0
 
     @property
@@ -107,11 +107,3 @@ class MaskedLMTraining(Training[Rows]):
         """Continue from a state of a training with the same plan and texts."""
         super().restore(state)
         self.pieces, self.area = int(state["pieces"]), int(state["area"])
-
-
-def _optimiser(model: MaskedLM, plan: MaskedLMPlan) -> torch.optim.Optimizer:
-    """AdamW; no decay for biases and norms."""
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.lr, fused=True)

@@ -72,6 +72,15 @@ def concatenate(parts: Sequence[Ragged]) -> Ragged:
     return Ragged(values, np.concatenate([[0], np.cumsum(lengths)]))
 
 
+def side_by_side(left: Ragged, right: Ragged) -> Ragged:
+    """Each row of `left`, and behind it the same row of `right`."""
+    lengths = np.column_stack([left.lengths, right.lengths])
+    of_left = np.repeat(np.tile([True, False], len(left)), lengths.ravel())
+    values = np.empty(len(of_left), np.result_type(left.values, right.values))
+    values[of_left], values[~of_left] = left.values, right.values
+    return Ragged(values, np.concatenate([[0], np.cumsum(lengths.sum(axis=1))]))
+
+
 def empty(rows: int) -> Ragged:
     """Rows without values."""
     return Ragged(np.zeros(0, np.int32), np.zeros(rows + 1, np.int64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch import Tensor
 from models.text.text_store import TextStore, buckets, padded
 from models.towers.packed_bert import PackedBert
 from models.towers.precision import autocast, in_bf16
-from models.towers.two_tower import FORWARD_TOKENS, TwoTower
+from models.towers.tower import FORWARD_TOKENS, BertEncoder
+from models.towers.two_tower import TwoTower
 
 Vectors = NDArray[np.float32]
 TOKEN_BUDGET = 16_384  # tokens (trigrams, without BERT) of one forward pass, padding included
@@ -64,7 +65,11 @@ def encode_store(
     was_training = towers.training
     towers.eval()
     groups = list(buckets(store.sizes, budget))
-    with torch.inference_mode(), autocast(towers.device, precision), _packed(towers, len(store), precision):
+    with (
+        torch.inference_mode(),
+        autocast(towers.device, precision),
+        packed(towers.bert_encoders, len(store), precision),
+    ):
         # vectors stay on the device until all are computed: a copy waits for it, so there is one copy
         encoded = torch.cat([forward(store.take(rows)).float() for rows in groups])
         vectors = np.empty(encoded.shape, np.float32)
@@ -73,18 +78,18 @@ def encode_store(
     return vectors
 
 
-def _packs(towers: TwoTower, rows: int) -> bool:
-    return towers.config.has_bert and towers.device.type == "cpu" and rows >= _PACK_FROM
+def _packs(device: torch.device, rows: int) -> bool:
+    return device.type == "cpu" and rows >= _PACK_FROM
 
 
 @contextmanager
-def _packed(towers: TwoTower, rows: int, precision: str) -> Iterator[None]:
+def packed(encoders: Collection[BertEncoder], rows: int, precision: str) -> Iterator[None]:
     """Let BERT on a CPU read tokens without padding, from a copy of its weights, where there are many texts."""
-    if not _packs(towers, rows):
+    device = next((encoder.device for encoder in encoders), None)
+    if device is None or not _packs(device, rows):
         yield
         return
-    dtype = torch.bfloat16 if in_bf16(towers.device, precision) else torch.float32
-    encoders = towers.bert_encoders
+    dtype = torch.bfloat16 if in_bf16(device, precision) else torch.float32
     try:
         for encoder in encoders:
             encoder.packed = PackedBert(encoder.bert, dtype)
@@ -98,7 +103,7 @@ def rectangles(towers: TwoTower, sizes: NDArray[np.int64], budget: int) -> tuple
     """(tokens, padding) that BERT reads when a store of these sizes is encoded."""
     if not towers.config.has_bert:
         return 0, 0  # trigrams need no padding
-    if _packs(towers, len(sizes)):
+    if _packs(towers.device, len(sizes)):
         return int(sizes.sum()), 0
     at_once = min(budget, FORWARD_TOKENS.get(towers.device.type, budget))
     return padded(sizes, buckets(sizes, at_once))

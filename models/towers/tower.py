@@ -8,15 +8,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
+from models.text.text_store import TextStore, buckets
 from models.towers.config import TowerConfig
 from models.towers.packed_bert import PackedBert
 
+FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
 _ATTENTION_WIDTH = 64
 _HEAD_NOISE = 0.75  # a head starts with a cosine of about .8 with the first
 # what BertConfig takes: without these another model would be built
@@ -92,6 +95,11 @@ class BertEncoder(nn.Module):
         # set while models.towers.encode encodes many texts on a CPU: a copy of the weights without graph or padding
         self.packed: PackedBert | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Ids [B, L], mask [B, L] True on tokens -> [B, hidden] of unit norm, pooled in fp32."""
         self._choose_attention(ids.device)
@@ -100,6 +108,16 @@ class BertEncoder(nn.Module):
             weight = mask.unsqueeze(2).float()
             mean = (states.float() * weight).sum(1) / weight.sum(1).clamp(min=1.0)
             return functional.normalize(mean, dim=1)
+
+    def read(self, store: TextStore, pad: int) -> Tensor:
+        """Vectors [rows, hidden] of a store. Texts of like length together: a rectangle as wide as the longest is
+        mostly padding."""
+        if self.packed is not None:
+            return self.packed(store.tokens)
+        device = self.device
+        rows = list(buckets(store.sizes, FORWARD_TOKENS.get(device.type, FORWARD_TOKENS["cpu"])))
+        parts = [self(*store.take(some).token_batch(pad, device)) for some in rows]
+        return torch.cat(parts)[torch.from_numpy(np.argsort(np.concatenate(rows))).to(device)]
 
     def _choose_attention(self, device: torch.device) -> None:
         """Take the faster attention: on a CPU, for short texts, plain products beat the fused kernel. A BERT of

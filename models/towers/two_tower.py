@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from transformers import BertModel
 
 from models.text.normalise import normalise_query
 from models.text.ragged import Ragged, empty
-from models.text.text_store import TextStore, buckets
+from models.text.text_store import TextStore
 from models.text.tokens import pad_id, set_length, token_store
 from models.text.trigrams import trigram_ids
 from models.towers.config import PRESETS, TowerConfig
@@ -24,7 +23,6 @@ from models.towers.tower import BertEncoder, Tower, new_bert, query_tower
 
 __all__ = ["PRESETS", "Tower", "TowerConfig", "TwoTower"]
 
-FORWARD_TOKENS = {"cpu": 4096, "cuda": 65_536}  # of one pass through BERT
 State = tuple[dict[str, object], str, dict[str, Tensor]]
 
 
@@ -118,19 +116,12 @@ class TwoTower(nn.Module):
         return self._forward(self.item_tower, store)
 
     def _forward(self, tower: Tower | Ensemble, store: TextStore) -> Tensor:
-        """Texts of like length together: a rectangle as wide as the longest is mostly padding."""
         if isinstance(tower, Ensemble):
             return tower.join([self._forward(member, store) for member in tower.towers])
         shallow = tower.shallow(*store.trigram_batch(self.device))
         if not tower.has_bert:
             return tower.fuse(shallow, None)
-        if tower.bert.packed is not None:
-            return tower.fuse(shallow, tower.bert.packed(store.tokens))
-        tokens = FORWARD_TOKENS.get(self.device.type, FORWARD_TOKENS["cpu"])
-        rows = list(buckets(store.sizes, tokens))
-        parts = [tower.deep(*store.take(some).token_batch(self.pad, self.device)) for some in rows]
-        back = torch.from_numpy(np.argsort(np.concatenate(rows))).to(self.device)
-        return tower.fuse(shallow, torch.cat(parts)[back])
+        return tower.fuse(shallow, tower.bert.read(store, self.pad))
 
     def encode_queries(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors [B, D] of a few queries; many go through models.towers.encode."""

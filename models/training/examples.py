@@ -96,13 +96,21 @@ class BatchColumns:
             own_weight=own_weight,
         )
 
+    def listed_negatives(self) -> tuple[Rows, NDArray[np.bool_]]:
+        """Columns [B, H] of each query's negatives from all lists, and where there is one that is no known positive."""
+        parts = [
+            (self.hard, np.ones(self.hard.shape, np.bool_)),
+            *((rows, present) for _, rows, present in self.listed),
+        ]
+        own, present = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+        return own, present & ~Known(*self.known, len(own)).contains(np.arange(len(own))[:, None], own)
+
     def _own(self, objective: Objective, weight: float) -> tuple[Rows, NDArray[np.float32]]:
         """Columns [B, H] of each query's own listed negatives, and their weights. weight: of a mined one."""
-        parts = [(self.hard, np.full(self.hard.shape, weight))]
-        parts += [(rows, objective.list_weight(kind) * present) for kind, rows, present in self.listed]
-        own, own_weight = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
-        known = Known(*self.known, len(own))
-        return own, (own_weight * ~known.contains(np.arange(len(own))[:, None], own)).astype(np.float32)
+        own, present = self.listed_negatives()
+        of_kind = [objective.list_weight(kind) for kind, rows, _ in self.listed for _ in range(rows.shape[1])]
+        weights = np.array([weight] * self.hard.shape[1] + of_kind)
+        return own, (present * weights).astype(np.float32)
 
 
 def batch_columns(
@@ -147,11 +155,14 @@ def batch_columns(
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts of this process's slice of the queries and of the columns' items; columns of the whole batch."""
+    """Texts of this process's slice of the queries and of the columns' items; columns of the whole batch.
+
+    query [B]: rows of the whole batch's queries; made-up ones have numbers beyond the last."""
 
     queries: TextStore
     items: TextStore
     columns: BatchColumns
+    query: Rows
 
     def __len__(self) -> int:
         """B, over all processes."""
@@ -200,6 +211,7 @@ class Examples:
                 queries.take(own_queries).thin(sampling.trigram_dropout, thinner),
                 self.items.take(own_items).thin(sampling.trigram_dropout, thinner),
                 columns,
+                query,
             )
 
     def _hard(self, query: Rows, count: int, rng: np.random.Generator) -> Rows:
@@ -207,14 +219,14 @@ class Examples:
         if not count:
             return np.zeros((len(query), 0), np.int64)
         assert self.negatives is not None
-        drawn, have = _drawn_from(self.negatives, query, count, rng)
+        drawn, have = drawn_from(self.negatives, query, count, rng)
         others = rng.integers(0, len(self.items), drawn.shape)
         rows: Rows = np.where(have, drawn, others)
         return rows
 
     def _listed(self, kind: str, query: Rows, count: int, rng: np.random.Generator) -> ListedNegatives:
         """A fresh draw from each query's list of a kind; no item without one."""
-        drawn, have = _drawn_from(self.lists[kind], query, count, rng)
+        drawn, have = drawn_from(self.lists[kind], query, count, rng)
         return ListedNegatives(kind, drawn, np.broadcast_to(have, drawn.shape))
 
     def _n_synthetic(self, frac: float) -> int:
@@ -250,7 +262,7 @@ class Examples:
         return concatenate_stores([self.queries, synthetic]), Pairs(query, item, weight)
 
 
-def _drawn_from(lists: Ragged, query: Rows, count: int, rng: np.random.Generator) -> tuple[Rows, NDArray[np.bool_]]:
+def drawn_from(lists: Ragged, query: Rows, count: int, rng: np.random.Generator) -> tuple[Rows, NDArray[np.bool_]]:
     """Items [B, count] drawn from each query's list, and whether it has one [B, 1]."""
     listed = np.zeros(int(query.max()) + 1, np.int64)
     lengths = lists.lengths[: len(listed)]

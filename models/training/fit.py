@@ -144,6 +144,14 @@ def fit(training: Training[Any]) -> Iterator[Step]:
                 return
 
 
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW over all weights; no decay for biases and norms."""
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, fused=True)
+
+
 def lr_frac(step: int, warmup: int, total: int) -> float:
     """Share of the learning rate at a step: linear warm-up, then half a cosine down to 0."""
     if step < warmup:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from models.text.text_store import padding_frac
 from models.towers.two_tower import TwoTower
+from models.training.distillation import Teacher, distil
 from models.training.examples import Batch, Examples, Sampling
 from models.training.fit import Training
 from models.training.gradcache import CachedEncoding
@@ -64,8 +65,9 @@ class TowerTraining(Training[Batch]):
 
     unit = "pairs"
 
-    def __init__(self, towers: TwoTower, examples: Examples, plan: TowerPlan) -> None:
-        self.towers, self.examples, self.plan = towers, examples, plan
+    def __init__(self, towers: TwoTower, examples: Examples, plan: TowerPlan, teacher: Teacher | None = None) -> None:
+        """teacher: scores the listed negatives of a batch; None: the towers learn from the pairs alone."""
+        self.towers, self.examples, self.plan, self.teacher = towers, examples, plan, teacher
         start = torch.tensor(-math.log(plan.objective.temperature), device=towers.device)
         self.log_scale = nn.Parameter(start, plan.objective.learn_temperature)
         optimiser = _optimiser(towers, self.log_scale, plan)
@@ -149,6 +151,9 @@ class TowerTraining(Training[Batch]):
             loss = batch_loss(
                 plan.objective, queries.vectors, items.vectors, columns, self.log_scale, self.group, plan.matryoshka
             )
+            if self.teacher is not None:
+                scale = math.exp(float(self.log_scale.detach()))
+                loss += distil(self.teacher, batch, queries.vectors, items.vectors, scale, self.group)
             ran_out = self._ran_out_of_memory(queries, items)
             if not self.group.any(ran_out, self.towers.device):
                 break

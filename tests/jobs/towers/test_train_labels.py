@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.lake.partitions import QRELS, UNCLICKED
+from jobs.lake.partitions import NEGATIVES, QRELS, UNCLICKED
 from jobs.lake.publish import publish
 from jobs.lake.read import pin
 from jobs.towers import train as towers
 from jobs.towers.dataset import TowerDataset, read_dataset
-from jobs.towers.train_labels import TrainLabels, read_train_labels, with_labels
+from jobs.towers.train_labels import TrainLabels, read_train_labels, with_labels, with_pseudo_positives
 from models.towers.two_tower import TwoTower
 from models.training.batches import epoch_order
 from tests.jobs.towers.classroom import DS, IN_BATCH, ITEM_IDS, QUERY_IDS, SMALL, TABLES, Args, publish_learning
@@ -101,6 +101,26 @@ def test_a_label_pair_is_drawn_as_often_as_its_weight_says(dataset: TowerDataset
     assert labels.mean() / clicks.mean() == pytest.approx(5.0, rel=0.02)
     # gains of 1 and 1.504 times that of the least relevant grade
     assert labels.max() / labels.min() == pytest.approx((2.0 / 1.33) ** power, rel=0.02)
+
+
+def test_pseudo_positives_are_drawn_beside_clicks_and_labels_each_by_its_own_weight(dataset: TowerDataset) -> None:
+    at = NEGATIVES.at(ds=DS, space="0" * 16)
+    lists = {
+        "item_ids": [[ITEM_IDS[0]]],
+        "ranks": [[3]],
+        "scores": [[0.5]],
+        "pseudo_positives": [[ITEM_IDS[5], "gone"]],
+    }
+    with publish(at, Args(at)) as out:
+        out.write_table(pa.table({"query_id": [QUERY_IDS[BUTY]], **lists}))
+    taught = with_pseudo_positives(with_labels(dataset, labels_of(dataset), "both"), pin(at))
+    assert named(taught, taught.pair_query[-1:], taught.pair_item[-1:]) == {(BUTY, 5)}
+    assert taught.learnt_from == {"label_pairs": 2, "overruled": 1, "pseudo_pairs": 1}
+    assert taught.known.contains(taught.pair_query[-1:], taught.pair_item[-1:]).all(), "no negative of that query"
+    weight = taught.examples(new_towers(), 0.0, None, 5.0, 0.5).pairs.weight
+    assert weight is not None
+    assert weight.tolist() == [1.0] * (len(weight) - 3) + [5.0, 5.0, 0.5]
+    assert taught.examples(new_towers(), 0.0, None).pairs.weight is None
 
 
 def new_towers() -> TwoTower:

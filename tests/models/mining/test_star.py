@@ -97,6 +97,31 @@ def check(
     assert sum(mined.dropped.values()) + kept == found[:, : window.r_max].size
 
 
+@pytest.mark.parametrize("per_query", [1, 2, 3])
+def test_the_cross_encoder_drops_planted_false_negatives_and_keeps_true_ones(per_query: int) -> None:
+    """Items 3 and 5 are right for query 0, item 2 for query 1. It reads what it must to fill the places, each pair once."""
+    right, asked = {(0, 3), (0, 5), (1, 2)}, []
+
+    def is_right(query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        pairs = list(zip(query.tolist(), item.tolist(), strict=True))
+        asked.extend(pairs)
+        return np.array([pair in right for pair in pairs])
+
+    found = np.array([[0, 3, 5, 1, 2, 4], [0, 2, 1, 3, 4, 5]])
+    scores = np.broadcast_to(np.linspace(0.9, 0.4, 6, dtype=np.float32), found.shape)
+    known = Known(np.array([0, 1]), np.array([1, 5]), 2)
+    like, window = Likeness(np.arange(6), np.arange(6)), RankWindow(1, 6, per_query)
+    mined = mine(found, scores, np.array([0, 1]), known, like, window, 0, None, is_right)
+    # rank 1 is skipped, the known positive is none
+    assert mined.items[0, :2].tolist() == [2, 4][:per_query]
+    assert mined.items[1].tolist() == [1, 3, 4][:per_query]
+    assert mined.ranks[1].tolist() == [3, 4, 5][:per_query]
+    assert mined.dropped["cross-encoder"] == 3
+    assert len(asked) == len(set(asked)) and (0, 1) not in asked and (1, 0) not in asked
+    # of query 1 only the first open ones up to the last place are read
+    assert {item for query, item in asked if query == 1} == {2, *[1, 3, 4][:per_query]}
+
+
 def test_each_drop_is_counted_once_in_the_stated_order() -> None:
     """Each item falls to the first filter it meets; the comment says which."""
     found = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -1]])

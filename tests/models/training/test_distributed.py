@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.training import gradcache
+from models.training.distillation import distil
 from models.training.distributed import ProcessGroup
 from models.training.fit import fit
 from models.training.gradcache import CachedEncoding
@@ -70,6 +71,8 @@ def test_two_with_dropout_have_the_plain_gradient_of_what_each_drew(
     columns = batch.columns.weigh(seat.plan.objective, 0.0)
     leaves = [torch.cat([one.vectors.detach() for one in side]).requires_grad_() for side in sides]
     loss = batch_loss(seat.plan.objective, *leaves, columns, seat.log_scale, ProcessGroup())
+    if seat.teacher:
+        loss += distil(seat.teacher, batch, *leaves, 1 / seat.plan.objective.temperature, ProcessGroup())
     for side, leaf in zip(sides, leaves, strict=True):
         assert leaf.grad is not None
         parts = leaf.grad.split([len(one.vectors) for one in side])

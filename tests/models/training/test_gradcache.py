@@ -61,6 +61,7 @@ def test_chunks_have_the_gradient_of_the_whole(
     """The plain way takes the same groups of texts, so that both draw the same dropout: with the graph
     of all of them kept, and without it."""
     objective = Objective(temperature=0.2, **kind)  # type: ignore[arg-type]
+    monkeypatch.setattr(gradcache, "_FUSED", 5)
     cached = gradient(towers(NOISY), chunk, objective)
     grouped = gradcache._chunks
     monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, chunk, on))
@@ -81,6 +82,7 @@ def test_chunks_have_the_gradient_of_the_whole(
 )
 def test_every_make_of_towers(monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]) -> None:
     more = {"matryoshka": settings.pop("matryoshka")} if "matryoshka" in settings else {}
+    monkeypatch.setattr(gradcache, "_FUSED", 5)
     cached = gradient(towers(NOISY, **settings), 5, Objective(), **more)
     grouped = gradcache._chunks
     monkeypatch.setattr(gradcache, "_chunks", lambda sizes, _, on: grouped(sizes, 5, on))

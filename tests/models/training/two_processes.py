@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
@@ -13,6 +14,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from models.text.ragged import ragged
 from models.towers.two_tower import TwoTower
+from models.training.distillation import Teacher
 from models.training.distributed import ProcessGroup
 from models.training.fit import fit
 from models.training.losses import Objective
@@ -27,7 +29,13 @@ KINDS: dict[str, dict[str, object]] = {
     "own hardest": {"hardest": 4, "share_hard": False},
     "pairwise": {"kind": "pairwise", "easy_per_hard": 3.0},
     "triplet": {"kind": "triplet"},
+    "taught": {},
 }
+
+
+def opinion(query: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Scores of a teacher."""
+    return np.sin(3.0 * query + 7.0 * item).astype(np.float32)
 
 
 def training(of: TwoTower, kind: str, group: ProcessGroup, **more: object) -> TowerTraining:
@@ -36,9 +44,9 @@ def training(of: TwoTower, kind: str, group: ProcessGroup, **more: object) -> To
     data = examples(of, lists, group)
     sampling = {"hard": 2, "uniform": 0.5, "batch_size": 11, "trigram_dropout": 0.0}
     objective = Objective(temperature=0.2, **KINDS[kind])  # type: ignore[arg-type]
-    return TowerTraining(
-        of, data, plan(chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more)
-    )
+    teacher = Teacher(opinion, len(QUERIES), 0.5) if kind == "taught" else None
+    given = plan(chunk=3, objective=objective, sampling=sampling, precision="fp32", epochs=2, **more)
+    return TowerTraining(of, data, given, teacher)
 
 
 def gradient(of: TwoTower, kind: str, group: ProcessGroup) -> dict[str, torch.Tensor]:
