@@ -81,13 +81,10 @@ with DAG(
     wait = wait_for(LOG.at(ds=DAY), CATALOGUE.at(ds=DAY), hours=12, gated=False)
 
     with TaskGroup("tables", prefix_group_id=False, tooltip="Raw files to clean tables") as tables:
+        logged = of_day(LOG, IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, ITEM_EVENTS)
         clean = [
             job("items", **of_day(CATALOGUE, ITEMS), **templates(DELIVERY | SLOTS)),
-            job(
-                "impressions",
-                **of_day(LOG, IMPRESSIONS, LATE_IMPRESSIONS, QUERY_USERS, ITEM_EVENTS),
-                **templates(LOGGED | DELIVERY),
-            ),
+            job("impressions", **logged, **templates(LOGGED | DELIVERY)),
         ]
         # no table is read before its verdict is written
         clean >> job("expect", "expect_tables", partitions=listed(ITEMS, IMPRESSIONS, LATE_IMPRESSIONS, ITEM_EVENTS))
