@@ -66,7 +66,7 @@ def main() -> None:
         counted = session.sql(COUNT)
         counted.write.parquet(f"{folder}/counted")
         counted.mapInArrow(lambda batches: batches, counted.schema).toPandas()
-        _clean(session, f"{folder}/items")
+        clean_items(session, f"{folder}/items")
     java: subprocess.Popen[bytes] = session.sparkContext._gateway.proc  # type: ignore[union-attr]
     session.stop()
     assert java.stdin
@@ -78,11 +78,13 @@ def main() -> None:
         sys.stderr.write("This Java writes no class archive: Spark starts without one.\n")
 
 
-def _clean(session: SparkSession, folder: str) -> None:
-    """The text of `items`, which has lambda functions, patterns and functions of Python, with its counts."""
+def clean_items(session: SparkSession, folder: str) -> None:
+    """Run the text of `items`, which has lambda functions, patterns and functions of Python, with its counts."""
     register_functions(session)
     rows = session.sql(CATALOGUE)
-    items = run_sql("items", {"money": "(E)(U)(R)", "absent": [""], "decimal_comma": False}, catalogue_rows=rows)
+    numbers = session.createDataFrame([], "item_id STRING, clicks_28 DOUBLE")
+    settings = {"money": "(E)(U)(R)", "absent": [""], "decimal_comma": False, "slots": "off"}
+    items = run_sql("items", settings, catalogue_rows=rows, item_numbers=numbers)
     counted = RowCounter(items.repartition(1, "item_id"), ["no_title"], {"rows": "1"}, {})
     counted.frame.where("reason IS NULL").write.parquet(folder)
     counted.kept("rows")

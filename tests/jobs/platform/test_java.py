@@ -8,11 +8,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.platform import java
+from jobs.platform import class_archive, java
 from jobs.platform.spark import ARCHIVE
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FAKE = """#!/bin/sh
 [ -z "{broken}" ] || {{ echo 'Error: module jdk.incubator.vector not found' >&2; exit 1; }}
@@ -166,3 +170,10 @@ def test_a_session_maps_the_archive_of_sparks_classes(tmp_path: Path) -> None:
     env = {name: text for name, text in os.environ.items() if name != "NIGHTSHELF_WARM_SPARK"}
     done = subprocess.run([sys.executable, "-c", MAPPED, archive], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == [str(is_written)], done.stderr[-2000:]
+
+
+@pytest.mark.spark
+def test_what_the_archive_is_made_from_still_runs(spark: SparkSession, tmp_path: Path) -> None:
+    """`make` runs it: a parameter more in the text of `items` would leave nobody an environment."""
+    class_archive.clean_items(spark, str(tmp_path / "items"))
+    assert spark.read.parquet(str(tmp_path / "items")).count() > 0
