@@ -38,7 +38,7 @@ WHERE p.at >= f.first GROUP BY p.query_id ORDER BY items DESC
 CATALOGUE = """
 SELECT 'f' AS file, 0L AS block, item_id AS line, '' AS raw, false AS malformed, item_id, item_id AS title,
 '["a > b", "c"]' AS category, '' AS brand, '{"a": "b"}' AS attributes, '1,5 EUR' AS price, '' AS currency, '' AS group_id
-FROM rows
+FROM VALUES ('1'), ('2') AS given (item_id)
 """
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     """Run a small query on Spark, and let its JVM write the archive when it ends.
 
     Raises:
-        subprocess.TimeoutExpired: the JVM did not end in two minutes.
+        subprocess.TimeoutExpired: the JVM did not end in ten minutes.
     """
     from pyspark.sql import SparkSession
 
