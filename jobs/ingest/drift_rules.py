@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ingest.ubi import LIST_FIELDS, TEXT_FIELDS
+from jobs.ingest.record_forms import LIST_FIELDS
+from jobs.ingest.ubi import TEXT_FIELDS
 
 STOP, WARN = "stop", "warn"
 

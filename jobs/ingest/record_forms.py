@@ -16,9 +16,11 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from jobs.ingest.ubi import FURTHER_ITEM, LIST_FIELDS
-
 Record = dict[str, Any]
+# fields of a record that are lists of texts
+LIST_FIELDS = ("query_response_hit_ids", "query_response_object_ids")
+# of a further item of a record that is counted already
+FURTHER_ITEM = "_further_item"
 # a byte order mark, `index<TAB>`, the brackets and commas of an array, white space between records
 _BETWEEN = re.compile(r"(?:\ufeff|[\s,\[\]]|[\w.-]+\t)*")
 # a record has one of these; around it there is none

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jobs.ingest import record_forms
 from jobs.ingest import spark_readers as rawfiles
+from jobs.ingest.record_forms import FURTHER_ITEM, LIST_FIELDS
 from jobs.lake.columns import SEARCH_COLUMNS, Column
 from jobs.lake.read import Pinned
 from jobs.platform.spark_udfs import ABSENT
@@ -18,7 +20,7 @@ from jobs.platform.spark_udfs import ABSENT
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Fields of a UBI record that are read as text, and those that are lists of texts; `a.b` is field b of the object a.
+# Fields of a UBI record that are read as text; `a.b` is field b of the object a.
 TEXT_FIELDS = (
     "application",
     "action_name",
@@ -34,7 +36,6 @@ TEXT_FIELDS = (
     "event_attributes.placement",
     *(field for column in SEARCH_COLUMNS for field in column.fields),
 )
-LIST_FIELDS = ("query_response_hit_ids", "query_response_object_ids")
 ACTIONS = ("search", "impression", "click", "cart", "purchase")
 # the names that shops give to the four actions; `impressions --actions` adds a shop's own
 ACTION_NAMES = {
@@ -64,8 +65,6 @@ OFTEN_CALLED = {
     **dict.fromkeys(("search", "on_search", "query", "search_query"), "search"),
     **dict.fromkeys(("order", "buy", "bought", "transaction", "conversion", "checkout_complete"), "purchase"),
 }
-# set by jobs.ingest.record_forms: a further item of a record that is counted already
-FURTHER_ITEM = "_further_item"
 # an action line of the bulk format is not parsed: the next line holds the whole record
 BULK_ACTION = r"""rlike(left(raw, 20), '^\\{\\s*"(index|create)"\\s*:\\s*\\{')"""
 
@@ -174,8 +173,6 @@ def read_again(lines: DataFrame) -> DataFrame:
     from pyspark import cloudpickle
     from pyspark.sql import functions as f
     from pyspark.sql.pandas.functions import arrow_udf
-
-    from jobs.ingest import record_forms
 
     # pickle by value: the workers of a cluster need no copy of this code
     cloudpickle.register_pickle_by_value(record_forms)  # type: ignore[no-untyped-call]

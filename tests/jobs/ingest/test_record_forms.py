@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.ingest.profile import parsed
-from jobs.ingest.record_forms import is_usual, read_records, usual_lines
+from jobs.ingest.record_forms import FURTHER_ITEM, is_usual, read_records, usual_lines
 from jobs.ingest.sample import cut_off
-from jobs.ingest.ubi import FURTHER_ITEM
 from tests.jobs.ingest.ubi_records import act, search
 
 SEARCH, CLICK = search("s1"), act("click", "s1", "a", 1)
