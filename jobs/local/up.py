@@ -47,6 +47,8 @@ FAILED_S = 5  # in which a program that ends at once is tried three times
 LOG_BYTES, LOGS_KEPT = 20_000_000, 2
 SOCKET_CHARS = 96  # 107 by the system, less the process id that supervisord adds at first
 MARK = "NIGHTSHELF_RUN"  # names the folder in the environment of all that is started here
+# set by tests, and by commands for those that they start
+INTERNAL = tuple(f"NIGHTSHELF_{name}" for name in ("DATA", "STACK", "FAULT", "WARM_SPARK", "PARENT_RUN"))
 PORTS = ("airflow", "mlflow", "site")
 
 
@@ -95,7 +97,7 @@ def refuse_unknown_settings() -> None:
         ValueError: names it, and the one that is most like it.
     """
     pages = "".join((ROOT / room / "README.md").read_text("utf-8") for room in ("dags", "docker"))
-    known = {*re.findall(r"^\| `(NIGHTSHELF_\w+)` ", pages, re.MULTILINE), MARK}
+    known = {*re.findall(r"^\| `(NIGHTSHELF_\w+)` ", pages, re.MULTILINE), MARK, *INTERNAL}
     for name in sorted(os.environ.keys() - known):
         if name.startswith("NIGHTSHELF_"):
             (like,) = difflib.get_close_matches(name, known, 1, 0.0)

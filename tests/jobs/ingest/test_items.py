@@ -192,7 +192,7 @@ def test_texts_without_a_type_and_files_behind_each_other(deliver: Deliver) -> N
         ({"a.csv": csv("item_id,title,title", "1,x,y")}, r"a\.csv has the column title twice"),
         ({"a.csv": csv("item_id,title", '2,"12in', "3,x", "4,y")}, r"a\.csv: line 2 \(data line 1\): a quoted field"),
         ({"a.csv": "item_id,title,größe\n1,x,2\n".encode("cp1252")}, r"a\.csv: its header is not UTF-8 .*Windows-1252"),
-        ({"a.csv": csv("item_id,title", "1,x").decode().encode("utf-16")}, r"a\.csv: UTF-16"),
+        ({"a.csv": csv("item_id,title", "1,x").decode().encode("utf-16")}, r"a\.csv: text in UTF-16: convert it"),
         ({"a.xlsx": b"x"}, r"found a\.xlsx, expected files ending in \.parquet, \.csv"),
     ],
 )

@@ -23,7 +23,7 @@ from jobs.serving import promote, search, verify
 from tests.jobs.index.building import build, embed
 from tests.jobs.shop import Args, Shop, copied, opened, publish_towers
 
-OTHER = "recommendations/champion"
+OTHER = "visual/champion"
 
 
 def judge(shop: Shop, alias: str) -> dict[str, object]:
@@ -122,7 +122,7 @@ def test_the_registry_has_a_model_for_each_room(
 ) -> None:
     """The first room's towers are registered as older code did it, under a name and by code that are gone."""
     monkeypatch.setenv("NIGHTSHELF_HOME", str(tmp_path / "var"))
-    for shop, alias, model in zip(rooms, (CHAMPION, OTHER), ("two_tower", "recommendations"), strict=True):
+    for shop, alias, model in zip(rooms, (CHAMPION, OTHER), ("two_tower", "visual"), strict=True):
         train(shop, model)
         embed(shop)
         build(shop)

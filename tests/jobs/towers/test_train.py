@@ -90,7 +90,8 @@ def test_negatives_of_another_catalogue_are_refused(classroom: Path) -> None:
     mined = NEGATIVES.at(ds=DS, space="0" * 16)
     for gone in (2, 3):  # of four; half may have left since
         lists = [[*ITEM_IDS[: 4 - gone], *(f"gone {n}" for n in range(gone))]]
-        rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, "ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4]}
+        figures = {"ranks": [[1, 2, 3, 4]], "scores": [[0.5] * 4], "pseudo_positives": [[]]}
+        rows = {"query_id": QUERY_IDS[:1], "item_ids": lists, **figures}
         with publish(mined, towers.Args(**TABLES, towers=IN_BATCH)) as out:
             out.write_table(pa.table(rows, schema=arrow_schema(NEGATIVES)))
         if gone == 2:
