@@ -223,7 +223,9 @@ class Weights:
         write_arms(out, others | more, asked, ids, depth)
         arms = {"served": self.lists.lists(asked, made, self.values), **others}
         by_session = {name: take(lists, place) for name, lists in arms.items()}
-        return judge(by_session, target, classes_of(support[source], self.args.thin), len(ids))
+        group = self.lists.catalogue.group
+        hidden = (target >= 0) & (group[target] == group[source])
+        return judge(by_session, target, classes_of(support[source], self.args.thin), len(ids), hidden)
 
     def _arms(self, asked: Rows) -> list[Ranked]:
         """Every arm of these rows, ascending."""

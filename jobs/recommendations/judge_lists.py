@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from jobs.lake.arrow import Rows, Strings, find, pick, strings, table_of, texts
 from jobs.lake.attempt import Attempt
@@ -25,6 +26,7 @@ from models.recommendations.arms import ARMS, CLASSES, popularity
 DEPTH = 25
 RRF_K = 9  # the first rank counts 1/10, as is usual for lists so short
 MEASURES = (f"RR@{DEPTH}", f"Success@{DEPTH}", "Success@10")
+Mask = NDArray[np.bool_]
 # arms of the mixture that a report shows beside the standing ones
 SHOWN = ("content", "via_popular", "prod2vec", "co_click")
 
@@ -87,19 +89,22 @@ def measured(lists: Ranked, target: Rows, n_items: int) -> Floats:
     return measure(truth, hits_in(truth, lists.items[:, :DEPTH]), MEASURES)
 
 
-def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int) -> dict[str, Any]:
+def judge(arms: dict[str, Ranked], target: Rows, classes: Rows, n_items: int, hidden: Mask) -> dict[str, Any]:
     """Facts: measures of each arm by class of support, served less the best other arm with its p, and P90 coverage.
 
-    arms: served first.
+    arms: served first. hidden: sessions that went on to another offer of the same product, which served lists leave out
+    by intent and other arms do not: the comparison with the best arm is of the other sessions.
     """
     values = {name: measured(lists, target, n_items) for name, lists in arms.items()}
     groups = {"all": np.ones(len(target), bool), **{name: classes == at for at, name in enumerate(CLASSES)}}
     served, *others = values
-    best = max(others, key=lambda name: float(values[name][:, 0].mean()))
-    moved = values[served][:, 0] - values[best][:, 0]
+    shared = ~hidden if not hidden.all() else hidden
+    best = max(others, key=lambda name: float(values[name][shared, 0].mean()))
+    moved = (values[served] - values[best])[shared, 0]
     shown = arms[served].items[:, :10]
     return {
         "sessions": {name: int(rows.sum()) for name, rows in groups.items()},
+        "same_product": int(hidden.sum()),
         "arms": {
             arm: {
                 name: dict(zip(MEASURES, some[rows].mean(axis=0).round(5).tolist(), strict=True))
